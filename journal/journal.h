@@ -1,0 +1,327 @@
+/*
+ * journal.h - the durable log behind one interface, fit for SQLite, for memory (the simulator) and for PostgreSQL.
+ *
+ * Writing goes through one group at a time: a group is a list of operations that lands whole or not at all, carries the
+ * owner's epoch (checked inside the same transaction) and its number (stored in it, so that an unknown outcome can be
+ * resolved). Reading goes through readers, which never write and never checkpoint.
+ *
+ * [J1] a commit that returned OK is on disk.            [J5] the group number is stored in the group's transaction.
+ * [J2] a group lands whole or not at all.               [J6] nothing is dispatched from here: only the engine, after OK.
+ * [J3] a turn lands only at its expected sequence.      [J7] hints (watch) may be lost; polling is enough.
+ * [J4] a stale epoch lands nothing.                     [J8] every record has a checksum, every run a chain.
+ * (journal/README.md has the whole list with the checks that `verify` makes.)
+ *
+ * Thread: the vtable's writing half belongs to one thread (the journal thread, writer.h); each reader to one thread.
+ */
+#ifndef PW_JOURNAL_H
+#define PW_JOURNAL_H
+
+#include "sdk/base/error.h"
+#include "sdk/base/hash.h"
+#include "sdk/base/record.h"
+
+typedef struct pw_journal pw_journal;
+typedef struct pw_reader pw_reader;
+
+enum { PW_CAP_TX = 1, PW_CAP_SHARED = 2, PW_CAP_FILE = 4 };
+
+/* ---- rows ---- */
+
+typedef struct pw_run_row {
+    int64_t key;           /* assigned by the owner: highest key + 1; newest run of an id has the highest key */
+    pw_view id;
+    pw_view workflow;
+    pw_view version;
+    pw_view traceparent;   /* "" when none */
+    int64_t created_ms;
+    int64_t parent_key;    /* 0 = none */
+    int64_t parent_cmd;
+    int64_t prev_key;      /* continued or retried from; 0 = none */
+    int parent_policy;     /* enum pawl_parent_policy */
+    /* below: written again by each turn */
+    int status;            /* enum pw_run_status */
+    int64_t seq;           /* events so far */
+    uint8_t chain[PW_DIGEST_SIZE];
+    int64_t updated_ms;
+    int64_t closed_ms;     /* 0 while open */
+    pw_view waiting;       /* what it waits for now, for people: "activity build", "timer", "signal go" ... */
+    pw_view reason;        /* why paused, failed or cancelled, short; "" */
+    int64_t progress_done, progress_total;
+    pw_view progress_text;
+    int64_t unread;        /* signals never read, set when it closed */
+    int64_t crashes;       /* quarantine count */
+    uint64_t build;        /* build digest that wrote the last turn */
+} pw_run_row;
+
+typedef struct pw_timer_row {
+    int64_t due_ms;
+    int64_t run;
+    int64_t cmd;
+    int kind; /* engine's: which machine it wakes */
+} pw_timer_row;
+
+typedef struct pw_task_row {
+    int64_t run;
+    int64_t cmd;
+    int64_t attempt;
+    int state;             /* engine's */
+    int64_t due_ms;        /* not before; 0 = at once */
+    int64_t scheduled_ms;
+    pw_view name;          /* activity */
+    pw_view queue;
+    int64_t priority;
+    pw_view detail;        /* last heartbeat detail, msgpack or empty */
+    pw_view failure;       /* last failure, msgpack or empty */
+    pw_view body;          /* what a dispatch needs: options and input, msgpack */
+} pw_task_row;
+
+typedef struct pw_wait_row {
+    int64_t run;
+    int64_t cmd;
+    pw_view name;
+    pw_view kind;          /* approval, question, form, url, other */
+    int64_t created_ms;
+    int64_t deadline_ms;   /* 0 = none */
+    pw_view body;          /* prompt, choices, schema, show, on_deadline: msgpack map */
+} pw_wait_row;
+
+typedef struct pw_map_row {
+    int64_t run;
+    int64_t cmd;
+    int64_t total;
+    int64_t done;
+    int64_t failed;
+    pw_view body;          /* name, width, options, input reference: msgpack map */
+} pw_map_row;
+
+typedef struct pw_map_item {
+    int64_t run;
+    int64_t cmd;
+    int64_t index;
+    int state;             /* 1 done, 2 failed, 3 waits for a retry */
+    int64_t attempt;
+    pw_view body;          /* result or failure, msgpack */
+} pw_map_item;
+
+typedef struct pw_inbox_row {
+    int64_t id;
+    int64_t posted_ms;
+    pw_view dedup;         /* "" = none */
+    pw_view body;          /* a request, as the control protocol carries it */
+} pw_inbox_row;
+
+typedef struct pw_outcome {
+    int status;            /* enum pawl_status */
+    int64_t at_ms;
+    pw_view body;          /* reply, msgpack */
+} pw_outcome;
+
+/* ---- operations ---- */
+
+typedef struct pawl_tx pawl_tx;
+
+/** A transactional step inside a turn: runs on the journal thread in a savepoint of the group's transaction. */
+typedef struct pw_tx_call {
+    /** Does the work through pawl_tx_*. Not OK rolls the savepoint back; the group goes on. */
+    pawl_status (*run)(void *ctx, pawl_tx *tx, pawl_error *err);
+    /** Then writes the turn's record (with the result or the failure in it) and says how many events it holds. Never fails but
+     * for memory (record.failed). */
+    void (*encode)(void *ctx, pawl_status status, const pawl_error *err, pw_buf *record, int64_t *ret_events);
+    void *ctx;
+} pw_tx_call;
+
+/** One turn of one run: appends its record, moves the run row. CONFLICT for the group unless row seq == expected_seq. */
+typedef struct pw_turn_op {
+    int64_t run;
+    int64_t expected_seq;
+    int64_t events;                       /* in the record */
+    pw_view record;                       /* ignored when tx is set */
+    const pw_tx_call *tx;
+    uint8_t chain_prev[PW_DIGEST_SIZE];   /* must equal the run row's: checked */
+    uint8_t chain_next[PW_DIGEST_SIZE];   /* out */
+    pw_run_row row;                       /* the "written again" half; seq and chain are computed here */
+} pw_turn_op;
+
+typedef enum pw_op_type {
+    PW_OP_RUN_CREATE,   /* u.run: whole row, seq 0, chain zeros */
+    PW_OP_TURN,         /* u.turn */
+    PW_OP_RUN_CRASHES,  /* u.run: key, crashes */
+    PW_OP_TIMER_SET,    /* u.timer */
+    PW_OP_TIMER_CLEAR,  /* u.timer: due_ms, run, cmd, kind; no error when absent */
+    PW_OP_TASK_PUT,     /* u.task: insert or replace (run, cmd) */
+    PW_OP_TASK_BEAT,    /* u.task: run, cmd, detail only */
+    PW_OP_TASK_CLEAR,   /* u.task: run, cmd */
+    PW_OP_WAIT_PUT,     /* u.wait */
+    PW_OP_WAIT_CLEAR,   /* u.wait: run, cmd */
+    PW_OP_KEY_PUT,      /* u.kv */
+    PW_OP_MAP_PUT,      /* u.map: insert or replace (run, cmd) */
+    PW_OP_MAP_ITEM,     /* u.item: insert or replace (run, cmd, index) */
+    PW_OP_MAP_CLEAR,    /* u.map: the row only; items stay for readers until retention */
+    PW_OP_SNAPSHOT_PUT, /* u.snapshot: replaces the run's one snapshot */
+    PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or a digest whose chunks were staged before */
+    PW_OP_NODE_PUT,     /* u.node: conversation chain */
+    PW_OP_INBOX_PUT,    /* u.inbox: id 0; a message of this engine to another of its runs */
+    PW_OP_INBOX_TAKE,   /* u.take: deletes the row, keeps the outcome under its dedup key */
+    PW_OP_OUTCOME_PUT,  /* u.take: outcome of a request that came by the socket with a dedup key */
+    PW_OP_RUN_COMPACT,  /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
+                           waits and maps of the run are dropped */
+} pw_op_type;
+
+typedef struct pw_op {
+    pw_op_type type;
+    union {
+        pw_run_row run;
+        pw_turn_op turn;
+        pw_timer_row timer;
+        pw_task_row task;
+        pw_wait_row wait;
+        struct { int64_t run; pw_view key; pw_view value; } kv;
+        pw_map_row map;
+        pw_map_item item;
+        struct { int64_t run; int64_t seq; pw_view body; } snapshot;
+        struct { uint8_t digest[PW_DIGEST_SIZE]; pw_view body; } blob;
+        struct { uint8_t id[PW_DIGEST_SIZE]; uint8_t parent[PW_DIGEST_SIZE]; int64_t depth; pw_view body; } node;
+        pw_inbox_row inbox;
+        struct { int64_t inbox_id; pw_view dedup; pw_outcome outcome; } take;
+    } u;
+} pw_op;
+
+/** All bytes that ops point to live in `scope` (or longer) until the commit has been answered. */
+typedef struct pw_group {
+    uint64_t epoch;
+    uint64_t number;   /* of the previous group + 1 */
+    pw_op *ops;
+    size_t len;
+    pawl_scope *scope;
+    void *user;        /* the engine's */
+    pawl_status status; /* out */
+    pawl_error error;   /* out */
+} pw_group;
+
+/* ---- filters of a scan ---- */
+
+typedef struct pw_scan {
+    int64_t before_key;    /* cursor: rows with key < this; 0 = from the newest */
+    bool open_only;
+    pw_view id_prefix;     /* empty = any */
+    size_t rows_max;       /* 0 = PW_PAGE_ROWS_MAX */
+} pw_scan;
+
+/** Row callbacks: the row and its views are valid during the call only; return false to stop. */
+typedef bool (*pw_run_fn)(void *ctx, const pw_run_row *row);
+typedef bool (*pw_record_fn)(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record);
+typedef bool (*pw_timer_fn)(void *ctx, const pw_timer_row *row);
+typedef bool (*pw_task_fn)(void *ctx, const pw_task_row *row);
+typedef bool (*pw_wait_fn)(void *ctx, const pw_wait_row *row);
+typedef bool (*pw_map_fn)(void *ctx, const pw_map_row *row);
+typedef bool (*pw_item_fn)(void *ctx, const pw_map_item *row);
+typedef bool (*pw_inbox_fn)(void *ctx, const pw_inbox_row *row);
+typedef bool (*pw_key_fn)(void *ctx, pw_view key, pw_view value);
+
+/* ---- the interface ---- */
+
+typedef struct pw_journal_ops {
+    const char *name;
+    uint32_t caps;
+
+    /** Frees everything; gives the owner lock back. Accepts NULL. */
+    void (*close)(pw_journal *j);
+    /** Takes the lease: bumps the epoch. Errors: BUSY, READONLY, IO. *ret_group_no: number of the last group that landed. */
+    pawl_status (*lease)(pw_journal *j, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err);
+    /** Is the lease still ours? FENCED when not. */
+    pawl_status (*renew)(pw_journal *j, uint64_t epoch, pawl_error *err);
+    /** OK, NOT, CONFLICT, FENCED, NOSPACE (a NOT that says why) or UNKNOWN. After UNKNOWN every commit is NOT until reopen. */
+    pawl_status (*commit)(pw_journal *j, pw_group *group, pawl_error *err);
+    /** Writes one chunk of a big blob ahead of the group that refers to it (digest of the whole is named by the op). */
+    pawl_status (*stage)(pw_journal *j, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes, pawl_error *err);
+    /** After UNKNOWN: the reopening rite (TRUNCATE checkpoint, quick_check, checksums). Errors: IO, DAMAGED: stays closed. */
+    pawl_status (*reopen)(pw_journal *j, pawl_error *err);
+    /** Did that group land? Only after a successful reopen. */
+    pawl_status (*resolve)(pw_journal *j, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
+    /** Called when there is nothing to write for a while: TRUNCATE checkpoint, optimize, sweep orphan blobs. */
+    void (*idle)(pw_journal *j);
+    /** Releases the ballast after NOSPACE / takes it back when there is room. */
+    bool (*ballast)(pw_journal *j, bool release);
+
+    pawl_status (*reader_open)(pw_journal *j, pw_reader **ret_reader, pawl_error *err);
+    void (*reader_close)(pw_reader *r); /* accepts NULL */
+
+    /* every read: OK (also with no rows), NOTFOUND for single things, DAMAGED, IO */
+    pawl_status (*run_get)(pw_reader *r, int64_t key, pw_run_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*run_find)(pw_reader *r, pw_view id, pw_run_fn fn, void *ctx, pawl_error *err); /* the newest of that id */
+    pawl_status (*run_scan)(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*run_children)(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*key_max)(pw_reader *r, int64_t *ret_key, pawl_error *err);
+    /** Records of a run with first_seq + events > from_seq, in order, each checksum checked; works on compacted runs too. */
+    pawl_status (*read)(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
+    /** Timers with due_ms <= until_ms, in (due, run, cmd, kind) order after `after` (NULL = from the first). */
+    pawl_status (*timers)(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn, void *ctx,
+                          pawl_error *err);
+    pawl_status (*run_timers)(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*tasks)(pw_reader *r, int64_t run /* 0 = all */, pw_task_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*waits)(pw_reader *r, int64_t run /* 0 = all */, pw_wait_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*keys)(pw_reader *r, int64_t run, pw_view key /* empty = all */, pw_key_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*maps)(pw_reader *r, int64_t run /* 0 = all */, pw_map_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*map_items)(pw_reader *r, int64_t run, int64_t cmd, int64_t from_index, size_t rows_max, pw_item_fn fn,
+                             void *ctx, pawl_error *err);
+    pawl_status (*snapshot)(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err);
+    pawl_status (*blob)(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err); /* digest checked */
+    pawl_status (*node)(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body,
+                        pawl_error *err);
+    pawl_status (*inbox)(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*outcome)(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome, pawl_error *err);
+    /** The key of the blob digests of this journal. */
+    void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
+} pw_journal_ops;
+
+struct pw_journal {
+    const pw_journal_ops *ops;
+};
+struct pw_reader {
+    const pw_journal_ops *ops;
+    pw_journal *journal; /* NULL for a reader opened without an owner */
+};
+
+/* ---- opening ---- */
+
+/** The in-memory journal of the simulator and of tests. faults: journal/memory.h. */
+pawl_status pw_memory_open(pw_journal **ret_journal, pawl_error *err);
+
+/** The SQLite journal as an owner: takes the owner lock, creates or migrates the file. Does not bump the epoch (lease does).
+ * socket: the control socket's path, written into the lock file; "" = none.
+ * Errors: BUSY (naming the pid), FOREIGN, NEWER, DAMAGED, READONLY, IO, UNSUPPORTED (network file system). */
+pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **ret_journal, pawl_error *err);
+
+/** A reader of a file that somebody else may own; creates nothing. Errors: NOTFOUND, FOREIGN, NEWER, DAMAGED, IO. */
+pawl_status pw_sqlite_reader_open(const char *path, pw_reader **ret_reader, pawl_error *err);
+
+/** With no owner alive: takes the lock, inserts into the inbox, releases. Errors: BUSY (an owner lives: use its socket), IO ... */
+pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms, int64_t *ret_inbox_id, pawl_error *err);
+
+/** Who owns it: pid 0 = nobody. socket is filled ("" when none). Opens only the lock file, never the journal. */
+pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch, char socket[108], pawl_error *err);
+
+/** Where the control socket of a journal stands: beside it as <path>.sock, or $XDG_RUNTIME_DIR/pawl/<hash>.sock when that is too
+ * long for bind. Errors: INVALID when neither fits. */
+pawl_status pw_socket_path(const char *journal_path, char ret_path[108], pawl_error *err);
+
+/* ---- checking a file ---- */
+
+typedef struct pw_verify_finding {
+    const char *invariant; /* "J8" */
+    int64_t run;
+    int64_t pos;
+    char message[200];
+} pw_verify_finding;
+typedef void (*pw_verify_fn)(void *ctx, const pw_verify_finding *finding);
+typedef struct pw_verify_stats {
+    int64_t runs, records, events, blobs, findings;
+} pw_verify_stats;
+/** Checks every numbered invariant that a file can show. OK with findings == 0 is a sound file. */
+pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err);
+
+/** `pawl sql`: runs one read-only statement with the pawl_events table function registered; row_fn gets msgpack maps. */
+typedef bool (*pw_sql_fn)(void *ctx, pw_view row_map);
+pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, void *ctx, pawl_error *err);
+
+#endif

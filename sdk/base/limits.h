@@ -1,0 +1,54 @@
+/*
+ * limits.h - every bound in one place: its reason, and what a caller gets when it is hit.
+ */
+#ifndef PW_LIMITS_H
+#define PW_LIMITS_H
+
+/* Values and text */
+#define PW_DEPTH_MAX 128                       /* nesting of msgpack and JSON: no recursion on input; LIMIT */
+#define PW_VALUE_BYTES_MAX (64u << 20)         /* one value: fits memory and one blob; LIMIT */
+#define PW_SCOPE_BYTES_MAX ((size_t)1 << 32)   /* one arena; NOMEM */
+#define PW_BUF_BYTES_MAX ((size_t)256 << 20)   /* one buffer without its own maximum; NOMEM */
+#define PW_ID_BYTES_MAX 200                    /* run ids: printable ASCII without spaces and '/' edges; INVALID */
+#define PW_NAME_BYTES_MAX 100                  /* workflow, activity, signal, key names; INVALID */
+#define PW_TEXT_BYTES_MAX 1000                 /* reasons, progress text: cut */
+
+/* Journal */
+#define PW_INLINE_BYTES_MAX 4096               /* larger payloads become blobs: rows stay small */
+#define PW_BLOB_CHUNK_BYTES (1u << 20)         /* blobs above are written in chunks before their group */
+#define PW_GROUPS_IN_FLIGHT_MAX 2
+#define PW_GROUP_OPS_MAX 16384                 /* one commit: bounds latency of a group */
+#define PW_BALLAST_BYTES (16u << 20)           /* released at ENOSPC so that pause and cancel still work */
+#define PW_PAGE_ROWS_MAX 1000                  /* one page of a listing */
+#define PW_RECORD_BYTES_MAX (32u << 20)        /* one turn's record: LIMIT fails the run */
+
+/* Engine */
+#define PW_MAILBOX_ITEMS_MAX 65536             /* FULL to the caller */
+#define PW_LIVE_RUNS_DEFAULT 4096              /* fibers kept: about 17 MB; host option */
+#define PW_LIVE_RUNS_MAX 16384                 /* guard pages cost two mappings each; vm.max_map_count is 65530 */
+#define PW_STACK_BYTES (256u << 10)            /* reserved per fiber, touched pages only are used */
+#define PW_COMMANDS_PER_TURN_MAX 10000         /* a turn that never waits: the run fails with TooManyCommands */
+#define PW_NOOP_COMMANDS_MAX 10000             /* after a failure nobody looks at: the run fails with IgnoredFailure */
+#define PW_BRANCHES_MAX 1024                   /* pawl_go in one run: LIMIT failure */
+#define PW_OPEN_COMMANDS_MAX 10000             /* of one run */
+#define PW_SIGNALS_MAX 100000                  /* unread signals of one run: FULL to the sender */
+#define PW_MAP_ITEMS_MAX 10000000
+#define PW_TIMER_WINDOW_MS 600000              /* timers due later than this live in the journal only */
+#define PW_LOCAL_STEP_WARN_MS 50
+#define PW_WATCHDOG_ABORT_MS 10000
+#define PW_CRASHES_MAX 3                       /* then the run opens paused as "crashed" */
+#define PW_TIMER_MS_MAX 3155760000000          /* 100 years */
+#define PW_SNAPSHOT_EVENTS 200                 /* a folded run is snapshot every so many events */
+#define PW_HEARTBEAT_WRITE_MS 1000             /* heartbeat detail is written at most this often */
+
+/* Activities */
+#define PW_POOL_THREADS_DEFAULT 4
+#define PW_POOL_THREADS_MAX 256
+#define PW_OUTPUT_BYTES_MAX (1u << 20)         /* captured output of a process: the tail is kept */
+
+/* Control protocol */
+#define PW_FRAME_BYTES_MAX (64u << 20)
+#define PW_CLIENTS_MAX 256
+#define PW_CLIENT_QUEUE_BYTES_MAX (128u << 20) /* a slow client is cut */
+
+#endif
