@@ -1,0 +1,142 @@
+/*
+ * pawl_activity.h - activities: code with side effects, and the one task contract every runner of them fits.
+ *
+ *   engine --start--> runner --(any thread)--> heartbeat* --> complete | fail | canceled --> engine
+ *
+ * A task is one attempt of an activity. It is at least once: after a crash an attempt may run again, under the same
+ * idempotency key, so hand that key to whatever you call. Completions of any but the current attempt are answered
+ * PAWL_STALE and change nothing.
+ *
+ * Writing an activity (blocking, on a pool thread):
+ *
+ *     static const pawl_value *greet(pawl_task *t, const pawl_value *in, void *user)
+ *     {
+ *         (void)user;
+ *         return pawl_task_build(t, "{text: %s}", pawl_str(in, "name", "you"));
+ *     }
+ *
+ * Clean as C99 and C++11.
+ */
+#ifndef PAWL_ACTIVITY_H
+#define PAWL_ACTIVITY_H
+
+#include "pawl_value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What the outside sees of an activity, and so what may be done after a crash in the middle of it. */
+typedef enum pawl_effect {
+    PAWL_EFFECT_DEFAULT = 0,    /**< as registered; idempotent when the registration does not say */
+    PAWL_EFFECT_PURE = 1,       /**< nothing: run it again at will */
+    PAWL_EFFECT_IDEMPOTENT = 2, /**< safe to repeat under the same idempotency key */
+    PAWL_EFFECT_UNSAFE = 3      /**< `sent` is committed before it starts; after a crash its outcome is unknown and the run asks */
+} pawl_effect;
+
+typedef struct pawl_task pawl_task;
+
+/** Does the work and returns its result (nil allowed). To fail: `return pawl_task_fail(t, "Type", "why")`.
+ * Thread: a pool thread. Owns: input and result belong to the task. */
+typedef const pawl_value *(*pawl_activity_fn)(pawl_task *task, const pawl_value *input, void *user);
+
+/** How an activity is registered. All zero is a good default. */
+typedef struct pawl_activity_options {
+    size_t struct_size;     /**< sizeof(pawl_activity_options) */
+    pawl_effect effect;     /**< default of its calls: PAWL_EFFECT_DEFAULT means idempotent */
+    uint32_t concurrency;   /**< at most so many at a time in this process; 0 = no limit of its own */
+    const char *description;/**< for listings; static or copied */
+    void *user;             /**< handed to the function; must outlive the engine */
+} pawl_activity_options;
+
+/* ---- inside an activity: thread = the one that runs it, unless said otherwise ---- */
+
+/** The scope that dies with the task. */
+PAWL_API pawl_scope *pawl_task_scope(pawl_task *task);
+PAWL_API const pawl_value *pawl_task_build(pawl_task *task, const char *fmt, ...) PAWL_PRINTF(2, 3);
+/** Marks the attempt failed; always returns NULL. Type: a short CamelCase name retry policies refer to. */
+PAWL_API const pawl_value *pawl_task_fail(pawl_task *task, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
+/** As pawl_task_fail, with details (may be nil), and whether another attempt makes sense. */
+PAWL_API const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type, const char *message,
+                                               const pawl_value *details, bool retryable);
+/** Stable over retries and restarts: hand it to the system you call. Owns: the task. Thread: any. */
+PAWL_API const char *pawl_task_key(const pawl_task *task);
+PAWL_API const char *pawl_task_run_id(const pawl_task *task);
+PAWL_API const char *pawl_task_activity(const pawl_task *task);
+PAWL_API int64_t pawl_task_command(const pawl_task *task);
+PAWL_API int pawl_task_attempt(const pawl_task *task); /**< 1 = the first */
+/** Says "still alive", with detail for people and for the next attempt (may be nil). False: stop, it was cancelled or is stale.
+ * Thread: any. */
+PAWL_API bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail);
+/** The last heartbeat detail of the attempt before this one; nil when none. */
+PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);
+/** True once the run wants it to stop, or the engine is closing. Thread: any. */
+PAWL_API bool pawl_task_canceled(const pawl_task *task);
+/** A descriptor that becomes readable on cancel, to poll beside your own; -1 when none can be had. Owns: the task. */
+PAWL_API int pawl_task_cancel_fd(pawl_task *task);
+/** When the attempt times out, UTC milliseconds; 0 = never. */
+PAWL_API int64_t pawl_task_deadline_ms(const pawl_task *task);
+/** A path beside the journal that is unique to this command and the same for every attempt of it, for a lock or scratch of the
+ * activity; "" when the journal is not a file. */
+PAWL_API const char *pawl_task_scratch_path(pawl_task *task);
+
+/* ---- runners: how tasks get to the code ---- */
+
+/** What an engine asks of a runner. All calls come on the engine's thread and must return at once. */
+typedef struct pawl_runner pawl_runner;
+typedef struct pawl_runner_ops {
+    size_t struct_size;
+    const char *name;
+    /** Takes the task over; exactly one of complete, fail, canceled must follow, from any thread. */
+    void (*start)(pawl_runner *runner, pawl_task *task);
+    /** The run or a timeout wants it to stop; pawl_task_canceled is already true. May be NULL. */
+    void (*cancel)(pawl_runner *runner, pawl_task *task);
+    /** No task comes after this. Waits for running ones until deadline_ms (monotonic budget), then frees. */
+    void (*stop)(pawl_runner *runner, int64_t deadline_ms);
+} pawl_runner_ops;
+struct pawl_runner {
+    const pawl_runner_ops *ops;
+};
+
+/* What a runner needs of a task. Thread: any. After the one final call the task must not be touched. */
+PAWL_API pawl_activity_fn pawl_task_function(const pawl_task *task, void **ret_user);
+PAWL_API const pawl_value *pawl_task_input(pawl_task *task);
+/** Tells the engine that code is about to run (start-to-close counts from here). For an unsafe effect the engine has
+ * committed `sent` before it called start. */
+PAWL_API void pawl_task_begin(pawl_task *task);
+/** Ends with a result, or with the failure set by pawl_task_fail. */
+PAWL_API void pawl_task_finish(pawl_task *task, const pawl_value *result);
+/** Ends as cancelled: the code saw the request and stopped. */
+PAWL_API void pawl_task_finish_canceled(pawl_task *task);
+
+/** The blocking runner: a pool of threads (0 = PW_POOL_THREADS_DEFAULT). Errors: NOMEM, LIMIT. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_pool_start(uint32_t threads, pawl_runner **ret_runner, pawl_error *err);
+
+/* ---- child processes ---- */
+
+/** A program to run, under a supervisor that kills its whole process group when this process dies. */
+typedef struct pawl_exec_options {
+    size_t struct_size;
+    const char *const *argv;     /**< NULL-terminated; argv[0] is looked up in PATH; no shell */
+    const char *cwd;             /**< NULL = the engine's */
+    const char *const *env;      /**< NULL-terminated "K=V" on top of the allow-list PATH HOME LANG LC_ALL TMPDIR USER; NULL = none */
+    const char *stdin_text;      /**< NULL = /dev/null */
+    size_t stdin_size;
+    size_t output_bytes_max;     /**< of each stream, the tail is kept; 0 = 1 MiB */
+    int64_t timeout_ms;          /**< 0 = the task's own */
+} pawl_exec_options;
+
+/** Runs it to its end from inside an activity; beats the task's heart; kills the group on cancel and timeout. A new attempt of
+ * the same command waits until the group of the old one is gone.
+ * Result: {exit: int, signal: int, stdout: text, stderr: text, truncated: bool, ms: int}. NULL with the task failed when it could not be
+ * started (ExecFailed), timed out (Timeout) or was cancelled. A non-zero exit is a result, not a failure. */
+PAWL_API const pawl_value *pawl_exec(pawl_task *task, const pawl_exec_options *options);
+
+/** The built-in activity "exec": input {argv: [..], cwd, env: {K: V}, stdin, timeout_s, check: bool (default true: a non-zero exit
+ * fails with type ExitStatus, not retryable unless "retry": true)}. */
+PAWL_API const pawl_value *pawl_activity_exec(pawl_task *task, const pawl_value *input, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
