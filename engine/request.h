@@ -1,0 +1,52 @@
+/*
+ * request.h - one operation on an engine, as data. The host API, the control socket and the inbox all make these; the core answers.
+ *
+ * On the wire (control protocol) and in the inbox a request is msgpack [1, id, "op", {args}], a reply [1, id, status number, body]
+ * where body is the result, or {message} when status is not OK. ops.def lists the operations.
+ */
+#ifndef PW_REQUEST_H
+#define PW_REQUEST_H
+
+#include "sdk/base/error.h"
+#include "sdk/base/mp.h"
+
+typedef enum pw_op_kind {
+    PW_REQ_WRITE, /* changes runs: journaled, acked after commit; may wait in the inbox when no owner lives */
+    PW_REQ_READ,  /* from the journal's rows: any reader can answer it (view.h) */
+    PW_REQ_LIVE,  /* needs the running engine */
+} pw_op_kind;
+
+typedef enum pw_req_op {
+    PW_REQ_NONE = 0,
+#define X(name, text, kind, help) PW_REQ_##name,
+#include "engine/ops.def"
+#undef X
+    PW_REQ_COUNT
+} pw_req_op;
+
+const char *pw_req_name(pw_req_op op);
+pw_req_op pw_req_from_name(pw_view name); /* PW_REQ_NONE when unknown */
+pw_op_kind pw_req_kind(pw_req_op op);
+
+typedef struct pw_request pw_request;
+
+/** Answers on the engine's thread; must only hand the bytes over. more = further replies follow (watch). body is valid during the call.
+ * err is set when status is not OK. */
+typedef void (*pw_request_fn)(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err, bool more);
+
+struct pw_request {
+    pw_req_op op;
+    pawl_scope *scope;      /* owns args; freed by pw_request_free */
+    const pawl_value *args; /* a map */
+    pw_request_fn reply;    /* NULL = nobody waits */
+    void *user;
+    uint64_t client;        /* who: groups the live requests of one connection; 0 = the host */
+    int64_t inbox_id;       /* taken from the inbox; 0 = not */
+    struct pw_request *next;/* list link of whoever holds it */
+};
+
+/** Copies args. Errors: NOMEM, INVALID (unknown op, args not a map). */
+pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *user, pw_request **ret_request, pawl_error *err);
+void pw_request_free(pw_request *rq); /* accepts NULL */
+
+#endif

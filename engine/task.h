@@ -1,0 +1,63 @@
+/*
+ * task.h - one attempt of an activity, between the core and a runner.
+ *
+ * Ownership: the core makes it with two references, its own and the runner's. The runner's ends with the one final call. Reports go
+ * through the sink, from any thread; each is heap memory the receiver frees with pw_report_free.
+ */
+#ifndef PW_TASK_H
+#define PW_TASK_H
+
+#include <stdatomic.h>
+
+#include "sdk/base/error.h"
+#include "sdk/base/value.h"
+#include "sdk/pawl_activity.h"
+
+/** (run, command, attempt, epoch) and, for an item of a map, its index + 1. Any other than the current one is stale. */
+typedef struct pw_token {
+    int64_t run;
+    int64_t cmd;
+    int64_t item;  /* 0 = a plain activity */
+    int64_t attempt;
+    uint64_t epoch;
+} pw_token;
+
+typedef enum pw_report_kind { PW_REPORT_BEGIN, PW_REPORT_BEAT, PW_REPORT_DONE, PW_REPORT_FAILED, PW_REPORT_CANCELED } pw_report_kind;
+
+typedef struct pw_report {
+    pw_report_kind kind;
+    pw_token token;
+    pawl_scope *scope;        /* owns what follows */
+    pw_view value;            /* result or heartbeat detail, msgpack; for FAILED: a failure map {type, message, details?, retryable} */
+    struct pw_report *next;
+} pw_report;
+void pw_report_free(pw_report *report);
+
+/** Takes a report over; any thread. */
+typedef void (*pw_report_fn)(void *ctx, pw_report *report);
+
+typedef struct pw_task_init {
+    pw_token token;
+    const char *run_id;
+    const char *activity;
+    const char *journal_path;  /* "" = memory */
+    pw_view input;             /* msgpack; copied */
+    pw_view last_detail;
+    int64_t deadline_ms;
+    pawl_activity_fn fn;       /* NULL = for a worker elsewhere */
+    void *fn_user;
+    pw_report_fn report;
+    void *report_ctx;
+} pw_task_init;
+
+pawl_task *pw_task_new(const pw_task_init *init); /* NULL when out of memory; two references */
+void pw_task_unref(pawl_task *task);
+/** Asks it to stop: pawl_task_canceled turns true, the cancel descriptor readable. */
+void pw_task_cancel(pawl_task *task);
+const pw_token *pw_task_token(const pawl_task *task);
+/** "run:cmd:item:attempt:epoch" text, and back. */
+void pw_token_print(const pw_token *token, char ret[120]);
+bool pw_token_parse(const char *text, pw_token *ret_token);
+bool pw_token_equal(const pw_token *a, const pw_token *b);
+
+#endif
