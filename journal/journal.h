@@ -40,7 +40,7 @@ typedef struct pw_run_row {
     int parent_policy;     /* enum pawl_parent_policy */
     /* below: written again by each turn */
     int status;            /* enum pw_run_status */
-    int64_t seq;           /* events so far */
+    int64_t seq;           /* events so far; the first event of a run has number 0 */
     uint8_t chain[PW_DIGEST_SIZE];
     int64_t updated_ms;
     int64_t closed_ms;     /* 0 while open */
@@ -133,8 +133,8 @@ typedef struct pw_tx_call {
 /** One turn of one run: appends its record, moves the run row. CONFLICT for the group unless row seq == expected_seq. */
 typedef struct pw_turn_op {
     int64_t run;
-    int64_t expected_seq;
-    int64_t events;                       /* in the record */
+    int64_t expected_seq;                 /* = first_seq of this record: events of the run before it */
+    int64_t events;                       /* in the record; at least 1 */
     pw_view record;                       /* ignored when tx is set */
     const pw_tx_call *tx;
     uint8_t chain_prev[PW_DIGEST_SIZE];   /* must equal the run row's: checked */
@@ -159,10 +159,10 @@ typedef enum pw_op_type {
     PW_OP_MAP_CLEAR,    /* u.map: the row only; items stay for readers until retention */
     PW_OP_SNAPSHOT_PUT, /* u.snapshot: replaces the run's one snapshot */
     PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or a digest whose chunks were staged before */
-    PW_OP_NODE_PUT,     /* u.node: conversation chain */
-    PW_OP_INBOX_PUT,    /* u.inbox: id 0; a message of this engine to another of its runs */
-    PW_OP_INBOX_TAKE,   /* u.take: deletes the row, keeps the outcome under its dedup key */
-    PW_OP_OUTCOME_PUT,  /* u.take: outcome of a request that came by the socket with a dedup key */
+    PW_OP_NODE_PUT,     /* u.node: conversation chain; id must be pw_node_id(key, parent, body), else INVALID; same id again: kept */
+    PW_OP_INBOX_PUT,    /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */
+    PW_OP_INBOX_TAKE,   /* u.take: deletes the row (CONFLICT when it is gone), keeps the outcome under its dedup key if not "" */
+    PW_OP_OUTCOME_PUT,  /* u.take: outcome of a request that came by the socket with a dedup key; CONFLICT when it has one */
     PW_OP_RUN_COMPACT,  /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
@@ -196,7 +196,11 @@ typedef struct pw_group {
     void *user;        /* the engine's */
     pawl_status status; /* out */
     pawl_error error;   /* out */
+    struct pw_group *next; /* the writer's queue; nobody else's */
 } pw_group;
+
+/** The id of a conversation node: the keyed digest of parent || body, so that a node cannot be swapped unseen. */
+void pw_node_id(uint8_t ret_id[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE], const uint8_t parent[PW_DIGEST_SIZE], pw_view body);
 
 /* ---- filters of a scan ---- */
 
@@ -238,6 +242,8 @@ typedef struct pw_journal_ops {
     pawl_status (*reopen)(pw_journal *j, pawl_error *err);
     /** Did that group land? Only after a successful reopen. */
     pawl_status (*resolve)(pw_journal *j, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
+    /** Called by the writer after the group was answered: an in-line checkpoint when it is due. NULL = nothing to do. */
+    void (*settle)(pw_journal *j);
     /** Called when there is nothing to write for a while: TRUNCATE checkpoint, optimize, sweep orphan blobs. */
     void (*idle)(pw_journal *j);
     /** Releases the ballast after NOSPACE / takes it back when there is room. */
@@ -252,7 +258,9 @@ typedef struct pw_journal_ops {
     pawl_status (*run_scan)(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx, pawl_error *err);
     pawl_status (*run_children)(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx, pawl_error *err);
     pawl_status (*key_max)(pw_reader *r, int64_t *ret_key, pawl_error *err);
-    /** Records of a run with first_seq + events > from_seq, in order, each checksum checked; works on compacted runs too. */
+    /** Records of a run with first_seq + events > from_seq, in order, each checksum checked; works on compacted runs too.
+     * first_seq = events of the run before the record, so from_seq = the events the caller has (0 = all; a snapshot's seq).
+     * A gap, a fork or a missing end is DAMAGED; from_seq 0 read to its end also checks the hash chain. */
     pawl_status (*read)(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
     /** Timers with due_ms <= until_ms, in (due, run, cmd, kind) order after `after` (NULL = from the first). */
     pawl_status (*timers)(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn, void *ctx,
