@@ -42,11 +42,26 @@ struct pw_request {
     void *user;
     uint64_t client;        /* who: groups the live requests of one connection; 0 = the host */
     int64_t inbox_id;       /* taken from the inbox; 0 = not */
+    int64_t number;         /* the client's own number of it: UNWATCH names it by that; 0 = none */
     struct pw_request *next;/* list link of whoever holds it */
 };
 
 /** Copies args. Errors: NOMEM, INVALID (unknown op, args not a map). */
 pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *user, pw_request **ret_request, pawl_error *err);
 void pw_request_free(pw_request *rq); /* accepts NULL */
+
+/* ---- as bytes ---- */
+
+#define PW_WIRE_VERSION 1
+
+/** Appends [1, number, op, args]; empty args write an empty map. */
+void pw_request_write(pw_buf *out, int64_t number, const char *op, pw_view args);
+/** Takes one apart after checking all of it (pw_mp_check). The views point into message. Errors: PARSE, LIMIT, UNSUPPORTED (another
+ * version; *ret_number is set even then). */
+pawl_status pw_request_parse(pw_view message, int64_t *ret_number, pw_view *ret_op, pw_view *ret_args, pawl_error *err);
+/** Appends [1, number, status, body]: body as given when OK, else {message} with what body (a map) holds beside it. */
+void pw_reply_write(pw_buf *out, int64_t number, pawl_status status, pw_view body, const pawl_error *err);
+/** Takes a reply apart; *ret_status is what the engine said and err then its message. Errors: PARSE, LIMIT, UNSUPPORTED. */
+pawl_status pw_reply_parse(pw_view message, int64_t *ret_number, pawl_status *ret_status, pw_view *ret_body, pawl_error *err);
 
 #endif
