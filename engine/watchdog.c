@@ -1,0 +1,251 @@
+/*
+ * watchdog.c - a thread that looks at the breadcrumb, and the handler that explains a stack overflow.
+ *
+ * Parking: the loop stores `asleep` and looks at `parked`; the watchdog stores `parked` and looks at `asleep`. Both are sequentially
+ * consistent, so at least one of the two sees the other and no wake-up is lost.
+ *
+ * The crumb of the SIGSEGV handler is the one global of this file: a signal handler has no other way to know anything. Nothing here reads
+ * the journal or takes a lock of the engine.
+ */
+#include "engine/watchdog.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/fiber.h"
+#include "engine/threads.h"
+#include "sdk/base/limits.h"
+
+#define TICKS_BEFORE_PARKING (1000 / PW_WATCHDOG_TICK_MS)
+#define ALTSTACK_BYTES ((size_t)64 << 10)
+
+struct pw_watchdog {
+    pw_watchdog_options options;
+    pthread_t thread;
+    sem_t wake;          /* posted to unpark and to stop */
+    atomic_bool asleep;  /* the loop's */
+    atomic_bool parked;
+    atomic_bool stop;
+    int64_t since_ns;    /* of the hold that was reported last */
+    int64_t next_ms;     /* when it is reported again */
+};
+
+static int64_t mono_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void look(pw_watchdog *wd)
+{
+    char site[64];
+    int64_t since_ns = 0;
+    int64_t run = pw_crumb_peek(wd->options.crumb, &since_ns, site);
+
+    if (run == 0 || since_ns == 0) {
+        return;
+    }
+    if (since_ns != wd->since_ns) {
+        wd->since_ns = since_ns;
+        wd->next_ms = wd->options.warn_ms;
+    }
+    int64_t held_ms = (mono_ns() - since_ns) / 1000000;
+    if (wd->options.abort_ms > 0 && held_ms >= wd->options.abort_ms) {
+        wd->options.held(wd->options.ctx, run, site, held_ms, true);
+        abort();
+    }
+    if (held_ms > wd->next_ms) {
+        wd->options.held(wd->options.ctx, run, site, held_ms, false);
+        wd->next_ms *= 10;
+    }
+}
+
+/** Sleeps until the loop is awake again. */
+static void park(pw_watchdog *wd)
+{
+    atomic_store(&wd->parked, true);
+    if (!atomic_load(&wd->asleep) || atomic_load(&wd->stop)) {
+        atomic_store(&wd->parked, false);
+        return;
+    }
+    while (sem_wait(&wd->wake) != 0 && errno == EINTR) {
+    }
+    atomic_store(&wd->parked, false);
+}
+
+static void tick(pw_watchdog *wd)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += PW_WATCHDOG_TICK_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    while (sem_clockwait(&wd->wake, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) {
+    }
+}
+
+static void *run(void *arg)
+{
+    pw_watchdog *wd = arg;
+    int idle = 0;
+
+    while (!atomic_load(&wd->stop)) {
+        tick(wd);
+        look(wd);
+        idle = atomic_load(&wd->asleep) ? idle + 1 : 0;
+        if (idle >= TICKS_BEFORE_PARKING) {
+            park(wd);
+            idle = 0;
+        }
+    }
+    return NULL;
+}
+
+pawl_status pw_watchdog_start(const pw_watchdog_options *options, pw_watchdog **ret_watchdog, pawl_error *err)
+{
+    pw_watchdog *wd = calloc(1, sizeof *wd);
+
+    if (wd == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for the watchdog");
+    }
+    wd->options = *options;
+    if (wd->options.warn_ms == 0) {
+        wd->options.warn_ms = PW_LOCAL_STEP_WARN_MS;
+    }
+    sem_init(&wd->wake, 0, 0);
+    pawl_status status = pw_thread_start(&wd->thread, "pawl-watchdog", run, wd, err);
+    if (status != PAWL_OK) {
+        sem_destroy(&wd->wake);
+        free(wd);
+        return status;
+    }
+    *ret_watchdog = wd;
+    return PAWL_OK;
+}
+
+void pw_watchdog_stop(pw_watchdog *wd)
+{
+    if (wd == NULL) {
+        return;
+    }
+    atomic_store(&wd->stop, true);
+    sem_post(&wd->wake);
+    pthread_join(wd->thread, NULL);
+    sem_destroy(&wd->wake);
+    free(wd);
+}
+
+void pw_watchdog_loop_awake(pw_watchdog *wd)
+{
+    if (wd == NULL) {
+        return;
+    }
+    atomic_store(&wd->asleep, false);
+    if (atomic_load(&wd->parked) && atomic_exchange(&wd->parked, false)) {
+        sem_post(&wd->wake);
+    }
+}
+
+void pw_watchdog_loop_asleep(pw_watchdog *wd)
+{
+    if (wd != NULL) {
+        atomic_store_explicit(&wd->asleep, true, memory_order_release);
+    }
+}
+
+/* ---- stack overflow ---- */
+
+static const pw_crumb *_Atomic segv_crumb;
+static struct sigaction segv_before;
+
+static void say(const char *text)
+{
+    ssize_t n = write(STDERR_FILENO, text, strlen(text));
+    (void)n;
+}
+
+static void say_number(int64_t number)
+{
+    char text[24];
+    size_t at = sizeof text - 1;
+
+    text[at] = '\0';
+    do {
+        text[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0 && at > 0);
+    say(text + at);
+}
+
+static void on_segv(int number, siginfo_t *info, void *context)
+{
+    void *fiber_arg = NULL;
+    const pw_crumb *crumb = atomic_load(&segv_crumb);
+
+    (void)context;
+    if (pw_fiber_guard_hit(info->si_addr, &fiber_arg)) {
+        char site[64] = "";
+        int64_t since_ns = 0;
+        int64_t key = crumb != NULL ? pw_crumb_peek(crumb, &since_ns, site) : 0;
+        say("pawl: stack overflow in the workflow code of run ");
+        say_number(key);
+        say(site[0] != '\0' ? " at " : "");
+        say(site);
+        say("; the run is quarantined as crashed after the third time; give it more stack_bytes or less recursion\n");
+    }
+    sigaction(number, &segv_before, NULL);
+    raise(number); /* delivered when this handler returns: the instruction faults again in any case */
+}
+
+pawl_status pw_watchdog_install_segv(const pw_crumb *crumb, pawl_error *err)
+{
+    struct sigaction act = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+    if (atomic_exchange(&segv_crumb, crumb) != NULL) {
+        return PAWL_OK;
+    }
+    sigemptyset(&act.sa_mask);
+    act.sa_sigaction = on_segv;
+    if (sigaction(SIGSEGV, &act, &segv_before) != 0) {
+        return pw_err(err, PAWL_IO, "sigaction: %s", strerror(errno));
+    }
+    return PAWL_OK;
+}
+
+void *pw_watchdog_altstack_init(void)
+{
+    stack_t before;
+
+    if (sigaltstack(NULL, &before) == 0 && !(before.ss_flags & SS_DISABLE)) {
+        return NULL; /* somebody (a sanitizer) has given this thread one */
+    }
+    void *memory = mmap(NULL, ALTSTACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    stack_t mine = {.ss_sp = memory, .ss_size = ALTSTACK_BYTES};
+    sigaltstack(&mine, NULL);
+    return memory;
+}
+
+void pw_watchdog_altstack_deinit(void *altstack)
+{
+    if (altstack != NULL) {
+        stack_t none = {.ss_flags = SS_DISABLE};
+        sigaltstack(&none, NULL);
+        munmap(altstack, ALTSTACK_BYTES);
+    }
+}
