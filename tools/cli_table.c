@@ -1,0 +1,171 @@
+/*
+ * cli_table.c - the .def lists as arrays, and finding things in them, also when mistyped.
+ *
+ * Does not parse command lines (cli_args.c) and prints nothing (cli_help.c).
+ */
+#include "tools/cli_table.h"
+
+#include <string.h>
+
+#define B(name) (UINT64_C(1) << PW_OPT_##name)
+#define GLOBAL (B(DB) | B(OUTPUT) | B(COLOR) | B(TIME_FORMAT) | B(HELP))
+
+static const pw_cli_option options[] = {
+#define X(name, letter, word, value, type, help) {letter, word, value, PW_TYPE_##type, help},
+#include "tools/cli_options.def"
+#undef X
+};
+
+static const pw_cli_command commands[] = {
+#define X(name, verb, group, operands, max, op1, op2, opts, summary, text, examples)                                   \
+    {PW_CMD_##name, verb, PW_GROUP_##group, operands, max, {PW_OPT_##op1, PW_OPT_##op2}, GLOBAL | (opts), summary,     \
+     text, examples},
+#include "tools/cli_commands.def"
+#undef X
+};
+
+static const char *const group_titles[] = {
+#define X(name, title) title,
+#include "tools/cli_groups.def"
+#undef X
+};
+
+static const struct {
+    int number;
+    const char *text;
+} exits[] = {
+#define X(number, name, text) {number, text},
+#include "tools/cli_exits.def"
+#undef X
+};
+
+_Static_assert(PW_OPT_COUNT <= 64, "options are bits of one word");
+
+uint64_t pw_cli_global_options(void)
+{
+    return GLOBAL;
+}
+
+const pw_cli_command *pw_cli_command_at(size_t index)
+{
+    return &commands[index];
+}
+
+const pw_cli_command *pw_cli_command_find(const char *name)
+{
+    for (size_t i = 0; i < PW_CMD_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+/* Edit distance with transposition, of short words; anything long is far. */
+#define WORD_MAX 24
+static size_t distance(const char *a, size_t a_size, const char *b)
+{
+    size_t b_size = strlen(b);
+    size_t rows[3][WORD_MAX + 1];
+    if (a_size > WORD_MAX || b_size > WORD_MAX) {
+        return WORD_MAX;
+    }
+    for (size_t j = 0; j <= b_size; j++) {
+        rows[0][j] = j;
+    }
+    size_t *before = rows[2];
+    size_t *last = rows[0];
+    size_t *now = rows[1];
+    for (size_t i = 1; i <= a_size; i++) {
+        now[0] = i;
+        for (size_t j = 1; j <= b_size; j++) {
+            size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            best = last[j] + 1 < best ? last[j] + 1 : best;
+            best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best) {
+                best = before[j - 2] + 1;
+            }
+            now[j] = best;
+        }
+        size_t *free_row = before;
+        before = last;
+        last = now;
+        now = free_row;
+    }
+    return last[b_size];
+}
+
+static bool near_enough(size_t far, size_t size)
+{
+    return far <= 2 && far < size;
+}
+
+const pw_cli_command *pw_cli_command_near(const char *name)
+{
+    size_t size = strlen(name);
+    const pw_cli_command *best = NULL;
+    size_t best_far = WORD_MAX;
+    for (size_t i = 0; i < PW_CMD_COUNT; i++) {
+        size_t far = distance(name, size, commands[i].name);
+        if (far < best_far) {
+            best_far = far;
+            best = &commands[i];
+        }
+    }
+    return near_enough(best_far, size) ? best : NULL;
+}
+
+const pw_cli_option *pw_cli_option_get(pw_cli_opt option)
+{
+    return &options[option];
+}
+
+pw_cli_opt pw_cli_option_find(const char *word, size_t size)
+{
+    for (size_t i = 0; i < PW_OPT_COUNT; i++) {
+        if (strlen(options[i].word) == size && memcmp(options[i].word, word, size) == 0) {
+            return (pw_cli_opt)i;
+        }
+    }
+    return PW_OPT_NONE;
+}
+
+pw_cli_opt pw_cli_option_letter(char letter)
+{
+    for (size_t i = 0; i < PW_OPT_COUNT; i++) {
+        if (letter != 0 && options[i].letter == letter) {
+            return (pw_cli_opt)i;
+        }
+    }
+    return PW_OPT_NONE;
+}
+
+pw_cli_opt pw_cli_option_near(const char *word, size_t size, uint64_t among)
+{
+    pw_cli_opt best = PW_OPT_NONE;
+    size_t best_far = WORD_MAX;
+    for (size_t i = 0; i < PW_OPT_COUNT; i++) {
+        size_t far = (among >> i & 1u) != 0 ? distance(word, size, options[i].word) : WORD_MAX;
+        if (far < best_far) {
+            best_far = far;
+            best = (pw_cli_opt)i;
+        }
+    }
+    return near_enough(best_far, size) ? best : PW_OPT_NONE;
+}
+
+const char *pw_cli_group_title(pw_cli_group group)
+{
+    return group_titles[group];
+}
+
+size_t pw_cli_exit_count(void)
+{
+    return sizeof exits / sizeof exits[0];
+}
+
+void pw_cli_exit_at(size_t index, int *ret_number, const char **ret_text)
+{
+    *ret_number = exits[index].number;
+    *ret_text = exits[index].text;
+}

@@ -1,0 +1,98 @@
+/*
+ * cli_table.h - the commands, options and exit codes of the program, as data.
+ *
+ *   cli_commands.def + cli_options.def  -->  parsing, help, man pages, completion, README: one list, five readers
+ *
+ * Thread: any; everything is static.
+ */
+#ifndef PW_CLI_TABLE_H
+#define PW_CLI_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum pw_cli_exit {
+#define X(number, name, text) PW_EXIT_##name = number,
+#include "tools/cli_exits.def"
+#undef X
+} pw_cli_exit;
+
+typedef enum pw_cli_opt {
+#define X(name, letter, word, value, type, help) PW_OPT_##name,
+#include "tools/cli_options.def"
+#undef X
+    PW_OPT_COUNT,
+    PW_OPT_NONE = PW_OPT_COUNT
+} pw_cli_opt;
+
+typedef enum pw_cli_opt_type {
+    PW_TYPE_FLAG,
+    PW_TYPE_TEXT,
+    PW_TYPE_FILE,
+    PW_TYPE_DIR,
+    PW_TYPE_ID,
+    PW_TYPE_JSON,
+    PW_TYPE_COUNT,
+    PW_TYPE_DURATION,
+    PW_TYPE_CHOICE,
+    PW_TYPE_FILTER,
+} pw_cli_opt_type;
+
+typedef struct pw_cli_option {
+    char letter;       /* 0 = none */
+    const char *word;
+    const char *value; /* NULL = a flag; for a choice "a|b|c" */
+    pw_cli_opt_type type;
+    const char *help;
+} pw_cli_option;
+
+typedef enum pw_cli_verb {
+#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) PW_CMD_##name,
+#include "tools/cli_commands.def"
+#undef X
+    PW_CMD_COUNT
+} pw_cli_verb;
+
+typedef enum pw_cli_group {
+#define X(name, title) PW_GROUP_##name,
+#include "tools/cli_groups.def"
+#undef X
+    PW_GROUP_COUNT
+} pw_cli_group;
+
+#define PW_CLI_OPERANDS_MAX 2
+
+typedef struct pw_cli_command {
+    pw_cli_verb verb;
+    const char *name;
+    pw_cli_group group;
+    const char *operands;
+    size_t operands_max;
+    pw_cli_opt operand_option[PW_CLI_OPERANDS_MAX]; /* PW_OPT_NONE = a plain operand */
+    uint64_t options;                               /* bits 1 << pw_cli_opt, the global ones included */
+    const char *summary;
+    const char *text;
+    const char *examples;
+} pw_cli_command;
+
+/** Options every command takes. */
+uint64_t pw_cli_global_options(void);
+const pw_cli_command *pw_cli_command_at(size_t index); /* index < PW_CMD_COUNT */
+const pw_cli_command *pw_cli_command_find(const char *name); /* may be NULL */
+/** The command whose name is nearest to a mistyped one; NULL when none is near. */
+const pw_cli_command *pw_cli_command_near(const char *name);
+const pw_cli_option *pw_cli_option_get(pw_cli_opt option);
+pw_cli_opt pw_cli_option_find(const char *word, size_t size); /* PW_OPT_NONE when there is none */
+pw_cli_opt pw_cli_option_letter(char letter);
+pw_cli_opt pw_cli_option_near(const char *word, size_t size, uint64_t among);
+const char *pw_cli_group_title(pw_cli_group group);
+size_t pw_cli_exit_count(void);
+void pw_cli_exit_at(size_t index, int *ret_number, const char **ret_text);
+
+static inline bool pw_cli_takes(const pw_cli_command *command, pw_cli_opt option)
+{
+    return option < PW_OPT_COUNT && (command->options >> option & 1u) != 0;
+}
+
+#endif
