@@ -23,7 +23,7 @@ void pw_fiber_free(pw_fiber *f);
 size_t pw_fiber_peak(const pw_fiber *f);
 /** True if addr is in the guard page of a live fiber of this process; *ret_arg is that fiber's arg. Async-signal-safe. */
 bool pw_fiber_guard_hit(const void *addr, void **ret_arg);
-/** Frees pooled stacks of this thread. */
+/** Unmaps the pooled stacks. */
 void pw_fiber_trim(void);
 
 #endif

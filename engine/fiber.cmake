@@ -1,0 +1,23 @@
+# Picks the fiber backend: PAWL_FIBER = auto | boost | ucontext. Sets PW_FIBER_SOURCES and, for boost, PW_FIBER_LIBRARY: the
+# static archive of Boost.Context, of which only the assembly is taken.
+set(PAWL_FIBER "auto" CACHE STRING "how stacks are switched: auto, boost or ucontext")
+set_property(CACHE PAWL_FIBER PROPERTY STRINGS auto boost ucontext)
+
+if(NOT PAWL_FIBER MATCHES "^(auto|boost|ucontext)$")
+  message(FATAL_ERROR "PAWL_FIBER is '${PAWL_FIBER}': auto, boost or ucontext")
+endif()
+set(PW_FIBER_LIBRARY "")
+if(NOT PAWL_FIBER STREQUAL "ucontext")
+  find_library(PAWL_BOOST_CONTEXT NAMES libboost_context.a)
+  mark_as_advanced(PAWL_BOOST_CONTEXT)
+  if(PAWL_BOOST_CONTEXT)
+    set(PW_FIBER_LIBRARY ${PAWL_BOOST_CONTEXT})
+  elseif(PAWL_FIBER STREQUAL "boost")
+    message(FATAL_ERROR "PAWL_FIBER=boost, but libboost_context.a was not found (Debian: libboost-context-dev)")
+  endif()
+endif()
+if(PW_FIBER_LIBRARY)
+  set(PW_FIBER_SOURCES fiber.c fiber_boost.c)
+else()
+  set(PW_FIBER_SOURCES fiber.c fiber_ucontext.c)
+endif()
