@@ -3,7 +3,8 @@
  *
  *     take the mail -> feed it to the core -> step -> nothing more to do? sleep : again
  *
- * Groups that landed are fed first, since they unfreeze runs; then calls, task reports, requests, gone clients. The timer is armed again only
+ * Groups that landed are fed first, since they unfreeze runs; then task reports, requests, gone clients and, last, calls: whoever calls to
+ * end something (a client, the loop) knows that what was posted before has reached the core. The timer is armed again only
  * when the next time is earlier than the armed one: waking too early costs one step that finds nothing.
  *
  * This file knows nothing of runs, and does no I/O but for its own wake-up.
@@ -119,12 +120,12 @@ static void feed(pw_loop *loop)
     for (size_t i = 0; i < mail.groups_len; i++) {
         pw_core_committed(loop->core, mail.groups[i]);
     }
+    feed_live(loop, &mail);
     while (mail.calls != NULL) {
         pw_call *call = mail.calls;
         mail.calls = call->next; /* run may free it */
         call->run(call);
     }
-    feed_live(loop, &mail);
 }
 
 static void sleep_until_due(pw_loop *loop, int64_t wait_ms)

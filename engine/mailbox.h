@@ -31,7 +31,7 @@ typedef struct pw_gone {
 
 #define PW_MAIL_GROUPS_MAX 8
 
-/** What was in the box, in the order the loop feeds it: groups, calls, reports, requests, gone clients; each list in arrival order. */
+/** What was in the box, in the order the loop feeds it: groups, reports, requests, gone clients, calls; each list in arrival order. */
 typedef struct pw_mail {
     pw_group *groups[PW_MAIL_GROUPS_MAX];
     size_t groups_len;

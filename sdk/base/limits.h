@@ -51,6 +51,11 @@
 #define PW_POOL_THREADS_MAX 256
 #define PW_OUTPUT_BYTES_MAX (1u << 20)         /* captured output of a process: the tail is kept */
 
+/* Reads and watches */
+#define PW_WATCH_EVENTS_MAX 8192               /* of one watcher that does not dispatch: more are dropped and counted */
+#define PW_VIEW_BLOB_BYTES_MAX (8u << 20)      /* a payload shown whole; larger ones are shown as a reference */
+#define PW_FILTER_TERMS_MAX 64                 /* of one listing filter; INVALID */
+
 /* Control protocol */
 #define PW_FRAME_BYTES_MAX (64u << 20)
 #define PW_CLIENTS_MAX 256

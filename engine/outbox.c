@@ -1,0 +1,243 @@
+/*
+ * outbox.c - a queue with a descriptor, delivered on the host's thread.
+ *
+ * Callbacks run without the lock, so they may ask the engine for more. Does not know requests or runs.
+ */
+#include "engine/outbox.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "sdk/base/error.h"
+#include "sdk/base/limits.h"
+#include "sdk/base/value.h"
+
+struct pw_watch {
+    pawl_watch_fn fn;
+    void *user;
+    size_t queued;
+    int64_t lost;
+    struct pw_watch *next;
+};
+
+struct pw_slot {
+    pawl_reply_fn fn; /* a completion; NULL = an event of watch */
+    void *user;
+    pw_watch *watch;
+    pawl_status status;
+    pawl_error err;
+    int64_t lost;     /* of an event: so many before it were dropped */
+    uint8_t *data;
+    size_t size;
+    struct pw_slot *next;
+};
+
+struct pw_outbox {
+    pthread_mutex_t lock;
+    int fd;
+    pw_slot *first;
+    pw_slot **end;
+    pw_watch *watches;
+};
+
+pawl_status pw_outbox_new(pw_outbox **ret_outbox, pawl_error *err)
+{
+    pw_outbox *ob = calloc(1, sizeof *ob);
+
+    if (ob == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for the outbox");
+    }
+    ob->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (ob->fd < 0) {
+        int number = errno;
+        free(ob);
+        return pw_err(err, PAWL_IO, "eventfd: %s", strerror(number));
+    }
+    pthread_mutex_init(&ob->lock, NULL);
+    ob->end = &ob->first;
+    *ret_outbox = ob;
+    return PAWL_OK;
+}
+
+void pw_slot_free(pw_slot *slot)
+{
+    if (slot != NULL) {
+        free(slot->data);
+        free(slot);
+    }
+}
+
+void pw_outbox_free(pw_outbox *ob)
+{
+    if (ob == NULL) {
+        return;
+    }
+    while (ob->first != NULL) {
+        pw_slot *slot = ob->first;
+        ob->first = slot->next;
+        pw_slot_free(slot);
+    }
+    while (ob->watches != NULL) {
+        pw_watch *watch = ob->watches;
+        ob->watches = watch->next;
+        free(watch);
+    }
+    close(ob->fd);
+    pthread_mutex_destroy(&ob->lock);
+    free(ob);
+}
+
+int pw_outbox_fd(const pw_outbox *ob)
+{
+    return ob->fd;
+}
+
+/** The lock is held. */
+static void append(pw_outbox *ob, pw_slot *slot)
+{
+    bool first = ob->first == NULL;
+    uint64_t one = 1;
+
+    slot->next = NULL;
+    *ob->end = slot;
+    ob->end = &slot->next;
+    if (first) {
+        ssize_t n = write(ob->fd, &one, sizeof one);
+        (void)n; /* readable already is as good */
+    }
+}
+
+static bool keep(pw_slot *slot, pw_view body)
+{
+    if (body.size == 0) {
+        return true;
+    }
+    slot->data = malloc(body.size);
+    if (slot->data == NULL) {
+        return false;
+    }
+    memcpy(slot->data, body.data, body.size);
+    slot->size = body.size;
+    return true;
+}
+
+pw_slot *pw_outbox_slot(pawl_reply_fn fn, void *user)
+{
+    pw_slot *slot = calloc(1, sizeof *slot);
+
+    if (slot != NULL) {
+        slot->fn = fn;
+        slot->user = user;
+    }
+    return slot;
+}
+
+void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_view body, const pawl_error *err)
+{
+    slot->status = status;
+    if (status != PAWL_OK && err != NULL) {
+        slot->err = *err;
+    }
+    if (!keep(slot, body)) {
+        slot->status = pw_err(&slot->err, PAWL_NOMEM, "no memory for a reply of %zu bytes", body.size);
+    }
+    pthread_mutex_lock(&ob->lock);
+    append(ob, slot);
+    pthread_mutex_unlock(&ob->lock);
+}
+
+/* ---- watches ---- */
+
+pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watch **ret_watch, pawl_error *err)
+{
+    pw_watch *watch = calloc(1, sizeof *watch);
+
+    if (watch == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for a watch");
+    }
+    watch->fn = fn;
+    watch->user = user;
+    pthread_mutex_lock(&ob->lock);
+    watch->next = ob->watches;
+    ob->watches = watch;
+    pthread_mutex_unlock(&ob->lock);
+    *ret_watch = watch;
+    return PAWL_OK;
+}
+
+void pw_outbox_event(pw_outbox *ob, pw_watch *watch, pw_view event)
+{
+    pw_slot *slot = calloc(1, sizeof *slot);
+    bool kept = slot != NULL && keep(slot, event);
+
+    pthread_mutex_lock(&ob->lock);
+    if (!kept || watch->queued >= PW_WATCH_EVENTS_MAX) {
+        watch->lost++;
+        pthread_mutex_unlock(&ob->lock);
+        pw_slot_free(slot);
+        return;
+    }
+    slot->watch = watch;
+    slot->lost = watch->lost;
+    watch->lost = 0;
+    watch->queued++;
+    append(ob, slot);
+    pthread_mutex_unlock(&ob->lock);
+}
+
+/* ---- delivery ---- */
+
+static pw_slot *take_all(pw_outbox *ob)
+{
+    uint64_t count;
+
+    pthread_mutex_lock(&ob->lock);
+    ssize_t n = read(ob->fd, &count, sizeof count);
+    (void)n;
+    pw_slot *first = ob->first;
+    ob->first = NULL;
+    ob->end = &ob->first;
+    for (pw_slot *slot = first; slot != NULL; slot = slot->next) {
+        if (slot->watch != NULL) {
+            slot->watch->queued--;
+        }
+    }
+    pthread_mutex_unlock(&ob->lock);
+    return first;
+}
+
+static int deliver(const pw_slot *slot)
+{
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *body = slot->size > 0 && scope != NULL ? pw_value_view(scope, slot->data, slot->size) : NULL;
+    int count = 1;
+
+    if (slot->fn != NULL) {
+        slot->fn(slot->user, slot->status, body, slot->status == PAWL_OK ? NULL : &slot->err);
+    } else if (slot->watch != NULL) {
+        if (slot->lost > 0) {
+            slot->watch->fn(slot->watch->user, pawl_build(scope, "{type: \"Lost\", count: %lld}", (long long)slot->lost));
+            count++;
+        }
+        slot->watch->fn(slot->watch->user, body);
+    }
+    pawl_scope_free(scope);
+    return count;
+}
+
+int pw_outbox_dispatch(pw_outbox *ob)
+{
+    int count = 0;
+
+    for (pw_slot *slot = take_all(ob); slot != NULL;) {
+        pw_slot *next = slot->next;
+        count += deliver(slot);
+        pw_slot_free(slot);
+        slot = next;
+    }
+    return count;
+}
