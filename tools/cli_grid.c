@@ -1,0 +1,132 @@
+/*
+ * cli_grid.c - aligned tables. Cells are collected, widths measured in terminal columns, and the last column shown is cut to the
+ * terminal's width, so that a row is a line.
+ *
+ * Does not wrap and draws no lines. A pipe gets everything, uncut.
+ */
+#include "tools/cli_out.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GAP 2
+#define LAST_MIN 12
+
+void pw_grid_init(pw_cli_grid *grid, size_t columns)
+{
+    *grid = (pw_cli_grid){.columns = columns < PW_TABLE_COLUMNS_MAX ? columns : PW_TABLE_COLUMNS_MAX};
+    pw_buf_init(&grid->text, 0);
+}
+
+void pw_grid_deinit(pw_cli_grid *grid)
+{
+    free(grid->cells);
+    pw_buf_deinit(&grid->text);
+    *grid = (pw_cli_grid){0};
+}
+
+void pw_grid_add(pw_cli_grid *grid, pw_cli_style style, const char *text, size_t size)
+{
+    if (grid->len == grid->capacity) {
+        size_t capacity = grid->capacity == 0 ? 64 : grid->capacity * 2;
+        pw_cli_cell *cells = realloc(grid->cells, capacity * sizeof *cells);
+        if (cells == NULL) {
+            grid->failed = true;
+            return;
+        }
+        grid->cells = cells;
+        grid->capacity = capacity;
+    }
+    grid->cells[grid->len++] = (pw_cli_cell){grid->text.size, size, style};
+    pw_buf_put(&grid->text, text, size);
+}
+
+void pw_grid_str(pw_cli_grid *grid, pw_cli_style style, const char *text)
+{
+    pw_grid_add(grid, style, text, strlen(text));
+}
+
+static const char *cell_text(const pw_cli_grid *grid, const pw_cli_cell *cell)
+{
+    return cell->size == 0 ? "" : (const char *)grid->text.data + cell->offset;
+}
+
+typedef struct layout {
+    size_t width[PW_TABLE_COLUMNS_MAX]; /* 0 = left out */
+    size_t last;
+    size_t last_max; /* 0 = uncut */
+    size_t indent;
+} layout;
+
+static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings, layout *l)
+{
+    for (size_t i = 0; i < grid->len; i++) {
+        size_t columns = pw_out_columns(out, cell_text(grid, &grid->cells[i]), grid->cells[i].size);
+        size_t *width = &l->width[i % grid->columns];
+        *width = columns > *width ? columns : *width;
+    }
+    size_t used = l->indent;
+    for (size_t c = 0; c < grid->columns; c++) {
+        size_t heading = headings != NULL ? strlen(headings[c]) : 0;
+        if (l->width[c] > 0) {
+            l->width[c] = heading > l->width[c] ? heading : l->width[c];
+            l->last = c;
+        }
+    }
+    for (size_t c = 0; c < l->last; c++) {
+        used += l->width[c] > 0 ? l->width[c] + GAP : 0;
+    }
+    l->last_max = out->width == 0 ? 0 : out->width > used + LAST_MIN ? out->width - used : LAST_MIN;
+}
+
+static void print_cell(pw_cli_out *out, const layout *l, size_t column, pw_cli_style style, const char *text, size_t size)
+{
+    if (l->width[column] == 0) {
+        return;
+    }
+    if (style != PW_PLAIN && size > 0) {
+        pw_out_style(out, style);
+    }
+    size_t columns = pw_out_text(out, text, size, column == l->last ? l->last_max : 0);
+    if (style != PW_PLAIN && size > 0) {
+        pw_out_style(out, PW_PLAIN);
+    }
+    if (column < l->last) {
+        pw_out_pad(out, l->width[column] - columns + GAP);
+    }
+}
+
+static void trim_line(pw_cli_out *out)
+{
+    while (out->text.size > 0 && out->text.data[out->text.size - 1] == ' ') {
+        out->text.size--;
+    }
+    pw_buf_putc(&out->text, '\n');
+}
+
+bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings, size_t indent)
+{
+    layout l = {.indent = indent};
+    if (grid->failed || !pw_buf_ok(&grid->text)) {
+        return false;
+    }
+    measure(out, grid, headings, &l);
+    if (headings != NULL) {
+        pw_out_pad(out, indent);
+        for (size_t c = 0; c < grid->columns; c++) {
+            print_cell(out, &l, c, PW_DIM, headings[c], strlen(headings[c]));
+        }
+        trim_line(out);
+    }
+    for (size_t i = 0; i < grid->len; i++) {
+        const pw_cli_cell *cell = &grid->cells[i];
+        if (i % grid->columns == 0) {
+            pw_out_pad(out, indent);
+        }
+        print_cell(out, &l, i % grid->columns, cell->style, cell_text(grid, cell), cell->size);
+        if (i % grid->columns == grid->columns - 1) {
+            trim_line(out);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,151 @@
+/*
+ * cli_help.c - help on a terminal, from the tables.
+ *
+ * Does not know any command: what it says of one is in cli_commands.def.
+ */
+#include "tools/cli_help.h"
+
+#include <string.h>
+
+#define WIDTH_MAX 100
+#define OPTION_COLUMN 30
+
+static size_t help_width(const pw_cli_out *out)
+{
+    return out->width == 0 || out->width > WIDTH_MAX ? WIDTH_MAX : out->width;
+}
+
+void pw_help_wrap(pw_cli_out *out, const char *text, size_t indent, size_t width)
+{
+    size_t column = indent;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " \n");
+        if (column > indent && column + 1 + word > width) {
+            pw_buf_putc(&out->text, '\n');
+            pw_out_pad(out, indent);
+            column = indent;
+        } else if (column > indent) {
+            pw_buf_putc(&out->text, ' ');
+            column++;
+        }
+        pw_buf_put(&out->text, text, word);
+        column += word;
+        text += word;
+        text += strspn(text, " \n");
+    }
+    pw_buf_putc(&out->text, '\n');
+}
+
+void pw_help_option(pw_buf *text, const pw_cli_option *option, bool align)
+{
+    if (option->letter != 0) {
+        pw_buf_printf(text, "-%c, ", option->letter);
+    } else if (align) {
+        pw_buf_puts(text, "    ");
+    }
+    pw_buf_printf(text, "--%s", option->word);
+    if (option->value != NULL) {
+        pw_buf_printf(text, " %s", option->value);
+    }
+}
+
+void pw_help_usage(pw_buf *text, const pw_cli_command *command)
+{
+    pw_buf_printf(text, "pawl %s", command->name);
+    if (command->operands[0] != '\0') {
+        pw_buf_printf(text, " %s", command->operands);
+    }
+    pw_buf_puts(text, " [OPTIONS]");
+}
+
+static void options_print(pw_cli_out *out, uint64_t which)
+{
+    for (unsigned i = 0; i < PW_OPT_COUNT; i++) {
+        if ((which >> i & 1u) == 0) {
+            continue;
+        }
+        const pw_cli_option *o = pw_cli_option_get((pw_cli_opt)i);
+        pw_out_puts(out, "  ");
+        size_t from = out->text.size;
+        pw_help_option(&out->text, o, true);
+        size_t used = 2 + out->text.size - from;
+        if (used + 2 > OPTION_COLUMN) {
+            pw_buf_putc(&out->text, '\n');
+            used = 0;
+        }
+        pw_out_pad(out, OPTION_COLUMN - used);
+        pw_help_wrap(out, o->help, OPTION_COLUMN, help_width(out));
+    }
+}
+
+static void heading(pw_cli_out *out, const char *text)
+{
+    pw_buf_putc(&out->text, '\n');
+    pw_out_styled(out, PW_BOLD, text);
+    pw_buf_putc(&out->text, '\n');
+}
+
+void pw_help_all(pw_cli_out *out)
+{
+    pw_out_styled(out, PW_BOLD, "pawl");
+    pw_out_puts(out, " - durable workflows for agents: a step that has happened stays happened\n\n"
+                     "usage: pawl COMMAND [OPTIONS]\n");
+    for (unsigned g = 0; g < PW_GROUP_COUNT; g++) {
+        heading(out, pw_cli_group_title((pw_cli_group)g));
+        for (size_t i = 0; i < PW_CMD_COUNT; i++) {
+            const pw_cli_command *c = pw_cli_command_at(i);
+            if (c->group == (pw_cli_group)g) {
+                pw_out_printf(out, "  %-11s %s\n", c->name, c->summary);
+            }
+        }
+    }
+    heading(out, "Options of every command");
+    options_print(out, pw_cli_global_options());
+    heading(out, "Exit codes");
+    for (size_t i = 0; i < pw_cli_exit_count(); i++) {
+        int number = 0;
+        const char *text = "";
+        pw_cli_exit_at(i, &number, &text);
+        pw_out_printf(out, "  %2d  %s\n", number, text);
+    }
+    pw_out_puts(out, "\n\"pawl help COMMAND\" shows its options and examples.\n");
+}
+
+static void examples_print(pw_cli_out *out, const char *examples)
+{
+    heading(out, "Examples");
+    while (*examples != '\0') {
+        size_t line = strcspn(examples, "\n");
+        pw_out_puts(out, "  ");
+        if (*examples == '#') {
+            pw_out_style(out, PW_DIM);
+        }
+        pw_buf_put(&out->text, examples, line);
+        if (*examples == '#') {
+            pw_out_style(out, PW_PLAIN);
+        }
+        pw_buf_putc(&out->text, '\n');
+        examples += line + (examples[line] == '\n');
+    }
+}
+
+void pw_help_command(pw_cli_out *out, const pw_cli_command *c)
+{
+    pw_out_styled(out, PW_BOLD, "pawl ");
+    pw_out_styled(out, PW_BOLD, c->name);
+    pw_out_printf(out, " - %s\n\nusage: ", c->summary);
+    pw_help_usage(&out->text, c);
+    pw_buf_putc(&out->text, '\n');
+    if (c->text[0] != '\0') {
+        pw_buf_putc(&out->text, '\n');
+        pw_help_wrap(out, c->text, 0, help_width(out));
+    }
+    uint64_t own = c->options & ~pw_cli_global_options();
+    if (own != 0) {
+        heading(out, "Options");
+        options_print(out, own);
+    }
+    heading(out, "Options of every command");
+    options_print(out, pw_cli_global_options());
+    examples_print(out, c->examples);
+}
