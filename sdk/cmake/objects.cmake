@@ -1,0 +1,11 @@
+# pawl_objects(NAME source...): one folder's object library, compiled once for the libraries, the binary and the tests.
+function(pawl_objects name)
+  set(sources ${ARGN})
+  if(NOT sources)
+    set(empty ${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.c)
+    file(WRITE ${empty} "typedef int ${name}_has_no_source_yet;\n")
+    set(sources ${empty})
+  endif()
+  add_library(${name} OBJECT ${sources})
+  target_link_libraries(${name} PRIVATE pawl_flags pawl_depends)
+endfunction()
