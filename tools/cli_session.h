@@ -1,0 +1,124 @@
+/*
+ * cli_session.h - what a command has while it runs: its arguments, its output, and the journal behind one call.
+ *
+ *   pw_cli_request --> the engine that owns the journal, here or elsewhere (socket) | the file, when nobody does
+ *
+ * A command returns an exit code. Whatever goes wrong is said once, on standard error: what, why, the way out, what to type next.
+ */
+#ifndef PW_CLI_SESSION_H
+#define PW_CLI_SESSION_H
+
+#include "sdk/pawl.h"
+#include "tools/cli_out.h"
+#include "tools/client.h"
+
+typedef struct pw_cli {
+    const pw_cli_args *args;
+    const char *db;
+    bool db_default;      /* --db was not given: a command typed next need not give it */
+    pw_cli_out out;
+    pw_cli_out complain;  /* standard error */
+    pawl_scope *scope;    /* lives as long as the command */
+    pw_client *client;    /* NULL until pw_cli_connect */
+    pawl_engine *engine;  /* hosted here; NULL = not */
+    char run_id[201];     /* the run the command is about; "" = none yet */
+} pw_cli;
+
+typedef int (*pw_cli_fn)(pw_cli *cli);
+/** The function of a command. */
+pw_cli_fn pw_cli_function(pw_cli_verb verb);
+
+bool pw_cli_init(pw_cli *cli, const pw_cli_args *args);
+void pw_cli_deinit(pw_cli *cli);
+
+/** Says what went wrong and gives the exit code. what: "cannot start hello"; NULL = only the error's own message. */
+int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const char *what);
+int pw_cli_usage(pw_cli *cli, const char *fmt, ...) PAWL_PRINTF(2, 3);
+/** A line on standard error that is no failure. */
+void pw_cli_note(pw_cli *cli, const char *fmt, ...) PAWL_PRINTF(2, 3);
+void pw_cli_complaint_print(pw_cli_out *out, const pw_cli_complaint *complaint);
+/** " --db FILE" for commands to type next, "" when the default serves; quoted for a shell. Owns: the session. */
+const char *pw_cli_db_words(pw_cli *cli);
+/** Text as one word of a shell command. Owns: the scope. */
+const char *pw_cli_shell_word(pawl_scope *scope, const char *text);
+int pw_cli_exit_of(pawl_status status);
+
+/** Connects to the journal, if not done yet. 0, or the exit code after having said why. */
+int pw_cli_connect(pw_cli *cli);
+bool pw_cli_live(const pw_cli *cli);
+/** True when the last request was kept for an engine to come. */
+bool pw_cli_kept(const pw_cli *cli);
+pawl_status pw_cli_request(pw_cli *cli, const char *op, const pawl_value *args, int64_t timeout_ms, const pawl_value **ret_reply,
+                           pawl_error *err);
+
+/** Reads a JSON argument: text, @file or - (once). Nil when not given. False after having said why. */
+bool pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value);
+/** All of a file or of standard input (path "-"), at most bytes_max. Errors: NOTFOUND, IO, LIMIT. Owns: the session. */
+pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, const char **ret_text, size_t *ret_size,
+                             pawl_error *err);
+/** Who acts: --by, or user@host. Owns: the scope. */
+const char *pw_cli_by(pw_cli *cli);
+
+/* ---- cli_target.c: which runs a command is about ---- */
+
+/** Fills cli->run_id from -w: the id itself, or the one run whose id begins with it. writing: an id whose start is still kept counts too.
+ * 0, or the exit code after having said why. */
+int pw_cli_target(pw_cli *cli, bool writing);
+typedef struct pw_cli_targets {
+    const char **ids;
+    size_t len;
+} pw_cli_targets;
+/** The run of -w, or those of -q after asking (or -y). 0 or an exit code. */
+int pw_cli_targets_get(pw_cli *cli, const char *verb, pw_cli_targets *ret_targets);
+
+/* ---- cli_await.c: waiting for a run's end ---- */
+
+/** Waits, with a sign of life on a terminal, through restarts of the engine: {id, status, result?, failure?}. timeout_ms < 0 = for ever.
+ * 0 when the run has closed, or an exit code after having said why. */
+int pw_cli_await(pw_cli *cli, const char *id, int64_t timeout_ms, const pawl_value **ret_end);
+/** Prints how it ended, and gives the exit code of that. */
+int pw_cli_end_print(pw_cli *cli, const pawl_value *end);
+
+/* ---- cli_inbox.c: what is kept for an engine to come ---- */
+
+/** Requests kept in the journal's inbox, oldest first: [{op, id, posted_ms, args}]. Nil when there are none. */
+const pawl_value *pw_cli_inbox(pw_cli *cli);
+/** True when a start of that id is kept there. */
+bool pw_cli_inbox_starts(pw_cli *cli, const char *id);
+
+/* ---- cli_host.c: an engine in this process ---- */
+
+typedef struct pw_cli_host_options {
+    pawl_level log_level;
+    bool quiet;           /* warnings and errors only */
+    bool socket;
+    uint32_t threads;
+    int max_live_runs;    /* as pawl_options */
+    int64_t watchdog_ms;
+} pw_cli_host_options;
+/** Opens the journal as its owner, registers the built-in code and the modules of the command line, lets runs go on. 0 or an exit
+ * code after having said why. SIGINT and SIGTERM are blocked from then on: ask pw_cli_signal_take. */
+int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options);
+void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
+/** True if the built-in workflows have that name. */
+bool pw_cli_is_builtin(const char *workflow);
+void pw_cli_signals_block(void);
+/** The signal that came within timeout_ms, 0 = none. Only after pw_cli_signals_block. */
+int pw_cli_signal_take(int64_t timeout_ms);
+
+/* ---- cli_value.c ---- */
+
+/** A value for people: text plain, maps as aligned "key: value" lines, lists as "- " lines. Ends with a line end. */
+void pw_out_value(pw_cli_out *out, const pawl_value *value, size_t indent);
+/** The same on one line: "name: Ada, tags: a b". Appends plain text to a buffer (foreign bytes and all). */
+void pw_value_line(pw_buf *text, const pawl_value *value, size_t bytes_max);
+/** "Type: message" and its causes. */
+void pw_out_failure(pw_cli_out *out, const pawl_value *failure, size_t indent);
+
+/* ---- commands ---- */
+
+#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) int pw_cmd_##verb(pw_cli *cli);
+#include "tools/cli_commands.def"
+#undef X
+
+#endif
