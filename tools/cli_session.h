@@ -92,6 +92,7 @@ typedef struct pw_cli_host_options {
     pawl_level log_level;
     bool quiet;           /* warnings and errors only */
     bool socket;
+    bool still;           /* no run moves */
     uint32_t threads;
     int max_live_runs;    /* as pawl_options */
     int64_t watchdog_ms;
@@ -114,6 +115,10 @@ void pw_out_value(pw_cli_out *out, const pawl_value *value, size_t indent);
 void pw_value_line(pw_buf *text, const pawl_value *value, size_t bytes_max);
 /** "Type: message" and its causes. */
 void pw_out_failure(pw_cli_out *out, const pawl_value *failure, size_t indent);
+
+/* ---- cli_look.c ---- */
+
+pw_cli_style pw_cli_status_style(const char *status);
 
 /* ---- commands ---- */
 

@@ -1,0 +1,143 @@
+/*
+ * cli_show.c - `show`: a run's events, once or as they come.
+ *
+ * Following reads the history again whenever the engine hints that something was committed (and now and then without a hint), so a
+ * lost hint loses no event. With no engine running it looks at the file, and takes up with the engine that comes.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "sdk/base/record.h"
+#include "tools/cli_event.h"
+
+#define LOOK_EVERY_MS 500
+
+typedef struct showing {
+    pw_cli *cli;
+    int64_t last;        /* number of the last event shown */
+    int64_t started_ms;
+    int64_t count;
+    int64_t max;         /* 0 = all */
+    bool closed;
+    bool continued;
+    bool first;          /* json: no comma yet */
+    bool broken;         /* the reader of our output is gone */
+} showing;
+
+static bool show_event(void *ctx, const pawl_value *event)
+{
+    showing *s = ctx;
+    pw_cli_out *o = &s->cli->out;
+    const char *type = pawl_str(event, "type", "");
+    s->last = pawl_int(event, "seq", s->last + 1);
+    if (s->started_ms == 0) {
+        s->started_ms = pawl_int(event, "time_ms", 0);
+    }
+    if (o->format == PW_FORMAT_JSON) {
+        pw_out_puts(o, s->first ? "[\n" : ",\n");
+        s->first = false;
+        pw_out_json(o, event);
+        o->text.size--; /* its line end: a comma or bracket follows */
+    } else if (o->format == PW_FORMAT_JSONL) {
+        pw_out_json(o, event);
+    } else {
+        pw_out_event_line(o, event, s->started_ms);
+    }
+    s->count++;
+    s->closed = pw_cli_event_closes(type);
+    s->continued = strcmp(type, pw_event_name(PW_EV_RUN_CONTINUED)) == 0;
+    if (o->text.size > 65536 && !pw_cli_out_flush(o)) {
+        s->broken = true;
+    }
+    return !s->broken && (s->max == 0 || s->count < s->max);
+}
+
+/* Shows what is new. A run that continued as new goes on under the same id, with numbers from 1. */
+static pawl_status show_new(showing *s, pawl_error *err)
+{
+    pawl_status status = pw_cli_events(s->cli, s->cli->run_id, s->last + 1, show_event, s, err);
+    if (s->continued) {
+        s->continued = false;
+        s->last = 0;
+        s->started_ms = 0;
+    }
+    if (!pw_cli_out_flush(&s->cli->out)) {
+        s->broken = true;
+    }
+    return status;
+}
+
+/* Waits for a hint, or for a while. Connects again when the engine has gone or come. */
+static void hint_wait(pw_cli *cli, int64_t *number)
+{
+    const pawl_value *event = NULL;
+    pawl_error err = {0};
+    if (*number != 0) {
+        pawl_scope *scope = pawl_scope_new();
+        pawl_status s = pw_client_next(cli->client, *number, LOOK_EVERY_MS, scope, &event, &err);
+        while (s == PAWL_OK) {
+            s = pw_client_next(cli->client, *number, 0, scope, &event, &err);
+        }
+        pawl_scope_free(scope);
+        if (s == PAWL_TIMEOUT) {
+            return;
+        }
+    } else {
+        (void)pw_cli_signal_take(LOOK_EVERY_MS);
+    }
+    *number = 0;
+    pw_client *next = NULL;
+    if (pw_client_open(cli->db, &next, &err) == PAWL_OK) {
+        pw_client_close(cli->client);
+        cli->client = next;
+        if (pw_client_is_live(next) &&
+            pw_client_send(next, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id), number, &err) != PAWL_OK) {
+            *number = 0;
+        }
+    }
+}
+
+static int follow(showing *s)
+{
+    pw_cli *cli = s->cli;
+    pawl_error err = {0};
+    int64_t number = 0;
+    if (pw_cli_live(cli) &&
+        pw_client_send(cli->client, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id), &number, &err) != PAWL_OK) {
+        number = 0;
+    }
+    for (;;) {
+        pawl_status status = show_new(s, &err);
+        if (status != PAWL_OK && status != PAWL_IO && status != PAWL_SHUTDOWN) {
+            return pw_cli_fail(cli, status, &err, NULL);
+        }
+        if (s->closed || s->broken || (s->max != 0 && s->count >= s->max)) {
+            return PW_EXIT_OK;
+        }
+        hint_wait(cli, &number);
+    }
+}
+
+int pw_cmd_show(pw_cli *cli)
+{
+    showing s = {.cli = cli, .first = true, .max = cli->args->number[PW_OPT_LIMIT]};
+    pawl_error err = {0};
+    int code = pw_cli_target(cli, false);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    if (pw_cli_has(cli->args, PW_OPT_FOLLOW)) {
+        if (cli->out.format == PW_FORMAT_JSON) {
+            return pw_cli_usage(cli, "one JSON document cannot be followed; use -o jsonl");
+        }
+        return follow(&s);
+    }
+    pawl_status status = show_new(&s, &err);
+    if (status != PAWL_OK) {
+        return pw_cli_fail(cli, status, &err, NULL);
+    }
+    if (cli->out.format == PW_FORMAT_JSON) {
+        pw_out_puts(&cli->out, s.first ? "[]\n" : "\n]\n");
+    }
+    return PW_EXIT_OK;
+}
