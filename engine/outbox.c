@@ -30,7 +30,6 @@ struct pw_slot {
     pw_watch *watch;
     pawl_status status;
     pawl_error err;
-    int64_t lost;     /* of an event: so many before it were dropped */
     uint8_t *data;
     size_t size;
     struct pw_slot *next;
@@ -182,8 +181,6 @@ void pw_outbox_event(pw_outbox *ob, pw_watch *watch, pw_view event)
         return;
     }
     slot->watch = watch;
-    slot->lost = watch->lost;
-    watch->lost = 0;
     watch->queued++;
     append(ob, slot);
     pthread_mutex_unlock(&ob->lock);
@@ -210,22 +207,39 @@ static pw_slot *take_all(pw_outbox *ob)
     return first;
 }
 
-static int deliver(const pw_slot *slot)
+static void deliver(const pw_slot *slot)
 {
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *body = slot->size > 0 && scope != NULL ? pw_value_view(scope, slot->data, slot->size) : NULL;
-    int count = 1;
 
     if (slot->fn != NULL) {
         slot->fn(slot->user, slot->status, body, slot->status == PAWL_OK ? NULL : &slot->err);
-    } else if (slot->watch != NULL) {
-        if (slot->lost > 0) {
-            slot->watch->fn(slot->watch->user, pawl_build(scope, "{type: \"Lost\", count: %lld}", (long long)slot->lost));
-            count++;
-        }
+    } else {
         slot->watch->fn(slot->watch->user, body);
     }
     pawl_scope_free(scope);
+}
+
+/** Events are lost only while a watch's queue is full, so what was lost came after all that has just been delivered. */
+static int deliver_lost(pw_outbox *ob)
+{
+    int count = 0;
+
+    pthread_mutex_lock(&ob->lock);
+    pw_watch *watch = ob->watches;
+    pthread_mutex_unlock(&ob->lock);
+    for (; watch != NULL; watch = watch->next) {
+        pthread_mutex_lock(&ob->lock);
+        int64_t lost = watch->lost;
+        watch->lost = 0;
+        pthread_mutex_unlock(&ob->lock);
+        if (lost > 0) {
+            pawl_scope *scope = pawl_scope_new();
+            watch->fn(watch->user, pawl_build(scope, "{type: \"Lost\", count: %lld}", (long long)lost));
+            pawl_scope_free(scope);
+            count++;
+        }
+    }
     return count;
 }
 
@@ -235,9 +249,10 @@ int pw_outbox_dispatch(pw_outbox *ob)
 
     for (pw_slot *slot = take_all(ob); slot != NULL;) {
         pw_slot *next = slot->next;
-        count += deliver(slot);
+        deliver(slot);
         pw_slot_free(slot);
         slot = next;
+        count++;
     }
-    return count;
+    return count + deliver_lost(ob);
 }

@@ -54,6 +54,7 @@
 /* Reads and watches */
 #define PW_WATCH_EVENTS_MAX 8192               /* of one watcher that does not dispatch: more are dropped and counted */
 #define PW_VIEW_BLOB_BYTES_MAX (8u << 20)      /* a payload shown whole; larger ones are shown as a reference */
+#define PW_VIEW_SCAN_ROWS_MAX 100000           /* rows one listing looks at: then a page ends early and says where to go on */
 #define PW_FILTER_TERMS_MAX 64                 /* of one listing filter; INVALID */
 
 /* Control protocol */

@@ -1,0 +1,425 @@
+/*
+ * apply.c - the one place where events change the state of a run [E3]: by the same code live, in replay and in folding.
+ *
+ * Every change goes along an edge of machines.def; an event without an edge is refused, and the caller decides whether that is damage
+ * or nondeterminism. A shell (no code in memory) only follows the run machine.
+ * Does not write rows and does not publish: effects.c does, and only in a live turn.
+ */
+#include <string.h>
+
+#include "engine/state.h"
+
+void pw_machine_seen(pw_core *core, int edge)
+{
+    if (edge >= 0 && (size_t)edge < sizeof core->edges_seen) {
+        core->edges_seen[edge] = 1;
+    }
+}
+
+static bool step(pw_core *core, pw_state *state, pw_event_type type)
+{
+    int edge = pw_edge_find(*state, type);
+    if (edge < 0) {
+        return false;
+    }
+    pw_machine_seen(core, edge);
+    *state = pw_edge_at(edge)->to;
+    return true;
+}
+
+pw_cmd *pw_cmd_find(pw_live *live, int64_t id)
+{
+    return id >= 1 && (size_t)id <= live->cmds_len ? live->cmds[id - 1] : NULL;
+}
+
+static pw_cmd *cmd_new(pw_live *live, const pw_event *ev, pw_state first)
+{
+    if (ev->cmd != live->next_cmd) {
+        return NULL;
+    }
+    if (live->cmds_len == live->cmds_cap) {
+        size_t cap = live->cmds_cap == 0 ? 16 : live->cmds_cap * 2;
+        pw_cmd **grown = pw_realloc(live->cmds, cap * sizeof(pw_cmd *));
+        if (grown == NULL) {
+            return NULL;
+        }
+        live->cmds = grown;
+        live->cmds_cap = cap;
+    }
+    pw_cmd *cmd = pawl_scope_alloc(live->scope, sizeof *cmd);
+    if (cmd == NULL) {
+        return NULL;
+    }
+    cmd->id = ev->cmd;
+    cmd->state = first;
+    cmd->body = ev->body;
+    cmd->seq = ev->seq;
+    cmd->since_ms = live->now_ms;
+    cmd->digest = pw_body_uint(ev->body, "digest");
+    cmd->due_ms = pw_body_int(ev->body, "due_ms", 0);
+    cmd->name = pw_body_str(live->scope, ev->body, "name", "");
+    cmd->attempt = 1;
+    cmd->future.cmd = cmd;
+    live->cmds[live->cmds_len++] = cmd;
+    live->next_cmd++;
+    if (first != PW_S_COUNT) {
+        DL_APPEND(live->open, cmd);
+        live->open_len++;
+    }
+    return cmd;
+}
+
+void pw_cmd_end(pw_live *live, pw_cmd *cmd, const pawl_value *value, const pawl_failure *failure)
+{
+    if (cmd->future.done) {
+        return;
+    }
+    cmd->future.done = true;
+    cmd->future.done_seq = live->seq;
+    cmd->future.done_turn = live->turn;
+    cmd->future.value = value;
+    cmd->future.failure = failure;
+    DL_DELETE(live->open, cmd);
+    live->open_len--;
+}
+
+static const pawl_failure *body_failure(pw_live *live, const pw_event *ev)
+{
+    const pawl_value *v = pw_body_value(live->core, live->scope, ev->body, "failure");
+    const pawl_failure *f = pw_failure_read(live->scope, v, 0);
+    return f != NULL ? f : pw_failure_new(live->scope, "Unknown", "the failure was not recorded", NULL, false, NULL);
+}
+
+static const pawl_value *body_value(pw_live *live, const pw_event *ev, const char *key)
+{
+    return pw_body_value(live->core, live->scope, ev->body, key);
+}
+
+/* ---- one function per construct ---- */
+
+static bool apply_started(pw_live *live, const pw_event *ev)
+{
+    live->seed = pw_body_uint(ev->body, "seed");
+    live->parent_key = pw_body_int(ev->body, "parent", 0);
+    live->parent_cmd = pw_body_int(ev->body, "parent_cmd", 0);
+    live->run_deadline_ms = pw_body_int(ev->body, "deadline_ms", 0);
+    live->kick = true;
+    return true;
+}
+
+static bool apply_run(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_RUN_RETRIED && live->replaying && live->whole) {
+        live->void_from = pw_body_int(ev->body, "from", 0);
+        live->void_to = ev->seq;
+    }
+    if (!step(live->core, &live->state, ev->type)) {
+        return false;
+    }
+    if (ev->type == PW_EV_RUN_STARTED) {
+        return apply_started(live, ev);
+    }
+    if (ev->type == PW_EV_CANCEL_REQUESTED) {
+        live->cancel_requested = true;
+        live->cancel_reason = pw_body_str(live->scope, ev->body, "reason", "");
+    }
+    if (ev->type == PW_EV_RUN_RETRIED) {
+        live->cancel_requested = false;
+    }
+    if (ev->type == PW_EV_RUN_RESUMED || ev->type == PW_EV_RUN_RETRIED) {
+        live->kick = true;
+    }
+    return true;
+}
+
+static bool apply_activity(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_ACTIVITY_SCHEDULED) {
+        pw_cmd *cmd = cmd_new(live, ev, PW_S_ACTIVITY_NONE);
+        if (cmd != NULL) {
+            cmd->undo = pw_body_str(live->scope, ev->body, "undo", NULL);
+            cmd->on_cancel = (pawl_on_cancel)pw_body_int(ev->body, "on_cancel", 0);
+        }
+        return cmd != NULL && step(live->core, &cmd->state, ev->type);
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    switch ((int)ev->type) {
+    case PW_EV_ACTIVITY_COMPLETED:
+        pw_cmd_end(live, cmd, body_value(live, ev, "result"), NULL);
+        break;
+    case PW_EV_ACTIVITY_FAILED:
+        pw_cmd_end(live, cmd, NULL, body_failure(live, ev));
+        break;
+    case PW_EV_ACTIVITY_CANCELED:
+        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "Canceled", "the activity was cancelled", NULL, false, NULL));
+        break;
+    case PW_EV_ACTIVITY_RETRIED:
+        cmd->attempt = pw_body_int(ev->body, "attempt", cmd->attempt) + 1;
+        break;
+    case PW_EV_ACTIVITY_CANCEL_REQUESTED:
+        cmd->cancel_requested = true;
+        break;
+    default:
+        break;
+    }
+    return true;
+}
+
+static bool apply_step(pw_live *live, const pw_event *ev)
+{
+    pw_cmd *cmd = cmd_new(live, ev, PW_S_STEP_NONE);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    bool failed = ev->type == PW_EV_STEP_FAILED;
+    pw_cmd_end(live, cmd, failed ? NULL : body_value(live, ev, "result"), failed ? body_failure(live, ev) : NULL);
+    cmd->deliver_turn = live->turn;
+    live->stepped = true;
+    live->kick = true;
+    return true;
+}
+
+static bool apply_timer(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_TIMER_STARTED) {
+        pw_cmd *cmd = cmd_new(live, ev, PW_S_TIMER_NONE);
+        return cmd != NULL && step(live->core, &cmd->state, ev->type);
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    bool fired = ev->type == PW_EV_TIMER_FIRED;
+    pw_cmd_end(live, cmd, NULL, fired ? NULL : pw_failure_new(live->scope, "Canceled", "the timer was cancelled", NULL, false, NULL));
+    return true;
+}
+
+/* The oldest unread signal and the oldest open wait of the same name meet; nothing is lost and the order is kept. */
+static bool signal_meet(pw_live *live, pw_cmd *cmd, pw_signal *sig)
+{
+    if (!step(live->core, &cmd->state, PW_EV_SIGNAL_RECEIVED)) {
+        return false;
+    }
+    pw_cmd_end(live, cmd, sig->value, NULL);
+    DL_DELETE(live->signals, sig);
+    live->signals_len--;
+    return true;
+}
+
+static bool apply_signal_received(pw_live *live, const pw_event *ev)
+{
+    pw_signal *sig = pawl_scope_alloc(live->scope, sizeof *sig);
+    if (sig == NULL) {
+        return false;
+    }
+    sig->name = pw_body_str(live->scope, ev->body, "name", "");
+    sig->value = body_value(live, ev, "value");
+    sig->body = ev->body;
+    sig->seq = ev->seq;
+    DL_APPEND(live->signals, sig);
+    live->signals_len++;
+    pw_cmd *cmd;
+    DL_FOREACH(live->open, cmd)
+    {
+        if (cmd->state == PW_S_SIGNAL_AWAITED && strcmp(cmd->name, sig->name) == 0) {
+            return signal_meet(live, cmd, sig);
+        }
+    }
+    return true;
+}
+
+static bool apply_signal_awaited(pw_live *live, const pw_event *ev)
+{
+    pw_cmd *cmd = cmd_new(live, ev, PW_S_SIGNAL_NONE);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    pw_signal *sig;
+    DL_FOREACH(live->signals, sig)
+    {
+        if (strcmp(sig->name, cmd->name) == 0) {
+            return signal_meet(live, cmd, sig);
+        }
+    }
+    return true;
+}
+
+static bool apply_signal(pw_live *live, const pw_event *ev)
+{
+    switch ((int)ev->type) {
+    case PW_EV_SIGNAL_RECEIVED:
+        return apply_signal_received(live, ev);
+    case PW_EV_SIGNAL_AWAITED:
+        return apply_signal_awaited(live, ev);
+    case PW_EV_SIGNAL_SENT: {
+        pw_cmd *sent = cmd_new(live, ev, PW_S_COUNT);
+        if (sent != NULL) {
+            sent->future.done = true;
+        }
+        return sent != NULL;
+    }
+    default:
+        break;
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    bool timed_out = ev->type == PW_EV_SIGNAL_TIMED_OUT;
+    cmd->future.timed_out = timed_out;
+    pw_cmd_end(live, cmd, NULL,
+               timed_out ? NULL : pw_failure_new(live->scope, "Canceled", "the wait for a signal was dropped", NULL, false, NULL));
+    return true;
+}
+
+static bool apply_child(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_CHILD_STARTED) {
+        pw_cmd *cmd = cmd_new(live, ev, PW_S_CHILD_NONE);
+        return cmd != NULL && step(live->core, &cmd->state, ev->type);
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    if (ev->type == PW_EV_CHILD_CANCEL_REQUESTED) {
+        cmd->cancel_requested = true;
+        return true;
+    }
+    if (ev->type == PW_EV_CHILD_COMPLETED) {
+        pw_cmd_end(live, cmd, body_value(live, ev, "result"), NULL);
+        return true;
+    }
+    const pawl_failure *cause = body_failure(live, ev);
+    bool canceled = ev->type == PW_EV_CHILD_CANCELED;
+    pw_cmd_end(live, cmd, NULL,
+               pw_failure_new(live->scope, canceled ? "ChildCanceled" : "ChildFailed", cmd->name, NULL, false, cause));
+    return true;
+}
+
+static bool apply_map(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_MAP_SCHEDULED) {
+        pw_cmd *cmd = cmd_new(live, ev, PW_S_MAP_NONE);
+        return cmd != NULL && step(live->core, &cmd->state, ev->type);
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    switch ((int)ev->type) {
+    case PW_EV_MAP_COMPLETED:
+        pw_cmd_end(live, cmd, NULL, NULL);
+        break;
+    case PW_EV_MAP_FAILED:
+        pw_cmd_end(live, cmd, NULL, body_failure(live, ev));
+        break;
+    case PW_EV_MAP_CANCELED:
+        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "Canceled", "the map was cancelled", NULL, false, NULL));
+        break;
+    default:
+        cmd->cancel_requested = true;
+        break;
+    }
+    return true;
+}
+
+static const pawl_value *answer_value(pw_live *live, const pw_event *ev, bool expired)
+{
+    return pawl_build(live->scope, "{choice: %s, data: %p, by: %s, at_ms: %lld}", pw_body_str(live->scope, ev->body, "choice", NULL),
+                      pawl_v(body_value(live, ev, "data")), expired ? "deadline" : pw_body_str(live->scope, ev->body, "by", ""),
+                      (long long)pw_body_int(ev->body, "at_ms", live->now_ms));
+}
+
+static bool apply_wait(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_WAIT_CREATED) {
+        pw_cmd *cmd = cmd_new(live, ev, PW_S_WAIT_NONE);
+        return cmd != NULL && step(live->core, &cmd->state, ev->type);
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    if (ev->type == PW_EV_WAIT_CANCELED) {
+        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "Canceled", "the question was withdrawn", NULL, false, NULL));
+        return true;
+    }
+    bool expired = ev->type == PW_EV_WAIT_EXPIRED;
+    if (expired && pw_body_get(ev->body, "choice").size == 0) {
+        cmd->future.timed_out = true;
+        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "DeadlineExceeded", cmd->name, NULL, false, NULL));
+        return true;
+    }
+    cmd->future.timed_out = expired;
+    pw_cmd_end(live, cmd, answer_value(live, ev, expired), NULL);
+    return true;
+}
+
+static bool apply_shield(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_SHIELD_ENTERED) {
+        pw_cmd *cmd = cmd_new(live, ev, PW_S_SHIELD_NONE);
+        return cmd != NULL && step(live->core, &cmd->state, ev->type);
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    if (ev->type == PW_EV_SHIELD_LEFT) {
+        pw_cmd_end(live, cmd, NULL, NULL);
+    }
+    return true;
+}
+
+static bool apply_plain(pw_live *live, const pw_event *ev)
+{
+    pw_cmd *cmd = cmd_new(live, ev, PW_S_COUNT);
+    if (cmd != NULL) {
+        cmd->future.done = true;
+    }
+    return cmd != NULL;
+}
+
+static bool dispatch(pw_live *live, const pw_event *ev)
+{
+    if (ev->type < PW_EV_ACTIVITY_SCHEDULED) {
+        return apply_run(live, ev);
+    }
+    if (!live->whole) {
+        return true; /* a shell only keeps what came; the code's state is built from the journal later */
+    }
+    switch (ev->type / 10) {
+    case 2:
+        return apply_activity(live, ev);
+    case 3:
+        return apply_step(live, ev);
+    case 4:
+        return apply_timer(live, ev);
+    case 5:
+        return apply_signal(live, ev);
+    case 6:
+        return apply_child(live, ev);
+    case 7:
+        return apply_map(live, ev);
+    case 8:
+        return apply_wait(live, ev);
+    default:
+        return ev->type >= PW_EV_SHIELD_ENTERED && ev->type <= PW_EV_SHIELD_LEFT ? apply_shield(live, ev) : apply_plain(live, ev);
+    }
+}
+
+bool pw_apply(pw_live *live, const pw_event *ev)
+{
+    live->seq = ev->seq;
+    if (!dispatch(live, ev)) {
+        return false;
+    }
+    if (live->whole && live->def != NULL && live->def->folded.apply != NULL) {
+        return pw_fold_event(live, ev, pw_cmd_find(live, ev->cmd));
+    }
+    return true;
+}

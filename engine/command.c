@@ -1,0 +1,215 @@
+/*
+ * command.c - what workflow code asks for becomes an event: written in a live turn, matched in replay, applied in both.
+ *
+ * Bounds here: commands per turn, no-op commands after a failure, open commands. Does not know single constructs: wf_*.c do.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/state.h"
+
+void pw_emit_begin(pw_emit *e, pw_live *live)
+{
+    *e = (pw_emit){.live = live};
+    pw_buf_init(&e->fields, PW_RECORD_BYTES_MAX);
+}
+
+void pw_emit_str(pw_emit *e, const char *key, const char *text)
+{
+    if (text != NULL && text[0] != 0) {
+        pw_mp_str(&e->fields, key);
+        pw_mp_str(&e->fields, text);
+        e->len++;
+    }
+}
+
+void pw_emit_int(pw_emit *e, const char *key, int64_t n)
+{
+    pw_mp_str(&e->fields, key);
+    pw_mp_int(&e->fields, n);
+    e->len++;
+}
+
+void pw_emit_opt(pw_emit *e, const char *key, int64_t n)
+{
+    if (n != 0) {
+        pw_emit_int(e, key, n);
+    }
+}
+
+void pw_emit_uint(pw_emit *e, const char *key, uint64_t n)
+{
+    pw_mp_str(&e->fields, key);
+    pw_mp_uint(&e->fields, n);
+    e->len++;
+}
+
+void pw_emit_num(pw_emit *e, const char *key, double n)
+{
+    pw_mp_str(&e->fields, key);
+    pw_mp_double(&e->fields, n);
+    e->len++;
+}
+
+void pw_emit_value(pw_emit *e, const char *key, pw_view value)
+{
+    if (value.size == 0 || (value.size == 1 && value.data[0] == 0xc0)) {
+        return;
+    }
+    pw_mp_str(&e->fields, key);
+    pw_put_value(e->live->core, e->live->batch, &e->fields, value);
+    e->len++;
+}
+
+void pw_emit_failure(pw_emit *e, const char *key, const pawl_failure *f)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf buf = PW_BUF_INIT;
+    pw_failure_write(&buf, f, 0);
+    pw_emit_value(e, key, (pw_view){buf.data, buf.size});
+    e->fields.failed |= buf.failed;
+}
+
+void pw_emit_drop(pw_emit *e)
+{
+    pw_buf_deinit(&e->fields);
+}
+
+bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    pw_mp_map(&body, e->len);
+    pw_buf_put(&body, e->fields.data, e->fields.size);
+    bool ok = !e->fields.failed && pw_buf_ok(&body);
+    if (!ok) {
+        e->live->record->failed = true;
+    }
+    pw_emit_drop(e);
+    return ok && pw_event_put(e->live, type, cmd, (pw_view){body.data, body.size});
+}
+
+/* ---- bounds ---- */
+
+/* An abandoned branch never comes back from here; a folded run has no stack to leave. */
+static void leave(pawl_run *w)
+{
+    if (w->fiber != NULL) {
+        pw_fiber_yield(w->fiber);
+    }
+}
+
+bool pw_blocked(pawl_run *w)
+{
+    if (w->failure == NULL) {
+        return false;
+    }
+    if (++w->noops > PW_NOOP_COMMANDS_MAX) {
+        pw_set_failure(w, pw_failure_new(w->live->scope, "IgnoredFailure", "the workflow goes on asking after a failure it never looked at",
+                                         NULL, false, w->failure), w->failed_cmd);
+        w->live->final_failure = w->failure;
+        w->live->abandoned = true;
+        leave(w);
+    }
+    return true;
+}
+
+/* The turn never ends by itself: the run fails, its stack is not resumed again. */
+static void too_much(pawl_run *w, const char *type, const char *message)
+{
+    pw_live *live = w->live;
+    live->final_failure = pw_failure_new(live->scope, type, message, NULL, false, w->failure);
+    live->abandoned = true;
+    leave(w);
+}
+
+static bool within_bounds(pawl_run *w)
+{
+    pw_live *live = w->live;
+    if (++live->commands_in_turn > PW_COMMANDS_PER_TURN_MAX) {
+        too_much(w, "TooManyCommands", "one turn asked for more than 10000 commands without waiting");
+        return false;
+    }
+    if (live->open_len >= PW_OPEN_COMMANDS_MAX) {
+        pw_set_failure(w, pw_failure_new(live->scope, "LimitExceeded", "more than 10000 commands are open; use pawl_map", NULL, false, NULL),
+                       0);
+        return false;
+    }
+    return true;
+}
+
+/* ---- asking ---- */
+
+static pw_cmd *ask_replay(pawl_run *w, const pw_ask *ask, uint64_t digest)
+{
+    pw_live *live = w->live;
+    pw_event ev;
+    if (!pw_replay_match(live, ask->type, ask->name, ask->has_input, digest, ask->file, ask->line, &ev)) {
+        leave(w); /* abandoned: never comes back */
+        return NULL;
+    }
+    live->core->stats.replayed_events++;
+    if (!pw_apply(live, &ev)) {
+        pw_replay_fail(live, "damage", &ev, "no such transition");
+        leave(w);
+        return NULL;
+    }
+    return pw_cmd_find(live, ev.cmd);
+}
+
+static pw_cmd *ask_live(pawl_run *w, const pw_ask *ask, uint64_t digest)
+{
+    pw_live *live = w->live;
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "name", ask->name);
+    if (ask->has_input) {
+        pw_emit_value(&e, "input", pw_value_bytes(ask->input));
+        pw_emit_uint(&e, "digest", digest);
+    }
+    if (ask->file != NULL) {
+        const char *base = strrchr(ask->file, '/');
+        char at[160];
+        (void)snprintf(at, sizeof at, "%s:%d", base != NULL ? base + 1 : ask->file, ask->line);
+        pw_emit_str(&e, "at", at);
+    }
+    pw_emit_opt(&e, "branch", w->index);
+    if (ask->body != NULL) {
+        ask->body(&e, ask->arg);
+    }
+    int64_t id = live->next_cmd;
+    if (!pw_emit_end(&e, ask->type, id)) {
+        too_much(w, "OutOfMemory", "a command did not fit in memory");
+        return NULL;
+    }
+    return pw_cmd_find(live, id);
+}
+
+pw_cmd *pw_command(pawl_run *w, const pw_ask *ask)
+{
+    if (pw_blocked(w) || !within_bounds(w)) {
+        return NULL;
+    }
+    uint64_t digest = 0;
+    if (ask->has_input) {
+        pw_view in = pw_value_bytes(ask->input);
+        digest = pw_input_digest(in.data, in.size);
+    }
+    w->live->core->stats.commands++;
+    return w->live->replaying ? ask_replay(w, ask, digest) : ask_live(w, ask, digest);
+}
+
+bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd)
+{
+    if (!live->replaying) {
+        return pw_event_put(live, type, cmd->id, (pw_view){NULL, 0});
+    }
+    pw_event ev;
+    if (!pw_replay_match(live, type, NULL, false, 0, NULL, 0, &ev)) {
+        return false;
+    }
+    if (ev.cmd != cmd->id) {
+        pw_replay_fail(live, "name", &ev, pw_sprintf(live->scope, "%s of command %lld", pw_event_name((int)type), (long long)cmd->id));
+        return false;
+    }
+    live->core->stats.replayed_events++;
+    return pw_apply(live, &ev);
+}

@@ -1,0 +1,210 @@
+/*
+ * event.c - event bodies: reading a key, fetching a blob, failures, and appending an event to the turn's record.
+ *
+ * Does not change state: apply.c does. Does not know which keys an event has: the writers do (README.md, event bodies).
+ */
+#include <string.h>
+
+#include "engine/state.h"
+
+pw_view pw_body_get(pw_view body, const char *key)
+{
+    pw_mp r = pw_mp_reader(body.data, body.size);
+    size_t pairs = body.size > 0 ? pw_mp_read_map(&r) : 0;
+    for (size_t i = 0; i < pairs && pw_mp_ok(&r); i++) {
+        pw_view k = pw_mp_read_str(&r);
+        pw_view v = pw_mp_read_raw(&r);
+        if (pw_mp_ok(&r) && pw_view_is(k, key)) {
+            return v;
+        }
+    }
+    return (pw_view){NULL, 0};
+}
+
+const char *pw_body_str(pawl_scope *scope, pw_view body, const char *key, const char *otherwise)
+{
+    pw_view raw = pw_body_get(body, key);
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    if (raw.size == 0 || pw_mp_peek(&r) != PAWL_STRING) {
+        return otherwise;
+    }
+    pw_view text = pw_mp_read_str(&r);
+    char *copy = pw_strndup(scope, (const char *)text.data, text.size);
+    return copy != NULL ? copy : otherwise;
+}
+
+int64_t pw_body_int(pw_view body, const char *key, int64_t otherwise)
+{
+    pw_view raw = pw_body_get(body, key);
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    if (raw.size == 0 || pw_mp_peek(&r) != PAWL_INT) {
+        return otherwise;
+    }
+    int64_t n = pw_mp_read_int(&r);
+    return pw_mp_ok(&r) ? n : otherwise;
+}
+
+uint64_t pw_body_uint(pw_view body, const char *key)
+{
+    pw_view raw = pw_body_get(body, key);
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    return raw.size > 0 ? pw_mp_read_uint(&r) : 0;
+}
+
+double pw_body_num(pw_view body, const char *key, double otherwise)
+{
+    pw_view raw = pw_body_get(body, key);
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    if (raw.size == 0) {
+        return otherwise;
+    }
+    double d = pw_mp_read_double(&r);
+    return pw_mp_ok(&r) ? d : otherwise;
+}
+
+const pawl_value *pw_resolve(pw_core *core, pawl_scope *scope, pw_view raw)
+{
+    if (raw.size == 0) {
+        return NULL;
+    }
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    pw_view ref;
+    if (!pw_mp_read_ext(&r, PW_EXT_BLOB, &ref)) {
+        return pw_value_copy(scope, raw.data, raw.size);
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf buf = PW_BUF_INIT;
+    buf.bytes_max = PW_VALUE_BYTES_MAX;
+    pawl_error err;
+    if (ref.size < PW_DIGEST_SIZE || core->jops->blob(core->reader, ref.data, &buf, &err) != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "a payload cannot be read: %s", ref.size < PW_DIGEST_SIZE ? "bad reference" : err.message);
+        return NULL;
+    }
+    return pw_value_copy(scope, buf.data, buf.size);
+}
+
+const pawl_value *pw_body_value(pw_core *core, pawl_scope *scope, pw_view body, const char *key)
+{
+    return pw_resolve(core, scope, pw_body_get(body, key));
+}
+
+/* ---- failures ---- */
+
+pawl_failure *pw_failure_new(pawl_scope *scope, const char *type, const char *message, const pawl_value *details, bool retryable,
+                             const pawl_failure *cause)
+{
+    pawl_failure *f = pw_alloc(scope, sizeof *f);
+    if (f == NULL) {
+        return NULL;
+    }
+    const char *t = pw_strdup(scope, type);
+    const char *m = pw_strdup(scope, message);
+    *f = (pawl_failure){.type = t != NULL ? t : "OutOfMemory", .message = m != NULL ? m : "", .details = details, .retryable = retryable,
+                        .cause = cause};
+    return f;
+}
+
+const pawl_failure *pw_failure_read(pawl_scope *scope, const pawl_value *v, int depth)
+{
+    if (v == NULL || depth > PW_DEPTH_MAX / 4) {
+        return NULL;
+    }
+    const pawl_failure *cause = NULL;
+    const pawl_value *inner = pawl_get(v, "cause");
+    if (inner != NULL) {
+        cause = pw_failure_read(scope, inner, depth + 1);
+    }
+    return pw_failure_new(scope, pawl_str(v, "type", "Unknown"), pawl_str(v, "message", ""), pawl_get(v, "details"),
+                          pawl_bool(v, "retryable", false), cause);
+}
+
+void pw_failure_write(pw_buf *buf, const pawl_failure *f, int depth)
+{
+    if (f == NULL || depth > PW_DEPTH_MAX / 4) {
+        pw_mp_nil(buf);
+        return;
+    }
+    pw_mp_map(buf, 3 + (f->details != NULL ? 1u : 0u) + (f->cause != NULL ? 1u : 0u));
+    pw_mp_str(buf, "type");
+    pw_mp_str(buf, f->type);
+    pw_mp_str(buf, "message");
+    pw_mp_str(buf, f->message != NULL ? f->message : "");
+    pw_mp_str(buf, "retryable");
+    pw_mp_bool(buf, f->retryable);
+    if (f->details != NULL) {
+        pw_mp_str(buf, "details");
+        pw_mp_value(buf, f->details);
+    }
+    if (f->cause != NULL) {
+        pw_mp_str(buf, "cause");
+        pw_failure_write(buf, f->cause, depth + 1);
+    }
+}
+
+void pw_put_failure_field(pw_buf *buf, const char *key, const pawl_failure *f)
+{
+    pw_mp_str(buf, key);
+    pw_failure_write(buf, f, 0);
+}
+
+/* ---- values ---- */
+
+void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value)
+{
+    if (value.size <= PW_INLINE_BYTES_MAX) {
+        if (value.size == 0) {
+            pw_mp_nil(buf);
+        } else {
+            pw_buf_put(buf, value.data, value.size);
+        }
+        return;
+    }
+    uint8_t ref[PW_DIGEST_SIZE + 8];
+    pw_blob_digest(ref, core->blob_key, value.data, value.size);
+    for (int i = 0; i < 8; i++) {
+        ref[PW_DIGEST_SIZE + i] = (uint8_t)((uint64_t)value.size >> (56 - 8 * i));
+    }
+    pw_mp_ext(buf, PW_EXT_BLOB, ref, sizeof ref);
+    void *copy = pw_memdup(b->group.scope, value.data, value.size);
+    pw_op *op = copy != NULL ? pw_batch_op(b, PW_OP_BLOB_PUT) : NULL;
+    if (op == NULL) {
+        buf->failed = true;
+        return;
+    }
+    memcpy(op->u.blob.digest, ref, PW_DIGEST_SIZE);
+    op->u.blob.body = (pw_view){copy, value.size};
+    if (value.size > PW_BLOB_CHUNK_BYTES) {
+        core->env.stage(core->env.ctx, ref, op->u.blob.body);
+        b->staged += value.size;
+    }
+}
+
+bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body)
+{
+    pw_buf *rec = live->record;
+    PW_CHECK(rec != NULL);
+    pw_mp_array(rec, 3);
+    pw_mp_int(rec, (int64_t)type);
+    pw_mp_int(rec, cmd);
+    if (body.size == 0) {
+        pw_mp_map(rec, 0);
+    } else {
+        pw_buf_put(rec, body.data, body.size);
+    }
+    live->record_events++;
+    static const uint8_t empty_map[1] = {0x80};
+    pw_view kept = {empty_map, 1};
+    if (body.size > 0) {
+        kept.data = pw_memdup(live->scope, body.data, body.size);
+        kept.size = body.size;
+        if (kept.data == NULL) {
+            rec->failed = true;
+            return false;
+        }
+    }
+    pw_event ev = {.seq = live->seq + 1, .type = type, .cmd = cmd, .body = kept};
+    bool ok = pw_apply(live, &ev);
+    if (ok) {
+        pw_effects(live, &ev, cmd > 0 ? pw_cmd_find(live, cmd) : NULL);
+    }
+    return ok;
+}

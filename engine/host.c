@@ -1,0 +1,461 @@
+/*
+ * host.c - opening and closing an engine, and registering code.
+ *
+ * Open, in this order: journal (owner lock), lease (epoch), breadcrumb, readers, pool, mailbox, writer, core, watchdog, loop, control socket.
+ * Close runs it backwards, after the work has been let finish:
+ *
+ *   no new calls -> core takes no new work -> what runs may finish -> pool stops -> what it reported is committed -> loop stops
+ *   -> core is freed -> waiting calls get SHUTDOWN -> control socket, writer, crumb (a clean end), journal (gives the lock back)
+ *
+ * A half-opened engine is closed by the same function: every part may be missing.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/host.h"
+#include "sdk/base/limits.h"
+
+#define POOL_STOP_MS 2000 /* for activities to see that they are cancelled, after the drain */
+
+const char *pawl_version(void)
+{
+    return PAWL_VERSION;
+}
+
+/* ---- names ---- */
+
+static char *absolute(const char *path)
+{
+    char cwd[4096];
+    char *text = NULL;
+
+    if (path[0] == '/' || getcwd(cwd, sizeof cwd) == NULL) {
+        return strdup(path);
+    }
+    return asprintf(&text, "%s/%s", cwd, path) < 0 ? NULL : text;
+}
+
+static char *default_identity(void)
+{
+    struct passwd pw;
+    struct passwd *found = NULL;
+    char space[1024];
+    char host[65] = "localhost";
+    char *text = NULL;
+
+    (void)gethostname(host, sizeof host - 1);
+    (void)getpwuid_r(getuid(), &pw, space, sizeof space, &found);
+    if (found != NULL) {
+        return asprintf(&text, "%s@%s", found->pw_name, host) < 0 ? NULL : text;
+    }
+    return asprintf(&text, "%ld@%s", (long)getuid(), host) < 0 ? NULL : text;
+}
+
+static pawl_status take_options(pawl_engine *e, const char *path, const pawl_options *options, pawl_error *err)
+{
+    if (options != NULL) {
+        size_t size = options->struct_size == 0 || options->struct_size > sizeof e->options ? sizeof e->options : options->struct_size;
+        memcpy(&e->options, options, size);
+    }
+    if (!e->options.memory && (path == NULL || path[0] == '\0')) {
+        return pw_err(err, PAWL_INVALID, "the path of the journal is missing");
+    }
+    e->path = e->options.memory ? strdup("") : absolute(path);
+    e->identity = e->options.identity != NULL ? strdup(e->options.identity) : default_identity();
+    e->options.identity = e->identity;
+    if (e->path == NULL || e->identity == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory to open a journal");
+    }
+    if (e->options.pool_threads > PW_POOL_THREADS_MAX) {
+        return pw_err(err, PAWL_LIMIT, "%u pool threads; at most %d", e->options.pool_threads, PW_POOL_THREADS_MAX);
+    }
+    if (e->options.max_live_runs > PW_LIVE_RUNS_MAX) {
+        return pw_err(err, PAWL_LIMIT, "%d live runs; at most %d", e->options.max_live_runs, PW_LIVE_RUNS_MAX);
+    }
+    return PAWL_OK;
+}
+
+/* ---- opening ---- */
+
+static void committed(void *ctx, pw_group *group)
+{
+    pawl_engine *e = ctx;
+
+    if (!atomic_load_explicit(&e->journal_thread_known, memory_order_relaxed)) {
+        e->journal_thread = pthread_self();
+        atomic_store(&e->journal_thread_known, true);
+    }
+    pw_mailbox_put_group(e->mailbox, group);
+}
+
+static pawl_status open_journal(pawl_engine *e, char socket[108], uint64_t *ret_group_no, pawl_error *err)
+{
+    pawl_status status = PAWL_OK;
+
+    socket[0] = '\0';
+    if (e->options.memory) {
+        status = pw_memory_open(&e->journal, err);
+    } else {
+        status = e->options.no_socket ? PAWL_OK : pw_socket_path(e->path, socket, err);
+        status = status == PAWL_OK ? pw_sqlite_open(e->path, socket, &e->journal, err) : status;
+    }
+    if (status != PAWL_OK) {
+        return status;
+    }
+    status = e->journal->ops->lease(e->journal, &e->epoch, ret_group_no, err);
+    if (status == PAWL_OK) {
+        status = e->journal->ops->reader_open(e->journal, &e->core_reader, err);
+    }
+    if (status == PAWL_OK) {
+        status = e->journal->ops->reader_open(e->journal, &e->view_reader, err);
+    }
+    return status;
+}
+
+static int live_runs(const pawl_engine *e)
+{
+    int asked = e->options.max_live_runs;
+
+    return asked < 0 ? 0 : asked == 0 ? PW_LIVE_RUNS_DEFAULT : asked;
+}
+
+static pawl_status open_core(pawl_engine *e, uint64_t group_no, pawl_error *err)
+{
+    pw_crumb_found found = {0};
+    pw_env env;
+    pawl_status status = pw_crumb_open(e->options.memory ? NULL : e->path, &e->crumb, &found, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    pw_core_options options = {.epoch = e->epoch,
+                               .group_no = group_no,
+                               .reader = e->core_reader,
+                               .crumb = e->crumb,
+                               .crumb_found = found,
+                               .journal_path = e->path,
+                               .build = pw_build_digest(),
+                               .live_runs_max = live_runs(e),
+                               .strict_replay = e->options.strict_replay};
+    pw_host_env(e, &env);
+    return pw_core_new(&env, &options, &e->core, err);
+}
+
+static pawl_status start_threads(pawl_engine *e, pawl_error *err)
+{
+    pw_watchdog_options wd = {.crumb = e->crumb, .abort_ms = e->options.watchdog_abort_ms, .held = pw_host_held, .ctx = e};
+    pawl_status status = pw_writer_start(e->journal, committed, e, &e->writer, err);
+
+    if (status == PAWL_OK) {
+        status = pawl_pool_start(e->options.pool_threads, &e->pool, err);
+    }
+    if (status == PAWL_OK) {
+        status = pw_watchdog_start(&wd, &e->watchdog, err);
+    }
+    if (status == PAWL_OK) {
+        status = pw_loop_start(e->core, e->mailbox, e->watchdog, &e->loop, err);
+    }
+    return status;
+}
+
+static void control_log(void *ctx, pawl_level level, const char *text)
+{
+    pw_host_log(ctx, level, NULL, 0, "%s", text);
+}
+
+static pawl_status start_control(pawl_engine *e, const char *socket, pawl_error *err)
+{
+    pw_control_options options = {.socket = socket,
+                                  .journal_path = e->path,
+                                  .epoch = e->epoch,
+                                  .mailbox = e->mailbox,
+                                  .log = control_log,
+                                  .log_ctx = e};
+
+    if (socket[0] == '\0') {
+        return PAWL_OK;
+    }
+    pawl_status status = e->journal->ops->reader_open(e->journal, &options.reader, err);
+    return status == PAWL_OK ? pw_control_start(&options, &e->control, err) : status;
+}
+
+static pawl_status open_parts(pawl_engine *e, const char *path, const pawl_options *options, pawl_error *err)
+{
+    char socket[108];
+    uint64_t group_no = 0;
+    pawl_status status = take_options(e, path, options, err);
+
+    if (status == PAWL_OK) {
+        status = pw_mailbox_new(&e->mailbox, err);
+    }
+    if (status == PAWL_OK) {
+        status = pw_outbox_new(&e->outbox, err);
+    }
+    if (status == PAWL_OK) {
+        status = open_journal(e, socket, &group_no, err);
+    }
+    if (status == PAWL_OK) {
+        status = open_core(e, group_no, err);
+    }
+    if (status == PAWL_OK) {
+        status = start_threads(e, err);
+    }
+    return status == PAWL_OK ? start_control(e, socket, err) : status;
+}
+
+static void close_parts(pawl_engine *e, int64_t drain_ms);
+
+pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine **ret_engine, pawl_error *err)
+{
+    if (pw_core_in_workflow()) {
+        return pw_err(err, PAWL_MISUSE, "pawl_open from workflow code");
+    }
+    pawl_engine *e = calloc(1, sizeof *e);
+    if (e == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for an engine");
+    }
+    e->pid = getpid();
+    atomic_store(&e->clients, (uint64_t)1 << 62); /* apart from the control server's */
+    pthread_mutex_init(&e->view_lock, NULL);
+    pthread_mutex_init(&e->waiters_lock, NULL);
+    pawl_status status = open_parts(e, path, options, err);
+    if (status != PAWL_OK) {
+        close_parts(e, 0);
+        return status;
+    }
+    *ret_engine = e;
+    return PAWL_OK;
+}
+
+/* ---- closing ---- */
+
+static int64_t mono_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static pawl_status shutdown_core(void *ctx, pawl_error *err)
+{
+    pawl_engine *e = ctx;
+
+    (void)err;
+    pw_core_shutdown(e->core);
+    return PAWL_OK;
+}
+
+/** Lets what runs finish, at most until then; then stops it. */
+static void drain(pawl_engine *e, int64_t drain_ms)
+{
+    int64_t until_ms = mono_ms() + (drain_ms > 0 ? drain_ms : 0);
+    pawl_error err;
+
+    pw_mailbox_shut(e->mailbox);
+    (void)!pw_loop_call(e->loop, shutdown_core, e, &err);
+    bool settled = drain_ms > 0 && pw_loop_settle(e->loop, true, drain_ms);
+    int64_t left_ms = until_ms - mono_ms();
+    e->pool->ops->stop(e->pool, left_ms > POOL_STOP_MS || settled ? left_ms : POOL_STOP_MS);
+    e->pool = NULL;
+    (void)pw_loop_settle(e->loop, false, POOL_STOP_MS);
+}
+
+/** Calls of timed-out waiters that the loop did not get to. */
+static void run_leftover_calls(pawl_engine *e)
+{
+    pw_mail mail;
+
+    pw_mailbox_take(e->mailbox, &mail);
+    while (mail.calls != NULL) {
+        pw_call *call = mail.calls;
+        mail.calls = call->next;
+        call->run(call);
+    }
+    while (mail.requests != NULL) {
+        pw_request *rq = mail.requests;
+        mail.requests = rq->next;
+        pw_request_free(rq);
+    }
+    while (mail.reports != NULL) {
+        pw_report *report = mail.reports;
+        mail.reports = report->next;
+        pw_report_free(report);
+    }
+    while (mail.gone != NULL) {
+        pw_gone *gone = mail.gone;
+        mail.gone = gone->next;
+        free(gone);
+    }
+}
+
+/** The threads still inside a call have been answered; they are on their way out. */
+static void await_calls(const pawl_engine *e)
+{
+    while (atomic_load(&e->calls) > 0) {
+        struct timespec nap = {.tv_nsec = 100000};
+        nanosleep(&nap, NULL);
+    }
+}
+
+static void close_journal(pawl_engine *e)
+{
+    pw_writer_stop(e->writer);
+    if (e->core_reader != NULL) {
+        e->core_reader->ops->reader_close(e->core_reader);
+    }
+    if (e->view_reader != NULL) {
+        e->view_reader->ops->reader_close(e->view_reader);
+    }
+    pw_crumb_close(e->crumb);
+    if (e->journal != NULL) {
+        e->journal->ops->close(e->journal);
+    }
+}
+
+static void free_memory(pawl_engine *e)
+{
+    pw_mailbox_free(e->mailbox);
+    pw_outbox_free(e->outbox);
+    pthread_mutex_destroy(&e->view_lock);
+    pthread_mutex_destroy(&e->waiters_lock);
+    free(e->path);
+    free(e->identity);
+    free(e);
+}
+
+static void close_parts(pawl_engine *e, int64_t drain_ms)
+{
+    if (e->loop != NULL) {
+        drain(e, drain_ms);
+    } else if (e->pool != NULL) {
+        e->pool->ops->stop(e->pool, POOL_STOP_MS);
+    }
+    pw_loop_stop(e->loop);
+    e->loop = NULL;
+    pw_watchdog_stop(e->watchdog);
+    pw_control_stop(e->control);
+    pw_writer_stop(e->writer); /* answers groups into the mailbox, so before the core goes */
+    e->writer = NULL;
+    pw_core_free(e->core);
+    e->core = NULL;
+    pw_host_answer_all(e);
+    await_calls(e);
+    if (e->mailbox != NULL) {
+        run_leftover_calls(e);
+    }
+    close_journal(e);
+    pw_modules_close(e);
+    free_memory(e);
+}
+
+void pawl_close(pawl_engine *e, int64_t drain_ms)
+{
+    if (e == NULL || getpid() != e->pid || pw_core_in_workflow() || pw_loop_is_self(e->loop)) {
+        return;
+    }
+    if (!atomic_exchange(&e->closing, true)) {
+        close_parts(e, drain_ms);
+    }
+}
+
+/* ---- code ---- */
+
+struct code {
+    pawl_engine *engine;
+    const char *name;
+    const char *version;
+    pawl_workflow_fn workflow;
+    const pawl_folded *folded;
+    const pawl_workflow_options *workflow_options;
+    pawl_activity_fn activity;
+    const pawl_activity_options *activity_options;
+};
+
+static pawl_status register_on_loop(void *ctx, pawl_error *err)
+{
+    struct code *c = ctx;
+
+    if (c->activity != NULL) {
+        return pw_core_activity(c->engine->core, c->name, c->activity, c->activity_options, err);
+    }
+    return pw_core_workflow(c->engine->core, c->name, c->version, c->workflow, c->folded, c->workflow_options, err);
+}
+
+static pawl_status register_code(struct code *c, pawl_error *err)
+{
+    pawl_status status = pw_host_enter(c->engine, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    if (c->name == NULL || (c->activity == NULL && (c->version == NULL || (c->workflow == NULL && c->folded == NULL)))) {
+        status = pw_err(err, PAWL_INVALID, "a registration without a name, a version or code");
+    } else {
+        status = pw_loop_call(c->engine->loop, register_on_loop, c, err);
+    }
+    pw_host_leave(c->engine);
+    return status;
+}
+
+pawl_status pawl_register_workflow(pawl_engine *e, const char *name, const char *version, pawl_workflow_fn fn,
+                                   const pawl_workflow_options *options, pawl_error *err)
+{
+    struct code c = {.engine = e, .name = name, .version = version, .workflow = fn, .workflow_options = options};
+
+    return register_code(&c, err);
+}
+
+pawl_status pawl_register_folded(pawl_engine *e, const char *name, const char *version, const pawl_folded *folded,
+                                 const pawl_workflow_options *options, pawl_error *err)
+{
+    struct code c = {.engine = e, .name = name, .version = version, .folded = folded, .workflow_options = options};
+
+    return register_code(&c, err);
+}
+
+pawl_status pawl_register_activity(pawl_engine *e, const char *name, pawl_activity_fn fn, const pawl_activity_options *options,
+                                   pawl_error *err)
+{
+    struct code c = {.engine = e, .name = name, .activity = fn, .activity_options = options};
+
+    return register_code(&c, err);
+}
+
+pawl_status pawl_load_module(pawl_engine *e, const char *path, pawl_error *err)
+{
+    pawl_status status = pw_host_enter(e, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    status = path == NULL ? pw_err(err, PAWL_INVALID, "the path of the module is missing") : pw_module_load(e, path, err);
+    pw_host_leave(e);
+    return status;
+}
+
+static pawl_status recover_on_loop(void *ctx, pawl_error *err)
+{
+    pawl_engine *e = ctx;
+
+    return pw_core_recover(e->core, err);
+}
+
+pawl_status pawl_resume_all(pawl_engine *e, pawl_error *err)
+{
+    pawl_status status = pw_host_enter(e, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    status = pw_loop_call(e->loop, recover_on_loop, e, err);
+    pw_host_leave(e);
+    return status;
+}

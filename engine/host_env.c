@@ -1,0 +1,163 @@
+/*
+ * host_env.c - the core's environment table over real things: the clock, the kernel's random numbers, the journal thread, the pool.
+ *
+ * Everything here is called on the engine's thread, but for host_report (any) and pw_host_held (the watchdog's). Decides nothing.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/host.h"
+#include "sdk/base/hash.h"
+#include "sdk/base/limits.h"
+
+static int64_t host_now_ms(void *ctx)
+{
+    struct timespec ts;
+
+    (void)ctx;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t host_mono_ns(void *ctx)
+{
+    struct timespec ts;
+
+    (void)ctx;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void host_random(void *ctx, void *ret, size_t size)
+{
+    (void)ctx;
+    pw_random(ret, size);
+}
+
+static void host_commit(void *ctx, pw_group *group)
+{
+    pawl_engine *e = ctx;
+
+    pw_writer_submit(e->writer, group);
+}
+
+static void host_stage(void *ctx, const uint8_t digest[PW_DIGEST_SIZE], pw_view bytes)
+{
+    pawl_engine *e = ctx;
+
+    pw_writer_stage(e->writer, digest, bytes);
+}
+
+static pawl_status host_resolve(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
+{
+    pawl_engine *e = ctx;
+    pawl_status status = pw_writer_reopen(e->writer, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    return e->journal->ops->resolve(e->journal, epoch, group_no, ret_landed, err);
+}
+
+static void host_dispatch(void *ctx, pawl_task *task)
+{
+    pawl_engine *e = ctx;
+
+    e->pool->ops->start(e->pool, task);
+}
+
+static void host_cancel(void *ctx, pawl_task *task)
+{
+    pawl_engine *e = ctx;
+
+    if (e->pool->ops->cancel != NULL) {
+        e->pool->ops->cancel(e->pool, task);
+    }
+}
+
+static void host_report(void *ctx, pw_report *report)
+{
+    pawl_engine *e = ctx;
+
+    pw_mailbox_put_report(e->mailbox, report);
+}
+
+static void host_log(void *ctx, pawl_level level, const char *run_id, int64_t command, const char *text)
+{
+    pawl_engine *e = ctx;
+
+    if (e->options.log != NULL && level >= e->options.log_level) {
+        e->options.log(e->options.log_user, level, run_id, command, text);
+    }
+}
+
+static void host_failed(void *ctx, const pawl_error *err)
+{
+    pw_host_log(ctx, PAWL_ERROR, NULL, 0, "the engine has stopped: %s; nothing more is acknowledged; close it and open the journal again",
+                err->message);
+}
+
+void pw_host_env(pawl_engine *e, pw_env *ret_env)
+{
+    *ret_env = (pw_env){.ctx = e,
+                        .now_ms = host_now_ms,
+                        .mono_ns = host_mono_ns,
+                        .random = host_random,
+                        .commit = host_commit,
+                        .stage = host_stage,
+                        .resolve = host_resolve,
+                        .dispatch = host_dispatch,
+                        .cancel = host_cancel,
+                        .report = host_report,
+                        .log = host_log,
+                        .failed = host_failed};
+}
+
+void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (e->options.log == NULL || level < e->options.log_level) {
+        return;
+    }
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    e->options.log(e->options.log_user, level, run_id, command, text);
+}
+
+/* ---- the watchdog's report ---- */
+
+struct run_name {
+    char id[PW_ID_BYTES_MAX + 1];
+};
+
+static bool take_name(void *ctx, const pw_run_row *row)
+{
+    struct run_name *name = ctx;
+
+    (void)snprintf(name->id, sizeof name->id, "%.*s", (int)row->id.size, (const char *)row->id.data);
+    return false;
+}
+
+void pw_host_held(void *ctx, int64_t run, const char *site, int64_t held_ms, bool fatal)
+{
+    pawl_engine *e = ctx;
+    struct run_name name;
+    pawl_error err;
+
+    (void)snprintf(name.id, sizeof name.id, "#%lld", (long long)run);
+    pthread_mutex_lock(&e->view_lock);
+    (void)!e->view_reader->ops->run_get(e->view_reader, run, take_name, &name, &err);
+    pthread_mutex_unlock(&e->view_lock);
+    pw_host_log(e, fatal ? PAWL_ERROR : PAWL_WARN, name.id, 0, "%s holds the engine's loop for %lld ms; long work belongs in an activity",
+                site, (long long)held_ms);
+    if (fatal) { /* the log hook may be silent, and these are the last words */
+        fprintf(stderr, "pawl: run %s (%s) has held the engine's loop for %lld ms: aborting\n", name.id, site, (long long)held_ms);
+    }
+}

@@ -1,0 +1,209 @@
+/*
+ * replay.c - rebuilding code's state from the journal, and the replay check.
+ *
+ * A record is one turn: its inputs are applied, the code is resumed, and each command it asks for must be the next COMMAND event of
+ * the record. Three cases of difference: kind or name - pause; input under the same build - pause; input under another build - go on with
+ * what the journal says and note the drift (strict_replay pauses here too).
+ * A mismatch never fails a run: the fibers are abandoned, the report is kept in live->mismatch and the caller pauses the run.
+ */
+#include <string.h>
+
+#include "engine/state.h"
+
+bool pw_replay_peek(pw_live *live, pw_event *ret_event)
+{
+    if (!live->replay_has_next) {
+        live->replay_next.seq++;
+        pw_event ev = live->replay_next;
+        if (!pw_record_next(&live->replay, &ev)) {
+            live->replay_next.seq--;
+            return false;
+        }
+        live->replay_next = ev;
+        live->replay_has_next = true;
+    }
+    *ret_event = live->replay_next;
+    return true;
+}
+
+static const char *describe_event(pw_live *live, const pw_event *ev)
+{
+    const char *name = pw_body_str(live->scope, ev->body, "name", "");
+    const char *at = pw_body_str(live->scope, ev->body, "at", "");
+    return pw_sprintf(live->scope, "%s%s%s%s%s%s", pw_event_name((int)ev->type), name[0] != 0 ? " \"" : "", name, name[0] != 0 ? "\"" : "",
+                      at[0] != 0 ? " at " : "", at);
+}
+
+void pw_replay_fail(pw_live *live, const char *reason, const pw_event *ev, const char *code)
+{
+    if (live->mismatch != NULL) {
+        return;
+    }
+    pw_mismatch *m = pawl_scope_alloc(live->scope, sizeof *m);
+    PW_CHECK(m != NULL);
+    m->reason = reason;
+    m->code = code != NULL ? code : "out of memory";
+    m->history = ev != NULL ? describe_event(live, ev) : "nothing more in that turn";
+    m->seq = ev != NULL ? ev->seq : live->seq;
+    m->cmd = ev != NULL ? ev->cmd : live->next_cmd;
+    live->mismatch = m;
+    live->abandoned = true;
+    live->core->stats.mismatches++;
+}
+
+static bool same_kind(pw_event_type asked, pw_event_type found)
+{
+    if (asked == PW_EV_STEP_COMPLETED) {
+        return found == PW_EV_STEP_COMPLETED || found == PW_EV_STEP_FAILED;
+    }
+    return asked == found;
+}
+
+static bool check_digest(pw_live *live, const pw_event *ev, const char *name, uint64_t digest)
+{
+    uint64_t was = pw_body_uint(ev->body, "digest");
+    if (was == digest) {
+        return true;
+    }
+    if (live->replay_build == live->core->options.build || live->core->options.strict_replay) {
+        return false;
+    }
+    pw_drift *d = pawl_scope_alloc(live->scope, sizeof *d);
+    if (d != NULL) {
+        *d = (pw_drift){.cmd = ev->cmd, .name = name, .history = was, .code = digest, .next = live->drift};
+        live->drift = d;
+    }
+    return true;
+}
+
+static bool name_matches(const pw_event *ev, const char *name)
+{
+    if (name == NULL || name[0] == 0) {
+        return true;
+    }
+    pw_view raw = pw_body_get(ev->body, "name");
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    return raw.size > 0 && pw_view_is(pw_mp_read_str(&r), name);
+}
+
+bool pw_replay_match(pw_live *live, pw_event_type type, const char *name, bool check_input, uint64_t digest, const char *file, int line,
+                     pw_event *ret_event)
+{
+    const char *base = file != NULL ? strrchr(file, '/') : NULL;
+    const char *shown = base != NULL ? base + 1 : file;
+    pw_event ev;
+    while (pw_replay_peek(live, &ev)) {
+        bool kind = same_kind(type, ev.type) && name_matches(&ev, name);
+        if (kind && (!check_input || check_digest(live, &ev, name, digest))) {
+            live->replay_has_next = false;
+            *ret_event = ev;
+            return true;
+        }
+        if (!kind && ev.type == PW_EV_PATCHED) { /* a patch whose old branch is gone from the code */
+            live->replay_has_next = false;
+            if (!pw_apply(live, &ev)) {
+                return false;
+            }
+            continue;
+        }
+        const char *reason = !same_kind(type, ev.type) ? "kind" : kind ? "input" : "name";
+        pw_replay_fail(live, reason, &ev,
+                       pw_sprintf(live->scope, "%s%s%s%s at %s:%d", pw_event_name((int)type), name != NULL && name[0] != 0 ? " \"" : "",
+                                  name != NULL ? name : "", name != NULL && name[0] != 0 ? "\"" : "", shown != NULL ? shown : "?", line));
+        return false;
+    }
+    pw_replay_fail(live, "extra", NULL,
+                   pw_sprintf(live->scope, "%s \"%s\" at %s:%d", pw_event_name((int)type), name != NULL ? name : "",
+                              shown != NULL ? shown : "?", line));
+    return false;
+}
+
+static bool is_void(const pw_live *live, int64_t seq)
+{
+    for (const pw_void *v = live->voids; v != NULL; v = v->next) {
+        if (seq >= v->from && seq < v->to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A retry says that a stretch of history no longer counts. When it is met for the first time the replay starts over without it. */
+static bool check_void(pw_live *live, const pw_event *ev)
+{
+    if (ev->type != PW_EV_RUN_RETRIED) {
+        return true;
+    }
+    for (const pw_void *v = live->voids; v != NULL; v = v->next) {
+        if (v->to == ev->seq) {
+            return true;
+        }
+    }
+    pw_void *v = pw_malloc(sizeof *v);
+    PW_CHECK(v != NULL);
+    *v = (pw_void){.from = pw_body_int(ev->body, "from", ev->seq), .to = ev->seq, .next = live->voids};
+    live->voids = v;
+    live->restart = true;
+    return false;
+}
+
+static bool replay_inputs(pw_live *live)
+{
+    pw_event ev;
+    while (pw_replay_peek(live, &ev)) {
+        if (pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND) {
+            return true;
+        }
+        live->replay_has_next = false;
+        if (!check_void(live, &ev)) {
+            return false;
+        }
+        live->core->stats.replayed_events++;
+        if (!pw_apply(live, &ev)) {
+            pw_replay_fail(live, "damage", &ev, "no such transition");
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
+{
+    if (is_void(live, first_seq)) {
+        return true;
+    }
+    pawl_error err;
+    void *copy = pw_memdup(live->scope, record.data, record.size);
+    if (copy == NULL || pw_record_open(copy, record.size, &live->replay, &err) != PAWL_OK) {
+        pw_replay_fail(live, "damage", NULL, copy != NULL ? pw_strdup(live->scope, err.message) : "out of memory");
+        return false;
+    }
+    live->replay_next = (pw_event){.seq = first_seq - 1};
+    live->replay_has_next = false;
+    live->replay_build = live->replay.build;
+    live->now_ms = live->replay.now_ms;
+    live->turn++;
+    live->stepped = false;
+    live->commands_in_turn = 0;
+    if (!replay_inputs(live)) {
+        return false;
+    }
+    bool run_code = (live->replay.flags & PW_RECORD_INPUT_ONLY) == 0 && live->state == PW_S_RUN_RUNNING;
+    if (run_code) {
+        live->kick = false;
+        pw_turn_resume(live);
+    }
+    if (live->mismatch != NULL) {
+        return false;
+    }
+    pw_event left;
+    if (pw_replay_peek(live, &left)) {
+        pw_replay_fail(live, "missing", &left, "the code asked for nothing more in that turn");
+        return false;
+    }
+    if (live->replay.body.bad) {
+        pw_replay_fail(live, "damage", NULL, "the record ends early");
+        return false;
+    }
+    return true;
+}

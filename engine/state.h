@@ -1,0 +1,680 @@
+/*
+ * state.h - what the core keeps in memory, shared by the core's files and by nobody else.
+ *
+ *   pw_core -- runs (by key, by id) -- pw_live: one run in memory
+ *           |                            |- commands (by id)     each in a state of machines.def
+ *           |                            |- branches (creation order), each on a fiber: pawl_run
+ *           |                            |- signals nobody has read yet
+ *           |                            `- inputs that wait for the next turn
+ *           |- jobs (by run, command): attempts of activities; they outlive the run's stack
+ *           |- maps (by run, command): fan-outs; their items are jobs too
+ *           |- timers: a heap of those due soon
+ *           `- batches: groups being built or in flight, with what to publish after their ack
+ *
+ * A live run is either whole (code can run) or a shell (paused, no code, closed: only its row; inputs are kept for later).
+ */
+#ifndef PW_STATE_H
+#define PW_STATE_H
+
+#include "engine/core.h"
+#include "engine/fiber.h"
+#include "engine/hash.h"
+#include "engine/machine.h"
+#include "sdk/base/arena.h"
+#include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
+#include "sdk/base/value.h"
+
+typedef struct pw_live pw_live;
+typedef struct pw_cmd pw_cmd;
+typedef struct pw_job pw_job;
+typedef struct pw_map pw_map;
+typedef struct pw_batch pw_batch;
+typedef struct pw_input pw_input;
+
+/* ---- registered code ---- */
+
+typedef struct pw_def {
+    char *name;
+    char *version;
+    char *description;
+    char *input_schema;
+    pawl_workflow_fn fn;  /* code */
+    pawl_folded folded;   /* or folded: folded.apply set */
+    size_t stack_bytes;
+    struct pw_def *next;
+} pw_def;
+
+typedef struct pw_act {
+    char *name;
+    pawl_activity_fn fn;
+    void *user;
+    pawl_effect effect;
+    uint32_t concurrency;
+    uint32_t running;
+    UT_hash_handle hh;
+} pw_act;
+
+/* ---- commands and futures ---- */
+
+struct pawl_future {
+    bool is_branch;
+    bool done;
+    int64_t done_seq;  /* event that ended it; orders await_any */
+    int64_t done_turn; /* turn in which it ended */
+    const pawl_value *value;
+    const pawl_failure *failure;
+    bool timed_out;
+    pw_cmd *cmd;
+    pawl_run *branch;
+};
+
+struct pw_cmd {
+    int64_t id;
+    pw_state state;
+    pawl_future future;
+    const char *name;     /* activity, signal, wait, workflow, key */
+    pw_view body;         /* of the event that made it: lives in the run's scope */
+    uint64_t digest;      /* of the input */
+    int64_t seq;          /* of that event */
+    int64_t due_ms;       /* timer, deadline; 0 = none */
+    int64_t since_ms;
+    bool cancel_requested;
+    const char *undo;     /* activity to take it back; NULL = none */
+    const pawl_value *undo_input; /* explicit pawl_undo */
+    pawl_on_cancel on_cancel;
+    int64_t attempt;
+    int64_t deliver_turn; /* a local step is seen by the code only in a later turn than this */
+    struct pw_cmd *prev, *next; /* open commands, in order of id */
+};
+
+typedef struct pw_signal {
+    const char *name;
+    const pawl_value *value;
+    pw_view body;         /* of the event, to carry across continue-as-new */
+    int64_t seq;
+    struct pw_signal *prev, *next;
+} pw_signal;
+
+typedef struct pw_unwind {
+    void (*fn)(void *arg);
+    void *arg;
+    struct pw_unwind *next;
+} pw_unwind;
+
+typedef struct pw_handler {
+    const char *name;
+    pawl_query_fn fn;
+    void *arg;
+    struct pw_handler *next;
+} pw_handler;
+
+typedef struct pw_patch {
+    const char *id;
+    bool on;
+    struct pw_patch *next;
+} pw_patch;
+
+/* ---- a branch: what workflow code holds as pawl_run ---- */
+
+typedef bool (*pw_ready_fn)(pawl_run *w, void *arg);
+
+struct pawl_run {
+    pw_live *live;
+    int64_t index;                /* 0 = the main one */
+    pw_fiber *fiber;
+    pawl_branch_fn fn;            /* NULL = the workflow function */
+    void *arg;
+    pawl_future future;
+    const pawl_failure *failure;  /* sticky */
+    int64_t failed_cmd;           /* the command whose failure it is; 0 = none */
+    bool timed_out;
+    int shield_depth;
+    pw_cmd *shield_cmd;           /* shield with a deadline; NULL = none */
+    uint32_t noops;               /* commands since failure without anyone looking */
+    pw_ready_fn ready;            /* what it waits for; NULL = can run */
+    void *ready_arg;
+    bool wait_cancelable;
+    bool finished;
+    struct pawl_run *prev, *next;
+};
+
+/* ---- inputs: what the next turn of a run applies ---- */
+
+typedef enum pw_input_kind {
+    PW_IN_START,    /* rq or a created run's first turn */
+    PW_IN_REQUEST,  /* signal, answer, cancel, terminate, pause, resume, retry */
+    PW_IN_REPORT,   /* a job's end */
+    PW_IN_RETRIED,  /* an attempt failed, another follows */
+    PW_IN_SENT,     /* about to start an unsafe effect */
+    PW_IN_UNKNOWN,  /* an unsafe effect was cut by a crash */
+    PW_IN_TIMER,
+    PW_IN_MAP_DONE,
+    PW_IN_KICK,     /* only resume the code: a local step was committed, or recovery */
+    PW_IN_CRASHED,  /* pause it: it crashed its process too often */
+} pw_input_kind;
+
+struct pw_input {
+    pw_input_kind kind;
+    pw_request *rq;
+    pw_report *report;
+    int64_t cmd;
+    int64_t attempt;
+    int64_t due_ms;          /* timer; retry: next attempt */
+    int timer_kind;
+    bool final_failure;
+    pawl_scope *scope;       /* owns failure; may be NULL */
+    pw_view value;
+    struct pw_input *prev, *next;
+};
+
+/* ---- a run in memory ---- */
+
+struct pw_live {
+    pw_core *core;
+    int64_t key;
+    const char *id;              /* in scope */
+    pw_run_row row;              /* as committed; views live in scope */
+    pw_def *def;                 /* NULL = no code */
+    pawl_scope *scope;
+    pw_state state;              /* of the run machine */
+    bool whole;                  /* code is loaded and at the tip of history */
+    bool frozen;                 /* a turn is in flight [E2] */
+    bool queued;                 /* in the ready list */
+    bool kick;                   /* the code can go on without input */
+    bool created;                /* RUN_CREATE not landed yet */
+    bool fresh;                  /* first turn to come: RUN_STARTED */
+    bool dropped;                /* a group failed: rebuild from the journal */
+    bool cancel_requested;
+    const char *cancel_reason;
+    bool abandoned;              /* its fibers must not run again (mismatch) */
+
+    int64_t turn;                /* counts turns, in replay too */
+    int64_t now_ms;              /* of the turn */
+    int64_t seq;                 /* last applied event */
+    int64_t next_cmd;
+    uint64_t seed, draws;
+    int64_t parent_key, parent_cmd;
+    int64_t run_deadline_ms;
+
+    pw_cmd **cmds;               /* by id - 1 */
+    size_t cmds_len, cmds_cap;
+    pw_cmd *open;                /* list */
+    size_t open_len;
+    pw_signal *signals;          /* list */
+    size_t signals_len;
+    pawl_run *branches;          /* list; the first is the main one */
+    int64_t branches_len;
+    pw_unwind *unwinds;
+    pw_handler *handlers;
+    pw_patch *patches;
+
+    /* this turn */
+    pw_buf *record;              /* events being written; NULL in replay */
+    int64_t record_events;
+    pw_batch *batch;
+    int64_t commands_in_turn;
+    bool progress_dirty;
+    bool stepped;                /* a local step ended in this turn: kick after the ack */
+    struct pw_tx_step *tx;       /* transactional step of this turn */
+
+    /* closing */
+    bool closing;                /* main returned */
+    const pawl_value *result;
+    const pawl_failure *final_failure;
+    const pawl_value *continue_input;
+    bool continued;
+
+    /* replay */
+    bool replaying;
+    pw_record replay;            /* events of the record still to match */
+    pw_event replay_next;
+    bool replay_has_next;
+    uint64_t replay_build;
+    struct pw_mismatch *mismatch;
+    struct pw_void *voids;       /* retried: events in [from, to) do not count; survive a reset */
+    bool restart;                /* replay again with the new void range */
+    struct pw_drift *drift;      /* inputs that differ under another build, to be noted */
+    pawl_run *tx_branch;         /* wants a transactional step at the end of this turn */
+
+    /* folded */
+    void *fold_state;
+    int64_t snapshot_seq;
+
+    pw_input *inputs;            /* list */
+    pw_request *queries;         /* wait for the thaw; list by next */
+    int64_t idle_since_ns;
+    pw_live *ready_prev, *ready_next;
+    pw_live *lru_prev, *lru_next;
+    UT_hash_handle hh;           /* by key */
+    UT_hash_handle hi;           /* by id: the newest run of it */
+    bool in_ids;
+};
+
+typedef struct pw_void {
+    int64_t from, to;
+    struct pw_void *next;
+} pw_void;
+
+typedef struct pw_drift {
+    int64_t cmd;
+    const char *name;
+    uint64_t history, code;
+    struct pw_drift *next;
+} pw_drift;
+
+typedef struct pw_mismatch {
+    const char *reason;          /* "kind", "name", "input", "missing", "extra" */
+    int64_t seq;
+    int64_t cmd;
+    const char *history;         /* 'ActivityScheduled "build" at release.c:40' */
+    const char *code;
+} pw_mismatch;
+
+/* ---- jobs: attempts of activities ---- */
+
+typedef enum pw_job_state {
+    PW_JOB_HELD,     /* the run is paused, or the engine does not dispatch yet */
+    PW_JOB_BACKOFF,  /* waits for its next attempt */
+    PW_JOB_QUEUED,   /* wants a slot or a worker */
+    PW_JOB_SENDING,  /* `sent` is being committed */
+    PW_JOB_RUNNING,
+    PW_JOB_ENDING,   /* its end is on its way into the journal */
+    PW_JOB_UNKNOWN,  /* asks what happened */
+} pw_job_state;
+
+typedef struct pw_retry {
+    int64_t attempts_max;
+    int64_t initial_ms;
+    double factor;
+    int64_t max_ms;
+    const char *no_retry;
+} pw_retry;
+
+typedef struct pw_job_key {
+    int64_t run;
+    int64_t cmd;
+    int64_t item; /* 0, or index + 1 */
+} pw_job_key;
+
+struct pw_job {
+    pw_job_key key;
+    pw_job_state state;
+    pw_map *map;             /* of an item */
+    pawl_scope *scope;       /* owns strings and input */
+    const char *run_id;
+    const char *name;
+    const char *queue;
+    int64_t priority;
+    pw_view body;            /* of the scheduling event: options and input */
+    const pawl_value *input;
+    pawl_effect effect;
+    pw_retry retry;
+    int64_t timeout_ms, schedule_ms, heartbeat_ms;
+    int64_t attempt;
+    int64_t scheduled_ms;
+    int64_t due_ms;          /* backoff end */
+    int64_t schedule_due, close_due, beat_due; /* in-memory deadlines; 0 = none */
+    pawl_task *task;         /* running here */
+    bool remote;             /* running at a worker */
+    uint64_t client;
+    bool begun;
+    bool cancel_requested;
+    pw_view detail;          /* last heartbeat, own scope */
+    pawl_scope *detail_scope;
+    bool detail_dirty;
+    int64_t detail_written_ms;
+    const char *last_failure;
+    pw_act *slot;            /* counted in its concurrency */
+    pw_job *q_prev, *q_next; /* queue */
+    bool in_queue;
+    pw_job *r_prev, *r_next; /* jobs of the same run */
+    UT_hash_handle hh;
+};
+
+typedef struct pw_run_jobs {
+    int64_t run;
+    pw_job *jobs;            /* list by r_prev/r_next */
+    bool held;
+    UT_hash_handle hh;
+} pw_run_jobs;
+
+/* ---- maps ---- */
+
+struct pw_map {
+    pw_job_key key;          /* item 0 */
+    pawl_scope *scope;
+    const char *run_id;
+    pw_view body;
+    const pawl_value *items;
+    pw_mp cursor;            /* over the items, at index `next` */
+    int64_t total, next, running, done, failed;
+    int64_t width;
+    bool collect;
+    bool held, canceling, ended;
+    bool dirty;              /* its row has to be written */
+    uint8_t *finished;       /* bit per item */
+    const char *first_failure;  /* msgpack failure of the first final one */
+    pw_view failure;
+    UT_hash_handle hh;
+};
+
+/* ---- batches ---- */
+
+typedef struct pw_publish {
+    enum { PW_PUB_REPLY, PW_PUB_JOB, PW_PUB_SENT, PW_PUB_RETRY, PW_PUB_TIMER, PW_PUB_CANCEL_JOB, PW_PUB_MAP, PW_PUB_MAP_ITEM,
+           PW_PUB_CANCEL_MAP, PW_PUB_DROP_JOB, PW_PUB_INBOX, PW_PUB_UNHOLD, PW_PUB_HOLD } kind;
+    pw_request *rq;
+    pawl_status status;
+    pawl_error error;
+    pw_view body;
+    pw_live *live;
+    pw_cmd *cmd;
+    pw_job_key job;
+    pw_timer_row timer;
+    pw_report *report;
+    int64_t due_ms;
+    int64_t attempt;
+    struct pw_publish *next;
+} pw_publish;
+
+struct pw_batch {
+    pw_group group;
+    size_t cap;
+    pw_live **lives;         /* runs frozen by it */
+    size_t lives_len, lives_cap;
+    pw_input *inputs;        /* applied by it: kept until the ack, for the case that it does not land */
+    pw_publish *publish, *publish_tail;
+    pw_buf *bufs;            /* records, freed with the batch */
+    size_t bufs_len, bufs_cap;
+    size_t staged;
+    struct pw_batch *next;
+};
+
+typedef struct pw_heap_timer {
+    int64_t due_ms;
+    int64_t run;
+    int64_t cmd;
+    int32_t item;
+    int32_t kind;
+} pw_heap_timer;
+
+typedef enum pw_timer_kind {
+    PW_T_SLEEP = 1,
+    PW_T_SIGNAL = 2,
+    PW_T_WAIT = 3,
+    PW_T_RUN = 4,
+    PW_T_SHIELD = 5,
+    /* never in the journal: */
+    PW_T_JOB = 100,     /* look at the job's own deadlines */
+} pw_timer_kind;
+
+typedef struct pw_watcher {
+    pw_request *rq;
+    int64_t run_key;         /* 0 = all */
+    char *id;
+    struct pw_watcher *prev, *next;
+} pw_watcher;
+
+typedef struct pw_waiter {
+    pw_request *rq;
+    int64_t run_key;
+    struct pw_waiter *prev, *next;
+} pw_waiter;
+
+typedef struct pw_inbox_seen {
+    int64_t id;
+    UT_hash_handle hh;
+} pw_inbox_seen;
+
+typedef struct pw_stats {
+    int64_t turns, groups, commands, replayed_events, loads, evictions, stale, jobs_started, timers_fired, requests, group_ops,
+        failed_groups, mismatches, steps;
+} pw_stats;
+
+struct pw_core {
+    pw_env env;
+    pw_core_options options;
+    const pw_journal_ops *jops;
+    pw_reader *reader;
+    uint8_t blob_key[PW_KEY_SIZE];
+
+    pw_def *defs;
+    pw_act *acts;
+
+    pw_live *runs;               /* hash by key */
+    pw_live *ids;                /* hash by id */
+    pw_live *ready;              /* list */
+    pw_live *lru;                /* list, head = least recently used */
+    size_t whole_len;
+    int64_t next_key;
+
+    pw_job *jobs;                /* hash */
+    pw_run_jobs *run_jobs;       /* hash */
+    pw_job *queue;               /* jobs that want a slot, in order */
+    pw_map *maps;                /* hash */
+    size_t tasks_running;
+
+    pw_heap_timer *heap;
+    size_t heap_len, heap_cap;
+    int64_t horizon_ms;          /* journal timers due up to here are in the heap */
+
+    pw_batch *building;
+    pw_batch *flight;            /* list, oldest first */
+    size_t flight_len;
+    uint64_t group_no;
+    pw_request *deferred;        /* looked at again when a group has landed; list by next */
+    pw_request *polls;           /* parked task_poll requests */
+    pw_watcher *watchers;
+    pw_waiter *waiters;
+    bool inbox_dirty;
+    int64_t inbox_after;
+    pw_inbox_seen *inbox_seen;
+
+    bool recovered;
+    bool shutdown;
+    bool failed;
+    pawl_error failure;
+    int64_t backoff_until_ns;
+    int64_t scan_before;         /* recovery scan cursor; 0 = done */
+    uint8_t edges_seen[128];
+    pw_stats stats;
+};
+
+/* core.c */
+void pw_core_log(pw_core *core, pawl_level level, const char *run_id, int64_t cmd, const char *fmt, ...) PAWL_PRINTF(5, 6);
+int64_t pw_core_now(pw_core *core);
+void pw_core_fail(pw_core *core, const pawl_error *err);
+void pw_core_retry_later(pw_core *core, pw_request *rq); /* defers */
+
+/* batch.c: building groups and what follows their ack */
+pw_batch *pw_batch_get(pw_core *core); /* the one being built; NULL = no memory */
+pw_op *pw_batch_op(pw_batch *b, pw_op_type type);
+pw_publish *pw_batch_publish(pw_batch *b);
+pw_buf *pw_batch_buf(pw_batch *b);
+bool pw_batch_hold(pw_batch *b, pw_live *live);
+void pw_batch_submit(pw_core *core);
+void pw_batch_free(pw_batch *b);
+void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body);
+/** A value as event field or column: inline, or a blob put beside. Appends to buf. */
+void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value);
+void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body);
+
+/* live.c: runs in memory */
+pw_live *pw_live_find(pw_core *core, int64_t key); /* in memory only */
+pw_live *pw_live_by_id(pw_core *core, pw_view id);
+pw_live *pw_live_new(pw_core *core, const pw_run_row *row);
+/** In memory or from the journal (the row only: a shell). Errors: NOTFOUND ... */
+pawl_status pw_live_open(pw_core *core, pw_view id, pw_live **ret_live, pawl_error *err);
+pawl_status pw_live_open_key(pw_core *core, int64_t key, pw_live **ret_live, pawl_error *err);
+/** Makes it whole: rebuilds the code's state from the journal. A mismatch leaves it a shell with `mismatch` set. */
+pawl_status pw_live_load(pw_live *live, pawl_error *err);
+void pw_live_reset(pw_live *live);   /* back to a shell: fibers and state dropped, inputs kept */
+void pw_live_free(pw_live *live);    /* out of memory and tables */
+void pw_live_ready(pw_live *live);
+void pw_live_input(pw_live *live, pw_input *in);
+void pw_live_touch(pw_live *live);
+void pw_live_sweep(pw_core *core);
+pw_input *pw_input_new(pw_input_kind kind);
+void pw_input_free(pw_core *core, pw_input *in);
+bool pw_live_open_status(const pw_live *live);
+bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not abandoned */
+pw_def *pw_def_find(pw_core *core, pw_view name, pw_view version); /* version empty = newest */
+
+/* turn.c */
+void pw_turn_run(pw_live *live);       /* one turn of a ready run into the batch being built */
+void pw_turn_resume(pw_live *live);    /* resumes branches until none can go on */
+
+/* apply.c: the one place where events change state [E3] */
+bool pw_apply(pw_live *live, const pw_event *ev); /* false = no edge: damage or nondeterminism */
+pw_cmd *pw_cmd_find(pw_live *live, int64_t id);
+void pw_cmd_end(pw_live *live, pw_cmd *cmd, const pawl_value *value, const pawl_failure *failure);
+void pw_machine_seen(pw_core *core, int edge);
+
+/* event.c: writing events of the turn, reading bodies */
+typedef struct pw_emit {
+    pw_live *live;
+    pw_buf fields;
+    size_t len;
+} pw_emit;
+void pw_emit_begin(pw_emit *e, pw_live *live);
+void pw_emit_str(pw_emit *e, const char *key, const char *text);   /* NULL or "" is left out */
+void pw_emit_int(pw_emit *e, const char *key, int64_t n);          /* always */
+void pw_emit_opt(pw_emit *e, const char *key, int64_t n);          /* left out when 0 */
+void pw_emit_uint(pw_emit *e, const char *key, uint64_t n);
+void pw_emit_num(pw_emit *e, const char *key, double n);
+void pw_emit_value(pw_emit *e, const char *key, pw_view value);    /* big ones become blobs; empty is left out */
+void pw_emit_failure(pw_emit *e, const char *key, const pawl_failure *f);
+/** Appends the event to the turn's record and applies it. False: memory, or no edge. */
+bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd);
+void pw_emit_drop(pw_emit *e);
+bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body); /* appends to the record and applies */
+pw_view pw_body_get(pw_view body, const char *key);   /* raw value of a key; empty when missing */
+const char *pw_body_str(pawl_scope *scope, pw_view body, const char *key, const char *otherwise);
+int64_t pw_body_int(pw_view body, const char *key, int64_t otherwise);
+double pw_body_num(pw_view body, const char *key, double otherwise);
+uint64_t pw_body_uint(pw_view body, const char *key);
+/** A value of a body, its blob fetched. */
+const pawl_value *pw_body_value(pw_core *core, pawl_scope *scope, pw_view body, const char *key);
+const pawl_value *pw_resolve(pw_core *core, pawl_scope *scope, pw_view raw);
+const pawl_failure *pw_failure_read(pawl_scope *scope, const pawl_value *v, int depth);
+void pw_failure_write(pw_buf *buf, const pawl_failure *f, int depth);
+pawl_failure *pw_failure_new(pawl_scope *scope, const char *type, const char *message, const pawl_value *details, bool retryable,
+                             const pawl_failure *cause);
+void pw_put_failure_field(pw_buf *buf, const char *key, const pawl_failure *f);
+
+/* replay.c */
+bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record); /* false = stop (mismatch, damage or restart) */
+/** Next COMMAND event of the record, matched against what the code asks. NULL = mismatch (set) or nothing left. */
+bool pw_replay_match(pw_live *live, pw_event_type type, const char *name, bool check_input, uint64_t digest, const char *file, int line,
+                     pw_event *ret_event);
+bool pw_replay_peek(pw_live *live, pw_event *ret_event);
+void pw_replay_fail(pw_live *live, const char *reason, const pw_event *ev, const char *code);
+
+/* wait.c: branches, futures and cancellation */
+bool pw_wait(pawl_run *w, pw_ready_fn ready, void *arg, bool cancelable); /* false = cancelled */
+bool pw_wait_future(pawl_run *w, pawl_future *f);
+bool pw_canceled(const pawl_run *w);
+void pw_set_failure(pawl_run *w, const pawl_failure *f, int64_t cmd);
+bool pw_blocked(pawl_run *w); /* failure is set: counts a no-op */
+void pw_branch_main(void *arg);
+pawl_run *pw_branch_new(pw_live *live, pawl_branch_fn fn, void *arg);
+void pw_cmd_cancel(pawl_run *w, pw_cmd *cmd);
+/** The name of what it waits for, for people. */
+void pw_waiting_text(pw_live *live, char *ret, size_t size);
+
+/* command.c: what workflow code asks for */
+typedef struct pw_ask {
+    pw_event_type type;
+    const char *name;
+    const pawl_value *input;   /* checked by digest */
+    bool has_input;
+    const char *file;
+    int line;
+    void (*body)(pw_emit *e, const void *arg); /* further fields; NULL = none */
+    const void *arg;
+} pw_ask;
+/** In a live turn writes the event, in replay matches it; applies it. The command made, or NULL (failure or mismatch). */
+pw_cmd *pw_command(pawl_run *w, const pw_ask *ask);
+/** An event about an existing command (cancel requests and the like). */
+bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd);
+void pw_close_run(pw_live *live); /* the main branch has returned */
+
+/* tx.c: transactional steps */
+void pw_tx_take(pw_live *live);       /* at the end of a turn: the first branch that wants one */
+void pw_tx_landed(pw_live *live);     /* applies its event after the ack */
+void pw_tx_free(struct pw_tx_step *tx);
+const pw_tx_call *pw_tx_call_of(const struct pw_tx_step *tx);
+
+/* effects.c: rows and publications that follow an event in a live turn */
+void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd);
+void pw_effects_close(pw_live *live);
+
+/* job.c */
+pw_job *pw_job_find(pw_core *core, pw_job_key key);
+pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map);
+void pw_job_free(pw_core *core, pw_job *job);
+void pw_job_queue(pw_core *core, pw_job *job);
+void pw_job_dispatch_all(pw_core *core);
+void pw_job_report(pw_core *core, pw_report *report);
+void pw_job_timer(pw_core *core, pw_job *job);
+void pw_job_cancel(pw_core *core, pw_job *job);
+void pw_job_sent(pw_core *core, pw_job *job);
+void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms);
+void pw_jobs_hold(pw_core *core, int64_t run, bool hold);
+pw_run_jobs *pw_run_jobs_find(pw_core *core, int64_t run);
+void pw_job_beats(pw_core *core); /* writes heartbeat details that are due */
+void pw_job_poll(pw_core *core, pw_request *rq);
+void pw_job_remote(pw_core *core, pw_request *rq);
+void pw_job_client_gone(pw_core *core, uint64_t client);
+pawl_status pw_jobs_recover(pw_core *core, pawl_error *err);
+void pw_jobs_close(pw_core *core, int64_t run);
+
+/* map.c */
+pw_map *pw_map_find(pw_core *core, pw_job_key key);
+pw_map *pw_map_new(pw_core *core, int64_t run, int64_t cmd, const char *run_id, pw_view body);
+void pw_map_free(pw_core *core, pw_map *map);
+void pw_map_pump(pw_core *core, pw_map *map);
+void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed);
+void pw_map_item_landed(pw_core *core, pw_job_key key, bool failed, pw_view failure);
+void pw_map_cancel(pw_core *core, pw_map *map);
+pawl_status pw_maps_recover(pw_core *core, pawl_error *err);
+void pw_maps_flush(pw_core *core);
+const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t from, int64_t len, int64_t total);
+const pawl_value *pw_map_results(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t total);
+
+/* timers.c */
+void pw_timer_add(pw_core *core, int64_t due_ms, int64_t run, int64_t cmd, int32_t item, int32_t kind);
+void pw_timer_landed(pw_core *core, const pw_timer_row *row);
+void pw_timers_fire(pw_core *core);
+int64_t pw_timers_next(pw_core *core); /* ms until the next, -1 = none */
+void pw_timers_rescan_run(pw_core *core, int64_t run);
+void pw_timers_reset(pw_core *core);
+
+/* requests.c */
+void pw_request_handle(pw_core *core, pw_request *rq);
+void pw_inbox_poll(pw_core *core);
+void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key);
+void pw_queries_run(pw_live *live);
+const char *pw_arg_str(const pw_request *rq, const char *key);
+
+/* input.c: inputs become events */
+void pw_inputs_apply(pw_live *live);
+
+/* publish.c */
+void pw_publish_batch(pw_core *core, pw_batch *b);
+void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record);
+
+/* fold.c */
+pawl_status pw_fold_load(pw_live *live, pawl_error *err);
+bool pw_fold_event(pw_live *live, const pw_event *ev, pw_cmd *cmd);
+void pw_fold_decide(pw_live *live);
+void pw_fold_snapshot(pw_live *live);
+
+/* recover.c */
+void pw_recover_scan(pw_core *core);
+pawl_status pw_recover_crumb(pw_core *core, pawl_error *err);
+
+extern _Thread_local bool pw_in_workflow;
+
+#endif

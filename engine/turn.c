@@ -1,0 +1,353 @@
+/*
+ * turn.c - one engine step of one run: apply what came, resume the code, collect what it asked for, hand it to the group.
+ *
+ * Order within a turn: inputs in the order they came; then branches in creation order, again and again until none can go on; then at
+ * most one transactional step; then, if the main branch returned, the end of the run. The run is frozen until the ack [E2].
+ */
+#include <string.h>
+
+#include "engine/state.h"
+
+_Thread_local bool pw_in_workflow;
+
+bool pw_core_in_workflow(void)
+{
+    return pw_in_workflow;
+}
+
+/* ---- resuming ---- */
+
+static bool can_go(pawl_run *w)
+{
+    if (w->finished) {
+        return false;
+    }
+    return w->ready == NULL || w->ready(w, w->ready_arg) || (w->wait_cancelable && pw_canceled(w));
+}
+
+static void resume_one(pawl_run *w)
+{
+    pw_live *live = w->live;
+    pw_core *core = live->core;
+    w->ready = NULL;
+    pw_in_workflow = true;
+    if (core->options.crumb != NULL) {
+        pw_crumb_enter(core->options.crumb, live->key, live->def->name, core->env.mono_ns(core->env.ctx));
+    }
+    bool more = pw_fiber_resume(w->fiber);
+    if (core->options.crumb != NULL) {
+        pw_crumb_leave(core->options.crumb);
+    }
+    pw_in_workflow = false;
+    if (!more) {
+        w->finished = true;
+    }
+}
+
+void pw_turn_resume(pw_live *live)
+{
+    if (live->def->folded.apply != NULL) {
+        if (!live->replaying) {
+            pw_fold_decide(live);
+        }
+        return;
+    }
+    bool again = true;
+    while (again && !live->closing && !live->abandoned) {
+        again = false;
+        pawl_run *w;
+        DL_FOREACH(live->branches, w)
+        {
+            if (live->closing || live->abandoned || !can_go(w)) {
+                continue;
+            }
+            resume_one(w);
+            again = true;
+        }
+    }
+    pw_tx_take(live);
+    if (live->mismatch == NULL && (live->closing || live->abandoned)) {
+        pw_close_run(live);
+    }
+}
+
+/* ---- the end of a run ---- */
+
+typedef struct close_arg {
+    pw_live *live;
+    const pawl_failure *failure;
+    int64_t failed_cmd;
+} close_arg;
+
+static void close_body(pw_emit *e, const close_arg *a, pw_event_type type)
+{
+    if (type == PW_EV_RUN_COMPLETED) {
+        pw_emit_value(e, "result", pw_value_bytes(a->live->result));
+    } else if (type == PW_EV_RUN_CONTINUED) {
+        pw_emit_value(e, "input", pw_value_bytes(a->live->continue_input));
+        pw_emit_int(e, "next", a->live->core->next_key);
+    } else {
+        pw_emit_failure(e, "failure", a->failure);
+        pw_emit_opt(e, "command", a->failed_cmd);
+    }
+    pw_emit_opt(e, "unread", (int64_t)a->live->signals_len);
+}
+
+static pw_event_type close_type(const pw_live *live)
+{
+    const pawl_failure *f = live->final_failure;
+    if (f != NULL) {
+        return live->cancel_requested && strcmp(f->type, "Canceled") == 0 ? PW_EV_RUN_CANCELED : PW_EV_RUN_FAILED;
+    }
+    return live->continued ? PW_EV_RUN_CONTINUED : PW_EV_RUN_COMPLETED;
+}
+
+void pw_close_run(pw_live *live)
+{
+    pw_event_type type = close_type(live);
+    close_arg arg = {live, live->final_failure, live->branches != NULL ? live->branches->failed_cmd : 0};
+    if (live->replaying) {
+        pw_event ev;
+        if (!pw_replay_match(live, type, NULL, false, 0, NULL, 0, &ev)) {
+            return;
+        }
+        live->core->stats.replayed_events++;
+        if (!pw_apply(live, &ev)) {
+            pw_replay_fail(live, "damage", &ev, "no such transition");
+        }
+        return;
+    }
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    close_body(&e, &arg, type);
+    (void)pw_emit_end(&e, type, 0);
+}
+
+/* ---- a live turn ---- */
+
+static void note_drift(pw_live *live)
+{
+    for (const pw_drift *d = live->drift; d != NULL; d = d->next) {
+        pw_emit e;
+        pw_emit_begin(&e, live);
+        pw_emit_int(&e, "of", d->cmd);
+        pw_emit_str(&e, "name", d->name);
+        pw_emit_uint(&e, "history", d->history);
+        pw_emit_uint(&e, "code", d->code);
+        (void)pw_emit_end(&e, PW_EV_DRIFT_NOTED, 0);
+        pw_core_log(live->core, PAWL_INFO, live->id, d->cmd, "the input of \"%s\" differs under this build; the journaled result counts",
+                    d->name);
+    }
+    live->drift = NULL;
+}
+
+static void pause_mismatch(pw_live *live)
+{
+    const pw_mismatch *m = live->mismatch;
+    pw_core_log(live->core, PAWL_ERROR, live->id, m->cmd, "paused: the code does not match the history (%s): history has %s, code has %s",
+                m->reason, m->history, m->code);
+    PW_CLEANUP(pw_buf_deinit) pw_buf report = PW_BUF_INIT;
+    pw_mp_map(&report, 5);
+    pw_mp_str(&report, "reason");
+    pw_mp_str(&report, m->reason);
+    pw_mp_str(&report, "seq");
+    pw_mp_int(&report, m->seq);
+    pw_mp_str(&report, "command");
+    pw_mp_int(&report, m->cmd);
+    pw_mp_str(&report, "history");
+    pw_mp_str(&report, m->history);
+    pw_mp_str(&report, "code");
+    pw_mp_str(&report, m->code);
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "reason", "nondeterminism");
+    pw_emit_value(&e, "report", (pw_view){report.data, report.size});
+    (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
+}
+
+static void put_record(pw_live *live, pw_buf *out, uint32_t flags)
+{
+    pw_mp_array(out, 5);
+    pw_mp_int(out, PW_RECORD_VERSION);
+    pw_mp_uint(out, flags);
+    pw_mp_int(out, live->now_ms);
+    pw_mp_uint(out, live->core->options.build);
+    pw_mp_array(out, (size_t)live->record_events);
+    pw_buf_put(out, live->record->data, live->record->size);
+}
+
+static int status_of(pw_state state)
+{
+    static const struct {
+        pw_state state;
+        int status;
+    } map[] = {
+        {PW_S_RUN_RUNNING, PW_RUN_RUNNING},       {PW_S_RUN_PAUSED, PW_RUN_PAUSED},       {PW_S_RUN_COMPLETED, PW_RUN_COMPLETED},
+        {PW_S_RUN_FAILED, PW_RUN_FAILED},         {PW_S_RUN_CANCELED, PW_RUN_CANCELED},   {PW_S_RUN_TERMINATED, PW_RUN_TERMINATED},
+        {PW_S_RUN_CONTINUED, PW_RUN_CONTINUED},   {PW_S_RUN_TIMED_OUT, PW_RUN_TIMED_OUT},
+    };
+    for (size_t i = 0; i < PW_COUNT(map); i++) {
+        if (map[i].state == state) {
+            return map[i].status;
+        }
+    }
+    return PW_RUN_RUNNING;
+}
+
+static pw_view view_of(pw_batch *b, const char *text)
+{
+    char *copy = pw_strdup(b->group.scope, text);
+    return (pw_view){(const uint8_t *)(copy != NULL ? copy : ""), copy != NULL ? strlen(copy) : 0};
+}
+
+/* The row as it will be once the turn has landed. */
+static void fill_row(pw_live *live, pw_batch *b, pw_run_row *row)
+{
+    char waiting[PW_NAME_BYTES_MAX + 64] = "";
+    *row = live->row;
+    row->status = status_of(live->state);
+    row->updated_ms = live->now_ms;
+    row->closed_ms = pw_run_status_is_open(row->status) ? 0 : live->now_ms;
+    row->build = live->core->options.build;
+    row->crashes = live->state == PW_S_RUN_PAUSED ? live->row.crashes : 0;
+    row->unread = row->closed_ms != 0 ? (int64_t)live->signals_len : 0;
+    if (row->closed_ms == 0 && !live->kick && live->tx == NULL) {
+        if (live->def == NULL) {
+            (void)strncpy(waiting, "no-code", sizeof waiting - 1);
+        } else if (live->whole && live->def->folded.apply == NULL) {
+            pw_waiting_text(live, waiting, sizeof waiting);
+        } else if (live->whole) {
+            pw_waiting_text(live, waiting, sizeof waiting);
+        } else {
+            (void)strncpy(waiting, live->state == PW_S_RUN_PAUSED ? "resume" : "code", sizeof waiting - 1);
+        }
+    }
+    row->waiting = view_of(b, waiting);
+}
+
+static void finish_turn(pw_live *live, pw_batch *b, uint32_t flags)
+{
+    pw_buf *record = pw_batch_buf(b);
+    pw_op *op = record != NULL ? pw_batch_op(b, PW_OP_TURN) : NULL;
+    PW_CHECK(op != NULL);
+    pw_turn_op *turn = &op->u.turn;
+    turn->run = live->key;
+    turn->expected_seq = live->row.seq;
+    memcpy(turn->chain_prev, live->row.chain, PW_DIGEST_SIZE);
+    fill_row(live, b, &turn->row);
+    if (live->tx != NULL) {
+        turn->tx = pw_tx_call_of(live->tx);
+    } else {
+        put_record(live, record, flags);
+        turn->record = (pw_view){record->data, record->size};
+        turn->events = live->record_events;
+    }
+    live->core->stats.turns++;
+    PW_CHECK(pw_batch_hold(b, live));
+}
+
+static void begin_turn(pw_live *live, pw_batch *b, pw_buf *events)
+{
+    live->record = events;
+    live->record_events = 0;
+    live->batch = b;
+    live->turn++;
+    live->now_ms = pw_core_now(live->core);
+    live->commands_in_turn = 0;
+    live->stepped = false;
+}
+
+static void end_turn(pw_live *live)
+{
+    live->record = NULL;
+    live->batch = NULL;
+}
+
+/* A failed write of the record (memory, size) discards the turn: the run is rebuilt and fails with a clear reason next time. */
+static bool too_big(pw_live *live, const pw_buf *events)
+{
+    if (!events->failed) {
+        return false;
+    }
+    pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: its record is larger than %u bytes or memory is out",
+                PW_RECORD_BYTES_MAX);
+    live->dropped = true;
+    return true;
+}
+
+static void run_code(pw_live *live)
+{
+    if (live->whole && live->fresh) {
+        live->fresh = false;
+    }
+    note_drift(live);
+    bool kicked = live->kick;
+    int64_t before = live->record_events;
+    live->kick = false;
+    pw_turn_resume(live);
+    if (kicked && live->record_events == before && before == 0 && live->tx == NULL) {
+        (void)pw_event_put(live, PW_EV_TURN_TAKEN, 0, (pw_view){NULL, 0});
+    }
+}
+
+static bool load_if_needed(pw_live *live)
+{
+    if (live->whole || !pw_live_can_run(live)) {
+        return true;
+    }
+    pawl_error err;
+    if (pw_live_load(live, &err) == PAWL_OK) {
+        return true;
+    }
+    pw_core_log(live->core, PAWL_ERROR, live->id, 0, "the run cannot be rebuilt: %s", err.message);
+    return false;
+}
+
+static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)
+{
+    begin_turn(live, b, events);
+    uint32_t flags = 0;
+    if (live->mismatch != NULL) {
+        flags = PW_RECORD_INPUT_ONLY;
+        pause_mismatch(live);
+    } else {
+        pw_inputs_apply(live);
+        if (pw_live_can_run(live) && live->whole) {
+            run_code(live);
+        } else {
+            flags = PW_RECORD_INPUT_ONLY;
+        }
+    }
+    if (too_big(live, events)) {
+        end_turn(live);
+        return;
+    }
+    if (live->record_events > 0 || live->tx != NULL || live->progress_dirty) {
+        live->progress_dirty = false;
+        pw_effects_close(live);
+        if (live->def != NULL && live->whole && live->def->folded.apply != NULL) {
+            pw_fold_snapshot(live);
+        }
+        finish_turn(live, b, flags);
+    }
+    end_turn(live);
+}
+
+void pw_turn_run(pw_live *live)
+{
+    pw_batch *b = pw_batch_get(live->core);
+    if (b == NULL) {
+        return;
+    }
+    if (!load_if_needed(live)) {
+        live->queued = false;
+        return;
+    }
+    pw_buf *events = pw_batch_buf(b);
+    PW_CHECK(events != NULL);
+    events->bytes_max = PW_RECORD_BYTES_MAX;
+    take_turn(live, b, events);
+    if (live->dropped) {
+        pw_live_reset(live);
+    }
+}

@@ -1,0 +1,25 @@
+/*
+ * wf.h - what the wf_*.c files (the public functions of pawl_workflow.h) share.
+ */
+#ifndef PW_WF_H
+#define PW_WF_H
+
+#include <stdio.h>
+
+#include "engine/state.h"
+#include "sdk/base/id.h"
+
+void pw_options_copy(void *ret, size_t size, const void *options, size_t options_size);
+int64_t pw_seconds_ms(double seconds); /* 0 for none; at least 1; at most PW_TIMER_MS_MAX */
+bool pw_name_ok(pawl_run *w, const char *what, const char *name);
+bool pw_may_start(pawl_run *w); /* no failure, not cancelled: else sets Canceled */
+void pw_call_fields(pw_emit *e, const void *call_options);
+void pw_map_fields(pw_emit *e, const void *map_options);
+void pw_child_fields(pw_emit *e, const void *child_options);
+typedef struct pw_ask_fields_arg {
+    const pawl_ask_options *options;
+    int64_t now_ms;
+} pw_ask_fields_arg;
+void pw_ask_fields(pw_emit *e, const void *ask_fields_arg);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * wf_wait.c - time, signals, children and described waits, as workflow code asks for them.
+ */
+#include <string.h>
+
+#include "engine/wf.h"
+
+/* ---- time ---- */
+
+static void due_body(pw_emit *e, const void *arg)
+{
+    pw_emit_int(e, "due_ms", *(const int64_t *)arg);
+}
+
+static pw_cmd *timer_ask(pawl_run *w, int64_t due_ms, const char *file, int line)
+{
+    if (!pw_may_start(w)) {
+        return NULL;
+    }
+    pw_ask ask = {.type = PW_EV_TIMER_STARTED, .file = file, .line = line, .body = due_body, .arg = &due_ms};
+    return pw_command(w, &ask);
+}
+
+pawl_future *pawl_timer_start_at(pawl_run *w, double seconds, const char *file, int line)
+{
+    pw_cmd *cmd = timer_ask(w, w->live->now_ms + pw_seconds_ms(seconds), file, line);
+    return cmd != NULL ? &cmd->future : NULL;
+}
+
+bool pawl_sleep_at(pawl_run *w, double seconds, const char *file, int line)
+{
+    pawl_future *f = pawl_timer_start_at(w, seconds, file, line);
+    return f != NULL && pw_wait_future(w, f);
+}
+
+bool pawl_sleep_until_at(pawl_run *w, int64_t unix_ms, const char *file, int line)
+{
+    int64_t latest = w->live->now_ms + PW_TIMER_MS_MAX;
+    pw_cmd *cmd = timer_ask(w, unix_ms > latest ? latest : unix_ms < 0 ? 0 : unix_ms, file, line);
+    return cmd != NULL && pw_wait_future(w, &cmd->future);
+}
+
+int64_t pawl_now_ms(pawl_run *w)
+{
+    return w->live->now_ms;
+}
+
+/* ---- signals ---- */
+
+typedef struct signal_arg {
+    int64_t due_ms;
+} signal_arg;
+
+static void signal_body(pw_emit *e, const void *arg)
+{
+    pw_emit_opt(e, "due_ms", ((const signal_arg *)arg)->due_ms);
+}
+
+pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line)
+{
+    pawl_signal_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    if (!pw_may_start(w) || !pw_name_ok(w, "signal", o.name)) {
+        return NULL;
+    }
+    signal_arg arg = {o.timeout_s > 0 ? w->live->now_ms + pw_seconds_ms(o.timeout_s) : 0};
+    pw_ask ask = {.type = PW_EV_SIGNAL_AWAITED, .name = o.name, .file = file, .line = line, .body = signal_body, .arg = &arg};
+    pw_cmd *cmd = pw_command(w, &ask);
+    return cmd != NULL ? &cmd->future : NULL;
+}
+
+const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line)
+{
+    return pawl_await(w, pawl_signal_start_at(w, options, options_size, file, line));
+}
+
+typedef struct send_arg {
+    const char *to;
+    const pawl_value *value;
+} send_arg;
+
+static void send_body(pw_emit *e, const void *arg)
+{
+    const send_arg *s = arg;
+    pw_emit_str(e, "to", s->to);
+    pw_emit_value(e, "value", pw_value_bytes(s->value));
+}
+
+void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, const pawl_value *value, const char *file, int line)
+{
+    if (pw_blocked(w) || !pw_name_ok(w, "signal", name)) {
+        return;
+    }
+    send_arg arg = {run_id, value};
+    pw_ask ask = {.type = PW_EV_SIGNAL_SENT, .name = name, .file = file, .line = line, .body = send_body, .arg = &arg};
+    (void)pw_command(w, &ask);
+}
+
+/* ---- children ---- */
+
+void pw_child_fields(pw_emit *e, const void *child_options)
+{
+    const pawl_child_options *o = child_options;
+    char id[PW_ID_BYTES_MAX + 32];
+    (void)snprintf(id, sizeof id, "%s/%lld", e->live->id, (long long)e->live->next_cmd);
+    pw_emit_str(e, "id", o->id != NULL ? o->id : id);
+    pw_emit_str(e, "version", o->version);
+    pw_emit_opt(e, "policy", (int64_t)o->policy);
+}
+
+pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line)
+{
+    pawl_child_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    if (!pw_may_start(w) || !pw_name_ok(w, "workflow", o.workflow)) {
+        return NULL;
+    }
+    pawl_error err;
+    if (o.id != NULL && pw_id_check(o.id, strlen(o.id), &err) != PAWL_OK) {
+        pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidName", err.message, NULL, false, NULL), 0);
+        return NULL;
+    }
+    pw_ask ask = {.type = PW_EV_CHILD_STARTED, .name = o.workflow, .input = o.input, .has_input = true, .file = file, .line = line,
+                  .body = pw_child_fields, .arg = &o};
+    pw_cmd *cmd = pw_command(w, &ask);
+    return cmd != NULL ? &cmd->future : NULL;
+}
+
+const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line)
+{
+    return pawl_await(w, pawl_child_start_at(w, options, options_size, file, line));
+}
+
+const pawl_value *pawl_continue_as_new(pawl_run *w, const pawl_value *input)
+{
+    if (!pw_blocked(w)) {
+        w->live->continued = true;
+        w->live->continue_input = input;
+    }
+    return NULL;
+}
+
+/* ---- described waits ---- */
+
+static const char *kind_of(const pawl_ask_options *o)
+{
+    return o->kind != NULL ? o->kind : o->choices != NULL ? "approval" : "question";
+}
+
+void pw_ask_fields(pw_emit *e, const void *ask_fields_arg)
+{
+    const pw_ask_fields_arg *a = ask_fields_arg;
+    const pawl_ask_options *o = a->options;
+    pw_emit_str(e, "kind", kind_of(o));
+    pw_emit_str(e, "prompt", o->prompt);
+    pw_emit_str(e, "choices", o->choices);
+    pw_emit_value(e, "schema", pw_value_bytes(o->schema));
+    pw_emit_value(e, "show", pw_value_bytes(o->show));
+    pw_emit_value(e, "request", pw_value_bytes(o->request));
+    if (o->deadline_s > 0) {
+        pw_emit_int(e, "due_ms", a->now_ms + pw_seconds_ms(o->deadline_s));
+    }
+    pw_emit_str(e, "on_deadline", o->on_deadline);
+}
+
+static bool kind_ok(pawl_run *w, const char *kind)
+{
+    static const char *const kinds[] = {"approval", "question", "form", "url", "other"};
+    for (size_t i = 0; i < PW_COUNT(kinds); i++) {
+        if (strcmp(kind, kinds[i]) == 0) {
+            return true;
+        }
+    }
+    pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidName", "the kind of a wait is approval, question, form, url or other", NULL,
+                                     false, NULL), 0);
+    return false;
+}
+
+static bool name_taken(pawl_run *w, const char *name)
+{
+    const pw_cmd *cmd;
+    DL_FOREACH(w->live->open, cmd)
+    {
+        if (cmd->state == PW_S_WAIT_CREATED && strcmp(cmd->name, name) == 0) {
+            pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidName", "a wait of that name is open already", NULL, false, NULL), 0);
+            return true;
+        }
+    }
+    return false;
+}
+
+pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line)
+{
+    pawl_ask_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    if (!pw_may_start(w) || !pw_name_ok(w, "wait", o.name) || !kind_ok(w, kind_of(&o)) || name_taken(w, o.name)) {
+        return NULL;
+    }
+    pw_ask_fields_arg arg = {&o, w->live->now_ms};
+    pw_ask ask = {.type = PW_EV_WAIT_CREATED, .name = o.name, .file = file, .line = line, .body = pw_ask_fields, .arg = &arg};
+    pw_cmd *cmd = pw_command(w, &ask);
+    return cmd != NULL ? &cmd->future : NULL;
+}
+
+const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line)
+{
+    return pawl_await(w, pawl_ask_start_at(w, options, options_size, file, line));
+}
