@@ -18,6 +18,7 @@
 
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
+#include "sdk/base/limits.h"
 #include "sdk/base/record.h"
 
 typedef struct pw_journal pw_journal;
@@ -158,7 +159,7 @@ typedef enum pw_op_type {
     PW_OP_MAP_ITEM,     /* u.item: insert or replace (run, cmd, index) */
     PW_OP_MAP_CLEAR,    /* u.map: the row only; items stay for readers until retention */
     PW_OP_SNAPSHOT_PUT, /* u.snapshot: replaces the run's one snapshot */
-    PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or a digest whose chunks were staged before */
+    PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or body.data NULL: a digest whose chunks were staged before */
     PW_OP_NODE_PUT,     /* u.node: conversation chain; id must be pw_node_id(key, parent, body), else INVALID; same id again: kept */
     PW_OP_INBOX_PUT,    /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */
     PW_OP_INBOX_TAKE,   /* u.take: deletes the row (CONFLICT when it is gone), keeps the outcome under its dedup key if not "" */
@@ -244,7 +245,7 @@ typedef struct pw_journal_ops {
     pawl_status (*resolve)(pw_journal *j, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
     /** Called by the writer after the group was answered: an in-line checkpoint when it is due. NULL = nothing to do. */
     void (*settle)(pw_journal *j);
-    /** Called when there is nothing to write for a while: TRUNCATE checkpoint, optimize, sweep orphan blobs. */
+    /** Called when there is nothing to write for a while: TRUNCATE checkpoint, sweep of orphan blobs, ballast back. */
     void (*idle)(pw_journal *j);
     /** Releases the ballast after NOSPACE / takes it back when there is room. */
     bool (*ballast)(pw_journal *j, bool release);
@@ -303,10 +304,12 @@ pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **re
 /** A reader of a file that somebody else may own; creates nothing. Errors: NOTFOUND, FOREIGN, NEWER, DAMAGED, IO. */
 pawl_status pw_sqlite_reader_open(const char *path, pw_reader **ret_reader, pawl_error *err);
 
-/** With no owner alive: takes the lock, inserts into the inbox, releases. Errors: BUSY (an owner lives: use its socket), IO ... */
+/** With no owner alive: takes the lock, inserts into the inbox, releases. Creates the journal when there is none.
+ * A dedup key that waits already gives that row's id; one that was answered gives id 0: its outcome can be read.
+ * Errors: BUSY (an owner lives: use its socket), UNKNOWN (post again under the same dedup key), and those of pw_sqlite_open. */
 pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms, int64_t *ret_inbox_id, pawl_error *err);
 
-/** Who owns it: pid 0 = nobody. socket is filled ("" when none). Opens only the lock file, never the journal. */
+/** Who owns it: pid 0 = nobody, -1 = somebody who has not said who. socket is filled ("" when none). Opens only the lock file, never the journal. */
 pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch, char socket[108], pawl_error *err);
 
 /** Where the control socket of a journal stands: beside it as <path>.sock, or $XDG_RUNTIME_DIR/pawl/<hash>.sock when that is too

@@ -1,0 +1,204 @@
+/*
+ * db.c - a connection, its statements, and the translation of SQLite's codes.
+ *
+ * Statements are prepared when first used: most connections use few of them, and opening stays cheap. Bound bytes
+ * are not copied (SQLITE_STATIC): they must live until the statement is given back. Does not know what the tables
+ * mean, and never calls sqlite3_config: that belongs to the host.
+ */
+#include "journal/db.h"
+
+#include <string.h>
+
+static const char *const sql_text[PW_SQL_COUNT] = {
+#define X(name, sql) [PW_SQL_##name] = sql,
+#include "journal/sql.def"
+#undef X
+};
+
+static pawl_status status_of(int rc)
+{
+    if (rc == SQLITE_IOERR_NOMEM) {
+        return PAWL_NOMEM;
+    }
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return PAWL_OK;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return PAWL_BUSY;
+    case SQLITE_FULL:
+        return PAWL_NOSPACE;
+    case SQLITE_NOMEM:
+        return PAWL_NOMEM;
+    case SQLITE_CORRUPT:
+        return PAWL_DAMAGED;
+    case SQLITE_NOTADB:
+        return PAWL_FOREIGN;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return PAWL_READONLY;
+    case SQLITE_AUTH:
+        return PAWL_DENIED;
+    case SQLITE_TOOBIG:
+    case SQLITE_INTERRUPT:
+        return PAWL_LIMIT;
+    case SQLITE_CONSTRAINT:
+        return PAWL_CONFLICT;
+    case SQLITE_ERROR:
+    case SQLITE_RANGE:
+    case SQLITE_MISMATCH:
+        return PAWL_INVALID;
+    case SQLITE_MISUSE:
+        return PAWL_MISUSE;
+    default:
+        return PAWL_IO;
+    }
+}
+
+pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err)
+{
+    const char *text = db->db != NULL ? sqlite3_errmsg(db->db) : sqlite3_errstr(rc);
+    if (db->db != NULL && (sqlite3_errcode(db->db) & 0xff) != (rc & 0xff)) {
+        text = sqlite3_errstr(rc);
+    }
+    return pw_err(err, status_of(rc), "%s: %s (SQLite code %d)", what, text, rc);
+}
+
+pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err)
+{
+    memset(db, 0, sizeof(*db));
+    int rc = sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
+    if (rc == SQLITE_OK) {
+        return PAWL_OK;
+    }
+    pawl_status st = pw_db_error(db, rc, "open", err);
+    pw_db_close(db);
+    return st;
+}
+
+void pw_db_close(pw_db *db)
+{
+    for (size_t i = 0; i < PW_SQL_COUNT; i++) {
+        sqlite3_finalize(db->stmts[i]);
+        db->stmts[i] = NULL;
+    }
+    sqlite3_close_v2(db->db);
+    db->db = NULL;
+}
+
+pawl_status pw_db_exec(pw_db *db, const char *sql, pawl_error *err)
+{
+    int rc = sqlite3_exec(db->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? PAWL_OK : pw_db_error(db, rc, sql, err);
+}
+
+pawl_status pw_db_int(pw_db *db, const char *sql, int64_t *ret, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db->db, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+    }
+    pawl_status status = PAWL_OK;
+    if (rc == SQLITE_ROW) {
+        *ret = sqlite3_column_int64(st, 0);
+    } else {
+        status = pw_db_error(db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, sql, err);
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+sqlite3_stmt *pw_db_take(pw_db *db, pw_sql id, pawl_error *err)
+{
+    sqlite3_stmt *st = db->stmts[id];
+    if (st != NULL && !sqlite3_stmt_busy(st)) {
+        return st;
+    }
+    sqlite3_stmt *fresh = NULL;
+    int rc = sqlite3_prepare_v3(db->db, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &fresh, NULL);
+    if (rc != SQLITE_OK) {
+        pw_db_error(db, rc, sql_text[id], err);
+        return NULL;
+    }
+    if (st == NULL) {
+        db->stmts[id] = fresh;
+    }
+    return fresh;
+}
+
+void pw_db_give(pw_db *db, pw_sql id, sqlite3_stmt *st)
+{
+    if (st == db->stmts[id]) {
+        sqlite3_reset(st);
+    } else {
+        sqlite3_finalize(st);
+    }
+}
+
+pawl_status pw_db_step(pw_db *db, sqlite3_stmt *st, bool *ret_row, pawl_error *err)
+{
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        *ret_row = rc == SQLITE_ROW;
+        return PAWL_OK;
+    }
+    return pw_db_error(db, rc, "journal", err);
+}
+
+pawl_status pw_db_run(pw_db *db, pw_sql id, sqlite3_stmt *st, int *ret_changes, pawl_error *err)
+{
+    int rc = sqlite3_step(st);
+    pawl_status status = PAWL_OK;
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
+        status = pw_db_error(db, rc, "journal", err);
+    } else if (ret_changes != NULL) {
+        *ret_changes = sqlite3_changes(db->db);
+    }
+    pw_db_give(db, id, st);
+    return status;
+}
+
+pawl_status pw_db_simple(pw_db *db, pw_sql id, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(db, id, err);
+    return st == NULL ? status_of(sqlite3_errcode(db->db)) : pw_db_run(db, id, st, NULL, err);
+}
+
+void pw_bind_int(pw_bind *b, int64_t v)
+{
+    sqlite3_bind_int64(b->st, ++b->n, v);
+}
+
+void pw_bind_text(pw_bind *b, pw_view v)
+{
+    const char *text = v.data != NULL ? (const char *)v.data : "";
+    sqlite3_bind_text64(b->st, ++b->n, text, v.size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void pw_bind_bytes(pw_bind *b, const void *data, size_t size)
+{
+    sqlite3_bind_blob64(b->st, ++b->n, data != NULL ? data : "", size, SQLITE_STATIC);
+}
+
+void pw_bind_blob(pw_bind *b, pw_view v)
+{
+    pw_bind_bytes(b, v.data, v.size);
+}
+
+int64_t pw_col_int(pw_cols *c)
+{
+    return sqlite3_column_int64(c->st, c->n++);
+}
+
+pw_view pw_col_view(pw_cols *c)
+{
+    pw_view v;
+    v.data = sqlite3_column_blob(c->st, c->n);
+    v.size = (size_t)sqlite3_column_bytes(c->st, c->n);
+    c->n++;
+    return v;
+}

@@ -1,0 +1,183 @@
+/*
+ * owner.c - the owner lock and its file.
+ *
+ * Opens only the lock file. It is rewritten in place (one small pwrite): a reader that meets a half-written file sees
+ * fields missing and says "unknown pid", never somebody else's. Does not wait for the lock.
+ */
+#include "journal/owner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "journal/journal.h"
+#include "journal/place.h"
+#include "sdk/base/mem.h"
+
+struct pw_owner {
+    int fd;
+    pid_t pid;
+    bool suspect;
+    uint64_t epoch;
+    char socket[108];
+};
+
+typedef struct owner_file {
+    long long pid;
+    unsigned long long epoch;
+    bool suspect;
+    char socket[108];
+} owner_file;
+
+static void file_read(int fd, owner_file *ret)
+{
+    char text[512];
+    char state[16] = "";
+    memset(ret, 0, sizeof(*ret));
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    if (n <= 0) {
+        return;
+    }
+    text[n] = '\0';
+    int fields = sscanf(text, "pawl-owner 1\n%lld\n%llu\n%15s\n%107[^\n]", &ret->pid, &ret->epoch, state, ret->socket);
+    if (fields < 3) {
+        memset(ret, 0, sizeof(*ret));
+        return;
+    }
+    ret->suspect = strcmp(state, "suspect") == 0;
+    if (strcmp(ret->socket, "-") == 0) {
+        ret->socket[0] = '\0';
+    }
+}
+
+static void file_write(const pw_owner *owner, bool open)
+{
+    char text[512];
+    const char *state = owner->suspect ? "suspect" : open ? "open" : "clean";
+    int n = snprintf(text, sizeof(text), "pawl-owner 1\n%lld\n%llu\n%s\n%s\n", open ? (long long)owner->pid : 0LL,
+                     (unsigned long long)owner->epoch, state, open && owner->socket[0] != '\0' ? owner->socket : "-");
+    if (n > 0 && pwrite(owner->fd, text, (size_t)n, 0) == n) {
+        int ignored = ftruncate(owner->fd, n);
+        (void)ignored;
+    }
+}
+
+static struct flock whole_file(short type)
+{
+    struct flock lock = {0};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    return lock;
+}
+
+static pawl_status take_lock(int fd, const char *path, pawl_error *err)
+{
+    struct flock lock = whole_file(F_WRLCK);
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+        return PAWL_OK;
+    }
+    if (errno != EAGAIN && errno != EACCES) {
+        return pw_err(err, PAWL_IO, "lock %s: %s", path, strerror(errno));
+    }
+    owner_file file;
+    file_read(fd, &file);
+    if (file.pid == 0) {
+        return pw_err(err, PAWL_BUSY, "another process is opening this journal (lock %s)", path);
+    }
+    return pw_err(err, PAWL_BUSY, "process %lld owns this journal (lock %s): stop it or talk to it", file.pid, path);
+}
+
+pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **ret_owner, pawl_error *err)
+{
+    char path[PATH_MAX];
+    pawl_status st = pw_place_beside(resolved, ".lock", path, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        bool denied = errno == EACCES || errno == EROFS || errno == EPERM;
+        return pw_err(err, denied ? PAWL_READONLY : errno == ENOSPC ? PAWL_NOSPACE : PAWL_IO,
+                      "lock file %s: %s: an owner needs write permission to the journal's folder", path, strerror(errno));
+    }
+    st = take_lock(fd, path, err);
+    pw_owner *owner = st == PAWL_OK ? pw_calloc(1, sizeof(*owner)) : NULL;
+    if (owner == NULL) {
+        close(fd);
+        return st != PAWL_OK ? st : pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    owner_file before;
+    file_read(fd, &before);
+    owner->fd = fd;
+    owner->pid = getpid();
+    owner->epoch = before.epoch;
+    owner->suspect = before.suspect;
+    snprintf(owner->socket, sizeof(owner->socket), "%s", socket != NULL ? socket : "");
+    file_write(owner, true);
+    *ret_owner = owner;
+    return PAWL_OK;
+}
+
+void pw_owner_give(pw_owner *owner)
+{
+    if (owner == NULL) {
+        return;
+    }
+    if (getpid() == owner->pid) {
+        file_write(owner, false);
+    }
+    close(owner->fd);
+    pw_free(owner);
+}
+
+void pw_owner_set_epoch(pw_owner *owner, uint64_t epoch)
+{
+    owner->epoch = epoch;
+    file_write(owner, true);
+}
+
+void pw_owner_set_suspect(pw_owner *owner, bool suspect)
+{
+    if (owner->suspect != suspect) {
+        owner->suspect = suspect;
+        file_write(owner, true);
+    }
+}
+
+bool pw_owner_suspect(const pw_owner *owner)
+{
+    return owner->suspect;
+}
+
+pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch, char socket[108], pawl_error *err)
+{
+    char real[PATH_MAX];
+    char lock_path[PATH_MAX];
+    pawl_status st = pw_place_resolve(path, real, err);
+    if (st == PAWL_OK) {
+        st = pw_place_beside(real, ".lock", lock_path, err);
+    }
+    if (st != PAWL_OK) {
+        return st;
+    }
+    int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT) {
+        return pw_err(err, PAWL_IO, "lock file %s: %s", lock_path, strerror(errno));
+    }
+    owner_file file = {0};
+    if (fd >= 0) {
+        struct flock lock = whole_file(F_WRLCK);
+        file_read(fd, &file);
+        bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+        file.pid = held ? (file.pid != 0 ? file.pid : -1) : 0;
+        close(fd);
+    }
+    *ret_pid = file.pid;
+    *ret_epoch = file.epoch;
+    snprintf(socket, 108, "%s", file.pid != 0 ? file.socket : "");
+    return PAWL_OK;
+}

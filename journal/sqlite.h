@@ -1,0 +1,165 @@
+/*
+ * sqlite.h - the inside of the SQLite journal, shared by its files; tests reach the environment table through it.
+ *
+ *   sqlite_open.c    open, close, lease, renew       sqlite_read.c    the reader half: runs and records
+ *   sqlite_commit.c  groups                          sqlite_rows.c    the reader half: the smaller rows
+ *   sqlite_op.c      what each operation writes      sqlite_blob.c    staging, sweeping, reading blobs
+ *   sqlite_rite.c    reopening after UNKNOWN         sqlite_tx.c      transactional steps
+ *   schema.c         versions and migration          sqlite_post.c    the inbox without an owner
+ */
+#ifndef PW_SQLITE_H
+#define PW_SQLITE_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "journal/db.h"
+#include "journal/journal.h"
+#include "journal/owner.h"
+#include "journal/place.h"
+#include "sdk/base/limits.h"
+
+#define PW_SQLITE_APPLICATION_ID 0x7061776c /* "pawl" */
+#define PW_SQLITE_PAGE_BYTES 8192
+#define PW_SQLITE_CHECKPOINT_FRAMES 1000
+#define PW_SQLITE_BUSY_MS 5000 /* how long an owner waits for readers of other processes at opening and in the rite */
+
+/** What surrounds a journal; tests put stand-ins here. */
+typedef struct pw_sqlite_env {
+    const char *vfs;          /* NULL = the system's */
+    bool bare;                /* no files but SQLite's: no lock, no ballast, the path as it is (a VFS in memory) */
+    pw_statfs_fn statfs_fn;   /* NULL = statfs */
+    const uint8_t *blob_key;  /* NULL = random */
+    int page_bytes;           /* 0 = PW_SQLITE_PAGE_BYTES */
+    int checkpoint_frames;    /* 0 = PW_SQLITE_CHECKPOINT_FRAMES */
+} pw_sqlite_env;
+
+typedef struct pw_sqlite_reader pw_sqlite_reader;
+
+typedef struct pw_sqlite {
+    pw_journal base;
+    pw_db db;              /* the one connection that writes and checkpoints */
+    pw_sqlite_env env;
+    char *path;
+    pw_owner *owner;       /* NULL when bare */
+    pid_t pid;
+    uint64_t epoch;        /* 0 until lease */
+    uint64_t group_no;     /* last that landed */
+    int64_t pos;           /* last position given out */
+    uint8_t blob_key[PW_KEY_SIZE];
+    bool ready;            /* connected, identified, migrated */
+    bool failed;           /* after a failed sync, until reopen: [J9] nothing is acked */
+    bool told;             /* the engine has had its UNKNOWN for that */
+    int wal_frames;        /* as of the last commit */
+    pthread_mutex_t readers_lock;
+    pw_sqlite_reader *readers;
+} pw_sqlite;
+
+struct pw_sqlite_reader {
+    pw_reader base;
+    pw_sqlite *owner;      /* NULL: opened without one */
+    pw_sqlite_reader *next;
+    pthread_mutex_t lock;  /* held during a read; the rite takes it to close the connection under an idle reader */
+    pw_db db;              /* closed by the rite, opened again by the next read */
+    pw_sqlite_env env;
+    char *path;
+    uint8_t blob_key[PW_KEY_SIZE];
+};
+
+extern const pw_journal_ops pw_sqlite_ops;
+
+static inline pw_sqlite *pw_sqlite_of(pw_journal *j)
+{
+    return (pw_sqlite *)j; /* base is the first member */
+}
+static inline pw_sqlite_reader *pw_sqlite_reader_of(pw_reader *r)
+{
+    return (pw_sqlite_reader *)r;
+}
+
+/* ---- opening ---- */
+
+pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sqlite_env *env, pw_journal **ret_journal,
+                               pawl_error *err);
+pawl_status pw_sqlite_reader_open_env(const char *path, const pw_sqlite_env *env, pw_reader **ret_reader, pawl_error *err);
+/** Opens the writing connection: settings, identity, schema, migration, TRUNCATE checkpoint. */
+pawl_status pw_sqlite_connect(pw_sqlite *j, pawl_error *err);
+/** Reads epoch, group number, position and blob key. */
+pawl_status pw_sqlite_load(pw_sqlite *j, pawl_error *err);
+/** FORKED in a child of the process that opened it. */
+pawl_status pw_sqlite_check_pid(const pw_sqlite *j, pawl_error *err);
+
+/* ---- schema ---- */
+
+int pw_schema_version(void);
+/** OK for a journal of this version, or an empty file when `may_be_empty`; *ret_version 0 = empty. Errors: FOREIGN, NEWER, DAMAGED. */
+pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, int *ret_version, pawl_error *err);
+/** Brings a file from `version` (0 = empty) to the newest, a backup beside it first unless it was empty. */
+pawl_status pw_schema_migrate(pw_sqlite *j, int version, pawl_error *err);
+
+/* ---- writing ---- */
+
+pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err);
+void pw_sqlite_settle(pw_journal *base);
+/** Writes one operation inside the group's transaction. */
+pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl_error *err);
+/** Ends a transaction that one of our writers opened: COMMIT if st is OK, else ROLLBACK. Decides NOT, NOSPACE or UNKNOWN. */
+pawl_status pw_sqlite_finish(pw_sqlite *j, pawl_status st, pawl_error *err);
+/** After a failed sync, or an outcome nobody knows: fail-stop. */
+void pw_sqlite_fail(pw_sqlite *j);
+pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err);
+pawl_status pw_sqlite_renew(pw_journal *base, uint64_t epoch, pawl_error *err);
+void pw_sqlite_idle(pw_journal *base);
+
+/** Runs a transactional step of a turn: fills record and events. */
+pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *record, int64_t *ret_events, pawl_error *err);
+
+pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes,
+                            pawl_error *err);
+pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body, pawl_error *err);
+void pw_sqlite_sweep(pw_sqlite *j);
+
+/* ---- the rite ---- */
+
+pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err);
+pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
+/** On a file that no connection of ours has open: TRUNCATE checkpoint of a rebuilt WAL index, quick_check, record checksums. */
+pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, pawl_error *err);
+
+/* ---- ballast ---- */
+
+bool pw_sqlite_ballast(pw_journal *base, bool release);
+
+/* ---- reading ---- */
+
+/** Locks the reader and opens its connection again if the rite closed it. After OK always pw_reader_leave. */
+pawl_status pw_reader_enter(pw_sqlite_reader *r, pawl_error *err);
+void pw_reader_leave(pw_sqlite_reader *r);
+pawl_status pw_sqlite_reader_open_journal(pw_journal *j, pw_reader **ret_reader, pawl_error *err);
+void pw_sqlite_reader_close(pw_reader *r);
+
+pawl_status pw_sqlite_run_get(pw_reader *r, int64_t key, pw_run_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_run_find(pw_reader *r, pw_view id, pw_run_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_run_scan(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_run_children(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_key_max(pw_reader *r, int64_t *ret_key, pawl_error *err);
+pawl_status pw_sqlite_read(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn,
+                             void *ctx, pawl_error *err);
+pawl_status pw_sqlite_run_timers(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_tasks(pw_reader *r, int64_t run, pw_task_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_waits(pw_reader *r, int64_t run, pw_wait_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_maps(pw_reader *r, int64_t run, pw_map_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_map_items(pw_reader *r, int64_t run, int64_t cmd, int64_t from_index, size_t rows_max, pw_item_fn fn,
+                                void *ctx, pawl_error *err);
+pawl_status pw_sqlite_snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err);
+pawl_status pw_sqlite_blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
+pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE],
+                           pw_buf *ret_body, pawl_error *err);
+pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome, pawl_error *err);
+void pw_sqlite_blob_key(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
+
+#endif

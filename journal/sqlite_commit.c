@@ -1,0 +1,224 @@
+/*
+ * sqlite_commit.c - landing a group: fence, operations, COMMIT, and what the outcome is called.
+ *
+ *   BEGIN IMMEDIATE
+ *   UPDATE pawl_owner ... WHERE epoch = ours AND grp = ours - 1     no row: FENCED or CONFLICT    [J4] [J5]
+ *   operations in order                                             a failed one: ROLLBACK        [J2] [J3]
+ *   COMMIT                                                          synced (synchronous=FULL)     [J1]
+ *
+ * Outcomes. Before COMMIT every error is a NOT: SQLite has written nothing that counts. At COMMIT, SQLITE_FULL is still a
+ * NOT: it means that a write was refused, frames are written in order, and the one that makes the group count is the last.
+ * Any other failure at COMMIT is UNKNOWN: a failed sync can leave a group that is whole in the page cache, absent on the
+ * disk, and durable after all. Then the journal fail-stops until the rite (sqlite_rite.c).
+ *
+ * Does not retry, does not dispatch, and does not checkpoint inside the commit: settle does, after the answer.
+ */
+#include "journal/sqlite.h"
+
+#include <unistd.h>
+
+#include "journal/bugs.h"
+
+pawl_status pw_sqlite_check_pid(const pw_sqlite *j, pawl_error *err)
+{
+    if (getpid() == j->pid) {
+        return PAWL_OK;
+    }
+    return pw_err(err, PAWL_FORKED, "this journal belongs to process %ld; a forked child cannot use it", (long)j->pid);
+}
+
+void pw_sqlite_fail(pw_sqlite *j)
+{
+    j->failed = true;
+    if (j->owner != NULL) {
+        pw_owner_set_suspect(j->owner, true);
+    }
+}
+
+static pawl_status unknown(pw_sqlite *j, const char *what, int rc, pawl_error *err)
+{
+    pawl_error detail = {0};
+    pw_db_error(&j->db, rc, what, &detail);
+    pw_sqlite_fail(j);
+    j->told = true;
+    return pw_err(err, PAWL_UNKNOWN, "%.180s; nothing more is written until the journal is reopened", detail.message);
+}
+
+static pawl_status commit_now(pw_sqlite *j, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_COMMIT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    int rc = sqlite3_step(st);
+    pw_db_give(&j->db, PW_SQL_COMMIT, st);
+    if (rc == SQLITE_DONE) {
+        return PAWL_OK;
+    }
+    if ((rc & 0xff) == SQLITE_BUSY || rc == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM) {
+        pawl_status status = pw_db_error(&j->db, rc, "commit", err);
+        if (!sqlite3_get_autocommit(j->db.db)) {
+            return status; /* nothing was written: the transaction is still open */
+        }
+        return unknown(j, "commit", rc, err);
+    }
+    if ((rc & 0xff) == SQLITE_FULL) {
+        return pw_db_error(&j->db, rc, "commit", err);
+    }
+    return unknown(j, "commit", rc, err);
+}
+
+pawl_status pw_sqlite_finish(pw_sqlite *j, pawl_status st, pawl_error *err)
+{
+    if (st == PAWL_OK) {
+        st = commit_now(j, err);
+    }
+    if (st != PAWL_OK && !sqlite3_get_autocommit(j->db.db)) {
+        pawl_error ignored;
+        if (pw_db_simple(&j->db, PW_SQL_ROLLBACK, &ignored) != PAWL_OK && !sqlite3_get_autocommit(j->db.db)) {
+            pw_sqlite_fail(j);
+            j->told = true;
+            return pw_err(err, PAWL_UNKNOWN, "a transaction could neither be committed nor rolled back");
+        }
+    }
+    return st;
+}
+
+static pawl_status explain_fence(pw_sqlite *j, const pw_group *g, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OWNER_GET, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    bool row = false;
+    pawl_status status = pw_db_step(&j->db, st, &row, err);
+    if (status == PAWL_OK) {
+        pw_cols c = {st, 0};
+        uint64_t epoch = row ? (uint64_t)pw_col_int(&c) : 0;
+        uint64_t number = row ? (uint64_t)pw_col_int(&c) : 0;
+        if (epoch != g->epoch) {
+            status = pw_err(err, PAWL_FENCED, "epoch %llu has taken over from epoch %llu", (unsigned long long)epoch,
+                            (unsigned long long)g->epoch);
+        } else {
+            status = pw_err(err, PAWL_CONFLICT, "group %llu cannot follow group %llu", (unsigned long long)g->number,
+                            (unsigned long long)number);
+        }
+    }
+    pw_db_give(&j->db, PW_SQL_OWNER_GET, st);
+    return status;
+}
+
+static int64_t turns_in(const pw_group *g)
+{
+    int64_t turns = 0;
+    for (size_t i = 0; i < g->len; i++) {
+        turns += g->ops[i].type == PW_OP_TURN ? 1 : 0;
+    }
+    return turns;
+}
+
+static pawl_status fence(pw_sqlite *j, const pw_group *g, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OWNER_GROUP, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    int changes = 0;
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, (int64_t)g->number);
+    pw_bind_int(&b, j->pos + turns_in(g));
+    pw_bind_int(&b, (int64_t)g->epoch);
+    pawl_status status = pw_db_run(&j->db, PW_SQL_OWNER_GROUP, st, &changes, err);
+    if (status != PAWL_OK || changes == 1) {
+        return status;
+    }
+    return PW_BUG_NO_FENCE ? PAWL_OK : explain_fence(j, g, err);
+}
+
+static pawl_status apply_all(pw_sqlite *j, pw_group *g, pawl_error *err)
+{
+    int64_t pos = j->pos;
+    pawl_status st = fence(j, g, err);
+    for (size_t i = 0; st == PAWL_OK && i < g->len; i++) {
+        st = pw_sqlite_apply(j, g, &g->ops[i], err);
+        if (st != PAWL_OK) {
+            pw_error_wrap(err, st, "operation %zu of group %llu", i, (unsigned long long)g->number);
+        }
+    }
+    if (st != PAWL_OK) {
+        j->pos = pos;
+    }
+    return st;
+}
+
+/** What a group may end as: everything that wrote nothing and has no name of its own is NOT. */
+static pawl_status outcome_of(pawl_status st, pawl_error *err)
+{
+    switch ((int)st) {
+    case PAWL_OK:
+    case PAWL_CONFLICT:
+    case PAWL_FENCED:
+    case PAWL_NOSPACE:
+    case PAWL_UNKNOWN:
+        return st;
+    default:
+        if (err != NULL) {
+            err->status = PAWL_NOT;
+        }
+        return PAWL_NOT;
+    }
+}
+
+/** A checkpoint's failure has no caller to tell: the next group hears UNKNOWN, so that the engine reopens. */
+static pawl_status refuse(pw_sqlite *j, pawl_error *err)
+{
+    if (!j->told) {
+        j->told = true;
+        return pw_err(err, PAWL_UNKNOWN, "a checkpoint failed: nothing more is written until the journal is reopened");
+    }
+    return pw_err(err, PAWL_NOT, "an earlier commit failed at its sync: the journal must be reopened first");
+}
+
+pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
+{
+    pw_sqlite *j = pw_sqlite_of(base);
+    pawl_status st = pw_sqlite_check_pid(j, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    if (j->failed) {
+        return refuse(j, err);
+    }
+    int64_t pos = j->pos;
+    st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
+    if (st == PAWL_OK) {
+        st = apply_all(j, group, err);
+        st = st == PAWL_OK && PW_BUG_ACK_BEFORE_COMMIT ? st : pw_sqlite_finish(j, st, err);
+    }
+    if (st == PAWL_OK) {
+        j->group_no = group->number;
+    } else {
+        j->pos = pos;
+    }
+    return outcome_of(st, err);
+}
+
+void pw_sqlite_settle(pw_journal *base)
+{
+    pw_sqlite *j = pw_sqlite_of(base);
+    int limit = j->env.checkpoint_frames > 0 ? j->env.checkpoint_frames : PW_SQLITE_CHECKPOINT_FRAMES;
+    if (PW_BUG_ACK_BEFORE_COMMIT && !j->failed && !sqlite3_get_autocommit(j->db.db)) {
+        (void)pw_sqlite_finish(j, PAWL_OK, NULL);
+    }
+    if (j->failed || j->wal_frames < limit) {
+        return;
+    }
+    int frames = 0;
+    int moved = 0;
+    int rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
+    if (rc == SQLITE_OK) {
+        j->wal_frames = 0;
+    } else if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
+        pw_sqlite_fail(j); /* a failed sync of the database: pages may be clean in the cache and absent on the disk */
+    }
+}

@@ -1,0 +1,333 @@
+/*
+ * sqlite_op.c - what each operation of a group writes.
+ *
+ * A turn is one INSERT into the log and one UPDATE of its run's row, whose WHERE is the compare-and-swap: sequence number
+ * and chain head must be what the engine last saw [J3] [J8]. Everything else is one statement. Does not decide what a
+ * group's outcome is called (sqlite_commit.c).
+ */
+#include "journal/sqlite.h"
+
+#include <string.h>
+
+#include "journal/record_sum.h"
+
+static pawl_status put_run(pw_sqlite *j, const pw_run_row *r, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_RUN_CREATE, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, r->key);
+    pw_bind_text(&b, r->id);
+    pw_bind_text(&b, r->workflow);
+    pw_bind_text(&b, r->version);
+    pw_bind_text(&b, r->traceparent);
+    pw_bind_int(&b, r->created_ms);
+    pw_bind_int(&b, r->parent_key);
+    pw_bind_int(&b, r->parent_cmd);
+    pw_bind_int(&b, r->prev_key);
+    pw_bind_int(&b, r->parent_policy);
+    pw_bind_int(&b, r->status);
+    pw_bind_int(&b, r->updated_ms);
+    pw_bind_int(&b, r->closed_ms);
+    pw_bind_text(&b, r->waiting);
+    pw_bind_text(&b, r->reason);
+    pw_bind_int(&b, r->progress_done);
+    pw_bind_int(&b, r->progress_total);
+    pw_bind_text(&b, r->progress_text);
+    pw_bind_int(&b, r->unread);
+    pw_bind_int(&b, r->crashes);
+    pw_bind_int(&b, (int64_t)r->build);
+    return pw_db_run(&j->db, PW_SQL_RUN_CREATE, st, NULL, err);
+}
+
+static pawl_status put_log(pw_sqlite *j, const pw_group *g, const pw_turn_op *t, pw_view record, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_LOG_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, ++j->pos);
+    pw_bind_int(&b, t->run);
+    pw_bind_int(&b, t->expected_seq);
+    pw_bind_int(&b, t->events);
+    pw_bind_int(&b, (int64_t)g->number);
+    pw_bind_int(&b, pw_record_sum(t->run, t->expected_seq, t->events, record));
+    pw_bind_blob(&b, record);
+    return pw_db_run(&j->db, PW_SQL_LOG_PUT, st, NULL, err);
+}
+
+static pawl_status move_run_by(pw_sqlite *j, pw_sql id, const pw_turn_op *t, int *ret_changes, pawl_error *err)
+{
+    const pw_run_row *r = &t->row;
+    sqlite3_stmt *st = pw_db_take(&j->db, id, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, r->status);
+    pw_bind_int(&b, t->expected_seq + t->events);
+    pw_bind_bytes(&b, t->chain_next, PW_DIGEST_SIZE);
+    pw_bind_int(&b, r->updated_ms);
+    pw_bind_text(&b, r->waiting);
+    pw_bind_text(&b, r->reason);
+    pw_bind_int(&b, r->progress_done);
+    pw_bind_int(&b, r->progress_total);
+    pw_bind_text(&b, r->progress_text);
+    pw_bind_int(&b, r->unread);
+    pw_bind_int(&b, r->crashes);
+    pw_bind_int(&b, (int64_t)r->build);
+    pw_bind_int(&b, t->run);
+    pw_bind_int(&b, t->expected_seq);
+    pw_bind_bytes(&b, t->chain_prev, PW_DIGEST_SIZE);
+    if (id == PW_SQL_RUN_CLOSE) {
+        pw_bind_int(&b, r->closed_ms);
+    }
+    return pw_db_run(&j->db, id, st, ret_changes, err);
+}
+
+/** The common case leaves closed_ms alone; the other statement closes a run, or opens a closed one again. */
+static pawl_status move_run(pw_sqlite *j, const pw_turn_op *t, pawl_error *err)
+{
+    int changes = 0;
+    pawl_status st = PAWL_OK;
+    if (t->row.closed_ms == 0) {
+        st = move_run_by(j, PW_SQL_RUN_TURN, t, &changes, err);
+    }
+    if (st == PAWL_OK && changes == 0) {
+        st = move_run_by(j, PW_SQL_RUN_CLOSE, t, &changes, err);
+    }
+    if (st == PAWL_OK && changes == 0) {
+        return pw_err(err, PAWL_CONFLICT, "run %lld is not at event %lld of the expected history", (long long)t->run,
+                      (long long)t->expected_seq);
+    }
+    return st;
+}
+
+static pawl_status land_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pw_view record, pawl_error *err)
+{
+    if (t->events < 1 || record.size == 0 || record.size > PW_RECORD_BYTES_MAX) {
+        return pw_err(err, PAWL_LIMIT, "a turn's record must hold 1 event and at most %u bytes (run %lld)",
+                      PW_RECORD_BYTES_MAX, (long long)t->run);
+    }
+    pw_chain_next(t->chain_next, t->chain_prev, record.data, record.size);
+    pawl_status st = move_run(j, t, err);
+    return st == PAWL_OK ? put_log(j, g, t, record, err) : st;
+}
+
+static pawl_status apply_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pawl_error *err)
+{
+    if (t->tx == NULL) {
+        return land_turn(j, g, t, t->record, err);
+    }
+    pw_buf record;
+    pw_buf_init(&record, PW_RECORD_BYTES_MAX);
+    pawl_status st = pw_sqlite_tx_run(j, t->tx, &record, &t->events, err);
+    if (st == PAWL_OK) {
+        st = land_turn(j, g, t, (pw_view){record.data, record.size}, err);
+    }
+    pw_buf_deinit(&record);
+    return st;
+}
+
+static pawl_status put_task(pw_sqlite *j, const pw_task_row *t, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_TASK_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, t->run);
+    pw_bind_int(&b, t->cmd);
+    pw_bind_int(&b, t->attempt);
+    pw_bind_int(&b, t->state);
+    pw_bind_int(&b, t->due_ms);
+    pw_bind_int(&b, t->scheduled_ms);
+    pw_bind_text(&b, t->name);
+    pw_bind_text(&b, t->queue);
+    pw_bind_int(&b, t->priority);
+    pw_bind_blob(&b, t->detail);
+    pw_bind_blob(&b, t->failure);
+    pw_bind_blob(&b, t->body);
+    return pw_db_run(&j->db, PW_SQL_TASK_PUT, st, NULL, err);
+}
+
+static pawl_status put_wait(pw_sqlite *j, const pw_wait_row *w, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_WAIT_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, w->run);
+    pw_bind_int(&b, w->cmd);
+    pw_bind_text(&b, w->name);
+    pw_bind_text(&b, w->kind);
+    pw_bind_int(&b, w->created_ms);
+    pw_bind_int(&b, w->deadline_ms);
+    pw_bind_blob(&b, w->body);
+    return pw_db_run(&j->db, PW_SQL_WAIT_PUT, st, NULL, err);
+}
+
+/** Statements that take up to six integers and then up to one run of bytes. */
+static pawl_status put_ints(pw_sqlite *j, pw_sql id, const int64_t *ints, size_t len, const pw_view *blob, int *ret_changes,
+                            pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, id, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    for (size_t i = 0; i < len; i++) {
+        pw_bind_int(&b, ints[i]);
+    }
+    if (blob != NULL) {
+        pw_bind_blob(&b, *blob);
+    }
+    return pw_db_run(&j->db, id, st, ret_changes, err);
+}
+#define INTS(...) ((const int64_t[]){__VA_ARGS__}), (sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
+static pawl_status put_key(pw_sqlite *j, int64_t run, pw_view key, pw_view value, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_KEY_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, run);
+    pw_bind_text(&b, key);
+    pw_bind_blob(&b, value);
+    return pw_db_run(&j->db, PW_SQL_KEY_PUT, st, NULL, err);
+}
+
+static pawl_status put_inbox(pw_sqlite *j, const pw_inbox_row *row, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_INBOX_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, row->posted_ms);
+    pw_bind_text(&b, row->dedup);
+    pw_bind_blob(&b, row->body);
+    return pw_db_run(&j->db, PW_SQL_INBOX_PUT, st, NULL, err);
+}
+
+static pawl_status put_outcome(pw_sqlite *j, pw_view dedup, const pw_outcome *o, pawl_error *err)
+{
+    if (dedup.size == 0) {
+        return PAWL_OK;
+    }
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OUTCOME_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    int changes = 0;
+    pw_bind b = {st, 0};
+    pw_bind_text(&b, dedup);
+    pw_bind_int(&b, o->status);
+    pw_bind_int(&b, o->at_ms);
+    pw_bind_blob(&b, o->body);
+    pawl_status status = pw_db_run(&j->db, PW_SQL_OUTCOME_PUT, st, &changes, err);
+    if (status == PAWL_OK && changes == 0) {
+        return pw_err(err, PAWL_CONFLICT, "request %.*s has been answered before", (int)(dedup.size > 80 ? 80 : dedup.size),
+                      (const char *)dedup.data);
+    }
+    return status;
+}
+
+static pawl_status take_inbox(pw_sqlite *j, const pw_op *op, pawl_error *err)
+{
+    int changes = 0;
+    int64_t id = op->u.take.inbox_id;
+    pawl_status st = put_ints(j, PW_SQL_INBOX_TAKE, INTS(id), NULL, &changes, err);
+    if (st == PAWL_OK && changes == 0) {
+        return pw_err(err, PAWL_CONFLICT, "inbox row %lld was taken before", (long long)id);
+    }
+    return st == PAWL_OK ? put_outcome(j, op->u.take.dedup, &op->u.take.outcome, err) : st;
+}
+
+static pawl_status put_node(pw_sqlite *j, const pw_op *op, pawl_error *err)
+{
+    uint8_t id[PW_DIGEST_SIZE];
+    pw_node_id(id, j->blob_key, op->u.node.parent, op->u.node.body);
+    if (memcmp(id, op->u.node.id, sizeof(id)) != 0) {
+        return pw_err(err, PAWL_INVALID, "a conversation node's id is not the digest of its content");
+    }
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_NODE_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_bytes(&b, op->u.node.id, PW_DIGEST_SIZE);
+    pw_bind_bytes(&b, op->u.node.parent, PW_DIGEST_SIZE);
+    pw_bind_int(&b, op->u.node.depth);
+    pw_bind_blob(&b, op->u.node.body);
+    return pw_db_run(&j->db, PW_SQL_NODE_PUT, st, NULL, err);
+}
+
+static pawl_status put_snapshot(pw_sqlite *j, const pw_op *op, pawl_error *err)
+{
+    int64_t run = op->u.snapshot.run;
+    int64_t seq = op->u.snapshot.seq;
+    int64_t sum = pw_record_sum(run, seq, 0, op->u.snapshot.body);
+    return put_ints(j, PW_SQL_SNAPSHOT_PUT, INTS(run, seq, sum), &op->u.snapshot.body, NULL, err);
+}
+
+pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl_error *err)
+{
+    const pw_timer_row *timer = &op->u.timer;
+    const pw_map_row *map = &op->u.map;
+    const pw_map_item *item = &op->u.item;
+
+    switch (op->type) {
+    case PW_OP_RUN_CREATE:
+        return put_run(j, &op->u.run, err);
+    case PW_OP_TURN:
+        return apply_turn(j, group, &op->u.turn, err);
+    case PW_OP_RUN_CRASHES:
+        return put_ints(j, PW_SQL_RUN_CRASHES, INTS(op->u.run.key, op->u.run.crashes), NULL, NULL, err);
+    case PW_OP_TIMER_SET:
+        return put_ints(j, PW_SQL_TIMER_SET, INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
+    case PW_OP_TIMER_CLEAR:
+        return put_ints(j, PW_SQL_TIMER_CLEAR, INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
+    case PW_OP_TASK_PUT:
+        return put_task(j, &op->u.task, err);
+    case PW_OP_TASK_BEAT:
+        return put_ints(j, PW_SQL_TASK_BEAT, INTS(op->u.task.run, op->u.task.cmd), &op->u.task.detail, NULL, err);
+    case PW_OP_TASK_CLEAR:
+        return put_ints(j, PW_SQL_TASK_CLEAR, INTS(op->u.task.run, op->u.task.cmd), NULL, NULL, err);
+    case PW_OP_WAIT_PUT:
+        return put_wait(j, &op->u.wait, err);
+    case PW_OP_WAIT_CLEAR:
+        return put_ints(j, PW_SQL_WAIT_CLEAR, INTS(op->u.wait.run, op->u.wait.cmd), NULL, NULL, err);
+    case PW_OP_KEY_PUT:
+        return put_key(j, op->u.kv.run, op->u.kv.key, op->u.kv.value, err);
+    case PW_OP_MAP_PUT:
+        return put_ints(j, PW_SQL_MAP_PUT, INTS(map->run, map->cmd, map->total, map->done, map->failed), &map->body, NULL,
+                        err);
+    case PW_OP_MAP_ITEM:
+        return put_ints(j, PW_SQL_ITEM_PUT, INTS(item->run, item->cmd, item->index, item->state, item->attempt),
+                        &item->body, NULL, err);
+    case PW_OP_MAP_CLEAR:
+        return put_ints(j, PW_SQL_MAP_CLEAR, INTS(map->run, map->cmd), NULL, NULL, err);
+    case PW_OP_SNAPSHOT_PUT:
+        return put_snapshot(j, op, err);
+    case PW_OP_BLOB_PUT:
+        return pw_sqlite_blob_put(j, op->u.blob.digest, op->u.blob.body, err);
+    case PW_OP_NODE_PUT:
+        return put_node(j, op, err);
+    case PW_OP_INBOX_PUT:
+        return put_inbox(j, &op->u.inbox, err);
+    case PW_OP_INBOX_TAKE:
+        return take_inbox(j, op, err);
+    case PW_OP_OUTCOME_PUT:
+        return put_outcome(j, op->u.take.dedup, &op->u.take.outcome, err);
+    case PW_OP_RUN_COMPACT:
+        return PAWL_OK;
+    }
+    return pw_err(err, PAWL_INVALID, "operation type %d is not known", (int)op->type);
+}

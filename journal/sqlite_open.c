@@ -1,0 +1,337 @@
+/*
+ * sqlite_open.c - opening and closing as the owner; the lease.
+ *
+ * Order at opening: path, file system, owner lock, rite if the last owner left the file suspect, connection, identity,
+ * settings, schema, TRUNCATE checkpoint. The checkpoint comes before the first commit and not for speed: frames that a
+ * dead owner wrote and could not sync may be in the page cache only, and a commit on top of them would be lost with them.
+ * Settings are per connection: sqlite3_config belongs to the host. Does not bump the epoch at opening: lease does.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "journal/bugs.h"
+#include "journal/sqlite.h"
+#include "sdk/base/mem.h"
+
+static int count_frames(void *ctx, sqlite3 *db, const char *name, int frames)
+{
+    (void)db;
+    (void)name;
+    ((pw_sqlite *)ctx)->wal_frames = frames;
+    return SQLITE_OK;
+}
+
+static pawl_status set_up(pw_sqlite *j, pawl_error *err)
+{
+    char sql[400];
+    int page = j->env.page_bytes > 0 ? j->env.page_bytes : PW_SQLITE_PAGE_BYTES;
+    sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+    sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
+    sqlite3_busy_timeout(j->db.db, PW_SQLITE_BUSY_MS);
+    snprintf(sql, sizeof(sql),
+             "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA secure_delete=OFF;"
+             "PRAGMA cache_size=-65536; PRAGMA journal_size_limit=67108864; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY",
+             page, PW_BUG_NORMAL_SYNC ? "NORMAL" : "FULL");
+    pawl_status st = pw_db_exec(&j->db, sql, err);
+    sqlite3_wal_hook(j->db.db, count_frames, j);
+    return st;
+}
+
+/** SQLite opens a file it may not write as read-only without a word; and a write to it would fail late. */
+static pawl_status check_writable(pw_sqlite *j, pawl_error *err)
+{
+    if (sqlite3_db_readonly(j->db.db, "main") != 1) {
+        return PAWL_OK;
+    }
+    return pw_err(err, PAWL_READONLY, "%s cannot be written: give its user write permission, or open it with read-only commands",
+                  j->path);
+}
+
+static pawl_status empty_wal(pw_sqlite *j, pawl_error *err)
+{
+    int frames = 0;
+    int moved = 0;
+    int rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &moved);
+    if (rc == SQLITE_OK) {
+        j->wal_frames = 0;
+        return PAWL_OK;
+    }
+    return pw_db_error(&j->db, rc, "checkpoint at opening", err);
+}
+
+pawl_status pw_sqlite_connect(pw_sqlite *j, pawl_error *err)
+{
+    int version = 0;
+    pawl_status st = pw_db_open(&j->db, j->path, j->env.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    if (st == PAWL_OK) {
+        st = check_writable(j, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_schema_identify(&j->db, j->path, true, &version, err);
+    }
+    if (st == PAWL_OK) {
+        st = set_up(j, err);
+    }
+    if (st == PAWL_OK && !PW_BUG_READBACK_AFTER_FAILED_SYNC) {
+        st = empty_wal(j, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_schema_migrate(j, version, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_sqlite_load(j, err);
+    }
+    j->ready = st == PAWL_OK;
+    return st;
+}
+
+static pawl_status load_key(pw_sqlite *j, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_META_GET, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    bool row = false;
+    pw_bind b = {st, 0};
+    pw_bind_text(&b, (pw_view){(const uint8_t *)"blob_key", 8});
+    pawl_status status = pw_db_step(&j->db, st, &row, err);
+    pw_cols c = {st, 0};
+    pw_view key = status == PAWL_OK && row ? pw_col_view(&c) : (pw_view){NULL, 0};
+    if (status == PAWL_OK && key.size != PW_KEY_SIZE) {
+        status = pw_err(err, PAWL_DAMAGED, "%s has no blob key", j->path);
+    }
+    if (status == PAWL_OK) {
+        memcpy(j->blob_key, key.data, PW_KEY_SIZE);
+    }
+    pw_db_give(&j->db, PW_SQL_META_GET, st);
+    return status;
+}
+
+pawl_status pw_sqlite_load(pw_sqlite *j, pawl_error *err)
+{
+    int64_t epoch = 0;
+    int64_t group = 0;
+    int64_t pos = 0;
+    pawl_status st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &epoch, err);
+    if (st == PAWL_OK) {
+        st = pw_db_int(&j->db, "SELECT grp FROM pawl_owner WHERE id=1", &group, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_db_int(&j->db, "SELECT pos FROM pawl_owner WHERE id=1", &pos, err);
+    }
+    if (st != PAWL_OK) {
+        return pw_error_wrap(err, st, "%s", j->path);
+    }
+    if (j->epoch != 0 && (uint64_t)epoch != j->epoch) {
+        return pw_err(err, PAWL_FENCED, "epoch %lld has taken over", (long long)epoch);
+    }
+    j->group_no = (uint64_t)group;
+    j->pos = pos;
+    return load_key(j, err);
+}
+
+/* ---- open and close ---- */
+
+static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socket, pawl_error *err)
+{
+    char real[PATH_MAX];
+    if (j->env.bare) {
+        j->path = pw_place_copy(path);
+        return j->path != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    pawl_status st = pw_place_resolve(path, real, err);
+    if (st == PAWL_OK) {
+        st = pw_place_check(real, j->env.statfs_fn != NULL ? j->env.statfs_fn : statfs, err);
+    }
+    if (st == PAWL_OK) {
+        j->path = pw_place_copy(real);
+        st = j->path != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    if (st == PAWL_OK && access(real, F_OK) == 0 && access(real, W_OK) != 0) {
+        return pw_err(err, PAWL_READONLY, "%s cannot be written: %s; read-only commands (list, show, sql, verify) still work", real,
+                      strerror(errno));
+    }
+    return st == PAWL_OK ? pw_owner_take(real, socket, &j->owner, err) : st;
+}
+
+static pawl_status mend_if_suspect(pw_sqlite *j, pawl_error *err)
+{
+    if (j->owner == NULL || !pw_owner_suspect(j->owner)) {
+        return PAWL_OK;
+    }
+    pawl_status st = pw_sqlite_rite(j->path, &j->env, err);
+    if (st == PAWL_OK) {
+        pw_owner_set_suspect(j->owner, false);
+    }
+    return st;
+}
+
+/** A TRUNCATE checkpoint if no reader is in the way. */
+static void truncate_wal(pw_sqlite *j)
+{
+    sqlite3_busy_timeout(j->db.db, 0);
+    int rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(j->db.db, PW_SQLITE_BUSY_MS);
+    if (rc == SQLITE_OK) {
+        j->wal_frames = 0;
+    } else if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
+        pw_sqlite_fail(j);
+    }
+}
+
+static void sqlite_close(pw_journal *base)
+{
+    if (base == NULL) {
+        return;
+    }
+    pw_sqlite *j = pw_sqlite_of(base);
+    if (j->pid == getpid()) { /* a forked child must not touch the connection: closing it would write */
+        if (j->ready && !j->failed) {
+            truncate_wal(j);
+        }
+        pw_db_close(&j->db);
+    }
+    pw_owner_give(j->owner);
+    pthread_mutex_destroy(&j->readers_lock);
+    pw_free(j->path);
+    pw_free(j);
+}
+
+pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sqlite_env *env, pw_journal **ret_journal,
+                               pawl_error *err)
+{
+    pw_sqlite *j = pw_calloc(1, sizeof(*j));
+    if (j == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    j->base.ops = &pw_sqlite_ops;
+    j->env = *env;
+    j->pid = getpid();
+    pthread_mutex_init(&j->readers_lock, NULL);
+    pawl_status st = claim_place(j, path, socket, err);
+    if (st == PAWL_OK) {
+        st = mend_if_suspect(j, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_sqlite_connect(j, err);
+    }
+    if (st != PAWL_OK) {
+        sqlite_close(&j->base);
+        return st;
+    }
+    *ret_journal = &j->base;
+    return PAWL_OK;
+}
+
+pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **ret_journal, pawl_error *err)
+{
+    pw_sqlite_env env = {0};
+    return pw_sqlite_open_env(path, socket, &env, ret_journal, err);
+}
+
+/* ---- the lease ---- */
+
+pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err)
+{
+    pw_sqlite *j = pw_sqlite_of(base);
+    pawl_status st = pw_sqlite_check_pid(j, err);
+    if (st == PAWL_OK && j->failed) {
+        st = pw_err(err, PAWL_NOT, "the journal must be reopened first");
+    }
+    if (st == PAWL_OK) {
+        st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
+    }
+    if (st != PAWL_OK) {
+        return st;
+    }
+    st = pw_db_simple(&j->db, PW_SQL_OWNER_LEASE, err);
+    st = pw_sqlite_finish(j, st, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    j->epoch = 0; /* any epoch is ours now */
+    int64_t epoch = 0;
+    st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &epoch, err);
+    if (st == PAWL_OK) {
+        st = pw_sqlite_load(j, err);
+    }
+    if (st == PAWL_OK) {
+        j->epoch = (uint64_t)epoch;
+        *ret_epoch = j->epoch;
+        *ret_group_no = j->group_no;
+    }
+    if (st == PAWL_OK && j->owner != NULL) {
+        pw_owner_set_epoch(j->owner, j->epoch);
+    }
+    return st;
+}
+
+pawl_status pw_sqlite_renew(pw_journal *base, uint64_t epoch, pawl_error *err)
+{
+    pw_sqlite *j = pw_sqlite_of(base);
+    int64_t now = 0;
+    pawl_status st = pw_sqlite_check_pid(j, err);
+    if (st == PAWL_OK) {
+        st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &now, err);
+    }
+    if (st == PAWL_OK && (uint64_t)now != epoch) {
+        return pw_err(err, PAWL_FENCED, "epoch %lld has taken over from epoch %llu", (long long)now, (unsigned long long)epoch);
+    }
+    return st;
+}
+
+void pw_sqlite_idle(pw_journal *base)
+{
+    pw_sqlite *j = pw_sqlite_of(base);
+    if (j->failed || pw_sqlite_check_pid(j, NULL) != PAWL_OK) {
+        return;
+    }
+    pw_sqlite_sweep(j);
+    if (j->failed) {
+        return;
+    }
+    truncate_wal(j);
+    (void)pw_sqlite_ballast(base, false);
+}
+
+/* ---- the table ---- */
+
+const pw_journal_ops pw_sqlite_ops = {
+    .name = "sqlite",
+    .caps = PW_CAP_TX | PW_CAP_FILE,
+    .close = sqlite_close,
+    .lease = pw_sqlite_lease,
+    .renew = pw_sqlite_renew,
+    .commit = pw_sqlite_commit,
+    .stage = pw_sqlite_stage,
+    .reopen = pw_sqlite_reopen,
+    .resolve = pw_sqlite_resolve,
+    .settle = pw_sqlite_settle,
+    .idle = pw_sqlite_idle,
+    .ballast = pw_sqlite_ballast,
+    .reader_open = pw_sqlite_reader_open_journal,
+    .reader_close = pw_sqlite_reader_close,
+    .run_get = pw_sqlite_run_get,
+    .run_find = pw_sqlite_run_find,
+    .run_scan = pw_sqlite_run_scan,
+    .run_children = pw_sqlite_run_children,
+    .key_max = pw_sqlite_key_max,
+    .read = pw_sqlite_read,
+    .timers = pw_sqlite_timers,
+    .run_timers = pw_sqlite_run_timers,
+    .tasks = pw_sqlite_tasks,
+    .waits = pw_sqlite_waits,
+    .keys = pw_sqlite_keys,
+    .maps = pw_sqlite_maps,
+    .map_items = pw_sqlite_map_items,
+    .snapshot = pw_sqlite_snapshot,
+    .blob = pw_sqlite_blob,
+    .node = pw_sqlite_node,
+    .inbox = pw_sqlite_inbox,
+    .outcome = pw_sqlite_outcome,
+    .blob_key = pw_sqlite_blob_key,
+};

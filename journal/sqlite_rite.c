@@ -1,0 +1,184 @@
+/*
+ * sqlite_rite.c - the way back after UNKNOWN: the reopening rite, then the read-back.
+ *
+ * After a failed sync the page cache shows what the disk may lack, in the WAL or in the database, and a later sync that
+ * succeeds proves nothing: the kernel has marked those pages clean. So nothing that is merely read back may be believed.
+ * The rite makes it true instead. [J9]
+ *
+ *   1. close every connection of ours, readers too
+ *   2. open one with locking_mode=EXCLUSIVE: it gets in only when no process has the file open, and so rebuilds the WAL's
+ *      index from nothing. An index that lived on could hold "these frames are in the database already" from a checkpoint
+ *      whose sync failed, and the frames would never be written again
+ *   3. TRUNCATE checkpoint: every frame is written to the database anew, synced, and the WAL cut
+ *   4. quick_check, and the checksum of every record
+ *   5. open as usual; the group number says what landed
+ *
+ * If a step fails the journal stays closed. Does not repair anything.
+ */
+#include "journal/sqlite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "journal/bugs.h"
+#include "journal/record_sum.h"
+
+static pawl_status check_pages(pw_db *db, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    pawl_status status = PAWL_OK;
+    int rc = sqlite3_prepare_v2(db->db, "PRAGMA quick_check(1)", -1, &st, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+    }
+    const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+    if (text == NULL) {
+        status = pw_db_error(db, rc, "quick_check", err);
+    } else if (strcmp(text, "ok") != 0) {
+        status = pw_err(err, PAWL_DAMAGED, "quick_check: %s", text);
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+static pawl_status check_record(pw_cols *c, pawl_error *err)
+{
+    int64_t pos = pw_col_int(c);
+    int64_t run = pw_col_int(c);
+    int64_t seq = pw_col_int(c);
+    int64_t events = pw_col_int(c);
+    int64_t sum = pw_col_int(c);
+    pw_view bytes = pw_col_view(c);
+    if (pw_record_sum(run, seq, events, bytes) == sum) {
+        return PAWL_OK;
+    }
+    return pw_err(err, PAWL_DAMAGED, "the record at position %lld (run %lld, event %lld) does not match its checksum",
+                  (long long)pos, (long long)run, (long long)seq);
+}
+
+static pawl_status check_records(pw_db *db, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    pawl_status status = PAWL_OK;
+    bool row = true;
+    int rc = sqlite3_prepare_v2(db->db, "SELECT pos,run,seq,n,sum,bytes FROM pawl_log ORDER BY pos", -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return pw_db_error(db, rc, "record check", err);
+    }
+    while (status == PAWL_OK && row) {
+        status = pw_db_step(db, st, &row, err);
+        if (status == PAWL_OK && row) {
+            pw_cols c = {st, 0};
+            status = check_record(&c, err);
+        }
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+static pawl_status write_anew(pw_db *db, pawl_error *err)
+{
+    int frames = 0;
+    int moved = 0;
+    sqlite3_db_config(db->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    sqlite3_busy_timeout(db->db, PW_SQLITE_BUSY_MS);
+    pawl_status st = pw_db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL; BEGIN IMMEDIATE; COMMIT", err);
+    if (st == PAWL_BUSY) {
+        return pw_err(err, PAWL_BUSY, "another process reads the journal: end it, then the journal can be reopened");
+    }
+    if (st != PAWL_OK) {
+        return st;
+    }
+    int rc = sqlite3_wal_checkpoint_v2(db->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &moved);
+    return rc == SQLITE_OK ? PAWL_OK : pw_db_error(db, rc, "checkpoint", err);
+}
+
+pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, pawl_error *err)
+{
+    pw_db db;
+    int version = 0;
+    pawl_status st = pw_db_open(&db, path, env->vfs, SQLITE_OPEN_READWRITE, err);
+    if (st == PAWL_OK) {
+        st = write_anew(&db, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_schema_identify(&db, path, true, &version, err);
+    }
+    if (st == PAWL_OK && version > 0) {
+        st = check_pages(&db, err);
+    }
+    if (st == PAWL_OK && version > 0) {
+        st = check_records(&db, err);
+    }
+    pw_db_close(&db);
+    return st == PAWL_OK ? st : pw_error_wrap(err, st, "reopening %s", path);
+}
+
+static void hold_readers(pw_sqlite *j)
+{
+    pthread_mutex_lock(&j->readers_lock);
+    for (pw_sqlite_reader *r = j->readers; r != NULL; r = r->next) {
+        pthread_mutex_lock(&r->lock);
+        pw_db_close(&r->db);
+    }
+}
+
+static void free_readers(pw_sqlite *j)
+{
+    for (pw_sqlite_reader *r = j->readers; r != NULL; r = r->next) {
+        pthread_mutex_unlock(&r->lock);
+    }
+    pthread_mutex_unlock(&j->readers_lock);
+}
+
+pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err)
+{
+    pw_sqlite *j = pw_sqlite_of(base);
+    pawl_status st = pw_sqlite_check_pid(j, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    pw_sqlite_fail(j); /* until the end of the rite, whatever happens on the way */
+    j->told = true;
+    hold_readers(j);
+    pw_db_close(&j->db);
+    j->ready = false;
+    if (!PW_BUG_READBACK_AFTER_FAILED_SYNC) {
+        st = pw_sqlite_rite(j->path, &j->env, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_sqlite_connect(j, err);
+    }
+    if (st == PAWL_OK) {
+        j->failed = false;
+        j->told = false;
+        if (j->owner != NULL) {
+            pw_owner_set_suspect(j->owner, false);
+        }
+    } else {
+        pw_db_close(&j->db);
+    }
+    free_readers(j);
+    return st;
+}
+
+pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
+{
+    pw_sqlite *j = pw_sqlite_of(base);
+    int64_t now = 0;
+    int64_t group = 0;
+    if (j->failed) {
+        return pw_err(err, PAWL_NOT, "whether a group landed can be told only after a successful reopening");
+    }
+    pawl_status st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &now, err);
+    if (st == PAWL_OK) {
+        st = pw_db_int(&j->db, "SELECT grp FROM pawl_owner WHERE id=1", &group, err);
+    }
+    if (st == PAWL_OK && (uint64_t)now != epoch) {
+        return pw_err(err, PAWL_FENCED, "epoch %lld has taken over from epoch %llu", (long long)now, (unsigned long long)epoch);
+    }
+    if (st == PAWL_OK) {
+        *ret_landed = (uint64_t)group >= group_no;
+    }
+    return st;
+}
