@@ -9,3 +9,11 @@ function(pawl_objects name)
   add_library(${name} OBJECT ${sources})
   target_link_libraries(${name} PRIVATE pawl_flags pawl_depends)
 endfunction()
+
+# pawl_objects_of_folder(NAME [EXCEPT file...]): as above, of all the folder's C files: a new file needs no line here.
+function(pawl_objects_of_folder name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "EXCEPT")
+  file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.c)
+  list(REMOVE_ITEM sources ${arg_EXCEPT} "")
+  pawl_objects(${name} ${sources})
+endfunction()

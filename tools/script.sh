@@ -1,0 +1,94 @@
+# What tools/quickstart and tools/check share: progress lines, packages, builds. Sourced, not run.
+#
+# Needs: script (the caller's name), root (the checkout), steps (how many steps it will announce).
+
+started=$(date +%s)
+step=0
+
+elapsed() {
+    local seconds=$(($(date +%s) - started))
+    printf '%d:%02d' $((seconds / 60)) $((seconds % 60))
+}
+
+# say TEXT: one progress line.
+say() {
+    printf '[%s %s] %s\n' "$script" "$(elapsed)" "$*"
+}
+
+# begin TEXT: a progress line that counts steps.
+begin() {
+    step=$((step + 1))
+    say "step $step of $steps: $*"
+}
+
+die() {
+    printf '%s: %s\n' "$script" "$*" >&2
+    exit 1
+}
+
+# packages_missing KIND...: names of packages.txt that are not installed.
+packages_missing() {
+    local kind name why wanted
+    while read -r kind name why; do
+        for wanted in "$@"; do
+            if [ "$kind" = "$wanted" ] && ! package_installed "$name"; then
+                printf '%s\n' "$name"
+            fi
+        done
+    done <"$root/tools/packages.txt"
+}
+
+package_installed() {
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# install_packages KIND...: installs what is missing, and only that.
+install_packages() {
+    command -v dpkg-query >/dev/null 2>&1 ||
+        die "this is not Debian: install what tools/packages.txt lists, then build with cmake --preset release"
+    local missing as_root=()
+    missing=$(packages_missing "$@")
+    if [ -z "$missing" ]; then
+        say "no package is missing"
+        return 0
+    fi
+    missing=$(printf '%s' "$missing" | tr '\n' ' ')
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 ||
+            die "missing packages: $missing- run as root, or install sudo, or install them yourself: apt-get install $missing"
+        as_root=(sudo)
+    fi
+    say "installing: $missing"
+    run_logged packages "${as_root[@]}" apt-get update
+    run_logged packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends $missing
+}
+
+# run_logged NAME COMMAND...: output to build/log/NAME.log; its end is shown when the command fails.
+run_logged() {
+    local log="$root/build/log/$1.log"
+    shift
+    mkdir -p "$root/build/log"
+    if ! "$@" >"$log" 2>&1 </dev/null; then
+        tail -n 60 "$log" >&2
+        die "failed: $* (whole output: $log)"
+    fi
+}
+
+# configure FOLDER NAME ARG...: cmake into build/FOLDER, afresh if the cache there is of another checkout.
+configure() {
+    local name=$1
+    shift
+    run_logged "$name-configure" cmake -S "$root" "$@"
+}
+
+# build NAME FOLDER [TARGET...]
+build() {
+    local name=$1 folder=$2
+    shift 2
+    run_logged "$name-build" cmake --build "$folder" --parallel "$(jobs_count)" ${1:+--target "$@"}
+}
+
+jobs_count() {
+    nproc 2>/dev/null || echo 2
+}
