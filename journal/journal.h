@@ -335,4 +335,8 @@ pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx, pw_ve
 typedef bool (*pw_sql_fn)(void *ctx, pw_view row_map);
 pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, void *ctx, pawl_error *err);
 
+/** The newest journal version this pawl knows, and the SQLite it runs on ("3.40.1"). */
+int pw_schema_version(void);
+const char *pw_sqlite_version(void);
+
 #endif

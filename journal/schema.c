@@ -28,6 +28,11 @@ int pw_schema_version(void)
     return steps[PW_COUNT(steps) - 1].version;
 }
 
+const char *pw_sqlite_version(void)
+{
+    return sqlite3_libversion();
+}
+
 static pawl_status refuse_newer(const char *path, int64_t version, pawl_error *err)
 {
     return pw_err(err, PAWL_NEWER,

@@ -92,7 +92,6 @@ pawl_status pw_sqlite_check_pid(const pw_sqlite *j, pawl_error *err);
 
 /* ---- schema ---- */
 
-int pw_schema_version(void);
 /** OK for a journal of this version, or an empty file when `may_be_empty`; *ret_version 0 = empty. Errors: FOREIGN, NEWER, DAMAGED. */
 pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, int *ret_version, pawl_error *err);
 /** Brings a file from `version` (0 = empty) to the newest, a backup beside it first unless it was empty. */
