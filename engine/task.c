@@ -401,7 +401,9 @@ static void text_clean(char *text)
 const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type, const char *message, const pawl_value *details, bool retryable)
 {
     char *name = pw_strdup(task->scope, type != NULL && type[0] != '\0' ? type : "Failed");
-    char *text = pw_strndup(task->scope, message != NULL ? message : "", strnlen(message != NULL ? message : "", PW_TEXT_BYTES_MAX));
+    const char *said = message != NULL ? message : "";
+    const size_t size = strlen(said);
+    char *text = pw_strndup(task->scope, said, size < PW_TEXT_BYTES_MAX ? size : PW_TEXT_BYTES_MAX);
     if (name != NULL) {
         text_clean(name);
     }

@@ -143,7 +143,7 @@ static void a_megabyte_goes_in_and_comes_out(void **state)
 static void of_large_output_the_tail_is_kept(void **state)
 {
     rig *r = *state;
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"head -c 9000000 /dev/zero | tr '\\\\\\\\0' y; echo the end\"]}", PW_REPORT_DONE);
+    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"head -c 9000000 /dev/zero | tr '\\\\0' y; echo the end\"]}", PW_REPORT_DONE);
     const char *text = pawl_str(v, "stdout", "");
     assert_int_equal(strlen(text), 1 << 20);
     assert_string_equal(text + strlen(text) - 8, "the end\n");
