@@ -16,12 +16,19 @@
 #define TYPE_COLUMNS 23
 #define VALUE_BYTES_MAX 2000
 
-pawl_status pw_cli_events(pw_cli *cli, const char *id, int64_t from, pw_cli_event_fn fn, void *ctx, pawl_error *err)
+int pw_cli_describe(pw_cli *cli, const pawl_value **ret_run)
+{
+    pawl_error err = {0};
+    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id), -1, ret_run, &err);
+    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
+}
+
+pawl_status pw_cli_events(pw_cli *cli, int64_t key, int64_t from, pw_cli_event_fn fn, void *ctx, pawl_error *err)
 {
     for (;;) {
         pawl_scope *scope = pawl_scope_new();
         const pawl_value *page = NULL;
-        const pawl_value *args = pawl_build(scope, "{id: %s, from: %lld, limit: %d}", id, (long long)from, PAGE);
+        const pawl_value *args = pawl_build(scope, "{key: %lld, from: %lld, limit: %d}", (long long)key, (long long)from, PAGE);
         pawl_status s = scope != NULL ? pw_client_request(cli->client, "history", args, -1, scope, &page, err)
                                       : pw_err(err, PAWL_NOMEM, "out of memory");
         size_t len = s == PAWL_OK ? pawl_len(page) : 0;

@@ -8,8 +8,10 @@
 
 /** Called with each event in order; false stops. The event lives as long as the call. */
 typedef bool (*pw_cli_event_fn)(void *ctx, const pawl_value *event);
-/** Reads the events of a run from number `from` (1 = the first) to the end or until fn stops. */
-pawl_status pw_cli_events(pw_cli *cli, const char *id, int64_t from, pw_cli_event_fn fn, void *ctx, pawl_error *err);
+/** Reads the events of a run, named by its key, from number `from` (1 = the first) to the end or until fn stops. */
+pawl_status pw_cli_events(pw_cli *cli, int64_t key, int64_t from, pw_cli_event_fn fn, void *ctx, pawl_error *err);
+/** Describes the newest run of cli->run_id; its key is in it. 0 or an exit code after having said why. */
+int pw_cli_describe(pw_cli *cli, const pawl_value **ret_run);
 
 /** "build, attempt 2: ExitStatus: make failed" and where in the code, on the rest of a line. columns 0 = no limit. */
 void pw_out_event_summary(pw_cli_out *out, const pawl_value *event, size_t columns);

@@ -267,10 +267,14 @@ static void describe_text(pw_cli *cli, const pawl_value *run)
     field_str(o, "trace", pawl_str(run, "traceparent", ""));
     field_int(o, "unread", pawl_int(run, "unread", 0));
     field_int(o, "crashes", pawl_int(run, "crashes", 0));
-    if (pawl_len(pawl_get(run, "keys")) > 0) {
-        field(o, "published");
+    const pawl_value *keys = pawl_get(run, "keys");
+    if (pawl_len(keys) > 0) {
+        field(o, "publishes");
+        for (size_t i = 0; i < pawl_len(keys); i++) {
+            pw_out_puts(o, i > 0 ? ", " : "");
+            (void)pw_out_str(o, pawl_str(pawl_at(keys, i), "", "?"));
+        }
         pw_out_puts(o, "\n");
-        pw_out_value(o, pawl_get(run, "keys"), 4);
     }
 }
 
@@ -426,6 +430,27 @@ static int query_ask(pw_cli *cli, const char *name, const pawl_value *input, con
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }
 
+/* Every published key: {key: value, ...}. */
+static int query_all(pw_cli *cli, const pawl_value **ret_reply)
+{
+    const pawl_value *run = NULL;
+    const pawl_value *all = pawl_build(cli->scope, "{}");
+    pawl_error err = {0};
+    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id), -1, &run, &err);
+    const pawl_value *keys = s == PAWL_OK ? pawl_get(run, "keys") : NULL;
+    for (size_t i = 0; s == PAWL_OK && i < pawl_len(keys); i++) {
+        const pawl_value *value = NULL;
+        const char *key = pawl_str(pawl_at(keys, i), "", "");
+        s = pw_cli_request(cli, "query", pawl_build(cli->scope, "{id: %s, name: %s}", cli->run_id, key), 30000, &value, &err);
+        all = pawl_with(cli->scope, all, key, value);
+    }
+    if (s == PAWL_OK && pawl_len(all) == 0) {
+        pw_cli_note(cli, "it publishes nothing");
+    }
+    *ret_reply = all;
+    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
+}
+
 int pw_cmd_query(pw_cli *cli)
 {
     const pawl_value *input = NULL;
@@ -438,23 +463,10 @@ int pw_cmd_query(pw_cli *cli)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    if (name == NULL) {
-        pawl_error err = {0};
-        pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id), -1, &reply, &err);
-        if (s != PAWL_OK) {
-            return pw_cli_fail(cli, s, &err, NULL);
-        }
-        reply = pawl_get(reply, "keys");
-        if (reply == NULL && cli->out.format == PW_FORMAT_TEXT) {
-            pw_cli_note(cli, "it publishes nothing");
-            return PW_EXIT_OK;
-        }
-    } else {
-        code = query_ask(cli, name, input, &reply);
-    }
+    code = name == NULL ? query_all(cli, &reply) : query_ask(cli, name, input, &reply);
     if (code == PW_EXIT_OK && cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json(&cli->out, reply);
-    } else if (code == PW_EXIT_OK) {
+    } else if (code == PW_EXIT_OK && (name != NULL || pawl_len(reply) > 0)) {
         pw_out_value(&cli->out, reply, 0);
     }
     (void)pw_cli_out_flush(&cli->out);

@@ -79,7 +79,7 @@ void pw_out_json(pw_cli_out *out, const pawl_value *value);
 
 /* ---- tables ---- */
 
-#define PW_TABLE_COLUMNS_MAX 12
+#define PW_TABLE_COLUMNS_MAX 32
 
 /** Rows collected, then printed aligned: columns as wide as needed, the last one cut to the terminal. */
 typedef struct pw_cli_cell {

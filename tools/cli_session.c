@@ -215,6 +215,11 @@ int pw_cli_connect(pw_cli *cli)
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }
 
+int pw_cli_journal_there(pw_cli *cli)
+{
+    return access(cli->db, F_OK) == 0 ? PW_EXIT_OK : no_journal(cli);
+}
+
 bool pw_cli_live(const pw_cli *cli)
 {
     return cli->client != NULL && pw_client_is_live(cli->client);

@@ -45,6 +45,8 @@ int pw_cli_exit_of(pawl_status status);
 
 /** Connects to the journal, if not done yet. 0, or the exit code after having said why. */
 int pw_cli_connect(pw_cli *cli);
+/** 0 when the journal's file is there, or an exit code after having said that it is not. */
+int pw_cli_journal_there(pw_cli *cli);
 bool pw_cli_live(const pw_cli *cli);
 /** True when the last request was kept for an engine to come. */
 bool pw_cli_kept(const pw_cli *cli);
@@ -104,6 +106,7 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 /** True if the built-in workflows have that name. */
 bool pw_cli_is_builtin(const char *workflow);
 void pw_cli_signals_block(void);
+void pw_cli_signals_unblock(void);
 /** The signal that came within timeout_ms, 0 = none. Only after pw_cli_signals_block. */
 int pw_cli_signal_take(int64_t timeout_ms);
 

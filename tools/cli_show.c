@@ -14,12 +14,13 @@
 
 typedef struct showing {
     pw_cli *cli;
+    int64_t key;
+    int64_t next_key;    /* of the run this one continued as; 0 = not yet */
     int64_t last;        /* number of the last event shown */
     int64_t started_ms;
     int64_t count;
     int64_t max;         /* 0 = all */
     bool closed;
-    bool continued;
     bool first;          /* json: no comma yet */
     bool broken;         /* the reader of our output is gone */
 } showing;
@@ -45,21 +46,26 @@ static bool show_event(void *ctx, const pawl_value *event)
     }
     s->count++;
     s->closed = pw_cli_event_closes(type);
-    s->continued = strcmp(type, pw_event_name(PW_EV_RUN_CONTINUED)) == 0;
+    if (strcmp(type, pw_event_name(PW_EV_RUN_CONTINUED)) == 0) {
+        s->next_key = pawl_int(event, "next", 0);
+    }
     if (o->text.size > 65536 && !pw_cli_out_flush(o)) {
         s->broken = true;
     }
     return !s->broken && (s->max == 0 || s->count < s->max);
 }
 
-/* Shows what is new. A run that continued as new goes on under the same id, with numbers from 1. */
+/* Shows what is new. A run that continued as new goes on under the same id and another key, with numbers from 1. */
 static pawl_status show_new(showing *s, pawl_error *err)
 {
-    pawl_status status = pw_cli_events(s->cli, s->cli->run_id, s->last + 1, show_event, s, err);
-    if (s->continued) {
-        s->continued = false;
+    bool follow = pw_cli_has(s->cli->args, PW_OPT_FOLLOW);
+    pawl_status status = pw_cli_events(s->cli, s->key, s->last + 1, show_event, s, err);
+    while (follow && status == PAWL_OK && s->next_key != 0) {
+        s->key = s->next_key;
+        s->next_key = 0;
         s->last = 0;
         s->started_ms = 0;
+        status = pw_cli_events(s->cli, s->key, 1, show_event, s, err);
     }
     if (!pw_cli_out_flush(&s->cli->out)) {
         s->broken = true;
@@ -122,10 +128,13 @@ int pw_cmd_show(pw_cli *cli)
 {
     showing s = {.cli = cli, .first = true, .max = cli->args->number[PW_OPT_LIMIT]};
     pawl_error err = {0};
+    const pawl_value *run = NULL;
     int code = pw_cli_target(cli, false);
+    code = code == PW_EXIT_OK ? pw_cli_describe(cli, &run) : code;
     if (code != PW_EXIT_OK) {
         return code;
     }
+    s.key = pawl_int(run, "key", 0);
     if (pw_cli_has(cli->args, PW_OPT_FOLLOW)) {
         if (cli->out.format == PW_FORMAT_JSON) {
             return pw_cli_usage(cli, "one JSON document cannot be followed; use -o jsonl");

@@ -66,12 +66,14 @@ static bool pause_find(void *ctx, const pawl_value *event)
 }
 
 /* Why a run is paused: the last word on it is in its history. */
-static void pause_print(pw_cli *cli, const char *id)
+static void pause_print(pw_cli *cli)
 {
+    const pawl_value *run = NULL;
     pw_cli_out *o = &cli->out;
     last_pause p = {.scope = cli->scope};
     pawl_error err = {0};
-    if (pw_cli_events(cli, id, 1, pause_find, &p, &err) != PAWL_OK || p.event == NULL) {
+    if (pw_cli_describe(cli, &run) != PW_EXIT_OK ||
+        pw_cli_events(cli, pawl_int(run, "key", 0), 1, pause_find, &p, &err) != PAWL_OK || p.event == NULL) {
         return;
     }
     const char *text = pawl_str(p.event, "text", "");
@@ -100,7 +102,7 @@ static void pause_print(pw_cli *cli, const char *id)
     pw_out_puts(o, "pawl");
     pw_out_puts(o, pw_cli_db_words(cli));
     pw_out_puts(o, " resume ");
-    pw_out_puts(o, pw_cli_shell_word(cli->scope, id));
+    pw_out_puts(o, pw_cli_shell_word(cli->scope, cli->run_id));
     pw_out_style(o, PW_PLAIN);
     pw_out_puts(o, "\n");
 }
@@ -116,7 +118,7 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
     pw_out_styled(o, pw_cli_status_style(status), status);
     pw_out_puts(o, "\n");
     if (strcmp(status, pw_run_status_name(PW_RUN_PAUSED)) == 0) {
-        pause_print(cli, cli->run_id);
+        pause_print(cli);
     }
     pw_cli_grid grid;
     pw_grid_init(&grid, 7);

@@ -38,10 +38,11 @@ static int ambiguous(pw_cli *cli, const char *prefix, const char *const *ids, si
 static pawl_status candidates(pw_cli *cli, const char *prefix, const char **ids, size_t *ret_len, pawl_error *err)
 {
     int64_t cursor = 0;
+    const char *filter = pw_sprintf(cli->scope, "id ~ \"%s*\"", prefix); /* ids hold no quotes; a * in one matches more: checked below */
     *ret_len = 0;
     do {
         const pawl_value *page = NULL;
-        const pawl_value *args = pawl_build(cli->scope, "{id_prefix: %s, limit: 100, cursor: %lld}", prefix, (long long)cursor);
+        const pawl_value *args = pawl_build(cli->scope, "{filter: %s, limit: 100, cursor: %lld}", filter, (long long)cursor);
         pawl_status s = pw_cli_request(cli, "list", args, -1, &page, err);
         if (s != PAWL_OK) {
             return s;

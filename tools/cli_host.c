@@ -1,0 +1,157 @@
+/*
+ * cli_host.c - an engine in this process: the built-in code, the modules of the command line, logging, signals.
+ *
+ * The command then talks to it through the control socket, as it would to any other engine, so there is one way only. Does not
+ * install signal handlers: signals are blocked before the engine's threads start, and taken when asked.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "tools/cli_session.h"
+#include "workflows/workflows.h"
+
+/* ---- signals ---- */
+
+static void stop_signals(sigset_t *set)
+{
+    (void)sigemptyset(set);
+    (void)sigaddset(set, SIGINT);
+    (void)sigaddset(set, SIGTERM);
+    (void)sigaddset(set, SIGHUP);
+}
+
+void pw_cli_signals_block(void)
+{
+    sigset_t set;
+    stop_signals(&set);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+void pw_cli_signals_unblock(void)
+{
+    sigset_t set;
+    stop_signals(&set);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int pw_cli_signal_take(int64_t timeout_ms)
+{
+    sigset_t set;
+    stop_signals(&set);
+    struct timespec t = {.tv_sec = (time_t)(timeout_ms / 1000), .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
+    int number = sigtimedwait(&set, NULL, &t);
+    return number > 0 ? number : 0;
+}
+
+/* ---- log ---- */
+
+/* "12:00:01.123 warn  release-42 #3: text": one write a line, from any thread. */
+static void log_line(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+{
+    static const struct {
+        const char *name;
+        pw_cli_style style;
+    } levels[] = {{"debug", PW_DIM}, {"info", PW_PLAIN}, {"warn", PW_WARN}, {"error", PW_BAD}};
+    const pw_cli *cli = user;
+    pw_cli_out out = cli->complain;
+    size_t at = (size_t)level < sizeof levels / sizeof levels[0] ? (size_t)level : 3;
+    struct timespec now = {0};
+    struct tm tm = {0};
+    char clock[16] = "";
+    pw_buf_init(&out.text, 0);
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)localtime_r(&now.tv_sec, &tm);
+    (void)strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+    pw_out_style(&out, PW_DIM);
+    pw_out_printf(&out, "%s.%03ld ", clock, now.tv_nsec / 1000000);
+    pw_out_style(&out, PW_PLAIN);
+    pw_out_styled(&out, levels[at].style, levels[at].name);
+    pw_out_pad(&out, 6 - strlen(levels[at].name));
+    if (run_id != NULL && *run_id != '\0') {
+        (void)pw_out_str(&out, run_id);
+        if (command > 0) {
+            pw_out_printf(&out, " #%" PRId64, command);
+        }
+        pw_out_puts(&out, ": ");
+    }
+    pw_out_lines(&out, text, strlen(text), 19);
+    pw_out_puts(&out, "\n");
+    (void)pw_cli_out_flush(&out);
+    pw_cli_out_deinit(&out);
+}
+
+/* ---- the engine ---- */
+
+static pawl_status code_register(pw_cli *cli, pawl_error *err)
+{
+    pawl_status s = pawl_workflows_register(cli->engine, err);
+    for (size_t i = 0; s == PAWL_OK && i < cli->args->module_count; i++) {
+        s = pawl_load_module(cli->engine, cli->args->module[i], err);
+    }
+    return s;
+}
+
+int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
+{
+    pawl_error err = {0};
+    pawl_options o = {
+        .struct_size = sizeof o,
+        .max_live_runs = options->max_live_runs,
+        .pool_threads = options->threads,
+        .no_socket = !options->socket,
+        .watchdog_abort_ms = options->watchdog_ms,
+        .paused = options->still,
+        .log_level = options->log_level,
+        .log = log_line,
+        .log_user = cli,
+        .identity = pw_cli_by(cli),
+    };
+    pw_cli_signals_block();
+    pawl_status s = pawl_open(cli->db, &o, &cli->engine, &err);
+    if (s != PAWL_OK) {
+        return pw_cli_fail(cli, s, &err, NULL);
+    }
+    s = code_register(cli, &err);
+    if (s == PAWL_OK && !options->still) {
+        s = pawl_resume_all(cli->engine, &err);
+    }
+    if (s != PAWL_OK) {
+        pw_cli_unhost(cli, 0);
+        return pw_cli_fail(cli, s, &err, NULL);
+    }
+    return PW_EXIT_OK;
+}
+
+void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
+{
+    if (cli->engine == NULL) {
+        return;
+    }
+    pw_client_close(cli->client);
+    cli->client = NULL;
+    pawl_close(cli->engine, drain_ms);
+    cli->engine = NULL;
+}
+
+bool pw_cli_is_builtin(const char *workflow)
+{
+    bool found = false;
+    pawl_error err = {0};
+    pawl_engine *e = NULL;
+    const pawl_value *tools = NULL;
+    pawl_options o = {.struct_size = sizeof o, .no_socket = true, .memory = true, .paused = true, .pool_threads = 1};
+    pawl_scope *scope = pawl_scope_new();
+    if (scope != NULL && pawl_open("", &o, &e, &err) == PAWL_OK && pawl_workflows_register(e, &err) == PAWL_OK &&
+        pawl_request(e, "tools", NULL, 5000, scope, &tools, &err) == PAWL_OK) {
+        const pawl_value *list = pawl_get(tools, "workflows");
+        for (size_t i = 0; i < pawl_len(list); i++) {
+            found = found || pawl_is(pawl_at(list, i), "name", workflow);
+        }
+    }
+    pawl_close(e, 0);
+    pawl_scope_free(scope);
+    return found;
+}

@@ -1,0 +1,114 @@
+/*
+ * cli_serve.c - `serve`: hosts an engine until a signal, or until nothing has happened for --idle-exit.
+ *
+ * The first signal lets running activities finish within --drain; signals are then as usual again, so a second one ends the process
+ * at once. Nothing acknowledged is lost either way.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sdk/base/limits.h"
+#include "tools/cli_session.h"
+
+#define DRAIN_MS_DEFAULT 10000
+#define LOOK_EVERY_MS 1000
+#define LOOK_EVERY_MS_MIN 50
+
+static void ready(pw_cli *cli)
+{
+    pw_cli_out *o = &cli->out;
+    pawl_error err = {0};
+    const pawl_value *stats = NULL;
+    int64_t open_runs = pawl_stats(cli->engine, cli->scope, &stats, &err) == PAWL_OK ? pawl_int(stats, "runs_open", 0) : 0;
+    if (o->format != PW_FORMAT_TEXT) {
+        pw_out_json(o, pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}", (int)getpid(), cli->db,
+                                  (long long)open_runs));
+    } else {
+        pw_out_styled(o, PW_GOOD, "ready");
+        pw_out_puts(o, " ");
+        (void)pw_out_str(o, cli->db);
+        pw_out_style(o, PW_DIM);
+        pw_out_printf(o, " (pid %d, %" PRId64 " open run%s)", (int)getpid(), open_runs, open_runs == 1 ? "" : "s");
+        pw_out_style(o, PW_PLAIN);
+        pw_out_puts(o, "\n");
+    }
+    (void)pw_cli_out_flush(o);
+}
+
+/* A number that changes whenever anything happened, or -1 while something is under way. */
+static int64_t activity_mark(pw_cli *cli)
+{
+    static const char *const busy[] = {"tasks_running", "clients"};
+    static const char *const counters[] = {"turns", "commits", "groups", "steps", "requests", "jobs_started", "timers_fired", "stale"};
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *stats = NULL;
+    pawl_error err = {0};
+    int64_t mark = 0;
+    if (scope == NULL || pawl_stats(cli->engine, scope, &stats, &err) != PAWL_OK) {
+        pawl_scope_free(scope);
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        mark += pawl_int(stats, counters[i], 0);
+    }
+    for (size_t i = 0; i < sizeof busy / sizeof busy[0]; i++) {
+        mark = pawl_int(stats, busy[i], 0) > 0 ? -1 : mark;
+    }
+    pawl_scope_free(scope);
+    return mark;
+}
+
+/* The signal that ends it; 0 = it was idle for long enough. */
+static int serve_until(pw_cli *cli, int64_t idle_ms)
+{
+    int64_t mark = -1;
+    int64_t since = pw_cli_now_ms();
+    int64_t look = idle_ms == 0 || idle_ms / 4 > LOOK_EVERY_MS ? LOOK_EVERY_MS : idle_ms / 4;
+    look = look < LOOK_EVERY_MS_MIN ? LOOK_EVERY_MS_MIN : look;
+    for (;;) {
+        int number = pw_cli_signal_take(look);
+        if (number != 0) {
+            return number;
+        }
+        if (idle_ms == 0) {
+            continue;
+        }
+        int64_t now_mark = activity_mark(cli);
+        int64_t now = pw_cli_now_ms();
+        if (now_mark < 0 || now_mark != mark) {
+            mark = now_mark;
+            since = now;
+        } else if (now - since >= idle_ms) {
+            return 0;
+        }
+    }
+}
+
+int pw_cmd_serve(pw_cli *cli)
+{
+    const pw_cli_args *a = cli->args;
+    static const pawl_level levels[] = {PAWL_DEBUG, PAWL_INFO, PAWL_WARN, PAWL_ERROR};
+    pw_cli_host_options options = {.socket = true, .log_level = PAWL_INFO, .watchdog_ms = PW_WATCHDOG_ABORT_MS};
+    if (pw_cli_has(a, PW_OPT_LOG_LEVEL)) {
+        options.log_level = levels[a->number[PW_OPT_LOG_LEVEL]];
+    }
+    options.threads = (uint32_t)a->number[PW_OPT_THREADS];
+    if (pw_cli_has(a, PW_OPT_LIVE_RUNS)) {
+        options.max_live_runs = a->number[PW_OPT_LIVE_RUNS] == 0 ? -1 : (int)a->number[PW_OPT_LIVE_RUNS];
+    }
+    int code = pw_cli_host(cli, &options);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    ready(cli);
+    int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
+    int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
+    if (number != 0 && cli->complain.terminal) {
+        pw_cli_note(cli, "\rstopping; the same again stops at once");
+    }
+    pw_cli_signals_unblock();
+    pw_cli_unhost(cli, drain);
+    return PW_EXIT_OK;
+}
