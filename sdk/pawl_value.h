@@ -20,7 +20,9 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
+#ifndef PAWL_API /* a module has its own: pawl_module.h */
 #define PAWL_API __attribute__((visibility("default")))
+#endif
 #define PAWL_MUST_USE __attribute__((warn_unused_result))
 #define PAWL_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
@@ -67,7 +69,7 @@ typedef enum pawl_status {
     PAWL_DONE = 33
 } pawl_status;
 
-/** Short lower-case name of a status ("notfound"). Owns: static. Thread: any. */
+/** Short name of a status ("NOTFOUND"). Owns: static. Thread: any. */
 PAWL_API const char *pawl_status_name(pawl_status status);
 
 /** One sentence for people. Owns: static. Thread: any. */

@@ -60,6 +60,7 @@
 /* Control protocol */
 #define PW_FRAME_BYTES_MAX (64u << 20)
 #define PW_CLIENTS_MAX 256
+#define PW_CLIENT_REQUESTS_MAX 4096            /* unanswered requests of one connection: FULL */
 #define PW_CLIENT_QUEUE_BYTES_MAX (128u << 20) /* a slow client is cut */
 
 #endif

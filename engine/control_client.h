@@ -1,0 +1,66 @@
+/*
+ * control_client.h - one connection of the control server; shared by the control_*.c files.
+ *
+ * Everything here belongs to the I/O thread, but for pw_control_reply, which the engine's thread calls.
+ */
+#ifndef PW_CONTROL_CLIENT_H
+#define PW_CONTROL_CLIENT_H
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "engine/control.h"
+#include "sdk/base/frame.h"
+#include "sdk/base/limits.h"
+
+/** A frame on its way from the engine's thread to a client: a link of a stack that the I/O thread takes whole. */
+typedef struct pw_control_out {
+    struct pw_control_out *next;
+    uint64_t client;
+    bool more;       /* further replies to the same request follow */
+    pw_buf frame;
+} pw_control_out;
+
+typedef struct pw_control_client {
+    uv_pipe_t pipe;
+    uv_shutdown_t shutdown;
+    pw_control *control;
+    uint64_t id;             /* serial number, then the slot in the low byte */
+    pw_frames in;
+    size_t requests;         /* not answered yet */
+    pw_gone *gone;           /* made with the client; given to the mailbox when it goes */
+    bool closing;
+} pw_control_client;
+
+struct pw_control {
+    pw_control_options options;
+    char *socket;
+    char *journal_path;
+    int listen_fd;
+    pthread_t thread;
+    uv_loop_t loop;
+    uv_pipe_t server;
+    uv_async_t wake;
+    uv_timer_t deadline;     /* of the last writes, when stopping */
+    _Atomic(pw_control_out *) outgoing;
+    atomic_bool stop;
+    bool stopping;
+    uint64_t serial;
+    pw_control_client *clients[PW_CLIENTS_MAX];
+    char space[65536];       /* of one read */
+};
+
+/** Takes over what the server has just accepted. NULL when it was turned away. */
+void pw_control_client_new(pw_control *c);
+/** Sends one frame, taking it over (deinit); cuts a client that does not read. */
+void pw_control_client_send(pw_control_client *client, pw_buf *frame);
+/** Closes at once / after what is written has left. */
+void pw_control_client_close(pw_control_client *client);
+void pw_control_client_finish(pw_control_client *client);
+/** NULL when it is gone. */
+pw_control_client *pw_control_client_find(pw_control *c, uint64_t id);
+/** Any thread: hands a frame over to the I/O thread. */
+void pw_control_post(pw_control *c, pw_control_out *out);
+void pw_control_log(pw_control *c, pawl_level level, const char *fmt, ...) PAWL_PRINTF(3, 4);
+
+#endif
