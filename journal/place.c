@@ -134,7 +134,7 @@ pawl_status pw_socket_path(const char *journal_path, char ret_path[108], pawl_er
         return st;
     }
     if (strlen(real) + sizeof(".sock") <= room) {
-        snprintf(ret_path, 108, "%s.sock", real);
+        snprintf(ret_path, 108, "%.102s.sock", real);
         return PAWL_OK;
     }
     uint8_t zero[PW_DIGEST_SIZE] = {0};
