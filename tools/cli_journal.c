@@ -42,10 +42,10 @@ static void finding_take(void *ctx, const pw_verify_finding *f)
     if (v->len < sizeof v->findings / sizeof v->findings[0]) {
         v->findings[v->len++] = value;
         pw_grid_str(&v->grid, PW_BAD, f->invariant);
-        (void)snprintf(text, sizeof text, f->run != 0 ? "run %" PRId64 : "", f->run);
-        pw_grid_str(&v->grid, PW_PLAIN, text);
-        (void)snprintf(text, sizeof text, f->pos != 0 ? "at %" PRId64 : "", f->pos);
-        pw_grid_str(&v->grid, PW_PLAIN, text);
+        (void)snprintf(text, sizeof text, "run %" PRId64, f->run);
+        pw_grid_str(&v->grid, PW_PLAIN, f->run != 0 ? text : "");
+        (void)snprintf(text, sizeof text, "at %" PRId64, f->pos);
+        pw_grid_str(&v->grid, PW_PLAIN, f->pos != 0 ? text : "");
         pw_grid_str(&v->grid, PW_PLAIN, f->message);
     }
 }

@@ -1,0 +1,505 @@
+/*
+ * cli_trace_draw.c - the tree of a run as lines, and the `trace` command.
+ *
+ *   release-42  release@1  running for 2 min 10 s
+ *   ├─ ✓ snapshot                   120 ms
+ *   ├─ ✗ build                      34 s     attempt 3: ExitStatus: make failed  release.c:40
+ *   └─ ● approval publish           1 min    until in 2 d  release.c:88
+ *        pawl answer release-42 approve|reject
+ *
+ * Lines are collected first, so that durations stand in one column. Draws with box characters in a UTF-8 locale, else in ASCII.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "sdk/base/arena.h"
+#include "sdk/base/record.h"
+#include "tools/cli_trace.h"
+
+#define LABEL_COLUMNS_MAX 56
+#define SPAN_COLUMNS 11
+#define PREFIX_BYTES_MAX 256
+#define FOLLOW_MS 500
+
+typedef struct line {
+    char prefix[PREFIX_BYTES_MAX];
+    const char *mark;
+    pw_cli_style style;
+    const char *label;
+    pw_cli_style label_style;
+    char span[32];
+    const char *note;
+    const char *at;
+    const char *by_itself; /* a line of text without mark and columns */
+} line;
+
+typedef struct drawing {
+    pw_cli *cli;
+    pw_cli_out *out;
+    line *lines;
+    size_t len;
+    size_t capacity;
+    pawl_scope *scope;
+    bool failed;
+} drawing;
+
+typedef struct glyphs {
+    const char *branch, *last, *down, *none;
+    const char *done, *failed, *open, *ask, *canceled, *late, *unknown, *note, *group;
+} glyphs;
+
+static const glyphs unicode_glyphs = {"├─ ", "└─ ", "│  ", "   ", "✓", "✗", "●", "◆", "⊘", "◷", "?", "·", "╴"};
+static const glyphs ascii_glyphs = {"|- ", "`- ", "|  ", "   ", "+", "x", "*", "?", "/", "!", "?", ".", "-"};
+
+static const glyphs *glyphs_of(const drawing *d)
+{
+    return d->out->unicode ? &unicode_glyphs : &ascii_glyphs;
+}
+
+/* ---- lines ---- */
+
+static line *line_add(drawing *d, const char *prefix, const char *tail)
+{
+    if (d->len == d->capacity) {
+        size_t capacity = d->capacity == 0 ? 64 : d->capacity * 2;
+        line *lines = pawl_scope_alloc(d->scope, capacity * sizeof *lines);
+        if (lines == NULL) {
+            d->failed = true;
+            return NULL;
+        }
+        if (d->len > 0) {
+            memcpy(lines, d->lines, d->len * sizeof *lines);
+        }
+        d->lines = lines;
+        d->capacity = capacity;
+    }
+    line *l = &d->lines[d->len++];
+    *l = (line){.mark = "", .label = "", .note = "", .at = ""};
+    (void)snprintf(l->prefix, sizeof l->prefix, "%s%s", prefix, tail);
+    return l;
+}
+
+static void deeper(char ret[PREFIX_BYTES_MAX], const char *prefix, const char *tail)
+{
+    if (snprintf(ret, PREFIX_BYTES_MAX, "%s%s", prefix, tail) >= PREFIX_BYTES_MAX) {
+        (void)snprintf(ret, PREFIX_BYTES_MAX, "%s", prefix); /* too deep to indent further */
+    }
+}
+
+/* ---- one node ---- */
+
+static void mark_node(const drawing *d, const pw_node *n, line *l)
+{
+    const glyphs *g = glyphs_of(d);
+    const struct {
+        const char *mark;
+        pw_cli_style style;
+    } marks[] = {
+        [PW_STATE_OPEN] = {n->kind == PW_NODE_WAIT ? g->ask : g->open, n->kind == PW_NODE_WAIT ? PW_WARN : PW_NOW},
+        [PW_STATE_DONE] = {g->done, PW_GOOD},
+        [PW_STATE_FAILED] = {g->failed, PW_BAD},
+        [PW_STATE_CANCELED] = {g->canceled, PW_WARN},
+        [PW_STATE_LATE] = {g->late, PW_WARN},
+        [PW_STATE_UNKNOWN] = {g->unknown, PW_BAD},
+        [PW_STATE_NOTE] = {g->note, PW_DIM},
+    };
+    l->mark = marks[n->state].mark;
+    l->style = marks[n->state].style;
+    l->label_style = n->state == PW_STATE_OPEN ? PW_BOLD : n->state == PW_STATE_NOTE ? PW_DIM : PW_PLAIN;
+}
+
+static const char *label_node(const drawing *d, const pw_node *n)
+{
+    char span[32];
+    const char *label = n->name;
+    switch (n->kind) {
+    case PW_NODE_TIMER:
+        pw_cli_span(span, n->due_ms - n->start_ms);
+        label = pw_sprintf(d->scope, "sleep %s", span);
+        break;
+    case PW_NODE_SIGNAL:
+        label = pw_sprintf(d->scope, "signal %s", n->name);
+        break;
+    case PW_NODE_SEND:
+        label = pw_sprintf(d->scope, "send %s to %s", n->name, n->note);
+        break;
+    case PW_NODE_CHILD:
+        label = pw_sprintf(d->scope, "%s  %s", n->note, n->name);
+        break;
+    case PW_NODE_MAP:
+        label = pw_sprintf(d->scope, "map %s, %" PRId64 " items", n->name, n->total);
+        break;
+    case PW_NODE_WAIT:
+        label = pw_sprintf(d->scope, "%s %s", *n->kind_text != '\0' ? n->kind_text : "wait", n->name);
+        break;
+    case PW_NODE_ACTIVITY:
+    case PW_NODE_STEP:
+    case PW_NODE_LIFE:
+        break;
+    }
+    return label != NULL ? label : "";
+}
+
+static void add_part(pw_buf *b, const char *separator)
+{
+    if (b->size > 0) {
+        pw_buf_puts(b, separator);
+    }
+}
+
+static void note_attempts(const drawing *d, const pw_node *n, pw_buf *b)
+{
+    char span[32];
+    if (n->attempts <= 1) {
+        return;
+    }
+    pw_buf_printf(b, n->state == PW_STATE_OPEN ? "attempt %" PRId64 : "%" PRId64 " attempts", n->attempts);
+    if (n->state == PW_STATE_OPEN && n->due_ms > d->out->now_ms) {
+        pw_cli_relative(span, n->due_ms, d->out->now_ms);
+        pw_buf_printf(b, " %s", span);
+    }
+}
+
+static void note_failure(const pw_node *n, pw_buf *b)
+{
+    const pawl_value *f = n->failure;
+    if (f == NULL || n->state == PW_STATE_DONE) {
+        return;
+    }
+    add_part(b, n->state == PW_STATE_OPEN ? ", after " : ": ");
+    pw_buf_printf(b, "%s: %s", pawl_str(f, "type", "?"), pawl_str(f, "message", ""));
+}
+
+static const char *note_node(const drawing *d, const pw_node *n)
+{
+    pw_buf b = PW_BUF_INIT;
+    char span[32];
+    note_attempts(d, n, &b);
+    if (n->kind == PW_NODE_MAP && n->state != PW_STATE_DONE && n->total > 0) {
+        add_part(&b, ", ");
+        pw_buf_printf(&b, "%" PRId64 " of %" PRId64, n->done, n->total);
+    }
+    if (n->kind == PW_NODE_MAP && n->failed > 0) {
+        add_part(&b, ", ");
+        pw_buf_printf(&b, "%" PRId64 " failed", n->failed);
+    }
+    if (n->kind == PW_NODE_WAIT || n->kind == PW_NODE_LIFE) {
+        pw_buf_puts(&b, n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN ? "" : n->note);
+    }
+    note_failure(n, &b);
+    bool waits = n->kind == PW_NODE_WAIT || n->kind == PW_NODE_SIGNAL || n->kind == PW_NODE_TIMER;
+    if (waits && n->state == PW_STATE_OPEN && n->due_ms != 0) {
+        add_part(&b, ", ");
+        pw_cli_relative(span, n->due_ms, d->out->now_ms);
+        pw_buf_printf(&b, n->due_ms > d->out->now_ms ? "until %s" : "due %s", span);
+    }
+    if (n->state == PW_STATE_UNKNOWN) {
+        add_part(&b, ", ");
+        pw_buf_puts(&b, "sent before a crash; whether it happened is not known");
+    }
+    const char *note = b.size > 0 ? pw_strdup(d->scope, pw_buf_cstr(&b)) : "";
+    pw_buf_deinit(&b);
+    return note != NULL ? note : "";
+}
+
+static void answer_line(drawing *d, const pw_trace *t, const pw_node *n, const char *prefix)
+{
+    line *l = line_add(d, prefix, "  ");
+    if (l != NULL && *n->note != '\0') {
+        l->by_itself = n->note;
+        l->label_style = PW_PLAIN;
+        l = line_add(d, prefix, "  ");
+    }
+    if (l != NULL) {
+        l->by_itself = pw_sprintf(d->scope, "pawl%s wait %s", pw_cli_db_words(d->cli),
+                                  pw_cli_shell_word(d->scope, pawl_str(t->run, "id", "?")));
+        l->label_style = PW_DIM;
+    }
+}
+
+/* ---- trees ---- */
+
+static void draw_trace(drawing *d, const pw_trace *t, const char *prefix);
+
+static void draw_node(drawing *d, const pw_trace *t, const pw_node *n, const char *prefix, bool last)
+{
+    const glyphs *g = glyphs_of(d);
+    char below[PREFIX_BYTES_MAX];
+    line *l = line_add(d, prefix, last ? g->last : g->branch);
+    if (l == NULL) {
+        return;
+    }
+    mark_node(d, n, l);
+    l->label = label_node(d, n);
+    l->note = note_node(d, n);
+    l->at = n->state == PW_STATE_DONE || n->state == PW_STATE_NOTE ? "" : n->at;
+    if (n->kind != PW_NODE_LIFE && n->kind != PW_NODE_SEND) {
+        pw_cli_span(l->span, (n->end_ms != 0 ? n->end_ms : d->out->now_ms) - n->start_ms);
+    }
+    deeper(below, prefix, last ? g->none : g->down);
+    if (n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN) {
+        answer_line(d, t, n, below);
+    }
+    if (n->child != NULL) {
+        draw_trace(d, n->child, below);
+    }
+}
+
+/* The nodes of one branch; the main branch holds the others as groups, each where it began. */
+static bool begins_group(const pw_trace *t, size_t index)
+{
+    int64_t branch = t->nodes[index].branch;
+    for (size_t i = 0; i < index; i++) {
+        if (t->nodes[i].branch == branch && !t->nodes[i].dropped) {
+            return false;
+        }
+    }
+    return branch != 0;
+}
+
+static void draw_group(drawing *d, const pw_trace *t, size_t first, const char *prefix, bool last)
+{
+    const glyphs *g = glyphs_of(d);
+    int64_t branch = t->nodes[first].branch;
+    char below[PREFIX_BYTES_MAX];
+    size_t left = 0;
+    line *l = line_add(d, prefix, last ? g->last : g->branch);
+    if (l == NULL) {
+        return;
+    }
+    l->by_itself = pw_sprintf(d->scope, "branch %" PRId64, branch);
+    l->label_style = PW_DIM;
+    deeper(below, prefix, last ? g->none : g->down);
+    for (size_t i = first; i < t->len; i++) {
+        left += t->nodes[i].branch == branch && !t->nodes[i].dropped;
+    }
+    for (size_t i = first; i < t->len; i++) {
+        if (t->nodes[i].branch == branch && !t->nodes[i].dropped) {
+            draw_node(d, t, &t->nodes[i], below, --left == 0);
+        }
+    }
+}
+
+static bool is_top(const pw_trace *t, size_t index)
+{
+    const pw_node *n = &t->nodes[index];
+    return !n->dropped && (n->branch == 0 || begins_group(t, index));
+}
+
+static void draw_trace(drawing *d, const pw_trace *t, const char *prefix)
+{
+    const glyphs *g = glyphs_of(d);
+    size_t left = t->unread_len;
+    for (size_t i = 0; i < t->len; i++) {
+        left += is_top(t, i);
+    }
+    for (size_t i = 0; i < t->len; i++) {
+        if (!is_top(t, i)) {
+            continue;
+        }
+        left--;
+        if (t->nodes[i].branch != 0) {
+            draw_group(d, t, i, prefix, left == 0);
+        } else {
+            draw_node(d, t, &t->nodes[i], prefix, left == 0);
+        }
+    }
+    for (size_t i = 0; i < t->unread_len; i++) {
+        line *l = line_add(d, prefix, --left == 0 ? g->last : g->branch);
+        if (l != NULL) {
+            l->by_itself = pw_sprintf(d->scope, "signal %s is not read yet", t->unread[i]);
+            l->label_style = PW_DIM;
+        }
+    }
+}
+
+/* ---- printing ---- */
+
+static void print_line(const drawing *d, const line *l, size_t label_columns)
+{
+    pw_cli_out *o = d->out;
+    size_t prefix_columns = 0;
+    pw_out_style(o, PW_DIM);
+    pw_out_puts(o, l->prefix);
+    pw_out_style(o, PW_PLAIN);
+    prefix_columns = pw_out_columns(o, l->prefix, strlen(l->prefix));
+    size_t room = o->width > prefix_columns + 10 ? o->width - prefix_columns : 0;
+    if (l->by_itself != NULL) {
+        pw_out_style(o, l->label_style);
+        (void)pw_out_text(o, l->by_itself, strlen(l->by_itself), room);
+        pw_out_style(o, PW_PLAIN);
+        pw_out_puts(o, "\n");
+        return;
+    }
+    pw_out_style(o, l->style);
+    pw_out_puts(o, l->mark);
+    pw_out_style(o, PW_PLAIN);
+    pw_out_puts(o, " ");
+    size_t used = prefix_columns + 2;
+    size_t label_max = label_columns > used ? label_columns - used : 8;
+    pw_out_style(o, l->label_style);
+    used += pw_out_text(o, l->label, strlen(l->label), label_max);
+    pw_out_style(o, PW_PLAIN);
+    bool more = l->span[0] != '\0' || *l->note != '\0' || *l->at != '\0';
+    pw_out_pad(o, more && used < label_columns ? label_columns - used : 0);
+    if (more) {
+        pw_out_printf(o, "  %*s", l->note[0] != '\0' || l->at[0] != '\0' ? -SPAN_COLUMNS : 0, l->span);
+    }
+    used = label_columns + 2 + SPAN_COLUMNS;
+    room = o->width == 0 ? 0 : o->width > used + 12 ? o->width - used - 1 : 12;
+    size_t at_columns = *l->at != '\0' ? strlen(l->at) + 2 : 0;
+    if (*l->note != '\0') {
+        pw_out_puts(o, " ");
+        pw_out_style(o, l->style == PW_GOOD ? PW_DIM : l->style);
+        (void)pw_out_text(o, l->note, strlen(l->note), room > at_columns + 20 ? room - at_columns : room);
+        pw_out_style(o, PW_PLAIN);
+    }
+    if (*l->at != '\0' && (room == 0 || room > at_columns)) {
+        pw_out_puts(o, *l->note != '\0' ? "  " : " ");
+        pw_out_styled(o, PW_DIM, l->at);
+    }
+    pw_out_puts(o, "\n");
+}
+
+static void print_header(const drawing *d, const pw_trace *t)
+{
+    pw_cli_out *o = d->out;
+    const char *status = pawl_str(t->run, "status", "?");
+    int64_t created = pawl_int(t->run, "created_ms", 0);
+    int64_t closed = pawl_int(t->run, "closed_ms", 0);
+    char span[32];
+    pw_out_styled(o, PW_BOLD, pawl_str(t->run, "id", "?"));
+    pw_out_puts(o, "  ");
+    (void)pw_out_str(o, pawl_str(t->run, "workflow", "?"));
+    pw_out_puts(o, "@");
+    (void)pw_out_str(o, pawl_str(t->run, "version", "?"));
+    pw_out_puts(o, "  ");
+    pw_out_styled(o, pw_cli_status_style(status), status);
+    pw_cli_span(span, (closed != 0 ? closed : o->now_ms) - created);
+    pw_out_printf(o, closed != 0 ? " after %s\n" : " for %s\n", span);
+    if (pawl_int(t->run, "previous_key", 0) != 0) {
+        pw_out_styled(o, PW_DIM, glyphs_of(d)->down);
+        pw_out_styled(o, PW_DIM, "an earlier run of this id came before");
+        pw_out_puts(o, "\n");
+    }
+}
+
+static void print_end(const drawing *d, const pw_trace *t)
+{
+    pw_cli_out *o = d->out;
+    const pawl_value *failure = pawl_get(t->end, "failure");
+    const pawl_value *result = pawl_get(t->end, "result");
+    if (failure != NULL) {
+        pw_out_failure(o, failure, 0);
+    } else if (result != NULL) {
+        pw_buf b = PW_BUF_INIT;
+        pw_value_line(&b, result, 1000);
+        pw_out_puts(o, "result: ");
+        (void)pw_out_text(o, b.size > 0 ? (const char *)b.data : "", b.size, o->width > 20 ? o->width - 8 : 0);
+        pw_out_puts(o, "\n");
+        pw_buf_deinit(&b);
+    } else if (t->len == 0 && pawl_int(t->run, "closed_ms", 0) == 0) {
+        pw_out_styled(o, PW_DIM, pw_cli_live(d->cli) ? "nothing has happened yet" : "nothing has happened yet; no engine runs");
+        pw_out_puts(o, "\n");
+    }
+}
+
+size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace)
+{
+    drawing d = {.cli = cli, .out = out, .scope = trace->scope};
+    size_t label_columns = 20;
+    draw_trace(&d, trace, "");
+    for (size_t i = 0; i < d.len; i++) {
+        const line *l = &d.lines[i];
+        size_t columns = pw_out_columns(out, l->prefix, strlen(l->prefix)) + 2 + pw_out_columns(out, l->label, strlen(l->label));
+        if (l->by_itself == NULL && columns > label_columns) {
+            label_columns = columns < LABEL_COLUMNS_MAX ? columns : LABEL_COLUMNS_MAX;
+        }
+    }
+    print_header(&d, trace);
+    for (size_t i = 0; i < d.len; i++) {
+        print_line(&d, &d.lines[i], label_columns);
+    }
+    print_end(&d, trace);
+    return d.len + 2;
+}
+
+/* ---- the command ---- */
+
+static size_t terminal_rows(const pw_cli_out *out)
+{
+    struct winsize size = {0};
+    return out->terminal && ioctl(fileno(out->file), TIOCGWINSZ, &size) == 0 && size.ws_row > 2 ? size.ws_row : 24;
+}
+
+/* Draws over what was drawn before; of a tree taller than the terminal the end is shown. */
+static void redraw(pw_cli *cli, const pw_trace *t, size_t *lines_before)
+{
+    pw_cli_out *o = &cli->out;
+    pw_cli_out page = *o;
+    pw_buf_init(&page.text, 0);
+    page.now_ms = pw_cli_now_ms();
+    (void)pw_trace_draw(cli, &page, t);
+    const char *text = pw_buf_cstr(&page.text);
+    size_t rows = terminal_rows(o) - 1;
+    size_t lines = 0;
+    for (const char *p = text; *p != '\0'; p++) {
+        lines += *p == '\n';
+    }
+    for (; lines > rows; lines--) {
+        text = strchr(text, '\n') + 1;
+    }
+    if (*lines_before > 0) {
+        pw_out_printf(o, "\033[%zuA\033[J", *lines_before);
+    }
+    pw_out_puts(o, text);
+    *lines_before = lines;
+    pw_buf_deinit(&page.text);
+}
+
+static int trace_once(pw_cli *cli, size_t *lines_before, bool *ret_closed)
+{
+    const pawl_value *run = NULL;
+    pw_trace *t = NULL;
+    pawl_error err = {0};
+    pawl_scope *scope = pawl_scope_new();
+    pawl_status s = scope == NULL ? PAWL_NOMEM
+                                  : pw_client_request(cli->client, "describe", pawl_build(scope, "{id: %s}", cli->run_id), -1, scope, &run, &err);
+    s = s == PAWL_OK ? pw_trace_build(cli, run, scope, 0, &t, &err) : s;
+    if (s == PAWL_OK && cli->out.format != PW_FORMAT_TEXT) {
+        pw_out_json(&cli->out, pw_trace_json(t, scope));
+    } else if (s == PAWL_OK && lines_before != NULL) {
+        redraw(cli, t, lines_before);
+    } else if (s == PAWL_OK) {
+        (void)pw_trace_draw(cli, &cli->out, t);
+    }
+    *ret_closed = s == PAWL_OK && !pw_run_status_is_open(pw_run_status_from_name(pawl_str(run, "status", "")));
+    pawl_scope_free(scope);
+    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
+}
+
+int pw_cmd_trace(pw_cli *cli)
+{
+    bool closed = false;
+    size_t lines = 0;
+    int code = pw_cli_target(cli, false);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    if (!pw_cli_has(cli->args, PW_OPT_FOLLOW)) {
+        return trace_once(cli, NULL, &closed);
+    }
+    if (!cli->out.terminal || cli->out.format != PW_FORMAT_TEXT) {
+        return pw_cli_usage(cli, "a tree can be followed on a terminal only; for a program: pawl show %s -f -o jsonl", cli->run_id);
+    }
+    for (;;) {
+        code = trace_once(cli, &lines, &closed);
+        if (!pw_cli_out_flush(&cli->out) || closed || code != PW_EXIT_OK) {
+            return code;
+        }
+        if (pw_cli_signal_take(FOLLOW_MS) != 0) {
+            return PW_EXIT_OK;
+        }
+    }
+}
