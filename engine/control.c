@@ -16,6 +16,7 @@
 
 #include "engine/control_client.h"
 #include "engine/threads.h"
+#include "sdk/base/mem.h"
 
 #define LISTEN_BACKLOG 128
 #define LAST_WRITES_MS 1000
@@ -123,7 +124,7 @@ static void send_outgoing(pw_control *c)
             pw_control_client_send(client, &out->frame);
         }
         pw_buf_deinit(&out->frame);
-        free(out);
+        pw_free(out);
         out = next;
     }
 }
@@ -221,7 +222,7 @@ static void free_control(pw_control *c)
     for (pw_control_out *out = take_outgoing(c); out != NULL;) {
         pw_control_out *next = out->next;
         pw_buf_deinit(&out->frame);
-        free(out);
+        pw_free(out);
         out = next;
     }
     if (c->listen_fd >= 0) {
@@ -229,7 +230,7 @@ static void free_control(pw_control *c)
     }
     free(c->socket);
     free(c->journal_path);
-    free(c);
+    pw_free(c);
 }
 
 static pawl_status start_loop(pw_control *c, pawl_error *err)
@@ -252,7 +253,7 @@ static pawl_status start_loop(pw_control *c, pawl_error *err)
 
 pawl_status pw_control_start(const pw_control_options *options, pw_control **ret_control, pawl_error *err)
 {
-    pw_control *c = calloc(1, sizeof *c);
+    pw_control *c = pw_calloc(1, sizeof *c);
     pawl_status status = PAWL_OK;
 
     if (c == NULL) {

@@ -15,6 +15,7 @@
 
 #include "engine/view.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/mem.h"
 
 #define SLOT_BITS 8
 _Static_assert(PW_CLIENTS_MAX <= 1 << SLOT_BITS, "a client's id holds its slot");
@@ -26,8 +27,8 @@ static void on_closed(uv_handle_t *handle)
     pw_control_client *client = handle->data;
 
     pw_frames_deinit(&client->in);
-    free(client->gone);
-    free(client);
+    pw_free(client->gone);
+    pw_free(client);
 }
 
 void pw_control_client_close(pw_control_client *client)
@@ -82,7 +83,7 @@ static void on_written(uv_write_t *request, int status)
     pw_control_client *client = w->request.handle->data;
 
     pw_buf_deinit(&w->frame);
-    free(w);
+    pw_free(w);
     if (status != 0 && status != UV_ECANCELED) {
         pw_control_client_close(client);
     }
@@ -91,7 +92,7 @@ static void on_written(uv_write_t *request, int status)
 void pw_control_client_send(pw_control_client *client, pw_buf *frame)
 {
     size_t waiting = uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe);
-    struct write *w = calloc(1, sizeof *w);
+    struct write *w = pw_calloc(1, sizeof *w);
 
     if (client->closing || w == NULL || !pw_buf_ok(frame) || waiting + frame->size > PW_CLIENT_QUEUE_BYTES_MAX) {
         if (!client->closing) {
@@ -99,7 +100,7 @@ void pw_control_client_send(pw_control_client *client, pw_buf *frame)
         }
         pw_control_client_close(client);
         pw_buf_deinit(frame);
-        free(w);
+        pw_free(w);
         return;
     }
     w->frame = *frame;
@@ -109,7 +110,7 @@ void pw_control_client_send(pw_control_client *client, pw_buf *frame)
     int rc = uv_write(&w->request, (uv_stream_t *)&client->pipe, &piece, 1, on_written);
     if (rc != 0) {
         pw_buf_deinit(&w->frame);
-        free(w);
+        pw_free(w);
         pw_control_client_close(client);
     }
 }
@@ -149,7 +150,7 @@ struct call {
 static void on_reply(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err, bool more)
 {
     struct call *call = rq->user;
-    pw_control_out *out = calloc(1, sizeof *out);
+    pw_control_out *out = pw_calloc(1, sizeof *out);
 
     if (out == NULL) {
         return; /* the client times out, as it must be able to anyway */
@@ -310,13 +311,13 @@ static pawl_status admit(pw_control_client *client, pawl_error *err)
 
 void pw_control_client_new(pw_control *c)
 {
-    pw_control_client *client = calloc(1, sizeof *client);
-    pw_gone *gone = calloc(1, sizeof *gone);
+    pw_control_client *client = pw_calloc(1, sizeof *client);
+    pw_gone *gone = pw_calloc(1, sizeof *gone);
     pawl_error err;
 
     if (client == NULL || gone == NULL || uv_pipe_init(&c->loop, &client->pipe, 0) != 0) {
-        free(client);
-        free(gone);
+        pw_free(client);
+        pw_free(gone);
         return; /* stays in the backlog; the next connection wakes us again */
     }
     client->control = c;

@@ -4,8 +4,8 @@
  * Open, in this order: journal (owner lock), lease (epoch), breadcrumb, readers, pool, mailbox, writer, core, watchdog, loop, control socket.
  * Close runs it backwards, after the work has been let finish:
  *
- *   no new calls -> core takes no new work -> what runs may finish -> pool stops -> what it reported is committed -> loop stops
- *   -> core is freed -> waiting calls get SHUTDOWN -> control socket, writer, crumb (a clean end), journal (gives the lock back)
+ *   no new calls -> core takes no new work -> what runs may finish -> pool stops -> what it reported is committed -> loop and writer stop
+ *   -> core is freed -> control socket closes -> waiting calls get SHUTDOWN -> crumb (a clean end), journal (gives the lock back)
  *
  * A half-opened engine is closed by the same function: every part may be missing.
  */
@@ -20,7 +20,9 @@
 #include <unistd.h>
 
 #include "engine/host.h"
+#include "engine/threads.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
 #define POOL_STOP_MS 2000 /* for activities to see that they are cancelled, after the drain */
 
@@ -151,11 +153,14 @@ static pawl_status open_core(pawl_engine *e, uint64_t group_no, pawl_error *err)
 static pawl_status start_threads(pawl_engine *e, pawl_error *err)
 {
     pw_watchdog_options wd = {.crumb = e->crumb, .abort_ms = e->options.watchdog_abort_ms, .held = pw_host_held, .ctx = e};
-    pawl_status status = pw_writer_start(e->journal, committed, e, &e->writer, err);
+    sigset_t before;
 
+    pw_signals_block(&before); /* the journal thread and the pool's inherit it */
+    pawl_status status = pw_writer_start(e->journal, committed, e, &e->writer, err);
     if (status == PAWL_OK) {
         status = pawl_pool_start(e->options.pool_threads, &e->pool, err);
     }
+    pw_signals_restore(&before);
     if (status == PAWL_OK) {
         status = pw_watchdog_start(&wd, &e->watchdog, err);
     }
@@ -217,7 +222,7 @@ pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine
     if (pw_core_in_workflow()) {
         return pw_err(err, PAWL_MISUSE, "pawl_open from workflow code");
     }
-    pawl_engine *e = calloc(1, sizeof *e);
+    pawl_engine *e = pw_calloc(1, sizeof *e);
     if (e == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for an engine");
     }
@@ -236,14 +241,6 @@ pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine
 
 /* ---- closing ---- */
 
-static int64_t mono_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static pawl_status shutdown_core(void *ctx, pawl_error *err)
 {
     pawl_engine *e = ctx;
@@ -253,23 +250,41 @@ static pawl_status shutdown_core(void *ctx, pawl_error *err)
     return PAWL_OK;
 }
 
-/** Lets what runs finish, at most until then; then stops it. */
+/** Lets what runs finish, at most until then; then asks it to stop, and gets what it reported committed. */
 static void drain(pawl_engine *e, int64_t drain_ms)
 {
-    int64_t until_ms = mono_ms() + (drain_ms > 0 ? drain_ms : 0);
     pawl_error err;
 
     pw_mailbox_shut(e->mailbox);
     (void)!pw_loop_call(e->loop, shutdown_core, e, &err);
-    bool settled = drain_ms > 0 && pw_loop_settle(e->loop, true, drain_ms);
-    int64_t left_ms = until_ms - mono_ms();
-    e->pool->ops->stop(e->pool, left_ms > POOL_STOP_MS || settled ? left_ms : POOL_STOP_MS);
+    if (drain_ms > 0) {
+        (void)pw_loop_settle(e->loop, true, drain_ms);
+    }
+    e->pool->ops->stop(e->pool, POOL_STOP_MS);
     e->pool = NULL;
     (void)pw_loop_settle(e->loop, false, POOL_STOP_MS);
 }
 
-/** Calls of timed-out waiters that the loop did not get to. */
-static void run_leftover_calls(pawl_engine *e)
+static void drop_requests(pw_request *first)
+{
+    while (first != NULL) {
+        pw_request *rq = first;
+        first = rq->next;
+        pw_request_free(rq);
+    }
+}
+
+static void drop_reports(pw_report *first)
+{
+    while (first != NULL) {
+        pw_report *report = first;
+        first = report->next;
+        pw_report_free(report);
+    }
+}
+
+/** What came after the loop had stopped. Calls are run, since somebody may wait for one: they find no core. */
+static void take_leftovers(pawl_engine *e)
 {
     pw_mail mail;
 
@@ -279,27 +294,27 @@ static void run_leftover_calls(pawl_engine *e)
         mail.calls = call->next;
         call->run(call);
     }
-    while (mail.requests != NULL) {
-        pw_request *rq = mail.requests;
-        mail.requests = rq->next;
-        pw_request_free(rq);
-    }
-    while (mail.reports != NULL) {
-        pw_report *report = mail.reports;
-        mail.reports = report->next;
-        pw_report_free(report);
-    }
+    drop_requests(mail.requests);
+    drop_reports(mail.reports);
     while (mail.gone != NULL) {
         pw_gone *gone = mail.gone;
         mail.gone = gone->next;
-        free(gone);
+        pw_free(gone);
     }
 }
 
-/** The threads still inside a call have been answered; they are on their way out. */
-static void await_calls(const pawl_engine *e)
+/** Lets every thread out that is inside a call. */
+static void release_callers(pawl_engine *e)
 {
-    while (atomic_load(&e->calls) > 0) {
+    if (e->mailbox == NULL) {
+        return;
+    }
+    for (;;) {
+        take_leftovers(e);
+        pw_host_answer_all(e);
+        if (atomic_load(&e->calls) == 0) {
+            return;
+        }
         struct timespec nap = {.tv_nsec = 100000};
         nanosleep(&nap, NULL);
     }
@@ -307,7 +322,6 @@ static void await_calls(const pawl_engine *e)
 
 static void close_journal(pawl_engine *e)
 {
-    pw_writer_stop(e->writer);
     if (e->core_reader != NULL) {
         e->core_reader->ops->reader_close(e->core_reader);
     }
@@ -328,7 +342,7 @@ static void free_memory(pawl_engine *e)
     pthread_mutex_destroy(&e->waiters_lock);
     free(e->path);
     free(e->identity);
-    free(e);
+    pw_free(e);
 }
 
 static void close_parts(pawl_engine *e, int64_t drain_ms)
@@ -339,18 +353,13 @@ static void close_parts(pawl_engine *e, int64_t drain_ms)
         e->pool->ops->stop(e->pool, POOL_STOP_MS);
     }
     pw_loop_stop(e->loop);
-    e->loop = NULL;
     pw_watchdog_stop(e->watchdog);
-    pw_control_stop(e->control);
-    pw_writer_stop(e->writer); /* answers groups into the mailbox, so before the core goes */
-    e->writer = NULL;
+    pw_writer_stop(e->writer); /* answers what it has into the mailbox */
     pw_core_free(e->core);
     e->core = NULL;
-    pw_host_answer_all(e);
-    await_calls(e);
-    if (e->mailbox != NULL) {
-        run_leftover_calls(e);
-    }
+    pw_control_stop(e->control); /* replies that the core made last still go out */
+    release_callers(e);
+    pw_loop_free(e->loop);
     close_journal(e);
     pw_modules_close(e);
     free_memory(e);
@@ -383,6 +392,9 @@ static pawl_status register_on_loop(void *ctx, pawl_error *err)
 {
     struct code *c = ctx;
 
+    if (c->engine->core == NULL) {
+        return pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
+    }
     if (c->activity != NULL) {
         return pw_core_activity(c->engine->core, c->name, c->activity, c->activity_options, err);
     }
@@ -445,7 +457,7 @@ static pawl_status recover_on_loop(void *ctx, pawl_error *err)
 {
     pawl_engine *e = ctx;
 
-    return pw_core_recover(e->core, err);
+    return e->core != NULL ? pw_core_recover(e->core, err) : pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
 }
 
 pawl_status pawl_resume_all(pawl_engine *e, pawl_error *err)

@@ -19,6 +19,7 @@
 
 #include "engine/host.h"
 #include "engine/view.h"
+#include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
 struct pw_waiter {
@@ -67,7 +68,7 @@ pawl_status pw_host_enter(pawl_engine *e, pawl_error *err)
     if (status != PAWL_OK) {
         return status;
     }
-    atomic_fetch_add(&e->calls, 1);
+    atomic_fetch_add(&e->calls, 1); /* before the look at closing: close looks at calls after it has set that */
     if (atomic_load(&e->closing)) {
         atomic_fetch_sub(&e->calls, 1);
         return pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
@@ -84,7 +85,7 @@ void pw_host_leave(pawl_engine *e)
 
 static pw_waiter *waiter_new(pawl_engine *e)
 {
-    pw_waiter *w = calloc(1, sizeof *w);
+    pw_waiter *w = pw_calloc(1, sizeof *w);
 
     if (w != NULL) {
         w->engine = e;
@@ -102,7 +103,7 @@ static void waiter_unref(pw_waiter *w)
         pw_slot_free(w->slot);
         pw_buf_deinit(&w->body);
         sem_destroy(&w->done);
-        free(w);
+        pw_free(w);
     }
 }
 

@@ -23,6 +23,7 @@
 
 #include "engine/threads.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
 struct pw_loop {
     pw_core *core;
@@ -105,7 +106,7 @@ static void feed_live(pw_loop *loop, pw_mail *mail)
         pw_gone *gone = mail->gone;
         mail->gone = gone->next;
         pw_core_client_gone(loop->core, gone->client);
-        free(gone);
+        pw_free(gone);
     }
 }
 
@@ -232,7 +233,7 @@ static void *run(void *arg)
 
 pawl_status pw_loop_start(pw_core *core, pw_mailbox *mailbox, pw_watchdog *watchdog, pw_loop **ret_loop, pawl_error *err)
 {
-    pw_loop *loop = calloc(1, sizeof *loop);
+    pw_loop *loop = pw_calloc(1, sizeof *loop);
 
     if (loop == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for the engine's loop");
@@ -241,13 +242,13 @@ pawl_status pw_loop_start(pw_core *core, pw_mailbox *mailbox, pw_watchdog *watch
     loop->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (loop->timer_fd < 0) {
         int number = errno;
-        free(loop);
+        pw_free(loop);
         return pw_err(err, PAWL_IO, "timerfd: %s", strerror(number));
     }
     pawl_status status = pw_thread_start(&loop->thread, "pawl-engine", run, loop, err);
     if (status != PAWL_OK) {
         close(loop->timer_fd);
-        free(loop);
+        pw_free(loop);
         return status;
     }
     *ret_loop = loop;
@@ -306,8 +307,14 @@ void pw_loop_stop(pw_loop *loop)
     pawl_error err;
     (void)!pw_loop_call(loop, stop, loop, &err);
     pthread_join(loop->thread, NULL);
-    close(loop->timer_fd);
-    free(loop);
+}
+
+void pw_loop_free(pw_loop *loop)
+{
+    if (loop != NULL) {
+        close(loop->timer_fd);
+        pw_free(loop);
+    }
 }
 
 bool pw_loop_is_self(const pw_loop *loop)

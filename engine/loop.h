@@ -19,8 +19,9 @@ pawl_status pw_loop_start(pw_core *core, pw_mailbox *mailbox, pw_watchdog *watch
 pawl_status pw_loop_call(pw_loop *loop, pawl_status (*fn)(void *ctx, pawl_error *err), void *ctx, pawl_error *err);
 /** Waits until the core is idle and (tasks true) no task runs, at most timeout_ms. False when it is not by then. */
 bool pw_loop_settle(pw_loop *loop, bool tasks, int64_t timeout_ms);
-/** Takes what mail is left, then ends the thread and frees. Accepts NULL. */
+/** Takes what mail is there, then ends the thread. Calls that come later are the caller's to run. Accepts NULL. */
 void pw_loop_stop(pw_loop *loop);
+void pw_loop_free(pw_loop *loop); /* after stop; accepts NULL */
 /** True on the engine's thread. */
 bool pw_loop_is_self(const pw_loop *loop);
 /** CPU microseconds the thread has used. */

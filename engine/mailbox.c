@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
 struct pw_mailbox {
     pthread_mutex_t lock;
@@ -48,7 +49,7 @@ static void empty(pw_mailbox *mb)
 
 pawl_status pw_mailbox_new(pw_mailbox **ret_mailbox, pawl_error *err)
 {
-    pw_mailbox *mb = calloc(1, sizeof *mb);
+    pw_mailbox *mb = pw_calloc(1, sizeof *mb);
 
     if (mb == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a mailbox");
@@ -56,7 +57,7 @@ pawl_status pw_mailbox_new(pw_mailbox **ret_mailbox, pawl_error *err)
     mb->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (mb->fd < 0) {
         int number = errno;
-        free(mb);
+        pw_free(mb);
         return pw_err(err, PAWL_IO, "eventfd: %s", strerror(number));
     }
     pthread_mutex_init(&mb->lock, NULL);
@@ -83,11 +84,11 @@ void pw_mailbox_free(pw_mailbox *mb)
     while (mb->box.gone != NULL) {
         pw_gone *gone = mb->box.gone;
         mb->box.gone = gone->next;
-        free(gone);
+        pw_free(gone);
     }
     close(mb->fd);
     pthread_mutex_destroy(&mb->lock);
-    free(mb);
+    pw_free(mb);
 }
 
 /** Ends a put: the lock is held and something was added. */

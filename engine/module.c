@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/host.h"
+#include "sdk/base/mem.h"
 
 #define PAWL_MODULE_HOST
 #include "sdk/pawl_module.h"
@@ -73,10 +74,10 @@ static bool is_loaded(pawl_engine *e, const void *handle)
 
 static pawl_status remember(pawl_engine *e, const char *path, void *handle, pawl_error *err)
 {
-    pw_module *m = calloc(1, sizeof *m);
+    pw_module *m = pw_calloc(1, sizeof *m);
 
     if (m == NULL || (m->path = strdup(path)) == NULL) {
-        free(m);
+        pw_free(m);
         return pw_err(err, PAWL_NOMEM, "no memory for a module");
     }
     m->handle = handle;
@@ -93,7 +94,7 @@ void pw_modules_close(pawl_engine *e)
         pw_module *m = e->modules;
         e->modules = m->next;
         free(m->path);
-        free(m);
+        pw_free(m);
     }
 }
 

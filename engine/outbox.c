@@ -14,6 +14,7 @@
 
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
 struct pw_watch {
@@ -45,7 +46,7 @@ struct pw_outbox {
 
 pawl_status pw_outbox_new(pw_outbox **ret_outbox, pawl_error *err)
 {
-    pw_outbox *ob = calloc(1, sizeof *ob);
+    pw_outbox *ob = pw_calloc(1, sizeof *ob);
 
     if (ob == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for the outbox");
@@ -53,7 +54,7 @@ pawl_status pw_outbox_new(pw_outbox **ret_outbox, pawl_error *err)
     ob->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (ob->fd < 0) {
         int number = errno;
-        free(ob);
+        pw_free(ob);
         return pw_err(err, PAWL_IO, "eventfd: %s", strerror(number));
     }
     pthread_mutex_init(&ob->lock, NULL);
@@ -65,8 +66,8 @@ pawl_status pw_outbox_new(pw_outbox **ret_outbox, pawl_error *err)
 void pw_slot_free(pw_slot *slot)
 {
     if (slot != NULL) {
-        free(slot->data);
-        free(slot);
+        pw_free(slot->data);
+        pw_free(slot);
     }
 }
 
@@ -83,11 +84,11 @@ void pw_outbox_free(pw_outbox *ob)
     while (ob->watches != NULL) {
         pw_watch *watch = ob->watches;
         ob->watches = watch->next;
-        free(watch);
+        pw_free(watch);
     }
     close(ob->fd);
     pthread_mutex_destroy(&ob->lock);
-    free(ob);
+    pw_free(ob);
 }
 
 int pw_outbox_fd(const pw_outbox *ob)
@@ -115,7 +116,7 @@ static bool keep(pw_slot *slot, pw_view body)
     if (body.size == 0) {
         return true;
     }
-    slot->data = malloc(body.size);
+    slot->data = pw_malloc(body.size);
     if (slot->data == NULL) {
         return false;
     }
@@ -126,7 +127,7 @@ static bool keep(pw_slot *slot, pw_view body)
 
 pw_slot *pw_outbox_slot(pawl_reply_fn fn, void *user)
 {
-    pw_slot *slot = calloc(1, sizeof *slot);
+    pw_slot *slot = pw_calloc(1, sizeof *slot);
 
     if (slot != NULL) {
         slot->fn = fn;
@@ -153,7 +154,7 @@ void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_vie
 
 pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watch **ret_watch, pawl_error *err)
 {
-    pw_watch *watch = calloc(1, sizeof *watch);
+    pw_watch *watch = pw_calloc(1, sizeof *watch);
 
     if (watch == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a watch");
@@ -170,7 +171,7 @@ pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watc
 
 void pw_outbox_event(pw_outbox *ob, pw_watch *watch, pw_view event)
 {
-    pw_slot *slot = calloc(1, sizeof *slot);
+    pw_slot *slot = pw_calloc(1, sizeof *slot);
     bool kept = slot != NULL && keep(slot, event);
 
     pthread_mutex_lock(&ob->lock);

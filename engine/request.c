@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sdk/base/arena.h"
+#include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
 static const struct {
@@ -69,10 +70,10 @@ pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *
     if (status != PAWL_OK) {
         return status;
     }
-    pw_request *rq = calloc(1, sizeof *rq);
+    pw_request *rq = pw_calloc(1, sizeof *rq);
     pawl_scope *scope = pw_scope_new(0);
     if (rq == NULL || scope == NULL) {
-        free(rq);
+        pw_free(rq);
         pawl_scope_free(scope);
         return pw_err(err, PAWL_NOMEM, "no memory for a request");
     }
@@ -89,7 +90,7 @@ void pw_request_free(pw_request *rq)
 {
     if (rq != NULL) {
         pawl_scope_free(rq->scope);
-        free(rq);
+        pw_free(rq);
     }
 }
 

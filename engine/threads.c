@@ -5,22 +5,32 @@
 #include "engine/threads.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
-pawl_status pw_thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg, pawl_error *err)
+void pw_signals_block(sigset_t *ret_before)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
     sigset_t blocked;
-    sigset_t before;
 
     sigfillset(&blocked);
     for (size_t i = 0; i < PW_COUNT(faults); i++) {
         sigdelset(&blocked, faults[i]);
     }
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    pthread_sigmask(SIG_SETMASK, &blocked, ret_before);
+}
+
+void pw_signals_restore(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+pawl_status pw_thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg, pawl_error *err)
+{
+    sigset_t before;
+
+    pw_signals_block(&before);
     int rc = pthread_create(ret_thread, NULL, fn, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pw_signals_restore(&before);
     if (rc != 0) {
         return pw_err(err, rc == EAGAIN ? PAWL_LIMIT : PAWL_NOMEM, "cannot start the thread %s: %s", name, strerror(rc));
     }

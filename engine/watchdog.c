@@ -23,6 +23,7 @@
 #include "engine/fiber.h"
 #include "engine/threads.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
 #define TICKS_BEFORE_PARKING (1000 / PW_WATCHDOG_TICK_MS)
 #define ALTSTACK_BYTES ((size_t)64 << 10)
@@ -116,7 +117,7 @@ static void *run(void *arg)
 
 pawl_status pw_watchdog_start(const pw_watchdog_options *options, pw_watchdog **ret_watchdog, pawl_error *err)
 {
-    pw_watchdog *wd = calloc(1, sizeof *wd);
+    pw_watchdog *wd = pw_calloc(1, sizeof *wd);
 
     if (wd == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for the watchdog");
@@ -129,7 +130,7 @@ pawl_status pw_watchdog_start(const pw_watchdog_options *options, pw_watchdog **
     pawl_status status = pw_thread_start(&wd->thread, "pawl-watchdog", run, wd, err);
     if (status != PAWL_OK) {
         sem_destroy(&wd->wake);
-        free(wd);
+        pw_free(wd);
         return status;
     }
     *ret_watchdog = wd;
@@ -145,7 +146,7 @@ void pw_watchdog_stop(pw_watchdog *wd)
     sem_post(&wd->wake);
     pthread_join(wd->thread, NULL);
     sem_destroy(&wd->wake);
-    free(wd);
+    pw_free(wd);
 }
 
 void pw_watchdog_loop_awake(pw_watchdog *wd)

@@ -1,0 +1,572 @@
+/*
+ * client.c - asking an engine over its socket, or the file when nobody owns it.
+ *
+ * A client finds out once, at open, who answers; when the owner dies in the middle it looks again and asks once more, which is harmless: reads
+ * change nothing and every write carries a dedup key. Frames are read into one buffer; replies to other requests than the one waited for
+ * are kept in a list. Does not host an engine and does not format anything.
+ */
+#include "tools/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/request.h"
+#include "engine/view.h"
+#include "journal/journal.h"
+#include "sdk/base/frame.h"
+#include "sdk/base/hash.h"
+#include "sdk/base/id.h"
+#include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
+#include "sdk/base/value.h"
+
+#define CONNECT_TRIES 20
+#define CONNECT_PAUSE_MS 100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
+#define HELLO_TIMEOUT_MS 5000
+
+/** A reply that came while another was waited for. */
+struct kept {
+    struct kept *next;
+    int64_t number;
+    size_t size;
+    uint8_t bytes[];
+};
+
+struct pw_client {
+    char *path;
+    int64_t pid;
+    int fd;             /* -1 = nobody owns the journal */
+    pw_frames in;
+    int64_t number;     /* last given */
+    struct kept *replies;
+    pw_reader *reader;  /* opened when first needed */
+    bool kept_write;
+};
+
+static int64_t mono_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t wall_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void pause_ms(int64_t ms)
+{
+    struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    nanosleep(&ts, NULL);
+}
+
+/* ---- the socket ---- */
+
+static void disconnect(pw_client *c)
+{
+    if (c->fd >= 0) {
+        close(c->fd);
+        c->fd = -1;
+    }
+    pw_frames_deinit(&c->in);
+    pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
+    while (c->replies != NULL) {
+        struct kept *k = c->replies;
+        c->replies = k->next;
+        pw_free(k);
+    }
+}
+
+/** -1 with errno when it cannot. */
+static int try_connect(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
+    if (fd >= 0) {
+        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    }
+    return fd;
+}
+
+/** Waits for readiness; false when the time is up. until_ms < 0 = for ever. */
+static bool wait_for(int fd, short events, int64_t until_ms)
+{
+    for (;;) {
+        int64_t left = until_ms < 0 ? 3600000 : until_ms - mono_ms();
+        struct pollfd p = {.fd = fd, .events = events};
+        int n = poll(&p, 1, left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left);
+        if (n > 0) {
+            return true;
+        }
+        if (n == 0 && until_ms >= 0 && mono_ms() >= until_ms) {
+            return false;
+        }
+    }
+}
+
+static pawl_status write_all(pw_client *c, const uint8_t *data, size_t size, pawl_error *err)
+{
+    while (size > 0) {
+        ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL);
+        if (n > 0) {
+            data += n;
+            size -= (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            (void)wait_for(c->fd, POLLOUT, -1);
+        } else if (n < 0 && errno != EINTR) {
+            return pw_err(err, PAWL_IO, "the engine (process %lld) went away", (long long)c->pid);
+        }
+    }
+    return PAWL_OK;
+}
+
+/** One read. DONE = the time is up. */
+static pawl_status read_some(pw_client *c, int64_t until_ms, pawl_error *err)
+{
+    uint8_t space[65536];
+
+    for (;;) {
+        ssize_t n = recv(c->fd, space, sizeof space, 0);
+        if (n > 0) {
+            return pw_frames_put(&c->in, space, (size_t)n, err);
+        }
+        if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            return pw_err(err, PAWL_IO, "the engine (process %lld) went away", (long long)c->pid);
+        }
+        if (errno == EAGAIN && !wait_for(c->fd, POLLIN, until_ms)) {
+            return PAWL_DONE;
+        }
+    }
+}
+
+/* ---- replies ---- */
+
+static pawl_status keep_reply(pw_client *c, int64_t number, pw_view frame, pawl_error *err)
+{
+    struct kept *k = pw_malloc(sizeof *k + frame.size);
+
+    if (k == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for a reply of %zu bytes", frame.size);
+    }
+    *k = (struct kept){.number = number, .size = frame.size};
+    memcpy(k->bytes, frame.data, frame.size);
+    struct kept **end = &c->replies;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = k;
+    return PAWL_OK;
+}
+
+static struct kept *take_kept(pw_client *c, int64_t number)
+{
+    for (struct kept **at = &c->replies; *at != NULL; at = &(*at)->next) {
+        if (number == 0 || (*at)->number == number) {
+            struct kept *k = *at;
+            *at = k->next;
+            return k;
+        }
+    }
+    return NULL;
+}
+
+static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
+{
+    int64_t number = 0;
+    pawl_status said = PAWL_OK;
+    pw_view body = {NULL, 0};
+    pawl_status status = pw_reply_parse(frame, &number, &said, &body, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    if (ret_reply != NULL) {
+        const pawl_value *v = pw_value_copy(scope, body.data, body.size);
+        if (v == NULL && body.size > 0 && body.data[0] != 0xc0) {
+            return pw_err(err, PAWL_NOMEM, "no memory for a reply of %zu bytes", body.size);
+        }
+        *ret_reply = v;
+    }
+    return said;
+}
+
+pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
+                           pawl_error *err)
+{
+    int64_t until_ms = timeout_ms < 0 ? -1 : mono_ms() + timeout_ms;
+    struct kept *k = take_kept(c, number);
+
+    if (k != NULL) {
+        pawl_status status = take_reply((pw_view){k->bytes, k->size}, scope, ret_reply, err);
+        pw_free(k);
+        return status;
+    }
+    if (c->fd < 0) {
+        return pw_err(err, PAWL_IO, "no engine is connected");
+    }
+    for (;;) {
+        pw_view frame;
+        pw_view body;
+        pawl_status said;
+        pawl_error why;
+        int64_t got = 0;
+        pawl_status status = pw_frames_next(&c->in, &frame, err);
+        if (status == PAWL_OK) {
+            status = pw_reply_parse(frame, &got, &said, &body, &why);
+            if (status != PAWL_OK && err != NULL) {
+                *err = why;
+            }
+            if (status == PAWL_OK && (number == 0 || got == number || got == 0)) { /* 0: an error of the connection itself */
+                return take_reply(frame, scope, ret_reply, err);
+            }
+            status = status == PAWL_OK ? keep_reply(c, got, frame, err) : status;
+        } else if (status == PAWL_DONE) {
+            status = read_some(c, until_ms, err);
+        }
+        if (status == PAWL_DONE) {
+            return pw_err(err, PAWL_TIMEOUT, "the engine (process %lld) did not answer within %lld ms", (long long)c->pid,
+                          (long long)timeout_ms);
+        }
+        if (status != PAWL_OK) {
+            return status;
+        }
+    }
+}
+
+pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args, int64_t *ret_number, pawl_error *err)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+
+    if (c->fd < 0) {
+        return pw_err(err, PAWL_UNSUPPORTED, "%s needs a running engine, and no process owns this journal; run `pawl serve`", op);
+    }
+    size_t begin = pw_frame_begin(&out);
+    pw_request_write(&out, ++c->number, op, args != NULL ? pw_value_bytes(args) : (pw_view){NULL, 0});
+    if (!pw_buf_ok(&out) || out.size > PW_FRAME_BYTES_MAX) {
+        return pw_err(err, PAWL_LIMIT, "the request does not fit a frame of %u bytes", PW_FRAME_BYTES_MAX);
+    }
+    pw_frame_end(&out, begin);
+    *ret_number = c->number;
+    return write_all(c, out.data, out.size, err);
+}
+
+/* ---- who answers ---- */
+
+static pawl_status greet(pw_client *c, pawl_error *err)
+{
+    int64_t number = 0;
+    pawl_status status = pw_client_send(c, "hello", NULL, &number, err);
+
+    return status == PAWL_OK ? pw_client_next(c, number, HELLO_TIMEOUT_MS, NULL, NULL, err) : status;
+}
+
+static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again, pawl_error *err)
+{
+    *ret_again = true;
+    c->fd = try_connect(socket);
+    if (c->fd < 0 && errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) {
+        *ret_again = false;
+        return pw_err(err, errno == EACCES || errno == EPERM ? PAWL_DENIED : PAWL_IO, "the control socket %s: %s", socket, strerror(errno));
+    }
+    if (c->fd < 0) {
+        return pw_err(err, PAWL_BUSY, "the journal is owned by process %lld, which does not answer on %s; if it hangs, stop it",
+                      (long long)c->pid, socket);
+    }
+    pawl_status status = greet(c, err);
+    if (status == PAWL_TIMEOUT) {
+        *ret_again = false;
+        status = pw_err(err, PAWL_BUSY, "the journal is owned by process %lld, which does not answer; if it hangs, stop it",
+                        (long long)c->pid);
+    }
+    if (status == PAWL_DENIED || status == PAWL_FULL || status == PAWL_UNSUPPORTED) {
+        *ret_again = false;
+    }
+    if (status != PAWL_OK) {
+        disconnect(c);
+    }
+    return status;
+}
+
+/** Connects to the owner, or finds that there is none. */
+static pawl_status find_owner(pw_client *c, pawl_error *err)
+{
+    pawl_status status = PAWL_OK;
+    bool again = true;
+
+    disconnect(c);
+    for (int i = 0; i < CONNECT_TRIES && again; i++) {
+        char socket[108];
+        uint64_t epoch = 0;
+        if (i > 0) {
+            pause_ms(CONNECT_PAUSE_MS);
+        }
+        status = pw_owner_probe(c->path, &c->pid, &epoch, socket, err);
+        if (status != PAWL_OK || c->pid == 0) {
+            return status;
+        }
+        if (socket[0] == '\0') {
+            status = pw_err(err, PAWL_BUSY, "the journal is owned by process %lld, which serves no control socket", (long long)c->pid);
+            continue; /* it may not have written its address yet */
+        }
+        status = connect_to(c, socket, &again, err);
+        again = again && status != PAWL_OK;
+    }
+    return status;
+}
+
+pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, pawl_error *err)
+{
+    if (access(journal_path, F_OK) != 0) {
+        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "journal %.180s: %s", journal_path, strerror(errno));
+    }
+    pw_client *c = pw_calloc(1, sizeof *c);
+    if (c == NULL || (c->path = strdup(journal_path)) == NULL) {
+        pw_free(c);
+        return pw_err(err, PAWL_NOMEM, "no memory for a client");
+    }
+    c->fd = -1;
+    pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
+    pawl_status status = find_owner(c, err);
+    if (status != PAWL_OK) {
+        pw_client_close(c);
+        return status;
+    }
+    *ret_client = c;
+    return PAWL_OK;
+}
+
+void pw_client_close(pw_client *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    disconnect(c);
+    pw_frames_deinit(&c->in);
+    if (c->reader != NULL) {
+        c->reader->ops->reader_close(c->reader);
+    }
+    free(c->path);
+    pw_free(c);
+}
+
+bool pw_client_is_live(const pw_client *c)
+{
+    return c->fd >= 0;
+}
+
+int64_t pw_client_pid(const pw_client *c)
+{
+    return c->fd >= 0 ? c->pid : 0;
+}
+
+bool pw_client_kept(const pw_client *c)
+{
+    return c->kept_write;
+}
+
+int pw_client_fd(const pw_client *c)
+{
+    return c->fd;
+}
+
+/* ---- with no owner ---- */
+
+static pawl_status need_reader(pw_client *c, pawl_error *err)
+{
+    return c->reader != NULL ? PAWL_OK : pw_sqlite_reader_open(c->path, &c->reader, err);
+}
+
+struct pending {
+    const char *id;
+    bool found;
+};
+
+static bool is_pending_start(void *ctx, const pw_inbox_row *row)
+{
+    struct pending *p = ctx;
+    int64_t number = 0;
+    pw_view op;
+    pw_view args;
+    pawl_scope *scope = pawl_scope_new();
+
+    if (pw_request_parse(row->body, &number, &op, &args, NULL) == PAWL_OK && pw_view_is(op, "start")) {
+        p->found = p->found || pawl_is(pw_value_view(scope, args.data, args.size), "id", p->id);
+    }
+    pawl_scope_free(scope);
+    return !p->found;
+}
+
+static bool stop_at_first(void *ctx, const pw_run_row *row)
+{
+    (void)ctx;
+    (void)row;
+    return false;
+}
+
+/** What is said to a run that does not exist would be kept for nobody. A start that waits in the inbox counts as a run. */
+static pawl_status check_target(pw_client *c, const pawl_value *args, pawl_error *err)
+{
+    struct pending p = {.id = pawl_str(args, "id", "")};
+    pawl_status status = need_reader(c, err);
+
+    if (status == PAWL_OK) {
+        status = c->reader->ops->run_find(c->reader, (pw_view){(const uint8_t *)p.id, strlen(p.id)}, stop_at_first, NULL, err);
+    }
+    if (status != PAWL_NOTFOUND) {
+        return status;
+    }
+    status = c->reader->ops->inbox(c->reader, 0, PW_PAGE_ROWS_MAX, is_pending_start, &p, err);
+    if (status == PAWL_OK && !p.found) {
+        return pw_err(err, PAWL_NOTFOUND, "there is no run \"%.200s\"", p.id);
+    }
+    return status;
+}
+
+static pawl_status post_write(pw_client *c, const char *op, const pawl_value *args, pawl_scope *scope, const pawl_value **ret_reply,
+                              pawl_error *err)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    const char *dedup = pawl_str(args, "dedup", "");
+    int64_t inbox_id = 0;
+    pawl_status status = strcmp(op, "start") == 0 ? PAWL_OK : check_target(c, args, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    pw_request_write(&body, 0, op, pw_value_bytes(args));
+    if (!pw_buf_ok(&body)) {
+        return pw_err(err, PAWL_NOMEM, "no memory for a request");
+    }
+    status = pw_sqlite_post(c->path, (pw_view){(const uint8_t *)dedup, strlen(dedup)}, (pw_view){body.data, body.size}, wall_ms(), &inbox_id,
+                            err);
+    if (status == PAWL_OK) {
+        c->kept_write = true;
+        if (ret_reply != NULL) {
+            *ret_reply = pawl_build(scope, "{id: %s, kept: true, inbox: %lld}", pawl_str(args, "id", NULL), (long long)inbox_id);
+        }
+    }
+    return status;
+}
+
+static pawl_status read_file(pw_client *c, pw_req_op op, const pawl_value *args, pawl_scope *scope, const pawl_value **ret_reply,
+                             pawl_error *err)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    pawl_status status = need_reader(c, err);
+
+    if (status == PAWL_OK) {
+        status = pw_view_request(c->reader, op, args, &out, err);
+    }
+    if (status == PAWL_OK && ret_reply != NULL) {
+        *ret_reply = pw_value_copy(scope, out.data, out.size);
+    }
+    return status;
+}
+
+static pawl_status ask_file(pw_client *c, const char *op, const pawl_value *args, pawl_scope *scope, const pawl_value **ret_reply,
+                            pawl_error *err)
+{
+    pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)op, strlen(op)});
+
+    if (number != PW_REQ_NONE && pw_req_kind(number) == PW_REQ_WRITE) {
+        return post_write(c, op, args, scope, ret_reply, err);
+    }
+    if (number != PW_REQ_NONE && pw_view_can(number, true)) {
+        return read_file(c, number, args, scope, ret_reply, err);
+    }
+    if (number == PW_REQ_NONE) {
+        return pw_err(err, PAWL_INVALID, "there is no operation \"%s\"", op);
+    }
+    return pw_err(err, PAWL_UNSUPPORTED, "%s needs a running engine, and no process owns this journal; run `pawl serve`", op);
+}
+
+/* ---- asking ---- */
+
+/** Writes get an id (starts) and a dedup key, so that they can be sent twice. */
+static const pawl_value *complete_args(const char *op, const pawl_value *args, pawl_scope *scope)
+{
+    pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)op, strlen(op)});
+    uint8_t random[10];
+    char text[37];
+
+    if (number == PW_REQ_NONE || pw_req_kind(number) != PW_REQ_WRITE) {
+        return args;
+    }
+    if (number == PW_REQ_START && pawl_get(args, "id") == NULL) {
+        pw_random(random, sizeof random);
+        pw_uuid7(text, wall_ms(), random);
+        args = pawl_with(scope, args, "id", pawl_make_str(scope, text));
+    }
+    if (pawl_get(args, "dedup") == NULL) {
+        pw_random(random, sizeof random);
+        pw_uuid7(text, wall_ms(), random);
+        args = pawl_with(scope, args, "dedup", pawl_make_str(scope, text));
+    }
+    return args;
+}
+
+static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
+                            const pawl_value **ret_reply, bool *ret_lost, pawl_error *err)
+{
+    int64_t number = 0;
+
+    *ret_lost = false;
+    if (c->fd < 0) {
+        pawl_status status = ask_file(c, op, args, scope, ret_reply, err);
+        *ret_lost = status == PAWL_BUSY; /* somebody has opened it since */
+        return status;
+    }
+    pawl_status status = pw_client_send(c, op, args, &number, err);
+    if (status == PAWL_OK) {
+        status = pw_client_next(c, number, timeout_ms, scope, ret_reply, err);
+    }
+    *ret_lost = status == PAWL_IO || status == PAWL_SHUTDOWN;
+    return status;
+}
+
+pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
+                              const pawl_value **ret_reply, pawl_error *err)
+{
+    pawl_scope *mine = pawl_scope_new();
+    bool lost = false;
+
+    if (mine == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for a request");
+    }
+    c->kept_write = false;
+    args = complete_args(op, args, mine);
+    pawl_status status = ask_once(c, op, args, timeout_ms, scope, ret_reply, &lost, err);
+    if (lost && strncmp(op, "task_", 5) != 0) {
+        status = find_owner(c, err);
+        if (status == PAWL_OK) {
+            status = ask_once(c, op, args, timeout_ms, scope, ret_reply, &lost, err);
+        }
+    }
+    pawl_scope_free(mine);
+    return status;
+}
