@@ -1,105 +1,80 @@
-"""Who may use whom: the arrows between folders, foreign headers, what public headers and library code may name."""
-
+"""Who may include whom: the arrows between the folders, and which files know a foreign library."""
 import re
 
-from source import LIBRARY_FOLDERS
-from violation import Violation
+from rule import rule
 
-# folder -> folders of ours that it may include from. tools and tests see everything below them.
 ARROWS = {
     "sdk": {"sdk"},
-    "journal": {"sdk", "journal"},
-    "engine": {"sdk", "journal", "engine"},
-    "activities": {"sdk", "activities"},
-    "workflows": {"sdk", "workflows"},
-    "tools": {"sdk", "journal", "engine", "activities", "workflows", "tools"},
-    "tests": {"sdk", "journal", "engine", "activities", "workflows", "tools", "tests"},
+    "journal": {"journal", "sdk"},
+    "engine": {"engine", "journal", "sdk"},
+    "activities": {"activities", "sdk"},
+    "workflows": {"workflows", "sdk"},
+    "tools": {"tools", "workflows", "activities", "engine", "journal", "sdk"},
+    "tests": {"tests", "tools", "workflows", "activities", "engine", "journal", "sdk"},
 }
 
-# foreign header -> the only files that may include it, and why
+# Foreign headers and the files that may see them.
 FOREIGN = {
-    r"uv\.h": (r"engine/control\w*\.[ch]|engine/\w*loop\w*\.[ch]|tests/.*",
-               "libuv belongs to the engine's loop files: go through engine/loop.h or the mailbox"),
-    r"sqlite3(ext)?\.h": (r"journal/(sqlite|verify|db|tx|vfs)\w*\.[ch]|tests/.*",
-                          "SQLite stays behind the journal's interface: go through journal/journal.h"),
-    r"sodium\.h|xxhash\.h": (r"sdk/base/hash\.[ch]|engine/hash\.h|tests/.*",
-                             "hashes have one door: use sdk/base/hash.h"),
-    r"ucontext\.h|boost/.*": (r"engine/fiber\w*\.[ch]|tests/.*", "stacks have one door: use engine/fiber.h"),
-    r"curl/.*|microhttpd\.h|cuda\w*\.h|cublas\w*\.h": (r"", "the core needs no curl, HTTP server or CUDA"),
+    "sqlite3.h": r"journal/|tests/",
+    "uv.h": r"engine/(loop|control)\w*\.[ch]$|activities/|tools/|tests/",
+    "ucontext.h": r"engine/fiber_ucontext\.c$|engine/watchdog\.c$",
+    "sodium.h": r"sdk/base/|journal/|tests/",
+    "xxhash.h": r"sdk/base/|journal/record_sum\.h$|engine/hash\.h$|tests/",
+    "uthash.h": r"engine/hash\.h$|sdk/base/hash_map\.h$|journal/|tests/",
+    "curl/curl.h": r"activities/",
+    "microhttpd.h": r"tools/",
+    "jansson.h": r"tests/",
+    "msgpack.h": r"tests/",
 }
 
-# headers that show SQLite's types: the journal keeps them to itself
-PRIVATE_TO = {"journal": r"journal/(db|tx)\.h"}
-
-STANDARD_IN_PUBLIC = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "limits.h"}
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 
 
-def our_folder(name):
-    return name.split("/")[0] if name.split("/")[0] in ARROWS else None
+def includes(file):
+    for number, line in enumerate(file.lines, 1):
+        match = INCLUDE.match(line)
+        if match:
+            yield number, match.group(1), match.group(2)
 
 
-def resolved(file, name):
-    """A quoted name without a folder of ours is a sibling."""
-    return name if our_folder(name) else file.path.rsplit("/", 1)[0] + "/" + name
+@rule("layers")
+def layers(tree):
+    """A folder includes only what stands below it."""
+    for file in tree.code(*ARROWS):
+        for number, own, _ in includes(file):
+            if own is None or "/" not in own:
+                continue
+            folder = own.split("/")[0]
+            if folder in ARROWS and folder not in ARROWS[file.folder]:
+                yield file, number, f"{file.folder}/ must not include {folder}/: meet at a header in sdk/"
+            elif file.folder == "workflows" and folder == "sdk" and not re.fullmatch(r"sdk/pawl\w*\.h", own):
+                yield file, number, "a built-in workflow uses the public headers only, as a user would: sdk/pawl*.h"
 
 
-def arrows(tree):
-    """layers: a folder includes only from folders below it"""
-    for file in tree.c_files():
-        for line, name, quoted in file.includes():
-            target = our_folder(resolved(file, name)) if quoted else None
-            if target and target not in ARROWS[file.folder]:
-                yield Violation(file.path, line, f"{file.folder}/ includes {name}, but may use only "
-                                f"{', '.join(sorted(ARROWS[file.folder]))}: move what is needed down to sdk/, or pass it in")
-
-
-def user_view(tree):
-    """layers: workflows and examples see what a user sees"""
-    for file in tree.c_files(("workflows", "sdk")):
-        if file.folder == "sdk" and not file.path.startswith("sdk/examples/"):
-            continue
-        for line, name, quoted in file.includes():
-            path = resolved(file, name)
-            if quoted and our_folder(path) == "sdk" and not re.fullmatch(r"sdk/pawl\w*\.h", path) \
-                    and re.fullmatch(r"pawl\w*\.h", name) is None and not path.startswith("sdk/examples/"):
-                yield Violation(file.path, line, f"includes {name}: built-in workflows and examples use only the public "
-                                "headers sdk/pawl*.h, as a user does")
-
-
-def foreign(tree):
-    """layers: each foreign library has its files"""
-    for file in tree.c_files():
-        for line, name, quoted in file.includes():
-            for header, (allowed, why) in FOREIGN.items():
-                if not quoted and re.fullmatch(header, name) and not re.fullmatch(allowed, file.path):
-                    yield Violation(file.path, line, f"includes <{name}>: {why}")
-            for folder, header in PRIVATE_TO.items():
-                if quoted and re.fullmatch(header, resolved(file, name)) and file.folder not in (folder, "tests"):
-                    yield Violation(file.path, line, f"includes {name}, which is private to {folder}/: use its interface")
-
-
-def public_headers(tree):
-    """layers: public headers include siblings and plain C headers only"""
+@rule("public-includes")
+def public_includes(tree):
+    """A public header includes the standard library and its siblings, by file name, so that it works where it is installed."""
     for file in tree.files:
-        if not re.fullmatch(r"sdk/pawl\w*\.h", file.path):
-            continue
-        for line, name, quoted in file.includes():
-            if quoted and not re.fullmatch(r"pawl\w*\.(h|def)", name):
-                yield Violation(file.path, line, f"includes \"{name}\": a public header includes its siblings as "
-                                "\"pawl_x.h\", because they are installed side by side")
-            if not quoted and name not in STANDARD_IN_PUBLIC:
-                yield Violation(file.path, line, f"includes <{name}>: public headers need only "
-                                f"{', '.join(sorted(STANDARD_IN_PUBLIC))}")
+        if file.is_public_header:
+            for number, own, _ in includes(file):
+                if own is not None and not re.fullmatch(r"pawl\w*\.(h|def)", own):
+                    yield file, number, f'"{own}" is not installed: a public header includes "pawl_x.h" and the C library only'
 
 
-def quoting(tree):
-    """layers: our headers are named from the root"""
-    for file in tree.c_files(LIBRARY_FOLDERS + ("tools",)):
-        if re.fullmatch(r"sdk/pawl\w*\.h|sdk/examples/.*", file.path):
-            continue
-        for line, name, quoted in file.includes():
-            if quoted and not our_folder(name) and not name.endswith(".inc"):
-                yield Violation(file.path, line, f"includes \"{name}\": name it from the root, as \"{resolved(file, name)}\"")
+@rule("include-exists")
+def include_exists(tree):
+    """A quoted header is in the tree, named from its root (public headers: from their own folder)."""
+    for file in tree.code():
+        for number, own, _ in includes(file):
+            beside = file.path.rsplit("/", 1)[0] + "/" + own if own else ""
+            if own and own not in tree.by_path and not (beside in tree.by_path and "/" not in own):
+                yield file, number, f'"{own}" does not exist: name it from the root of the tree'
 
 
-RULES = [arrows, user_view, foreign, public_headers, quoting]
+@rule("foreign-headers")
+def foreign_headers(tree):
+    """A foreign library is known where it is called and nowhere else."""
+    for file in tree.code():
+        for number, _, foreign in includes(file):
+            if foreign in FOREIGN and not re.match(FOREIGN[foreign], file.path):
+                yield file, number, f"<{foreign}> may be included by {FOREIGN[foreign]} only: go through our header for it"
