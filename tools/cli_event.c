@@ -4,6 +4,7 @@
  *      7  +1.2 s  ActivityFailed       #3  build, attempt 2: ExitStatus: make: *** [all] Error 2
  *
  * The summary is made from the keys a body has, in one order for all types, so that an event type added later shows something sensible.
+ * Does not interpret events: cli_trace.c does.
  */
 #include "tools/cli_event.h"
 

@@ -110,6 +110,24 @@ int pw_cli_target(pw_cli *cli, bool writing)
 
 /* ---- many ---- */
 
+static bool target_add(pawl_scope *scope, pw_cli_targets *targets, size_t *capacity, const char *id)
+{
+    if (targets->len == *capacity) {
+        size_t more = *capacity == 0 ? 64 : *capacity * 2;
+        const char **ids = pawl_scope_alloc(scope, more * sizeof *ids);
+        if (ids == NULL) {
+            return false;
+        }
+        if (*capacity > 0) {
+            memcpy(ids, targets->ids, *capacity * sizeof *ids);
+        }
+        targets->ids = ids;
+        *capacity = more;
+    }
+    targets->ids[targets->len++] = id;
+    return true;
+}
+
 static pawl_status matches(pw_cli *cli, const char *filter, size_t max, pw_cli_targets *targets, pawl_error *err)
 {
     size_t capacity = 0;
@@ -123,19 +141,9 @@ static pawl_status matches(pw_cli *cli, const char *filter, size_t max, pw_cli_t
         }
         const pawl_value *runs = pawl_get(page, "runs");
         for (size_t i = 0; i < pawl_len(runs) && targets->len < max; i++) {
-            if (targets->len == capacity) {
-                size_t more = capacity == 0 ? 64 : capacity * 2;
-                const char **ids = pawl_scope_alloc(cli->scope, more * sizeof *ids);
-                if (ids == NULL) {
-                    return pw_err(err, PAWL_NOMEM, "out of memory");
-                }
-                if (capacity > 0) {
-                    memcpy(ids, targets->ids, capacity * sizeof *ids);
-                }
-                targets->ids = ids;
-                capacity = more;
+            if (!target_add(cli->scope, targets, &capacity, pawl_str(pawl_at(runs, i), "id", ""))) {
+                return pw_err(err, PAWL_NOMEM, "out of memory");
             }
-            targets->ids[targets->len++] = pawl_str(pawl_at(runs, i), "id", "");
         }
         cursor = pawl_int(page, "next", 0);
     } while (cursor != 0 && targets->len < max);

@@ -8,6 +8,7 @@
  *        pawl answer release-42 approve|reject
  *
  * Lines are collected first, so that durations stand in one column. Draws with box characters in a UTF-8 locale, else in ASCII.
+ * Does not read the history: cli_trace.c does.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,0 +1,212 @@
+/*
+ * cli_module.c - the workflows that the command line's tests run: one for each thing a command shows or moves.
+ *
+ * Activities that must leave a trace append a line to the file that the input names. Does not check anything: cli_*_test.py does.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/pawl_module.h"
+
+/* ---- activities ---- */
+
+static const pawl_value *greet(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    return pawl_task_build(t, "{text: %s, to: %s}", "Hello", pawl_str(in, "name", "you"));
+}
+
+static const pawl_value *fail(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    return pawl_task_fail(t, pawl_str(in, "type", "Broken"), "%s", pawl_str(in, "message", "it broke"));
+}
+
+/* Fails until the file exists: what a retry mends. */
+static const pawl_value *needs_file(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    FILE *f = fopen(pawl_str(in, "file", ""), "re");
+    if (f == NULL) {
+        return pawl_task_fail(t, "NoFile", "%s is not there", pawl_str(in, "file", ""));
+    }
+    (void)fclose(f);
+    return pawl_task_build(t, "{found: true}");
+}
+
+static const pawl_value *note(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    FILE *f = fopen(pawl_str(in, "log", "/dev/null"), "ae");
+    if (f != NULL) {
+        (void)fprintf(f, "%s\n", pawl_str(in, "line", "?"));
+        (void)fclose(f);
+    }
+    return pawl_task_build(t, "{line: %s}", pawl_str(in, "line", "?"));
+}
+
+static const pawl_value *square(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    int64_t n = pawl_int(in, "", 0);
+    return pawl_task_build(t, "%lld", (long long)(n * n));
+}
+
+/* ---- workflows ---- */
+
+static const pawl_value *hello(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "greet", .input = in);
+}
+
+static const pawl_value *echo(pawl_run *w, const pawl_value *in)
+{
+    (void)w;
+    return in;
+}
+
+static const pawl_value *broken(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "fail", .input = in, .retries = PAWL_RETRY_NONE);
+}
+
+static const pawl_value *mendable(pawl_run *w, const pawl_value *in)
+{
+    (void)pawl_call(w, "note", .input = pawl_json(w, "{log: %s, line: %s}", pawl_str(in, "log", ""), "once"));
+    return pawl_call(w, "needs_file", .input = in, .retries = PAWL_RETRY_NONE);
+}
+
+static const pawl_value *retrying(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "needs_file", .input = in, .retries = PAWL_RETRY_FOREVER, .retry_initial_s = 0.05, .retry_factor = 1);
+}
+
+static const pawl_value *asking(pawl_run *w, const pawl_value *in)
+{
+    const pawl_value *answer = pawl_ask(w, "publish", .prompt = "Publish it?", .choices = "approve|reject", .show = in,
+                                        .deadline_s = pawl_num(in, "deadline_s", 0), .on_deadline = "reject");
+    return pawl_json(w, "{choice: %s, by: %s, data: %p}", pawl_str(answer, "choice", ""), pawl_str(answer, "by", ""),
+                     pawl_v(pawl_get(answer, "data")));
+}
+
+static const pawl_value *listening(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_set(w, "state", pawl_json(w, "{step: %s}", "waiting"));
+    const pawl_value *got = pawl_signal(w, "go");
+    pawl_set(w, "state", pawl_json(w, "{step: %s}", "done"));
+    return pawl_json(w, "{got: %p}", pawl_v(got));
+}
+
+static const pawl_value *answer_price(pawl_run *w, const pawl_value *in, void *arg)
+{
+    (void)arg;
+    return pawl_json(w, "{price: %d, currency: %s}", 42, pawl_str(in, "currency", "EUR"));
+}
+
+static const pawl_value *queried(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_on_query(w, "price", answer_price, NULL);
+    return pawl_signal(w, "go");
+}
+
+static const pawl_value *sleeping(pawl_run *w, const pawl_value *in)
+{
+    (void)pawl_sleep(w, pawl_num(in, "seconds", 3600));
+    return pawl_json(w, "{slept: true}");
+}
+
+static const pawl_value *undone(pawl_run *w, const pawl_value *in)
+{
+    const char *log = pawl_str(in, "log", "");
+    (void)pawl_call(w, "note", .input = pawl_json(w, "{log: %s, line: %s}", log, "did"));
+    pawl_undo(w, "note", pawl_json(w, "{log: %s, line: %s}", log, "undid"));
+    return pawl_signal(w, "go");
+}
+
+static const pawl_value *branch(pawl_run *w, void *arg)
+{
+    (void)pawl_call(w, "greet", .input = pawl_json(w, "{name: %s}", (const char *)arg));
+    return pawl_call(w, "greet", .input = NULL);
+}
+
+static char ada[] = "Ada";
+static char bob[] = "Bob";
+
+static const pawl_value *branching(pawl_run *w, const pawl_value *in)
+{
+    pawl_future *futures[2];
+    (void)in;
+    futures[0] = pawl_go(w, branch, ada);
+    futures[1] = pawl_go(w, branch, bob);
+    (void)pawl_await_all(w, futures, 2);
+    return pawl_json(w, "{both: true}");
+}
+
+static const pawl_value *mapping(pawl_run *w, const pawl_value *in)
+{
+    return pawl_map(w, "square", .items = pawl_get(in, "items"), .width = 4);
+}
+
+static const pawl_value *parent(pawl_run *w, const pawl_value *in)
+{
+    return pawl_child(w, .workflow = "hello", .input = in);
+}
+
+static const pawl_value *renewing(pawl_run *w, const pawl_value *in)
+{
+    int64_t left = pawl_int(in, "left", 0);
+    (void)pawl_call(w, "greet", .input = in);
+    return left > 0 ? pawl_continue_as_new(w, pawl_json(w, "{left: %lld}", (long long)(left - 1))) : pawl_json(w, "{left: 0}");
+}
+
+/* Everything at once, for looking at. */
+static const pawl_value *gallery(pawl_run *w, const pawl_value *in)
+{
+    pawl_future *futures[2];
+    pawl_progress(w, 1, 3, "looking");
+    (void)pawl_call(w, "greet", .input = in);
+    (void)pawl_sleep(w, 0.2);
+    futures[0] = pawl_go(w, branch, ada);
+    futures[1] = pawl_go(w, branch, bob);
+    (void)pawl_await_all(w, futures, 2);
+    (void)pawl_map(w, "square", .items = pawl_get(in, "items"));
+    (void)pawl_child(w, .workflow = "hello", .input = in);
+    (void)pawl_call(w, "needs_file", .input = in, .retries = 1, .retry_initial_s = 0.1);
+    (void)pawl_catch(w);
+    pawl_progress(w, 2, 3, "asking");
+    return pawl_ask(w, "publish", .prompt = "Publish it?", .choices = "approve|reject", .show = in, .deadline_s = 86400);
+}
+
+static const pawl_value *spinning(pawl_run *w, const pawl_value *in)
+{
+    (void)w;
+    (void)in;
+    for (volatile int64_t i = 0;; i++) {
+    }
+}
+
+PAWL_MODULE(reg, err)
+{
+    static const struct {
+        const char *name;
+        pawl_activity_fn fn;
+    } activities[] = {{"greet", greet}, {"fail", fail}, {"needs_file", needs_file}, {"note", note}, {"square", square}};
+    static const struct {
+        const char *name;
+        pawl_workflow_fn fn;
+    } workflows[] = {{"hello", hello},         {"echo", echo},           {"broken", broken},       {"mendable", mendable},
+                     {"retrying", retrying},   {"asking", asking},       {"listening", listening}, {"queried", queried},
+                     {"sleeping", sleeping},   {"undone", undone},       {"branching", branching}, {"mapping", mapping},
+                     {"parent", parent},       {"renewing", renewing},   {"gallery", gallery},     {"spinning", spinning}};
+    pawl_status s = PAWL_OK;
+    for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
+        s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);
+    }
+    for (size_t i = 0; s == PAWL_OK && i < sizeof workflows / sizeof workflows[0]; i++) {
+        s = reg->workflow(reg, workflows[i].name, "1", workflows[i].fn, NULL, err);
+    }
+    return s;
+}
