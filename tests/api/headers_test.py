@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Each public header compiles alone, twice in a row, in each language that it promises, without a warning.
+
+Only the headers' own folder is on the include path, as where they are installed. Not tested: what the functions do.
+"""
+
+import argparse
+import glob
+import os
+import subprocess
+import sys
+import unittest
+
+ARGS = None
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow", "-Wundef", "-Wcast-qual", "-Wconversion"]
+
+
+def compile_text(compiler, language, standard, text):
+    """What the compiler says of a text; nothing when it is content."""
+    done = subprocess.run([compiler, "-x", language, f"-std={standard}", "-fsyntax-only", *WARNINGS, f"-I{ARGS.include}", "-"],
+                          input=text, text=True, capture_output=True)
+    return "" if done.returncode == 0 else done.stderr or "no word, exit code %d" % done.returncode
+
+
+def headers():
+    return sorted(os.path.basename(p) for p in glob.glob(os.path.join(ARGS.include, "pawl*.h")))
+
+
+class EachHeader(unittest.TestCase):
+    def compiles(self, compiler, language, standards):
+        for header in headers():
+            for standard in standards:
+                with self.subTest(header=header, standard=standard, compiler=compiler):
+                    said = compile_text(compiler, language, standard, f"#include <{header}>\n#include <{header}>\n")
+                    self.assertEqual("", said)
+
+    def test_the_headers_are_found(self):
+        self.assertLessEqual({"pawl.h", "pawl_activity.h", "pawl_value.h", "pawl_workflow.h"}, set(headers()))
+
+    def test_each_header_compiles_alone_as_c(self):
+        self.compiles(ARGS.cc, "c", ["c99", "c11", "c17", "gnu17"])
+
+    def test_each_header_compiles_alone_as_cxx(self):
+        if not ARGS.cxx:
+            self.skipTest("no C++ compiler")
+        self.compiles(ARGS.cxx, "c++", ["c++11", "c++17"])
+
+    def test_a_broken_header_would_be_found(self):
+        self.assertNotEqual("", compile_text(ARGS.cc, "c", "c99", "int f();\nint x = 1L ? y : 0;\n"))
+
+
+def main():
+    global ARGS
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--cc", required=True)
+    parser.add_argument("--cxx", default="")
+    parser.add_argument("--include", required=True)
+    ARGS, rest = parser.parse_known_args()
+    result = unittest.main(argv=[sys.argv[0], *rest], exit=False).result
+    if not ARGS.cxx:
+        print("skipped: the C++ half, no C++ compiler")
+    return 0 if result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

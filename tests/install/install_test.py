@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Installs the build into a fresh folder, moves that folder, and uses it as a stranger does.
+
+By pkg-config and by CMake, shared and static: a program is built against what is installed alone, and run. It also looks at
+what the shared library shows, what it needs, and what the program about itself has written. Not tested: packaging.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ARGS = None
+HERE = os.path.dirname(os.path.abspath(__file__))
+FORBIDDEN_LIBRARIES = r"curl|microhttpd|cuda|cublas|nvidia|stdc\+\+|boost|jansson|msgpack|jq\.so|yaml"
+HEADERS = {"pawl.h", "pawl_activity.h", "pawl_value.h", "pawl_workflow.h"}
+
+
+def run(command, **more):
+    """Output of a command; its whole story when it fails."""
+    done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, **more)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.mkdtemp(prefix="pawl-install-")
+        first = os.path.join(cls.scratch, "first")
+        run([ARGS.cmake, "--install", ARGS.build, "--prefix", first])
+        cls.prefix = os.path.join(cls.scratch, "moved")
+        os.rename(first, cls.prefix)
+        cls.lib = os.path.join(cls.prefix, ARGS.libdir)
+        cls.shared = os.path.join(cls.lib, "libpawl.so")
+        cls.environment = dict(os.environ, PKG_CONFIG_PATH=os.path.join(cls.lib, "pkgconfig"), LD_LIBRARY_PATH=cls.lib)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.scratch)
+
+    def pkg_config(self, *args):
+        return run(["pkg-config", *args], env=self.environment).split()
+
+    def says_hello(self, program):
+        journal = os.path.join(tempfile.mkdtemp(dir=self.scratch), "agents.db")
+        self.assertEqual("hello world\n", run([program, journal], env=self.environment))
+
+    def needs(self, program):
+        return run(["ldd", program], env=self.environment)
+
+    def by_pkg_config(self, package):
+        program = os.path.join(self.scratch, package)
+        run([ARGS.cc, "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-o", program, os.path.join(HERE, "consumer", "hello.c"),
+             *self.pkg_config("--cflags", "--libs", package)])
+        return program
+
+    def test_a_program_found_the_shared_library_by_pkg_config(self):
+        program = self.by_pkg_config("pawl")
+        self.assertIn(f"libpawl.so.{ARGS.version.split('.')[0]} =>", self.needs(program))
+        self.says_hello(program)
+
+    def test_a_program_found_the_static_library_by_pkg_config(self):
+        program = self.by_pkg_config("pawl-static")
+        self.assertNotIn("libpawl", self.needs(program))
+        self.says_hello(program)
+
+    def test_a_program_found_both_by_cmake(self):
+        folder = os.path.join(self.scratch, "by-cmake")
+        run([ARGS.cmake, "-S", os.path.join(HERE, "consumer"), "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+             f"-DCMAKE_C_COMPILER={ARGS.cc}", f"-DCMAKE_PREFIX_PATH={self.prefix}"])
+        run([ARGS.cmake, "--build", folder])
+        self.assertIn("libpawl.so", self.needs(os.path.join(folder, "hello_shared")))
+        self.assertNotIn("libpawl", self.needs(os.path.join(folder, "hello_static")))
+        self.says_hello(os.path.join(folder, "hello_shared"))
+        self.says_hello(os.path.join(folder, "hello_static"))
+
+    def test_the_shared_library_is_versioned(self):
+        self.assertEqual(f"libpawl.so.{ARGS.version}", os.path.basename(os.path.realpath(self.shared)))
+        self.assertIn(f"libpawl.so.{ARGS.version.split('.')[0]}]", run(["readelf", "-d", self.shared]))
+
+    def test_the_shared_library_shows_pawl_symbols_only(self):
+        names = [line.split()[-1] for line in run(["nm", "-D", "--defined-only", self.shared]).splitlines()]
+        self.assertGreater(len(names), 20)
+        self.assertEqual([], [n for n in names if not n.startswith("pawl_")])
+
+    def test_the_shared_library_needs_no_curl_no_http_server_no_cuda_no_cxx(self):
+        self.assertEqual([], re.findall(rf"^.*(?:{FORBIDDEN_LIBRARIES}).*$", self.needs(self.shared), re.M))
+
+    def test_the_shared_library_has_a_build_id_and_is_hardened(self):
+        self.assertIn("Build ID:", run(["readelf", "-n", self.shared]))
+        dynamic = run(["readelf", "-dlW", self.shared])
+        self.assertIn("BIND_NOW", dynamic)
+        self.assertIn("GNU_RELRO", dynamic)
+        self.assertRegex(dynamic, r"GNU_STACK.* RW ")
+
+    def test_the_public_headers_are_there_and_only_they(self):
+        headers = set(os.listdir(os.path.join(self.prefix, "include")))
+        self.assertLessEqual(HEADERS, headers)
+        self.assertEqual([], [h for h in headers if not re.fullmatch(r"pawl(_\w+)?\.(h|def)", h)])
+
+    def test_no_installed_file_of_text_names_the_build(self):
+        for folder, _, names in os.walk(self.prefix):
+            for name in names:
+                if name.endswith((".pc", ".cmake", ".h", ".1")):
+                    with open(os.path.join(folder, name), encoding="utf-8") as f:
+                        text = f.read()
+                    for place in (ARGS.build, ARGS.source, self.scratch):
+                        self.assertNotIn(place, text, f"{name} names {place}")
+
+    def test_the_binary_runs_and_has_its_pages(self):
+        program = os.path.join(self.prefix, "bin", "pawl")
+        self.assertIn(ARGS.version, run([program, "version"], env=self.environment))
+        self.assertTrue(os.path.getsize(os.path.join(self.prefix, "share", "man", "man1", "pawl.1")))
+        completion = os.path.join(self.prefix, "share", "bash-completion", "completions", "pawl")
+        run(["bash", "-n", completion])
+        self.assertIn("complete ", open(completion, encoding="utf-8").read())
+
+
+def main():
+    global ARGS
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for name in ("cmake", "cc", "build", "source", "libdir", "version"):
+        parser.add_argument(f"--{name}", required=True)
+    ARGS, rest = parser.parse_known_args()
+    for tool in ("pkg-config", "readelf", "nm", "ldd"):
+        if not shutil.which(tool):
+            print(f"skipped: {tool} is not installed")
+            return 77
+    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
