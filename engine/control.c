@@ -1,8 +1,9 @@
 /*
  * control.c - the I/O thread of the control protocol: its socket, its loop, its start and its end.
  *
- * Replies come from the engine's thread on a lock-free stack, taken whole and reversed, and one uv_async wakes the loop for any number of them.
- * The socket is made by hand, so that its mode is 0600 before anybody can connect. What a connection says is control_client.c.
+ * Replies come from the engine's thread on a lock-free stack, taken whole and reversed, and one uv_async wakes the loop for any number of
+ * them. The socket is made by hand, so that its mode is 0600 before anybody can connect. What a connection says is control_client.c; this
+ * file does not look into frames.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 
 #include "engine/control_client.h"
 #include "engine/threads.h"
+#include "sdk/base/arena.h"
 #include "sdk/base/mem.h"
 
 #define LISTEN_BACKLOG 128
@@ -228,8 +230,7 @@ static void free_control(pw_control *c)
     if (c->listen_fd >= 0) {
         close(c->listen_fd);
     }
-    free(c->socket);
-    free(c->journal_path);
+    pawl_scope_free(c->scope);
     pw_free(c);
 }
 
@@ -262,9 +263,10 @@ pawl_status pw_control_start(const pw_control_options *options, pw_control **ret
     }
     c->options = *options;
     c->listen_fd = -1;
-    c->socket = strdup(options->socket);
-    c->journal_path = strdup(options->journal_path);
-    if (c->socket == NULL || c->journal_path == NULL) {
+    c->scope = pawl_scope_new();
+    c->socket = c->scope != NULL ? pw_strdup(c->scope, options->socket) : NULL;
+    c->journal_path = c->socket != NULL ? pw_strdup(c->scope, options->journal_path) : NULL;
+    if (c->journal_path == NULL) {
         status = pw_err(err, PAWL_NOMEM, "no memory for the control server");
     }
     if (status == PAWL_OK) {

@@ -24,8 +24,8 @@ typedef struct pw_control_options {
 
 /** Binds, listens and starts the thread. On error the reader is closed too. Errors: IO (names the path), NOMEM. */
 pawl_status pw_control_start(const pw_control_options *options, pw_control **ret_control, pawl_error *err);
-/** Tells the clients SHUTDOWN, unlinks the socket, joins. No reply of the engine may come after this: the core is stopped before. Accepts
- * NULL. */
+/** Unlinks the socket, lets the replies that are written leave (a second at most), closes every connection, joins. No reply of the core may come
+ * after this: it is freed before. Accepts NULL. */
 void pw_control_stop(pw_control *c);
 /** {version, pid, epoch, journal}: the reply to HELLO. */
 void pw_control_hello(pw_buf *out, const char *journal_path, uint64_t epoch);

@@ -34,8 +34,9 @@ typedef struct pw_control_client {
 
 struct pw_control {
     pw_control_options options;
-    char *socket;
-    char *journal_path;
+    pawl_scope *scope;
+    const char *socket;
+    const char *journal_path;
     int listen_fd;
     pthread_t thread;
     uv_loop_t loop;

@@ -21,6 +21,7 @@
 
 #include "engine/host.h"
 #include "engine/threads.h"
+#include "sdk/base/arena.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
@@ -33,31 +34,26 @@ const char *pawl_version(void)
 
 /* ---- names ---- */
 
-static char *absolute(const char *path)
+static const char *absolute(pawl_scope *scope, const char *path)
 {
     char cwd[4096];
-    char *text = NULL;
 
     if (path[0] == '/' || getcwd(cwd, sizeof cwd) == NULL) {
-        return strdup(path);
+        return pw_strdup(scope, path);
     }
-    return asprintf(&text, "%s/%s", cwd, path) < 0 ? NULL : text;
+    return pw_sprintf(scope, "%s/%s", cwd, path);
 }
 
-static char *default_identity(void)
+static const char *default_identity(pawl_scope *scope)
 {
     struct passwd pw;
     struct passwd *found = NULL;
     char space[1024];
     char host[65] = "localhost";
-    char *text = NULL;
 
     (void)gethostname(host, sizeof host - 1);
     (void)getpwuid_r(getuid(), &pw, space, sizeof space, &found);
-    if (found != NULL) {
-        return asprintf(&text, "%s@%s", found->pw_name, host) < 0 ? NULL : text;
-    }
-    return asprintf(&text, "%ld@%s", (long)getuid(), host) < 0 ? NULL : text;
+    return found != NULL ? pw_sprintf(scope, "%s@%s", found->pw_name, host) : pw_sprintf(scope, "%ld@%s", (long)getuid(), host);
 }
 
 static pawl_status take_options(pawl_engine *e, const char *path, const pawl_options *options, pawl_error *err)
@@ -69,9 +65,12 @@ static pawl_status take_options(pawl_engine *e, const char *path, const pawl_opt
     if (!e->options.memory && (path == NULL || path[0] == '\0')) {
         return pw_err(err, PAWL_INVALID, "the path of the journal is missing");
     }
-    e->path = e->options.memory ? strdup("") : absolute(path);
-    e->identity = e->options.identity != NULL ? strdup(e->options.identity) : default_identity();
-    e->options.identity = e->identity;
+    e->scope = pawl_scope_new();
+    if (e->scope != NULL) {
+        e->path = e->options.memory ? "" : absolute(e->scope, path);
+        e->identity = e->options.identity != NULL ? pw_strdup(e->scope, e->options.identity) : default_identity(e->scope);
+        e->options.identity = e->identity;
+    }
     if (e->path == NULL || e->identity == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory to open a journal");
     }
@@ -340,8 +339,7 @@ static void free_memory(pawl_engine *e)
     pw_outbox_free(e->outbox);
     pthread_mutex_destroy(&e->view_lock);
     pthread_mutex_destroy(&e->waiters_lock);
-    free(e->path);
-    free(e->identity);
+    pawl_scope_free(e->scope);
     pw_free(e);
 }
 

@@ -24,9 +24,10 @@ typedef struct pw_module pw_module;
 
 struct pawl_engine {
     pid_t pid;                   /* of the opener: a child of fork is refused */
-    pawl_options options;        /* strings copied */
-    char *path;                  /* absolute; "" = memory */
-    char *identity;
+    pawl_scope *scope;           /* the opener's copies: path, identity */
+    pawl_options options;
+    const char *path;            /* absolute; "" = memory */
+    const char *identity;
     pw_journal *journal;
     uint64_t epoch;
     pw_crumb *crumb;
@@ -63,9 +64,13 @@ pawl_status pw_host_enter(pawl_engine *e, pawl_error *err);
 void pw_host_leave(pawl_engine *e);
 /** At close: everybody who still waits gets SHUTDOWN. After the core is gone. */
 void pw_host_answer_all(pawl_engine *e);
+typedef struct pw_ask {
+    const char *op;
+    pw_view args;       /* msgpack map; empty = none */
+    int64_t timeout_ms; /* -1 = for ever */
+} pw_ask;
 /** One request, answered. ret_reply may be NULL; it is written on other statuses than OK too, when there is a body. */
-pawl_status pw_host_request(pawl_engine *e, const char *op, pw_view args, int64_t timeout_ms, pawl_scope *scope,
-                            const pawl_value **ret_reply, pawl_error *err);
+pawl_status pw_host_request(pawl_engine *e, const pw_ask *ask, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err);
 
 /* module.c */
 pawl_status pw_module_load(pawl_engine *e, const char *path, pawl_error *err);

@@ -291,15 +291,15 @@ static pawl_status take_answer(pw_waiter *w, pawl_scope *scope, const pawl_value
     return status;
 }
 
-static pawl_status ask_core(pawl_engine *e, const char *op, pw_view args, int64_t timeout_ms, pw_waiter *w, pawl_error *err)
+static pawl_status ask_core(pawl_engine *e, const pw_ask *ask, pw_waiter *w, pawl_error *err)
 {
     pw_req_op number = PW_REQ_NONE;
-    pawl_status status = post(e, op, args, w, &number, err);
+    pawl_status status = post(e, ask->op, ask->args, w, &number, err);
 
     if (status != PAWL_OK) {
         return status;
     }
-    if (wait_done(w, timeout_ms)) {
+    if (wait_done(w, ask->timeout_ms)) {
         return PAWL_OK;
     }
     if (is_droppable(number)) {
@@ -307,7 +307,7 @@ static pawl_status ask_core(pawl_engine *e, const char *op, pw_view args, int64_
         w->drop.run = drop;
         pw_mailbox_put_call(e->mailbox, &w->drop);
     }
-    return pw_err(err, PAWL_TIMEOUT, "%s took longer than %lld ms", op, (long long)timeout_ms);
+    return pw_err(err, PAWL_TIMEOUT, "%s took longer than %lld ms", ask->op, (long long)ask->timeout_ms);
 }
 
 /* ---- reads ---- */
@@ -354,23 +354,22 @@ static pawl_status request_read(pawl_engine *e, pw_req_op op, pw_view args, pawl
 
 /* ---- the two ways to ask ---- */
 
-pawl_status pw_host_request(pawl_engine *e, const char *op, pw_view args, int64_t timeout_ms, pawl_scope *scope,
-                            const pawl_value **ret_reply, pawl_error *err)
+pawl_status pw_host_request(pawl_engine *e, const pw_ask *ask, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
-    pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)op, strlen(op)});
+    pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)ask->op, strlen(ask->op)});
     pawl_error mine;
 
     if (err == NULL) {
         err = &mine;
     }
     if (number != PW_REQ_NONE && pw_view_can(number, false)) {
-        return request_read(e, number, args, scope, ret_reply, err);
+        return request_read(e, number, ask->args, scope, ret_reply, err);
     }
     pw_waiter *w = waiter_new(e);
     if (w == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a call");
     }
-    pawl_status status = ask_core(e, op, args, timeout_ms, w, err);
+    pawl_status status = ask_core(e, ask, w, err);
     if (status == PAWL_OK) {
         status = take_answer(w, scope, ret_reply, err);
     }
@@ -404,7 +403,8 @@ pawl_status pawl_request(pawl_engine *e, const char *op, const pawl_value *args,
     }
     pawl_scope *mine = pawl_scope_new();
     const pawl_value *reply = NULL;
-    status = pw_host_request(e, op, args_view(signed_args(e, op, args, mine)), timeout_ms, scope != NULL ? scope : mine, &reply, err);
+    pw_ask ask = {.op = op, .args = args_view(signed_args(e, op, args, mine)), .timeout_ms = timeout_ms};
+    status = pw_host_request(e, &ask, scope != NULL ? scope : mine, &reply, err);
     if (ret_reply != NULL && scope != NULL) {
         *ret_reply = reply;
     }

@@ -71,7 +71,8 @@ static pawl_status ask(pawl_engine *e, const char *op, struct args *a, pawl_scop
         return status;
     }
     if (pw_buf_ok(&a->buf)) {
-        status = pw_host_request(e, op, args_done(a), -1, scope, ret_reply, err);
+        pw_ask question = {.op = op, .args = args_done(a), .timeout_ms = -1};
+        status = pw_host_request(e, &question, scope, ret_reply, err);
     } else {
         status = pw_err(err, PAWL_NOMEM, "no memory for the arguments of %s", op);
     }
@@ -344,7 +345,8 @@ pawl_status pawl_result(pawl_engine *e, const char *id, int64_t timeout_ms, pawl
     }
     pawl_scope *mine = scope != NULL ? NULL : pawl_scope_new();
     add_str(&a, "id", id);
-    status = pw_host_request(e, "result", args_done(&a), timeout_ms, mine != NULL ? mine : scope, &reply, err);
+    pw_ask question = {.op = "result", .args = args_done(&a), .timeout_ms = timeout_ms};
+    status = pw_host_request(e, &question, mine != NULL ? mine : scope, &reply, err);
     if (status == PAWL_OK) {
         status = end_of_run(reply, id, scope != NULL ? ret_value : NULL, err);
     }

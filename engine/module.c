@@ -20,7 +20,6 @@
 #include "sdk/pawl_module.h"
 
 struct pw_module {
-    char *path;
     void *handle;
     pw_module *next;
 };
@@ -72,12 +71,11 @@ static bool is_loaded(pawl_engine *e, const void *handle)
     return found;
 }
 
-static pawl_status remember(pawl_engine *e, const char *path, void *handle, pawl_error *err)
+static pawl_status remember(pawl_engine *e, void *handle, pawl_error *err)
 {
     pw_module *m = pw_calloc(1, sizeof *m);
 
-    if (m == NULL || (m->path = strdup(path)) == NULL) {
-        pw_free(m);
+    if (m == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a module");
     }
     m->handle = handle;
@@ -93,7 +91,6 @@ void pw_modules_close(pawl_engine *e)
     while (e->modules != NULL) {
         pw_module *m = e->modules;
         e->modules = m->next;
-        free(m->path);
         pw_free(m);
     }
 }
@@ -161,7 +158,7 @@ pawl_status pw_module_load(pawl_engine *e, const char *path, pawl_error *err)
     }
     status = find_entry(path, handle, &entry, err);
     if (status == PAWL_OK) {
-        status = remember(e, path, handle, err);
+        status = remember(e, handle, err);
     }
     if (status != PAWL_OK) {
         dlclose(handle); /* nothing of it was called */

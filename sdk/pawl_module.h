@@ -30,7 +30,7 @@
  * The rules: one module is loaded once and stays until its engine is closed. Its code is pinned by the name and version of its workflows, as
  * any other.
  *
- * Clean as C99 and C++11.
+ * Clean as C99 and C++11. Thread: the entry is called on the thread of pawl_load_module; the rest as the headers of the functions say.
  */
 #ifndef PAWL_MODULE_H
 #define PAWL_MODULE_H

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,6 +19,7 @@
 #include "engine/request.h"
 #include "engine/view.h"
 #include "journal/journal.h"
+#include "sdk/base/arena.h"
 #include "sdk/base/frame.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/id.h"
@@ -40,7 +40,8 @@ struct kept {
 };
 
 struct pw_client {
-    char *path;
+    pawl_scope *scope;
+    const char *path;   /* in scope */
     int64_t pid;
     int fd;             /* -1 = nobody owns the journal */
     pw_frames in;
@@ -345,11 +346,14 @@ pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, paw
         return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "journal %.180s: %s", journal_path, strerror(errno));
     }
     pw_client *c = pw_calloc(1, sizeof *c);
-    if (c == NULL || (c->path = strdup(journal_path)) == NULL) {
+    pawl_scope *scope = pawl_scope_new();
+    const char *path = scope != NULL ? pw_strdup(scope, journal_path) : NULL;
+    if (c == NULL || path == NULL) {
+        pawl_scope_free(scope);
         pw_free(c);
         return pw_err(err, PAWL_NOMEM, "no memory for a client");
     }
-    c->fd = -1;
+    *c = (pw_client){.scope = scope, .path = path, .fd = -1};
     pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
     pawl_status status = find_owner(c, err);
     if (status != PAWL_OK) {
@@ -370,7 +374,7 @@ void pw_client_close(pw_client *c)
     if (c->reader != NULL) {
         c->reader->ops->reader_close(c->reader);
     }
-    free(c->path);
+    pawl_scope_free(c->scope);
     pw_free(c);
 }
 
@@ -531,40 +535,39 @@ static const pawl_value *complete_args(const char *op, const pawl_value *args, p
 }
 
 static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
-                            const pawl_value **ret_reply, bool *ret_lost, pawl_error *err)
+                            const pawl_value **ret_reply, pawl_error *err)
 {
     int64_t number = 0;
 
-    *ret_lost = false;
     if (c->fd < 0) {
-        pawl_status status = ask_file(c, op, args, scope, ret_reply, err);
-        *ret_lost = status == PAWL_BUSY; /* somebody has opened it since */
-        return status;
+        return ask_file(c, op, args, scope, ret_reply, err);
     }
     pawl_status status = pw_client_send(c, op, args, &number, err);
-    if (status == PAWL_OK) {
-        status = pw_client_next(c, number, timeout_ms, scope, ret_reply, err);
-    }
-    *ret_lost = status == PAWL_IO || status == PAWL_SHUTDOWN;
-    return status;
+    return status == PAWL_OK ? pw_client_next(c, number, timeout_ms, scope, ret_reply, err) : status;
+}
+
+/** The one who answered has gone, or somebody came since the file was found to be nobody's. */
+static bool is_lost(bool was_live, pawl_status status)
+{
+    return was_live ? status == PAWL_IO || status == PAWL_SHUTDOWN : status == PAWL_BUSY;
 }
 
 pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
                               const pawl_value **ret_reply, pawl_error *err)
 {
     pawl_scope *mine = pawl_scope_new();
-    bool lost = false;
 
     if (mine == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a request");
     }
     c->kept_write = false;
     args = complete_args(op, args, mine);
-    pawl_status status = ask_once(c, op, args, timeout_ms, scope, ret_reply, &lost, err);
-    if (lost && strncmp(op, "task_", 5) != 0) {
+    bool was_live = c->fd >= 0;
+    pawl_status status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
+    if (is_lost(was_live, status) && strncmp(op, "task_", 5) != 0) {
         status = find_owner(c, err);
         if (status == PAWL_OK) {
-            status = ask_once(c, op, args, timeout_ms, scope, ret_reply, &lost, err);
+            status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
         }
     }
     pawl_scope_free(mine);
