@@ -6,6 +6,8 @@
  *   sqlite_op.c      what each operation writes      sqlite_blob.c    staging, sweeping, reading blobs
  *   sqlite_rite.c    reopening after UNKNOWN         sqlite_tx.c      transactional steps
  *   schema.c         versions and migration          sqlite_post.c    the inbox without an owner
+ *   history.c        compacted runs                  walk.c           a run's records, checked, in order
+ *   sqlite_verify.c  every invariant of a file       sqlite_query.c   SQL of people, with pawl_events
  */
 #ifndef PW_SQLITE_H
 #define PW_SQLITE_H
@@ -114,6 +116,9 @@ void pw_sqlite_idle(pw_journal *base);
 /** Runs a transactional step of a turn: fills record and events. */
 pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *record, int64_t *ret_events, pawl_error *err);
 
+/** Inside a group: a closed run's log rows become history rows, every record and the chain checked on the way. */
+pawl_status pw_sqlite_compact(pw_sqlite *j, int64_t run, pawl_error *err);
+
 pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes,
                             pawl_error *err);
 pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body, pawl_error *err);
@@ -132,6 +137,8 @@ bool pw_sqlite_ballast(pw_journal *base, bool release);
 
 /* ---- reading ---- */
 
+pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_verify_fn fn, void *ctx,
+                                 pw_verify_stats *ret_stats, pawl_error *err);
 /** Locks the reader and opens its connection again if the rite closed it. After OK always pw_reader_leave. */
 pawl_status pw_reader_enter(pw_sqlite_reader *r, pawl_error *err);
 void pw_reader_leave(pw_sqlite_reader *r);

@@ -327,7 +327,7 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
     case PW_OP_OUTCOME_PUT:
         return put_outcome(j, op->u.take.dedup, &op->u.take.outcome, err);
     case PW_OP_RUN_COMPACT:
-        return PAWL_OK;
+        return pw_sqlite_compact(j, op->u.run.key, err);
     }
     return pw_err(err, PAWL_INVALID, "operation type %d is not known", (int)op->type);
 }

@@ -1,10 +1,8 @@
 /*
  * sqlite_read.c - the reader half: connections that never write and never checkpoint, runs, and records.
  *
- * A record is handed out only if its checksum holds and it follows the one before; a run read to its end must reach the
- * sequence number that its row claims, and a run read from its first event must also reach the row's chain head [J3] [J8].
- * Both come from one read transaction, so a commit in between cannot look like damage. Reads may be nested in row
- * callbacks. The smaller tables are in sqlite_rows.c.
+ * A run's row and its records are read in one transaction, so that a commit in between cannot look like damage (walk.h
+ * checks them). Reads may be nested in row callbacks. The smaller tables are in sqlite_rows.c.
  */
 #include "journal/sqlite.h"
 
@@ -12,8 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "journal/bugs.h"
-#include "journal/record_sum.h"
+#include "journal/walk.h"
 #include "sdk/base/mem.h"
 
 /* ---- connections ---- */
@@ -365,121 +362,22 @@ pawl_status pw_sqlite_key_max(pw_reader *base, int64_t *ret_key, pawl_error *err
 
 /* ---- records ---- */
 
-typedef struct walk {
-    pw_sqlite_reader *r;
-    int64_t run;
+typedef struct handed {
     int64_t from_seq;
-    int64_t next_seq;  /* where the next record must begin; -1 = before the first */
-    bool whole;        /* from the first event: the chain is followed too */
-    bool stopped;
-    uint8_t chain[PW_DIGEST_SIZE];
     pw_record_fn fn;
     void *ctx;
-} walk;
+} handed;
 
-static pawl_status damaged(const walk *w, int64_t seq, const char *what, pawl_error *err)
+static bool hand_record(void *ctx, const pw_entry *e)
 {
-    return pw_err(err, PAWL_DAMAGED, "run %lld, event %lld: %s; pawl verify shows all of it, a backup is the way back",
-                  (long long)w->run, (long long)seq, what);
-}
-
-static pawl_status give_record(walk *w, int64_t pos, int64_t seq, int64_t events, int64_t sum, pw_view bytes, pawl_error *err)
-{
-    if (pw_record_sum(w->run, seq, events, bytes) != sum && !PW_BUG_NO_CHECKSUM) {
-        return damaged(w, seq, "the record does not match its checksum", err);
-    }
-    bool first = w->next_seq < 0;
-    if (first ? seq > w->from_seq || (w->whole && seq != 0) : seq != w->next_seq) {
-        return damaged(w, seq, "the history has a gap", err);
-    }
-    w->next_seq = seq + events;
-    if (w->whole) {
-        pw_chain_next(w->chain, w->chain, bytes.data, bytes.size);
-    }
-    if (seq + events > w->from_seq) {
-        w->stopped = !w->fn(w->ctx, pos, seq, events, bytes);
-    }
-    return PAWL_OK;
-}
-
-static pawl_status walk_log(walk *w, pawl_error *err)
-{
-    sqlite3_stmt *st = pw_db_take(&w->r->db, PW_SQL_LOG_READ, err);
-    if (st == NULL) {
-        return PAWL_NOMEM;
-    }
-    bool row = true;
-    pawl_status status = PAWL_OK;
-    pw_bind b = {st, 0};
-    pw_bind_int(&b, w->run);
-    pw_bind_int(&b, w->from_seq);
-    while (status == PAWL_OK && row && !w->stopped) {
-        status = pw_db_step(&w->r->db, st, &row, err);
-        if (status == PAWL_OK && row) {
-            pw_cols c = {st, 0};
-            int64_t pos = pw_col_int(&c);
-            int64_t seq = pw_col_int(&c);
-            int64_t events = pw_col_int(&c);
-            int64_t sum = pw_col_int(&c);
-            status = give_record(w, pos, seq, events, sum, pw_col_view(&c), err);
-        }
-    }
-    pw_db_give(&w->r->db, PW_SQL_LOG_READ, st);
-    return status;
-}
-
-static pawl_status read_head(walk *w, int64_t *ret_seq, uint8_t ret_chain[PW_DIGEST_SIZE], pawl_error *err)
-{
-    sqlite3_stmt *st = pw_db_take(&w->r->db, PW_SQL_RUN_HEAD, err);
-    if (st == NULL) {
-        return PAWL_NOMEM;
-    }
-    bool row = false;
-    pw_bind b = {st, 0};
-    pw_bind_int(&b, w->run);
-    pawl_status status = pw_db_step(&w->r->db, st, &row, err);
-    if (status == PAWL_OK && !row) {
-        status = pw_err(err, PAWL_NOTFOUND, "no run with key %lld", (long long)w->run);
-    }
-    if (status == PAWL_OK) {
-        pw_cols c = {st, 0};
-        *ret_seq = pw_col_int(&c);
-        pw_view chain = pw_col_view(&c);
-        if (chain.size != PW_DIGEST_SIZE) {
-            status = damaged(w, *ret_seq, "the run's chain head is not a digest", err);
-        } else {
-            memcpy(ret_chain, chain.data, PW_DIGEST_SIZE);
-        }
-    }
-    pw_db_give(&w->r->db, PW_SQL_RUN_HEAD, st);
-    return status;
-}
-
-static pawl_status walk_run(walk *w, pawl_error *err)
-{
-    int64_t seq = 0;
-    uint8_t chain[PW_DIGEST_SIZE];
-    pawl_status st = read_head(w, &seq, chain, err);
-    if (st == PAWL_OK) {
-        st = walk_log(w, err);
-    }
-    if (st != PAWL_OK || w->stopped) {
-        return st;
-    }
-    int64_t reached = w->next_seq >= 0 ? w->next_seq : 0;
-    if (reached != seq) {
-        return damaged(w, reached, "the history ends before the run's row says", err);
-    }
-    if (w->whole && memcmp(w->chain, chain, PW_DIGEST_SIZE) != 0) {
-        return damaged(w, seq, "the history does not lead to the run's chain head", err);
-    }
-    return PAWL_OK;
+    handed *h = ctx;
+    return e->seq + e->events <= h->from_seq || h->fn(h->ctx, e->pos, e->seq, e->events, e->bytes);
 }
 
 pawl_status pw_sqlite_read(pw_reader *base, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
-    walk w = {.r = r, .run = run, .from_seq = from_seq, .next_seq = -1, .whole = from_seq <= 0, .fn = fn, .ctx = ctx};
+    handed h = {from_seq, fn, ctx};
     pawl_status st = pw_reader_enter(r, err);
     if (st != PAWL_OK) {
         return st;
@@ -489,7 +387,7 @@ pawl_status pw_sqlite_read(pw_reader *base, int64_t run, int64_t from_seq, pw_re
         st = pw_db_simple(&r->db, PW_SQL_BEGIN_READ, err);
     }
     if (st == PAWL_OK) {
-        st = walk_run(&w, err);
+        st = pw_walk(&r->db, run, from_seq, hand_record, &h, err);
     }
     if (!nested && !sqlite3_get_autocommit(r->db.db)) {
         (void)pw_db_simple(&r->db, PW_SQL_COMMIT, NULL);

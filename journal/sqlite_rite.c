@@ -41,9 +41,8 @@ static pawl_status check_pages(pw_db *db, pawl_error *err)
     return status;
 }
 
-static pawl_status check_record(pw_cols *c, pawl_error *err)
+static pawl_status check_row(pw_cols *c, pawl_error *err)
 {
-    int64_t pos = pw_col_int(c);
     int64_t run = pw_col_int(c);
     int64_t seq = pw_col_int(c);
     int64_t events = pw_col_int(c);
@@ -52,16 +51,20 @@ static pawl_status check_record(pw_cols *c, pawl_error *err)
     if (pw_record_sum(run, seq, events, bytes) == sum) {
         return PAWL_OK;
     }
-    return pw_err(err, PAWL_DAMAGED, "the record at position %lld (run %lld, event %lld) does not match its checksum",
-                  (long long)pos, (long long)run, (long long)seq);
+    return pw_err(err, PAWL_DAMAGED, "run %lld, event %lld: the record does not match its checksum", (long long)run,
+                  (long long)seq);
 }
 
+/** Every row of the log and of the history. */
 static pawl_status check_records(pw_db *db, pawl_error *err)
 {
     sqlite3_stmt *st = NULL;
     pawl_status status = PAWL_OK;
     bool row = true;
-    int rc = sqlite3_prepare_v2(db->db, "SELECT pos,run,seq,n,sum,bytes FROM pawl_log ORDER BY pos", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(db->db,
+                                "SELECT run,seq,n,sum,bytes FROM pawl_log UNION ALL"
+                                " SELECT run,seq,n,sum,bytes FROM pawl_history",
+                                -1, &st, NULL);
     if (rc != SQLITE_OK) {
         return pw_db_error(db, rc, "record check", err);
     }
@@ -69,7 +72,7 @@ static pawl_status check_records(pw_db *db, pawl_error *err)
         status = pw_db_step(db, st, &row, err);
         if (status == PAWL_OK && row) {
             pw_cols c = {st, 0};
-            status = check_record(&c, err);
+            status = check_row(&c, err);
         }
     }
     sqlite3_finalize(st);
@@ -107,7 +110,7 @@ pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, pawl_erro
     if (st == PAWL_OK && version > 0) {
         st = check_pages(&db, err);
     }
-    if (st == PAWL_OK && version > 0) {
+    if (st == PAWL_OK && version == pw_schema_version()) { /* an older file is migrated next, and its records are the same */
         st = check_records(&db, err);
     }
     pw_db_close(&db);

@@ -1,0 +1,315 @@
+/*
+ * sqlite_verify.c - every numbered invariant that a file can show, checked on a file.
+ *
+ * Reads through an ordinary reader inside one read transaction: an owner may live meanwhile, and goes on. The invariants
+ * and what they mean are in README.md; most are one query of verify.def that must give no rows, the rest are walked:
+ * histories [J3] [J8] [J18], blobs [J12], nodes [J16], snapshots [J15]. Goes on after a finding, and repairs nothing.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "journal/record_sum.h"
+#include "journal/sqlite.h"
+#include "journal/walk.h"
+
+typedef struct check {
+    pw_sqlite_reader *r;
+    pw_verify_fn fn;
+    void *ctx;
+    pw_verify_stats stats;
+    int64_t run;        /* being walked */
+} check;
+
+static void report(check *v, const char *invariant, int64_t run, int64_t pos, const char *message)
+{
+    pw_verify_finding f = {.invariant = invariant, .run = run, .pos = pos};
+    snprintf(f.message, sizeof(f.message), "%s", message);
+    v->stats.findings++;
+    if (v->fn != NULL) {
+        v->fn(v->ctx, &f);
+    }
+}
+
+/* ---- queries that must give no rows ---- */
+
+typedef struct rule {
+    const char *invariant;
+    const char *message;
+    const char *sql;
+} rule;
+
+static const rule rules[] = {
+#define X(invariant, message, sql) {invariant, message, sql},
+#include "journal/verify.def"
+#undef X
+};
+
+static pawl_status run_rule(check *v, const rule *r, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    pawl_status status = PAWL_OK;
+    bool row = true;
+    char text[200];
+    int rc = sqlite3_prepare_v2(v->r->db.db, r->sql, -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return pw_db_error(&v->r->db, rc, r->invariant, err);
+    }
+    while (status == PAWL_OK && row) {
+        status = pw_db_step(&v->r->db, st, &row, err);
+        if (status == PAWL_OK && row) {
+            snprintf(text, sizeof(text), "%s (%lld)", r->message, (long long)sqlite3_column_int64(st, 1));
+            report(v, r->invariant, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), text);
+        }
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+static pawl_status check_pages(check *v, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    pawl_status status = PAWL_OK;
+    bool row = true;
+    int rc = sqlite3_prepare_v2(v->r->db.db, "PRAGMA integrity_check(20)", -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return pw_db_error(&v->r->db, rc, "integrity_check", err);
+    }
+    while (status == PAWL_OK && row) {
+        status = pw_db_step(&v->r->db, st, &row, err);
+        const char *text = status == PAWL_OK && row ? (const char *)sqlite3_column_text(st, 0) : NULL;
+        if (text != NULL && strcmp(text, "ok") != 0) {
+            report(v, "J0", 0, 0, text);
+        }
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+/* ---- histories ---- */
+
+static bool well_formed(const pw_entry *e)
+{
+    pw_record record;
+    pw_event event = {0};
+    int64_t events = 0;
+    if (pw_record_open(e->bytes.data, e->bytes.size, &record, NULL) != PAWL_OK) {
+        return false;
+    }
+    while (pw_record_next(&record, &event)) {
+        pw_mp r = pw_mp_reader(event.body.data, event.body.size);
+        (void)pw_mp_read_map(&r);
+        events += pw_mp_ok(&r) ? 1 : 0;
+    }
+    return !record.body.bad && pw_mp_at_end(&record.body) && events == e->events;
+}
+
+static bool check_entry(void *ctx, const pw_entry *e)
+{
+    check *v = ctx;
+    v->stats.records++;
+    v->stats.events += e->events;
+    if (!well_formed(e)) {
+        char text[120];
+        snprintf(text, sizeof(text), "the record at event %lld does not decode to %lld events", (long long)e->seq,
+                 (long long)e->events);
+        report(v, "J18", v->run, e->pos, text);
+    }
+    return true;
+}
+
+static pawl_status check_history(check *v, int64_t run, pawl_error *err)
+{
+    pawl_error found = {0};
+    v->run = run;
+    v->stats.runs++;
+    pawl_status st = pw_walk(&v->r->db, run, 0, check_entry, v, &found);
+    if (st == PAWL_DAMAGED) {
+        bool sum = strstr(found.message, "checksum") != NULL || strstr(found.message, "chain head") != NULL;
+        report(v, sum ? "J8" : "J3", run, 0, found.message);
+        return PAWL_OK;
+    }
+    if (st != PAWL_OK && err != NULL) {
+        *err = found;
+    }
+    return st;
+}
+
+/** Every key of an integer column, one after the other, without a cursor that stays open meanwhile. */
+static pawl_status next_key(check *v, const char *sql, int64_t after, int64_t *ret_key, bool *ret_more, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(v->r->db.db, sql, -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return pw_db_error(&v->r->db, rc, "verify", err);
+    }
+    sqlite3_bind_int64(st, 1, after);
+    pawl_status status = pw_db_step(&v->r->db, st, ret_more, err);
+    if (status == PAWL_OK && *ret_more) {
+        *ret_key = sqlite3_column_int64(st, 0);
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+static pawl_status check_histories(check *v, pawl_error *err)
+{
+    int64_t key = INT64_MIN;
+    bool more = true;
+    pawl_status st = PAWL_OK;
+    while (st == PAWL_OK) {
+        st = next_key(v, "SELECT key FROM pawl_runs WHERE key>?1 ORDER BY key LIMIT 1", key, &key, &more, err);
+        if (st != PAWL_OK || !more) {
+            break;
+        }
+        st = check_history(v, key, err);
+    }
+    return st;
+}
+
+/* ---- blobs, nodes, snapshots ---- */
+
+typedef struct named {
+    uint8_t digest[PW_DIGEST_SIZE];
+} named;
+
+static pawl_status get_digest(check *v, const char *sql, int64_t id, named *ret, bool *ret_whole, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    bool row = false;
+    int rc = sqlite3_prepare_v2(v->r->db.db, sql, -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return pw_db_error(&v->r->db, rc, "verify", err);
+    }
+    sqlite3_bind_int64(st, 1, id);
+    pawl_status status = pw_db_step(&v->r->db, st, &row, err);
+    *ret_whole = status == PAWL_OK && row && sqlite3_column_bytes(st, 0) == PW_DIGEST_SIZE;
+    if (*ret_whole) {
+        memcpy(ret->digest, sqlite3_column_blob(st, 0), PW_DIGEST_SIZE);
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+static pawl_status check_one(check *v, bool node, int64_t id, pawl_error *err)
+{
+    named name;
+    bool whole = false;
+    uint8_t parent[PW_DIGEST_SIZE];
+    pw_buf body;
+    pawl_error found = {0};
+    const char *sql = node ? "SELECT id FROM pawl_nodes WHERE pos=?1" : "SELECT digest FROM pawl_blobs WHERE id=?1";
+    pawl_status st = get_digest(v, sql, id, &name, &whole, err);
+    if (st != PAWL_OK || !whole) {
+        if (st == PAWL_OK) {
+            report(v, node ? "J16" : "J12", 0, id, "the name is not a digest");
+        }
+        return st;
+    }
+    pw_buf_init(&body, PW_VALUE_BYTES_MAX + PW_BLOB_CHUNK_BYTES);
+    st = node ? pw_sqlite_node(&v->r->base, name.digest, parent, &body, &found)
+              : pw_sqlite_blob(&v->r->base, name.digest, &body, &found);
+    pw_buf_deinit(&body);
+    v->stats.blobs++;
+    if (st == PAWL_DAMAGED) {
+        report(v, node ? "J16" : "J12", 0, id, found.message);
+        return PAWL_OK;
+    }
+    if (st != PAWL_OK && err != NULL) {
+        *err = found;
+    }
+    return st;
+}
+
+static pawl_status check_names(check *v, bool node, pawl_error *err)
+{
+    const char *sql = node ? "SELECT pos FROM pawl_nodes WHERE pos>?1 ORDER BY pos LIMIT 1"
+                           : "SELECT id FROM pawl_blobs WHERE id>?1 ORDER BY id LIMIT 1";
+    int64_t id = INT64_MIN;
+    bool more = true;
+    pawl_status st = PAWL_OK;
+    while (st == PAWL_OK) {
+        st = next_key(v, sql, id, &id, &more, err);
+        if (st != PAWL_OK || !more) {
+            break;
+        }
+        st = check_one(v, node, id, err);
+    }
+    return st;
+}
+
+static pawl_status check_snapshots(check *v, pawl_error *err)
+{
+    int64_t run = INT64_MIN;
+    bool more = true;
+    pawl_status st = PAWL_OK;
+    while (st == PAWL_OK) {
+        int64_t seq = 0;
+        pw_buf body = PW_BUF_INIT;
+        pawl_error found = {0};
+        st = next_key(v, "SELECT run FROM pawl_snapshots WHERE run>?1 ORDER BY run LIMIT 1", run, &run, &more, err);
+        if (st != PAWL_OK || !more) {
+            break;
+        }
+        st = pw_sqlite_snapshot(&v->r->base, run, &seq, &body, &found);
+        pw_buf_deinit(&body);
+        if (st == PAWL_DAMAGED) {
+            report(v, "J15", run, 0, found.message);
+            st = PAWL_OK;
+        }
+    }
+    return st;
+}
+
+/* ---- all of it ---- */
+
+static pawl_status check_all(check *v, pawl_error *err)
+{
+    pawl_status st = check_pages(v, err);
+    for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(rules); i++) {
+        st = run_rule(v, &rules[i], err);
+    }
+    if (st == PAWL_OK) {
+        st = check_histories(v, err);
+    }
+    if (st == PAWL_OK) {
+        st = check_names(v, false, err);
+    }
+    if (st == PAWL_OK) {
+        st = check_names(v, true, err);
+    }
+    return st == PAWL_OK ? check_snapshots(v, err) : st;
+}
+
+pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_verify_fn fn, void *ctx,
+                                 pw_verify_stats *ret_stats, pawl_error *err)
+{
+    pw_reader *base = NULL;
+    check v = {.fn = fn, .ctx = ctx};
+    pawl_status st = pw_sqlite_reader_open_env(path, env, &base, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    v.r = pw_sqlite_reader_of(base);
+    st = pw_reader_enter(v.r, err);
+    if (st == PAWL_OK) {
+        st = pw_db_simple(&v.r->db, PW_SQL_BEGIN_READ, err);
+        if (st == PAWL_OK) {
+            st = check_all(&v, err);
+        }
+        if (!sqlite3_get_autocommit(v.r->db.db)) {
+            (void)pw_db_simple(&v.r->db, PW_SQL_COMMIT, NULL);
+        }
+        pw_reader_leave(v.r);
+    }
+    pw_sqlite_reader_close(base);
+    if (st == PAWL_OK) {
+        *ret_stats = v.stats;
+    }
+    return st;
+}
+
+pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err)
+{
+    pw_sqlite_env env = {0};
+    return pw_sqlite_verify_env(path, &env, fn, ctx, ret_stats, err);
+}
