@@ -7,7 +7,7 @@ LIBRARY = ("sdk", "journal", "engine", "activities")
 
 # (functions, files where they are banned, files where they are allowed after all, what to do instead)
 BANNED = [
-    ("strcpy strcat sprintf vsprintf gets strtok", r".*", r"$^", "use snprintf or pw_buf: a size belongs to every copy"),
+    ("strcpy strcat sprintf vsprintf gets strtok strncpy strncat mktemp tmpnam", r".*", r"$^", "use snprintf or pw_buf: a size belongs to every copy"),
     ("atoi atol atoll atof", r".*", r"$^", "use strtoll and look at errno and the end"),
     ("alloca setjmp longjmp sigsetjmp siglongjmp", r".*", r"$^", "no jump and no memory on the stack by size"),
     ("rand srand random srandom drand48", r".*", r"$^", "use the environment's random, or randombytes_buf in sdk/base"),
@@ -132,11 +132,13 @@ def looks_closed(text):
 
 @rule("names")
 def names(tree):
-    """What another file can call starts with pw_ or pawl_."""
+    """What another file can call starts with pw_ or pawl_, what it cannot does not."""
     for file in tree.code(*LIBRARY, "workflows", "tools"):
         for function in file.functions:
             if file.path.endswith(".c") and not function.is_static and not re.match(r"pw_|pawl_|main$", function.name):
                 yield file, function.first, f"{function.name} is visible to other files: make it static, or call it pw_{function.name}"
+            if file.path.endswith(".c") and function.is_static and re.match(r"(pw|pawl)_", function.name):
+                yield file, function.first, f"{function.name} is static: a file's own function has no prefix"
 
 
 @rule("file-names")

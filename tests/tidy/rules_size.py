@@ -36,6 +36,21 @@ def line_length(tree):
                 yield file, number, f"{len(line)} columns, {LINE_COLUMNS_MAX} allowed"
 
 
+@rule("whitespace")
+def whitespace(tree):
+    """No tab in C, no spaces at the end of a line, a newline at the end of a file."""
+    for file in tree.files:
+        if not file.path.endswith((".c", ".h", ".def", ".py", ".sh", ".txt", ".cmake", ".md")):
+            continue
+        for number, line in enumerate(file.lines, 1):
+            if line != line.rstrip():
+                yield file, number, "ends with spaces: remove them"
+            if file.is_code and "\t" in line:
+                yield file, number, "has a tab: indent with 4 spaces, write \\t in a string"
+        if file.text and not file.text.endswith("\n"):
+            yield file, len(file.lines), "has no newline at its end: add one"
+
+
 @rule("function-length")
 def function_length(tree):
     """70 lines at most, 30 aimed at."""

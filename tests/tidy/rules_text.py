@@ -58,34 +58,58 @@ def guards(tree):
 
 
 TAG = re.compile(r"\[([A-Z]\d{1,2})\]")
-TAG_FOLDERS = {"J": "journal", "E": "engine", "A": "activities"}
+TAG_FOLDERS = {"J": "journal", "E": "engine", "A": "activities", "S": "sdk", "W": "workflows", "T": "tools"}
+# A README defines a tag where a table row or a list item begins with it: "| [J3] |", "- **[J3]** ...".
+DEFINITION = re.compile(r"\s*(?:[|*-]|\d+\.)\s*\**`?\[[A-Z]\d{1,2}\]")
 
 
 @rule("invariants")
 def invariants(tree):
-    """An invariant [J3] stands in its folder's README, in that folder's code, and in a test."""
+    """An invariant [J3] is defined in its folder's README, and stands in a comment of that folder's code and in a test."""
+    test_files = [f for f in tree.files if f.folder == "tests" and not f.path.startswith("tests/tidy/")]
     for letter, folder in TAG_FOLDERS.items():
-        readme = tags_of([f for f in tree.files if f.path == f"{folder}/README.md"], letter)
-        code = tags_of(tree.code(folder), letter)
-        tests = tags_of([f for f in tree.files if f.folder == "tests" and not f.path.startswith("tests/tidy/")], letter)
+        readme = defined_tags(tree.by_path.get(f"{folder}/README.md"), letter)
+        code = commented_tags(tree.code(folder), letter)
+        tests = written_tags(test_files, letter)
         for tag in sorted(readme.keys() | code.keys()):
             at = readme.get(tag) or code[tag]
             if tag not in readme:
-                yield *at, f"[{tag}] is not in {folder}/README.md: state it there"
+                yield *at, f"[{tag}] is not defined in {folder}/README.md: begin a table row or list item with it"
             if tag not in code:
                 yield *at, f"[{tag}] is not in the code of {folder}/: mark the place that keeps it"
             if tag not in tests:
                 yield *at, f"[{tag}] is in no test: mark the one that checks it"
 
 
-def tags_of(files, letter):
+def defined_tags(readme, letter):
+    found = {}
+    for number, line in enumerate(readme.lines if readme else [], 1):
+        if DEFINITION.match(line):
+            add_tags(found, readme, number, line.split("]")[0] + "]", letter)
+    return found
+
+
+def commented_tags(files, letter):
+    found = {}
+    for file in files:
+        for first, _, text in file.comments:
+            for number, line in enumerate(text.split("\n"), first):
+                add_tags(found, file, number, line, letter)
+    return found
+
+
+def written_tags(files, letter):
     found = {}
     for file in files:
         for number, line in enumerate(file.lines, 1):
-            for tag in TAG.findall(line):
-                if tag.startswith(letter):
-                    found.setdefault(tag, (file, number))
+            add_tags(found, file, number, line, letter)
     return found
+
+
+def add_tags(found, file, number, line, letter):
+    for tag in TAG.findall(line):
+        if tag.startswith(letter):
+            found.setdefault(tag, (file, number))
 
 
 @rule("doc-comments")
