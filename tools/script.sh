@@ -64,29 +64,49 @@ install_packages() {
         apt-get install -y --no-install-recommends $missing
 }
 
-# run_logged NAME COMMAND...: output to build/log/NAME.log; its end is shown when the command fails.
+# run_logged NAME COMMAND...: output to build/log/NAME.log, its last line shown now and then, its end when the command fails.
 run_logged() {
-    local log="$root/build/log/$1.log"
+    local log="$root/build/log/$1.log" status=0 watcher
     shift
     mkdir -p "$root/build/log"
-    if ! "$@" >"$log" 2>&1 </dev/null; then
+    : >"$log"
+    show_growth "$log" &
+    watcher=$!
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    kill "$watcher" 2>/dev/null || true
+    wait "$watcher" 2>/dev/null || true
+    if [ "$status" -ne 0 ]; then
         tail -n 60 "$log" >&2
         die "failed: $* (whole output: $log)"
     fi
 }
 
-# configure FOLDER NAME ARG...: cmake into build/FOLDER, afresh if the cache there is of another checkout.
-configure() {
-    local name=$1
-    shift
-    run_logged "$name-configure" cmake -S "$root" "$@"
+# show_growth FILE: its last line every 20 seconds, while this script lives.
+show_growth() {
+    local seconds=0
+    while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+        seconds=$((seconds + 1))
+        if [ $((seconds % 20)) -eq 0 ]; then
+            say "  ... $(tail -n 1 "$1" | cut -c 1-90)"
+        fi
+    done
 }
 
-# build NAME FOLDER [TARGET...]
+# configure NAME ARG...: cmake into build/NAME, afresh if the cache there is of a checkout at another place.
+configure() {
+    local name=$1 cache=$root/build/$1/CMakeCache.txt afresh=()
+    shift
+    if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
+        afresh=(--fresh)
+    fi
+    run_logged "$name-configure" cmake ${afresh[@]+"${afresh[@]}"} -S "$root" "$@"
+}
+
+# build NAME [TARGET...]: what is configured in build/NAME.
 build() {
-    local name=$1 folder=$2
-    shift 2
-    run_logged "$name-build" cmake --build "$folder" --parallel "$(jobs_count)" ${1:+--target "$@"}
+    local name=$1
+    shift
+    run_logged "$name-build" cmake --build "$root/build/$name" --parallel "$(jobs_count)" ${1:+--target "$@"}
 }
 
 jobs_count() {
