@@ -1,6 +1,7 @@
 /*
  * cli_man.c - man pages, from the tables. Plain man(7) macros, no dates: the same program writes the same bytes.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,7 +106,11 @@ static void main_page(pw_buf *b)
 
 static void command_page(pw_buf *b, const pw_cli_command *c)
 {
-    pw_buf_printf(b, ".TH PAWL\\-%s 1 \"\" \"pawl " PAWL_VERSION "\" \"pawl\"\n.SH NAME\npawl\\-%s \\- ", c->name, c->name);
+    pw_buf_puts(b, ".TH PAWL\\-");
+    for (const char *p = c->name; *p != '\0'; p++) {
+        pw_buf_putc(b, toupper((unsigned char)*p));
+    }
+    pw_buf_printf(b, " 1 \"\" \"pawl " PAWL_VERSION "\" \"pawl\"\n.SH NAME\npawl\\-%s \\- ", c->name);
     roff_line(b, c->summary);
     pw_buf_printf(b, ".SH SYNOPSIS\n.B pawl %s\n", c->name);
     if (c->operands[0] != '\0') {

@@ -1,0 +1,98 @@
+"""Modules: a new one builds and runs; one that is missing, of another pawl, or none at all is refused with the way out."""
+import os
+import re
+import shutil
+import subprocess
+
+from cli_rig import check, equal, main, within
+
+
+def build(p, folder, *command):
+    env = {**p.env, "PATH": os.path.dirname(p.pawl) + ":" + p.env["PATH"]}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    check(done.returncode == 0, f"{command} in {folder}\n{done.stdout}\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def it_writes_a_module_that_builds_without_a_warning_and_runs(p):
+    if shutil.which("make") is None:
+        print("        skipped: make is not here")
+        return
+    within(p.ok("new", "my-order").out, "wrote my-order/my-order.c")
+    out = build(p, p.path("my-order"), "make", "CFLAGS=-Werror")
+    check("warning" not in out, out)
+    module = p.path("my-order/my-order.so")
+    done = p.ok("execute", "my-order", "--module", module, "-i", '{"name": "Ada"}', "-w", "o1")
+    within(done.out, "Ada")
+    p.run("execute", "my-order", "--module", module, "-i", "{}").exits(5)
+    within(p.ok("query", "o1", "greeting").out, "Hello")
+    within(p.ok("trace", "o1").out, "my-order.greet")
+    p.ok("start", "my-order", "-w", "o2", "-i", '{"name": "Bob", "ask": true}')
+    p.serve("--module", module)
+    p.until_waiting("o2", "send")
+    p.ok("answer", "o2", "yes")
+    p.ok("result", "o2")
+
+
+def it_builds_the_new_module_with_cmake_too(p):
+    if shutil.which("cmake") is None:
+        print("        skipped: cmake is not here")
+        return
+    p.ok("new", "order", p.path("deep"))
+    build(p, p.path("deep"), "cmake", "-S", ".", "-B", "build", "-DCMAKE_C_FLAGS=-Werror")
+    build(p, p.path("deep"), "cmake", "--build", "build")
+    p.ok("execute", "order", "--module", p.path("deep/build/order.so"), "-i", '{"name": "Ada"}')
+
+
+def it_overwrites_nothing(p):
+    p.write("Makefile", "mine")
+    p.run("new", "order", ".").exits(2)
+    equal(p.read("Makefile"), "mine")
+    equal(sorted(os.listdir(p.folder)), ["Makefile"])
+    for bad in ("9order", "or der", "../order", "", "a" * 61, "ö"):
+        p.run("new", bad).exits(2)
+
+
+def it_refuses_a_module_that_is_missing_or_no_module(p):
+    text = p.write("text.so", "not a shared object")
+    for path, code in ((p.path("none.so"), 4), (text, None), (p.modules[2], None)):
+        done = p.run("serve", "--module", path)
+        check(done.code not in (0, 3), done.says())
+        if code is not None:
+            equal(done.code, code, done.says())
+        within(done.err, os.path.basename(path))
+        equal(done.out, "")
+        done = p.run("execute", "hello", "--module", path)
+        check(done.code not in (0, 3), done.says())
+
+
+def it_refuses_a_module_of_another_pawl_with_both_versions(p):
+    done = p.run("serve", "--module", p.modules[1]).exits(10)
+    within(done.err, "0.0.1")
+    within(done.err, "headers")
+
+
+def it_waits_for_code_that_is_not_there_and_goes_on_when_it_is(p):
+    p.ok("start", "hello", "-w", "h1", "-i", '{"name": "Ada"}')
+    engine = subprocess.Popen([p.pawl, "serve"], cwd=p.folder, env=p.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    within(engine.stdout.readline(), "ready")
+    p.run("start", "hello", "-w", "h2").exits(10)
+    engine.terminate()
+    equal(engine.wait(timeout=60), 0)
+    engine.stdout.close()
+
+
+def it_names_the_workflow_that_blocks_the_loop(p):
+    engine = p.serve()
+    p.run("start", "spinning", "-w", "spin", timeout=60)
+    code = engine.wait(timeout=60)
+    engine.stdout.close()
+    p.engine = None
+    check(code != 0, "serve should have ended")
+    check(re.search(r"spinning|spin", p.read("serve.log")), p.read("serve.log"))
+
+
+it_names_the_workflow_that_blocks_the_loop.long = True  # the watchdog takes ten seconds
+
+
+main(globals())

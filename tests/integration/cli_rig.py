@@ -1,0 +1,179 @@
+"""Drives the pawl program as a person or a script would: each test has a folder, a journal in it, and at most one engine.
+
+    python3 cli_runs_test.py PAWL MODULE.so ... [TEST]     TEST: only the tests whose name holds this
+
+Waits for events (a ready line, a run's state), never for an amount of time. Standard library only.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+DEADLINE = 60  # seconds: what does not happen by then has failed
+
+
+class Failure(AssertionError):
+    """A test's expectation that did not hold."""
+
+
+def check(truth, message):
+    if not truth:
+        raise Failure(message)
+
+
+def equal(got, wanted, what="value"):
+    check(got == wanted, f"{what}: got {got!r}, wanted {wanted!r}")
+
+
+def within(text, part):
+    check(part in text, f"{part!r} is not in:\n{text}")
+
+
+class Done:
+    """A command that has ended."""
+
+    def __init__(self, argv, code, out, err):
+        self.argv, self.code, self.out, self.err = argv, code, out, err
+
+    def says(self):
+        return f"$ {' '.join(self.argv)}\nexit {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+    def exits(self, code):
+        check(self.code == code, f"wanted exit {code}\n{self.says()}")
+        return self
+
+    def json(self):
+        """The one JSON document on stdout, and nothing else."""
+        try:
+            return json.loads(self.out)
+        except ValueError as error:
+            raise Failure(f"stdout is not one JSON document ({error})\n{self.says()}") from error
+
+    def jsonl(self):
+        """The JSON values on stdout, one a line, and nothing else."""
+        try:
+            return [json.loads(line) for line in self.out.splitlines()]
+        except ValueError as error:
+            raise Failure(f"stdout is not JSON lines ({error})\n{self.says()}") from error
+
+
+class Place:
+    """A test's folder, with its journal and its engine."""
+
+    def __init__(self, pawl, modules):
+        self.pawl, self.modules = pawl, modules
+        self.folder = tempfile.mkdtemp(prefix="pawl-cli-")
+        self.db = os.path.join(self.folder, "pawl.db")
+        self.engine = None
+        self.env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.folder, "LC_ALL": "C.UTF-8", "PAWL_DB": self.db}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH"):
+            if name in os.environ:
+                self.env[name] = os.environ[name]
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, data):
+        with open(self.path(name), "wb" if isinstance(data, bytes) else "w") as f:
+            f.write(data)
+        return self.path(name)
+
+    def read(self, name):
+        with open(self.path(name)) as f:
+            return f.read()
+
+    def run(self, *args, stdin="", env=None, timeout=DEADLINE):
+        argv = [self.pawl, *args]
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(argv, input=given, capture_output=True, cwd=self.folder, env={**self.env, **(env or {})}, timeout=timeout,
+                              check=False)
+        return Done(argv, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def ok(self, *args, **more):
+        return self.run(*args, **more).exits(0)
+
+    def begin(self, *args):
+        """A command that goes on beside the test."""
+        return subprocess.Popen([self.pawl, *args], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def serve(self, *args):
+        """Starts an engine and waits for its ready line."""
+        check(self.engine is None, "an engine runs already")
+        module = ["--module", self.modules[0]]
+        log = open(self.path("serve.log"), "ab")
+        self.engine = subprocess.Popen([self.pawl, "serve", *module, *args], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=log, text=True)
+        log.close()
+        line = self.engine.stdout.readline()
+        check("ready" in line, f"serve did not get ready: {line!r}\n{self.read('serve.log')}")
+        return self.engine
+
+    def stop(self, number=signal.SIGTERM):
+        engine, self.engine = self.engine, None
+        engine.send_signal(number)
+        engine.wait(timeout=DEADLINE)
+        engine.stdout.close()
+        return engine.returncode
+
+    def state(self, run):
+        return self.ok("describe", run, "-o", "json").json()
+
+    def until(self, run, wanted):
+        """Waits until describe of a run satisfies `wanted`."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            done = self.run("describe", run, "-o", "json")
+            if done.code == 0 and wanted(done.json()):
+                return done.json()
+            time.sleep(0.02)
+        raise Failure(f"{run} never got there: {self.run('describe', run).says()}\n{self.run('stack', run).says()}")
+
+    def until_status(self, run, status):
+        return self.until(run, lambda d: d["status"] == status)
+
+    def until_waiting(self, run, text):
+        return self.until(run, lambda d: text in (d["waiting"] or ""))
+
+    def clear(self):
+        if self.engine is not None:
+            self.engine.kill()
+            self.engine.wait()
+            self.engine.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def plain(text):
+    """Text without colours."""
+    return re.sub(r"\033\[[0-9;]*[A-Za-z]", "", text)
+
+
+def main(tests):
+    """Runs the functions of `tests` (a module's globals) whose names begin with "it_"; exit 1 if one failed."""
+    arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
+    only = [a for a in arguments if not os.path.exists(a)]
+    paths = [os.path.abspath(a) for a in arguments if os.path.exists(a)]
+    failed = 0
+    every = [n for n in tests if n.startswith("it_")]
+    names = [n for n in every if any(o in n for o in only) or (not only and not getattr(tests[n], "long", False))]
+    for name in names:
+        place = Place(paths[0], paths[1:])
+        try:
+            tests[name](place)
+            print(f"ok      {name}", flush=True)
+        except Exception as error:  # pylint: disable=broad-except
+            failed += 1
+            text = str(error) if isinstance(error, Failure) else traceback.format_exc()
+            print(f"FAILED  {name}\n{text}\nagain: python3 {' '.join(sys.argv[:1] + paths)} {name}", flush=True)
+            if os.path.exists(place.path("serve.log")):
+                print("serve said:\n" + place.read("serve.log")[-3000:], flush=True)
+        finally:
+            place.clear()
+    print(f"{len(names) - failed} of {len(names)} passed")
+    sys.exit(1 if failed or not names else 0)

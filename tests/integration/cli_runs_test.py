@@ -1,0 +1,417 @@
+"""Every verb that drives or shows runs, with an engine running: what it prints, as text and as JSON, and its exit code."""
+import json
+import os
+import signal
+
+from cli_rig import check, equal, main, plain, within
+
+
+def lines(text):
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def it_executes_a_workflow_of_a_module_without_an_engine(p):
+    done = p.ok("execute", "hello", "--module", p.modules[0], "-i", '{"name": "Ada"}', "-w", "h1")
+    equal(done.out, "text: Hello\nto:   Ada\n")
+    equal(p.state("h1")["status"], "completed")
+    value = p.ok("execute", "hello", "--module", p.modules[0], "-i", '{"name": "Bob"}', "-o", "json").json()
+    equal(value["status"], "completed")
+    equal(value["result"], {"text": "Hello", "to": "Bob"})
+
+
+def it_says_how_to_execute_what_it_has_no_code_for(p):
+    done = p.run("execute", "hello").exits(10)
+    equal(done.out, "")
+    within(done.err, "--module")
+
+
+def it_starts_and_waits_for_the_result(p):
+    p.serve()
+    equal(p.ok("start", "hello", "-w", "a1", "-i", '{"name": "Ada"}').out, "started a1\n")
+    equal(p.ok("result", "a1").out, "text: Hello\nto:   Ada\n")
+    value = p.ok("result", "a1", "-o", "json").json()
+    equal((value["id"], value["status"], value["result"]), ("a1", "completed", {"text": "Hello", "to": "Ada"}))
+    value = p.ok("start", "hello", "-o", "json").json()
+    equal(value["kept"], False)
+    equal(len(value["id"]), 36)
+
+
+def it_reads_input_from_text_files_and_standard_input(p):
+    p.serve()
+    p.write("in.json", '{"name": "File"}')
+    equal(p.ok("execute", "echo", "-i", '"text"').out, "text\n")
+    equal(p.ok("execute", "echo", "-i", "@in.json").out, "name: File\n")
+    equal(p.ok("execute", "echo", "-i", "-", stdin='[1, 2.5, null, true]').out, "- 1\n- 2.5\n- null\n- true\n")
+    equal(p.ok("execute", "echo").out, "null\n")
+    for bad in ('{"a":', "text", "{'a': 1}", '"\\ud800"', "1 2", "", "[" * 1000 + "]" * 1000):
+        done = p.run("start", "echo", "-i", bad)
+        check(done.code in (1, 2), done.says())
+        within(done.err, "input")
+        equal(done.out, "")
+    p.run("start", "echo", "-i", "@none.json").exits(4)
+    equal(p.ok("list", "-o", "json").json()[0]["status"], "completed", "nothing was started by bad input")
+
+
+def it_prints_values_plainly_and_exactly(p):
+    p.serve()
+    value = {"name": "Ada", "tags": ["a", "b"], "deep": {"x": 1, "long key": None}, "empty": [], "text": "two\nlines", "big": 2**70,
+             "n": -0.5, "none": {}}
+    done = p.ok("execute", "echo", "-i", json.dumps(value), "-w", "v1")
+    check("{" not in done.out and '"' not in done.out, done.out)
+    for part in ("name:", "Ada", "- a", "long key:", "two", "lines", str(2**70)):
+        within(done.out, part)
+    equal(p.ok("result", "v1", "-o", "json").json()["result"], value)
+    equal(p.ok("result", "v1", "-o", "jsonl").jsonl()[0]["result"], value)
+
+
+def it_escapes_what_a_terminal_would_obey(p):
+    p.serve()
+    evil = "a\x1b[31mred\x07\r\u202egnp.exe\x9b"
+    done = p.run("execute", "broken", "-w", "evil", "-i", json.dumps({"message": evil}))
+    done.exits(5)
+    for args in (["list"], ["describe", "evil"], ["show", "evil"], ["trace", "evil"], ["stack", "evil"]):
+        out = p.ok(*args, "--color", "never").out
+        for bad in ("\x1b", "\x07", "\r", "\u202e", "\x9b"):
+            check(bad not in out, f"{args}: {bad!r} reached the terminal: {out!r}")
+    for bad in ("\x1b", "\x07", "\u202e"):
+        check(bad not in done.err, f"{bad!r} reached standard error")
+    equal(p.run("result", "evil", "-o", "json").exits(5).json()["failure"]["message"], evil, "JSON keeps it exactly")
+
+
+def it_exits_5_and_says_why_when_a_run_failed(p):
+    p.serve()
+    done = p.run("execute", "broken", "-w", "b1", "-i", '{"message": "no disk", "type": "NoDisk"}').exits(5)
+    equal(done.out, "")
+    within(done.err, "b1 failed")
+    within(done.err, "NoDisk: no disk")
+    within(done.err, "trace b1")
+    value = p.run("result", "b1", "-o", "json").exits(5).json()
+    equal(value["status"], "failed")
+
+
+def it_exits_6_when_a_run_was_cancelled_or_terminated(p):
+    p.serve()
+    for verb, status in (("cancel", "canceled"), ("terminate", "terminated")):
+        p.ok("start", "listening", "-w", verb)
+        p.until_waiting(verb, "signal")
+        within(p.ok(verb, verb, "--reason", "enough").out, verb)
+        equal(p.run("result", verb, "-o", "json").exits(6).json()["status"], status)
+        within(p.run("result", verb).exits(6).err, status)
+
+
+def it_exits_7_when_the_time_is_up_and_the_run_goes_on(p):
+    p.serve()
+    p.ok("start", "sleeping", "-w", "s1")
+    done = p.run("result", "s1", "--timeout", "200ms").exits(7)
+    equal(done.out, "")
+    equal(p.state("s1")["status"], "running")
+    p.ok("start", "sleeping", "-w", "s2", "--run-timeout", "100ms")
+    p.until_status("s2", "timed-out")
+    p.run("result", "s2").exits(7)
+
+
+def it_exits_4_for_what_is_not_there(p):
+    p.serve()
+    for verb in ("describe", "show", "result", "trace", "stack", "cancel", "terminate", "pause", "resume", "retry", "wait"):
+        done = p.run(verb, "nobody").exits(4)
+        within(done.err, "nobody")
+        equal(done.out, "")
+    p.run("signal", "nobody", "go").exits(4)
+    p.run("answer", "nobody", "yes").exits(4)
+    p.run("query", "nobody", "state").exits(4)
+    p.ok("start", "sleeping", "-w", "s1")
+    p.run("answer", "s1", "yes").exits(4)
+
+
+def it_exits_9_for_an_id_in_use_and_10_for_code_that_is_not_there(p):
+    p.serve()
+    p.ok("start", "sleeping", "-w", "s1")
+    done = p.run("start", "sleeping", "-w", "s1").exits(9)
+    within(done.err, "--id-conflict-policy")
+    p.ok("start", "sleeping", "-w", "s1", "--id-conflict-policy", "use-existing")
+    within(p.ok("start", "sleeping", "-w", "s1", "--id-conflict-policy", "use-existing").out, "running already: s1")
+    p.ok("start", "sleeping", "-w", "s1", "--id-conflict-policy", "terminate")
+    p.ok("terminate", "s1")
+    p.until_status("s1", "terminated")
+    p.run("start", "sleeping", "-w", "s1", "--id-reuse-policy", "reject").exits(9)
+    p.run("signal", "s1", "go").exits(9)
+    done = p.run("start", "nosuch").exits(10)
+    within(done.err, "nosuch")
+    p.run("start", "hello@77").exits(10)
+    p.ok("start", "hello@1")
+
+
+def it_starts_once_for_one_dedup_key(p):
+    p.serve()
+    first = p.ok("start", "hello", "--dedup", "k1", "-o", "json").json()["id"]
+    equal(p.ok("start", "hello", "--dedup", "k1", "-o", "json").json()["id"], first)
+    equal(len(p.ok("list", "-o", "json").json()), 1)
+
+
+def it_takes_a_unique_prefix_of_an_id_and_lists_the_candidates_of_another(p):
+    p.serve()
+    for name in ("order-1", "order-12", "other"):
+        p.ok("start", "sleeping", "-w", name)
+    equal(p.ok("describe", "ot", "-o", "json").json()["id"], "other")
+    equal(p.ok("describe", "order-1", "-o", "json").json()["id"], "order-1", "an id that is a prefix of another is itself")
+    done = p.run("describe", "order").exits(2)
+    within(done.err, "order-1\n")
+    within(done.err, "order-12\n")
+    check("other" not in done.err, done.err)
+    within(p.ok("pause", "ot").out, "other")
+    p.run("describe", "ORDER").exits(4)
+
+
+def it_refuses_hostile_ids_and_names(p):
+    p.serve()
+    for bad in ("a b", "a\nb", "a\x1b[31m", "ä", "a\"b", "a'b", "a\\b", "x" * 201, "\xff"):
+        for args in (["start", "hello", "-w", bad], ["describe", bad], ["signal", bad, "go"]):
+            done = p.run(*args)
+            equal(done.code, 2, done.says())
+            check("\x1b" not in done.err, repr(done.err))
+    for odd in ("*", "a%b", "..", "/etc/passwd", "'; drop", "-", "a/../b"):
+        done = p.run("describe", "-w", odd)
+        check(done.code in (2, 4), done.says())
+    p.ok("start", "sleeping", "-w", "x" * 200)
+    equal(p.ok("describe", "xxx", "-o", "json").json()["id"], "x" * 200)
+    for name in ("", "a b", "1x", "x" * 101):
+        p.run("signal", "xxx", "--name", name).exits(2)
+    equal(len(p.ok("list", "-o", "json").json()), 1)
+
+
+def it_signals_a_run_and_reads_what_it_publishes(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    equal(p.ok("query", "l1", "state").out, "step: waiting\n")
+    equal(p.ok("query", "l1", "-o", "json").json(), {"state": {"step": "waiting"}})
+    equal(p.ok("signal", "l1", "go", "-i", '{"n": 7}').out, "signalled l1\n")
+    equal(p.ok("result", "l1", "-o", "json").json()["result"], {"got": {"n": 7}})
+    equal(p.ok("query", "l1", "state", "-o", "json").json(), {"step": "done"})
+
+
+def it_starts_with_a_signal(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1", "--signal", "go", "--signal-input", '"first"')
+    equal(p.ok("result", "l1", "-o", "json").json()["result"], {"got": "first"})
+
+
+def it_asks_a_query_handler_and_hosts_one_when_none_runs(p):
+    p.serve()
+    p.ok("start", "queried", "-w", "q1")
+    p.until_waiting("q1", "signal")
+    equal(p.ok("query", "q1", "price", "-i", '{"currency": "USD"}', "-o", "json").json(), {"price": 42, "currency": "USD"})
+    p.run("query", "q1", "nosuch")
+    p.stop()
+    done = p.run("query", "q1", "price").exits(10)
+    within(done.err, "--module")
+    equal(p.ok("query", "q1", "price", "--module", p.modules[0], "-o", "json").json(), {"price": 42, "currency": "EUR"})
+    equal(p.state("q1")["status"], "running")
+
+
+def it_lists_what_is_asked_and_answers_it_once(p):
+    p.serve()
+    p.ok("start", "asking", "-w", "ask1", "-i", '{"files": ["a.tar"]}')
+    p.until_waiting("ask1", "publish")
+    text = p.ok("wait").out
+    for part in ("ask1", "approval publish", "Publish it?", "- a.tar", "answer ask1 approve|reject"):
+        within(text, part)
+    waits = p.ok("wait", "ask1", "-o", "json").json()
+    equal((waits[0]["id"], waits[0]["name"], waits[0]["kind"]), ("ask1", "publish", "approval"))
+    equal(len(p.ok("wait", "-o", "jsonl").jsonl()), 1)
+    p.run("answer", "ask1", "perhaps")
+    equal(p.state("ask1")["status"], "running")
+    within(p.ok("answer", "ask1", "approve", "--by", "ada", "--data", '{"note": 1}').out, "answered ask1 publish: approve")
+    equal(p.ok("result", "ask1", "-o", "json").json()["result"], {"choice": "approve", "by": "ada", "data": {"note": 1}})
+    done = p.run("answer", "ask1", "reject")
+    check(done.code in (4, 9), done.says())
+    equal(p.ok("wait", "-o", "json").json(), [])
+
+
+def it_pauses_resumes_and_retries(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    p.ok("pause", "l1", "--reason", "lunch")
+    within(p.ok("stack", "l1").out, "paused")
+    p.ok("signal", "l1", "go")
+    equal(p.state("l1")["status"], "paused", "a signal does not move a paused run")
+    within(p.ok("resume", "l1").out, "resumed l1")
+    p.ok("result", "l1")
+    within(p.ok("start", "sleeping", "-w", "s1").out, "started")
+    within(p.ok("resume", "s1").out, "running already")
+    log = p.path("log")
+    p.ok("start", "mendable", "-w", "m1", "-i", json.dumps({"file": p.path("wanted"), "log": log}))
+    p.run("result", "m1").exits(5)
+    p.write("wanted", "")
+    p.ok("resume", "m1")
+    equal(p.ok("result", "m1", "-o", "json").json()["result"], {"found": True})
+    equal(p.read("log"), "once\n", "the step that was done is not done again")
+
+
+def it_undoes_on_cancel(p):
+    p.serve()
+    p.ok("start", "undone", "-w", "u1", "-i", json.dumps({"log": p.path("log")}))
+    p.until_waiting("u1", "signal")
+    p.ok("cancel", "u1")
+    p.run("result", "u1").exits(6)
+    equal(p.read("log"), "did\nundid\n")
+
+
+def it_acts_on_many_runs_by_a_filter_after_asking(p):
+    p.serve()
+    for i in range(5):
+        p.ok("start", "sleeping", "-w", f"s{i}")
+    p.ok("start", "listening", "-w", "other")
+    done = p.run("cancel", "-q", "workflow = sleeping").exits(2)
+    within(done.err, "-y")
+    p.run("cancel", "s1", "-q", "workflow = sleeping", "-y").exits(2)
+    p.run("cancel", "-q", "workflow ==== x", "-y").exits(2)
+    done = p.ok("cancel", "-q", "workflow = sleeping and status = running", "-y", "-o", "json")
+    equal(sorted(o["id"] for o in done.json()), [f"s{i}" for i in range(5)])
+    for i in range(5):
+        p.until_status(f"s{i}", "canceled")
+    equal(p.state("other")["status"], "running")
+    equal(p.ok("cancel", "-q", "workflow = sleeping and status = running", "-y", "-o", "json").json(), [])
+    equal(len(p.ok("retry", "-q", "status = canceled", "-y", "--limit", "2", "-o", "jsonl").jsonl()), 2)
+
+
+def it_lists_runs_newest_first_aligned(p):
+    p.serve()
+    for name in ("first", "second-with-a-long-name", "third"):
+        p.ok("start", "sleeping", "-w", name)
+    p.run("execute", "broken", "-w", "failed-one").exits(5)
+    rows = lines(p.ok("list").out)
+    equal([r.split()[0] for r in rows], ["id", "failed-one", "third", "second-with-a-long-name", "first"])
+    columns = {r.index(r.split()[1]) for r in rows}
+    equal(len(columns), 1, "one column for the workflow")
+    for part in ("sleeping@1", "running", "failed", "now"):
+        within("\n".join(rows), part)
+    values = p.ok("list", "-o", "json").json()
+    equal([v["id"] for v in values], ["failed-one", "third", "second-with-a-long-name", "first"])
+    equal(p.ok("list", "-o", "jsonl").jsonl(), values)
+    equal([v["id"] for v in p.ok("list", "-q", "status = failed", "-o", "json").json()], ["failed-one"])
+    done = p.ok("list", "--limit", "1", "-o", "json")
+    equal(len(done.json()), 1)
+    within(done.err, "--limit 0")
+    check(lines(p.ok("list", "--time-format", "iso").out)[1].count("T") >= 1, "ISO times")
+    p.run("list", "-q", "colour = red").exits(2)
+
+
+def it_describes_a_run(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1", "--traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    p.until_waiting("l1", "signal")
+    text = p.ok("describe", "l1").out
+    for part in ("l1\n", "status", "running", "workflow   listening version 1", "signal", "publishes  state", "0af7651916cd43dd8448eb211c80319c"):
+        within(text, part)
+    value = p.ok("describe", "l1", "-o", "json").json()
+    equal((value["id"], value["workflow"], value["status"]), ("l1", "listening", "running"))
+    equal(len(p.ok("describe", "l1", "-o", "jsonl").jsonl()), 1)
+
+
+def it_shows_events_and_follows_them_to_the_end(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    follower = p.begin("show", "l1", "-f", "-o", "jsonl")
+    first = json.loads(follower.stdout.readline())
+    equal((first["seq"], first["type"]), (1, "RunStarted"))
+    p.ok("signal", "l1", "go", "-i", '"now"')
+    rest = follower.stdout.read().splitlines()
+    equal(follower.wait(), 0)
+    events = [first] + [json.loads(line) for line in rest]
+    follower.stdout.close()
+    follower.stderr.close()
+    equal([e["seq"] for e in events], list(range(1, len(events) + 1)), "no event is lost or shown twice")
+    equal(events[-1]["type"], "RunCompleted")
+    equal(p.ok("show", "l1", "-o", "json").json(), events)
+    text = p.ok("show", "l1").out
+    equal(len(lines(text)), len(events))
+    within(text, "SignalReceived")
+    within(text, "cli_module.c:")
+    equal(len(p.ok("show", "l1", "--limit", "2", "-o", "json").json()), 2)
+    p.run("show", "l1", "-f", "-o", "json").exits(2)
+
+
+def it_follows_a_run_that_continues_as_new(p):
+    p.serve()
+    p.ok("start", "renewing", "-w", "r1", "-i", '{"left": 3}')
+    p.until_status("r1", "completed")
+    events = p.ok("show", "r1", "-f", "-o", "jsonl").jsonl()
+    equal(events[-1]["type"], "RunCompleted")
+    within(p.ok("trace", "r1").out, "an earlier run")
+
+
+def it_draws_a_run_as_a_tree(p):
+    p.serve()
+    p.ok("start", "gallery", "-w", "g1", "-i", json.dumps({"name": "Ada", "items": [1, 2, 3], "file": p.path("none")}))
+    p.until_waiting("g1", "publish")
+    text = p.ok("trace", "g1").out
+    check("\033" not in text, "colours in a pipe")
+    for part in ("g1  gallery@1  running", "greet", "sleep 200 ms", "branch 1", "map square, 3 items", "hello", "needs_file", "2 attempts",
+                 "NoFile", "approval publish", "cli_module.c:", "pawl wait g1"):
+        within(text, part)
+    within(text, "├─ ✓ greet")
+    ascii_text = p.ok("trace", "g1", env={"LC_ALL": "C"}).out
+    check(ascii_text.isascii(), "box drawing outside a UTF-8 locale")
+    within(ascii_text, "|- + greet")
+    check("\033[" in p.ok("trace", "g1", "--color", "always").out, "colours when told")
+    equal(plain(p.ok("trace", "g1", "--color", "always").out).split("\n")[1], text.split("\n")[1])
+    value = p.ok("trace", "g1", "-o", "json").json()
+    kinds = [s["kind"] for s in value["steps"]]
+    for kind in ("activity", "timer", "map", "child", "wait"):
+        check(kind in kinds, f"{kind} is not among {kinds}")
+    child = [s for s in value["steps"] if s["kind"] == "child"][0]
+    equal(child["child"]["steps"][0]["name"], "greet")
+    p.ok("answer", "g1", "approve")
+    p.ok("result", "g1")
+    within(p.ok("trace", "g1").out, "approve by ")
+
+
+def it_says_where_a_run_waits(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    text = p.ok("stack", "l1").out
+    within(text, "signal go")
+    within(text, "cli_module.c:")
+    p.ok("start", "retrying", "-w", "r1", "-i", json.dumps({"file": p.path("none")}))
+    p.until("r1", lambda d: any(e["type"] == "ActivityRetried" for e in p.ok("show", "r1", "-o", "json").json()))
+    within(p.ok("stack", "r1").out, "attempt ")
+    value = p.ok("stack", "l1", "-o", "json").json()
+    equal((value["id"], value["waiting"][0]["kind"]), ("l1", "signal"))
+
+
+def it_waits_through_a_killed_engine(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    waiter = p.begin("result", "l1", "-o", "json")
+    p.stop(signal.SIGKILL)
+    line = waiter.stderr.readline()
+    within(line, "engine went away")
+    p.serve()
+    p.ok("signal", "l1", "go", "-i", "1")
+    equal(json.loads(waiter.stdout.read())["result"], {"got": 1})
+    equal(waiter.wait(), 0)
+    waiter.stdout.close()
+    waiter.stderr.close()
+
+
+def it_stops_waiting_but_not_the_run_on_interrupt(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    waiter = p.begin("result", "l1")
+    p.until("l1", lambda d: os.path.exists(f"/proc/{waiter.pid}/fd/3"))
+    while "SigBlk:\t0000000000000000" in open(f"/proc/{waiter.pid}/status").read():
+        pass
+    waiter.send_signal(signal.SIGINT)
+    out, err = waiter.communicate(timeout=60)
+    equal((waiter.returncode, out), (130, ""))
+    within(err, "the run goes on")
+    equal(p.state("l1")["status"], "running")
+
+
+main(globals())

@@ -1,0 +1,139 @@
+"""The command line itself: parsing, help, man pages, completion. No journal is needed for any of it."""
+import os
+import re
+import shutil
+import subprocess
+
+from cli_rig import check, equal, main, within
+
+COMMANDS = ("start execute list describe show result trace stack signal query wait answer cancel terminate pause resume retry verify "
+            "serve new sql version help").split()
+
+
+def it_has_every_command_in_its_help(p):
+    text = p.ok("help").out
+    for name in COMMANDS:
+        check(re.search(rf"^  {name} +\S", text, re.M), f"{name} is not in the help")
+    for number in range(11):
+        check(re.search(rf"^ +{number}  \S", text, re.M), f"exit code {number} is not in the help")
+
+
+def it_shows_usage_options_and_examples_of_each_command(p):
+    for name in COMMANDS:
+        text = p.ok("help", name).out
+        within(text, f"usage: pawl {name}")
+        within(text, "--db FILE")
+        within(text, "Examples\n  pawl ")
+        equal(p.ok(name, "--help").out, text, f"pawl {name} --help")
+
+
+def it_has_examples_that_parse(p):
+    # Every example begins with pawl and uses options of its command only: seen by asking for help with the same words.
+    import shlex
+    for name in COMMANDS:
+        text = p.ok("help", name).out.split("Examples\n")[1]
+        for line in text.splitlines():
+            words = shlex.split(line.strip(), comments=True)
+            if not words or words[0] != "pawl":
+                continue
+            words = words[1:]
+            for stop in ("|", ">"):
+                words = words[:words.index(stop)] if stop in words else words
+            done = p.run(*words, "--help")
+            equal(done.code, 0, f"{line} {done.err}")
+
+
+def it_prints_help_and_exits_2_without_a_command(p):
+    done = p.run().exits(2)
+    equal(done.out, "", "stdout")
+    within(done.err, "usage: pawl COMMAND")
+
+
+def it_says_what_was_meant(p):
+    within(p.run("strat").exits(2).err, 'did you mean "pawl start"?')
+    within(p.run("list", "--limt", "3").exits(2).err, "did you mean --limit?")
+    within(p.run("help", "excute").exits(2).err, 'did you mean "execute"?')
+
+
+def it_refuses_bad_options_with_exit_2_and_an_empty_stdout(p):
+    for args in (["list", "--limit", "x"], ["list", "--limit", "-1"], ["list", "--limit"], ["list", "-o", "yaml"], ["list", "extra"],
+                 ["list", "--module", "x"], ["list", "-Z"], ["result", "a", "--timeout", "5x"], ["result", "a", "--timeout", "-1s"],
+                 ["result", "a", "--timeout", "99999999999999999999d"], ["result"], ["start"], ["signal", "a"], ["answer", "a"], ["sql"],
+                 ["new"], ["new", "a/b"], ["list", "--follow=1"], ["show", "a", "b"], ["start", "x", "--type", "y"], ["start", "9x"],
+                 ["describe", ""], ["cancel"]):
+        done = p.run(*args).exits(2)
+        equal(done.out, "", f"stdout of {args}")
+        within(done.err, "try: pawl help")
+
+
+def it_takes_options_anywhere_and_in_every_spelling(p):
+    for args in (["--db", "x.db", "list"], ["list", "--db=x.db"], ["--db=x.db", "-ojson", "list"], ["list", "-o=json", "--db", "x.db"]):
+        within(p.run(*args).exits(4).err, "there is no journal at x.db")
+    within(p.run("describe", "--db", "x.db", "--", "-w").exits(4).err, "there is no journal")
+
+
+def it_names_the_journal_it_does_not_find(p):
+    done = p.run("list").exits(4)
+    within(done.err, p.db)
+    within(done.err, "--db FILE")
+    equal(done.out, "")
+
+
+def it_writes_man_pages_that_groff_takes_without_a_word(p):
+    p.ok("help", "--man", p.path("man"))
+    pages = sorted(os.listdir(p.path("man")))
+    equal(pages, sorted(["pawl.1"] + [f"pawl-{n}.1" for n in COMMANDS]))
+    if shutil.which("groff") is None:
+        print("        (groff is not here: pages written, not rendered)")
+        return
+    for page in pages:
+        done = subprocess.run(["groff", "-man", "-Tascii", "-P-cbou", "-ww", p.path("man/" + page)], capture_output=True, text=True, check=False)
+        equal((done.returncode, done.stderr), (0, ""), page)
+        within(done.stdout, "EXIT STATUS")
+
+
+def it_writes_a_completion_script_that_bash_takes(p):
+    script = p.write("completion", p.ok("help", "--completion", "bash").out)
+    ask = (f"source {script}; PATH={os.path.dirname(p.pawl)}:$PATH; try() {{ COMP_WORDS=(\"$@\"); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
+           "_pawl; printf '%s ' \"${COMPREPLY[@]}\"; echo; }; ")
+
+    def completes(*words):
+        line = ask + "try " + " ".join(f"'{w}'" for w in words)
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=p.env, check=False)
+        equal(done.stderr, "")
+        return done.stdout.split()
+
+    equal(completes("pawl", "de"), ["describe"])
+    equal(completes("pawl", "list", "-o", ""), ["text", "json", "jsonl"])
+    equal(completes("pawl", "help", "ver"), ["verify", "version"])
+    check("--id-reuse-policy" in completes("pawl", "start", "--id"), "options of start")
+    check("--module" not in completes("pawl", "list", "--"), "options of other commands")
+
+
+def it_prints_colours_only_when_told_or_on_a_terminal(p):
+    check("\033" not in p.ok("help").out, "colours in a pipe")
+    check("\033" in p.ok("help", "--color", "always").out, "no colours though told")
+    check("\033" not in p.ok("help", "--color", "never").out, "colours though told not to")
+
+
+def it_prints_the_tables_of_the_readme(p):
+    text = p.ok("help", "--markdown").out
+    for name in COMMANDS:
+        within(text, f"| `{name}")
+
+
+def it_prints_versions(p):
+    text = p.ok("version").out
+    check(re.search(r"^pawl +\d+\.\d+\.\d+\nSQLite +3\.\d+\.\d+\nschema +\d+\n$", text), text)
+    value = p.ok("version", "-o", "json").json()
+    equal(sorted(value), ["pawl", "schema", "sqlite"])
+
+
+def it_fails_when_its_output_cannot_be_written(p):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([p.pawl, "help"], stdout=full, stderr=subprocess.PIPE, text=True, env=p.env, check=False)
+    equal(done.returncode, 1)
+    within(done.stderr, "cannot be written")
+
+
+main(globals())
