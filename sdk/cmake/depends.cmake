@@ -1,4 +1,4 @@
-# What the core links: SQLite, libuv, xxHash, libsodium, uthash (headers only), threads. Nothing else, and never a copy of ours.
+# What the core links: SQLite, libuv, xxHash, libsodium, uthash (headers only), threads, libm. Nothing else, and never a copy of ours.
 # The Debian package of each is in tools/packages.txt.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
@@ -14,7 +14,7 @@ if(PAWL_SQLITE_ROOT)
   mark_as_advanced(PAWL_SQLITE_INCLUDE PAWL_SQLITE_LIBRARY)
   add_library(pawl_sqlite INTERFACE)
   target_include_directories(pawl_sqlite SYSTEM INTERFACE ${PAWL_SQLITE_INCLUDE})
-  target_link_libraries(pawl_sqlite INTERFACE ${PAWL_SQLITE_LIBRARY} ${CMAKE_DL_LIBS} m)
+  target_link_libraries(pawl_sqlite INTERFACE ${PAWL_SQLITE_LIBRARY})
 else()
   pkg_check_modules(PAWL_SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
   add_library(pawl_sqlite INTERFACE)
@@ -25,4 +25,4 @@ endif()
 add_library(pawl_depends INTERFACE)
 target_include_directories(pawl_depends SYSTEM INTERFACE ${PAWL_UTHASH_INCLUDE})
 target_link_libraries(pawl_depends INTERFACE
-  pawl_sqlite PkgConfig::PAWL_UV PkgConfig::PAWL_XXHASH PkgConfig::PAWL_SODIUM Threads::Threads ${CMAKE_DL_LIBS})
+  pawl_sqlite PkgConfig::PAWL_UV PkgConfig::PAWL_XXHASH PkgConfig::PAWL_SODIUM Threads::Threads ${CMAKE_DL_LIBS} m)
