@@ -1,0 +1,73 @@
+/*
+ * workflows.c - the list of what comes with the binary.
+ *
+ * Does not know the engine: it registers as any program does.
+ */
+#include "workflows/workflows.h"
+
+#include <stdint.h>
+
+#include "workflows/release.h"
+
+const pw_release_row pw_release_steps[] = {
+    {"release.commit", pw_release_commit, PAWL_EFFECT_PURE},
+    {"release.snapshot", pw_release_snapshot, PAWL_EFFECT_IDEMPOTENT},
+    {"release.build", pw_release_build, PAWL_EFFECT_IDEMPOTENT},
+    {"release.test", pw_release_test, PAWL_EFFECT_IDEMPOTENT},
+    {"release.find", pw_release_find, PAWL_EFFECT_PURE},
+    {"release.hash", pw_release_hash, PAWL_EFFECT_PURE},
+    {"release.publish", pw_release_publish, PAWL_EFFECT_IDEMPOTENT},
+    {"release.unpublish", pw_release_unpublish, PAWL_EFFECT_IDEMPOTENT},
+    {"release.manifest", pw_release_manifest, PAWL_EFFECT_IDEMPOTENT},
+    {"release.verify", pw_release_verify, PAWL_EFFECT_PURE},
+    {NULL, NULL, PAWL_EFFECT_DEFAULT},
+};
+
+static const char release_description[] =
+    "Builds, tests and hashes a commit of a git repository, waits for a person's approval, publishes it to a folder";
+static const char release_schema[] =
+    "{\"type\": \"object\", \"required\": [\"repo\", \"build\", \"test\", \"artefacts\", \"publish_dir\", \"work_dir\"], \"properties\": {"
+    "\"repo\": {\"type\": \"string\", \"description\": \"absolute path of a git repository\"},"
+    "\"ref\": {\"type\": \"string\", \"description\": \"what to release; default HEAD\"},"
+    "\"name\": {\"type\": \"string\", \"description\": \"of the publication; default: the short commit\"},"
+    "\"build\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}},"
+    "\"test\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}},"
+    "\"verify\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": \"run in the published folder\"},"
+    "\"artefacts\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": \"patterns below the built tree\"},"
+    "\"publish_dir\": {\"type\": \"string\"}, \"work_dir\": {\"type\": \"string\"},"
+    "\"step_timeout_s\": {\"type\": \"number\"}, \"approval_s\": {\"type\": \"number\"},"
+    "\"log\": {\"type\": \"string\", \"description\": \"file that each step appends a line to\"}}}";
+
+static pawl_status register_steps(pawl_engine *e, pawl_error *err)
+{
+    for (const pw_release_row *row = pw_release_steps; row->name != NULL; row++) {
+        union {
+            const pw_release_row *in;
+            void *out;
+        } user = {.in = row};
+        const pawl_activity_options options = {.struct_size = sizeof options, .effect = row->effect, .user = user.out};
+        const pawl_status status = pawl_register_activity(e, row->name, pw_release_step, &options, err);
+        if (status != PAWL_OK) {
+            return status;
+        }
+    }
+    return PAWL_OK;
+}
+
+pawl_status pawl_workflows_register(pawl_engine *e, pawl_error *err)
+{
+    static const pawl_activity_options exec_options = {.struct_size = sizeof exec_options, .description = "Runs a program under a supervisor"};
+    static const pawl_workflow_options release_options = {
+        .struct_size = sizeof release_options,
+        .description = release_description,
+        .input_schema = release_schema,
+    };
+    pawl_status status = pawl_register_activity(e, "exec", pawl_activity_exec, &exec_options, err);
+    if (status == PAWL_OK) {
+        status = register_steps(e, err);
+    }
+    if (status == PAWL_OK) {
+        status = pawl_register_workflow(e, "release", "1", pw_release, &release_options, err);
+    }
+    return status;
+}
