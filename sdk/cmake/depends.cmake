@@ -12,6 +12,7 @@ if(PAWL_SQLITE_ROOT)
   find_path(PAWL_SQLITE_INCLUDE sqlite3.h PATHS ${PAWL_SQLITE_ROOT}/include NO_DEFAULT_PATH REQUIRED)
   find_library(PAWL_SQLITE_LIBRARY NAMES sqlite3 PATHS ${PAWL_SQLITE_ROOT}/lib NO_DEFAULT_PATH REQUIRED)
   mark_as_advanced(PAWL_SQLITE_INCLUDE PAWL_SQLITE_LIBRARY)
+  set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON) # what is installed finds that copy, too
   add_library(pawl_sqlite INTERFACE)
   target_include_directories(pawl_sqlite SYSTEM INTERFACE ${PAWL_SQLITE_INCLUDE})
   target_link_libraries(pawl_sqlite INTERFACE ${PAWL_SQLITE_LIBRARY})
