@@ -2,6 +2,7 @@
  * cli_args.c - parsing command lines by the tables. Values are checked here by their type (counts, durations, choices), so that
  * commands see good ones only; JSON and ids are checked by those who read them.
  *
+ * All of a line is checked before any of it is acted on [T5].
  * Does not use getopt: its messages cannot say what was meant, and it knows no table. Keeps no state and prints nothing.
  */
 #include "tools/cli_args.h"

@@ -30,7 +30,7 @@ static const pawl_value *with_option(pw_cli *cli, const pawl_value *map, const c
     return with_str(cli, map, key, cli->args->value[option]);
 }
 
-/* "3 runs are kept" is not enough: what is kept, and what makes it happen. */
+/* [T4] What is kept is said to be kept, and what makes it happen. */
 static void say_kept(pw_cli *cli)
 {
     pw_cli_note(cli, "no engine runs on %s, so it is kept there; it takes effect when one does: pawl%s serve", cli->db,

@@ -114,7 +114,7 @@ void pw_out_styled(pw_cli_out *out, pw_cli_style style, const char *text)
     }
 }
 
-/* ---- foreign text ---- */
+/* ---- foreign text [T2] ---- */
 
 /* The code point at text, and its bytes; 0 bytes of it are trusted: bad UTF-8 is one byte and code -1. */
 static long decode(const char *text, size_t size, size_t *ret_bytes)
@@ -365,6 +365,7 @@ void pw_cli_bytes(char ret[32], uint64_t bytes)
     }
 }
 
+/* [T1]: what JSON modes print comes through here, or is brackets and commas around it. */
 void pw_out_json(pw_cli_out *out, const pawl_value *value)
 {
     pw_view bytes = pw_value_bytes(value);

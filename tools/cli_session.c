@@ -60,7 +60,7 @@ void pw_cli_deinit(pw_cli *cli)
     pawl_scope_free(cli->scope);
 }
 
-/* ---- saying what went wrong ---- */
+/* ---- saying what went wrong [T3] ---- */
 
 int pw_cli_exit_of(pawl_status status)
 {

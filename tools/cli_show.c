@@ -2,7 +2,7 @@
  * cli_show.c - `show`: a run's events, once or as they come.
  *
  * Following reads the history again whenever the engine hints that something was committed (and now and then without a hint), so a
- * lost hint loses no event. With no engine running it looks at the file, and takes up with the engine that comes.
+ * lost hint loses no event and none is shown twice [T6]. With no engine running it looks at the file, and takes up with the engine that comes.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -10,6 +10,7 @@ READERS = (["list"], ["describe", "a"], ["show", "a"], ["trace", "a"], ["wait"])
 
 
 def it_keeps_what_is_posted_without_an_engine_and_delivers_it_to_the_next(p):
+    """[T4]"""
     done = p.ok("start", "listening", "-w", "l1")
     within(done.out, "kept the start of l1")
     within(done.err, "pawl serve")
@@ -84,6 +85,7 @@ def it_says_busy_when_the_owner_does_not_answer(p):
 
 
 def it_names_a_file_that_is_no_journal(p):
+    """[T3]"""
     for name, data in (("text", b"hello, I am no journal\n" * 500), ("short", b"x")):
         path = p.write(name, data)
         for args in (*READERS, ["verify"], ["sql", "SELECT 1"], ["start", "hello"], ["serve"]):
@@ -196,7 +198,8 @@ def it_takes_the_journal_from_the_environment(p):
     within(p.ok("list", "--db", p.path("e.db")).err, "1 request is kept")
 
 
-def it_reports_stale_json_nowhere(p):
+def it_prints_json_and_nothing_else_in_json_mode_and_none_in_text_mode(p):
+    """[T1]"""
     # Every command that shows something, in both JSON forms, with and without an engine: stdout parses, always.
     p.serve()
     p.ok("start", "listening", "-w", "l1")

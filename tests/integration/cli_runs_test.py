@@ -65,6 +65,7 @@ def it_prints_values_plainly_and_exactly(p):
 
 
 def it_escapes_what_a_terminal_would_obey(p):
+    """[T2]"""
     p.serve()
     evil = "a\x1b[31mred\x07\r\u202egnp.exe\x9b"
     done = p.run("execute", "broken", "-w", "evil", "-i", json.dumps({"message": evil}))
@@ -311,6 +312,7 @@ def it_describes_a_run(p):
 
 
 def it_shows_events_and_follows_them_to_the_end(p):
+    """[T6]"""
     p.serve()
     p.ok("start", "listening", "-w", "l1")
     p.until_waiting("l1", "signal")

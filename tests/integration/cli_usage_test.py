@@ -56,6 +56,7 @@ def it_says_what_was_meant(p):
 
 
 def it_refuses_bad_options_with_exit_2_and_an_empty_stdout(p):
+    """[T5]"""
     for args in (["list", "--limit", "x"], ["list", "--limit", "-1"], ["list", "--limit"], ["list", "-o", "yaml"], ["list", "extra"],
                  ["list", "--module", "x"], ["list", "-Z"], ["result", "a", "--timeout", "5x"], ["result", "a", "--timeout", "-1s"],
                  ["result", "a", "--timeout", "99999999999999999999d"], ["result"], ["start"], ["signal", "a"], ["answer", "a"], ["sql"],
@@ -120,6 +121,9 @@ def it_prints_the_tables_of_the_readme(p):
     text = p.ok("help", "--markdown").out
     for name in COMMANDS:
         within(text, f"| `{name}")
+    readme = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/README.md")
+    with open(readme) as f:
+        within(f.read(), text)
 
 
 def it_prints_versions(p):
