@@ -7,6 +7,7 @@
  * Settings are per connection: sqlite3_config belongs to the host. Does not bump the epoch at opening: lease does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,7 +152,8 @@ static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socke
         j->path = pw_place_copy(real);
         st = j->path != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    if (st == PAWL_OK && access(real, F_OK) == 0 && access(real, W_OK) != 0) {
+    bool there = st == PAWL_OK && faccessat(AT_FDCWD, real, F_OK, AT_EACCESS) == 0;
+    if (there && faccessat(AT_FDCWD, real, W_OK, AT_EACCESS) != 0) {
         return pw_err(err, PAWL_READONLY, "%s cannot be written: %s; read-only commands (list, show, sql, verify) still work", real,
                       strerror(errno));
     }

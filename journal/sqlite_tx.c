@@ -23,7 +23,6 @@
 struct pawl_tx {
     pw_db *db;
     int64_t steps_left;   /* in thousands of the virtual machine's steps */
-    bool creating;        /* the statement is CREATE or DROP or ALTER: it writes sqlite_schema itself */
     const char *refused;  /* what the authorizer said no to; static or the statement's */
     char refused_name[64];
 };
@@ -53,10 +52,7 @@ static int check_names(pawl_tx *tx, const char *a, const char *b)
     if ((is_ours(a) && !is_schema(a)) || (is_ours(b) && !is_schema(b))) {
         return refuse(tx, "the journal's own tables are not for transactional steps", is_ours(a) ? a : b);
     }
-    if (is_schema(a) && !tx->creating) {
-        return refuse(tx, "the schema table is not for transactional steps", a);
-    }
-    return SQLITE_OK;
+    return SQLITE_OK; /* the schema table: CREATE and DROP write it, SQLite itself refuses everything else */
 }
 
 static int authorize(void *ctx, int action, const char *a, const char *b, const char *schema, const char *inner)
@@ -71,10 +67,8 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
     case SQLITE_CREATE_INDEX:
     case SQLITE_DROP_TABLE:
     case SQLITE_DROP_INDEX:
-        tx->creating = true;
         return check_names(tx, a, b);
     case SQLITE_ALTER_TABLE:
-        tx->creating = true;
         return check_names(tx, b, NULL);
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
@@ -179,7 +173,6 @@ static pawl_status prepare(pawl_tx *tx, const char *sql, const pawl_value *param
     const char *tail = NULL;
     sqlite3_stmt *st = NULL;
     tx->refused = NULL;
-    tx->creating = false;
     int rc = sqlite3_prepare_v2(tx->db->db, sql, -1, &st, &tail);
     if (rc != SQLITE_OK) {
         return tx_error(tx, rc, err);

@@ -1,0 +1,600 @@
+/*
+ * file_test.c - what only the SQLite file can show: owners, foreign and damaged files, migration, verify, fail-stop's door.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "journal/sqlite.h"
+#include "tests/journal/stored.h"
+
+static void close_journal(rig *t)
+{
+    t->r->ops->reader_close(t->r);
+    t->j->ops->close(t->j);
+    t->r = NULL;
+    t->j = NULL;
+}
+
+/** Changes the file behind the journal's back. */
+static void tamper(rig *t, const char *sql)
+{
+    sqlite3 *db = NULL;
+    char *message = NULL;
+    assert_int_equal(sqlite3_open(t->path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, message);
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static pawl_status open_status(const char *path, pawl_error *err)
+{
+    pw_journal *j = NULL;
+    memset(err, 0, sizeof(*err));
+    pawl_status st = pw_sqlite_open(path, "/tmp/x.sock", &j, err);
+    if (st == PAWL_OK) {
+        j->ops->close(j);
+    }
+    return st;
+}
+
+static void write_file(const char *path, const void *data, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char command[3 * PATH_MAX];
+    snprintf(command, sizeof(command), "cp '%s' '%s'", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- owners ---- */
+
+static void a_second_owner_is_refused_and_told_the_pid(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char pid[40];
+    char socket[108];
+    int64_t owner = 0;
+    uint64_t epoch = 0;
+    pawl_error err;
+    assert_int_equal(open_status(t->path, &err), PAWL_BUSY);
+    snprintf(pid, sizeof(pid), "process %ld ", (long)getpid());
+    assert_non_null(strstr(err.message, pid));
+    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
+    assert_int_equal(owner, getpid());
+    assert_true(epoch == t->epoch);
+    close_journal(t);
+    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
+    assert_int_equal(owner, 0);
+    assert_string_equal(socket, "");
+    assert_int_equal(open_status(t->path, &err), PAWL_OK);
+    rig_close(t);
+}
+
+static void a_second_owner_by_another_name_is_refused(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char link[PATH_MAX];
+    pawl_error err;
+    snprintf(link, sizeof(link), "%s/alias.db", t->folder);
+    assert_int_equal(symlink(t->path, link), 0);
+    assert_int_equal(open_status(link, &err), PAWL_BUSY);
+    rig_close(t);
+}
+
+static void an_owner_in_another_process_is_found_and_its_death_noticed(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    int ready[2];
+    int64_t owner = 0;
+    uint64_t epoch = 0;
+    char socket[108];
+    char byte = 0;
+    pawl_error err;
+    close_journal(t);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        pw_journal *j = NULL;
+        if (pw_sqlite_open(t->path, "/run/x.sock", &j, &err) != PAWL_OK || write(ready[1], "x", 1) != 1) {
+            _exit(1);
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
+    assert_int_equal(owner, child);
+    assert_string_equal(socket, "/run/x.sock");
+    assert_int_equal(open_status(t->path, &err), PAWL_BUSY);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
+    assert_int_equal(owner, 0);
+    assert_int_equal(open_status(t->path, &err), PAWL_OK);
+    close(ready[0]);
+    close(ready[1]);
+    rig_close(t);
+}
+
+static void a_forked_child_is_told_that_it_is_one(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    rig_run a = rig_start(t, "a");
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        pw_reader *r = NULL;
+        pawl_error err;
+        uint64_t n = 0;
+        pw_group g = {.epoch = t->epoch, .number = t->number + 1};
+        bool ok = t->j->ops->commit(t->j, &g, &err) == PAWL_FORKED && t->j->ops->lease(t->j, &n, &n, &err) == PAWL_FORKED &&
+                  t->j->ops->reader_open(t->j, &r, &err) == PAWL_FORKED && t->j->ops->reopen(t->j, &err) == PAWL_FORKED;
+        t->j->ops->close(t->j);
+        _exit(ok ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(rig_turn(t, &a, 1, "the parent goes on"), PAWL_OK);
+    rig_close(t);
+}
+
+/* ---- posting without an owner ---- */
+
+static bool count_inbox(void *ctx, const pw_inbox_row *row)
+{
+    (void)row;
+    ++*(int *)ctx;
+    return true;
+}
+
+static void a_post_without_an_owner_waits_in_the_inbox(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    int64_t id = 0;
+    int64_t again = 0;
+    int rows = 0;
+    pawl_error err;
+    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 5, &id, &err), PAWL_BUSY);
+    close_journal(t);
+    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 5, &id, &err), PAWL_OK);
+    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 6, &again, &err), PAWL_OK);
+    assert_int_equal(id, again);
+    rig_restart(t);
+    assert_int_equal(t->r->ops->inbox(t->r, 0, 0, count_inbox, &rows, &err), PAWL_OK);
+    assert_int_equal(rows, 1);
+    pw_op *op = rig_op(t, PW_OP_INBOX_TAKE);
+    op->u.take.inbox_id = id;
+    op->u.take.dedup = rig_text("k");
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    close_journal(t);
+    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 7, &again, &err), PAWL_OK);
+    assert_int_equal(again, 0);
+    rig_restart(t);
+    rig_close(t);
+}
+
+/* ---- bad files ---- */
+
+static void a_foreign_file_is_named_and_left_alone(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char path[PATH_MAX];
+    char text[200];
+    pawl_error err;
+    pw_reader *r = NULL;
+    snprintf(path, sizeof(path), "%s/notes.txt", t->folder);
+    memset(text, 'x', sizeof(text));
+    write_file(path, text, sizeof(text));
+    assert_int_equal(open_status(path, &err), PAWL_FOREIGN);
+    assert_non_null(strstr(err.message, "notes.txt"));
+    assert_int_equal(pw_sqlite_reader_open(path, &r, &err), PAWL_FOREIGN);
+    struct stat s;
+    assert_int_equal(stat(path, &s), 0);
+    assert_int_equal(s.st_size, sizeof(text));
+    rig_close(t);
+}
+
+static void another_programs_database_is_foreign(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pawl_error err;
+    close_journal(t);
+    snprintf(t->path, sizeof(t->path), "%s/other.db", t->folder);
+    tamper(t, "CREATE TABLE mine(a); INSERT INTO mine VALUES(1)");
+    assert_int_equal(open_status(t->path, &err), PAWL_FOREIGN);
+    assert_non_null(strstr(err.message, "another program"));
+    tamper(t, "SELECT a FROM mine");
+    rig_close(t);
+}
+
+static void a_newer_journal_is_refused_with_the_way_out(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pawl_error err;
+    pw_reader *r = NULL;
+    close_journal(t);
+    tamper(t, "PRAGMA user_version=99");
+    assert_int_equal(open_status(t->path, &err), PAWL_NEWER);
+    assert_non_null(strstr(err.message, "99"));
+    assert_non_null(strstr(err.message, "backup"));
+    assert_int_equal(pw_sqlite_reader_open(t->path, &r, &err), PAWL_NEWER);
+    rig_close(t);
+}
+
+static void an_empty_file_becomes_a_journal_and_a_missing_folder_is_named(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char path[PATH_MAX];
+    pawl_error err;
+    pw_reader *r = NULL;
+    snprintf(path, sizeof(path), "%s/empty.db", t->folder);
+    write_file(path, "", 0);
+    assert_int_equal(open_status(path, &err), PAWL_OK);
+    snprintf(path, sizeof(path), "%s/no/such.db", t->folder);
+    assert_int_equal(open_status(path, &err), PAWL_NOTFOUND);
+    snprintf(path, sizeof(path), "%s/none.db", t->folder);
+    assert_int_equal(pw_sqlite_reader_open(path, &r, &err), PAWL_NOTFOUND);
+    assert_int_not_equal(access(path, F_OK), 0);
+    rig_close(t);
+}
+
+static void a_read_only_file_is_refused_to_owners_and_read_by_readers(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pawl_error err;
+    stored_fill(t);
+    close_journal(t);
+    bool root = geteuid() == 0; /* root may write anything: be nobody meanwhile */
+    assert_int_equal(chmod(t->path, 0400), 0);
+    if (root) {
+        char command[PATH_MAX];
+        snprintf(command, sizeof(command), "chown -R 65534 '%s'", t->folder);
+        assert_int_equal(system(command), 0);
+        assert_int_equal(seteuid(65534), 0);
+    }
+    pawl_status owner = open_status(t->path, &err);
+    pawl_status reader = pw_sqlite_reader_open(t->path, &t->r, &t->err);
+    if (reader == PAWL_OK) {
+        stored_check(t);
+    }
+    if (root) {
+        assert_int_equal(seteuid(0), 0);
+    }
+    assert_int_equal(owner, PAWL_READONLY);
+    assert_non_null(strstr(err.message, "read-only"));
+    assert_int_equal(reader, PAWL_OK);
+    t->r->ops->reader_close(t->r);
+    t->r = NULL;
+    rig_close(t);
+}
+
+static int says_nfs(const char *path, struct statfs *ret)
+{
+    (void)path;
+    memset(ret, 0, sizeof(*ret));
+    ret->f_type = 0x6969;
+    return 0;
+}
+
+static int says_cifs(const char *path, struct statfs *ret)
+{
+    (void)path;
+    memset(ret, 0, sizeof(*ret));
+    ret->f_type = (__typeof__(ret->f_type))0xff534d42;
+    return 0;
+}
+
+static void a_network_file_system_is_refused_by_name(void **state)
+{
+    (void)state;
+    pw_journal *j = NULL;
+    pawl_error err;
+    rig *t = rig_open("sqlite");
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/net.db", t->folder);
+    pw_sqlite_env env = {.statfs_fn = says_nfs};
+    assert_int_equal(pw_sqlite_open_env(path, "", &env, &j, &err), PAWL_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "NFS"));
+    env.statfs_fn = says_cifs;
+    assert_int_equal(pw_sqlite_open_env(path, "", &env, &j, &err), PAWL_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "CIFS"));
+    assert_int_not_equal(access(path, F_OK), 0);
+    rig_close(t);
+}
+
+static void a_long_path_gets_its_socket_elsewhere(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char longer[PATH_MAX];
+    char a[108];
+    char b[108];
+    pawl_error err;
+    char fill[120];
+    memset(fill, 'd', sizeof(fill) - 1);
+    fill[sizeof(fill) - 1] = '\0';
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", t->folder, 1), 0);
+    assert_int_equal(pw_socket_path(t->path, a, &err), PAWL_OK);
+    assert_true(strncmp(a, t->path, strlen(t->path)) == 0);
+    snprintf(longer, sizeof(longer), "%s/%s.db", t->folder, fill);
+    assert_int_equal(pw_socket_path(longer, a, &err), PAWL_OK);
+    assert_int_equal(pw_socket_path(longer, b, &err), PAWL_OK);
+    assert_string_equal(a, b);
+    assert_true(strlen(a) < 108);
+    assert_non_null(strstr(a, "/pawl/"));
+    rig_close(t);
+}
+
+/* ---- damage ---- */
+
+static void flip_record(rig *t, int64_t run, int64_t seq)
+{
+    char sql[300];
+    close_journal(t);
+    snprintf(sql, sizeof(sql),
+             "UPDATE pawl_log SET bytes = CAST(substr(bytes,1,length(bytes)-1) || char(unicode(substr(bytes,-1)) + 1) AS BLOB)"
+             " WHERE run=%lld AND seq=%lld",
+             (long long)run, (long long)seq);
+    tamper(t, sql);
+    rig_restart(t);
+}
+
+static void a_damaged_record_is_found_when_read_and_never_handed_out(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    rig_history h;
+    stored_fill(t);
+    flip_record(t, 2, 1);
+    assert_int_equal(rig_read(t, 2, 0, &h), PAWL_DAMAGED);
+    assert_string_equal(h.texts, "start ");
+    assert_non_null(strstr(t->err.message, "checksum"));
+    assert_int_equal(rig_read(t, 2, 2, &h), PAWL_OK);
+    assert_string_equal(h.texts, "b ");
+    assert_int_equal(rig_read(t, 1, 0, &h), PAWL_OK);
+    rig_close(t);
+}
+
+typedef struct findings {
+    int64_t count;
+    char names[300];
+} findings;
+
+static void note_finding(void *ctx, const pw_verify_finding *f)
+{
+    findings *all = ctx;
+    all->count++;
+    size_t used = strlen(all->names);
+    snprintf(all->names + used, sizeof(all->names) - used, "%s ", f->invariant);
+}
+
+static findings verify(rig *t)
+{
+    findings all = {0};
+    pw_verify_stats stats = {0};
+    pawl_error err;
+    if (pw_sqlite_verify(t->path, note_finding, &all, &stats, &err) != PAWL_OK) {
+        fail_msg("verify: %s", err.message);
+    }
+    assert_int_equal(stats.findings, all.count);
+    return all;
+}
+
+static void a_sound_file_has_no_findings(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    stored_fill(t);
+    findings f = verify(t); /* beside a living owner */
+    assert_string_equal(f.names, "");
+    rig_op(t, PW_OP_RUN_COMPACT)->u.run.key = 1;
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    f = verify(t);
+    assert_string_equal(f.names, "");
+    stored_check(t);
+    rig_close(t);
+}
+
+typedef struct seeded {
+    const char *sql;
+    const char *invariant;
+} seeded;
+
+static void every_seeded_damage_is_found_under_its_number(void **state)
+{
+    (void)state;
+    static const seeded damages[] = {
+        {"UPDATE pawl_log SET grp=1 WHERE pos=9", "J2"},
+        {"DELETE FROM pawl_log WHERE run=1 AND seq=4", "J3"},
+        {"DELETE FROM pawl_log WHERE run=2 AND seq=2", "J3"},
+        {"UPDATE pawl_log SET run=77 WHERE run=2 AND seq=2", "J3"},
+        {"UPDATE pawl_runs SET seq=seq+1 WHERE key=2", "J3"},
+        {"UPDATE pawl_owner SET grp=2", "J5"},
+        {"UPDATE pawl_owner SET pos=3", "J5"},
+        {"UPDATE pawl_log SET bytes=zeroblob(30) WHERE pos=4", "J8"},
+        {"UPDATE pawl_log SET sum=sum+1 WHERE pos=4", "J8"},
+        {"UPDATE pawl_runs SET chain=zeroblob(32) WHERE key=1", "J8"},
+        {"UPDATE pawl_blobs SET body=zeroblob(10) WHERE id=1", "J12"},
+        {"DELETE FROM pawl_chunks WHERE n=1", "J12"},
+        {"INSERT INTO pawl_chunks(digest,n,body) VALUES(zeroblob(32),0,'x')", "J12"},
+        {"UPDATE pawl_timers SET run=77", "J13"},
+        {"UPDATE pawl_tasks SET run=77", "J13"},
+        {"UPDATE pawl_waits SET run=77", "J13"},
+        {"UPDATE pawl_keys SET run=77", "J13"},
+        {"UPDATE pawl_maps SET run=77", "J13"},
+        {"UPDATE pawl_runs SET closed_ms=5 WHERE key=2", "J14"},
+        {"UPDATE pawl_runs SET parent=77 WHERE key=2", "J14"},
+        {"UPDATE pawl_snapshots SET seq=99", "J15"},
+        {"UPDATE pawl_snapshots SET body='other'", "J15"},
+        {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
+        {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
+    };
+    rig *t = rig_open("sqlite-small");
+    char sound[PATH_MAX];
+    stored_fill(t);
+    close_journal(t);
+    snprintf(sound, sizeof(sound), "%s/sound.db", t->folder);
+    copy_file(t->path, sound);
+    for (size_t i = 0; i < PW_COUNT(damages); i++) {
+        copy_file(sound, t->path);
+        tamper(t, damages[i].sql);
+        findings f = verify(t);
+        if (strstr(f.names, damages[i].invariant) == NULL) {
+            fail_msg("%s: found '%s', expected %s", damages[i].sql, f.names, damages[i].invariant);
+        }
+    }
+    rig_close(t);
+}
+
+static void a_damaged_page_is_reported_not_crashed_over(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite-small");
+    stored_fill(t);
+    close_journal(t);
+    FILE *f = fopen(t->path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 512 * 5, SEEK_SET), 0);
+    char junk[512 * 8];
+    memset(junk, 0x5a, sizeof(junk));
+    assert_int_equal(fwrite(junk, 1, sizeof(junk), f), sizeof(junk));
+    assert_int_equal(fclose(f), 0);
+    findings all = {0};
+    pw_verify_stats stats = {0};
+    pawl_error err = {0};
+    pawl_status st = pw_sqlite_verify(t->path, note_finding, &all, &stats, &err);
+    assert_true((st == PAWL_OK && all.count > 0) || st == PAWL_DAMAGED);
+    rig_close(t);
+}
+
+/* ---- migration ---- */
+
+static void a_stored_version_1_file_is_backed_up_and_migrated(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char backup[PATH_MAX + 10];
+    pawl_error err;
+    pw_reader *r = NULL;
+    close_journal(t);
+    snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
+    copy_file(PAWL_TEST_DATA "/v1.db", t->path);
+    assert_int_equal(pw_sqlite_reader_open(t->path, &r, &err), PAWL_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "pawl serve"));
+    rig_restart(t);
+    stored_check(t);
+    findings f = verify(t);
+    assert_string_equal(f.names, "");
+    t->key = 3;
+    rig_run next = rig_start(t, "after");
+    assert_int_equal(rig_finish(t, &next), PAWL_OK);
+    rig_op(t, PW_OP_RUN_COMPACT)->u.run.key = next.key;
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    close_journal(t);
+    /* the way back: the backup is the old file, whole */
+    snprintf(backup, sizeof(backup), "%s.v1.bak", t->path);
+    snprintf(t->path, sizeof(t->path), "%s/restored.db", t->folder);
+    copy_file(backup, t->path);
+    rig_restart(t);
+    stored_check(t);
+    rig_close(t);
+}
+
+static void a_migration_that_cannot_back_up_does_not_begin(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char draft[PATH_MAX + 16];
+    pawl_error err;
+    close_journal(t);
+    snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
+    copy_file(PAWL_TEST_DATA "/v1.db", t->path);
+    snprintf(draft, sizeof(draft), "%s.v1.bak~", t->path);
+    assert_int_equal(mkdir(draft, 0700), 0); /* in the way of the backup */
+    assert_int_not_equal(open_status(t->path, &err), PAWL_OK);
+    assert_non_null(strstr(err.message, "backup"));
+    assert_int_equal(rmdir(draft), 0);
+    tamper(t, "SELECT 1 FROM (SELECT 1) WHERE (SELECT user_version FROM pragma_user_version) = 1");
+    rig_restart(t);
+    stored_check(t);
+    rig_close(t);
+}
+
+/* ---- ballast and breadcrumb's neighbours ---- */
+
+static void the_ballast_is_taken_when_idle_and_given_up_on_demand(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char path[PATH_MAX + 16];
+    struct stat s;
+    snprintf(path, sizeof(path), "%s.ballast", t->path);
+    t->j->ops->idle(t->j);
+    if (stat(path, &s) != 0) {
+        print_message("skipped: this file system cannot promise room\n");
+        rig_close(t);
+        skip();
+    }
+    assert_int_equal(s.st_size, PW_BALLAST_BYTES);
+    assert_true(t->j->ops->ballast(t->j, true));
+    assert_int_not_equal(stat(path, &s), 0);
+    assert_false(t->j->ops->ballast(t->j, true));
+    assert_true(t->j->ops->ballast(t->j, false));
+    assert_int_equal(stat(path, &s), 0);
+    rig_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_second_owner_is_refused_and_told_the_pid),
+        cmocka_unit_test(a_second_owner_by_another_name_is_refused),
+        cmocka_unit_test(an_owner_in_another_process_is_found_and_its_death_noticed),
+        cmocka_unit_test(a_forked_child_is_told_that_it_is_one),
+        cmocka_unit_test(a_post_without_an_owner_waits_in_the_inbox),
+        cmocka_unit_test(a_foreign_file_is_named_and_left_alone),
+        cmocka_unit_test(another_programs_database_is_foreign),
+        cmocka_unit_test(a_newer_journal_is_refused_with_the_way_out),
+        cmocka_unit_test(an_empty_file_becomes_a_journal_and_a_missing_folder_is_named),
+        cmocka_unit_test(a_read_only_file_is_refused_to_owners_and_read_by_readers),
+        cmocka_unit_test(a_network_file_system_is_refused_by_name),
+        cmocka_unit_test(a_long_path_gets_its_socket_elsewhere),
+        cmocka_unit_test(a_damaged_record_is_found_when_read_and_never_handed_out),
+        cmocka_unit_test(a_sound_file_has_no_findings),
+        cmocka_unit_test(every_seeded_damage_is_found_under_its_number),
+        cmocka_unit_test(a_damaged_page_is_reported_not_crashed_over),
+        cmocka_unit_test(a_stored_version_1_file_is_backed_up_and_migrated),
+        cmocka_unit_test(a_migration_that_cannot_back_up_does_not_begin),
+        cmocka_unit_test(the_ballast_is_taken_when_idle_and_given_up_on_demand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,287 @@
+/*
+ * writer_test.c - the journal thread and the breadcrumb: order, staging, the rite, stopping. Run under TSan too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "journal/crumb.h"
+#include "journal/writer.h"
+#include "tests/journal/rig.h"
+
+#define GROUPS 200
+
+/** Answers in the order they came. */
+typedef struct answers {
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    uint64_t numbers[GROUPS];
+    pawl_status statuses[GROUPS];
+    size_t len;
+} answers;
+
+static void note(void *ctx, pw_group *group)
+{
+    answers *a = ctx;
+    pthread_mutex_lock(&a->lock);
+    a->numbers[a->len] = group->number;
+    a->statuses[a->len++] = group->status;
+    pthread_cond_signal(&a->more);
+    pthread_mutex_unlock(&a->lock);
+}
+
+static void wait_for(answers *a, size_t len)
+{
+    pthread_mutex_lock(&a->lock);
+    while (a->len < len) {
+        pthread_cond_wait(&a->more, &a->lock);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+static pw_writer *start(rig *t, answers *a)
+{
+    pw_writer *w = NULL;
+    memset(a, 0, sizeof(*a));
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->more, NULL);
+    assert_int_equal(pw_writer_start(t->j, note, a, &w, &t->err), PAWL_OK);
+    return w;
+}
+
+static pw_op timer_op(int64_t due)
+{
+    pw_op op = {.type = PW_OP_TIMER_SET};
+    op.u.timer = (pw_timer_row){due, 1, due, 1};
+    return op;
+}
+
+static void groups_are_answered_in_the_order_they_were_submitted(void **state)
+{
+    answers a;
+    rig *t = rig_open(*state);
+    pw_writer *w = start(t, &a);
+    pw_group groups[GROUPS] = {0};
+    pw_op ops[GROUPS];
+    for (size_t i = 0; i < GROUPS; i++) {
+        ops[i] = timer_op((int64_t)i);
+        groups[i] = (pw_group){.epoch = t->epoch, .number = t->number + 1 + i, .ops = &ops[i], .len = 1};
+        pw_writer_submit(w, &groups[i]);
+    }
+    pw_writer_stop(w); /* finishes what was submitted */
+    assert_int_equal(a.len, GROUPS);
+    for (size_t i = 0; i < GROUPS; i++) {
+        assert_int_equal(a.statuses[i], PAWL_OK);
+        assert_true(a.numbers[i] == t->number + 1 + i);
+    }
+    rig_close(t);
+}
+
+static void a_blob_is_staged_before_the_group_submitted_after_it(void **state)
+{
+    answers a;
+    rig *t = rig_open(*state);
+    pw_writer *w = start(t, &a);
+    uint8_t key[PW_KEY_SIZE];
+    size_t size = 2 * PW_BLOB_CHUNK_BYTES + 9;
+    uint8_t *bytes = pw_alloc(t->scope, size);
+    pw_op ops[2] = {timer_op(1), {.type = PW_OP_BLOB_PUT}};
+    pw_group groups[2] = {{.epoch = t->epoch, .number = t->number + 1, .ops = &ops[0], .len = 1},
+                          {.epoch = t->epoch, .number = t->number + 2, .ops = &ops[1], .len = 1}};
+    memset(bytes, 'q', size);
+    t->r->ops->blob_key(t->r, key);
+    pw_blob_digest(ops[1].u.blob.digest, key, bytes, size);
+    pw_writer_submit(w, &groups[0]);
+    pw_writer_stage(w, ops[1].u.blob.digest, (pw_view){bytes, size});
+    pw_writer_submit(w, &groups[1]);
+    wait_for(&a, 2);
+    assert_int_equal(a.statuses[0], PAWL_OK);
+    assert_int_equal(a.statuses[1], PAWL_OK);
+    pw_buf b = PW_BUF_INIT;
+    assert_int_equal(t->r->ops->blob(t->r, ops[1].u.blob.digest, &b, &t->err), PAWL_OK);
+    assert_int_equal(b.size, size);
+    pw_buf_deinit(&b);
+    pw_writer_stop(w);
+    rig_close(t);
+}
+
+static void after_unknown_everything_is_refused_until_the_rite(void **state)
+{
+    (void)state;
+    answers a;
+    rig *t = rig_open("memory");
+    pw_writer *w = start(t, &a);
+    pw_op ops[3] = {timer_op(1), timer_op(2), timer_op(3)};
+    pw_group g[3];
+    bool landed = false;
+    for (size_t i = 0; i < 3; i++) {
+        g[i] = (pw_group){.epoch = t->epoch, .number = t->number + 1 + (i == 2 ? 1 : i), .ops = &ops[i], .len = 1};
+    }
+    pw_memory_fail_commit(t->store, PW_FAULT_UNKNOWN_LANDED, 0);
+    pw_writer_submit(w, &g[0]);
+    pw_writer_submit(w, &g[1]);
+    wait_for(&a, 2);
+    assert_int_equal(a.statuses[0], PAWL_UNKNOWN);
+    assert_int_equal(a.statuses[1], PAWL_NOT);
+    pw_memory_fail_reopen(t->store, 1);
+    assert_int_equal(pw_writer_reopen(w, &t->err), PAWL_IO);
+    assert_int_equal(pw_writer_reopen(w, &t->err), PAWL_OK);
+    assert_int_equal(t->j->ops->resolve(t->j, t->epoch, g[0].number, &landed, &t->err), PAWL_OK);
+    assert_true(landed);
+    pw_writer_submit(w, &g[2]);
+    wait_for(&a, 3);
+    assert_int_equal(a.statuses[2], PAWL_OK);
+    pw_writer_stop(w);
+    rig_close(t);
+}
+
+static void the_rite_on_a_sound_file_changes_nothing_and_readers_go_on(void **state)
+{
+    (void)state;
+    answers a;
+    rig_history h;
+    rig *t = rig_open("sqlite");
+    rig_run one = rig_start(t, "one");
+    bool landed = false;
+    assert_int_equal(rig_turn(t, &one, 2, "x"), PAWL_OK);
+    assert_int_equal(rig_read(t, one.key, 0, &h), PAWL_OK);
+    pw_writer *w = start(t, &a);
+    assert_int_equal(pw_writer_reopen(w, &t->err), PAWL_OK);
+    assert_int_equal(rig_read(t, one.key, 0, &h), PAWL_OK);
+    assert_string_equal(h.texts, "start x ");
+    assert_int_equal(t->j->ops->resolve(t->j, t->epoch, t->number, &landed, &t->err), PAWL_OK);
+    assert_true(landed);
+    assert_int_equal(t->j->ops->resolve(t->j, t->epoch, t->number + 1, &landed, &t->err), PAWL_OK);
+    assert_false(landed);
+    pw_writer_stop(w);
+    assert_int_equal(rig_turn(t, &one, 1, "y"), PAWL_OK);
+    rig_close(t);
+}
+
+static void the_thread_says_how_much_processor_time_it_used(void **state)
+{
+    answers a;
+    rig *t = rig_open(*state);
+    pw_writer *w = start(t, &a);
+    pw_op op = timer_op(1);
+    pw_group g = {.epoch = t->epoch, .number = t->number + 1, .ops = &op, .len = 1};
+    pw_writer_submit(w, &g);
+    wait_for(&a, 1);
+    assert_true(pw_writer_cpu_us(w) > 0);
+    pw_writer_stop(w);
+    pw_writer_stop(NULL);
+    rig_close(t);
+}
+
+/* ---- the breadcrumb ---- */
+
+static void a_crumb_survives_sigkill_and_is_cleared_by_a_clean_end(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pw_crumb *c = NULL;
+    pw_crumb_found found;
+    int ready[2];
+    char byte = 0;
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (pw_crumb_open(t->path, &c, &found, NULL) == PAWL_OK) {
+            pw_crumb_enter(c, 42, "step build", 7);
+            (void)!write(ready[1], "x", 1);
+        }
+        for (;;) {
+            pause();
+        }
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    assert_int_equal(found.run, 42);
+    assert_string_equal(found.site, "step build");
+    pw_crumb_enter(c, 43, "other", 9);
+    pw_crumb_leave(c);
+    pw_crumb_close(c);
+    assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    assert_int_equal(found.run, 0);
+    pw_crumb_close(c);
+    pw_crumb_close(NULL);
+    close(ready[0]);
+    close(ready[1]);
+    rig_close(t);
+}
+
+typedef struct watch {
+    pw_crumb *crumb;
+    _Atomic bool stop;
+    int seen;
+} watch;
+
+static void *peek_on(void *arg)
+{
+    watch *w = arg;
+    char site[64];
+    int64_t since = 0;
+    while (!w->stop) {
+        int64_t run = pw_crumb_peek(w->crumb, &since, site);
+        if (run != 0) {
+            char expected[64];
+            snprintf(expected, sizeof(expected), "site of run %lld", (long long)run);
+            assert_string_equal(site, expected);
+            assert_int_equal(since, run * 3);
+            w->seen++;
+        }
+    }
+    return NULL;
+}
+
+static void a_watchdog_never_sees_half_a_crumb(void **state)
+{
+    (void)state;
+    watch w = {0};
+    pw_crumb_found found;
+    pawl_error err;
+    pthread_t thread;
+    assert_int_equal(pw_crumb_open(NULL, &w.crumb, &found, &err), PAWL_OK);
+    assert_int_equal(found.run, 0);
+    assert_int_equal(pthread_create(&thread, NULL, peek_on, &w), 0);
+    for (int64_t run = 1; run < 100000; run++) {
+        char site[64];
+        snprintf(site, sizeof(site), "site of run %lld", (long long)run);
+        pw_crumb_enter(w.crumb, run, site, run * 3);
+        if (run % 3 == 0) {
+            pw_crumb_leave(w.crumb);
+        }
+    }
+    w.stop = true;
+    pthread_join(thread, NULL);
+    pw_crumb_close(w.crumb);
+}
+
+int main(void)
+{
+    char sqlite[] = "sqlite";
+    char memory[] = "memory";
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(groups_are_answered_in_the_order_they_were_submitted, sqlite),
+        cmocka_unit_test_prestate(groups_are_answered_in_the_order_they_were_submitted, memory),
+        cmocka_unit_test_prestate(a_blob_is_staged_before_the_group_submitted_after_it, sqlite),
+        cmocka_unit_test_prestate(a_blob_is_staged_before_the_group_submitted_after_it, memory),
+        cmocka_unit_test(after_unknown_everything_is_refused_until_the_rite),
+        cmocka_unit_test(the_rite_on_a_sound_file_changes_nothing_and_readers_go_on),
+        cmocka_unit_test_prestate(the_thread_says_how_much_processor_time_it_used, sqlite),
+        cmocka_unit_test(a_crumb_survives_sigkill_and_is_cleared_by_a_clean_end),
+        cmocka_unit_test(a_watchdog_never_sees_half_a_crumb),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
