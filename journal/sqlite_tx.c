@@ -36,7 +36,7 @@ static bool is_ours(const char *name)
 
 static bool is_schema(const char *name)
 {
-    return name != NULL && (strcmp(name, "sqlite_master") == 0 || strcmp(name, "sqlite_schema") == 0);
+    return name != NULL && (strcmp(name, "sqlite_master") == 0 || strcmp(name, "sqlite_temp_master") == 0);
 }
 
 static int refuse(pawl_tx *tx, const char *why, const char *name)
@@ -59,7 +59,7 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
 {
     pawl_tx *tx = ctx;
     (void)inner;
-    if (schema != NULL && strcmp(schema, "main") != 0) {
+    if (schema != NULL && strcmp(schema, "main") != 0 && !is_schema(a)) { /* ALTER looks there too */
         return refuse(tx, "only tables in the journal's own file can be used", schema);
     }
     switch (action) {
