@@ -32,19 +32,38 @@ pw_cmd *pw_cmd_find(pw_live *live, int64_t id)
     return id >= 1 && (size_t)id <= live->cmds_len ? live->cmds[id - 1] : NULL;
 }
 
+static bool cmds_grow(pw_live *live)
+{
+    if (live->cmds_len < live->cmds_cap) {
+        return true;
+    }
+    size_t cap = live->cmds_cap == 0 ? 16 : live->cmds_cap * 2;
+    pw_cmd **grown = pw_realloc(live->cmds, cap * sizeof(pw_cmd *));
+    if (grown == NULL) {
+        return false;
+    }
+    live->cmds = grown;
+    live->cmds_cap = cap;
+    return true;
+}
+
+/* Command ids are never used twice: after a retry they go on behind those of the void stretch. */
+bool pw_cmd_skip_to(pw_live *live, int64_t next_cmd)
+{
+    while (live->whole && live->next_cmd < next_cmd) {
+        if (!cmds_grow(live)) {
+            return false;
+        }
+        live->cmds[live->cmds_len++] = NULL;
+        live->next_cmd++;
+    }
+    return true;
+}
+
 static pw_cmd *cmd_new(pw_live *live, const pw_event *ev, pw_state first)
 {
-    if (ev->cmd != live->next_cmd) {
+    if (ev->cmd != live->next_cmd || !cmds_grow(live)) {
         return NULL;
-    }
-    if (live->cmds_len == live->cmds_cap) {
-        size_t cap = live->cmds_cap == 0 ? 16 : live->cmds_cap * 2;
-        pw_cmd **grown = pw_realloc(live->cmds, cap * sizeof(pw_cmd *));
-        if (grown == NULL) {
-            return NULL;
-        }
-        live->cmds = grown;
-        live->cmds_cap = cap;
     }
     pw_cmd *cmd = pawl_scope_alloc(live->scope, sizeof *cmd);
     if (cmd == NULL) {
@@ -67,6 +86,19 @@ static pw_cmd *cmd_new(pw_live *live, const pw_event *ev, pw_state first)
         live->open_len++;
     }
     return cmd;
+}
+
+bool pw_cmd_restore(pw_live *live, const pw_event *made_by, pw_state state)
+{
+    if (!pw_cmd_skip_to(live, made_by->cmd)) {
+        return false;
+    }
+    pw_cmd *cmd = cmd_new(live, made_by, state);
+    if (cmd != NULL && pw_state_machine(state) == PW_M_ACTIVITY) {
+        cmd->undo = pw_body_str(live->scope, made_by->body, "undo", NULL);
+        cmd->on_cancel = (pawl_on_cancel)pw_body_int(made_by->body, "on_cancel", 0);
+    }
+    return cmd != NULL;
 }
 
 void pw_cmd_end(pw_live *live, pw_cmd *cmd, const pawl_value *value, const pawl_failure *failure)
@@ -104,17 +136,18 @@ static bool apply_started(pw_live *live, const pw_event *ev)
     live->parent_cmd = pw_body_int(ev->body, "parent_cmd", 0);
     live->run_deadline_ms = pw_body_int(ev->body, "deadline_ms", 0);
     live->kick = true;
-    return true;
+    if (!live->whole || live->def->folded.apply != NULL) {
+        return true;
+    }
+    const pawl_value *input = pw_body_value(live->core, live->scope, ev->body, "input");
+    return pw_branch_new(live, NULL, pawl_v(input)) != NULL;
 }
 
 static bool apply_run(pw_live *live, const pw_event *ev)
 {
-    if (ev->type == PW_EV_RUN_RETRIED && live->replaying && live->whole) {
-        live->void_from = pw_body_int(ev->body, "from", 0);
-        live->void_to = ev->seq;
-    }
-    if (!step(live->core, &live->state, ev->type)) {
-        return false;
+    bool resumed_replay = ev->type == PW_EV_RUN_RETRIED && live->state == PW_S_RUN_RUNNING && live->whole;
+    if (!resumed_replay && !step(live->core, &live->state, ev->type)) {
+        return false; /* (a replay that leaves the void stretch out comes here still running) */
     }
     if (ev->type == PW_EV_RUN_STARTED) {
         return apply_started(live, ev);
@@ -125,6 +158,9 @@ static bool apply_run(pw_live *live, const pw_event *ev)
     }
     if (ev->type == PW_EV_RUN_RETRIED) {
         live->cancel_requested = false;
+        if (!pw_cmd_skip_to(live, pw_body_int(ev->body, "next_command", 0))) {
+            return false;
+        }
     }
     if (ev->type == PW_EV_RUN_RESUMED || ev->type == PW_EV_RUN_RETRIED) {
         live->kick = true;
@@ -225,6 +261,7 @@ static bool apply_signal_received(pw_live *live, const pw_event *ev)
     DL_FOREACH(live->open, cmd)
     {
         if (cmd->state == PW_S_SIGNAL_AWAITED && strcmp(cmd->name, sig->name) == 0) {
+            pw_effects_timer_clear(live, cmd, PW_T_SIGNAL);
             return signal_meet(live, cmd, sig);
         }
     }

@@ -88,6 +88,9 @@ const pawl_value *pw_core_stats(pw_core *core, pawl_scope *scope);
 /** Checks every invariant of the core's state that can be checked from inside; PW_CHECK on failure. The simulator calls it after each step. */
 void pw_core_check(pw_core *core);
 
+/** Has that edge of machines.def been taken by this core? (transition coverage) */
+bool pw_core_edge_seen(const pw_core *core, int edge);
+
 /** True while workflow code is on this thread's stack: host calls answer MISUSE. */
 bool pw_core_in_workflow(void);
 

@@ -120,6 +120,9 @@ bool pw_replay_match(pw_live *live, pw_event_type type, const char *name, bool c
 
 static bool is_void(const pw_live *live, int64_t seq)
 {
+    if (live->retry_from != 0 && seq >= live->retry_from) {
+        return true;
+    }
     for (const pw_void *v = live->voids; v != NULL; v = v->next) {
         if (seq >= v->from && seq < v->to) {
             return true;
@@ -151,10 +154,13 @@ static bool replay_inputs(pw_live *live)
 {
     pw_event ev;
     while (pw_replay_peek(live, &ev)) {
-        if (pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND) {
+        if (pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND && !is_void(live, ev.seq)) {
             return true;
         }
         live->replay_has_next = false;
+        if (is_void(live, ev.seq)) {
+            continue;
+        }
         if (!check_void(live, &ev)) {
             return false;
         }
@@ -165,6 +171,12 @@ static bool replay_inputs(pw_live *live)
         }
     }
     return true;
+}
+
+/* A record cut by a void stretch keeps its first inputs; its code does not count. */
+static bool cut_by_void(const pw_live *live, int64_t first_seq, int64_t events)
+{
+    return events > 0 && is_void(live, first_seq + events - 1);
 }
 
 bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
@@ -178,6 +190,7 @@ bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
         pw_replay_fail(live, "damage", NULL, copy != NULL ? pw_strdup(live->scope, err.message) : "out of memory");
         return false;
     }
+    bool cut = cut_by_void(live, first_seq, (int64_t)live->replay.events);
     live->replay_next = (pw_event){.seq = first_seq - 1};
     live->replay_has_next = false;
     live->replay_build = live->replay.build;
@@ -188,7 +201,7 @@ bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
     if (!replay_inputs(live)) {
         return false;
     }
-    bool run_code = (live->replay.flags & PW_RECORD_INPUT_ONLY) == 0 && live->state == PW_S_RUN_RUNNING;
+    bool run_code = (live->replay.flags & PW_RECORD_INPUT_ONLY) == 0 && live->state == PW_S_RUN_RUNNING && !cut;
     if (run_code) {
         live->kick = false;
         pw_turn_resume(live);

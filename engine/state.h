@@ -158,6 +158,7 @@ struct pw_input {
     pw_input_kind kind;
     pw_request *rq;
     pw_report *report;
+    int64_t run;             /* set when it is given to a run */
     int64_t cmd;
     int64_t attempt;
     int64_t due_ms;          /* timer; retry: next attempt */
@@ -237,9 +238,18 @@ struct pw_live {
     struct pw_drift *drift;      /* inputs that differ under another build, to be noted */
     pawl_run *tx_branch;         /* wants a transactional step at the end of this turn */
 
+    int64_t retry_from;          /* a retry is on its way: events from here do not count; survives a reset */
+    int64_t retry_next_cmd;
+    uint8_t *undone;             /* while looking for retry_from: by command */
+    int64_t undone_len;
+    int64_t answered[8];         /* waits answered in this turn of a shell */
+    size_t answered_len;
+
     /* folded */
     void *fold_state;
     int64_t snapshot_seq;
+    bool deciding;
+    struct pw_late_event *late;
 
     pw_input *inputs;            /* list */
     pw_request *queries;         /* wait for the thaw; list by next */
@@ -262,6 +272,11 @@ typedef struct pw_drift {
     uint64_t history, code;
     struct pw_drift *next;
 } pw_drift;
+
+typedef struct pw_late_event {
+    pw_event ev;
+    struct pw_late_event *next;
+} pw_late_event;
 
 typedef struct pw_mismatch {
     const char *reason;          /* "kind", "name", "input", "missing", "extra" */
@@ -317,6 +332,7 @@ struct pw_job {
     int64_t schedule_due, close_due, beat_due; /* in-memory deadlines; 0 = none */
     pawl_task *task;         /* running here */
     bool remote;             /* running at a worker */
+    bool sent;               /* `sent` is committed */
     uint64_t client;
     bool begun;
     bool cancel_requested;
@@ -363,7 +379,7 @@ struct pw_map {
 
 typedef struct pw_publish {
     enum { PW_PUB_REPLY, PW_PUB_JOB, PW_PUB_SENT, PW_PUB_RETRY, PW_PUB_TIMER, PW_PUB_CANCEL_JOB, PW_PUB_MAP, PW_PUB_MAP_ITEM,
-           PW_PUB_CANCEL_MAP, PW_PUB_DROP_JOB, PW_PUB_INBOX, PW_PUB_UNHOLD, PW_PUB_HOLD } kind;
+           PW_PUB_CANCEL_MAP, PW_PUB_DROP_JOB, PW_PUB_INBOX, PW_PUB_UNHOLD, PW_PUB_HOLD, PW_PUB_NOTHING } kind;
     pw_request *rq;
     pawl_status status;
     pawl_error error;
@@ -378,6 +394,11 @@ typedef struct pw_publish {
     struct pw_publish *next;
 } pw_publish;
 
+typedef struct pw_batch_bufs {
+    pw_buf buf;
+    struct pw_batch_bufs *next;
+} pw_batch_bufs;
+
 struct pw_batch {
     pw_group group;
     size_t cap;
@@ -385,9 +406,9 @@ struct pw_batch {
     size_t lives_len, lives_cap;
     pw_input *inputs;        /* applied by it: kept until the ack, for the case that it does not land */
     pw_publish *publish, *publish_tail;
-    pw_buf *bufs;            /* records, freed with the batch */
-    size_t bufs_len, bufs_cap;
+    pw_batch_bufs *bufs;     /* records, freed with the batch */
     size_t staged;
+    int64_t now_ms;          /* when it was begun */
     struct pw_batch *next;
 };
 
@@ -427,6 +448,11 @@ typedef struct pw_inbox_seen {
     UT_hash_handle hh;
 } pw_inbox_seen;
 
+typedef struct pw_dedup_busy {
+    UT_hash_handle hh;
+    char key[];
+} pw_dedup_busy;
+
 typedef struct pw_stats {
     int64_t turns, groups, commands, replayed_events, loads, evictions, stale, jobs_started, timers_fired, requests, group_ops,
         failed_groups, mismatches, steps;
@@ -454,6 +480,7 @@ struct pw_core {
     pw_job *queue;               /* jobs that want a slot, in order */
     pw_map *maps;                /* hash */
     size_t tasks_running;
+    bool queue_dirty, beats_dirty, maps_dirty;
 
     pw_heap_timer *heap;
     size_t heap_len, heap_cap;
@@ -469,7 +496,9 @@ struct pw_core {
     pw_waiter *waiters;
     bool inbox_dirty;
     int64_t inbox_after;
-    pw_inbox_seen *inbox_seen;
+    pw_inbox_seen *inbox_seen;   /* rows held by a request */
+    pw_request *inbox_queue;
+    pw_dedup_busy *dedup_busy;   /* keys held by a request */
 
     bool recovered;
     bool shutdown;
@@ -522,12 +551,15 @@ bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not ab
 pw_def *pw_def_find(pw_core *core, pw_view name, pw_view version); /* version empty = newest */
 
 /* turn.c */
+void pw_turn_first(pw_live *live, pw_batch *b); /* a created run's start, as input only */
 void pw_turn_run(pw_live *live);       /* one turn of a ready run into the batch being built */
 void pw_turn_resume(pw_live *live);    /* resumes branches until none can go on */
 
 /* apply.c: the one place where events change state [E3] */
 bool pw_apply(pw_live *live, const pw_event *ev); /* false = no edge: damage or nondeterminism */
 pw_cmd *pw_cmd_find(pw_live *live, int64_t id);
+bool pw_cmd_restore(pw_live *live, const pw_event *made_by, pw_state state); /* from a snapshot */
+bool pw_cmd_skip_to(pw_live *live, int64_t next_cmd);
 void pw_cmd_end(pw_live *live, pw_cmd *cmd, const pawl_value *value, const pawl_failure *failure);
 void pw_machine_seen(pw_core *core, int edge);
 
@@ -609,6 +641,9 @@ const pw_tx_call *pw_tx_call_of(const struct pw_tx_step *tx);
 /* effects.c: rows and publications that follow an event in a live turn */
 void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd);
 void pw_effects_close(pw_live *live);
+void pw_effects_timer_clear(pw_live *live, const pw_cmd *cmd, int kind);
+void pw_effects_message(pw_batch *b, const char *op, pw_view args_fields, size_t fields);
+void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, int state, int64_t due_ms);
 
 /* job.c */
 pw_job *pw_job_find(pw_core *core, pw_job_key key);
@@ -616,7 +651,7 @@ pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view bo
 void pw_job_free(pw_core *core, pw_job *job);
 void pw_job_queue(pw_core *core, pw_job *job);
 void pw_job_dispatch_all(pw_core *core);
-void pw_job_report(pw_core *core, pw_report *report);
+bool pw_job_report(pw_core *core, pw_report *report); /* takes it over; false = stale */
 void pw_job_timer(pw_core *core, pw_job *job);
 void pw_job_cancel(pw_core *core, pw_job *job);
 void pw_job_sent(pw_core *core, pw_job *job);
@@ -654,15 +689,24 @@ void pw_timers_reset(pw_core *core);
 /* requests.c */
 void pw_request_handle(pw_core *core, pw_request *rq);
 void pw_inbox_poll(pw_core *core);
+void pw_inbox_reset(pw_core *core);
 void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key);
 void pw_queries_run(pw_live *live);
 const char *pw_arg_str(const pw_request *rq, const char *key);
+void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_view body);
+void pw_request_release(pw_core *core, const pw_request *rq);
 
 /* input.c: inputs become events */
 void pw_inputs_apply(pw_live *live);
 
+/* retry.c */
+void pw_retry_run(pw_live *live, pw_request *rq);
+pawl_status pw_retry_prepare(pw_live *live, pawl_error *err);
+
 /* publish.c */
 void pw_publish_batch(pw_core *core, pw_batch *b);
+void pw_publish_failed(pw_core *core, pw_batch *b, pawl_status status);
+void pw_publish_resolved(pw_core *core, pw_batch *b);
 void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record);
 
 /* fold.c */
@@ -673,6 +717,7 @@ void pw_fold_snapshot(pw_live *live);
 
 /* recover.c */
 void pw_recover_scan(pw_core *core);
+void pw_recover_jobs_again(pw_core *core); /* after an unknown outcome: rows are the truth */
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err);
 
 extern _Thread_local bool pw_in_workflow;

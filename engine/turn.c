@@ -263,23 +263,33 @@ static void end_turn(pw_live *live)
     live->batch = NULL;
 }
 
-/* A failed write of the record (memory, size) discards the turn: the run is rebuilt and fails with a clear reason next time. */
-static bool too_big(pw_live *live, const pw_buf *events)
+/* A record that cannot be written (memory, size) discards the turn with all its rows; the run is terminated, saying why. */
+static void too_big(pw_live *live, pw_batch *b, pw_buf *events, size_t ops_before)
 {
-    if (!events->failed) {
-        return false;
-    }
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: its record is larger than %u bytes or memory is out",
                 PW_RECORD_BYTES_MAX);
-    live->dropped = true;
-    return true;
+    b->group.len = ops_before;
+    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
+        if (p->live == live) {
+            p->kind = PW_PUB_NOTHING;
+        }
+    }
+    pw_live_reset(live);
+    begin_turn(live, b, events);
+    pw_buf_reset(events);
+    if (live->created) {
+        pw_op *op = pw_batch_op(b, PW_OP_RUN_CREATE);
+        PW_CHECK(op != NULL);
+        op->u.run = live->row;
+    }
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "reason", "LimitExceeded: one turn did not fit in a record");
+    (void)pw_emit_end(&e, PW_EV_RUN_TERMINATED, 0);
 }
 
 static void run_code(pw_live *live)
 {
-    if (live->whole && live->fresh) {
-        live->fresh = false;
-    }
     note_drift(live);
     bool kicked = live->kick;
     int64_t before = live->record_events;
@@ -305,6 +315,7 @@ static bool load_if_needed(pw_live *live)
 
 static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)
 {
+    size_t ops_before = b->group.len;
     begin_turn(live, b, events);
     uint32_t flags = 0;
     if (live->mismatch != NULL) {
@@ -318,9 +329,9 @@ static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)
             flags = PW_RECORD_INPUT_ONLY;
         }
     }
-    if (too_big(live, events)) {
-        end_turn(live);
-        return;
+    if (events->failed) {
+        flags = PW_RECORD_INPUT_ONLY;
+        too_big(live, b, events, ops_before);
     }
     if (live->record_events > 0 || live->tx != NULL || live->progress_dirty) {
         live->progress_dirty = false;
@@ -330,6 +341,17 @@ static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)
         }
         finish_turn(live, b, flags);
     }
+    end_turn(live);
+}
+
+void pw_turn_first(pw_live *live, pw_batch *b)
+{
+    pw_buf *events = pw_batch_buf(b);
+    PW_CHECK(events != NULL && !live->whole);
+    begin_turn(live, b, events);
+    pw_inputs_apply(live);
+    PW_CHECK(!events->failed);
+    finish_turn(live, b, PW_RECORD_INPUT_ONLY);
     end_turn(live);
 }
 
@@ -347,7 +369,4 @@ void pw_turn_run(pw_live *live)
     PW_CHECK(events != NULL);
     events->bytes_max = PW_RECORD_BYTES_MAX;
     take_turn(live, b, events);
-    if (live->dropped) {
-        pw_live_reset(live);
-    }
 }

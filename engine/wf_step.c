@@ -65,7 +65,7 @@ static bool step_visible(pawl_run *w, void *arg)
     return w->live->turn > cmd->deliver_turn;
 }
 
-const pawl_value *pw_step_outcome(pawl_run *w, pw_cmd *cmd)
+static const pawl_value *step_outcome(pawl_run *w, pw_cmd *cmd)
 {
     if (cmd == NULL) {
         return NULL;
@@ -105,5 +105,5 @@ const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn, 
     }
     pw_ask ask = {.type = end.failure != NULL ? PW_EV_STEP_FAILED : PW_EV_STEP_COMPLETED, .name = name, .input = input, .has_input = true,
                   .file = file, .line = line, .body = step_body, .arg = &end};
-    return pw_step_outcome(w, pw_command(w, &ask));
+    return step_outcome(w, pw_command(w, &ask));
 }

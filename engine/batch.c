@@ -1,0 +1,136 @@
+/*
+ * batch.c - a group being built: its operations, the runs frozen by it, the inputs it consumed, and what to publish after its ack.
+ *
+ * Everything the journal thread reads lives in the group's scope, the batch's buffers or frozen runs until the group is answered.
+ * Does not publish: publish.c does, after the ack [E1].
+ */
+#include <string.h>
+
+#include "engine/state.h"
+
+pw_batch *pw_batch_get(pw_core *core)
+{
+    if (core->building != NULL) {
+        return core->building;
+    }
+    pw_batch *b = pw_calloc(1, sizeof *b);
+    pawl_scope *scope = b != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        pw_free(b);
+        return NULL;
+    }
+    b->group.scope = scope;
+    b->group.user = b;
+    b->group.epoch = core->options.epoch;
+    b->now_ms = pw_core_now(core);
+    core->building = b;
+    return b;
+}
+
+pw_op *pw_batch_op(pw_batch *b, pw_op_type type)
+{
+    if (b->group.len == b->cap) {
+        size_t cap = b->cap == 0 ? 16 : b->cap * 2;
+        pw_op *grown = pw_realloc(b->group.ops, cap * sizeof *grown);
+        if (grown == NULL) {
+            return NULL;
+        }
+        b->group.ops = grown;
+        b->cap = cap;
+    }
+    pw_op *op = &b->group.ops[b->group.len++];
+    memset(op, 0, sizeof *op);
+    op->type = type;
+    return op;
+}
+
+pw_publish *pw_batch_publish(pw_batch *b)
+{
+    pw_publish *p = pawl_scope_alloc(b->group.scope, sizeof *p);
+    PW_CHECK(p != NULL);
+    if (b->publish_tail != NULL) {
+        b->publish_tail->next = p;
+    } else {
+        b->publish = p;
+    }
+    b->publish_tail = p;
+    return p;
+}
+
+pw_buf *pw_batch_buf(pw_batch *b)
+{
+    pw_batch_bufs *slot = pawl_scope_alloc(b->group.scope, sizeof *slot);
+    if (slot == NULL) {
+        return NULL;
+    }
+    slot->next = b->bufs;
+    b->bufs = slot;
+    return &slot->buf;
+}
+
+bool pw_batch_hold(pw_batch *b, pw_live *live)
+{
+    if (b->lives_len == b->lives_cap) {
+        size_t cap = b->lives_cap == 0 ? 16 : b->lives_cap * 2;
+        pw_live **grown = pw_realloc(b->lives, cap * sizeof(pw_live *));
+        if (grown == NULL) {
+            return false;
+        }
+        b->lives = grown;
+        b->lives_cap = cap;
+    }
+    b->lives[b->lives_len++] = live;
+    PW_CHECK(!live->frozen); /* [E2] */
+    live->frozen = true;
+    return true;
+}
+
+void pw_batch_free(pw_batch *b)
+{
+    if (b == NULL) {
+        return;
+    }
+    for (pw_batch_bufs *slot = b->bufs; slot != NULL; slot = slot->next) {
+        pw_buf_deinit(&slot->buf);
+    }
+    pw_free(b->group.ops);
+    pw_free(b->lives);
+    pawl_scope_free(b->group.scope);
+    pw_free(b);
+}
+
+void pw_batch_submit(pw_core *core)
+{
+    pw_batch *b = core->building;
+    if (b == NULL) {
+        return;
+    }
+    core->building = NULL;
+    if (b->group.len == 0) { /* nothing to write: what it would publish depends on nothing */
+        pw_publish_batch(core, b);
+        pw_batch_free(b);
+        return;
+    }
+    b->group.number = ++core->group_no;
+    LL_APPEND(core->flight, b);
+    core->flight_len++;
+    core->stats.groups++;
+    core->stats.group_ops += (int64_t)b->group.len;
+    core->env.commit(core->env.ctx, &b->group);
+}
+
+void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
+{
+    pw_request_take(b, rq, status, body);
+    pw_publish *p = pw_batch_publish(b);
+    p->kind = PW_PUB_REPLY;
+    p->rq = rq;
+    p->status = status;
+    if (err != NULL) {
+        p->error = *err;
+    }
+    if (body.size > 0) {
+        p->body.data = pw_memdup(b->group.scope, body.data, body.size);
+        p->body.size = p->body.data != NULL ? body.size : 0;
+    }
+}

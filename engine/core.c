@@ -1,0 +1,556 @@
+/*
+ * core.c - the core's life: making, registering, stepping, the answers of groups, fail-stop, statistics and self-checks.
+ *
+ * One step: inbox -> timers -> dispatches -> turns of ready runs -> one group. At most PW_GROUPS_IN_FLIGHT_MAX groups are in flight.
+ */
+#include "engine/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/state.h"
+#include "sdk/base/id.h"
+
+/* ---- small things ---- */
+
+int64_t pw_core_now(pw_core *core)
+{
+    return core->env.now_ms(core->env.ctx);
+}
+
+void pw_core_log(pw_core *core, pawl_level level, const char *run_id, int64_t cmd, const char *fmt, ...)
+{
+    if (core->env.log == NULL) {
+        return;
+    }
+    char text[PW_TEXT_BYTES_MAX];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    core->env.log(core->env.ctx, level, run_id, cmd, text);
+}
+
+void pw_core_retry_later(pw_core *core, pw_request *rq)
+{
+    LL_APPEND(core->deferred, rq);
+}
+
+/* ---- making ---- */
+
+pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_core **ret_core, pawl_error *err)
+{
+    pw_core *core = pw_calloc(1, sizeof *core);
+    if (core == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    core->env = *env;
+    core->options = *options;
+    core->reader = options->reader;
+    core->jops = options->reader->ops;
+    core->group_no = options->group_no;
+    core->jops->blob_key(core->reader, core->blob_key);
+    int64_t max = 0;
+    pawl_status st = core->jops->key_max(core->reader, &max, err);
+    if (st != PAWL_OK) {
+        pw_free(core);
+        return st;
+    }
+    core->next_key = max + 1;
+    *ret_core = core;
+    return PAWL_OK;
+}
+
+static void free_code(pw_core *core)
+{
+    while (core->defs != NULL) {
+        pw_def *d = core->defs;
+        core->defs = d->next;
+        pw_free(d->name);
+        pw_free(d->version);
+        pw_free(d->description);
+        pw_free(d->input_schema);
+        pw_free(d);
+    }
+    pw_act *act, *next;
+    HASH_ITER(hh, core->acts, act, next)
+    {
+        HASH_DEL(core->acts, act);
+        pw_free(act->name);
+        pw_free(act);
+    }
+}
+
+static void free_requests(pw_core *core)
+{
+    pawl_error err;
+    (void)pw_err(&err, PAWL_SHUTDOWN, "the engine is closing");
+    pw_request **lists[] = {&core->deferred, &core->polls, &core->inbox_queue};
+    for (size_t i = 0; i < PW_COUNT(lists); i++) {
+        while (*lists[i] != NULL) {
+            pw_request *rq = *lists[i];
+            *lists[i] = rq->next;
+            pw_reply_now(core, rq, PAWL_SHUTDOWN, &err, (pw_view){NULL, 0});
+        }
+    }
+    while (core->waiters != NULL) {
+        pw_waiter *w = core->waiters;
+        DL_DELETE(core->waiters, w);
+        pw_reply_now(core, w->rq, PAWL_SHUTDOWN, &err, (pw_view){NULL, 0});
+        pw_free(w);
+    }
+    while (core->watchers != NULL) {
+        pw_watcher *w = core->watchers;
+        DL_DELETE(core->watchers, w);
+        pw_reply_now(core, w->rq, PAWL_SHUTDOWN, &err, (pw_view){NULL, 0});
+        pw_free(w);
+    }
+}
+
+static void free_batch(pw_core *core, pw_batch *b)
+{
+    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
+        if (p->kind == PW_PUB_REPLY) {
+            pawl_error err;
+            pw_reply_now(core, p->rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err, (pw_view){NULL, 0});
+        } else if (p->kind == PW_PUB_MAP_ITEM) {
+            pw_report_free(p->report);
+        }
+    }
+    while (b->inputs != NULL) {
+        pw_input *in = b->inputs;
+        DL_DELETE(b->inputs, in);
+        pw_input_free(core, in);
+    }
+    pw_batch_free(b);
+}
+
+static void free_runs(pw_core *core)
+{
+    pw_live *live, *next;
+    HASH_ITER(hh, core->runs, live, next)
+    {
+        while (live->inputs != NULL) {
+            pw_input *in = live->inputs;
+            DL_DELETE(live->inputs, in);
+            pw_input_free(core, in);
+        }
+        while (live->queries != NULL) {
+            pw_request *rq = live->queries;
+            live->queries = rq->next;
+            pawl_error err;
+            pw_reply_now(core, rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err, (pw_view){NULL, 0});
+        }
+        pw_live_free(live);
+    }
+}
+
+static void free_jobs(pw_core *core)
+{
+    pw_map *map, *mnext;
+    HASH_ITER(hh, core->maps, map, mnext)
+    {
+        pw_map_free(core, map);
+    }
+    pw_job *job, *jnext;
+    HASH_ITER(hh, core->jobs, job, jnext)
+    {
+        pw_job_free(core, job);
+    }
+    pw_run_jobs *rj, *rnext;
+    HASH_ITER(hh, core->run_jobs, rj, rnext)
+    {
+        HASH_DEL(core->run_jobs, rj);
+        pw_free(rj);
+    }
+    pw_inbox_seen *seen, *snext;
+    HASH_ITER(hh, core->inbox_seen, seen, snext)
+    {
+        HASH_DEL(core->inbox_seen, seen);
+        pw_free(seen);
+    }
+    pw_dedup_busy *busy, *bnext;
+    HASH_ITER(hh, core->dedup_busy, busy, bnext)
+    {
+        HASH_DEL(core->dedup_busy, busy);
+        pw_free(busy);
+    }
+}
+
+void pw_core_free(pw_core *core)
+{
+    if (core == NULL) {
+        return;
+    }
+    if (core->building != NULL) {
+        free_batch(core, core->building);
+    }
+    while (core->flight != NULL) {
+        pw_batch *b = core->flight;
+        LL_DELETE(core->flight, b);
+        free_batch(core, b);
+    }
+    free_requests(core);
+    free_runs(core);
+    free_jobs(core);
+    free_code(core);
+    pw_free(core->heap);
+    pw_free(core);
+    pw_fiber_trim();
+}
+
+/* ---- registration ---- */
+
+static char *copy_text(const char *text)
+{
+    size_t n = text != NULL ? strlen(text) : 0;
+    char *copy = pw_malloc(n + 1);
+    if (copy != NULL) {
+        if (n > 0) {
+            memcpy(copy, text, n);
+        }
+        copy[n] = 0;
+    }
+    return copy;
+}
+
+static pawl_status check_names(const char *name, const char *version, pawl_error *err)
+{
+    pawl_status st = pw_name_check(name != NULL ? name : "", name != NULL ? strlen(name) : 0, err);
+    if (st == PAWL_OK && (version == NULL || version[0] == 0 || strlen(version) > PW_NAME_BYTES_MAX)) {
+        st = pw_err(err, PAWL_INVALID, "workflow \"%s\" has no usable version", name);
+    }
+    return st;
+}
+
+pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version, pawl_workflow_fn fn, const pawl_folded *folded,
+                             const pawl_workflow_options *options, pawl_error *err)
+{
+    pawl_status st = check_names(name, version, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    pw_view n = {(const uint8_t *)name, strlen(name)};
+    pw_view v = {(const uint8_t *)version, strlen(version)};
+    if (pw_def_find(core, n, v) != NULL) {
+        return pw_err(err, PAWL_EXISTS, "workflow \"%s\" version \"%s\" is registered already", name, version);
+    }
+    bool callbacks = folded != NULL && folded->init != NULL && folded->apply != NULL && folded->decide != NULL && folded->deinit != NULL;
+    if (fn == NULL && !callbacks) {
+        return pw_err(err, PAWL_INVALID, "workflow \"%s\" needs a function, or init, apply, decide and deinit", name);
+    }
+    pw_def *def = pw_calloc(1, sizeof *def);
+    if (def == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    def->name = copy_text(name);
+    def->version = copy_text(version);
+    def->fn = fn;
+    if (folded != NULL) {
+        memcpy(&def->folded, folded, folded->struct_size != 0 && folded->struct_size < sizeof def->folded ? folded->struct_size : sizeof def->folded);
+    }
+    def->description = copy_text(options != NULL ? options->description : NULL);
+    def->input_schema = copy_text(options != NULL ? options->input_schema : NULL);
+    def->stack_bytes = options != NULL ? options->stack_bytes : 0;
+    def->next = core->defs;
+    core->defs = def;
+    if (core->recovered) { /* runs that waited for it go on */
+        core->scan_before = INT64_MAX;
+        pw_live *live, *next;
+        HASH_ITER(hh, core->runs, live, next)
+        {
+            if (live->def == NULL && !live->frozen) {
+                live->def = pw_def_find(core, live->row.workflow, live->row.version);
+                live->kick |= live->def != NULL;
+            }
+        }
+    }
+    return PAWL_OK;
+}
+
+pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn fn, const pawl_activity_options *options, pawl_error *err)
+{
+    pawl_status st = check_names(name, "1", err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    pw_act *act;
+    HASH_FIND(hh, core->acts, name, strlen(name), act);
+    if (act != NULL) {
+        return pw_err(err, PAWL_EXISTS, "activity \"%s\" is registered already", name);
+    }
+    act = pw_calloc(1, sizeof *act);
+    if (act == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    act->name = copy_text(name);
+    act->fn = fn;
+    if (options != NULL) {
+        act->user = options->user;
+        act->effect = options->effect;
+        act->concurrency = options->concurrency;
+    }
+    HASH_ADD_KEYPTR(hh, core->acts, act->name, strlen(act->name), act);
+    core->queue_dirty = true;
+    return PAWL_OK;
+}
+
+pawl_status pw_core_recover(pw_core *core, pawl_error *err)
+{
+    if (core->recovered) {
+        return PAWL_OK;
+    }
+    core->recovered = true;
+    pawl_status st = pw_recover_crumb(core, err);
+    if (st == PAWL_OK) {
+        st = pw_jobs_recover(core, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_maps_recover(core, err);
+    }
+    core->scan_before = INT64_MAX;
+    core->inbox_dirty = true;
+    core->queue_dirty = true;
+    return st;
+}
+
+/* ---- inputs ---- */
+
+void pw_core_request(pw_core *core, pw_request *rq)
+{
+    rq->next = NULL;
+    pw_request_handle(core, rq);
+}
+
+void pw_core_report(pw_core *core, pw_report *report)
+{
+    report->next = NULL;
+    if (core->failed) {
+        pw_report_free(report);
+        return;
+    }
+    (void)pw_job_report(core, report);
+}
+
+void pw_core_fail(pw_core *core, const pawl_error *err)
+{
+    if (core->failed) {
+        return;
+    }
+    core->failed = true;
+    core->failure = *err;
+    pw_core_log(core, PAWL_ERROR, "", 0, "the engine stops: %s", err->message);
+    free_requests(core);
+    core->env.failed(core->env.ctx, err);
+}
+
+static void answered_unknown(pw_core *core, pw_batch *b)
+{
+    bool landed = false;
+    pawl_error err;
+    pawl_status st = core->env.resolve(core->env.ctx, core->options.epoch, b->group.number, &landed, &err);
+    if (st != PAWL_OK) {
+        pw_publish_failed(core, b, PAWL_UNKNOWN);
+        (void)pw_error_wrap(&err, st, "a commit failed and the journal could not be reopened; nothing more is acknowledged");
+        err.status = PAWL_IO;
+        pw_core_fail(core, &err);
+    } else if (landed) {
+        pw_publish_resolved(core, b);
+    } else {
+        pw_publish_failed(core, b, PAWL_NOT);
+    }
+}
+
+static void answered(pw_core *core, pw_batch *b)
+{
+    switch ((int)b->group.status) {
+    case PAWL_OK:
+        pw_publish_batch(core, b);
+        return;
+    case PAWL_UNKNOWN:
+        answered_unknown(core, b);
+        return;
+    case PAWL_FENCED:
+        pw_publish_failed(core, b, PAWL_FENCED);
+        pw_core_fail(core, &b->group.error);
+        return;
+    default:
+        break;
+    }
+    pw_core_log(core, PAWL_WARN, "", 0, "a group was not written: %s", b->group.error.message);
+    pw_publish_failed(core, b, b->group.status);
+    if (b->group.status == PAWL_NOSPACE) {
+        core->backoff_until_ns = core->env.mono_ns(core->env.ctx) + 1000000000;
+    }
+}
+
+void pw_core_committed(pw_core *core, pw_group *group)
+{
+    pw_batch *b = group->user;
+    PW_CHECK(core->flight == b); /* in order */
+    LL_DELETE(core->flight, b);
+    core->flight_len--;
+    answered(core, b);
+    pw_batch_free(b);
+    pw_request *again = core->deferred;
+    core->deferred = NULL;
+    while (again != NULL) {
+        pw_request *rq = again;
+        again = rq->next;
+        rq->next = NULL;
+        pw_request_handle(core, rq);
+    }
+}
+
+void pw_core_clock_changed(pw_core *core)
+{
+    pw_timers_reset(core);
+}
+
+void pw_core_shutdown(pw_core *core)
+{
+    core->shutdown = true;
+}
+
+/* ---- stepping ---- */
+
+static bool may_commit(const pw_core *core)
+{
+    return !core->failed && core->flight_len < PW_GROUPS_IN_FLIGHT_MAX;
+}
+
+static void run_turns(pw_core *core)
+{
+    while (core->ready != NULL && may_commit(core)) {
+        if (core->building != NULL && core->building->group.len >= PW_GROUP_OPS_MAX) {
+            pw_batch_submit(core);
+            continue;
+        }
+        pw_live *live = core->ready;
+        DL_DELETE2(core->ready, live, ready_prev, ready_next);
+        live->queued = false;
+        pw_turn_run(live);
+        if (!live->frozen && live->inputs == NULL && live->queries != NULL) {
+            pw_queries_run(live);
+        }
+    }
+}
+
+static int64_t next_call(pw_core *core)
+{
+    if (core->failed) {
+        return -1;
+    }
+    bool now = may_commit(core) && (core->ready != NULL || core->inbox_dirty || core->scan_before != 0) && !core->shutdown;
+    int64_t backoff = (core->backoff_until_ns - core->env.mono_ns(core->env.ctx)) / 1000000;
+    if (core->backoff_until_ns != 0 && backoff > 0) {
+        return backoff;
+    }
+    if (now) {
+        return 0;
+    }
+    int64_t next = core->shutdown ? -1 : pw_timers_next(core);
+    if (core->beats_dirty && (next < 0 || next > PW_HEARTBEAT_WRITE_MS)) {
+        next = PW_HEARTBEAT_WRITE_MS;
+    }
+    return next;
+}
+
+int64_t pw_core_step(pw_core *core)
+{
+    if (core->failed) {
+        return -1;
+    }
+    if (core->backoff_until_ns != 0 && core->env.mono_ns(core->env.ctx) < core->backoff_until_ns) {
+        return next_call(core);
+    }
+    core->backoff_until_ns = 0;
+    if (core->recovered) {
+        pw_recover_scan(core);
+        pw_inbox_poll(core);
+        pw_timers_fire(core);
+        pw_job_dispatch_all(core);
+        pw_job_beats(core);
+    }
+    if (!core->shutdown && core->recovered) {
+        run_turns(core);
+    }
+    pw_maps_flush(core);
+    if (may_commit(core)) {
+        pw_batch_submit(core);
+    }
+    pw_live_sweep(core);
+    return next_call(core);
+}
+
+bool pw_core_idle(const pw_core *core)
+{
+    return core->flight_len == 0 && core->ready == NULL && core->building == NULL && core->deferred == NULL && !core->inbox_dirty &&
+           core->scan_before == 0;
+}
+
+size_t pw_core_tasks_running(const pw_core *core)
+{
+    return core->tasks_running;
+}
+
+/* ---- statistics and checks ---- */
+
+const pawl_value *pw_core_stats(pw_core *core, pawl_scope *scope)
+{
+    const pw_stats *s = &core->stats;
+    return pawl_build(scope,
+                      "{runs_in_memory: %u, stacks: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, groups: %lld, "
+                      "group_ops: %lld, failed_groups: %lld, commands: %lld, steps: %lld, replayed_events: %lld, loads: %lld, evictions: %lld, "
+                      "stale: %lld, attempts: %lld, timers_fired: %lld, requests: %lld, mismatches: %lld, epoch: %llu}",
+                      HASH_COUNT(core->runs), core->whole_len, core->heap_len, core->heap_cap * sizeof *core->heap,
+                      HASH_CNT(hh, core->jobs), core->tasks_running, (long long)s->turns, (long long)s->groups, (long long)s->group_ops,
+                      (long long)s->failed_groups, (long long)s->commands, (long long)s->steps, (long long)s->replayed_events,
+                      (long long)s->loads, (long long)s->evictions, (long long)s->stale, (long long)s->jobs_started,
+                      (long long)s->timers_fired, (long long)s->requests, (long long)s->mismatches, (unsigned long long)core->options.epoch);
+}
+
+bool pw_core_edge_seen(const pw_core *core, int edge)
+{
+    return edge >= 0 && (size_t)edge < sizeof core->edges_seen && core->edges_seen[edge] != 0;
+}
+
+static void check_live(const pw_live *live)
+{
+    PW_CHECK(live->key < live->core->next_key);
+    PW_CHECK(!(live->queued && live->frozen));                  /* [E2] */
+    PW_CHECK(live->record == NULL && live->batch == NULL);      /* between turns */
+    size_t open = 0;
+    const pw_cmd *cmd;
+    DL_FOREACH(live->open, cmd)
+    {
+        PW_CHECK(!cmd->future.done);
+        PW_CHECK(pw_cmd_find(live->core->runs != NULL ? pw_live_find(live->core, live->key) : NULL, cmd->id) == cmd);
+        open++;
+    }
+    PW_CHECK(open == live->open_len);
+    if (live->whole && !live->frozen && live->retry_from == 0) {
+        PW_CHECK(live->seq == live->row.seq);                   /* state is the journal's, no more and no less [E3] */
+    }
+}
+
+void pw_core_check(pw_core *core)
+{
+    size_t whole = 0;
+    pw_live *live, *next;
+    HASH_ITER(hh, core->runs, live, next)
+    {
+        check_live(live);
+        whole += live->whole ? 1 : 0;
+    }
+    PW_CHECK(whole == core->whole_len);
+    size_t running = 0;
+    pw_job *job, *jnext;
+    HASH_ITER(hh, core->jobs, job, jnext)
+    {
+        running += job->task != NULL ? 1 : 0;
+        PW_CHECK(job->in_queue == (job->state == PW_JOB_QUEUED));
+    }
+    PW_CHECK(running == core->tasks_running);
+    PW_CHECK(core->flight_len <= PW_GROUPS_IN_FLIGHT_MAX);
+}

@@ -1,0 +1,584 @@
+/*
+ * effects.c - what follows an event in a live turn: rows of the same transaction, messages to other runs, and what to publish after the ack.
+ *
+ * Never runs in replay: the journal has these rows already. Does not change the run's state.
+ */
+#include <string.h>
+
+#include "engine/state.h"
+
+enum { TASK_SCHEDULED = 0, TASK_SENT = 1, TASK_UNKNOWN = 2 };
+
+static pw_view text_view(const char *text)
+{
+    return (pw_view){(const uint8_t *)text, strlen(text)};
+}
+
+static pw_op *op_of(pw_live *live, pw_op_type type)
+{
+    pw_op *op = pw_batch_op(live->batch, type);
+    PW_CHECK(op != NULL);
+    return op;
+}
+
+static pw_publish *publish(pw_live *live, int kind, int64_t cmd)
+{
+    pw_publish *p = pw_batch_publish(live->batch);
+    p->kind = (unsigned)kind;
+    p->live = live;
+    p->job = (pw_job_key){live->key, cmd, 0};
+    return p;
+}
+
+/* ---- timers ---- */
+
+static void timer_set(pw_live *live, int64_t due_ms, int64_t cmd, int kind)
+{
+    pw_timer_row row = {.due_ms = due_ms, .run = live->key, .cmd = cmd, .kind = kind};
+    op_of(live, PW_OP_TIMER_SET)->u.timer = row;
+    publish(live, PW_PUB_TIMER, cmd)->timer = row;
+}
+
+static void timer_clear(pw_live *live, int64_t due_ms, int64_t cmd, int kind)
+{
+    if (due_ms > 0) {
+        op_of(live, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){.due_ms = due_ms, .run = live->key, .cmd = cmd, .kind = kind};
+    }
+}
+
+void pw_effects_timer_clear(pw_live *live, const pw_cmd *cmd, int kind)
+{
+    if (live->record != NULL && !live->replaying) {
+        timer_clear(live, cmd->due_ms, cmd->id, kind);
+    }
+}
+
+/* ---- messages to other runs: rows of the inbox, taken by this very engine after the commit ---- */
+
+void pw_effects_message(pw_batch *b, const char *op_name, pw_view args_fields, size_t fields)
+{
+    pw_buf *buf = pw_batch_buf(b);
+    pw_op *op = buf != NULL ? pw_batch_op(b, PW_OP_INBOX_PUT) : NULL;
+    PW_CHECK(op != NULL);
+    pw_mp_array(buf, 4);
+    pw_mp_int(buf, 1);
+    pw_mp_int(buf, 0);
+    pw_mp_str(buf, op_name);
+    pw_mp_map(buf, fields);
+    pw_buf_put(buf, args_fields.data, args_fields.size);
+    PW_CHECK(pw_buf_ok(buf));
+    op->u.inbox.body = (pw_view){buf->data, buf->size};
+    op->u.inbox.dedup = text_view("");
+    pw_batch_publish(b)->kind = PW_PUB_INBOX;
+}
+
+static void field_raw(pw_buf *buf, size_t *n, const char *key, pw_view raw)
+{
+    if (raw.size > 0) {
+        pw_mp_str(buf, key);
+        pw_buf_put(buf, raw.data, raw.size);
+        (*n)++;
+    }
+}
+
+static void field_int(pw_buf *buf, size_t *n, const char *key, int64_t v)
+{
+    pw_mp_str(buf, key);
+    pw_mp_int(buf, v);
+    (*n)++;
+}
+
+static void field_str(pw_buf *buf, size_t *n, const char *key, const char *text)
+{
+    if (text != NULL && text[0] != 0) {
+        pw_mp_str(buf, key);
+        pw_mp_str(buf, text);
+        (*n)++;
+    }
+}
+
+static void child_start(pw_live *live, const pw_event *ev)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
+    size_t n = 0;
+    field_raw(&f, &n, "workflow", pw_body_get(ev->body, "name"));
+    field_raw(&f, &n, "version", pw_body_get(ev->body, "version"));
+    field_raw(&f, &n, "id", pw_body_get(ev->body, "id"));
+    field_raw(&f, &n, "input", pw_body_get(ev->body, "input"));
+    field_int(&f, &n, "parent", live->key);
+    field_int(&f, &n, "parent_cmd", ev->cmd);
+    field_str(&f, &n, "parent_id", live->id);
+    field_int(&f, &n, "policy", pw_body_int(ev->body, "policy", 0));
+    char tp[128] = "";
+    if (live->row.traceparent.size < sizeof tp) {
+        memcpy(tp, live->row.traceparent.data, live->row.traceparent.size);
+    }
+    field_str(&f, &n, "traceparent", tp);
+    pw_effects_message(live->batch, "start", (pw_view){f.data, f.size}, n);
+}
+
+static void signal_send(pw_live *live, const pw_event *ev)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
+    size_t n = 0;
+    field_raw(&f, &n, "id", pw_body_get(ev->body, "to"));
+    field_raw(&f, &n, "name", pw_body_get(ev->body, "name"));
+    field_raw(&f, &n, "value", pw_body_get(ev->body, "value"));
+    field_str(&f, &n, "by", live->id);
+    pw_effects_message(live->batch, "signal", (pw_view){f.data, f.size}, n);
+}
+
+static void message_to_child(pw_live *live, const pw_cmd *cmd, const char *op)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
+    size_t n = 0;
+    field_raw(&f, &n, "id", pw_body_get(cmd->body, "id"));
+    field_str(&f, &n, "reason", "the parent run asked");
+    field_int(&f, &n, "child_of", live->key);
+    field_str(&f, &n, "by", live->id);
+    pw_effects_message(live->batch, op, (pw_view){f.data, f.size}, n);
+}
+
+static void tell_parent(pw_live *live, const pw_event *ev)
+{
+    if (live->parent_key == 0 || ev->type == PW_EV_RUN_CONTINUED) {
+        return;
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
+    size_t n = 0;
+    field_int(&f, &n, "key", live->parent_key);
+    field_int(&f, &n, "command", live->parent_cmd);
+    field_str(&f, &n, "status", ev->type == PW_EV_RUN_COMPLETED ? "completed" : ev->type == PW_EV_RUN_CANCELED ? "canceled" : "failed");
+    field_raw(&f, &n, "result", pw_body_get(ev->body, "result"));
+    pw_view failure = pw_body_get(ev->body, "failure");
+    if (failure.size > 0) {
+        field_raw(&f, &n, "failure", failure);
+    } else if (ev->type != PW_EV_RUN_COMPLETED) {
+        pawl_failure plain = {.type = ev->type == PW_EV_RUN_TERMINATED ? "Terminated" : "Timeout",
+                              .message = pw_body_str(live->scope, ev->body, "reason", "")};
+        pw_put_failure_field(&f, "failure", &plain);
+        n++;
+    }
+    pw_effects_message(live->batch, "child_done", (pw_view){f.data, f.size}, n);
+}
+
+/* ---- tasks ---- */
+
+void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, int state, int64_t due_ms)
+{
+    pw_op *op = op_of(live, PW_OP_TASK_PUT);
+    pw_task_row *t = &op->u.task;
+    t->run = live->key;
+    t->cmd = cmd;
+    t->attempt = attempt;
+    t->state = state;
+    t->due_ms = due_ms;
+    t->scheduled_ms = live->now_ms;
+    pawl_scope *scope = live->batch->group.scope;
+    t->name = text_view(pw_body_str(scope, body, "name", ""));
+    t->queue = text_view(pw_body_str(scope, body, "queue", "default"));
+    t->priority = pw_body_int(body, "priority", 0);
+    void *copy = pw_memdup(scope, body.data, body.size);
+    PW_CHECK(copy != NULL);
+    t->body = (pw_view){copy, body.size};
+}
+
+static pw_view task_body(pw_live *live, const pw_cmd *cmd, int64_t id)
+{
+    if (cmd != NULL) {
+        return cmd->body;
+    }
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, id, 0});
+    return job != NULL ? job->body : (pw_view){NULL, 0};
+}
+
+static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    pw_view body = task_body(live, cmd, ev->cmd);
+    int64_t attempt = pw_body_int(ev->body, "attempt", 1);
+    if (ev->type == PW_EV_ACTIVITY_RETRIED) {
+        int64_t due = pw_body_int(ev->body, "due_ms", 0);
+        pw_effects_task(live, ev->cmd, body, attempt + 1, TASK_SCHEDULED, due);
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+        pw_publish *p = publish(live, PW_PUB_RETRY, ev->cmd);
+        p->attempt = attempt + 1;
+        p->due_ms = due;
+        p->body = body;
+        return;
+    }
+    pw_effects_task(live, ev->cmd, body, attempt, TASK_SENT, 0);
+    publish(live, PW_PUB_SENT, ev->cmd)->attempt = attempt;
+}
+
+static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    pw_view body = task_body(live, cmd, ev->cmd);
+    pawl_scope *scope = live->batch->group.scope;
+    const char *name = pw_body_str(scope, body, "name", "activity");
+    pw_effects_task(live, ev->cmd, body, pw_body_int(ev->body, "attempt", 1), TASK_UNKNOWN, 0);
+    pw_buf *buf = pw_batch_buf(live->batch);
+    PW_CHECK(buf != NULL);
+    pw_mp_map(buf, 2);
+    pw_mp_str(buf, "prompt");
+    pw_mp_str(buf, "The process died after this was sent and before its result was known. Did it happen? done (data: its result), retry "
+                   "(it did not), or fail.");
+    pw_mp_str(buf, "choices");
+    pw_mp_str(buf, "done|retry|fail");
+    pw_op *op = op_of(live, PW_OP_WAIT_PUT);
+    op->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd, .name = text_view(name), .kind = text_view("question"),
+                               .created_ms = live->now_ms, .body = {buf->data, buf->size}};
+}
+
+static void task_end(pw_live *live, const pw_event *ev)
+{
+    op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = ev->cmd};
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
+    if (job != NULL && job->state == PW_JOB_UNKNOWN) {
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+    }
+    (void)publish(live, PW_PUB_DROP_JOB, ev->cmd);
+}
+
+static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    switch ((int)ev->type) {
+    case PW_EV_ACTIVITY_SCHEDULED:
+        pw_effects_task(live, ev->cmd, ev->body, 1, TASK_SCHEDULED, 0);
+        publish(live, PW_PUB_JOB, ev->cmd)->body = ev->body;
+        break;
+    case PW_EV_ACTIVITY_RETRIED:
+    case PW_EV_ACTIVITY_SENT:
+        task_again(live, ev, cmd);
+        break;
+    case PW_EV_ACTIVITY_UNKNOWN:
+        task_unknown(live, ev, cmd);
+        break;
+    case PW_EV_ACTIVITY_CANCEL_REQUESTED:
+        (void)publish(live, PW_PUB_CANCEL_JOB, ev->cmd);
+        break;
+    default:
+        task_end(live, ev);
+        break;
+    }
+}
+
+/* ---- the other constructs ---- */
+
+static void map_effects(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_MAP_SCHEDULED) {
+        op_of(live, PW_OP_MAP_PUT)->u.map = (pw_map_row){.run = live->key, .cmd = ev->cmd, .total = pw_body_int(ev->body, "total", 0),
+                                                         .body = ev->body};
+        publish(live, PW_PUB_MAP, ev->cmd)->body = ev->body;
+    } else if (ev->type == PW_EV_MAP_CANCEL_REQUESTED) {
+        (void)publish(live, PW_PUB_CANCEL_MAP, ev->cmd);
+    } else {
+        op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = ev->cmd};
+        (void)publish(live, PW_PUB_DROP_JOB, ev->cmd);
+    }
+}
+
+static void wait_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    if (ev->type != PW_EV_WAIT_CREATED) {
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+        if (cmd != NULL) {
+            timer_clear(live, cmd->due_ms, ev->cmd, PW_T_WAIT);
+        }
+        return;
+    }
+    pawl_scope *scope = live->batch->group.scope;
+    op_of(live, PW_OP_WAIT_PUT)->u.wait =
+        (pw_wait_row){.run = live->key, .cmd = ev->cmd, .name = text_view(pw_body_str(scope, ev->body, "name", "")),
+                      .kind = text_view(pw_body_str(scope, ev->body, "kind", "other")), .created_ms = live->now_ms,
+                      .deadline_ms = pw_body_int(ev->body, "due_ms", 0), .body = ev->body};
+    int64_t due = pw_body_int(ev->body, "due_ms", 0);
+    if (due > 0) {
+        timer_set(live, due, ev->cmd, PW_T_WAIT);
+    }
+}
+
+static void signal_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    if (ev->type == PW_EV_SIGNAL_SENT) {
+        signal_send(live, ev);
+    } else if (ev->type == PW_EV_SIGNAL_AWAITED && cmd != NULL && !cmd->future.done && cmd->due_ms > 0) {
+        timer_set(live, cmd->due_ms, cmd->id, PW_T_SIGNAL);
+    } else if ((ev->type == PW_EV_SIGNAL_TIMED_OUT || ev->type == PW_EV_SIGNAL_ABANDONED) && cmd != NULL) {
+        timer_clear(live, cmd->due_ms, cmd->id, PW_T_SIGNAL);
+    }
+}
+
+static void key_set(pw_live *live, const pw_event *ev)
+{
+    pw_op *op = op_of(live, PW_OP_KEY_PUT);
+    op->u.kv.run = live->key;
+    op->u.kv.key = text_view(pw_body_str(live->batch->group.scope, ev->body, "name", ""));
+    op->u.kv.value = pw_body_get(ev->body, "value");
+    static const uint8_t nil[1] = {0xc0};
+    if (op->u.kv.value.size == 0) {
+        op->u.kv.value = (pw_view){nil, 1};
+    }
+}
+
+static void timer_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    if (ev->type == PW_EV_TIMER_STARTED || ev->type == PW_EV_SHIELD_ENTERED) {
+        timer_set(live, pw_body_int(ev->body, "due_ms", 0), ev->cmd, ev->type == PW_EV_TIMER_STARTED ? PW_T_SLEEP : PW_T_SHIELD);
+    } else if (cmd != NULL) {
+        timer_clear(live, cmd->due_ms, ev->cmd, ev->type < PW_EV_SHIELD_ENTERED ? PW_T_SLEEP : PW_T_SHIELD);
+    }
+}
+
+static void run_effects(pw_live *live, const pw_event *ev)
+{
+    int64_t deadline = pw_body_int(ev->body, "deadline_ms", 0);
+    switch ((int)ev->type) {
+    case PW_EV_RUN_STARTED:
+        if (deadline > 0) {
+            timer_set(live, deadline, 0, PW_T_RUN);
+        }
+        break;
+    case PW_EV_RUN_PAUSED:
+        (void)publish(live, PW_PUB_HOLD, 0);
+        live->row.reason = text_view(pw_body_str(live->scope, ev->body, "reason", ""));
+        break;
+    case PW_EV_RUN_RESUMED:
+    case PW_EV_RUN_RETRIED:
+        (void)publish(live, PW_PUB_UNHOLD, 0);
+        live->row.reason = text_view("");
+        break;
+    case PW_EV_RUN_FAILED:
+    case PW_EV_RUN_CANCELED: {
+        const pawl_value *f = pw_body_value(live->core, live->scope, ev->body, "failure");
+        char *text = pw_sprintf(live->scope, "%.100s: %.300s", pawl_str(f, "type", ""), pawl_str(f, "message", ""));
+        live->row.reason = text_view(text != NULL ? text : "");
+        break;
+    }
+    case PW_EV_RUN_TERMINATED:
+    case PW_EV_RUN_TIMED_OUT:
+        live->row.reason = text_view(pw_body_str(live->scope, ev->body, "reason", ""));
+        break;
+    default:
+        break;
+    }
+    if (!pw_live_open_status(live)) {
+        tell_parent(live, ev);
+    }
+}
+
+void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd)
+{
+    if (ev->type < PW_EV_ACTIVITY_SCHEDULED) {
+        run_effects(live, ev);
+        return;
+    }
+    switch (ev->type / 10) {
+    case 2:
+        activity(live, ev, cmd);
+        break;
+    case 4:
+        timer_effects(live, ev, cmd);
+        break;
+    case 5:
+        signal_effects(live, ev, cmd);
+        break;
+    case 6:
+        if (ev->type == PW_EV_CHILD_STARTED) {
+            child_start(live, ev);
+        } else if (ev->type == PW_EV_CHILD_CANCEL_REQUESTED && cmd != NULL) {
+            message_to_child(live, cmd, "cancel");
+        }
+        break;
+    case 7:
+        map_effects(live, ev);
+        break;
+    case 8:
+        wait_effects(live, ev, cmd);
+        break;
+    case 9:
+        if (ev->type == PW_EV_KEY_SET) {
+            key_set(live, ev);
+        } else if (ev->type >= PW_EV_SHIELD_ENTERED && ev->type <= PW_EV_SHIELD_LEFT) {
+            timer_effects(live, ev, cmd);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- closing: nothing of the run stays behind ---- */
+
+static void close_cmd(pw_live *live, const pw_cmd *cmd)
+{
+    switch ((int)pw_state_machine(cmd->state)) {
+    case PW_M_ACTIVITY:
+        op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = cmd->id};
+        if (cmd->state == PW_S_ACTIVITY_UNKNOWN) {
+            op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = cmd->id};
+        }
+        (void)publish(live, PW_PUB_DROP_JOB, cmd->id);
+        break;
+    case PW_M_TIMER:
+        timer_clear(live, cmd->due_ms, cmd->id, PW_T_SLEEP);
+        break;
+    case PW_M_SIGNAL:
+        timer_clear(live, cmd->due_ms, cmd->id, PW_T_SIGNAL);
+        break;
+    case PW_M_WAIT:
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = cmd->id};
+        timer_clear(live, cmd->due_ms, cmd->id, PW_T_WAIT);
+        break;
+    case PW_M_MAP:
+        op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = cmd->id};
+        (void)publish(live, PW_PUB_DROP_JOB, cmd->id);
+        break;
+    case PW_M_SHIELD:
+        timer_clear(live, cmd->due_ms, cmd->id, PW_T_SHIELD);
+        break;
+    case PW_M_CHILD: {
+        int64_t policy = pw_body_int(cmd->body, "policy", 0);
+        if (policy != PAWL_PARENT_ABANDON) {
+            message_to_child(live, cmd, policy == PAWL_PARENT_CANCEL ? "cancel" : "terminate");
+        }
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+static bool shell_task(void *ctx, const pw_task_row *row)
+{
+    pw_live *live = ctx;
+    op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = row->cmd};
+    (void)publish(live, PW_PUB_DROP_JOB, row->cmd);
+    return true;
+}
+
+static bool shell_timer(void *ctx, const pw_timer_row *row)
+{
+    timer_clear(ctx, row->due_ms, row->cmd, row->kind);
+    return true;
+}
+
+static bool shell_wait(void *ctx, const pw_wait_row *row)
+{
+    op_of(ctx, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = row->run, .cmd = row->cmd};
+    return true;
+}
+
+static bool shell_map(void *ctx, const pw_map_row *row)
+{
+    op_of(ctx, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = row->run, .cmd = row->cmd};
+    (void)publish(ctx, PW_PUB_DROP_JOB, row->cmd);
+    return true;
+}
+
+static bool shell_child(void *ctx, const pw_run_row *row)
+{
+    pw_live *live = ctx;
+    if (!pw_run_status_is_open(row->status) || row->parent_policy == PAWL_PARENT_ABANDON) {
+        return true;
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
+    size_t n = 0;
+    char id[PW_ID_BYTES_MAX + 1] = "";
+    memcpy(id, row->id.data, row->id.size <= PW_ID_BYTES_MAX ? row->id.size : 0);
+    field_str(&f, &n, "id", id);
+    field_int(&f, &n, "child_of", live->key);
+    field_str(&f, &n, "reason", "the parent run has ended");
+    pw_effects_message(live->batch, row->parent_policy == PAWL_PARENT_CANCEL ? "cancel" : "terminate", (pw_view){f.data, f.size}, n);
+    return true;
+}
+
+static void close_shell(pw_live *live)
+{
+    const pw_journal_ops *j = live->core->jops;
+    pw_reader *r = live->core->reader;
+    pawl_error err;
+    bool ok = j->tasks(r, live->key, shell_task, live, &err) == PAWL_OK && j->run_timers(r, live->key, shell_timer, live, &err) == PAWL_OK &&
+              j->waits(r, live->key, shell_wait, live, &err) == PAWL_OK && j->maps(r, live->key, shell_map, live, &err) == PAWL_OK &&
+              j->run_children(r, live->key, shell_child, live, &err) == PAWL_OK;
+    if (!ok) {
+        pw_core_log(live->core, PAWL_ERROR, live->id, 0, "closing: %s", err.message);
+    }
+}
+
+static void carry_on(pw_live *live)
+{
+    pw_core *core = live->core;
+    pw_batch *b = live->batch;
+    pw_run_row row = live->row;
+    row.key = core->next_key++;
+    row.prev_key = live->key;
+    row.created_ms = live->now_ms;
+    row.seq = 0;
+    memset(row.chain, 0, sizeof row.chain);
+    row.status = PW_RUN_RUNNING;
+    row.closed_ms = 0;
+    row.unread = 0;
+    row.waiting = text_view("");
+    row.reason = text_view("");
+    op_of(live, PW_OP_RUN_CREATE)->u.run = row;
+    pw_live *next = pw_live_new(core, &row);
+    PW_CHECK(next != NULL);
+    next->created = true;
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    pw_emit e;
+    next->batch = b;
+    pw_emit_begin(&e, next);
+    pw_emit_str(&e, "workflow", (const char *)row.workflow.data);
+    pw_emit_str(&e, "version", (const char *)row.version.data);
+    pw_emit_str(&e, "id", next->id);
+    pw_emit_value(&e, "input", pw_value_bytes(live->continue_input));
+    uint64_t seed;
+    core->env.random(core->env.ctx, &seed, sizeof seed);
+    pw_emit_uint(&e, "seed", seed);
+    pw_emit_opt(&e, "parent", live->parent_key);
+    pw_emit_opt(&e, "parent_cmd", live->parent_cmd);
+    pw_emit_opt(&e, "deadline_ms", live->run_deadline_ms);
+    pw_emit_int(&e, "prev", live->key);
+    pw_mp_map(&body, e.len);
+    pw_buf_put(&body, e.fields.data, e.fields.size);
+    pw_emit_drop(&e);
+    next->batch = NULL;
+    pw_input *in = pw_input_new(PW_IN_START);
+    in->scope = pawl_scope_new();
+    PW_CHECK(in->scope != NULL && pw_buf_ok(&body));
+    in->value = (pw_view){pw_memdup(in->scope, body.data, body.size), body.size};
+    DL_APPEND(next->inputs, in);
+    const pw_signal *sig;
+    DL_FOREACH(live->signals, sig)
+    {
+        pw_input *s = pw_input_new(PW_IN_REQUEST);
+        s->scope = pawl_scope_new();
+        PW_CHECK(s->scope != NULL);
+        s->value = (pw_view){pw_memdup(s->scope, sig->body.data, sig->body.size), sig->body.size};
+        DL_APPEND(next->inputs, s);
+    }
+    pw_turn_first(next, b); /* RUN_STARTED and the signals, in the same group: nothing can be lost between the two runs */
+}
+
+void pw_effects_close(pw_live *live)
+{
+    if (pw_live_open_status(live)) {
+        return;
+    }
+    if (live->whole) {
+        const pw_cmd *cmd;
+        DL_FOREACH(live->open, cmd)
+        {
+            close_cmd(live, cmd);
+        }
+        if (live->run_deadline_ms > 0) {
+            timer_clear(live, live->run_deadline_ms, 0, PW_T_RUN);
+        }
+    } else {
+        close_shell(live);
+    }
+    if (live->state == PW_S_RUN_CONTINUED) {
+        carry_on(live);
+    }
+}

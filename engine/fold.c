@@ -1,0 +1,443 @@
+/*
+ * fold.c - folded workflows: state is built by applying events, from the last snapshot; decide issues commands and never runs in recovery.
+ *
+ * A snapshot holds the workflow's own state and, beside it, the engine's: open commands (as the events that made them), unread signals,
+ * counters. So recovery costs what came since, whatever the length of history.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/wf.h"
+
+struct pawl_fold {
+    pw_live *live;
+    pawl_run *w;
+};
+
+/* ---- applying ---- */
+
+static const char *name_of(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    const char *own = pw_body_str(live->scope, ev->body, "name", NULL);
+    if (own != NULL) {
+        return own;
+    }
+    return cmd != NULL ? cmd->name : pw_body_str(live->scope, ev->body, "workflow", "");
+}
+
+static const pawl_value *value_of(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    static const char *const keys[] = {"result", "input", "value"};
+    if (ev->type == PW_EV_WAIT_ANSWERED || ev->type == PW_EV_WAIT_EXPIRED) {
+        return cmd != NULL ? cmd->future.value : NULL;
+    }
+    if (ev->type == PW_EV_MAP_COMPLETED && cmd != NULL) {
+        return pw_map_results(live->core, live->scope, live->key, cmd->id, pw_body_int(ev->body, "total", 0));
+    }
+    for (size_t i = 0; i < PW_COUNT(keys); i++) {
+        if (pw_body_get(ev->body, keys[i]).size > 0) {
+            return pw_body_value(live->core, live->scope, ev->body, keys[i]);
+        }
+    }
+    return NULL;
+}
+
+static void tell_state(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    pawl_fold_event fe = {.type = pw_event_name((int)ev->type), .seq = ev->seq, .command = ev->cmd, .now_ms = live->now_ms,
+                          .name = name_of(live, ev, cmd), .value = value_of(live, ev, cmd)};
+    const pawl_value *f = pw_body_value(live->core, live->scope, ev->body, "failure");
+    fe.failure = pw_failure_read(live->scope, f, 0);
+    live->def->folded.apply(live->fold_state, &fe);
+}
+
+bool pw_fold_event(pw_live *live, const pw_event *ev, pw_cmd *cmd)
+{
+    if (live->fold_state == NULL) {
+        return false;
+    }
+    if (live->deciding) { /* commands of decide are seen by the state once decide is done */
+        pw_late_event *late = pawl_scope_alloc(live->scope, sizeof *late);
+        if (late == NULL) {
+            return false;
+        }
+        late->ev = *ev;
+        LL_APPEND(live->late, late);
+        return true;
+    }
+    tell_state(live, ev, cmd);
+    return true;
+}
+
+void pw_fold_decide(pw_live *live)
+{
+    if (live->branches == NULL && pw_branch_new(live, NULL, NULL) == NULL) {
+        return;
+    }
+    pawl_fold f = {live, live->branches};
+    live->deciding = true;
+    pw_in_workflow = true;
+    live->def->folded.decide(live->fold_state, &f);
+    pw_in_workflow = false;
+    live->deciding = false;
+    while (live->late != NULL) {
+        pw_late_event *late = live->late;
+        LL_DELETE(live->late, late);
+        tell_state(live, &late->ev, pw_cmd_find(live, late->ev.cmd));
+    }
+    if (live->closing && pw_live_open_status(live)) {
+        pw_close_run(live);
+    }
+}
+
+/* ---- commands ---- */
+
+static int64_t ask(pawl_fold *f, const pw_ask *a)
+{
+    if (f->live->closing) {
+        return 0;
+    }
+    f->w->failure = NULL;
+    pw_cmd *cmd = pw_command(f->w, a);
+    return cmd != NULL ? cmd->id : 0;
+}
+
+static bool name_ok(pawl_fold *f, const char *what, const char *name)
+{
+    f->w->failure = NULL;
+    if (pw_name_ok(f->w, what, name)) {
+        return true;
+    }
+    pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: %s", f->w->failure->message);
+    f->w->failure = NULL;
+    return false;
+}
+
+int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options, size_t options_size)
+{
+    pawl_call_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    pw_ask a = {.type = PW_EV_ACTIVITY_SCHEDULED, .name = o.name, .input = o.input, .has_input = true, .body = pw_call_fields, .arg = &o};
+    return name_ok(f, "activity", o.name) ? ask(f, &a) : 0;
+}
+
+int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t options_size)
+{
+    pawl_map_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    pw_ask a = {.type = PW_EV_MAP_SCHEDULED, .name = o.name, .input = o.items, .has_input = true, .body = pw_map_fields, .arg = &o};
+    bool ok = o.effect != PAWL_EFFECT_UNSAFE && (o.items == NULL || pawl_typeof(o.items) == PAWL_ARRAY);
+    return ok && name_ok(f, "activity", o.name) ? ask(f, &a) : 0;
+}
+
+static void due_body(pw_emit *e, const void *arg)
+{
+    pw_emit_int(e, "due_ms", *(const int64_t *)arg);
+}
+
+int64_t pawl_fold_timer(pawl_fold *f, double seconds)
+{
+    int64_t due = f->live->now_ms + pw_seconds_ms(seconds);
+    pw_ask a = {.type = PW_EV_TIMER_STARTED, .body = due_body, .arg = &due};
+    return ask(f, &a);
+}
+
+int64_t pawl_fold_child(pawl_fold *f, const pawl_child_options *options, size_t options_size)
+{
+    pawl_child_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    pw_ask a = {.type = PW_EV_CHILD_STARTED, .name = o.workflow, .input = o.input, .has_input = true, .body = pw_child_fields, .arg = &o};
+    return name_ok(f, "workflow", o.workflow) ? ask(f, &a) : 0;
+}
+
+int64_t pawl_fold_ask(pawl_fold *f, const pawl_ask_options *options, size_t options_size)
+{
+    pawl_ask_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    pw_ask_fields_arg arg = {&o, f->live->now_ms};
+    pw_ask a = {.type = PW_EV_WAIT_CREATED, .name = o.name, .body = pw_ask_fields, .arg = &arg};
+    return name_ok(f, "wait", o.name) ? ask(f, &a) : 0;
+}
+
+void pawl_fold_cancel(pawl_fold *f, int64_t command)
+{
+    pw_cmd_cancel(f->w, pw_cmd_find(f->live, command));
+}
+
+typedef struct value_arg {
+    const pawl_value *value;
+    const char *to;
+} value_arg;
+
+static void value_body(pw_emit *e, const void *arg)
+{
+    const value_arg *v = arg;
+    pw_emit_str(e, "to", v->to);
+    pw_emit_value(e, "value", pw_value_bytes(v->value));
+}
+
+void pawl_fold_set(pawl_fold *f, const char *key, const pawl_value *value)
+{
+    value_arg arg = {value, NULL};
+    pw_ask a = {.type = PW_EV_KEY_SET, .name = key, .body = value_body, .arg = &arg};
+    if (name_ok(f, "key", key)) {
+        (void)ask(f, &a);
+    }
+}
+
+void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name, const pawl_value *value)
+{
+    value_arg arg = {value, run_id};
+    pw_ask a = {.type = PW_EV_SIGNAL_SENT, .name = name, .body = value_body, .arg = &arg};
+    if (name_ok(f, "signal", name)) {
+        (void)ask(f, &a);
+    }
+}
+
+void pawl_fold_progress(pawl_fold *f, int64_t done, int64_t total, const char *text)
+{
+    f->w->failure = NULL;
+    pawl_progress(f->w, done, total, text);
+}
+
+void pawl_fold_complete(pawl_fold *f, const pawl_value *result)
+{
+    f->live->result = result;
+    f->live->closing = true;
+}
+
+void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...)
+{
+    char text[PW_TEXT_BYTES_MAX];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    f->live->final_failure = pw_failure_new(f->live->scope, type, text, NULL, false, NULL);
+    f->live->closing = true;
+}
+
+void pawl_fold_canceled(pawl_fold *f)
+{
+    f->live->cancel_requested = true;
+    pawl_fold_fail(f, "Canceled", "%s", f->live->cancel_reason != NULL ? f->live->cancel_reason : "");
+}
+
+void pawl_fold_continue_as_new(pawl_fold *f, const pawl_value *input)
+{
+    f->live->continued = true;
+    f->live->continue_input = input;
+    f->live->closing = true;
+}
+
+int64_t pawl_fold_now_ms(const pawl_fold *f)
+{
+    return f->live->now_ms;
+}
+
+uint64_t pawl_fold_random(pawl_fold *f)
+{
+    return pawl_random(f->w);
+}
+
+const char *pawl_fold_run_id(const pawl_fold *f)
+{
+    return f->live->id;
+}
+
+pawl_scope *pawl_fold_scope(pawl_fold *f)
+{
+    return f->live->scope;
+}
+
+/* ---- snapshots: [version, user state, engine state] ---- */
+
+static void save_cmds(pw_live *live, pw_buf *b)
+{
+    size_t n = 0;
+    const pw_cmd *cmd;
+    DL_FOREACH(live->open, cmd)
+    {
+        n++;
+    }
+    pw_mp_array(b, n);
+    DL_FOREACH(live->open, cmd)
+    {
+        pw_mp_array(b, 6);
+        pw_mp_int(b, cmd->id);
+        pw_mp_int(b, (int64_t)cmd->state);
+        pw_mp_int(b, cmd->seq);
+        pw_mp_int(b, cmd->since_ms);
+        pw_mp_bool(b, cmd->cancel_requested);
+        pw_buf_put(b, cmd->body.data, cmd->body.size);
+    }
+    pw_mp_array(b, live->signals_len);
+    const pw_signal *sig;
+    DL_FOREACH(live->signals, sig)
+    {
+        pw_buf_put(b, sig->body.data, sig->body.size);
+    }
+}
+
+void pw_fold_snapshot(pw_live *live)
+{
+    bool due = live->seq - live->snapshot_seq >= PW_SNAPSHOT_EVENTS;
+    if (!due || live->def->folded.save == NULL || live->tx != NULL || !pw_live_open_status(live)) {
+        return;
+    }
+    pw_buf *b = pw_batch_buf(live->batch);
+    const pawl_value *state = live->def->folded.save(live->fold_state, live->scope);
+    PW_CHECK(b != NULL);
+    pw_mp_array(b, 12);
+    pw_mp_int(b, 1);
+    pw_mp_value(b, state);
+    pw_mp_int(b, live->turn);
+    pw_mp_int(b, live->next_cmd);
+    pw_mp_uint(b, live->seed);
+    pw_mp_uint(b, live->draws);
+    pw_mp_bool(b, live->cancel_requested);
+    pw_mp_int(b, live->parent_key);
+    pw_mp_int(b, live->parent_cmd);
+    pw_mp_int(b, live->run_deadline_ms);
+    save_cmds(live, b);
+    pw_op *op = pw_buf_ok(b) ? pw_batch_op(live->batch, PW_OP_SNAPSHOT_PUT) : NULL;
+    if (op == NULL) {
+        return;
+    }
+    op->u.snapshot.run = live->key;
+    op->u.snapshot.seq = live->seq;
+    op->u.snapshot.body = (pw_view){b->data, b->size};
+    live->snapshot_seq = live->seq;
+}
+
+static bool load_cmd(pw_live *live, pw_mp *r)
+{
+    if (pw_mp_read_array(r) != 6) {
+        return false;
+    }
+    pw_event ev = {.cmd = pw_mp_read_int(r)};
+    pw_state state = (pw_state)pw_mp_read_int(r);
+    ev.seq = pw_mp_read_int(r);
+    int64_t since = pw_mp_read_int(r);
+    bool canceled = pw_mp_read_bool(r);
+    ev.body = pw_mp_read_raw(r);
+    if (!pw_mp_ok(r) || (size_t)state >= PW_S_COUNT || !pw_cmd_restore(live, &ev, state)) {
+        return false;
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev.cmd);
+    cmd->since_ms = since;
+    cmd->cancel_requested = canceled;
+    return true;
+}
+
+static bool load_signals(pw_live *live, pw_mp *r)
+{
+    size_t n = pw_mp_read_array(r);
+    for (size_t i = 0; i < n; i++) {
+        pw_signal *sig = pawl_scope_alloc(live->scope, sizeof *sig);
+        if (sig == NULL) {
+            return false;
+        }
+        sig->body = pw_mp_read_raw(r);
+        sig->name = pw_body_str(live->scope, sig->body, "name", "");
+        sig->value = pw_body_value(live->core, live->scope, sig->body, "value");
+        DL_APPEND(live->signals, sig);
+        live->signals_len++;
+    }
+    return pw_mp_ok(r);
+}
+
+static bool load_engine(pw_live *live, pw_mp *r)
+{
+    live->turn = pw_mp_read_int(r);
+    int64_t next_cmd = pw_mp_read_int(r);
+    live->seed = pw_mp_read_uint(r);
+    live->draws = pw_mp_read_uint(r);
+    live->cancel_requested = pw_mp_read_bool(r);
+    live->parent_key = pw_mp_read_int(r);
+    live->parent_cmd = pw_mp_read_int(r);
+    live->run_deadline_ms = pw_mp_read_int(r);
+    size_t n = pw_mp_read_array(r);
+    for (size_t i = 0; i < n; i++) {
+        if (!load_cmd(live, r)) {
+            return false;
+        }
+    }
+    return load_signals(live, r) && pw_cmd_skip_to(live, next_cmd);
+}
+
+static pawl_status load_snapshot(pw_live *live, pawl_error *err)
+{
+    const pawl_folded *ops = &live->def->folded;
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    int64_t seq = 0;
+    pawl_status st = PAWL_NOTFOUND;
+    if (ops->load != NULL) {
+        st = live->core->jops->snapshot(live->core->reader, live->key, &seq, &body, err);
+    }
+    if (st == PAWL_NOTFOUND || (st == PAWL_OK && body.size == 0)) {
+        live->fold_state = ops->init(ops->user);
+        return live->fold_state != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for the state");
+    }
+    if (st != PAWL_OK) {
+        return st;
+    }
+    void *copy = pw_memdup(live->scope, body.data, body.size);
+    pw_mp r = pw_mp_reader(copy, copy != NULL ? body.size : 0);
+    if (pw_mp_read_array(&r) != 12 || pw_mp_read_int(&r) != 1) {
+        return pw_err(err, PAWL_DAMAGED, "a snapshot is not well formed");
+    }
+    pw_view state = pw_mp_read_raw(&r);
+    live->fold_state = ops->load(pw_value_view(live->scope, state.data, state.size), ops->user);
+    if (live->fold_state == NULL || !load_engine(live, &r)) {
+        return pw_err(err, PAWL_DAMAGED, "a snapshot cannot be loaded");
+    }
+    live->seq = seq;
+    live->snapshot_seq = seq;
+    live->state = PW_S_RUN_RUNNING;
+    return PAWL_OK;
+}
+
+static bool fold_record(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+{
+    (void)pos;
+    pw_live *live = ctx;
+    if (first_seq + events - 1 <= live->snapshot_seq) {
+        return true;
+    }
+    pw_record rec;
+    pawl_error err;
+    void *copy = pw_memdup(live->scope, record.data, record.size);
+    if (copy == NULL || pw_record_open(copy, record.size, &rec, &err) != PAWL_OK) {
+        return false;
+    }
+    live->now_ms = rec.now_ms;
+    live->turn++;
+    pw_event ev = {.seq = first_seq};
+    while (pw_record_next(&rec, &ev)) {
+        live->core->stats.replayed_events++;
+        if (!pw_apply(live, &ev)) {
+            pw_replay_fail(live, "damage", &ev, "no such transition");
+            return false;
+        }
+        ev.seq++;
+    }
+    return true;
+}
+
+pawl_status pw_fold_load(pw_live *live, pawl_error *err)
+{
+    pw_live_reset(live);
+    live->whole = true;
+    live->replaying = true;
+    live->state = PW_S_RUN_NONE;
+    live->seq = 0;
+    live->next_cmd = 1;
+    bool kick = live->kick;
+    pawl_status st = load_snapshot(live, err);
+    if (st == PAWL_OK) {
+        st = live->core->jops->read(live->core->reader, live->key, live->snapshot_seq, fold_record, live, err);
+    }
+    live->kick = kick;
+    return st;
+}

@@ -1,0 +1,542 @@
+/*
+ * input.c - what came for a run becomes events of its next turn, in the order it came.
+ *
+ * An input that no longer fits (the command ended, the run is closed) leaves no event: its sender is told, its rows are cleared.
+ * Applied inputs stay with the batch until the ack, for the case that the group does not land.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/state.h"
+
+static void reply_ok(pw_live *live, pw_request *rq)
+{
+    if (rq == NULL) {
+        return;
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_map(&b, 1);
+    pw_mp_str(&b, "id");
+    pw_mp_str(&b, live->id);
+    pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+}
+
+static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...)
+{
+    if (rq == NULL) {
+        return;
+    }
+    pawl_error err = {.status = status, .file = __FILE__, .line = __LINE__};
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(err.message, sizeof err.message, fmt, args);
+    va_end(args);
+    pw_batch_reply(live->batch, rq, status, &err, (pw_view){NULL, 0});
+}
+
+static pw_view arg_bytes(const pw_request *rq, const char *key)
+{
+    return pw_body_get(pw_value_bytes(rq->args), key);
+}
+
+static const char *arg_str(const pw_request *rq, const char *key)
+{
+    return pawl_str(rq->args, key, "");
+}
+
+/* ---- start ---- */
+
+static void reply_started(pw_live *live, pw_request *rq)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_map(&b, 2);
+    pw_mp_str(&b, "id");
+    pw_mp_str(&b, live->id);
+    pw_mp_str(&b, "existing");
+    pw_mp_bool(&b, false);
+    pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+}
+
+static void in_start(pw_live *live, pw_input *in)
+{
+    if (live->fresh) {
+        pw_op *op = pw_batch_op(live->batch, PW_OP_RUN_CREATE);
+        PW_CHECK(op != NULL);
+        op->u.run = live->row;
+        live->fresh = false;
+    }
+    (void)pw_event_put(live, PW_EV_RUN_STARTED, 0, in->value);
+    if (in->rq != NULL) {
+        reply_started(live, in->rq);
+        in->rq = NULL;
+    }
+}
+
+/* ---- requests ---- */
+
+static void signal_event(pw_live *live, const char *name, pw_view value, const char *by)
+{
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "name", name);
+    pw_emit_value(&e, "value", value);
+    pw_emit_str(&e, "by", by);
+    (void)pw_emit_end(&e, PW_EV_SIGNAL_RECEIVED, 0);
+}
+
+static void in_signal(pw_live *live, pw_request *rq)
+{
+    if (live->signals_len >= PW_SIGNALS_MAX) {
+        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id, PW_SIGNALS_MAX);
+        return;
+    }
+    signal_event(live, arg_str(rq, "name"), arg_bytes(rq, "value"), arg_str(rq, "by"));
+    reply_ok(live, rq);
+}
+
+static void in_cancel(pw_live *live, pw_request *rq)
+{
+    if (!live->cancel_requested) {
+        pw_emit e;
+        pw_emit_begin(&e, live);
+        pw_emit_str(&e, "reason", arg_str(rq, "reason"));
+        pw_emit_str(&e, "by", arg_str(rq, "by"));
+        (void)pw_emit_end(&e, PW_EV_CANCEL_REQUESTED, 0);
+    }
+    reply_ok(live, rq);
+}
+
+static void end_event(pw_live *live, pw_event_type type, const char *reason, const char *by)
+{
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "reason", reason);
+    pw_emit_str(&e, "by", by);
+    (void)pw_emit_end(&e, type, 0);
+}
+
+static void in_pause(pw_live *live, pw_request *rq)
+{
+    if (live->state == PW_S_RUN_RUNNING) {
+        pw_emit e;
+        pw_emit_begin(&e, live);
+        pw_emit_str(&e, "reason", "asked");
+        pw_emit_str(&e, "text", arg_str(rq, "reason"));
+        pw_emit_str(&e, "by", arg_str(rq, "by"));
+        (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
+    }
+    reply_ok(live, rq);
+}
+
+static void in_resume(pw_live *live, pw_request *rq)
+{
+    if (live->state == PW_S_RUN_PAUSED) {
+        live->row.crashes = 0;
+        end_event(live, PW_EV_RUN_RESUMED, "", arg_str(rq, "by"));
+    }
+    reply_ok(live, rq);
+}
+
+/* ---- answers ---- */
+
+typedef struct wait_find {
+    pw_live *live;
+    const char *name;
+    int64_t cmd;
+    size_t count;
+    char choices[512];
+    char found[PW_NAME_BYTES_MAX + 1];
+} wait_find;
+
+static bool find_wait(void *ctx, const pw_wait_row *row)
+{
+    wait_find *f = ctx;
+    if (f->name[0] != 0 && !pw_view_is(row->name, f->name)) {
+        return true;
+    }
+    const pw_cmd *cmd = f->live->whole ? pw_cmd_find(f->live, row->cmd) : NULL;
+    if (cmd != NULL && cmd->future.done) {
+        return true; /* answered earlier in this very turn */
+    }
+    for (size_t i = 0; i < f->live->answered_len; i++) {
+        if (f->live->answered[i] == row->cmd) {
+            return true;
+        }
+    }
+    f->count++;
+    f->cmd = row->cmd;
+    const char *choices = pw_body_str(f->live->scope, row->body, "choices", "");
+    (void)snprintf(f->choices, sizeof f->choices, "%s", choices);
+    (void)snprintf(f->found, sizeof f->found, "%.*s", (int)row->name.size, (const char *)row->name.data);
+    return true;
+}
+
+static bool one_of(const char *choices, const char *choice)
+{
+    size_t n = strlen(choice);
+    for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (n > 0 && strncmp(at, choice, n) == 0 && (at[n] == '|' || at[n] == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void no_wait(pw_live *live, pw_request *rq, const wait_find *f)
+{
+    if (f->count > 1) {
+        reply_err(live, rq, PAWL_INVALID, "run \"%s\" has %zu open waits; name one", live->id, f->count);
+        return;
+    }
+    const pw_cmd *done = NULL;
+    for (size_t i = live->whole ? live->cmds_len : 0; i > 0 && done == NULL; i--) {
+        const pw_cmd *cmd = live->cmds[i - 1];
+        bool wait = cmd != NULL && (cmd->state == PW_S_WAIT_ANSWERED || cmd->state == PW_S_WAIT_EXPIRED);
+        if (wait && (f->name[0] == 0 || strcmp(cmd->name, f->name) == 0)) {
+            done = cmd;
+        }
+    }
+    if (done != NULL) {
+        reply_err(live, rq, PAWL_CONFLICT, "\"%s\" was answered before: %s by %s", done->name, pawl_str(done->future.value, "choice", "data"),
+                  pawl_str(done->future.value, "by", "deadline"));
+        return;
+    }
+    reply_err(live, rq, PAWL_NOTFOUND, "run \"%s\" waits for no answer%s%s", live->id, f->name[0] != 0 ? " named " : "", f->name);
+}
+
+static void answer_unknown(pw_live *live, pw_request *rq, int64_t cmd, const char *choice)
+{
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
+    int64_t attempt = job != NULL ? job->attempt : 1;
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_int(&e, "attempt", attempt);
+    pw_emit_str(&e, "by", arg_str(rq, "by"));
+    if (strcmp(choice, "retry") == 0) {
+        pawl_failure f = {.type = "OutcomeUnknown", .message = "answered: it did not happen"};
+        pw_emit_failure(&e, "failure", &f);
+        pw_emit_int(&e, "due_ms", live->now_ms);
+        (void)pw_emit_end(&e, PW_EV_ACTIVITY_RETRIED, cmd);
+    } else if (strcmp(choice, "done") == 0) {
+        pw_emit_value(&e, "result", pw_body_get(arg_bytes(rq, "value"), "data"));
+        (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
+    } else {
+        pawl_failure f = {.type = "OutcomeUnknown", .message = "answered: give it up"};
+        pw_emit_failure(&e, "failure", &f);
+        (void)pw_emit_end(&e, PW_EV_ACTIVITY_FAILED, cmd);
+    }
+}
+
+static bool is_unknown(pw_live *live, int64_t cmd)
+{
+    const pw_cmd *c = live->whole ? pw_cmd_find(live, cmd) : NULL;
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
+    return c != NULL ? c->state == PW_S_ACTIVITY_UNKNOWN : job != NULL && job->state == PW_JOB_UNKNOWN;
+}
+
+static void in_answer(pw_live *live, pw_request *rq)
+{
+    wait_find f = {.live = live, .name = arg_str(rq, "name")};
+    pawl_error err;
+    pawl_status st = live->core->jops->waits(live->core->reader, live->key, find_wait, &f, &err);
+    if (st != PAWL_OK) {
+        reply_err(live, rq, st, "%s", err.message);
+        return;
+    }
+    if (f.count != 1) {
+        no_wait(live, rq, &f);
+        return;
+    }
+    const char *choice = pawl_str(rq->args, "value.choice", "");
+    if (f.choices[0] != 0 && !one_of(f.choices, choice)) {
+        reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice, f.found, f.choices);
+        return;
+    }
+    if (live->answered_len < PW_COUNT(live->answered)) {
+        live->answered[live->answered_len++] = f.cmd;
+    }
+    if (is_unknown(live, f.cmd)) {
+        answer_unknown(live, rq, f.cmd, choice);
+    } else {
+        pw_emit e;
+        pw_emit_begin(&e, live);
+        pw_emit_str(&e, "choice", choice);
+        pw_emit_value(&e, "data", pw_body_get(arg_bytes(rq, "value"), "data"));
+        pw_emit_str(&e, "by", arg_str(rq, "by"));
+        pw_emit_int(&e, "at_ms", live->now_ms);
+        (void)pw_emit_end(&e, PW_EV_WAIT_ANSWERED, f.cmd);
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_map(&b, 2);
+    pw_mp_str(&b, "id");
+    pw_mp_str(&b, live->id);
+    pw_mp_str(&b, "name");
+    pw_mp_str(&b, f.found);
+    pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+}
+
+/* ---- children ---- */
+
+static void in_child_done(pw_live *live, pw_request *rq)
+{
+    int64_t id = pawl_int(rq->args, "command", 0);
+    const pw_cmd *cmd = live->whole ? pw_cmd_find(live, id) : NULL;
+    bool fits = !live->whole || (cmd != NULL && cmd->state == PW_S_CHILD_STARTED);
+    if (fits) {
+        const char *status = pawl_str(rq->args, "status", "failed");
+        bool completed = strcmp(status, "completed") == 0;
+        pw_emit e;
+        pw_emit_begin(&e, live);
+        if (completed) {
+            pw_emit_value(&e, "result", arg_bytes(rq, "result"));
+        } else {
+            pw_emit_value(&e, "failure", arg_bytes(rq, "failure"));
+        }
+        (void)pw_emit_end(&e, completed ? PW_EV_CHILD_COMPLETED : strcmp(status, "canceled") == 0 ? PW_EV_CHILD_CANCELED : PW_EV_CHILD_FAILED,
+                          id);
+    }
+    reply_ok(live, rq);
+}
+
+static void in_request(pw_live *live, pw_input *in)
+{
+    pw_request *rq = in->rq;
+    if (rq == NULL) { /* a signal that crossed continue-as-new */
+        (void)pw_event_put(live, PW_EV_SIGNAL_RECEIVED, 0, in->value);
+        return;
+    }
+    in->rq = NULL;
+    if (rq->op == PW_REQ_RETRY) {
+        pw_retry_run(live, rq);
+        return;
+    }
+    if (!pw_live_open_status(live)) {
+        reply_err(live, rq, PAWL_CLOSED, "run \"%s\" is closed", live->id);
+        return;
+    }
+    switch ((int)rq->op) {
+    case PW_REQ_SIGNAL:
+        in_signal(live, rq);
+        break;
+    case PW_REQ_ANSWER:
+        in_answer(live, rq);
+        break;
+    case PW_REQ_CANCEL:
+        in_cancel(live, rq);
+        break;
+    case PW_REQ_TERMINATE:
+        end_event(live, PW_EV_RUN_TERMINATED, arg_str(rq, "reason"), arg_str(rq, "by"));
+        reply_ok(live, rq);
+        break;
+    case PW_REQ_PAUSE:
+        in_pause(live, rq);
+        break;
+    case PW_REQ_RESUME:
+        in_resume(live, rq);
+        break;
+    case PW_REQ_CHILD_DONE:
+        in_child_done(live, rq);
+        break;
+    default:
+        reply_err(live, rq, PAWL_UNSUPPORTED, "%s is not for a run", pw_req_name(rq->op));
+        break;
+    }
+}
+
+/* ---- activities and maps ---- */
+
+static bool activity_open(pw_live *live, int64_t id)
+{
+    if (!pw_live_open_status(live)) {
+        return false;
+    }
+    const pw_cmd *cmd = live->whole ? pw_cmd_find(live, id) : NULL;
+    return !live->whole || (cmd != NULL && !cmd->future.done && pw_state_machine(cmd->state) == PW_M_ACTIVITY);
+}
+
+static void drop_task(pw_live *live, int64_t cmd)
+{
+    live->core->stats.stale++;
+    pw_op *op = pw_batch_op(live->batch, PW_OP_TASK_CLEAR);
+    PW_CHECK(op != NULL);
+    op->u.task = (pw_task_row){.run = live->key, .cmd = cmd};
+    pw_publish *p = pw_batch_publish(live->batch);
+    p->kind = PW_PUB_DROP_JOB;
+    p->job = (pw_job_key){live->key, cmd, 0};
+}
+
+static void in_report(pw_live *live, pw_input *in)
+{
+    const pw_report *r = in->report;
+    int64_t cmd = r->token.cmd;
+    if (!activity_open(live, cmd)) {
+        drop_task(live, cmd);
+        return;
+    }
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_int(&e, "attempt", r->token.attempt);
+    if (r->kind == PW_REPORT_DONE) {
+        pw_emit_value(&e, "result", r->value);
+        (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
+    } else if (r->kind == PW_REPORT_CANCELED) {
+        (void)pw_emit_end(&e, PW_EV_ACTIVITY_CANCELED, cmd);
+    } else {
+        pw_emit_value(&e, "failure", r->value);
+        (void)pw_emit_end(&e, PW_EV_ACTIVITY_FAILED, cmd);
+    }
+}
+
+static void in_task_event(pw_live *live, pw_input *in, pw_event_type type)
+{
+    if (!activity_open(live, in->cmd)) {
+        drop_task(live, in->cmd);
+        return;
+    }
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_int(&e, "attempt", in->attempt);
+    if (type == PW_EV_ACTIVITY_RETRIED) {
+        pw_emit_value(&e, "failure", in->value);
+        pw_emit_int(&e, "due_ms", in->due_ms);
+    }
+    (void)pw_emit_end(&e, type, in->cmd);
+}
+
+static void in_map_done(pw_live *live, pw_input *in)
+{
+    const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
+    if (!pw_live_open_status(live) || (live->whole && (cmd == NULL || cmd->state != PW_S_MAP_SCHEDULED))) {
+        pw_op *op = pw_batch_op(live->batch, PW_OP_MAP_CLEAR);
+        PW_CHECK(op != NULL);
+        op->u.map = (pw_map_row){.run = live->key, .cmd = in->cmd};
+        return;
+    }
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    if (in->timer_kind == PW_EV_MAP_FAILED) {
+        pw_emit_value(&e, "failure", in->value);
+    } else if (in->timer_kind == PW_EV_MAP_COMPLETED) {
+        pw_emit_int(&e, "total", in->attempt);
+        pw_emit_opt(&e, "failed", in->due_ms);
+    }
+    (void)pw_emit_end(&e, (pw_event_type)in->timer_kind, in->cmd);
+}
+
+/* ---- timers ---- */
+
+static bool timer_fits(pw_live *live, const pw_input *in, pw_event_type *ret_type)
+{
+    if (in->timer_kind == PW_T_RUN) {
+        *ret_type = PW_EV_RUN_TIMED_OUT;
+        return pw_live_open_status(live);
+    }
+    static const struct {
+        int kind;
+        pw_state state;
+        pw_event_type event;
+    } fits[] = {
+        {PW_T_SLEEP, PW_S_TIMER_STARTED, PW_EV_TIMER_FIRED},
+        {PW_T_SIGNAL, PW_S_SIGNAL_AWAITED, PW_EV_SIGNAL_TIMED_OUT},
+        {PW_T_WAIT, PW_S_WAIT_CREATED, PW_EV_WAIT_EXPIRED},
+        {PW_T_SHIELD, PW_S_SHIELD_ENTERED, PW_EV_SHIELD_EXPIRED},
+    };
+    const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
+    for (size_t i = 0; cmd != NULL && i < PW_COUNT(fits); i++) {
+        if (fits[i].kind == in->timer_kind && cmd->state == fits[i].state && cmd->due_ms == in->due_ms) {
+            *ret_type = fits[i].event;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void in_timer(pw_live *live, pw_input *in)
+{
+    pw_event_type type;
+    bool open = pw_live_open_status(live);
+    if (open && !live->whole && in->timer_kind != PW_T_RUN) {
+        return; /* paused or no code: its row stays, and it fires when the run goes on */
+    }
+    if (!timer_fits(live, in, &type)) {
+        pw_op *op = pw_batch_op(live->batch, PW_OP_TIMER_CLEAR);
+        PW_CHECK(op != NULL);
+        op->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
+        return;
+    }
+    live->core->stats.timers_fired++;
+    if (type == PW_EV_RUN_TIMED_OUT) {
+        end_event(live, type, "the run took longer than allowed", "");
+        pw_op *op = pw_batch_op(live->batch, PW_OP_TIMER_CLEAR);
+        PW_CHECK(op != NULL);
+        op->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = 0, .kind = PW_T_RUN};
+        return;
+    }
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    if (type == PW_EV_WAIT_EXPIRED) {
+        const pw_cmd *cmd = pw_cmd_find(live, in->cmd);
+        pw_emit_str(&e, "choice", pw_body_str(live->scope, cmd->body, "on_deadline", ""));
+        pw_emit_int(&e, "at_ms", live->now_ms);
+    }
+    (void)pw_emit_end(&e, type, in->cmd);
+}
+
+static void in_crashed(pw_live *live)
+{
+    if (live->state == PW_S_RUN_RUNNING) {
+        pw_emit e;
+        pw_emit_begin(&e, live);
+        pw_emit_str(&e, "reason", "crashed");
+        pw_emit_str(&e, "text", "its code ended the process three times; mend it and resume");
+        (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
+    }
+}
+
+static void apply_one(pw_live *live, pw_input *in)
+{
+    switch (in->kind) {
+    case PW_IN_START:
+        in_start(live, in);
+        break;
+    case PW_IN_REQUEST:
+        in_request(live, in);
+        break;
+    case PW_IN_REPORT:
+        in_report(live, in);
+        break;
+    case PW_IN_RETRIED:
+        in_task_event(live, in, PW_EV_ACTIVITY_RETRIED);
+        break;
+    case PW_IN_SENT:
+        in_task_event(live, in, PW_EV_ACTIVITY_SENT);
+        break;
+    case PW_IN_UNKNOWN:
+        in_task_event(live, in, PW_EV_ACTIVITY_UNKNOWN);
+        break;
+    case PW_IN_TIMER:
+        in_timer(live, in);
+        break;
+    case PW_IN_MAP_DONE:
+        in_map_done(live, in);
+        break;
+    case PW_IN_CRASHED:
+        in_crashed(live);
+        break;
+    case PW_IN_KICK:
+        break;
+    }
+}
+
+void pw_inputs_apply(pw_live *live)
+{
+    live->answered_len = 0;
+    while (live->inputs != NULL) {
+        pw_input *in = live->inputs;
+        DL_DELETE(live->inputs, in);
+        DL_APPEND(live->batch->inputs, in);
+        apply_one(live, in);
+    }
+}

@@ -1,0 +1,532 @@
+/*
+ * job.c - attempts of activities: queueing, slots, deadlines, retries, heartbeats. Jobs live beside runs and outlive their stacks.
+ *
+ *   HELD -> QUEUED -> (SENDING ->) RUNNING -> ENDING -> gone
+ *             ^          BACKOFF <----'  '-> UNKNOWN after a crash between `sent` and a result
+ *
+ * A report counts only for the current (run, command, attempt, epoch); all else is stale and counted. Nothing is dispatched before the
+ * commit that scheduled it: jobs are made by publish.c [E1]. Remote workers are job_remote.c.
+ */
+#include <string.h>
+
+#include "engine/job.h"
+
+/* ---- making ---- */
+
+pw_job *pw_job_find(pw_core *core, pw_job_key key)
+{
+    pw_job *job;
+    HASH_FIND(hh, core->jobs, &key, sizeof key, job);
+    return job;
+}
+
+pw_run_jobs *pw_run_jobs_find(pw_core *core, int64_t run)
+{
+    pw_run_jobs *rj;
+    HASH_FIND(hh, core->run_jobs, &run, sizeof run, rj);
+    return rj;
+}
+
+static pw_run_jobs *run_jobs_get(pw_core *core, int64_t run)
+{
+    pw_run_jobs *rj = pw_run_jobs_find(core, run);
+    if (rj == NULL) {
+        rj = pw_calloc(1, sizeof *rj);
+        PW_CHECK(rj != NULL);
+        rj->run = run;
+        HASH_ADD(hh, core->run_jobs, run, sizeof rj->run, rj);
+    }
+    return rj;
+}
+
+static void read_options(pw_job *job)
+{
+    job->retry.attempts_max = pw_body_int(job->body, "attempts", 5);
+    job->retry.initial_ms = pw_body_int(job->body, "retry_initial_ms", 1000);
+    job->retry.factor = pw_body_num(job->body, "retry_factor", 2.0);
+    job->retry.max_ms = pw_body_int(job->body, "retry_max_ms", 100000);
+    job->retry.no_retry = pw_body_str(job->scope, job->body, "no_retry", "");
+    job->timeout_ms = pw_body_int(job->body, "timeout_ms", 0);
+    job->schedule_ms = pw_body_int(job->body, "schedule_ms", 0);
+    job->heartbeat_ms = pw_body_int(job->body, "heartbeat_ms", 0);
+    job->effect = (pawl_effect)pw_body_int(job->body, "effect", 0);
+    job->priority = pw_body_int(job->body, "priority", 0);
+    job->queue = pw_body_str(job->scope, job->body, "queue", "default");
+    job->name = pw_body_str(job->scope, job->body, "name", "");
+}
+
+pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map)
+{
+    pw_job *job = pw_calloc(1, sizeof *job);
+    PW_CHECK(job != NULL);
+    job->scope = pawl_scope_new();
+    PW_CHECK(job->scope != NULL);
+    job->key = key;
+    job->map = map;
+    job->run_id = pw_strdup(job->scope, run_id);
+    job->body = map != NULL ? body : (pw_view){pw_memdup(job->scope, body.data, body.size), body.size};
+    read_options(job);
+    if (map == NULL) {
+        job->input = pw_body_value(core, job->scope, job->body, "input");
+    }
+    job->attempt = 1;
+    job->scheduled_ms = pw_core_now(core);
+    HASH_ADD(hh, core->jobs, key, sizeof job->key, job);
+    pw_run_jobs *rj = run_jobs_get(core, key.run);
+    DL_APPEND2(rj->jobs, job, r_prev, r_next);
+    return job;
+}
+
+static void unqueue(pw_core *core, pw_job *job)
+{
+    if (job->in_queue) {
+        DL_DELETE2(core->queue, job, q_prev, q_next);
+        job->in_queue = false;
+    }
+}
+
+static void release(pw_core *core, pw_job *job)
+{
+    if (job->slot != NULL) {
+        job->slot->running--;
+        job->slot = NULL;
+        core->queue_dirty = true;
+    }
+    if (job->task != NULL) {
+        pw_task_unref(job->task);
+        job->task = NULL;
+        core->tasks_running--;
+    }
+    job->remote = false;
+    job->begun = false;
+    job->schedule_due = job->close_due = job->beat_due = 0;
+}
+
+/* The attempt is over for us; what its code still does no longer counts. */
+static void abandon(pw_core *core, pw_job *job)
+{
+    if (job->task != NULL) {
+        pw_task_cancel(job->task);
+        core->env.cancel(core->env.ctx, job->task);
+    }
+    release(core, job);
+}
+
+void pw_job_free(pw_core *core, pw_job *job)
+{
+    abandon(core, job);
+    unqueue(core, job);
+    pw_run_jobs *rj = run_jobs_get(core, job->key.run);
+    DL_DELETE2(rj->jobs, job, r_prev, r_next);
+    if (rj->jobs == NULL && !rj->held) {
+        HASH_DEL(core->run_jobs, rj);
+        pw_free(rj);
+    }
+    HASH_DEL(core->jobs, job);
+    pawl_scope_free(job->detail_scope);
+    pawl_scope_free(job->scope);
+    pw_free(job);
+}
+
+/* ---- queueing and starting ---- */
+
+void pw_job_queue(pw_core *core, pw_job *job)
+{
+    const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
+    if (rj != NULL && rj->held) {
+        job->state = PW_JOB_HELD;
+        return;
+    }
+    int64_t now = pw_core_now(core);
+    if (job->due_ms > now) {
+        job->state = PW_JOB_BACKOFF;
+        pw_timer_add(core, job->due_ms, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+        return;
+    }
+    job->state = PW_JOB_QUEUED;
+    if (job->schedule_ms > 0 && job->schedule_due == 0) {
+        job->schedule_due = now + job->schedule_ms;
+        pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+    }
+    pw_job *at = core->queue != NULL ? core->queue->q_prev : NULL; /* the tail */
+    if (at != NULL && at->priority < job->priority) {
+        pw_job *first = core->queue;
+        while (first != NULL && first->priority >= job->priority) {
+            first = first->q_next;
+        }
+        DL_PREPEND_ELEM2(core->queue, first, job, q_prev, q_next);
+    } else {
+        DL_APPEND2(core->queue, job, q_prev, q_next);
+    }
+    job->in_queue = true;
+    core->queue_dirty = true;
+}
+
+static pawl_effect effect_of(const pw_job *job, const pw_act *act)
+{
+    pawl_effect e = job->effect != PAWL_EFFECT_DEFAULT ? job->effect : act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
+    return e == PAWL_EFFECT_DEFAULT ? PAWL_EFFECT_IDEMPOTENT : e;
+}
+
+void pw_job_to_run(pw_core *core, pw_job *job, pw_input *in)
+{
+    pw_live *live;
+    pawl_error err;
+    pawl_status st = pw_live_open_key(core, job->key.run, &live, &err);
+    if (st != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, job->run_id, job->key.cmd, "the end of \"%s\" cannot be delivered: %s", job->name, err.message);
+        pw_input_free(core, in);
+        return;
+    }
+    pw_live_input(live, in);
+}
+
+static void start_local(pw_core *core, pw_job *job, pw_act *act)
+{
+    int64_t now = pw_core_now(core);
+    pw_task_init init = {
+        .token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch},
+        .run_id = job->run_id,
+        .activity = job->name,
+        .journal_path = core->options.journal_path,
+        .input = pw_value_bytes(job->input),
+        .last_detail = job->detail,
+        .deadline_ms = job->timeout_ms > 0 ? now + job->timeout_ms : 0,
+        .fn = act->fn,
+        .fn_user = act->user,
+        .report = core->env.report,
+        .report_ctx = core->env.ctx,
+    };
+    pawl_task *task = pw_task_new(&init);
+    PW_CHECK(task != NULL);
+    job->state = PW_JOB_RUNNING;
+    job->task = task;
+    job->slot = act;
+    act->running++;
+    core->tasks_running++;
+    core->stats.jobs_started++;
+    core->env.dispatch(core->env.ctx, task);
+}
+
+/* True if the job has left the queue. */
+static bool try_start(pw_core *core, pw_job *job)
+{
+    pw_act *act;
+    HASH_FIND(hh, core->acts, job->name, strlen(job->name), act);
+    bool unsafe = effect_of(job, act) == PAWL_EFFECT_UNSAFE;
+    bool can = act != NULL && act->fn != NULL ? act->concurrency == 0 || act->running < act->concurrency : pw_job_poller(core, job) != NULL;
+    if (!can) {
+        return false;
+    }
+    unqueue(core, job);
+    if (unsafe && !job->sent && job->map == NULL) {
+        job->state = PW_JOB_SENDING;
+        pw_input *in = pw_input_new(PW_IN_SENT);
+        in->cmd = job->key.cmd;
+        in->attempt = job->attempt;
+        pw_job_to_run(core, job, in);
+        return true;
+    }
+    if (act != NULL && act->fn != NULL) {
+        start_local(core, job, act);
+    } else {
+        pw_job_start_remote(core, job);
+    }
+    return true;
+}
+
+void pw_job_dispatch_all(pw_core *core)
+{
+    if (!core->queue_dirty || core->shutdown || core->failed || !core->recovered) {
+        return;
+    }
+    core->queue_dirty = false;
+    pw_job *job, *next;
+    DL_FOREACH_SAFE2(core->queue, job, next, q_next)
+    {
+        (void)try_start(core, job);
+    }
+}
+
+void pw_job_sent(pw_core *core, pw_job *job)
+{
+    job->sent = true;
+    if (job->state == PW_JOB_SENDING) {
+        pw_job_queue(core, job);
+    }
+}
+
+void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
+{
+    release(core, job);
+    job->sent = false;
+    job->attempt = attempt;
+    job->due_ms = due_ms;
+    if (job->cancel_requested) {
+        pw_job_cancel_now(core, job);
+        return;
+    }
+    pw_job_queue(core, job);
+}
+
+/* ---- ends ---- */
+
+static int64_t backoff_ms(const pw_job *job)
+{
+    double ms = (double)job->retry.initial_ms;
+    for (int64_t i = 1; i < job->attempt && ms < (double)job->retry.max_ms; i++) {
+        ms *= job->retry.factor;
+    }
+    return ms > (double)job->retry.max_ms ? job->retry.max_ms : (int64_t)ms;
+}
+
+static bool listed(const char *list, const char *type)
+{
+    size_t n = strlen(type);
+    for (const char *at = list; at != NULL && *at != 0; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, type, n) == 0 && (at[n] == '|' || at[n] == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool retry_wanted(const pw_job *job, const pw_report *r)
+{
+    if (r->kind != PW_REPORT_FAILED || job->cancel_requested || job->attempt >= job->retry.attempts_max) {
+        return false;
+    }
+    const pawl_value *f = pw_value_view(r->scope, r->value.data, r->value.size);
+    return pawl_bool(f, "retryable", true) && !listed(job->retry.no_retry, pawl_str(f, "type", ""));
+}
+
+static void to_run(pw_core *core, pw_job *job, pw_report *r, bool retry)
+{
+    pw_input *in = pw_input_new(retry ? PW_IN_RETRIED : PW_IN_REPORT);
+    in->report = r;
+    in->cmd = job->key.cmd;
+    in->attempt = job->attempt;
+    in->value = r->value;
+    if (retry) {
+        in->due_ms = pw_core_now(core) + backoff_ms(job);
+    }
+    pw_job_to_run(core, job, in);
+}
+
+static void item_again(pw_core *core, pw_job *job, pw_report *r)
+{
+    int64_t due = pw_core_now(core) + backoff_ms(job);
+    int64_t next = job->attempt + 1;
+    pw_report_free(r);
+    pw_job_retry(core, job, next, due);
+}
+
+static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
+{
+    bool retry = retry_wanted(job, r);
+    release(core, job);
+    if (r->kind == PW_REPORT_CANCELED && !job->cancel_requested) { /* it stopped because this process is closing: it runs again */
+        pw_report_free(r);
+        pw_job_queue(core, job);
+        return;
+    }
+    job->state = PW_JOB_ENDING;
+    if (job->map != NULL) {
+        if (retry) {
+            item_again(core, job, r);
+        } else {
+            pw_map_item_end(core, job, r, r->kind != PW_REPORT_DONE);
+        }
+        return;
+    }
+    to_run(core, job, r, retry);
+}
+
+static void beat(pw_core *core, pw_job *job, pw_report *r)
+{
+    if (job->heartbeat_ms > 0) {
+        job->beat_due = pw_core_now(core) + job->heartbeat_ms;
+    }
+    pawl_scope_free(job->detail_scope);
+    job->detail_scope = r->scope;
+    job->detail = r->value;
+    job->detail_dirty = job->map == NULL;
+    core->beats_dirty = true;
+    r->scope = NULL;
+    pw_report_free(r);
+}
+
+static void begun(pw_core *core, pw_job *job, pw_report *r)
+{
+    int64_t now = pw_core_now(core);
+    job->begun = true;
+    job->schedule_due = 0;
+    int32_t item = (int32_t)job->key.item;
+    if (job->timeout_ms > 0) {
+        job->close_due = now + job->timeout_ms;
+        pw_timer_add(core, job->close_due, job->key.run, job->key.cmd, item, PW_T_JOB);
+    }
+    if (job->heartbeat_ms > 0) {
+        job->beat_due = now + job->heartbeat_ms;
+        pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, item, PW_T_JOB);
+    }
+    pw_report_free(r);
+}
+
+bool pw_job_report(pw_core *core, pw_report *report)
+{
+    pw_job *job = pw_job_find(core, (pw_job_key){report->token.run, report->token.cmd, report->token.item});
+    bool current = job != NULL && job->state == PW_JOB_RUNNING && report->token.attempt == job->attempt &&
+                   report->token.epoch == core->options.epoch;
+#ifdef PAWL_BUG_STALE_APPLIED
+    current = job != NULL && job->state != PW_JOB_ENDING;
+#endif
+    if (!current) {
+        core->stats.stale++;
+        pw_report_free(report);
+        return false;
+    }
+    if (report->kind == PW_REPORT_BEGIN) {
+        begun(core, job, report);
+    } else if (report->kind == PW_REPORT_BEAT) {
+        beat(core, job, report);
+    } else {
+        attempt_end(core, job, report);
+    }
+    return true;
+}
+
+void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable)
+{
+    pw_report *r = pw_calloc(1, sizeof *r);
+    PW_CHECK(r != NULL);
+    r->kind = PW_REPORT_FAILED;
+    r->token = (pw_token){job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
+    r->scope = pawl_scope_new();
+    PW_CHECK(r->scope != NULL);
+    const pawl_value *v = pawl_build(r->scope, "{type: %s, message: %s, retryable: %p}", type, message,
+                                     pawl_v(pawl_make_bool(r->scope, retryable)));
+    r->value = pw_value_bytes(v);
+    unqueue(core, job);
+    abandon(core, job);
+    attempt_end(core, job, r);
+}
+
+/* ---- deadlines ---- */
+
+void pw_job_timer(pw_core *core, pw_job *job)
+{
+    int64_t now = pw_core_now(core);
+    if (job->state == PW_JOB_BACKOFF) {
+        if (job->due_ms <= now) {
+            pw_job_queue(core, job);
+        }
+        return;
+    }
+    bool waiting = job->state == PW_JOB_QUEUED || (job->state == PW_JOB_RUNNING && !job->begun);
+    char text[96];
+    if (waiting && job->schedule_due > 0 && job->schedule_due <= now) {
+        (void)snprintf(text, sizeof text, "it was not started within %lld ms", (long long)job->schedule_ms);
+        pw_job_fail(core, job, "ScheduleTimeout", text, false);
+    } else if (job->state == PW_JOB_RUNNING && job->close_due > 0 && job->close_due <= now) {
+        (void)snprintf(text, sizeof text, "attempt %lld took longer than %lld ms", (long long)job->attempt, (long long)job->timeout_ms);
+        pw_job_fail(core, job, "Timeout", text, true);
+    } else if (job->state == PW_JOB_RUNNING && job->beat_due > 0) {
+        if (job->beat_due <= now) {
+            (void)snprintf(text, sizeof text, "no heartbeat within %lld ms", (long long)job->heartbeat_ms);
+            pw_job_fail(core, job, "HeartbeatTimeout", text, true);
+        } else {
+            pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+        }
+    }
+}
+
+/* ---- cancel and pause ---- */
+
+void pw_job_cancel_now(pw_core *core, pw_job *job)
+{
+    pw_report *r = pw_calloc(1, sizeof *r);
+    PW_CHECK(r != NULL);
+    r->kind = PW_REPORT_CANCELED;
+    r->token = (pw_token){job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
+    unqueue(core, job);
+    job->cancel_requested = true;
+    attempt_end(core, job, r);
+}
+
+void pw_job_cancel(pw_core *core, pw_job *job)
+{
+    job->cancel_requested = true;
+    switch (job->state) {
+    case PW_JOB_HELD:
+    case PW_JOB_BACKOFF:
+    case PW_JOB_QUEUED:
+    case PW_JOB_UNKNOWN:
+        pw_job_cancel_now(core, job);
+        break;
+    case PW_JOB_RUNNING:
+        if (job->task != NULL) {
+            pw_task_cancel(job->task);
+            core->env.cancel(core->env.ctx, job->task);
+        }
+        break;
+    case PW_JOB_SENDING:
+    case PW_JOB_ENDING:
+        break;
+    }
+}
+
+void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
+{
+    pw_run_jobs *rj = hold ? run_jobs_get(core, run) : pw_run_jobs_find(core, run);
+    if (rj == NULL) {
+        return;
+    }
+    rj->held = hold;
+    pw_job *job, *next;
+    DL_FOREACH_SAFE2(rj->jobs, job, next, r_next)
+    {
+        if (hold && (job->state == PW_JOB_QUEUED || job->state == PW_JOB_BACKOFF)) {
+            unqueue(core, job);
+            job->state = PW_JOB_HELD;
+        } else if (!hold && job->state == PW_JOB_HELD) {
+            pw_job_queue(core, job);
+        }
+    }
+    if (!hold && rj->jobs == NULL) {
+        HASH_DEL(core->run_jobs, rj);
+        pw_free(rj);
+    }
+}
+
+/* ---- heartbeat details: at most one write a second each, no events ---- */
+
+void pw_job_beats(pw_core *core)
+{
+    if (!core->beats_dirty) {
+        return;
+    }
+    core->beats_dirty = false;
+    int64_t now = pw_core_now(core);
+    pw_job *job, *next;
+    HASH_ITER(hh, core->jobs, job, next)
+    {
+        if (!job->detail_dirty || job->state != PW_JOB_RUNNING) {
+            continue;
+        }
+        if (now - job->detail_written_ms < PW_HEARTBEAT_WRITE_MS) {
+            core->beats_dirty = true;
+            continue;
+        }
+        pw_batch *b = pw_batch_get(core);
+        void *copy = b != NULL ? pw_memdup(b->group.scope, job->detail.data, job->detail.size) : NULL;
+        pw_op *op = copy != NULL ? pw_batch_op(b, PW_OP_TASK_BEAT) : NULL;
+        if (op == NULL) {
+            return;
+        }
+        op->u.task = (pw_task_row){.run = job->key.run, .cmd = job->key.cmd, .detail = {copy, job->detail.size}};
+        job->detail_dirty = false;
+        job->detail_written_ms = now;
+    }
+}

@@ -1,0 +1,19 @@
+/*
+ * job.h - between job.c and job_remote.c.
+ */
+#ifndef PW_JOB_H
+#define PW_JOB_H
+
+#include <stdio.h>
+
+#include "engine/state.h"
+
+/** A parked poll that would take this job; NULL = none. */
+pw_request *pw_job_poller(pw_core *core, const pw_job *job);
+/** Hands the job to that poll. */
+void pw_job_start_remote(pw_core *core, pw_job *job);
+void pw_job_to_run(pw_core *core, pw_job *job, pw_input *in);
+void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable);
+void pw_job_cancel_now(pw_core *core, pw_job *job);
+
+#endif

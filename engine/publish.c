@@ -1,0 +1,369 @@
+/*
+ * publish.c - what happens after an ack, and only then [E1]: replies, dispatches, timers in memory, watch events; and what happens when a
+ * group did not land: the runs in it are rebuilt from the journal, their inputs come again.
+ */
+#include <string.h>
+
+#include "engine/state.h"
+
+/* ---- replies ---- */
+
+void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
+{
+    if (rq == NULL) {
+        return;
+    }
+    pw_request_release(core, rq);
+    if (rq->reply != NULL) {
+        rq->reply(rq, status, body, err, false);
+    }
+    pw_request_free(rq);
+}
+
+/* ---- watchers ---- */
+
+static void watch_event(pw_core *core, const pw_watcher *w, pw_live *live, const pw_event *ev, int64_t now_ms)
+{
+    pawl_scope *scope = pawl_scope_new();
+    if (scope == NULL) {
+        return;
+    }
+    const pawl_value *v = pw_value_copy(scope, ev->body.data, ev->body.size);
+    v = pawl_with(scope, v, "id", pawl_make_str(scope, live->id));
+    v = pawl_with(scope, v, "seq", pawl_make_int(scope, ev->seq));
+    v = pawl_with(scope, v, "time_ms", pawl_make_int(scope, now_ms));
+    v = pawl_with(scope, v, "type", pawl_make_str(scope, pw_event_name((int)ev->type)));
+    v = pawl_with(scope, v, "command", pawl_make_int(scope, ev->cmd));
+    w->rq->reply(w->rq, PAWL_OK, pw_value_bytes(v), NULL, true);
+    (void)core;
+    pawl_scope_free(scope);
+}
+
+void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record)
+{
+    const pw_watcher *w;
+    DL_FOREACH(core->watchers, w)
+    {
+        if (w->id != NULL && strcmp(w->id, live->id) != 0) {
+            continue;
+        }
+        pw_record rec;
+        pawl_error err;
+        if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
+            return;
+        }
+        pw_event ev = {.seq = first_seq};
+        while (pw_record_next(&rec, &ev)) {
+            watch_event(core, w, live, &ev, rec.now_ms);
+            ev.seq++;
+        }
+    }
+}
+
+/* ---- one publication ---- */
+
+static void pub_job(pw_core *core, const pw_publish *p)
+{
+    if (!pw_live_open_status(p->live) || pw_job_find(core, p->job) != NULL) {
+        return;
+    }
+    const pw_cmd *cmd = p->live->whole ? pw_cmd_find(p->live, p->job.cmd) : NULL;
+    if (cmd != NULL && cmd->future.done) {
+        return;
+    }
+    pw_job *job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
+    pw_job_queue(core, job);
+}
+
+static void pub_drop(pw_core *core, const pw_publish *p)
+{
+    pw_job *job = pw_job_find(core, p->job);
+    if (job != NULL) {
+        pw_job_free(core, job);
+    }
+    pw_map *map = pw_map_find(core, p->job);
+    if (map != NULL) {
+        pw_map_free(core, map);
+    }
+}
+
+static void hold(pw_core *core, int64_t run, bool on)
+{
+    pw_jobs_hold(core, run, on);
+    pw_map *map, *next;
+    HASH_ITER(hh, core->maps, map, next)
+    {
+        if (map->key.run == run) {
+            map->held = on;
+            pw_map_pump(core, map);
+        }
+    }
+    if (!on) {
+        pw_timers_rescan_run(core, run);
+    }
+}
+
+static void pub_map_item(pw_core *core, pw_publish *p)
+{
+    pw_report *r = p->report;
+    pw_map_item_landed(core, p->job, p->attempt != 0, r->value);
+    pw_report_free(r);
+}
+
+static void publish_one(pw_core *core, pw_publish *p)
+{
+    pw_job *job;
+    pw_map *map;
+    switch (p->kind) {
+    case PW_PUB_REPLY:
+        pw_reply_now(core, p->rq, p->status, p->status == PAWL_OK ? NULL : &p->error, p->body);
+        break;
+    case PW_PUB_JOB:
+        pub_job(core, p);
+        break;
+    case PW_PUB_SENT:
+        job = pw_job_find(core, p->job);
+        if (job != NULL) {
+            pw_job_sent(core, job);
+        }
+        break;
+    case PW_PUB_RETRY:
+        job = pw_job_find(core, p->job);
+        if (job == NULL) {
+            job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
+        }
+        pw_job_retry(core, job, p->attempt, p->due_ms);
+        break;
+    case PW_PUB_TIMER:
+        pw_timer_landed(core, &p->timer);
+        break;
+    case PW_PUB_CANCEL_JOB:
+        job = pw_job_find(core, p->job);
+        if (job != NULL) {
+            pw_job_cancel(core, job);
+        }
+        break;
+    case PW_PUB_MAP:
+        pw_map_pump(core, pw_map_new(core, p->job.run, p->job.cmd, p->live->id, p->body));
+        break;
+    case PW_PUB_MAP_ITEM:
+        pub_map_item(core, p);
+        break;
+    case PW_PUB_CANCEL_MAP:
+        map = pw_map_find(core, p->job);
+        if (map != NULL) {
+            pw_map_cancel(core, map);
+        }
+        break;
+    case PW_PUB_DROP_JOB:
+        pub_drop(core, p);
+        break;
+    case PW_PUB_INBOX:
+        core->inbox_dirty = true;
+        break;
+    case PW_PUB_HOLD:
+    case PW_PUB_UNHOLD:
+        hold(core, p->job.run, p->kind == PW_PUB_HOLD);
+        break;
+    case PW_PUB_NOTHING:
+        break;
+    }
+}
+
+/* ---- runs thaw ---- */
+
+static pw_view kept(pw_live *live, pw_view now, pw_view before)
+{
+    if (pw_view_eq(now, before)) {
+        return before;
+    }
+    char *copy = pw_strndup(live->scope, (const char *)now.data, now.size);
+    return (pw_view){(const uint8_t *)(copy != NULL ? copy : ""), copy != NULL ? now.size : 0};
+}
+
+static void thaw(pw_core *core, const pw_turn_op *turn)
+{
+    pw_live *live = pw_live_find(core, turn->run);
+    if (live == NULL || !live->frozen) {
+        return;
+    }
+    live->frozen = false;
+    int64_t first_seq = live->row.seq + 1;
+    pw_run_row row = turn->row;
+    row.id = live->row.id;
+    row.workflow = live->row.workflow;
+    row.version = live->row.version;
+    row.traceparent = live->row.traceparent;
+    row.waiting = kept(live, row.waiting, live->row.waiting);
+    row.reason = kept(live, row.reason, live->row.reason);
+    row.progress_text = kept(live, row.progress_text, live->row.progress_text);
+    row.seq = live->row.seq + turn->events;
+    memcpy(row.chain, turn->chain_next, PW_DIGEST_SIZE);
+    live->created = false;
+    if (live->tx != NULL) {
+        pw_tx_landed(live);
+    }
+    live->row = row;
+    PW_CHECK(live->seq == row.seq || live->mismatch != NULL);
+    if (core->watchers != NULL) {
+        pw_publish_watch(core, live, first_seq, turn->record);
+    }
+}
+
+static void after_thaw(pw_core *core, int64_t key)
+{
+    pw_live *live = pw_live_find(core, key);
+    if (live == NULL || live->frozen) {
+        return;
+    }
+    if (!pw_live_open_status(live)) {
+        pw_waiters_check(core, live, 0);
+    }
+    if (live->mismatch != NULL && live->state == PW_S_RUN_PAUSED) {
+        pw_live_reset(live); /* the report is in the journal; the next resume tries the code again */
+    }
+    if (live->queries != NULL) {
+        pw_queries_run(live);
+    }
+    bool go_on = live->kick && live->state == PW_S_RUN_RUNNING && live->def != NULL;
+    if (live->inputs != NULL || go_on) {
+        pw_live_ready(live);
+    }
+    pw_live_touch(live);
+}
+
+void pw_publish_batch(pw_core *core, pw_batch *b)
+{
+    for (size_t i = 0; i < b->group.len; i++) {
+        if (b->group.ops[i].type == PW_OP_TURN) {
+            thaw(core, &b->group.ops[i].u.turn);
+        }
+    }
+    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
+        publish_one(core, p);
+    }
+    while (b->inputs != NULL) {
+        pw_input *in = b->inputs;
+        DL_DELETE(b->inputs, in);
+        pw_input_free(core, in);
+    }
+    for (size_t i = 0; i < b->group.len; i++) {
+        if (b->group.ops[i].type == PW_OP_TURN) {
+            after_thaw(core, b->group.ops[i].u.turn.run);
+        }
+    }
+}
+
+/* ---- a group that did not land ---- */
+
+static void back_to_run(pw_core *core, pw_input *in, int64_t run)
+{
+    pw_live *live;
+    pawl_error err;
+    bool again = in->report != NULL || in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN || in->kind == PW_IN_MAP_DONE ||
+                 in->kind == PW_IN_TIMER || in->kind == PW_IN_CRASHED;
+    if (!again || pw_live_open_key(core, run, &live, &err) != PAWL_OK) {
+        pw_input_free(core, in);
+        return;
+    }
+    in->prev = in->next = NULL;
+    pw_live_input(live, in);
+}
+
+static void rebuild(pw_core *core, pw_batch *b)
+{
+    for (size_t i = 0; i < b->lives_len; i++) {
+        pw_live *live = b->lives[i];
+        live->frozen = false;
+        if (live->created) {
+            while (live->inputs != NULL) {
+                pw_input *in = live->inputs;
+                DL_DELETE(live->inputs, in);
+                pw_input_free(core, in);
+            }
+            pw_live_free(live);
+            b->lives[i] = NULL;
+            continue;
+        }
+        live->retry_from = 0;
+        pw_live_reset(live);
+        if (live->inputs != NULL || live->kick) {
+            pw_live_ready(live);
+        }
+    }
+}
+
+static void unpublish(pw_core *core, pw_batch *b, pawl_status status)
+{
+    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
+        if (p->kind == PW_PUB_REPLY) {
+            pawl_error err = b->group.error;
+            err.status = status;
+            pw_reply_now(core, p->rq, status, &err, (pw_view){NULL, 0});
+        } else if (p->kind == PW_PUB_MAP_ITEM) {
+            pw_job *job = pw_job_find(core, p->job);
+            if (job != NULL) {
+                pw_map_item_end(core, job, p->report, p->attempt != 0);
+            } else {
+                pw_report_free(p->report);
+            }
+        }
+    }
+}
+
+void pw_publish_failed(pw_core *core, pw_batch *b, pawl_status status)
+{
+    core->stats.failed_groups++;
+    rebuild(core, b);
+    unpublish(core, b, status);
+    while (b->inputs != NULL) {
+        pw_input *in = b->inputs;
+        DL_DELETE(b->inputs, in);
+        back_to_run(core, in, in->run);
+    }
+    pw_inbox_reset(core);
+}
+
+/* Landed after all, but not known at the time: replies go out, the runs are rebuilt from what the journal has. */
+void pw_publish_resolved(pw_core *core, pw_batch *b)
+{
+    for (size_t i = 0; i < b->lives_len; i++) {
+        b->lives[i]->created = false;
+        b->lives[i]->frozen = false;
+    }
+    for (size_t i = 0; i < b->lives_len; i++) {
+        int64_t key = b->lives[i]->key;
+        pw_live *live = b->lives[i];
+        pw_input *inputs = live->inputs;
+        live->inputs = NULL;
+        for (pw_publish *p = b->publish; p != NULL; p = p->next) {
+            if (p->live == live) {
+                p->live = NULL;
+                p->kind = p->kind == PW_PUB_REPLY ? p->kind : PW_PUB_NOTHING;
+            }
+        }
+        pw_live_free(live);
+        pawl_error err;
+        pw_live *again;
+        if (pw_live_open_key(core, key, &again, &err) == PAWL_OK) {
+            again->inputs = inputs;
+            if (again->inputs != NULL || again->kick) {
+                pw_live_ready(again);
+            }
+            if (!pw_live_open_status(again)) {
+                pw_waiters_check(core, again, 0);
+            }
+        }
+    }
+    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
+        publish_one(core, p);
+    }
+    while (b->inputs != NULL) {
+        pw_input *in = b->inputs;
+        DL_DELETE(b->inputs, in);
+        pw_input_free(core, in);
+    }
+    core->inbox_dirty = true;
+    pw_timers_reset(core);
+    pw_recover_jobs_again(core);
+}

@@ -1,0 +1,176 @@
+/*
+ * recover.c - after opening: tasks, maps, the inbox, runs whose code can go on, and the run that crashed its process.
+ *
+ * Nothing of the last owner's memory is needed: rows and records say all. The scan of open runs goes in pages between steps.
+ */
+#include <string.h>
+
+#include "engine/job.h"
+
+enum { TASK_SENT = 1, TASK_UNKNOWN = 2 };
+
+/* ---- tasks ---- */
+
+typedef struct recover_tasks {
+    pw_core *core;
+    pawl_status status;
+    pawl_error *err;
+} recover_tasks;
+
+static void place(pw_core *core, pw_job *job, const pw_task_row *row)
+{
+    if (row->state == TASK_SENT) {
+#ifdef PAWL_BUG_RESEND_UNKNOWN
+        pw_job_queue(core, job);
+        return;
+#endif
+        job->state = PW_JOB_UNKNOWN;
+        pw_input *in = pw_input_new(PW_IN_UNKNOWN);
+        in->cmd = row->cmd;
+        in->attempt = row->attempt;
+        pw_job_to_run(core, job, in);
+    } else if (row->state == TASK_UNKNOWN) {
+        job->state = PW_JOB_UNKNOWN;
+    } else {
+        pw_job_queue(core, job);
+    }
+}
+
+static bool recover_task(void *ctx, const pw_task_row *row)
+{
+    recover_tasks *r = ctx;
+    pw_core *core = r->core;
+    pw_job_key key = {row->run, row->cmd, 0};
+    if (pw_job_find(core, key) != NULL) {
+        return true;
+    }
+    pw_live *live;
+    r->status = pw_live_open_key(core, row->run, &live, r->err);
+    if (r->status != PAWL_OK) {
+        return false;
+    }
+    if (live->state == PW_S_RUN_PAUSED) {
+        pw_jobs_hold(core, row->run, true);
+    }
+    pw_job *job = pw_job_new(core, key, live->id, row->body, NULL);
+    job->attempt = row->attempt;
+    job->due_ms = row->due_ms;
+    job->scheduled_ms = row->scheduled_ms;
+    if (row->detail.size > 0) {
+        job->detail = (pw_view){pw_memdup(job->scope, row->detail.data, row->detail.size), row->detail.size};
+    }
+    place(core, job, row);
+    return true;
+}
+
+pawl_status pw_jobs_recover(pw_core *core, pawl_error *err)
+{
+    recover_tasks r = {.core = core, .status = PAWL_OK, .err = err};
+    pawl_status st = core->jops->tasks(core->reader, 0, recover_task, &r, err);
+    return st == PAWL_OK ? r.status : st;
+}
+
+void pw_recover_jobs_again(pw_core *core)
+{
+    pawl_error err;
+    if (pw_jobs_recover(core, &err) != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "tasks cannot be read again: %s", err.message);
+    }
+    pw_map *map, *next;
+    HASH_ITER(hh, core->maps, map, next)
+    {
+        pw_map_free(core, map);
+    }
+    if (pw_maps_recover(core, &err) != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "maps cannot be read again: %s", err.message);
+    }
+}
+
+/* ---- runs that can go on: their row waits for nothing ---- */
+
+typedef struct scan_page {
+    pw_core *core;
+    size_t rows;
+} scan_page;
+
+static bool scan_row(void *ctx, const pw_run_row *row)
+{
+    scan_page *p = ctx;
+    p->rows++;
+    p->core->scan_before = row->key;
+    bool may_go = row->status == PW_RUN_RUNNING && (row->waiting.size == 0 || pw_view_is(row->waiting, "no-code") ||
+                                                    pw_view_is(row->waiting, "code"));
+    if (!may_go || pw_live_find(p->core, row->key) != NULL) {
+        return true;
+    }
+    if (row->waiting.size > 0 && pw_def_find(p->core, row->workflow, row->version) == NULL) {
+        return true;
+    }
+    pw_live *live = pw_live_new(p->core, row);
+    if (live != NULL) {
+        live->kick = true;
+        pw_live_ready(live);
+    }
+    return true;
+}
+
+static void ready_known(pw_core *core)
+{
+    pw_live *live, *next;
+    HASH_ITER(hh, core->runs, live, next)
+    {
+        if (live->kick && !live->frozen && live->state == PW_S_RUN_RUNNING) {
+            pw_live_ready(live);
+        }
+    }
+}
+
+void pw_recover_scan(pw_core *core)
+{
+    if (core->scan_before == 0 || core->shutdown || core->failed) {
+        return;
+    }
+    pw_scan scan = {.before_key = core->scan_before, .open_only = true, .rows_max = PW_PAGE_ROWS_MAX};
+    scan_page page = {.core = core};
+    pawl_error err;
+    pawl_status st = core->jops->run_scan(core->reader, &scan, scan_row, &page, &err);
+    if (st != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "open runs cannot be read: %s", err.message);
+    }
+    if (st != PAWL_OK || page.rows < PW_PAGE_ROWS_MAX) {
+        core->scan_before = 0;
+        ready_known(core);
+    }
+}
+
+/* ---- a run that ended the last process ---- */
+
+pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
+{
+    const pw_crumb_found *found = &core->options.crumb_found;
+    if (found->run == 0) {
+        return PAWL_OK;
+    }
+    pw_live *live;
+    pawl_status st = pw_live_open_key(core, found->run, &live, err);
+    if (st == PAWL_NOTFOUND || (st == PAWL_OK && !pw_live_open_status(live))) {
+        return PAWL_OK;
+    }
+    if (st != PAWL_OK) {
+        return st;
+    }
+    live->row.crashes++;
+    pw_core_log(core, PAWL_WARN, live->id, 0, "the last process ended inside the code of this run (%s), time %lld", found->site,
+                (long long)live->row.crashes);
+    if (live->row.crashes >= PW_CRASHES_MAX) {
+        pw_live_input(live, pw_input_new(PW_IN_CRASHED));
+        return PAWL_OK;
+    }
+    pw_batch *b = pw_batch_get(core);
+    pw_op *op = b != NULL ? pw_batch_op(b, PW_OP_RUN_CRASHES) : NULL;
+    if (op == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    op->u.run = live->row;
+    return PAWL_OK;
+}

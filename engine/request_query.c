@@ -1,0 +1,202 @@
+/*
+ * request_query.c - queries and stacks: answered from keys, or by the code's own handlers, never resuming it.
+ *
+ * A frozen run answers after its ack. An evicted or finished one is rebuilt first. Commands in a handler are MISUSE: the handler runs
+ * with the branch's failure set, so that they do nothing, and is told off afterwards.
+ */
+#include <string.h>
+
+#include "engine/requests.h"
+
+typedef struct key_find {
+    pawl_scope *scope;
+    const pawl_value *value;
+    pw_core *core;
+    bool found;
+} key_find;
+
+static bool take_key(void *ctx, pw_view key, pw_view value)
+{
+    (void)key;
+    key_find *f = ctx;
+    f->value = pw_resolve(f->core, f->scope, value);
+    f->found = true;
+    return false;
+}
+
+static bool from_keys(pw_core *core, pw_request *rq, int64_t run)
+{
+    const char *name = pw_arg_str(rq, "name");
+    key_find f = {.scope = rq->scope, .core = core};
+    pawl_error err;
+    pawl_status st = core->jops->keys(core->reader, run, (pw_view){(const uint8_t *)name, strlen(name)}, take_key, &f, &err);
+    if (st == PAWL_OK && f.found) {
+        pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(f.value));
+        return true;
+    }
+    return false;
+}
+
+static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
+{
+    pawl_error err = {.status = status, .file = __FILE__, .line = __LINE__};
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(err.message, sizeof err.message, fmt, args);
+    va_end(args);
+    pw_reply_now(core, rq, status, &err, (pw_view){NULL, 0});
+}
+
+static bool load_for(pw_live *live, pw_request *rq)
+{
+    if (live->whole) {
+        return true;
+    }
+    if (live->def == NULL) {
+        refuse(live->core, rq, PAWL_NOCODE, "no code is registered for workflow \"%s\" %s", (const char *)live->row.workflow.data,
+               (const char *)live->row.version.data);
+        return false;
+    }
+    pawl_error err;
+    pawl_status st = pw_live_load(live, &err);
+    if (st == PAWL_OK && live->mismatch != NULL) {
+        refuse(live->core, rq, PAWL_NONDETERMINISM, "the code does not match the history: history has %s, code has %s", live->mismatch->history,
+               live->mismatch->code);
+        return false;
+    }
+    if (st != PAWL_OK) {
+        refuse(live->core, rq, st, "%s", err.message);
+        return false;
+    }
+    return true;
+}
+
+/* ---- handlers ---- */
+
+static void run_handler(pw_live *live, pw_request *rq, const pw_handler *h)
+{
+    pawl_run *w = live->branches;
+    pawl_run probe = *w;
+    probe.failure = pw_failure_new(live->scope, "Misuse", "a query handler must not ask for commands", NULL, false, NULL);
+    probe.noops = 0;
+    pw_in_workflow = true;
+    live->replaying = true; /* silences pawl_log and pawl_progress */
+    const pawl_value *v = h->fn(&probe, pawl_get(rq->args, "input"), h->arg);
+    live->replaying = false;
+    pw_in_workflow = false;
+    if (probe.noops > 0) {
+        refuse(live->core, rq, PAWL_MISUSE, "the handler of \"%s\" asked for a command; handlers only read", h->name);
+        return;
+    }
+    pw_reply_now(live->core, rq, PAWL_OK, NULL, pw_value_bytes(v));
+}
+
+static void answer_query(pw_live *live, pw_request *rq)
+{
+    const char *name = pw_arg_str(rq, "name");
+    if (live->def->folded.apply != NULL) {
+        const pawl_value *v = NULL;
+        if (live->def->folded.query != NULL) {
+            v = live->def->folded.query(live->fold_state, name, pawl_get(rq->args, "input"), rq->scope);
+        }
+        pw_reply_now(live->core, rq, PAWL_OK, NULL, pw_value_bytes(v));
+        return;
+    }
+    for (const pw_handler *h = live->handlers; h != NULL; h = h->next) {
+        if (strcmp(h->name, name) == 0) {
+            run_handler(live, rq, h);
+            return;
+        }
+    }
+    refuse(live->core, rq, PAWL_NOTFOUND, "run \"%s\" has no key and no query \"%s\"", live->id, name);
+}
+
+/* ---- stack ---- */
+
+static void stack_one(pw_buf *b, pawl_scope *scope, const pw_live *live, const pw_cmd *cmd)
+{
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd->id, 0});
+    pw_mp_map(b, 8);
+    pw_mp_str(b, "command");
+    pw_mp_int(b, cmd->id);
+    pw_mp_str(b, "kind");
+    pw_mp_str(b, pw_machine_name(pw_state_machine(cmd->state)));
+    pw_mp_str(b, "state");
+    pw_mp_str(b, pw_state_name(cmd->state));
+    pw_mp_str(b, "name");
+    pw_mp_str(b, cmd->name);
+    pw_mp_str(b, "since_ms");
+    pw_mp_int(b, cmd->since_ms);
+    pw_mp_str(b, "due_ms");
+    pw_mp_int(b, cmd->due_ms);
+    pw_mp_str(b, "at");
+    pw_mp_str(b, pw_body_str(scope, cmd->body, "at", ""));
+    pw_mp_str(b, "attempt");
+    pw_mp_int(b, job != NULL ? job->attempt : cmd->attempt);
+}
+
+static void answer_stack(pw_live *live, pw_request *rq)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    size_t n = 0;
+    const pw_cmd *cmd;
+    DL_FOREACH(live->open, cmd)
+    {
+        n++;
+    }
+    pw_mp_map(&b, 3);
+    pw_mp_str(&b, "id");
+    pw_mp_str(&b, live->id);
+    pw_mp_str(&b, "status");
+    pw_mp_str(&b, pw_run_status_name(live->row.status));
+    pw_mp_str(&b, "waiting");
+    pw_mp_array(&b, n);
+    DL_FOREACH(live->open, cmd)
+    {
+        stack_one(&b, rq->scope, live, cmd);
+    }
+    pw_reply_now(live->core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+}
+
+static void answer(pw_live *live, pw_request *rq)
+{
+    if (!load_for(live, rq)) {
+        return;
+    }
+    if (rq->op == PW_REQ_STACK) {
+        answer_stack(live, rq);
+    } else {
+        answer_query(live, rq);
+    }
+}
+
+void pw_queries_run(pw_live *live)
+{
+    while (live->queries != NULL) {
+        pw_request *rq = live->queries;
+        live->queries = rq->next;
+        rq->next = NULL;
+        answer(live, rq);
+    }
+}
+
+void pw_request_query(pw_core *core, pw_request *rq)
+{
+    pw_live *live;
+    pawl_error err;
+    const char *id = pw_arg_str(rq, "id");
+    pawl_status st = pw_live_open(core, (pw_view){(const uint8_t *)id, strlen(id)}, &live, &err);
+    if (st != PAWL_OK) {
+        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
+        return;
+    }
+    if (live->frozen || live->created) {
+        LL_APPEND(live->queries, rq);
+        return;
+    }
+    if (rq->op == PW_REQ_QUERY && from_keys(core, rq, live->key)) {
+        return;
+    }
+    answer(live, rq);
+}

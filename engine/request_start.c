@@ -1,0 +1,268 @@
+/*
+ * request_start.c - starting runs: ids, reuse and conflict policies, signal-with-start, children.
+ */
+#include <string.h>
+
+#include "engine/requests.h"
+
+typedef struct start_args {
+    pw_view id;
+    const char *workflow;
+    const char *version;
+    const char *reuse;
+    const char *conflict;
+    const char *signal;
+} start_args;
+
+static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
+{
+    pawl_error err = {.status = status, .file = __FILE__, .line = __LINE__};
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(err.message, sizeof err.message, fmt, args);
+    va_end(args);
+    int64_t parent = pawl_int(rq->args, "parent", 0);
+    if (parent != 0 && rq->inbox_id != 0) { /* the parent hears of it as of any end of a child */
+        pw_batch *b = pw_batch_get(core);
+        PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
+        pawl_failure fail = {.type = "StartFailed", .message = err.message};
+        pw_mp_str(&f, "key");
+        pw_mp_int(&f, parent);
+        pw_mp_str(&f, "command");
+        pw_mp_int(&f, pawl_int(rq->args, "parent_cmd", 0));
+        pw_mp_str(&f, "status");
+        pw_mp_str(&f, "failed");
+        pw_put_failure_field(&f, "failure", &fail);
+        PW_CHECK(b != NULL);
+        pw_effects_message(b, "child_done", (pw_view){f.data, f.size}, 4);
+    }
+    pw_request_done(core, rq, status, &err, (pw_view){NULL, 0});
+}
+
+static void reply_existing(pw_core *core, pw_request *rq, const pw_live *live)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_map(&b, 2);
+    pw_mp_str(&b, "id");
+    pw_mp_str(&b, live->id);
+    pw_mp_str(&b, "existing");
+    pw_mp_bool(&b, true);
+    pw_request_done(core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+}
+
+/* ---- the new run ---- */
+
+static pw_input *start_input(pw_core *core, pw_live *live, pw_request *rq)
+{
+    pw_input *in = pw_input_new(PW_IN_START);
+    in->scope = pawl_scope_new();
+    PW_CHECK(in->scope != NULL);
+    in->run = live->key;
+    uint64_t seed;
+    core->env.random(core->env.ctx, &seed, sizeof seed);
+    double timeout_s = pawl_num(rq->args, "timeout_s", 0);
+    pw_batch *b = pw_batch_get(core);
+    PW_CHECK(b != NULL);
+    pw_emit e;
+    live->batch = b;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "workflow", (const char *)live->row.workflow.data);
+    pw_emit_str(&e, "version", (const char *)live->row.version.data);
+    pw_emit_str(&e, "id", live->id);
+    pw_view input = pw_body_get(pw_value_bytes(rq->args), "input");
+    pw_emit_value(&e, "input", input);
+    pw_emit_uint(&e, "seed", seed);
+    pw_emit_str(&e, "traceparent", pw_arg_str(rq, "traceparent"));
+    pw_emit_str(&e, "by", pw_arg_str(rq, "by"));
+    if (timeout_s > 0) {
+        double ms = timeout_s * 1000.0;
+        pw_emit_int(&e, "deadline_ms", pw_core_now(core) + (ms < (double)PW_TIMER_MS_MAX ? (int64_t)ms : PW_TIMER_MS_MAX));
+    }
+    pw_emit_opt(&e, "parent", live->row.parent_key);
+    pw_emit_opt(&e, "parent_cmd", live->row.parent_cmd);
+    pw_emit_str(&e, "parent_id", pw_arg_str(rq, "parent_id"));
+    live->batch = NULL;
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    pw_mp_map(&body, e.len);
+    pw_buf_put(&body, e.fields.data, e.fields.size);
+    PW_CHECK(pw_buf_ok(&body) && pw_buf_ok(&e.fields));
+    pw_emit_drop(&e);
+    in->value = (pw_view){pw_memdup(in->scope, body.data, body.size), body.size};
+    in->rq = rq;
+    return in;
+}
+
+static pw_view str_view(const char *text)
+{
+    return (pw_view){(const uint8_t *)text, strlen(text)};
+}
+
+static pw_input *signal_input(pw_request *rq, const char *name)
+{
+    const pawl_value *args = pawl_build(rq->scope, "{name: %s, value: %p, by: %s}", name, pawl_v(pawl_get(rq->args, "signal_value")),
+                                        pw_arg_str(rq, "by"));
+    pw_view bytes = pw_value_bytes(args);
+    pw_request *sig;
+    pawl_error err;
+    PW_CHECK(pw_request_new(str_view("signal"), bytes, NULL, NULL, &sig, &err) == PAWL_OK);
+    pw_input *in = pw_input_new(PW_IN_REQUEST);
+    in->rq = sig;
+    return in;
+}
+
+static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_def *def)
+{
+    pw_run_row row = {.key = core->next_key++, .id = a->id, .workflow = str_view(a->workflow),
+                      .version = str_view(def != NULL ? def->version : a->version), .traceparent = str_view(pw_arg_str(rq, "traceparent")),
+                      .created_ms = pw_core_now(core), .parent_key = pawl_int(rq->args, "parent", 0),
+                      .parent_cmd = pawl_int(rq->args, "parent_cmd", 0), .parent_policy = (int)pawl_int(rq->args, "policy", 0),
+                      .status = PW_RUN_RUNNING, .waiting = str_view(""), .reason = str_view(""), .progress_text = str_view("")};
+    row.updated_ms = row.created_ms;
+    row.build = core->options.build;
+    pw_live *live = pw_live_new(core, &row);
+    pw_batch *b = pw_batch_get(core);
+    PW_CHECK(live != NULL && b != NULL);
+    live->created = true;
+    live->fresh = true;
+    live->kick = false;
+    if (live->def != NULL) {
+        live->whole = true;
+        core->whole_len++;
+        if (live->def->folded.apply != NULL) {
+            live->fold_state = live->def->folded.init(live->def->folded.user);
+        }
+    }
+    pw_input *in = start_input(core, live, rq);
+    DL_APPEND(live->inputs, in);
+    if (a->signal[0] != 0) {
+        pw_live_input(live, signal_input(rq, a->signal));
+    }
+    pw_live_ready(live);
+}
+
+/* ---- policies ---- */
+
+static bool failed_before(const pw_live *live)
+{
+    return live->row.status != PW_RUN_COMPLETED && live->row.status != PW_RUN_CONTINUED;
+}
+
+static void terminate_existing(pw_core *core, pw_live *live, pw_request *rq)
+{
+    pw_request *stop;
+    pawl_error err;
+    const pawl_value *args = pawl_build(rq->scope, "{id: %s, reason: %s}", live->id, "another run was started under its id");
+    pw_view bytes = pw_value_bytes(args);
+    PW_CHECK(pw_request_new(str_view("terminate"), bytes, NULL, NULL, &stop, &err) == PAWL_OK);
+    pw_input *in = pw_input_new(PW_IN_REQUEST);
+    in->rq = stop;
+    pw_live_input(live, in);
+    pw_core_retry_later(core, rq); /* once it is closed */
+}
+
+/* True if a new run may be made now; else the request has been dealt with. */
+static bool resolve_existing(pw_core *core, pw_request *rq, const start_args *a, pw_live *old)
+{
+    if (old->frozen || old->created || old->inputs != NULL) {
+        pw_core_retry_later(core, rq);
+        return false;
+    }
+    if (!pw_live_open_status(old)) {
+        if (strcmp(a->reuse, "reject") == 0 || (strcmp(a->reuse, "if-failed") == 0 && !failed_before(old))) {
+            refuse(core, rq, PAWL_EXISTS, "a run \"%s\" exists and is %s", old->id, pw_run_status_name(old->row.status));
+            return false;
+        }
+        return true;
+    }
+    int64_t parent = pawl_int(rq->args, "parent", 0);
+    if (parent != 0 && old->row.parent_key == parent && old->row.parent_cmd == pawl_int(rq->args, "parent_cmd", 0)) {
+        reply_existing(core, rq, old); /* the same message twice */
+        return false;
+    }
+    if (a->signal[0] != 0) {
+        pw_live_input(old, signal_input(rq, a->signal));
+        reply_existing(core, rq, old);
+    } else if (strcmp(a->conflict, "use-existing") == 0) {
+        reply_existing(core, rq, old);
+    } else if (strcmp(a->conflict, "terminate") == 0) {
+        terminate_existing(core, old, rq);
+    } else {
+        refuse(core, rq, PAWL_EXISTS, "a run \"%s\" is open (%s)", old->id, pw_run_status_name(old->row.status));
+    }
+    return false;
+}
+
+static bool one_of(const char *text, const char *const *list)
+{
+    for (size_t i = 0; list[i] != NULL; i++) {
+        if (strcmp(text, list[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_args(pw_core *core, pw_request *rq, start_args *a)
+{
+    static const char *const reuses[] = {"allow", "if-failed", "reject", NULL};
+    static const char *const conflicts[] = {"fail", "use-existing", "terminate", NULL};
+    a->workflow = pw_arg_str(rq, "workflow");
+    a->version = pw_arg_str(rq, "version");
+    a->reuse = pawl_str(rq->args, "reuse", "allow");
+    a->conflict = pawl_str(rq->args, "conflict", "fail");
+    a->signal = pw_arg_str(rq, "signal");
+    const char *id = pw_arg_str(rq, "id");
+    if (id[0] == 0) {
+        char text[37];
+        uint8_t random[10];
+        core->env.random(core->env.ctx, random, sizeof random);
+        pw_uuid7(text, pw_core_now(core), random);
+        id = pw_strdup(rq->scope, text);
+    }
+    a->id = str_view(id);
+    pawl_error err;
+    const char *what = "id";
+    pawl_status st = pw_id_check(id, a->id.size, &err);
+    if (st == PAWL_OK) {
+        what = "workflow";
+        st = pw_name_check(a->workflow, strlen(a->workflow), &err);
+    }
+    if (st == PAWL_OK && a->signal[0] != 0) {
+        what = "signal";
+        st = pw_name_check(a->signal, strlen(a->signal), &err);
+    }
+    if (st == PAWL_OK && (!one_of(a->reuse, reuses) || !one_of(a->conflict, conflicts))) {
+        what = "policy";
+        st = pw_err(&err, PAWL_INVALID, "reuse is allow, if-failed or reject; conflict is fail, use-existing or terminate");
+    }
+    if (st != PAWL_OK) {
+        refuse(core, rq, st, "%s: %s", what, err.message);
+        return false;
+    }
+    return true;
+}
+
+void pw_request_start(pw_core *core, pw_request *rq)
+{
+    start_args a;
+    if (!check_args(core, rq, &a)) {
+        return;
+    }
+    const pw_def *def = pw_def_find(core, str_view(a.workflow), str_view(a.version));
+    if (def == NULL && rq->inbox_id == 0) {
+        refuse(core, rq, PAWL_NOCODE, "no workflow \"%s\"%s%s is registered here", a.workflow, a.version[0] != 0 ? " version " : "", a.version);
+        return;
+    }
+    pw_live *old;
+    pawl_error err;
+    pawl_status st = pw_live_open(core, a.id, &old, &err);
+    if (st == PAWL_OK && !resolve_existing(core, rq, &a, old)) {
+        return;
+    }
+    if (st != PAWL_OK && st != PAWL_NOTFOUND) {
+        refuse(core, rq, st, "%s", err.message);
+        return;
+    }
+    create(core, rq, &a, def);
+}

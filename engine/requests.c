@@ -1,0 +1,520 @@
+/*
+ * requests.c - operations on the core: which run, which policy, who waits. What changes a run becomes an input of its next turn.
+ *
+ * A request with a dedup key gets the outcome that key had before. Requests come from the host, the socket and the inbox; those of the inbox
+ * take their row in the group that does what they ask.
+ */
+#include <string.h>
+
+#include "engine/requests.h"
+
+const char *pw_arg_str(const pw_request *rq, const char *key)
+{
+    return pawl_str(rq->args, key, "");
+}
+
+static pw_view arg_view(const pw_request *rq, const char *key)
+{
+    const char *text = pawl_str(rq->args, key, "");
+    return (pw_view){(const uint8_t *)text, strlen(text)};
+}
+
+/* An answer that needs no commit of its own; one from the inbox still takes its row. */
+void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
+{
+    bool kept = rq->inbox_id != 0 || pw_arg_str(rq, "dedup")[0] != 0;
+    if (!kept) {
+        pw_reply_now(core, rq, status, err, body);
+        return;
+    }
+    pw_batch *b = pw_batch_get(core);
+    if (b == NULL) {
+        pw_core_retry_later(core, rq);
+        return;
+    }
+    pw_batch_reply(b, rq, status, err, body);
+}
+
+static void done_err(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void done_err(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
+{
+    pawl_error err = {.status = status, .file = __FILE__, .line = __LINE__};
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(err.message, sizeof err.message, fmt, args);
+    va_end(args);
+    if (rq->inbox_id != 0) {
+        pw_core_log(core, PAWL_WARN, pw_arg_str(rq, "id"), 0, "a posted %s was not done: %s", pw_req_name(rq->op), err.message);
+    }
+    pw_request_done(core, rq, status, &err, (pw_view){NULL, 0});
+}
+
+/* Takes the inbox row and keeps the outcome under the dedup key, in the group that carries the request out. */
+void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_view body)
+{
+    const char *dedup = pw_arg_str(rq, "dedup");
+    if (rq->inbox_id == 0 && dedup[0] == 0) {
+        return;
+    }
+    pw_op *op = pw_batch_op(b, rq->inbox_id != 0 ? PW_OP_INBOX_TAKE : PW_OP_OUTCOME_PUT);
+    PW_CHECK(op != NULL);
+    char *key = pw_strdup(b->group.scope, dedup);
+    void *copy = pw_memdup(b->group.scope, body.data, body.size);
+    PW_CHECK(key != NULL && copy != NULL);
+    op->u.take.inbox_id = rq->inbox_id;
+    op->u.take.dedup = (pw_view){(const uint8_t *)key, strlen(key)};
+    op->u.take.outcome = (pw_outcome){.status = (int)status,  .at_ms = b->now_ms, .body = {copy, body.size}};
+}
+
+/* ---- dedup ---- */
+
+static bool answered_before(pw_core *core, pw_request *rq)
+{
+    pw_view dedup = arg_view(rq, "dedup");
+    if (dedup.size == 0) {
+        return false;
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    pw_outcome outcome;
+    pawl_error err;
+    pawl_status st = core->jops->outcome(core->reader, dedup, &body, &outcome, &err);
+    if (st == PAWL_NOTFOUND) {
+        return false;
+    }
+    if (st != PAWL_OK) {
+        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
+        return true;
+    }
+    pawl_status was = (pawl_status)outcome.status;
+    (void)pw_err(&err, was, "answered before under the key \"%.*s\": %s", (int)dedup.size, (const char *)dedup.data, pawl_status_text(was));
+    if (rq->inbox_id != 0) {
+        pw_batch *b = pw_batch_get(core);
+        pw_op *op = b != NULL ? pw_batch_op(b, PW_OP_INBOX_TAKE) : NULL;
+        PW_CHECK(op != NULL);
+        op->u.take.inbox_id = rq->inbox_id;
+        op->u.take.dedup = (pw_view){(const uint8_t *)"", 0};
+        pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
+        return true;
+    }
+    pw_reply_now(core, rq, was, was == PAWL_OK ? NULL : &err, (pw_view){body.data, body.size});
+    return true;
+}
+
+/* ---- operations on one run ---- */
+
+static void to_run(pw_core *core, pw_request *rq)
+{
+    pw_live *live;
+    pawl_error err;
+    int64_t key = pawl_int(rq->args, "key", 0);
+    pw_view id = arg_view(rq, "id");
+    pawl_status st = key != 0 ? pw_live_open_key(core, key, &live, &err) : pw_live_open(core, id, &live, &err);
+    if (st != PAWL_OK) {
+        done_err(core, rq, st, "%s", err.message);
+        return;
+    }
+    int64_t child_of = pawl_int(rq->args, "child_of", 0);
+    bool wrong_child = child_of != 0 && live->row.parent_key != child_of;
+    bool closed = !pw_live_open_status(live) && !live->frozen && rq->op != PW_REQ_RETRY;
+    if (wrong_child || closed) {
+        done_err(core, rq, PAWL_CLOSED, "run \"%s\" is closed (%s)", live->id, pw_run_status_name(live->row.status));
+        return;
+    }
+    if (rq->op == PW_REQ_RETRY && live->frozen) {
+        pw_core_retry_later(core, rq);
+        return;
+    }
+    bool retried = rq->op == PW_REQ_RETRY && !pw_live_open_status(live) &&
+                   (live->row.status == PW_RUN_FAILED || live->row.status == PW_RUN_CANCELED || live->row.status == PW_RUN_TIMED_OUT);
+    if (retried && live->retry_from == 0) {
+        st = pw_retry_prepare(live, &err);
+        if (st != PAWL_OK) {
+            done_err(core, rq, st, "%s", err.message);
+            return;
+        }
+    }
+    pw_input *in = pw_input_new(PW_IN_REQUEST);
+    in->rq = rq;
+    pw_live_input(live, in);
+}
+
+static bool valid_signal(pw_core *core, pw_request *rq)
+{
+    pw_view name = arg_view(rq, "name");
+    pawl_error err;
+    if (pw_name_check((const char *)name.data, name.size, &err) == PAWL_OK) {
+        return true;
+    }
+    done_err(core, rq, PAWL_INVALID, "signal: %s", err.message);
+    return false;
+}
+
+/* ---- results ---- */
+
+typedef struct last_event {
+    pw_core *core;
+    pawl_scope *scope;
+    pw_event ev;
+    int64_t seq;
+    pw_view record;
+} last_event;
+
+static bool find_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+{
+    (void)pos;
+    (void)events;
+    last_event *last = ctx;
+    pw_record rec;
+    pawl_error err;
+    void *copy = pw_memdup(last->scope, record.data, record.size);
+    if (copy == NULL || pw_record_open(copy, record.size, &rec, &err) != PAWL_OK) {
+        return true;
+    }
+    pw_event ev = {.seq = first_seq};
+    while (pw_record_next(&rec, &ev)) {
+        if (ev.type >= PW_EV_RUN_COMPLETED && ev.type <= PW_EV_RUN_TIMED_OUT) {
+            last->ev = ev;
+        }
+        ev.seq++;
+    }
+    return true;
+}
+
+static void reply_result(pw_core *core, pw_request *rq, pw_live *live)
+{
+    last_event last = {.core = core, .scope = rq->scope};
+    pawl_error err;
+    int64_t from = live->row.seq > 2 ? live->row.seq - 2 : 0;
+    pawl_status st = core->jops->read(core->reader, live->key, from, find_end, &last, &err);
+    if (st != PAWL_OK) {
+        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
+        return;
+    }
+    const pawl_value *failure = pw_body_value(core, rq->scope, last.ev.body, "failure");
+    if (failure == NULL && live->row.status != PW_RUN_COMPLETED) {
+        failure = pawl_build(rq->scope, "{type: %s, message: %s}", live->row.status == PW_RUN_TERMINATED ? "Terminated" : "Timeout",
+                             pw_body_str(rq->scope, last.ev.body, "reason", ""));
+    }
+    const pawl_value *v = pawl_build(rq->scope, "{id: %s, status: %s}", live->id, pw_run_status_name(live->row.status));
+    if (failure != NULL) {
+        v = pawl_with(rq->scope, v, "failure", failure);
+    } else {
+        v = pawl_with(rq->scope, v, "result", pw_body_value(core, rq->scope, last.ev.body, "result"));
+    }
+    pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(v));
+}
+
+void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key)
+{
+    (void)continued_key;
+    pw_waiter *w, *next;
+    DL_FOREACH_SAFE(core->waiters, w, next)
+    {
+        if (w->run_key != live->key) {
+            continue;
+        }
+        if (live->row.status == PW_RUN_CONTINUED) {
+            pw_live *now = pw_live_by_id(core, live->row.id);
+            w->run_key = now != NULL && now->key > live->key ? now->key : live->key + 1;
+            continue;
+        }
+        DL_DELETE(core->waiters, w);
+        reply_result(core, w->rq, live);
+        pw_free(w);
+    }
+}
+
+static void op_result(pw_core *core, pw_request *rq)
+{
+    pw_live *live;
+    pawl_error err;
+    pawl_status st = pw_live_open(core, arg_view(rq, "id"), &live, &err);
+    if (st != PAWL_OK) {
+        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
+        return;
+    }
+    bool closed = live->row.closed_ms != 0;
+    if (closed && live->row.status != PW_RUN_CONTINUED) {
+        reply_result(core, rq, live);
+        return;
+    }
+    pw_waiter *w = pw_calloc(1, sizeof *w);
+    PW_CHECK(w != NULL);
+    w->rq = rq;
+    w->run_key = live->key;
+    DL_APPEND(core->waiters, w);
+}
+
+/* ---- watching ---- */
+
+static void op_watch(pw_core *core, pw_request *rq)
+{
+    pw_watcher *w = pw_calloc(1, sizeof *w);
+    PW_CHECK(w != NULL);
+    w->rq = rq;
+    const char *id = pw_arg_str(rq, "id");
+    w->id = id[0] != 0 ? pw_strdup(rq->scope, id) : NULL;
+    DL_APPEND(core->watchers, w);
+}
+
+static void op_unwatch(pw_core *core, pw_request *rq)
+{
+    pw_watcher *w, *next;
+    DL_FOREACH_SAFE(core->watchers, w, next)
+    {
+        if (w->rq->client == rq->client) {
+            DL_DELETE(core->watchers, w);
+            w->rq->reply(w->rq, PAWL_DONE, (pw_view){NULL, 0}, NULL, false);
+            pw_request_free(w->rq);
+            pw_free(w);
+        }
+    }
+    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
+}
+
+void pw_core_client_gone(pw_core *core, uint64_t client)
+{
+    pw_watcher *w, *wnext;
+    DL_FOREACH_SAFE(core->watchers, w, wnext)
+    {
+        if (w->rq->client == client) {
+            DL_DELETE(core->watchers, w);
+            pw_request_free(w->rq);
+            pw_free(w);
+        }
+    }
+    pw_waiter *r, *rnext;
+    DL_FOREACH_SAFE(core->waiters, r, rnext)
+    {
+        if (r->rq->client == client) {
+            DL_DELETE(core->waiters, r);
+            pw_request_free(r->rq);
+            pw_free(r);
+        }
+    }
+    pw_job_client_gone(core, client);
+}
+
+static void op_tools(pw_core *core, pw_request *rq)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    size_t n = 0;
+    for (const pw_def *d = core->defs; d != NULL; d = d->next) {
+        n++;
+    }
+    pw_mp_map(&b, 1);
+    pw_mp_str(&b, "workflows");
+    pw_mp_array(&b, n);
+    for (const pw_def *d = core->defs; d != NULL; d = d->next) {
+        pw_mp_map(&b, 4);
+        pw_mp_str(&b, "name");
+        pw_mp_str(&b, d->name);
+        pw_mp_str(&b, "version");
+        pw_mp_str(&b, d->version);
+        pw_mp_str(&b, "description");
+        pw_mp_str(&b, d->description);
+        pw_mp_str(&b, "input_schema");
+        pw_mp_str(&b, d->input_schema);
+    }
+    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+}
+
+static void op_stats(pw_core *core, pw_request *rq)
+{
+    const pawl_value *v = pw_core_stats(core, rq->scope);
+    pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(v));
+}
+
+/* ---- dispatch ---- */
+
+static void dispatch(pw_core *core, pw_request *rq)
+{
+    switch ((int)rq->op) {
+    case PW_REQ_START:
+        pw_request_start(core, rq);
+        break;
+    case PW_REQ_SIGNAL:
+        if (valid_signal(core, rq)) {
+            to_run(core, rq);
+        }
+        break;
+    case PW_REQ_ANSWER:
+    case PW_REQ_CANCEL:
+    case PW_REQ_TERMINATE:
+    case PW_REQ_PAUSE:
+    case PW_REQ_RESUME:
+    case PW_REQ_RETRY:
+    case PW_REQ_CHILD_DONE:
+        to_run(core, rq);
+        break;
+    case PW_REQ_QUERY:
+    case PW_REQ_STACK:
+        pw_request_query(core, rq);
+        break;
+    case PW_REQ_RESULT:
+        op_result(core, rq);
+        break;
+    case PW_REQ_WATCH:
+        op_watch(core, rq);
+        break;
+    case PW_REQ_UNWATCH:
+        op_unwatch(core, rq);
+        break;
+    case PW_REQ_TOOLS:
+        op_tools(core, rq);
+        break;
+    case PW_REQ_STATS:
+        op_stats(core, rq);
+        break;
+    case PW_REQ_TASK_POLL:
+        pw_job_poll(core, rq);
+        break;
+    case PW_REQ_TASK_BEAT:
+    case PW_REQ_TASK_DONE:
+    case PW_REQ_TASK_FAIL:
+    case PW_REQ_TASK_CANCELED:
+        pw_job_remote(core, rq);
+        break;
+    default:
+        done_err(core, rq, PAWL_UNSUPPORTED, "%s is not answered by the engine's core", pw_req_name(rq->op));
+        break;
+    }
+}
+
+/* The same dedup key twice at once: the second waits until the first has landed. */
+static bool dedup_in_flight(pw_core *core, const pw_request *rq)
+{
+    const char *dedup = pw_arg_str(rq, "dedup");
+    if (dedup[0] == 0) {
+        return false;
+    }
+    pw_dedup_busy *busy;
+    HASH_FIND(hh, core->dedup_busy, dedup, strlen(dedup), busy);
+    return busy != NULL;
+}
+
+static void dedup_hold(pw_core *core, const pw_request *rq)
+{
+    const char *dedup = pw_arg_str(rq, "dedup");
+    pw_dedup_busy *busy = dedup[0] != 0 ? pw_calloc(1, sizeof *busy + strlen(dedup) + 1) : NULL;
+    if (busy == NULL) {
+        return;
+    }
+    memcpy(busy->key, dedup, strlen(dedup) + 1);
+    HASH_ADD_KEYPTR(hh, core->dedup_busy, busy->key, strlen(busy->key), busy);
+}
+
+/* Its reply is out: the key may be looked up again, and its row, if it came from the inbox, is gone or may be read again. */
+void pw_request_release(pw_core *core, const pw_request *rq)
+{
+    const char *dedup = pw_req_kind(rq->op) == PW_REQ_WRITE ? pw_arg_str(rq, "dedup") : "";
+    pw_dedup_busy *busy = NULL;
+    if (dedup[0] != 0) {
+        HASH_FIND(hh, core->dedup_busy, dedup, strlen(dedup), busy);
+    }
+    if (busy != NULL) {
+        HASH_DEL(core->dedup_busy, busy);
+        pw_free(busy);
+    }
+    pw_inbox_seen *seen = NULL;
+    if (rq->inbox_id != 0) {
+        HASH_FIND(hh, core->inbox_seen, &rq->inbox_id, sizeof rq->inbox_id, seen);
+    }
+    if (seen != NULL) {
+        HASH_DEL(core->inbox_seen, seen);
+        pw_free(seen);
+    }
+}
+
+void pw_request_handle(pw_core *core, pw_request *rq)
+{
+    core->stats.requests++;
+    if (core->failed) {
+        pw_reply_now(core, rq, core->failure.status, &core->failure, (pw_view){NULL, 0});
+        return;
+    }
+    if (core->shutdown) {
+        pawl_error err;
+        pw_reply_now(core, rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err, (pw_view){NULL, 0});
+        return;
+    }
+    bool write = pw_req_kind(rq->op) == PW_REQ_WRITE;
+    if (write && dedup_in_flight(core, rq)) {
+        pw_core_retry_later(core, rq);
+        return;
+    }
+    if (write && answered_before(core, rq)) {
+        return;
+    }
+    if (write) {
+        dedup_hold(core, rq);
+    }
+    dispatch(core, rq);
+}
+
+/* ---- the inbox ---- */
+
+static bool take_inbox(void *ctx, const pw_inbox_row *row)
+{
+    pw_core *core = ctx;
+    core->inbox_after = row->id;
+    pw_inbox_seen *seen;
+    HASH_FIND(hh, core->inbox_seen, &row->id, sizeof row->id, seen);
+    if (seen != NULL) {
+        return true;
+    }
+    seen = pw_calloc(1, sizeof *seen);
+    PW_CHECK(seen != NULL);
+    seen->id = row->id;
+    HASH_ADD(hh, core->inbox_seen, id, sizeof seen->id, seen);
+    pw_mp r = pw_mp_reader(row->body.data, row->body.size);
+    size_t n = pw_mp_read_array(&r);
+    (void)pw_mp_read_int(&r);
+    pw_mp_skip(&r);
+    pw_view op = pw_mp_read_str(&r);
+    pw_view args = pw_mp_read_raw(&r);
+    pw_request *rq;
+    pawl_error err;
+    if (n != 4 || !pw_mp_ok(&r) || pw_request_new(op, args, NULL, NULL, &rq, &err) != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "a message of the inbox is malformed and is dropped (row %lld)", (long long)row->id);
+        pw_batch *b = pw_batch_get(core);
+        pw_op *take = b != NULL ? pw_batch_op(b, PW_OP_INBOX_TAKE) : NULL;
+        PW_CHECK(take != NULL);
+        take->u.take.inbox_id = row->id;
+        take->u.take.dedup = (pw_view){(const uint8_t *)"", 0};
+        return true;
+    }
+    rq->inbox_id = row->id;
+    LL_APPEND(core->inbox_queue, rq);
+    return true;
+}
+
+void pw_inbox_poll(pw_core *core)
+{
+    if (!core->inbox_dirty || !core->recovered || core->shutdown || core->failed) {
+        return;
+    }
+    core->inbox_dirty = false;
+    pawl_error err;
+    pawl_status st = core->jops->inbox(core->reader, core->inbox_after, PW_PAGE_ROWS_MAX, take_inbox, core, &err);
+    if (st != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "the inbox cannot be read: %s", err.message);
+        return;
+    }
+    size_t handled = 0;
+    while (core->inbox_queue != NULL) {
+        pw_request *rq = core->inbox_queue;
+        core->inbox_queue = rq->next;
+        rq->next = NULL;
+        pw_request_handle(core, rq);
+        handled++;
+    }
+    core->inbox_dirty = handled >= PW_PAGE_ROWS_MAX;
+}
+
+/* After a group that did not land: what is not held by a request is read again. */
+void pw_inbox_reset(pw_core *core)
+{
+    core->inbox_after = 0;
+    core->inbox_dirty = true;
+}

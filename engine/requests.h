@@ -1,0 +1,15 @@
+/*
+ * requests.h - between the files that answer requests.
+ */
+#ifndef PW_REQUESTS_H
+#define PW_REQUESTS_H
+
+#include <stdio.h>
+
+#include "engine/state.h"
+#include "sdk/base/id.h"
+
+void pw_request_start(pw_core *core, pw_request *rq);
+void pw_request_query(pw_core *core, pw_request *rq);
+void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body);
+#endif
