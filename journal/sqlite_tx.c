@@ -31,7 +31,10 @@ struct pawl_tx {
 
 static bool is_ours(const char *name)
 {
-    return name != NULL && (strncasecmp(name, "pawl_", 5) == 0 || strncasecmp(name, "sqlite_", 7) == 0);
+    if (name == NULL || strncmp(name, "sqlite_autoindex_", 17) == 0) { /* what a UNIQUE brings along */
+        return false;
+    }
+    return strncasecmp(name, "pawl_", 5) == 0 || strncasecmp(name, "sqlite_", 7) == 0;
 }
 
 static bool is_schema(const char *name)

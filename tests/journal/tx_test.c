@@ -82,6 +82,7 @@ static void a_step_writes_its_own_tables_in_the_turns_commit(void **state)
                       "INSERT INTO money VALUES('ann', 5)", "ALTER TABLE money ADD COLUMN note TEXT"},
               .query = "SELECT who, n, 2.5 AS half, x'00ff' AS raw, NULL AS none FROM money"};
     assert_int_equal(commit_step(t, &a, &s), PAWL_OK);
+    assert_string_equal(s.message, "");
     assert_int_equal(s.status, PAWL_OK);
     assert_string_equal(pawl_str(s.rows, "0.who", ""), "ann");
     assert_int_equal(pawl_int(s.rows, "0.n", 0), 5);
