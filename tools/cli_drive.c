@@ -145,7 +145,7 @@ static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow,
     return PW_EXIT_OK;
 }
 
-int pw_cmd_start(pw_cli *cli)
+int pw_verb_start(pw_cli *cli)
 {
     const pawl_value *args = NULL;
     const pawl_value *reply = NULL;
@@ -199,7 +199,7 @@ static int execute_host(pw_cli *cli, const char *workflow)
     return pw_cli_host(cli, &options);
 }
 
-int pw_cmd_execute(pw_cli *cli)
+int pw_verb_execute(pw_cli *cli)
 {
     const pawl_value *args = NULL;
     const pawl_value *reply = NULL;
@@ -322,32 +322,32 @@ static int plain_act(pw_cli *cli, const char *op, const char *doing, const char 
     return act_all(cli, &what);
 }
 
-int pw_cmd_cancel(pw_cli *cli)
+int pw_verb_cancel(pw_cli *cli)
 {
     return plain_act(cli, "cancel", "cancel", "asked to cancel");
 }
 
-int pw_cmd_terminate(pw_cli *cli)
+int pw_verb_terminate(pw_cli *cli)
 {
     return plain_act(cli, "terminate", "terminate", "terminated");
 }
 
-int pw_cmd_pause(pw_cli *cli)
+int pw_verb_pause(pw_cli *cli)
 {
     return plain_act(cli, "pause", "pause", "paused");
 }
 
-int pw_cmd_resume(pw_cli *cli)
+int pw_verb_resume(pw_cli *cli)
 {
     return plain_act(cli, NULL, "resume", "resumed");
 }
 
-int pw_cmd_retry(pw_cli *cli)
+int pw_verb_retry(pw_cli *cli)
 {
     return plain_act(cli, "retry", "retry", "opened again");
 }
 
-int pw_cmd_signal(pw_cli *cli)
+int pw_verb_signal(pw_cli *cli)
 {
     const pawl_value *value = NULL;
     pawl_error err = {0};
@@ -388,7 +388,7 @@ static int answer_refused(pw_cli *cli, pawl_status s, const pawl_error *err, con
     return pw_cli_fail(cli, s, &said, what);
 }
 
-int pw_cmd_answer(pw_cli *cli)
+int pw_verb_answer(pw_cli *cli)
 {
     const pawl_value *data = NULL;
     const pawl_value *reply = NULL;

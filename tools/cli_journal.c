@@ -112,7 +112,7 @@ static void verify_print(verifying *v, const pw_verify_stats *n)
     pw_out_puts(o, "\n");
 }
 
-int pw_cmd_verify(pw_cli *cli)
+int pw_verb_verify(pw_cli *cli)
 {
     verifying v = {.cli = cli, .lock = PTHREAD_MUTEX_INITIALIZER, .done_changed = PTHREAD_COND_INITIALIZER};
     pw_verify_stats stats = {0};
@@ -206,7 +206,7 @@ static bool row_take(void *ctx, pw_view row_map)
     return !q->broken;
 }
 
-int pw_cmd_sql(pw_cli *cli)
+int pw_verb_sql(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     selecting q = {.cli = cli};
@@ -252,7 +252,7 @@ static bool version_row(void *ctx, pw_view row_map)
     return false;
 }
 
-int pw_cmd_version(pw_cli *cli)
+int pw_verb_version(pw_cli *cli)
 {
     pw_cli_out *o = &cli->out;
     struct stat st;
@@ -298,7 +298,7 @@ int pw_cmd_version(pw_cli *cli)
 
 /* ---- help ---- */
 
-int pw_cmd_help(pw_cli *cli)
+int pw_verb_help(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     pawl_error err = {0};

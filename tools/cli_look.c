@@ -161,7 +161,7 @@ static void list_print(listing *l)
     }
 }
 
-int pw_cmd_list(pw_cli *cli)
+int pw_verb_list(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     pawl_error err = {0};
@@ -278,7 +278,7 @@ static void describe_text(pw_cli *cli, const pawl_value *run)
     }
 }
 
-int pw_cmd_describe(pw_cli *cli)
+int pw_verb_describe(pw_cli *cli)
 {
     const pawl_value *run = NULL;
     pawl_error err = {0};
@@ -359,7 +359,7 @@ static void wait_print(pw_cli *cli, const pawl_value *wait)
     choices_line(cli, wait);
 }
 
-int pw_cmd_wait(pw_cli *cli)
+int pw_verb_wait(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     const pawl_value *waits = NULL;
@@ -451,7 +451,7 @@ static int query_all(pw_cli *cli, const pawl_value **ret_reply)
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }
 
-int pw_cmd_query(pw_cli *cli)
+int pw_verb_query(pw_cli *cli)
 {
     const pawl_value *input = NULL;
     const pawl_value *reply = NULL;
@@ -476,7 +476,7 @@ int pw_cmd_query(pw_cli *cli)
 
 /* ---- result ---- */
 
-int pw_cmd_result(pw_cli *cli)
+int pw_verb_result(pw_cli *cli)
 {
     const pawl_value *end = NULL;
     int64_t timeout = pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : -1;

@@ -181,7 +181,7 @@ static void module_print(pw_cli *cli, const module *m)
                   pw_cli_shell_word(cli->scope, m->folder), m->name, m->name);
 }
 
-int pw_cmd_new(pw_cli *cli)
+int pw_verb_new(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     if (a->operand_count == 0) {

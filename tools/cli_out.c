@@ -274,7 +274,7 @@ void pw_out_lines(pw_cli_out *out, const char *text, size_t size, size_t indent)
 void pw_cli_iso(char ret[32], int64_t ms)
 {
     int64_t seconds = ms / 1000 - (ms % 1000 < 0);
-    long part = (long)(ms - seconds * 1000);
+    unsigned part = (unsigned)(ms - seconds * 1000) % 1000;
     time_t t = (time_t)seconds;
     struct tm tm = {0};
     if (gmtime_r(&t, &tm) == NULL || tm.tm_year > 9999 - 1900 || tm.tm_year < -1900) {
@@ -283,7 +283,7 @@ void pw_cli_iso(char ret[32], int64_t ms)
     }
     size_t n = strftime(ret, 32, "%Y-%m-%dT%H:%M:%S", &tm);
     if (part != 0) {
-        (void)snprintf(ret + n, 32 - n, ".%03ldZ", part);
+        (void)snprintf(ret + n, 32 - n, ".%03uZ", part);
     } else {
         (void)snprintf(ret + n, 32 - n, "Z");
     }

@@ -86,7 +86,7 @@ static int serve_until(pw_cli *cli, int64_t idle_ms)
     }
 }
 
-int pw_cmd_serve(pw_cli *cli)
+int pw_verb_serve(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     static const pawl_level levels[] = {PAWL_DEBUG, PAWL_INFO, PAWL_WARN, PAWL_ERROR};

@@ -31,7 +31,7 @@ static const struct {
 };
 
 static const pw_cli_fn functions[] = {
-#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) pw_cmd_##verb,
+#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) pw_verb_##verb,
 #include "tools/cli_commands.def"
 #undef X
 };

@@ -125,7 +125,7 @@ pw_cli_style pw_cli_status_style(const char *status);
 
 /* ---- commands ---- */
 
-#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) int pw_cmd_##verb(pw_cli *cli);
+#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) int pw_verb_##verb(pw_cli *cli);
 #include "tools/cli_commands.def"
 #undef X
 

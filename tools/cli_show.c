@@ -124,7 +124,7 @@ static int follow(showing *s)
     }
 }
 
-int pw_cmd_show(pw_cli *cli)
+int pw_verb_show(pw_cli *cli)
 {
     showing s = {.cli = cli, .first = true, .max = cli->args->number[PW_OPT_LIMIT]};
     pawl_error err = {0};

@@ -132,7 +132,7 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
     }
 }
 
-int pw_cmd_stack(pw_cli *cli)
+int pw_verb_stack(pw_cli *cli)
 {
     const pawl_value *stack = NULL;
     pawl_error err = {0};

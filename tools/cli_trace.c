@@ -9,9 +9,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "journal/journal.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/record.h"
+#include "sdk/base/value.h"
 
 #define LEVELS_MAX 8
 #define COMMANDS_INDEXED_MAX 1000000
@@ -318,11 +320,35 @@ static void stack_merge(pw_cli *cli, pw_trace *t, int64_t key)
         const pawl_value *w = pawl_at(waiting, i);
         pw_node *n = node_find(t, pawl_int(w, "command", 0));
         if (n != NULL && n->state == PW_STATE_OPEN) {
-            n->done = pawl_int(w, "done", n->done);
-            n->failed = pawl_int(w, "failed", n->failed);
-            n->total = pawl_int(w, "total", n->total);
             n->attempts = pawl_int(w, "attempt", n->attempts);
             n->due_ms = pawl_int(w, "due_ms", n->due_ms);
+        }
+    }
+}
+
+static bool map_row(void *ctx, pw_view row_map)
+{
+    pw_trace *t = ctx;
+    const pawl_value *row = pw_value_copy(t->scope, row_map.data, row_map.size);
+    pw_node *n = node_find(t, pawl_int(row, "cmd", 0));
+    if (n != NULL && n->state == PW_STATE_OPEN) {
+        n->done = pawl_int(row, "done", 0);
+        n->failed = pawl_int(row, "failed", 0);
+    }
+    return true;
+}
+
+/* Items of a map are no events: how far it is stands in its row. */
+static void maps_merge(pw_cli *cli, pw_trace *t, int64_t key)
+{
+    pawl_error err = {0};
+    for (size_t i = 0; i < t->len; i++) {
+        if (t->nodes[i].kind == PW_NODE_MAP && t->nodes[i].state == PW_STATE_OPEN) {
+            const char *sql = pw_sprintf(t->scope, "SELECT cmd, done, failed FROM pawl_maps WHERE run = %" PRId64, key);
+            if (sql != NULL) {
+                (void)pw_sqlite_query(cli->db, sql, map_row, t, &err);
+            }
+            return;
         }
     }
 }
@@ -354,6 +380,7 @@ pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope
     }
     if (pawl_int(run, "closed_ms", 0) == 0) {
         stack_merge(cli, t, key);
+        maps_merge(cli, t, key);
     }
     children_build(cli, t, level);
     *ret_trace = t;

@@ -480,7 +480,7 @@ static int trace_once(pw_cli *cli, size_t *lines_before, bool *ret_closed)
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }
 
-int pw_cmd_trace(pw_cli *cli)
+int pw_verb_trace(pw_cli *cli)
 {
     bool closed = false;
     size_t lines = 0;

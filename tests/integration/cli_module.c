@@ -94,7 +94,7 @@ static const pawl_value *listening(pawl_run *w, const pawl_value *in)
 {
     (void)in;
     pawl_set(w, "state", pawl_json(w, "{step: %s}", "waiting"));
-    const pawl_value *got = pawl_signal(w, "go");
+    const pawl_value *got = pawl_signal(w, .name = "go");
     pawl_set(w, "state", pawl_json(w, "{step: %s}", "done"));
     return pawl_json(w, "{got: %p}", pawl_v(got));
 }
@@ -109,7 +109,7 @@ static const pawl_value *queried(pawl_run *w, const pawl_value *in)
 {
     (void)in;
     pawl_on_query(w, "price", answer_price, NULL);
-    return pawl_signal(w, "go");
+    return pawl_signal(w, .name = "go");
 }
 
 static const pawl_value *sleeping(pawl_run *w, const pawl_value *in)
@@ -123,7 +123,7 @@ static const pawl_value *undone(pawl_run *w, const pawl_value *in)
     const char *log = pawl_str(in, "log", "");
     (void)pawl_call(w, "note", .input = pawl_json(w, "{log: %s, line: %s}", log, "did"));
     pawl_undo(w, "note", pawl_json(w, "{log: %s, line: %s}", log, "undid"));
-    return pawl_signal(w, "go");
+    return pawl_signal(w, .name = "go");
 }
 
 static const pawl_value *branch(pawl_run *w, void *arg)
@@ -184,8 +184,9 @@ static const pawl_value *spinning(pawl_run *w, const pawl_value *in)
 {
     (void)w;
     (void)in;
-    for (volatile int64_t i = 0;; i++) {
+    for (volatile int64_t i = 0; i >= 0; i++) {
     }
+    return NULL;
 }
 
 PAWL_MODULE(reg, err)
