@@ -7,8 +7,9 @@
 #include "activities/capture.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "sdk/base/mem.h"
 
 enum { FIRST_BYTES = 4096 };
 
@@ -19,7 +20,7 @@ void pw_capture_init(pw_capture *capture, size_t bytes_max)
 
 void pw_capture_deinit(pw_capture *capture)
 {
-    free(capture->data);
+    pw_free(capture->data);
     *capture = (pw_capture){0};
 }
 
@@ -38,7 +39,7 @@ static bool grow(pw_capture *c, size_t size)
     while (wider < size) {
         wider *= 2;
     }
-    char *data = realloc(c->data, wider);
+    char *data = pw_realloc(c->data, wider);
     if (data == NULL) {
         return false;
     }
@@ -71,11 +72,15 @@ void pw_capture_put(pw_capture *c, const void *data, size_t size)
 /* Length of the well-formed sequence at p; 0 when there is none. NUL counts as none. */
 static size_t utf8_len(const uint8_t *p, size_t left)
 {
-    static const uint8_t low[] = {0xe0, 0xa0, 0xed, 0x80, 0xf0, 0x90, 0xf4, 0x80}; /* lead, least second byte */
+    static const uint8_t low[] = {0xe0, 0xa0, 0xed, 0x80,
+                                  0xf0, 0x90, 0xf4, 0x80}; /* lead, least second byte */
     if (p[0] < 0x80) {
         return p[0] != 0 ? 1 : 0;
     }
-    const size_t len = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+    const size_t len = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
+                       : (p[0] & 0xf0) == 0xe0        ? 3
+                       : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+                                                      : 0;
     if (len == 0 || len > left) {
         return 0;
     }
@@ -125,13 +130,13 @@ const pawl_value *pw_capture_text(pw_capture *c, pawl_scope *scope)
 {
     keep_tail(c);
     const size_t start = tail_start(c);
-    char *clean = malloc(3 * (c->size - start) + 1);
+    char *clean = pw_malloc(3 * (c->size - start) + 1);
     if (clean == NULL) {
         return NULL;
     }
     const size_t size = pw_text_clean(clean, c->size > 0 ? c->data + start : "", c->size - start);
     const pawl_value *v = pawl_make_strn(scope, clean, size);
-    free(clean);
+    pw_free(clean);
     return v;
 }
 
@@ -142,7 +147,8 @@ void pw_capture_last_line(const pw_capture *c, char *ret, size_t ret_size)
         end--;
     }
     size_t start = end;
-    while (start > 0 && end - start < ret_size - 1 && c->data[start - 1] != '\n' && c->data[start - 1] != '\r') {
+    while (start > 0 && end - start < ret_size - 1 && c->data[start - 1] != '\n' &&
+           c->data[start - 1] != '\r') {
         start--;
     }
     size_t used = 0;

@@ -30,12 +30,12 @@
 #include "sdk/pawl_activity.h"
 
 enum {
-    GRACE_MS = 2000,      /* between SIGTERM and SIGKILL */
+    GRACE_MS = 2000, /* between SIGTERM and SIGKILL */
     BEAT_MS = 1000,
     LOCK_RETRY_MS = 25,
-    BLIND_POLL_MS = 100,  /* when there is no descriptor for cancellation */
+    BLIND_POLL_MS = 100, /* when there is no descriptor for cancellation */
     READ_BYTES = 65536,
-    LINE_BYTES = 200,     /* of output in a heartbeat */
+    LINE_BYTES = 200, /* of output in a heartbeat */
 };
 #define OUTPUT_BYTES_CAP (16u << 20) /* whatever the options say */
 #define NEVER INT64_MAX
@@ -80,7 +80,12 @@ static void exec_init(exec *x, pawl_task *task, const pawl_exec_options *o)
 {
     const size_t max = o->output_bytes_max == 0 ? PW_OUTPUT_BYTES_MAX : o->output_bytes_max;
     const int64_t deadline = pawl_task_deadline_ms(task);
-    *x = (exec){.task = task, .o = o, .lock = {.fd = -1, .path = ""}, .kill_at = NEVER, .timeout_at = NEVER, .started = now_ms()};
+    *x = (exec){.task = task,
+                .o = o,
+                .lock = {.fd = -1, .path = ""},
+                .kill_at = NEVER,
+                .timeout_at = NEVER,
+                .started = now_ms()};
     x->child = (pw_child){.control = -1, .in = -1, .out = -1, .err = -1};
     pw_capture_init(&x->out, max < OUTPUT_BYTES_CAP ? max : OUTPUT_BYTES_CAP);
     pw_capture_init(&x->err, max < OUTPUT_BYTES_CAP ? max : OUTPUT_BYTES_CAP);
@@ -111,9 +116,12 @@ static void beat(exec *x, int64_t now)
         return;
     }
     x->beat_at = now + BEAT_MS;
-    pw_capture_last_line(x->err.size > 0 && x->out.size == 0 ? &x->err : &x->out, line, sizeof line);
+    pw_capture_last_line(x->err.size > 0 && x->out.size == 0 ? &x->err : &x->out, line,
+                         sizeof line);
     pawl_scope *scope = pawl_scope_new(); /* the task's own would grow with every beat */
-    const pawl_value *detail = line[0] == '\0' ? NULL : pawl_build(scope, "{line: %s, ms: %lld}", line, (long long)(now - x->started));
+    const pawl_value *detail = line[0] == '\0' ? NULL
+                                               : pawl_build(scope, "{line: %s, ms: %lld}", line,
+                                                            (long long)(now - x->started));
     if (!pawl_task_heartbeat(x->task, detail) && x->stop == STOP_NONE) {
         x->stop = STOP_CANCELED;
     }
@@ -143,16 +151,18 @@ static int wait_ms(const exec *x, int64_t now, int cancel_fd)
 
 static const pawl_value *stopped(exec *x)
 {
-    const pawl_value *details = pawl_task_build(x->task, "{stdout: %p, stderr: %p, ms: %lld}",
-                                                pawl_v(pw_capture_text(&x->out, pawl_task_scope(x->task))),
-                                                pawl_v(pw_capture_text(&x->err, pawl_task_scope(x->task))),
-                                                (long long)(now_ms() - x->started));
+    const pawl_value *details =
+        pawl_task_build(x->task, "{stdout: %p, stderr: %p, ms: %lld}",
+                        pawl_v(pw_capture_text(&x->out, pawl_task_scope(x->task))),
+                        pawl_v(pw_capture_text(&x->err, pawl_task_scope(x->task))),
+                        (long long)(now_ms() - x->started));
     char message[256];
     if (x->stop == STOP_CANCELED) {
         (void)snprintf(message, sizeof message, "%.200s was cancelled", x->o->argv[0]);
         return pawl_task_fail_with(x->task, "Canceled", message, details, false);
     }
-    (void)snprintf(message, sizeof message, "%.200s did not end in %lld ms", x->o->argv[0], (long long)(x->timeout_at - x->started));
+    (void)snprintf(message, sizeof message, "%.200s did not end in %lld ms", x->o->argv[0],
+                   (long long)(x->timeout_at - x->started));
     return pawl_task_fail_with(x->task, "Timeout", message, details, true);
 }
 
@@ -199,7 +209,8 @@ static void close_end(int *fd)
 static void feed(exec *x)
 {
     while (x->child.in >= 0 && x->fed < x->o->stdin_size) {
-        const ssize_t wrote = write(x->child.in, x->o->stdin_text + x->fed, x->o->stdin_size - x->fed);
+        const ssize_t wrote =
+            write(x->child.in, x->o->stdin_text + x->fed, x->o->stdin_size - x->fed);
         if (wrote < 0) {
             if (errno == EAGAIN || errno == EINTR) {
                 return;
@@ -305,12 +316,17 @@ static void pump(exec *x)
 
 static const pawl_value *not_started(exec *x, int stage, int error)
 {
-    const bool hopeless = error == ENOENT || error == EACCES || error == ENOTDIR || error == ENOEXEC || error == E2BIG || error == ELOOP;
+    const bool hopeless = error == ENOENT || error == EACCES || error == ENOTDIR ||
+                          error == ENOEXEC || error == E2BIG || error == ELOOP;
     const bool in_folder = stage == PW_STAGE_CWD;
     char message[512];
-    (void)snprintf(message, sizeof message, "could not %s %.300s: %s", in_folder ? "enter" : stage == PW_STAGE_EXEC ? "run" : "start",
+    (void)snprintf(message, sizeof message, "could not %s %.300s: %s",
+                   in_folder                ? "enter"
+                   : stage == PW_STAGE_EXEC ? "run"
+                                            : "start",
                    in_folder ? x->o->cwd : x->o->argv[0], strerror(error));
-    return pawl_task_fail_with(x->task, "ExecFailed", message, pawl_task_build(x->task, "{errno: %d}", error), !hopeless);
+    return pawl_task_fail_with(x->task, "ExecFailed", message,
+                               pawl_task_build(x->task, "{errno: %d}", error), !hopeless);
 }
 
 static const pawl_value *result_of(exec *x)
@@ -322,7 +338,8 @@ static const pawl_value *result_of(exec *x)
         return stopped(x);
     }
     if (x->last.kind != PW_SUP_ENDED) {
-        return pawl_task_fail(x->task, "SupervisorLost", "the supervisor of %s ended before it did", x->o->argv[0]);
+        return pawl_task_fail(x->task, "SupervisorLost", "the supervisor of %s ended before it did",
+                              x->o->argv[0]);
     }
     const int status = x->last.status;
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -330,12 +347,15 @@ static const pawl_value *result_of(exec *x)
     const pawl_value *err = pw_capture_text(&x->err, pawl_task_scope(x->task));
     const pawl_value *result = NULL;
     if (out != NULL && err != NULL) {
-        result = pawl_task_build(x->task, "{exit: %d, signal: %d, stdout: %p, stderr: %p, truncated: %p, ms: %lld}",
-                                 signal != 0 ? 128 + signal : WEXITSTATUS(status), signal, pawl_v(out), pawl_v(err),
-                                 pawl_v(pawl_make_bool(pawl_task_scope(x->task), x->out.truncated || x->err.truncated)),
-                                 (long long)(now_ms() - x->started));
+        result = pawl_task_build(
+            x->task, "{exit: %d, signal: %d, stdout: %p, stderr: %p, truncated: %p, ms: %lld}",
+            signal != 0 ? 128 + signal : WEXITSTATUS(status), signal, pawl_v(out), pawl_v(err),
+            pawl_v(pawl_make_bool(pawl_task_scope(x->task), x->out.truncated || x->err.truncated)),
+            (long long)(now_ms() - x->started));
     }
-    return result != NULL ? result : pawl_task_fail(x->task, "OutOfMemory", "no memory for the output of %s", x->o->argv[0]);
+    return result != NULL ? result
+                          : pawl_task_fail(x->task, "OutOfMemory", "no memory for the output of %s",
+                                           x->o->argv[0]);
 }
 
 static const pawl_value *exec_run(exec *x)
@@ -372,9 +392,13 @@ static const pawl_value *without_sigpipe(exec *x)
 const pawl_value *pawl_exec(pawl_task *task, const pawl_exec_options *options)
 {
     pawl_exec_options o = {0};
-    const size_t known = options != NULL && options->struct_size < sizeof o ? options->struct_size : sizeof o;
-    if (options == NULL || options->struct_size == 0 || options->argv == NULL || options->argv[0] == NULL) {
-        return pawl_task_fail_with(task, "BadInput", "argv must have at least one element, and struct_size must be set", NULL, false);
+    const size_t known =
+        options != NULL && options->struct_size < sizeof o ? options->struct_size : sizeof o;
+    if (options == NULL || options->struct_size == 0 || options->argv == NULL ||
+        options->argv[0] == NULL) {
+        return pawl_task_fail_with(
+            task, "BadInput", "argv must have at least one element, and struct_size must be set",
+            NULL, false);
     }
     memcpy(&o, options, known);
     exec x;

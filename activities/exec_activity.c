@@ -48,7 +48,8 @@ static const char **env_read(pawl_task *task, const pawl_value *map)
     }
     for (size_t i = 0; i < len; i++) {
         const char *key = pawl_key_at(map, i);
-        if (!is_text(pawl_at(map, i)) || key == NULL || key[0] == '\0' || strchr(key, '=') != NULL) {
+        if (!is_text(pawl_at(map, i)) || key == NULL || key[0] == '\0' ||
+            strchr(key, '=') != NULL) {
             return NULL;
         }
         const char *value = pawl_str(pawl_at(map, i), "", "");
@@ -78,7 +79,8 @@ static const char *last_line(const char *text, size_t *ret_size)
     return text + start;
 }
 
-static const pawl_value *check_exit(pawl_task *task, const pawl_value *result, const char *program, bool retryable)
+static const pawl_value *check_exit(pawl_task *task, const pawl_value *result, const char *program,
+                                    bool retryable)
 {
     const int64_t code = pawl_int(result, "exit", 0);
     const int64_t signal = pawl_int(result, "signal", 0);
@@ -91,7 +93,8 @@ static const pawl_value *check_exit(pawl_task *task, const pawl_value *result, c
         said = last_line(pawl_str(result, "stdout", ""), &size);
     }
     char message[600];
-    (void)snprintf(message, sizeof message, "%.200s %s %d%s%.*s", program, signal != 0 ? "was killed by signal" : "ended with status",
+    (void)snprintf(message, sizeof message, "%.200s %s %d%s%.*s", program,
+                   signal != 0 ? "was killed by signal" : "ended with status",
                    (int)(signal != 0 ? signal : code), size > 0 ? ": " : "", (int)size, said);
     return pawl_task_fail_with(task, "ExitStatus", message, result, retryable);
 }
@@ -109,7 +112,8 @@ const pawl_value *pawl_activity_exec(pawl_task *task, const pawl_value *input, v
     if (env == NULL) {
         return bad(task, "env must be a map from names to text");
     }
-    if (stdin_value != NULL && pawl_typeof(stdin_value) != PAWL_STRING && pawl_typeof(stdin_value) != PAWL_BYTES) {
+    if (stdin_value != NULL && pawl_typeof(stdin_value) != PAWL_STRING &&
+        pawl_typeof(stdin_value) != PAWL_BYTES) {
         return bad(task, "stdin must be text or bytes");
     }
     const char *stdin_text = stdin_value != NULL ? pawl_data(stdin_value, "", &stdin_size) : NULL;

@@ -35,7 +35,8 @@ static bool still_that_file(int fd, const char *path)
 {
     struct stat held;
     struct stat named;
-    return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+    return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
+           held.st_dev == named.st_dev;
 }
 
 static int lock_open(const char *path)
@@ -63,14 +64,16 @@ pawl_status pw_exec_lock_try(pw_exec_lock *lock)
         close(low);
     }
     if (fd < 0) {
-        return errno == ENOENT ? PAWL_BUSY : PAWL_IO; /* the folder was just removed by another: again */
+        return errno == ENOENT ? PAWL_BUSY
+                               : PAWL_IO; /* the folder was just removed by another: again */
     }
     const bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (locked && still_that_file(fd, lock->path)) {
         lock->fd = fd;
         return PAWL_OK;
     }
-    const pawl_status status = locked || errno == EWOULDBLOCK || errno == EINTR ? PAWL_BUSY : PAWL_IO;
+    const pawl_status status =
+        locked || errno == EWOULDBLOCK || errno == EINTR ? PAWL_BUSY : PAWL_IO;
     close(fd);
     return status;
 }

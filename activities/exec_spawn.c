@@ -78,7 +78,8 @@ static char **env_make(pawl_scope *scope, const char *const *extra)
         }
     }
     for (size_t i = 0; i < list_len(extra); i++) {
-        memcpy(&env[len++], &extra[i], sizeof env[0]); /* execve takes char *const *, and does not write */
+        memcpy(&env[len++], &extra[i],
+               sizeof env[0]); /* execve takes char *const *, and does not write */
     }
     return env;
 }
@@ -93,12 +94,14 @@ static const char *path_of(char *const *env)
     return "/usr/local/bin:/usr/bin:/bin";
 }
 
-static const char *path_join(pawl_scope *scope, const char *folder, size_t folder_size, const char *name)
+static const char *path_join(pawl_scope *scope, const char *folder, size_t folder_size,
+                             const char *name)
 {
     const size_t size = folder_size + strlen(name) + 3;
     char *path = pawl_scope_alloc(scope, size);
     if (path != NULL) {
-        (void)snprintf(path, size, "%.*s/%s", folder_size == 0 ? 1 : (int)folder_size, folder_size == 0 ? "." : folder, name);
+        (void)snprintf(path, size, "%.*s/%s", folder_size == 0 ? 1 : (int)folder_size,
+                       folder_size == 0 ? "." : folder, name);
     }
     return path;
 }
@@ -140,7 +143,8 @@ static bool program_make(pw_program *program, pawl_scope *scope, const pawl_exec
         return false;
     }
     memcpy(argv, o->argv, args * sizeof *argv);
-    *program = (pw_program){.paths = paths_make(scope, o->argv[0], env), .argv = argv, .envp = env, .cwd = o->cwd};
+    *program = (pw_program){
+        .paths = paths_make(scope, o->argv[0], env), .argv = argv, .envp = env, .cwd = o->cwd};
     errno = ENOMEM;
     return program->paths != NULL;
 }
@@ -210,7 +214,8 @@ static bool stdin_make(pw_child *child, pw_sup_fds *theirs, bool feeds)
 static bool pipes_make(pw_child *child, pw_sup_fds *theirs, bool feeds)
 {
     return stdin_make(child, theirs, feeds) && pipe_make(&child->out, &theirs->out, &child->out) &&
-           pipe_make(&child->err, &theirs->err, &child->err) && control_make(&child->control, &theirs->control);
+           pipe_make(&child->err, &theirs->err, &child->err) &&
+           control_make(&child->control, &theirs->control);
 }
 
 /* ---- the fork ---- */

@@ -15,12 +15,12 @@
 #endif
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 #include "sdk/pawl_activity.h"
 
 typedef struct pool {
@@ -51,8 +51,8 @@ static void pool_free(pool *p)
     pthread_cond_destroy(&p->work);
     pthread_cond_destroy(&p->gone);
     pthread_mutex_destroy(&p->lock);
-    free(p->ring);
-    free(p);
+    pw_free(p->ring);
+    pw_free(p);
 }
 
 /* ---- the ring; the lock is held ---- */
@@ -61,14 +61,14 @@ static bool ring_push(pool *p, pawl_task *task)
 {
     if (p->len == p->capacity) {
         const size_t wider = p->capacity == 0 ? 64 : 2 * p->capacity;
-        pawl_task **ring = calloc(wider, sizeof(*ring));
+        pawl_task **ring = pw_calloc(wider, sizeof(*ring));
         if (ring == NULL) {
             return false;
         }
         for (size_t i = 0; i < p->len; i++) {
             ring[i] = p->ring[(p->first + i) % p->capacity];
         }
-        free(p->ring);
+        pw_free(p->ring);
         p->ring = ring;
         p->capacity = wider;
         p->first = 0;
@@ -116,7 +116,8 @@ static void task_run(pawl_task *task)
     const pawl_activity_fn fn = pawl_task_function(task, &user);
     pawl_task_begin(task);
     if (fn == NULL) {
-        pawl_task_finish(task, pawl_task_fail(task, "NoCode", "no function is registered for %s", pawl_task_activity(task)));
+        pawl_task_finish(task, pawl_task_fail(task, "NoCode", "no function is registered for %s",
+                                              pawl_task_activity(task)));
         return;
     }
     pawl_task_finish(task, fn(task, pawl_task_input(task), user));
@@ -269,7 +270,7 @@ static const pawl_runner_ops pool_ops = {
 
 static pool *pool_new(uint32_t threads_max)
 {
-    pool *p = calloc(1, sizeof *p + threads_max * sizeof p->ids[0]);
+    pool *p = pw_calloc(1, sizeof *p + threads_max * sizeof p->ids[0]);
     if (p == NULL) {
         return NULL;
     }
@@ -289,7 +290,8 @@ pawl_status pawl_pool_start(uint32_t threads, pawl_runner **ret_runner, pawl_err
 {
     const uint32_t threads_max = threads == 0 ? PW_POOL_THREADS_DEFAULT : threads;
     if (threads_max > PW_POOL_THREADS_MAX) {
-        return pw_err(err, PAWL_LIMIT, "a pool may have %d threads, not %u", PW_POOL_THREADS_MAX, threads_max);
+        return pw_err(err, PAWL_LIMIT, "a pool may have %d threads, not %u", PW_POOL_THREADS_MAX,
+                      threads_max);
     }
     pool *p = pool_new(threads_max);
     if (p == NULL) {

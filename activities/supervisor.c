@@ -41,9 +41,9 @@ typedef struct start_failure {
 typedef struct sup {
     const pw_program *program;
     pw_sup_fds fds;
-    pid_t pid;        /* the program, leader of its session and group */
-    int status;       /* of the program, once it was reaped */
-    int others;       /* children beside it, when last counted */
+    pid_t pid;  /* the program, leader of its session and group */
+    int status; /* of the program, once it was reaped */
+    int others; /* children beside it, when last counted */
     bool ended;
     bool terminating; /* it was asked to end: what it started may take its time */
 } sup;
@@ -56,7 +56,9 @@ static void close_span(unsigned first, unsigned last)
         return;
     }
     struct rlimit limit = {0}; /* a kernel before 5.9 */
-    const unsigned max = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536 ? (unsigned)limit.rlim_cur : 65536;
+    const unsigned max = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536
+                             ? (unsigned)limit.rlim_cur
+                             : 65536;
     for (unsigned fd = first; fd <= last && fd < max; fd++) {
         close((int)fd);
     }
@@ -90,7 +92,8 @@ static void signals_reset(void)
 {
     struct sigaction dfl = {.sa_handler = SIG_DFL};
     for (int sig = 1; sig < NSIG; sig++) {
-        (void)sigaction(sig, &dfl, NULL); /* fails for those that cannot be set, and for none else */
+        (void)sigaction(sig, &dfl,
+                        NULL); /* fails for those that cannot be set, and for none else */
     }
 }
 
@@ -139,7 +142,8 @@ static _Noreturn void program_main(const sup *s, int errno_fd, pid_t supervisor)
 
 static void say(const sup *s, const pw_sup_message *message)
 {
-    (void)send(s->fds.control, message, sizeof *message, MSG_NOSIGNAL); /* an engine that is gone is noticed elsewhere */
+    (void)send(s->fds.control, message, sizeof *message,
+               MSG_NOSIGNAL); /* an engine that is gone is noticed elsewhere */
 }
 
 /* True if it runs; else the engine has been told why not. */
@@ -156,7 +160,8 @@ static bool program_start(sup *s)
         }
         failure.error = errno;
         close(pipe_fds[1]);
-        while (s->pid > 0 && (got = read(pipe_fds[0], &failure, sizeof failure)) < 0 && errno == EINTR) {
+        while (s->pid > 0 && (got = read(pipe_fds[0], &failure, sizeof failure)) < 0 &&
+               errno == EINTR) {
         }
         close(pipe_fds[0]);
     } else {
@@ -167,7 +172,8 @@ static bool program_start(sup *s)
     close(s->fds.err);
     const bool ok = got == 0; /* exec closed the pipe with nothing in it */
     const pw_sup_message started = {.kind = PW_SUP_STARTED, .pid = s->pid};
-    const pw_sup_message failed = {.kind = PW_SUP_FAILED, .stage = failure.stage, .error = failure.error};
+    const pw_sup_message failed = {
+        .kind = PW_SUP_FAILED, .stage = failure.stage, .error = failure.error};
     say(s, ok ? &started : &failed);
     return ok;
 }
@@ -227,7 +233,8 @@ static void child_count(sup *s, pid_t pid)
 static bool reap(sup *s)
 {
     siginfo_t info = {0};
-    if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == s->pid) {
+    if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == s->pid) {
         s->ended = true;
     }
     children_each(s, child_reap);
@@ -282,7 +289,9 @@ static int child_signals(void)
 
 static void run(sup *s, int signals, int engine)
 {
-    struct pollfd fds[3] = {{.fd = s->fds.control, .events = POLLIN}, {.fd = signals, .events = POLLIN}, {.fd = engine, .events = POLLIN}};
+    struct pollfd fds[3] = {{.fd = s->fds.control, .events = POLLIN},
+                            {.fd = signals, .events = POLLIN},
+                            {.fd = engine, .events = POLLIN}};
     for (;;) {
         struct signalfd_siginfo info;
         while (read(signals, &info, sizeof info) > 0) {
@@ -310,7 +319,9 @@ _Noreturn void pw_supervise(const pw_program *program, const pw_sup_fds *fds, pi
     (void)setsid();
     (void)prctl(PR_SET_NAME, "pawl-supervisor");
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    const int engine_fd = (int)syscall(SYS_pidfd_open, engine, 0); /* beside the socket, for a copy of it held by a fork of the host */
+    const int engine_fd =
+        (int)syscall(SYS_pidfd_open, engine,
+                     0); /* beside the socket, for a copy of it held by a fork of the host */
     const int signals = child_signals();
     if (getppid() != engine || !program_start(&s)) {
         _exit(1);

@@ -5,6 +5,7 @@
  *
  * [A1] When the engine dies, however it dies, every process below the supervisor is killed: the control socket ends.
  * [A2] The lock is held until the last of them is gone: the supervisor keeps it, and goes last.
+ * [A3] When the program has ended, what it left behind is ended too, and only then is its end told.
  */
 #ifndef PW_SUPERVISOR_H
 #define PW_SUPERVISOR_H
@@ -17,14 +18,14 @@ typedef struct pw_program {
     const char *const *paths; /* tried in this order; NULL-terminated */
     char *const *argv;
     char *const *envp;
-    const char *cwd;          /* NULL = as it is */
+    const char *cwd; /* NULL = as it is */
 } pw_program;
 
 /** Descriptors of a supervisor; each is 3 or more and close-on-exec. */
 typedef struct pw_sup_fds {
     int control; /* SOCK_SEQPACKET */
     int in, out, err;
-    int lock;    /* -1 = none */
+    int lock; /* -1 = none */
 } pw_sup_fds;
 
 /** One byte to the supervisor. */
@@ -37,7 +38,12 @@ typedef enum pw_sup_kind {
     PW_SUP_ENDED = 3,   /* status as of waitpid; nothing of it is left */
 } pw_sup_kind;
 
-typedef enum pw_sup_stage { PW_STAGE_FORK = 1, PW_STAGE_CWD = 2, PW_STAGE_STDIO = 3, PW_STAGE_EXEC = 4 } pw_sup_stage;
+typedef enum pw_sup_stage {
+    PW_STAGE_FORK = 1,
+    PW_STAGE_CWD = 2,
+    PW_STAGE_STDIO = 3,
+    PW_STAGE_EXEC = 4
+} pw_sup_stage;
 
 /** One packet from the supervisor. */
 typedef struct pw_sup_message {

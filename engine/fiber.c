@@ -21,7 +21,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@
 #include "engine/fiber_annotate.h"
 #include "engine/fiber_backend.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
 typedef enum fiber_state { FIBER_NEW, FIBER_SUSPENDED, FIBER_RUNNING, FIBER_DONE } fiber_state;
 
@@ -72,7 +72,7 @@ static struct {
 
 static bool slots_grow(void)
 {
-    guard_block *block = calloc(1, sizeof *block);
+    guard_block *block = pw_calloc(1, sizeof *block);
     if (block == NULL) {
         return false;
     }
@@ -113,7 +113,8 @@ bool pw_fiber_guard_hit(const void *addr, void **ret_arg)
     for (guard_block *b = atomic_load(&stacks.blocks); b != NULL; b = atomic_load(&b->next)) {
         for (size_t i = 0; i < SLOTS_PER_BLOCK; i++) {
             const uintptr_t low = atomic_load(&b->slots[i].low);
-            if (low != 0 && at >= low && at - low < PW_STACK_GUARD_BYTES && atomic_load(&b->slots[i].live)) {
+            if (low != 0 && at >= low && at - low < PW_STACK_GUARD_BYTES &&
+                atomic_load(&b->slots[i].live)) {
                 *ret_arg = atomic_load(&b->slots[i].arg);
                 return true;
             }
@@ -139,18 +140,19 @@ static void stack_unmap(pw_fiber *f)
         pw_note_valgrind_dead(&f->self);
         munmap(f->map, PW_STACK_GUARD_BYTES + f->size);
     }
-    free(f);
+    pw_free(f);
 }
 
 static pw_fiber *stack_map(size_t size)
 {
-    pw_fiber *f = calloc(1, sizeof *f);
+    pw_fiber *f = pw_calloc(1, sizeof *f);
     if (f == NULL) {
         return NULL;
     }
-    char *map = mmap(NULL, PW_STACK_GUARD_BYTES + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *map = mmap(NULL, PW_STACK_GUARD_BYTES + size, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED) {
-        free(f);
+        pw_free(f);
         return NULL;
     }
     f->map = map;
@@ -163,7 +165,8 @@ static pw_fiber *stack_map(size_t size)
         stack_unmap(f);
         return NULL;
     }
-    (void)madvise(f->low, size, MADV_NOHUGEPAGE); /* else one touched page may cost 2 MiB; may be unsupported */
+    (void)madvise(f->low, size,
+                  MADV_NOHUGEPAGE); /* else one touched page may cost 2 MiB; may be unsupported */
     return f;
 }
 
@@ -182,7 +185,8 @@ static pw_fiber *pool_take(size_t size)
 static bool pool_give(pw_fiber *f)
 {
     pthread_mutex_lock(&stacks.lock);
-    const bool room = stacks.pooled_len < PW_STACKS_POOLED_MAX && f->size == page_round(PW_STACK_BYTES);
+    const bool room =
+        stacks.pooled_len < PW_STACKS_POOLED_MAX && f->size == page_round(PW_STACK_BYTES);
     if (room) {
         f->next = stacks.pooled;
         stacks.pooled = f;
@@ -216,7 +220,8 @@ static size_t lowest_resident(const pw_fiber *f)
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     unsigned char in_memory[PAGES_AT_A_TIME];
     for (size_t at = 0; at < f->size; at += PAGES_AT_A_TIME * page) {
-        const size_t len = f->size - at < PAGES_AT_A_TIME * page ? f->size - at : PAGES_AT_A_TIME * page;
+        const size_t len =
+            f->size - at < PAGES_AT_A_TIME * page ? f->size - at : PAGES_AT_A_TIME * page;
         if (mincore(f->low + at, len, in_memory) != 0) {
             return at;
         }
@@ -233,7 +238,8 @@ static size_t lowest_resident(const pw_fiber *f)
 PW_NO_ASAN size_t pw_fiber_peak(const pw_fiber *f)
 {
     size_t at = lowest_resident(f);
-    while (!pw_note_valgrind_on() && at < f->size && *(const uint64_t *)(const void *)(f->low + at) == 0) {
+    while (!pw_note_valgrind_on() && at < f->size &&
+           *(const uint64_t *)(const void *)(f->low + at) == 0) {
         at += sizeof(uint64_t);
     }
     return f->size - at;
@@ -272,10 +278,12 @@ static size_t stack_size_for(size_t stack_bytes)
     return page_round(stack_bytes < PW_STACK_BYTES_MIN ? PW_STACK_BYTES_MIN : stack_bytes);
 }
 
-pawl_status pw_fiber_new(pw_fiber_fn fn, void *arg, size_t stack_bytes, pw_fiber **ret_fiber, pawl_error *err)
+pawl_status pw_fiber_new(pw_fiber_fn fn, void *arg, size_t stack_bytes, pw_fiber **ret_fiber,
+                         pawl_error *err)
 {
     if (stack_bytes > PW_STACK_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "a stack of %zu bytes is more than %u", stack_bytes, PW_STACK_BYTES_MAX);
+        return pw_err(err, PAWL_LIMIT, "a stack of %zu bytes is more than %u", stack_bytes,
+                      PW_STACK_BYTES_MAX);
     }
     const size_t size = stack_size_for(stack_bytes);
     pw_fiber *f = pool_take(size);
@@ -283,7 +291,9 @@ pawl_status pw_fiber_new(pw_fiber_fn fn, void *arg, size_t stack_bytes, pw_fiber
         f = stack_map(size);
     }
     if (f == NULL) {
-        return pw_err(err, PAWL_NOMEM, "no memory for a stack of %zu bytes (two mappings each: see vm.max_map_count)", size);
+        return pw_err(
+            err, PAWL_NOMEM,
+            "no memory for a stack of %zu bytes (two mappings each: see vm.max_map_count)", size);
     }
     f->fn = fn;
     f->arg = arg;

@@ -11,7 +11,8 @@ typedef struct pw_fiber pw_fiber;
 typedef void (*pw_fiber_fn)(void *arg);
 
 /** A stack of at least stack_bytes (0 = PW_STACK_BYTES) with a guard page below, from a pool; not started. Errors: NOMEM, LIMIT. */
-pawl_status pw_fiber_new(pw_fiber_fn fn, void *arg, size_t stack_bytes, pw_fiber **ret_fiber, pawl_error *err);
+pawl_status pw_fiber_new(pw_fiber_fn fn, void *arg, size_t stack_bytes, pw_fiber **ret_fiber,
+                         pawl_error *err);
 /** Switches to it; comes back when it yields (true) or its function has returned (false). */
 bool pw_fiber_resume(pw_fiber *f);
 /** From inside: back to the one who resumed. */

@@ -35,8 +35,8 @@
 typedef struct pw_side {
     const void *low; /* its stack */
     size_t size;
-    void *fake;      /* ASan: its fake stack while it is not running */
-    void *tsan;      /* TSan: its identity */
+    void *fake; /* ASan: its fake stack while it is not running */
+    void *tsan; /* TSan: its identity */
     unsigned valgrind;
 } pw_side;
 

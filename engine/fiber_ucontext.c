@@ -44,7 +44,8 @@ pw_ctx *pw_ctx_init(void *low, size_t size, void (*entry)(void *arg), void *arg)
     ctx->self.uc_stack.ss_sp = low;
     ctx->self.uc_stack.ss_size = size - room;
     ctx->self.uc_link = NULL;
-    makecontext(&ctx->self, (void (*)(void))(uintptr_t)first_entry, 2, (unsigned)(bits >> 32), (unsigned)bits);
+    makecontext(&ctx->self, (void (*)(void))(uintptr_t)first_entry, 2, (unsigned)(bits >> 32),
+                (unsigned)bits);
     return ctx;
 }
 

@@ -26,8 +26,11 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
-enum { KEY_RUN_BYTES_MAX = 120 }; /* longer run ids enter the key as a digest: many systems cap keys at 255 bytes */
+enum {
+    KEY_RUN_BYTES_MAX = 120
+}; /* longer run ids enter the key as a digest: many systems cap keys at 255 bytes */
 
 typedef struct task_failure {
     const char *type; /* NULL = none */
@@ -39,7 +42,7 @@ typedef struct task_failure {
 struct pawl_task {
     atomic_int refs;
     atomic_bool canceled;
-    atomic_bool ended; /* the one final call was made */
+    atomic_bool ended;    /* the one final call was made */
     atomic_int cancel_fd; /* -1 until somebody asks */
     pw_token token;
     pawl_scope *scope; /* the attempt's; given away with the final report */
@@ -63,8 +66,8 @@ struct pawl_task {
 
 void pw_token_print(const pw_token *token, char ret[120])
 {
-    (void)snprintf(ret, 120, "%" PRId64 ":%" PRId64 ":%" PRId64 ":%" PRId64 ":%" PRIu64, token->run, token->cmd, token->item,
-                   token->attempt, token->epoch);
+    (void)snprintf(ret, 120, "%" PRId64 ":%" PRId64 ":%" PRId64 ":%" PRId64 ":%" PRIu64, token->run,
+                   token->cmd, token->item, token->attempt, token->epoch);
 }
 
 /* One decimal number and the byte after it. */
@@ -93,13 +96,15 @@ bool pw_token_parse(const char *text, pw_token *ret_token)
             return false;
         }
     }
-    *ret_token = (pw_token){(int64_t)part[0], (int64_t)part[1], (int64_t)part[2], (int64_t)part[3], part[4]};
+    *ret_token =
+        (pw_token){(int64_t)part[0], (int64_t)part[1], (int64_t)part[2], (int64_t)part[3], part[4]};
     return true;
 }
 
 bool pw_token_equal(const pw_token *a, const pw_token *b)
 {
-    return a->run == b->run && a->cmd == b->cmd && a->item == b->item && a->attempt == b->attempt && a->epoch == b->epoch;
+    return a->run == b->run && a->cmd == b->cmd && a->item == b->item && a->attempt == b->attempt &&
+           a->epoch == b->epoch;
 }
 
 /* ---- life ---- */
@@ -118,7 +123,8 @@ static const char *key_print(pawl_scope *scope, const pw_token *t, const char *r
         pw_hex(name, digest, sizeof digest);
     }
     if (t->item != 0) {
-        return pw_sprintf(scope, "%s:%" PRId64 ":%" PRId64 ".%" PRId64, name, t->run, t->cmd, t->item);
+        return pw_sprintf(scope, "%s:%" PRId64 ":%" PRId64 ".%" PRId64, name, t->run, t->cmd,
+                          t->item);
     }
     return pw_sprintf(scope, "%s:%" PRId64 ":%" PRId64, name, t->run, t->cmd);
 }
@@ -129,7 +135,8 @@ static const char *scratch_print(pawl_scope *scope, const pw_token *t, const cha
     if (journal_path == NULL || journal_path[0] == '\0') {
         return "";
     }
-    return pw_sprintf(scope, "%s.scratch/%" PRId64 "-%" PRId64 "-%" PRId64, journal_path, t->run, t->cmd, t->item);
+    return pw_sprintf(scope, "%s.scratch/%" PRId64 "-%" PRId64 "-%" PRId64, journal_path, t->run,
+                      t->cmd, t->item);
 }
 
 static const pawl_value *value_take(pawl_scope *scope, pw_view bytes, bool *ok)
@@ -151,7 +158,8 @@ static bool task_fill(pawl_task *task, const pw_task_init *init)
     task->scratch_path = scratch_print(task->scope, &init->token, init->journal_path);
     task->input = value_take(task->scope, init->input, &ok);
     task->last_detail = value_take(task->scope, init->last_detail, &ok);
-    return ok && task->run_id != NULL && task->activity != NULL && task->key != NULL && task->scratch_path != NULL;
+    return ok && task->run_id != NULL && task->activity != NULL && task->key != NULL &&
+           task->scratch_path != NULL;
 }
 
 static void task_free(pawl_task *task)
@@ -163,12 +171,12 @@ static void task_free(pawl_task *task)
     pw_report_free(task->begin);
     pw_report_free(task->final);
     pawl_scope_free(task->scope);
-    free(task);
+    pw_free(task);
 }
 
 pawl_task *pw_task_new(const pw_task_init *init)
 {
-    pawl_task *task = calloc(1, sizeof *task);
+    pawl_task *task = pw_calloc(1, sizeof *task);
     if (task == NULL) {
         return NULL;
     }
@@ -183,9 +191,10 @@ pawl_task *pw_task_new(const pw_task_init *init)
     task->report = init->report;
     task->report_ctx = init->report_ctx;
     task->scope = pw_scope_new(0);
-    task->begin = calloc(1, sizeof *task->begin);
-    task->final = calloc(1, sizeof *task->final);
-    if (task->scope == NULL || task->begin == NULL || task->final == NULL || !task_fill(task, init)) {
+    task->begin = pw_calloc(1, sizeof *task->begin);
+    task->final = pw_calloc(1, sizeof *task->final);
+    if (task->scope == NULL || task->begin == NULL || task->final == NULL ||
+        !task_fill(task, init)) {
         task_free(task);
         return NULL;
     }
@@ -256,7 +265,7 @@ void pw_report_free(pw_report *report)
 {
     if (report != NULL) {
         pawl_scope_free(report->scope);
-        free(report);
+        pw_free(report);
     }
 }
 
@@ -278,11 +287,12 @@ void pawl_task_begin(pawl_task *task)
 
 bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail)
 {
-    pw_report *report = calloc(1, sizeof *report);
+    pw_report *report = pw_calloc(1, sizeof *report);
     if (report != NULL && detail != NULL) {
         const pw_view bytes = pw_value_bytes(detail);
         report->scope = pw_scope_new(0);
-        report->value.data = report->scope != NULL ? pw_memdup(report->scope, bytes.data, bytes.size) : NULL;
+        report->value.data =
+            report->scope != NULL ? pw_memdup(report->scope, bytes.data, bytes.size) : NULL;
         report->value.size = report->value.data != NULL ? bytes.size : 0;
     }
     if (report != NULL) { /* without memory one beat is missed, as if it came later */
@@ -292,7 +302,16 @@ bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail)
 }
 
 /* What stands for a failure that could not be written down. */
-static const uint8_t failure_no_memory[] = "\x83\xa4" "type" "\xab" "OutOfMemory" "\xa7" "message" "\xa0" "\xa9" "retryable" "\xc3";
+static const uint8_t failure_no_memory[] = "\x83\xa4"
+                                           "type"
+                                           "\xab"
+                                           "OutOfMemory"
+                                           "\xa7"
+                                           "message"
+                                           "\xa0"
+                                           "\xa9"
+                                           "retryable"
+                                           "\xc3";
 
 static pw_view failure_bytes(pawl_scope *scope, const task_failure *failure)
 {
@@ -356,7 +375,8 @@ void pawl_task_finish(pawl_task *task, const pawl_value *result)
     }
     const pw_view bytes = result_bytes(task->scope, result);
     if (bytes.data == NULL) {
-        task_end(task, PW_REPORT_FAILED, (pw_view){failure_no_memory, sizeof failure_no_memory - 1});
+        task_end(task, PW_REPORT_FAILED,
+                 (pw_view){failure_no_memory, sizeof failure_no_memory - 1});
         return;
     }
     if (bytes.size > PW_VALUE_BYTES_MAX) {
@@ -375,7 +395,10 @@ static size_t utf8_len(const uint8_t *p)
     if (p[0] < 0x80) {
         return 1;
     }
-    const size_t len = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+    const size_t len = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
+                       : (p[0] & 0xf0) == 0xe0        ? 3
+                       : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+                                                      : 0;
     for (size_t i = 1; i < len; i++) {
         if ((p[i] & 0xc0) != 0x80) {
             return 0; /* the terminator ends here too */
@@ -398,7 +421,8 @@ static void text_clean(char *text)
     }
 }
 
-const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type, const char *message, const pawl_value *details, bool retryable)
+const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type, const char *message,
+                                      const pawl_value *details, bool retryable)
 {
     char *name = pw_strdup(task->scope, type != NULL && type[0] != '\0' ? type : "Failed");
     const char *said = message != NULL ? message : "";
@@ -410,7 +434,8 @@ const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type, const c
     if (text != NULL) {
         text_clean(text);
     }
-    task->failure = (task_failure){name != NULL ? name : "OutOfMemory", name != NULL ? text : NULL, details, retryable};
+    task->failure = (task_failure){name != NULL ? name : "OutOfMemory", name != NULL ? text : NULL,
+                                   details, retryable};
     return NULL;
 }
 

@@ -17,18 +17,25 @@
 typedef struct pw_token {
     int64_t run;
     int64_t cmd;
-    int64_t item;  /* 0 = a plain activity */
+    int64_t item; /* 0 = a plain activity */
     int64_t attempt;
     uint64_t epoch;
 } pw_token;
 
-typedef enum pw_report_kind { PW_REPORT_BEGIN, PW_REPORT_BEAT, PW_REPORT_DONE, PW_REPORT_FAILED, PW_REPORT_CANCELED } pw_report_kind;
+typedef enum pw_report_kind {
+    PW_REPORT_BEGIN,
+    PW_REPORT_BEAT,
+    PW_REPORT_DONE,
+    PW_REPORT_FAILED,
+    PW_REPORT_CANCELED
+} pw_report_kind;
 
 typedef struct pw_report {
     pw_report_kind kind;
     pw_token token;
-    pawl_scope *scope;        /* owns what follows */
-    pw_view value;            /* result or heartbeat detail, msgpack; for FAILED: a failure map {type, message, details?, retryable} */
+    pawl_scope *scope; /* owns what follows */
+    pw_view
+        value; /* result or heartbeat detail, msgpack; for FAILED: a failure map {type, message, details?, retryable} */
     struct pw_report *next;
 } pw_report;
 void pw_report_free(pw_report *report);
@@ -40,11 +47,11 @@ typedef struct pw_task_init {
     pw_token token;
     const char *run_id;
     const char *activity;
-    const char *journal_path;  /* "" = memory */
-    pw_view input;             /* msgpack; copied */
+    const char *journal_path; /* "" = memory */
+    pw_view input;            /* msgpack; copied */
     pw_view last_detail;
     int64_t deadline_ms;
-    pawl_activity_fn fn;       /* NULL = for a worker elsewhere */
+    pawl_activity_fn fn; /* NULL = for a worker elsewhere */
     void *fn_user;
     pw_report_fn report;
     void *report_ctx;

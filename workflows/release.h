@@ -15,16 +15,34 @@
 /** One step's code. Input as the workflow wrote it; NULL with the task failed, or the result. */
 typedef const pawl_value *(*pw_release_fn)(pawl_task *task, const pawl_value *input);
 
-const pawl_value *pw_release_commit(pawl_task *task, const pawl_value *input);    /* {repo, ref} -> {commit, subject} */
-const pawl_value *pw_release_snapshot(pawl_task *task, const pawl_value *input);  /* {repo, commit, folder} -> {archive, sha256, bytes} */
-const pawl_value *pw_release_build(pawl_task *task, const pawl_value *input);     /* {archive, sha256, tree, argv} -> {ms, tail} */
-const pawl_value *pw_release_test(pawl_task *task, const pawl_value *input);      /* {tree, argv} -> {ms, tail} */
-const pawl_value *pw_release_find(pawl_task *task, const pawl_value *input);      /* {tree, patterns} -> [{tree, path, log}] */
-const pawl_value *pw_release_hash(pawl_task *task, const pawl_value *input);      /* {tree, path} -> {path, sha256, bytes} */
-const pawl_value *pw_release_publish(pawl_task *task, const pawl_value *input);   /* {tree, artefacts, publish_dir, name} -> {path} */
-const pawl_value *pw_release_unpublish(pawl_task *task, const pawl_value *input); /* {input, result} of publish -> {removed} */
-const pawl_value *pw_release_manifest(pawl_task *task, const pawl_value *input);  /* {path, manifest} -> {path, sha256} */
-const pawl_value *pw_release_verify(pawl_task *task, const pawl_value *input);    /* {path, artefacts, argv} -> {files} */
+const pawl_value *pw_release_commit(pawl_task *task,
+                                    const pawl_value *input); /* {repo, ref} -> {commit, subject} */
+const pawl_value *pw_release_snapshot(
+    pawl_task *task,
+    const pawl_value *input); /* {repo, commit, folder} -> {archive, sha256, bytes} */
+const pawl_value *
+pw_release_build(pawl_task *task,
+                 const pawl_value *input); /* {archive, sha256, tree, argv} -> {ms, tail} */
+const pawl_value *pw_release_test(pawl_task *task,
+                                  const pawl_value *input); /* {tree, argv} -> {ms, tail} */
+const pawl_value *
+pw_release_find(pawl_task *task,
+                const pawl_value *input); /* {tree, patterns} -> [{tree, path, log}] */
+const pawl_value *
+pw_release_hash(pawl_task *task,
+                const pawl_value *input); /* {tree, path} -> {path, sha256, bytes} */
+const pawl_value *
+pw_release_publish(pawl_task *task,
+                   const pawl_value *input); /* {tree, artefacts, publish_dir, name} -> {path} */
+const pawl_value *
+pw_release_unpublish(pawl_task *task,
+                     const pawl_value *input); /* {input, result} of publish -> {removed} */
+const pawl_value *
+pw_release_manifest(pawl_task *task,
+                    const pawl_value *input); /* {path, manifest} -> {path, sha256} */
+const pawl_value *
+pw_release_verify(pawl_task *task,
+                  const pawl_value *input); /* {path, artefacts, argv} -> {files} */
 
 /** The workflow. */
 const pawl_value *pw_release(pawl_run *w, const pawl_value *input);

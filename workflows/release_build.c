@@ -38,7 +38,8 @@ const pawl_value *pw_release_commit(pawl_task *task, const pawl_value *input)
     const char *repo = pawl_str(input, "repo", "");
     char ref[300];
     (void)snprintf(ref, sizeof ref, "%.250s^{commit}", pawl_str(input, "ref", "HEAD"));
-    const char *const parse[] = {"git", "-C", repo, "rev-parse", "--verify", "--end-of-options", ref, NULL};
+    const char *const parse[] = {"git", "-C", repo, "rev-parse", "--verify", "--end-of-options",
+                                 ref,   NULL};
     const pawl_value *parsed = pw_release_run(task, parse, NULL, "GitFailed");
     if (parsed == NULL) {
         return NULL;
@@ -46,7 +47,9 @@ const pawl_value *pw_release_commit(pawl_task *task, const pawl_value *input)
     const char *commit = first_line(task, parsed);
     const char *const show[] = {"git", "-C", repo, "show", "-s", "--format=%s", commit, NULL};
     const pawl_value *shown = pw_release_run(task, show, NULL, "GitFailed");
-    return shown == NULL ? NULL : pawl_task_build(task, "{commit: %s, subject: %s}", commit, first_line(task, shown));
+    return shown == NULL ? NULL
+                         : pawl_task_build(task, "{commit: %s, subject: %s}", commit,
+                                           first_line(task, shown));
 }
 
 const pawl_value *pw_release_snapshot(pawl_task *task, const pawl_value *input)
@@ -57,7 +60,9 @@ const pawl_value *pw_release_snapshot(pawl_task *task, const pawl_value *input)
     (void)snprintf(name, sizeof name, "%.64s.tar", commit);
     const char *archive = pw_path_join(task, folder, name);
     const char *partial = pw_path_join(task, folder, "snapshot.new");
-    const char *const argv[] = {"git", "-C", pawl_str(input, "repo", ""), "archive", "--format=tar", "-o", partial, commit, NULL};
+    const char *const argv[] = {"git",     "-C",           pawl_str(input, "repo", ""),
+                                "archive", "--format=tar", "-o",
+                                partial,   commit,         NULL};
     char sha256[PW_SHA256_TEXT];
     int64_t bytes = 0;
     if (!pw_folders_make(folder, true)) {
@@ -66,14 +71,17 @@ const pawl_value *pw_release_snapshot(pawl_task *task, const pawl_value *input)
     if (pw_release_run(task, argv, NULL, "GitFailed") == NULL) {
         return NULL;
     }
-    if (rename(partial, archive) != 0 || !pw_folder_sync(folder) || !pw_file_sha256(archive, sha256, &bytes)) {
+    if (rename(partial, archive) != 0 || !pw_folder_sync(folder) ||
+        !pw_file_sha256(archive, sha256, &bytes)) {
         return pw_release_fail_errno(task, "write", archive);
     }
-    return pawl_task_build(task, "{archive: %s, sha256: %s, bytes: %lld}", archive, sha256, (long long)bytes);
+    return pawl_task_build(task, "{archive: %s, sha256: %s, bytes: %lld}", archive, sha256,
+                           (long long)bytes);
 }
 
 /* The tree as the snapshot has it, whatever an earlier attempt left there. */
-static bool tree_unpack(pawl_task *task, const char *archive, const char *expected, const char *tree)
+static bool tree_unpack(pawl_task *task, const char *archive, const char *expected,
+                        const char *tree)
 {
     char sha256[PW_SHA256_TEXT];
     int64_t bytes = 0;
@@ -82,7 +90,8 @@ static bool tree_unpack(pawl_task *task, const char *archive, const char *expect
         return false;
     }
     if (strcmp(sha256, expected) != 0) {
-        (void)pawl_task_fail_with(task, "SnapshotChanged", "the snapshot is not the one that was taken", NULL, false);
+        (void)pawl_task_fail_with(task, "SnapshotChanged",
+                                  "the snapshot is not the one that was taken", NULL, false);
         return false;
     }
     if (!pw_tree_remove(tree) || !pw_folders_make(tree, true)) {
@@ -99,12 +108,15 @@ const pawl_value *pw_release_build(pawl_task *task, const pawl_value *input)
     if (!tree_unpack(task, pawl_str(input, "archive", ""), pawl_str(input, "sha256", ""), tree)) {
         return NULL;
     }
-    return pw_release_summary(task, pw_release_run_value(task, pawl_get(input, "argv"), tree, "BuildFailed"));
+    return pw_release_summary(
+        task, pw_release_run_value(task, pawl_get(input, "argv"), tree, "BuildFailed"));
 }
 
 const pawl_value *pw_release_test(pawl_task *task, const pawl_value *input)
 {
-    return pw_release_summary(task, pw_release_run_value(task, pawl_get(input, "argv"), pawl_str(input, "tree", ""), "TestFailed"));
+    return pw_release_summary(task,
+                              pw_release_run_value(task, pawl_get(input, "argv"),
+                                                   pawl_str(input, "tree", ""), "TestFailed"));
 }
 
 /* ---- artefacts ---- */
@@ -133,7 +145,8 @@ static bool is_artefact(const char *tree, const char *path)
     struct stat st;
     char real_tree[PATH_MAX];
     char real_path[PATH_MAX];
-    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || realpath(tree, real_tree) == NULL || realpath(path, real_path) == NULL) {
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || realpath(tree, real_tree) == NULL ||
+        realpath(path, real_path) == NULL) {
         return false;
     }
     const size_t size = strlen(real_tree);
@@ -153,7 +166,8 @@ static bool has_path(const pawl_value *const *list, size_t len, const char *path
 enum { ARTEFACTS_MAX = 1000 };
 
 /* Adds what one pattern matches, each file once; returns how many files it matched, or -1 with the task failed. */
-static int find_one(pawl_task *task, const pawl_value *input, const char *pattern, const pawl_value **list, size_t *len)
+static int find_one(pawl_task *task, const pawl_value *input, const char *pattern,
+                    const pawl_value **list, size_t *len)
 {
     const char *tree = pawl_str(input, "tree", "");
     glob_t found = {0};
@@ -169,11 +183,13 @@ static int find_one(pawl_task *task, const pawl_value *input, const char *patter
             continue;
         }
         if (*len == ARTEFACTS_MAX) {
-            (void)pawl_task_fail_with(task, "TooManyArtefacts", "more than 1000 files match", NULL, false);
+            (void)pawl_task_fail_with(task, "TooManyArtefacts", "more than 1000 files match", NULL,
+                                      false);
             matched = -1;
             continue;
         }
-        list[(*len)++] = pawl_task_build(task, "{tree: %s, path: %s, log: %s}", tree, path, pawl_str(input, "log", NULL));
+        list[(*len)++] = pawl_task_build(task, "{tree: %s, path: %s, log: %s}", tree, path,
+                                         pawl_str(input, "log", NULL));
     }
     globfree(&found);
     return matched;
@@ -188,7 +204,8 @@ const pawl_value *pw_release_find(pawl_task *task, const pawl_value *input)
         const char *pattern = pawl_str(pawl_at(patterns, i), "", "");
         char message[300];
         if (!pw_path_is_inside(pattern)) {
-            (void)snprintf(message, sizeof message, "artefact \"%.200s\" is not a path below the tree", pattern);
+            (void)snprintf(message, sizeof message,
+                           "artefact \"%.200s\" is not a path below the tree", pattern);
             return pawl_task_fail_with(task, "BadInput", message, NULL, false);
         }
         const int matched = find_one(task, input, pattern, list, &len);
@@ -196,7 +213,8 @@ const pawl_value *pw_release_find(pawl_task *task, const pawl_value *input)
             return NULL;
         }
         if (matched == 0) {
-            (void)snprintf(message, sizeof message, "no file matches \"%.200s\" after the build", pattern);
+            (void)snprintf(message, sizeof message, "no file matches \"%.200s\" after the build",
+                           pattern);
             return pawl_task_fail_with(task, "NoArtefact", message, NULL, false);
         }
     }
@@ -211,5 +229,6 @@ const pawl_value *pw_release_hash(pawl_task *task, const pawl_value *input)
     if (!pw_file_sha256(pw_path_join(task, pawl_str(input, "tree", ""), path), sha256, &bytes)) {
         return pw_release_fail_errno(task, "read", path);
     }
-    return pawl_task_build(task, "{path: %s, sha256: %s, bytes: %lld}", path, sha256, (long long)bytes);
+    return pawl_task_build(task, "{path: %s, sha256: %s, bytes: %lld}", path, sha256,
+                           (long long)bytes);
 }

@@ -1,5 +1,5 @@
 /*
- * release_file.c - see release_file.h. Plain blocking calls: activities run on pool threads.
+ * release_file.c - see release_file.h. Plain blocking calls: activities run on pool threads. Does not know tasks but for their memory.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -30,7 +30,8 @@ const char *pw_path_join(pawl_task *task, const char *folder, const char *name)
 
 static bool plain(char c, bool first)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || (c == '.' && !first);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || (c == '.' && !first);
 }
 
 const char *pw_name_encode(pawl_scope *scope, const char *text)
@@ -161,7 +162,9 @@ bool pw_file_copy(const char *from, const char *to)
     if (in < 0) {
         return false;
     }
-    const int out = fstat(in, &st) == 0 && pw_folders_make(to, false) ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777) : -1;
+    const int out = fstat(in, &st) == 0 && pw_folders_make(to, false)
+                        ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777)
+                        : -1;
     if (out < 0) {
         return close_with(in, false);
     }
@@ -184,12 +187,14 @@ bool pw_file_write(const char *path, const void *data, size_t size)
         return false;
     }
     const char *slash = strrchr(path, '/');
-    (void)snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) : 1, slash != NULL ? path : ".");
+    (void)snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) : 1,
+                   slash != NULL ? path : ".");
     const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
         return false;
     }
-    return close_with(fd, write_all(fd, data, size) && fsync(fd) == 0) && rename(temporary, path) == 0 && pw_folder_sync(folder);
+    return close_with(fd, write_all(fd, data, size) && fsync(fd) == 0) &&
+           rename(temporary, path) == 0 && pw_folder_sync(folder);
 }
 
 bool pw_file_read(const char *path, char *ret, size_t size)

@@ -3,6 +3,7 @@
  *
  * A publication appears whole, by one rename. The file .pawl-release in it says which run made it and under which key, so that an attempt
  * that runs again finds its own work done, and nobody takes back what another run has published.
+ * Does not decide when to publish or take back: the workflow does.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -24,7 +25,8 @@ enum { MARK_BYTES_MAX = 1024 };
 static bool mark_write(pawl_task *task, const char *folder)
 {
     char text[MARK_BYTES_MAX];
-    const int size = snprintf(text, sizeof text, "%s\n%s\n", pawl_task_run_id(task), pawl_task_key(task));
+    const int size =
+        snprintf(text, sizeof text, "%s\n%s\n", pawl_task_run_id(task), pawl_task_key(task));
     return pw_file_write(pw_path_join(task, folder, mark_name), text, (size_t)size);
 }
 
@@ -56,14 +58,16 @@ static const char *sibling(pawl_task *task, const char *publish_dir, const char 
 /* ---- publish ---- */
 
 /* Copies one artefact and looks whether the copy is what was approved. */
-static bool copy_approved(pawl_task *task, const char *tree, const pawl_value *artefact, const char *folder)
+static bool copy_approved(pawl_task *task, const char *tree, const pawl_value *artefact,
+                          const char *folder)
 {
     const char *path = pawl_str(artefact, "path", "");
     const char *to = pw_path_join(task, folder, path);
     char sha256[PW_SHA256_TEXT];
     char message[400];
     int64_t bytes = 0;
-    if (!pw_path_is_inside(path) || !pw_file_copy(pw_path_join(task, tree, path), to) || !pw_file_sha256(to, sha256, &bytes)) {
+    if (!pw_path_is_inside(path) || !pw_file_copy(pw_path_join(task, tree, path), to) ||
+        !pw_file_sha256(to, sha256, &bytes)) {
         (void)pw_release_fail_errno(task, "copy", path);
         return false;
     }
@@ -100,7 +104,8 @@ const pawl_value *pw_release_publish(pawl_task *task, const pawl_value *input)
     const char *path = pw_path_join(task, publish_dir, pawl_str(input, "name", ""));
     const char *partial = sibling(task, publish_dir, ".new-");
     char message[400];
-    if (mark_is(task, path, 1, pawl_task_key(task))) { /* an earlier attempt did it, and could not say so */
+    if (mark_is(task, path, 1,
+                pawl_task_key(task))) { /* an earlier attempt did it, and could not say so */
         return pawl_task_build(task, "{path: %s}", path);
     }
     if (!fill(task, input, partial)) {
@@ -113,7 +118,8 @@ const pawl_value *pw_release_publish(pawl_task *task, const pawl_value *input)
         return pw_release_fail_errno(task, "publish", path);
     }
     (void)pw_tree_remove(partial);
-    (void)snprintf(message, sizeof message, "%.300s is there already, published by another run", path);
+    (void)snprintf(message, sizeof message, "%.300s is there already, published by another run",
+                   path);
     return pawl_task_fail_with(task, "Exists", message, NULL, false);
 }
 
@@ -129,7 +135,8 @@ const pawl_value *pw_release_unpublish(pawl_task *task, const pawl_value *input)
     if (!pw_tree_remove(gone) || !pw_folder_sync(publish_dir)) {
         return pw_release_fail_errno(task, "remove", gone);
     }
-    return pawl_task_build(task, "{removed: %p}", pawl_v(pawl_make_bool(pawl_task_scope(task), ours)));
+    return pawl_task_build(task, "{removed: %p}",
+                           pawl_v(pawl_make_bool(pawl_task_scope(task), ours)));
 }
 
 /* ---- manifest and verification ---- */
@@ -158,9 +165,11 @@ const pawl_value *pw_release_verify(pawl_task *task, const pawl_value *input)
         char sha256[PW_SHA256_TEXT];
         char message[400];
         int64_t bytes = 0;
-        const bool read = pw_file_sha256(pw_path_join(task, folder, pawl_str(artefact, "path", "")), sha256, &bytes);
+        const bool read = pw_file_sha256(pw_path_join(task, folder, pawl_str(artefact, "path", "")),
+                                         sha256, &bytes);
         if (!read || !pawl_is(artefact, "sha256", sha256)) {
-            (void)snprintf(message, sizeof message, "%.200s was published damaged", pawl_str(artefact, "path", ""));
+            (void)snprintf(message, sizeof message, "%.200s was published damaged",
+                           pawl_str(artefact, "path", ""));
             return pawl_task_fail_with(task, "VerifyFailed", message, NULL, false);
         }
     }

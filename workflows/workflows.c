@@ -23,17 +23,21 @@ const pw_release_row pw_release_steps[] = {
     {NULL, NULL, PAWL_EFFECT_DEFAULT},
 };
 
-static const char release_description[] =
-    "Builds, tests and hashes a commit of a git repository, waits for a person's approval, publishes it to a folder";
+static const char release_description[] = "Builds, tests and hashes a commit of a git repository, "
+                                          "waits for a person's approval, publishes it to a folder";
 static const char release_schema[] =
-    "{\"type\": \"object\", \"required\": [\"repo\", \"build\", \"test\", \"artefacts\", \"publish_dir\", \"work_dir\"], \"properties\": {"
+    "{\"type\": \"object\", \"required\": [\"repo\", \"build\", \"test\", \"artefacts\", "
+    "\"publish_dir\", \"work_dir\"], \"properties\": {"
     "\"repo\": {\"type\": \"string\", \"description\": \"absolute path of a git repository\"},"
     "\"ref\": {\"type\": \"string\", \"description\": \"what to release; default HEAD\"},"
-    "\"name\": {\"type\": \"string\", \"description\": \"of the publication; default: the short commit\"},"
+    "\"name\": {\"type\": \"string\", \"description\": \"of the publication; default: the short "
+    "commit\"},"
     "\"build\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}},"
     "\"test\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}},"
-    "\"verify\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": \"run in the published folder\"},"
-    "\"artefacts\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": \"patterns below the built tree\"},"
+    "\"verify\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": \"run "
+    "in the published folder\"},"
+    "\"artefacts\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": "
+    "\"patterns below the built tree\"},"
     "\"publish_dir\": {\"type\": \"string\"}, \"work_dir\": {\"type\": \"string\"},"
     "\"step_timeout_s\": {\"type\": \"number\"}, \"approval_s\": {\"type\": \"number\"},"
     "\"log\": {\"type\": \"string\", \"description\": \"file that each step appends a line to\"}}}";
@@ -45,8 +49,10 @@ static pawl_status register_steps(pawl_engine *e, pawl_error *err)
             const pw_release_row *in;
             void *out;
         } user = {.in = row};
-        const pawl_activity_options options = {.struct_size = sizeof options, .effect = row->effect, .user = user.out};
-        const pawl_status status = pawl_register_activity(e, row->name, pw_release_step, &options, err);
+        const pawl_activity_options options = {
+            .struct_size = sizeof options, .effect = row->effect, .user = user.out};
+        const pawl_status status =
+            pawl_register_activity(e, row->name, pw_release_step, &options, err);
         if (status != PAWL_OK) {
             return status;
         }
@@ -56,7 +62,8 @@ static pawl_status register_steps(pawl_engine *e, pawl_error *err)
 
 pawl_status pawl_workflows_register(pawl_engine *e, pawl_error *err)
 {
-    static const pawl_activity_options exec_options = {.struct_size = sizeof exec_options, .description = "Runs a program under a supervisor"};
+    static const pawl_activity_options exec_options = {
+        .struct_size = sizeof exec_options, .description = "Runs a program under a supervisor"};
     static const pawl_workflow_options release_options = {
         .struct_size = sizeof release_options,
         .description = release_description,

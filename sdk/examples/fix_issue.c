@@ -4,6 +4,7 @@
  *
  *     cc fix_issue.c $(pkg-config --cflags --libs pawl) && ./a.out
  *
+ * Does not call a model or a code host: its activities are stand-ins.
  * With a path instead of options.memory the run survives kill -9 anywhere: start the program again.
  */
 #include <pawl.h>

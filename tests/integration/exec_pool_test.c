@@ -152,7 +152,8 @@ static const pawl_value *blocked_signals(pawl_task *task, const pawl_value *inpu
     (void)user;
     sigset_t set;
     pthread_sigmask(SIG_SETMASK, NULL, &set);
-    return pawl_task_build(task, "[%d, %d, %d]", sigismember(&set, SIGTERM), sigismember(&set, SIGCHLD), sigismember(&set, SIGSEGV));
+    return pawl_task_build(task, "[%d, %d, %d]", sigismember(&set, SIGTERM),
+                           sigismember(&set, SIGCHLD), sigismember(&set, SIGSEGV));
 }
 
 static void pool_threads_take_no_signal_of_the_host(void **state)

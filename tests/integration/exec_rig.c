@@ -58,14 +58,16 @@ void rig_deinit(rig *r)
     }
 }
 
-pawl_task *rig_task_with_deadline(rig *r, pawl_activity_fn fn, int64_t cmd, const char *input_json, int64_t in_ms)
+pawl_task *rig_task_with_deadline(rig *r, pawl_activity_fn fn, int64_t cmd, const char *input_json,
+                                  int64_t in_ms)
 {
     pawl_error err;
     const pawl_value *input = NULL;
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     pawl_scope *scope = pawl_scope_new();
-    if (input_json != NULL && pawl_parse_json(scope, input_json, strlen(input_json), &input, &err) != PAWL_OK) {
+    if (input_json != NULL &&
+        pawl_parse_json(scope, input_json, strlen(input_json), &input, &err) != PAWL_OK) {
         fail_msg("%s: %s", input_json, err.message);
     }
     const pw_task_init init = {
@@ -141,12 +143,14 @@ const pawl_value *rig_value(rig *r, int64_t cmd, pw_report_kind expected)
     assert_non_null(report);
     const pawl_value *value = pw_value_view(report->scope, report->value.data, report->value.size);
     if (report->kind != expected) {
-        fail_msg("kind %d, not %d: %s", (int)report->kind, (int)expected, pawl_to_json(report->scope, value, 0));
+        fail_msg("kind %d, not %d: %s", (int)report->kind, (int)expected,
+                 pawl_to_json(report->scope, value, 0));
     }
     return report->value.size > 0 ? value : NULL;
 }
 
-const pawl_value *rig_run(rig *r, pawl_activity_fn fn, const char *input_json, pw_report_kind expected)
+const pawl_value *rig_run(rig *r, pawl_activity_fn fn, const char *input_json,
+                          pw_report_kind expected)
 {
     const int64_t cmd = 1000 + r->finals; /* one of its own */
     pawl_task *task = rig_task(r, fn, cmd, input_json);

@@ -31,7 +31,9 @@
 static void a_program_gives_its_status_and_output(void **state)
 {
     rig *r = *state;
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"echo out; echo err >&2\"]}", PW_REPORT_DONE);
+    const pawl_value *v =
+        rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"echo out; echo err >&2\"]}",
+                PW_REPORT_DONE);
     assert_int_equal(pawl_int(v, "exit", -1), 0);
     assert_int_equal(pawl_int(v, "signal", -1), 0);
     assert_string_equal(pawl_str(v, "stdout", ""), "out\n");
@@ -43,21 +45,27 @@ static void a_program_gives_its_status_and_output(void **state)
 static void a_failing_program_fails_the_task_unless_it_is_not_checked(void **state)
 {
     rig *r = *state;
-    const pawl_value *f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"echo no such luck >&2; exit 3\"]}", PW_REPORT_FAILED);
+    const pawl_value *f = rig_run(r, pawl_activity_exec,
+                                  "{\"argv\": [\"sh\", \"-c\", \"echo no such luck >&2; exit 3\"]}",
+                                  PW_REPORT_FAILED);
     assert_string_equal(pawl_str(f, "type", ""), "ExitStatus");
     assert_string_equal(pawl_str(f, "message", ""), "sh ended with status 3: no such luck");
     assert_false(pawl_bool(f, "retryable", true));
     assert_int_equal(pawl_int(f, "details.exit", 0), 3);
-    f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"false\"], \"retry\": true}", PW_REPORT_FAILED);
+    f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"false\"], \"retry\": true}",
+                PW_REPORT_FAILED);
     assert_true(pawl_bool(f, "retryable", false));
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"false\"], \"check\": false}", PW_REPORT_DONE);
+    const pawl_value *v =
+        rig_run(r, pawl_activity_exec, "{\"argv\": [\"false\"], \"check\": false}", PW_REPORT_DONE);
     assert_int_equal(pawl_int(v, "exit", 0), 1);
 }
 
 static void a_signal_is_told_apart_from_a_status(void **state)
 {
     rig *r = *state;
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"kill -SEGV $$\"], \"check\": false}", PW_REPORT_DONE);
+    const pawl_value *v = rig_run(
+        r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"kill -SEGV $$\"], \"check\": false}",
+        PW_REPORT_DONE);
     assert_int_equal(pawl_int(v, "signal", 0), SIGSEGV);
     assert_int_equal(pawl_int(v, "exit", 0), 128 + SIGSEGV);
 }
@@ -65,13 +73,17 @@ static void a_signal_is_told_apart_from_a_status(void **state)
 static void what_cannot_be_started_is_said_with_its_reason(void **state)
 {
     rig *r = *state;
-    const pawl_value *f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"no-such-program-here\"]}", PW_REPORT_FAILED);
+    const pawl_value *f =
+        rig_run(r, pawl_activity_exec, "{\"argv\": [\"no-such-program-here\"]}", PW_REPORT_FAILED);
     assert_string_equal(pawl_str(f, "type", ""), "ExecFailed");
-    assert_string_equal(pawl_str(f, "message", ""), "could not run no-such-program-here: No such file or directory");
+    assert_string_equal(pawl_str(f, "message", ""),
+                        "could not run no-such-program-here: No such file or directory");
     assert_false(pawl_bool(f, "retryable", true));
-    f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"true\"], \"cwd\": \"/no/such/folder\"}", PW_REPORT_FAILED);
+    f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"true\"], \"cwd\": \"/no/such/folder\"}",
+                PW_REPORT_FAILED);
     assert_string_equal(pawl_str(f, "type", ""), "ExecFailed");
-    assert_string_equal(pawl_str(f, "message", ""), "could not enter /no/such/folder: No such file or directory");
+    assert_string_equal(pawl_str(f, "message", ""),
+                        "could not enter /no/such/folder: No such file or directory");
     f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"/etc/passwd\"]}", PW_REPORT_FAILED);
     assert_string_equal(pawl_str(f, "message", ""), "could not run /etc/passwd: Permission denied");
     f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"\"]}", PW_REPORT_FAILED);
@@ -82,8 +94,15 @@ static void bad_input_is_refused(void **state)
 {
     rig *r = *state;
     static const char *const inputs[] = {
-        "null", "{}", "{\"argv\": []}", "{\"argv\": \"ls\"}", "{\"argv\": [1]}", "{\"argv\": [\"a\"], \"env\": [\"A=b\"]}",
-        "{\"argv\": [\"a\"], \"env\": {\"A\": 1}}", "{\"argv\": [\"a\"], \"env\": {\"A=B\": \"c\"}}", "{\"argv\": [\"a\"], \"stdin\": 5}",
+        "null",
+        "{}",
+        "{\"argv\": []}",
+        "{\"argv\": \"ls\"}",
+        "{\"argv\": [1]}",
+        "{\"argv\": [\"a\"], \"env\": [\"A=b\"]}",
+        "{\"argv\": [\"a\"], \"env\": {\"A\": 1}}",
+        "{\"argv\": [\"a\"], \"env\": {\"A=B\": \"c\"}}",
+        "{\"argv\": [\"a\"], \"stdin\": 5}",
     };
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
         const pawl_value *f = rig_run(r, pawl_activity_exec, inputs[i], PW_REPORT_FAILED);
@@ -96,10 +115,11 @@ static void the_environment_is_the_allow_list_and_what_was_given(void **state)
 {
     rig *r = *state;
     setenv("PAWL_TEST_SECRET", "hidden", 1);
-    const pawl_value *v = rig_run(r, pawl_activity_exec,
-                                  "{\"argv\": [\"sh\", \"-c\", \"echo $PAWL_TEST_SECRET-$GIVEN-$HOME; pwd\"], "
-                                  "\"env\": {\"GIVEN\": \"yes\", \"HOME\": \"/over\"}, \"cwd\": \"/usr\"}",
-                                  PW_REPORT_DONE);
+    const pawl_value *v =
+        rig_run(r, pawl_activity_exec,
+                "{\"argv\": [\"sh\", \"-c\", \"echo $PAWL_TEST_SECRET-$GIVEN-$HOME; pwd\"], "
+                "\"env\": {\"GIVEN\": \"yes\", \"HOME\": \"/over\"}, \"cwd\": \"/usr\"}",
+                PW_REPORT_DONE);
     unsetenv("PAWL_TEST_SECRET");
     assert_string_equal(pawl_str(v, "stdout", ""), "-yes-/over\n/usr\n");
 }
@@ -107,12 +127,16 @@ static void the_environment_is_the_allow_list_and_what_was_given(void **state)
 static void the_program_inherits_no_descriptor_and_no_blocked_signal(void **state)
 {
     rig *r = *state;
-    const int leak = open("/dev/null", O_RDONLY); /* not close-on-exec, as a careless host has them */
+    const int leak =
+        open("/dev/null", O_RDONLY); /* not close-on-exec, as a careless host has them */
     sigset_t set;
     sigset_t before;
     sigfillset(&set);
     sigprocmask(SIG_SETMASK, &set, &before);
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"ls /proc/$$/fd; grep SigBlk /proc/$$/status\"]}", PW_REPORT_DONE);
+    const pawl_value *v =
+        rig_run(r, pawl_activity_exec,
+                "{\"argv\": [\"sh\", \"-c\", \"ls /proc/$$/fd; grep SigBlk /proc/$$/status\"]}",
+                PW_REPORT_DONE);
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(leak);
     assert_string_equal(pawl_str(v, "stdout", ""), "0\n1\n2\nSigBlk:\t0000000000000000\n");
@@ -128,7 +152,8 @@ static const pawl_value *cat_a_megabyte(pawl_task *task, const pawl_value *input
     char *text = pawl_scope_alloc(pawl_task_scope(task), size);
     memset(text, 'x', size);
     const char *const argv[] = {"cat", NULL};
-    const pawl_exec_options o = {.struct_size = sizeof o, .argv = argv, .stdin_text = text, .stdin_size = size};
+    const pawl_exec_options o = {
+        .struct_size = sizeof o, .argv = argv, .stdin_text = text, .stdin_size = size};
     return pawl_exec(task, &o);
 }
 
@@ -143,7 +168,10 @@ static void a_megabyte_goes_in_and_comes_out(void **state)
 static void of_large_output_the_tail_is_kept(void **state)
 {
     rig *r = *state;
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"head -c 9000000 /dev/zero | tr '\\\\0' y; echo the end\"]}", PW_REPORT_DONE);
+    const pawl_value *v = rig_run(
+        r, pawl_activity_exec,
+        "{\"argv\": [\"sh\", \"-c\", \"head -c 9000000 /dev/zero | tr '\\\\0' y; echo the end\"]}",
+        PW_REPORT_DONE);
     const char *text = pawl_str(v, "stdout", "");
     assert_int_equal(strlen(text), 1 << 20);
     assert_string_equal(text + strlen(text) - 8, "the end\n");
@@ -153,8 +181,12 @@ static void of_large_output_the_tail_is_kept(void **state)
 static void output_that_is_no_text_becomes_text(void **state)
 {
     rig *r = *state;
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"printf\", \"a\\\\377\\\\000b\\\\303\\\\251\\\\340\\\\200\\\\200\"]}", PW_REPORT_DONE);
-    assert_string_equal(pawl_str(v, "stdout", ""), "a\xef\xbf\xbd\xef\xbf\xbd" "b\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    const pawl_value *v =
+        rig_run(r, pawl_activity_exec,
+                "{\"argv\": [\"printf\", \"a\\\\377\\\\000b\\\\303\\\\251\\\\340\\\\200\\\\200\"]}",
+                PW_REPORT_DONE);
+    assert_string_equal(pawl_str(v, "stdout", ""), "a\xef\xbf\xbd\xef\xbf\xbd"
+                                                   "b\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void a_program_need_not_read_its_input(void **state)
@@ -179,11 +211,15 @@ static void a_program_need_not_read_its_input(void **state)
 static void a_program_that_takes_too_long_times_out(void **state)
 {
     rig *r = *state;
-    const pawl_value *f = rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"echo begun; exec sleep 1000\"], \"timeout_ms\": 300}", PW_REPORT_FAILED);
+    const pawl_value *f = rig_run(
+        r, pawl_activity_exec,
+        "{\"argv\": [\"sh\", \"-c\", \"echo begun; exec sleep 1000\"], \"timeout_ms\": 300}",
+        PW_REPORT_FAILED);
     assert_string_equal(pawl_str(f, "type", ""), "Timeout");
     assert_string_equal(pawl_str(f, "details.stdout", ""), "begun\n");
     assert_true(pawl_bool(f, "retryable", false));
-    pawl_task *task = rig_task_with_deadline(r, pawl_activity_exec, 5, "{\"argv\": [\"sleep\", \"1000\"]}", 300);
+    pawl_task *task =
+        rig_task_with_deadline(r, pawl_activity_exec, 5, "{\"argv\": [\"sleep\", \"1000\"]}", 300);
     pawl_task_finish(task, pawl_activity_exec(task, pawl_task_input(task), NULL));
     pw_task_unref(task);
     assert_string_equal(pawl_str(rig_value(r, 5, PW_REPORT_FAILED), "type", ""), "Timeout");
@@ -238,7 +274,9 @@ static void cancel_asks_politely_first(void **state)
     char json[400];
     FILE *f = fifo_open(r);
     on_the_pool(r, &pool);
-    (void)snprintf(json, sizeof json, "{\"argv\": [\"sh\", \"-c\", \"trap 'echo 99 >%s/fifo; exit 0' TERM; echo $$ >%s/fifo; while :; do sleep 0.05; done\"]}",
+    (void)snprintf(json, sizeof json,
+                   "{\"argv\": [\"sh\", \"-c\", \"trap 'echo 99 >%s/fifo; exit 0' TERM; echo $$ "
+                   ">%s/fifo; while :; do sleep 0.05; done\"]}",
                    r->folder, r->folder);
     pawl_task *task = rig_task(r, pawl_activity_exec, 1, json);
     pool->ops->start(pool, task);
@@ -260,7 +298,9 @@ static void cancel_ends_what_does_not_listen(void **state)
     char json[400];
     FILE *f = fifo_open(r);
     on_the_pool(r, &pool);
-    (void)snprintf(json, sizeof json, "{\"argv\": [\"sh\", \"-c\", \"trap '' TERM; (setsid sh -c 'echo $$ >%s/fifo; exec sleep 1000' &); echo $$ >%s/fifo; while :; do sleep 1; done\"]}",
+    (void)snprintf(json, sizeof json,
+                   "{\"argv\": [\"sh\", \"-c\", \"trap '' TERM; (setsid sh -c 'echo $$ >%s/fifo; "
+                   "exec sleep 1000' &); echo $$ >%s/fifo; while :; do sleep 1; done\"]}",
                    r->folder, r->folder);
     pawl_task *task = rig_task(r, pawl_activity_exec, 1, json);
     pool->ops->start(pool, task);
@@ -276,12 +316,15 @@ static void cancel_ends_what_does_not_listen(void **state)
     fifo_close(r, f);
 }
 
+/* [A3] */
 static void what_a_program_leaves_behind_ends_with_it(void **state)
 {
     rig *r = *state;
     char json[400];
     FILE *f = fifo_open(r);
-    (void)snprintf(json, sizeof json, "{\"argv\": [\"sh\", \"-c\", \"setsid sh -c 'echo $$ >%s/fifo; exec sleep 1000' & echo $! >%s/fifo; echo done\"]}",
+    (void)snprintf(json, sizeof json,
+                   "{\"argv\": [\"sh\", \"-c\", \"setsid sh -c 'echo $$ >%s/fifo; exec sleep 1000' "
+                   "& echo $! >%s/fifo; echo done\"]}",
                    r->folder, r->folder);
     const pawl_value *v = rig_run(r, pawl_activity_exec, json, PW_REPORT_DONE);
     assert_string_equal(pawl_str(v, "stdout", ""), "done\n");
@@ -296,8 +339,10 @@ static void what_a_program_leaves_behind_ends_with_it(void **state)
 static void family_json(const rig *r, char *ret, size_t size)
 {
     (void)snprintf(ret, size,
-                   "{\"argv\": [\"sh\", \"-c\", \"trap '' TERM HUP INT; P=%s/fifo; echo $$ >$P; sh -c 'echo $$ >'$P'; exec sleep 1000' & "
-                   "setsid sh -c 'echo $$ >'$P'; sleep 1000; :' & (setsid sh -c 'echo $$ >'$P'; sleep 1000; :' &); wait\"]}",
+                   "{\"argv\": [\"sh\", \"-c\", \"trap '' TERM HUP INT; P=%s/fifo; echo $$ >$P; sh "
+                   "-c 'echo $$ >'$P'; exec sleep 1000' & "
+                   "setsid sh -c 'echo $$ >'$P'; sleep 1000; :' & (setsid sh -c 'echo $$ >'$P'; "
+                   "sleep 1000; :' &); wait\"]}",
                    r->folder);
 }
 
@@ -320,6 +365,7 @@ static pid_t engine_with_a_family(rig *r, FILE *f, pid_t ret_pids[FAMILY])
     return engine;
 }
 
+/* [A1] */
 static void when_the_engine_is_killed_nothing_of_the_program_lives_on(void **state)
 {
     rig *r = *state;
@@ -332,7 +378,8 @@ static void when_the_engine_is_killed_nothing_of_the_program_lives_on(void **sta
         rig_wait_gone(pids[i]);
     }
     fifo_close(r, f);
-    (void)rig_run(r, pawl_activity_exec, "{\"argv\": [\"true\"]}", PW_REPORT_DONE); /* other commands do not care */
+    (void)rig_run(r, pawl_activity_exec, "{\"argv\": [\"true\"]}",
+                  PW_REPORT_DONE); /* other commands do not care */
     char lock[120];
     (void)snprintf(lock, sizeof lock, "%s.scratch/7-1-0.lock", r->journal);
     assert_int_equal(access(lock, F_OK), 0); /* nobody was left to remove it */
@@ -342,6 +389,7 @@ static void when_the_engine_is_killed_nothing_of_the_program_lives_on(void **sta
     assert_int_equal(access(lock, F_OK), -1);
 }
 
+/* [A2] */
 static void a_new_attempt_starts_when_the_old_group_is_gone(void **state)
 {
     rig *r = *state;
@@ -350,7 +398,9 @@ static void a_new_attempt_starts_when_the_old_group_is_gone(void **state)
     FILE *f = fifo_open(r);
     const pid_t engine = engine_with_a_family(r, f, pids);
     assert_int_equal(kill(engine, SIGKILL), 0);
-    (void)snprintf(json, sizeof json, "{\"argv\": [\"sh\", \"-c\", \"for p in %d %d %d %d; do test -e /proc/$p && grep -L '^State:.Z' /proc/$p/status; done; echo alone\"]}",
+    (void)snprintf(json, sizeof json,
+                   "{\"argv\": [\"sh\", \"-c\", \"for p in %d %d %d %d; do test -e /proc/$p && "
+                   "grep -L '^State:.Z' /proc/$p/status; done; echo alone\"]}",
                    (int)pids[0], (int)pids[1], (int)pids[2], (int)pids[3]);
     pawl_task *task = rig_task(r, pawl_activity_exec, 1, json); /* at once, the same command */
     pawl_task_finish(task, pawl_activity_exec(task, pawl_task_input(task), NULL));
@@ -396,7 +446,10 @@ static void a_killed_supervisor_takes_the_program_along(void **state)
     rig *r = *state;
     char json[400];
     FILE *f = fifo_open(r);
-    (void)snprintf(json, sizeof json, "{\"argv\": [\"sh\", \"-c\", \"echo $$ >%s/fifo; kill -KILL $PPID; sleep 1000\"]}", r->folder);
+    (void)snprintf(
+        json, sizeof json,
+        "{\"argv\": [\"sh\", \"-c\", \"echo $$ >%s/fifo; kill -KILL $PPID; sleep 1000\"]}",
+        r->folder);
     const pawl_value *v = rig_run(r, pawl_activity_exec, json, PW_REPORT_FAILED);
     assert_string_equal(pawl_str(v, "type", ""), "SupervisorLost");
     rig_wait_gone(pid_read(f));
@@ -406,11 +459,16 @@ static void a_killed_supervisor_takes_the_program_along(void **state)
 static void a_heartbeat_shows_the_last_line(void **state)
 {
     rig *r = *state;
-    (void)rig_run(r, pawl_activity_exec, "{\"argv\": [\"sh\", \"-c\", \"echo first; echo '[50%] second'; read x; sleep 1.3\"]}", PW_REPORT_DONE);
+    (void)rig_run(
+        r, pawl_activity_exec,
+        "{\"argv\": [\"sh\", \"-c\", \"echo first; echo '[50%] second'; read x; sleep 1.3\"]}",
+        PW_REPORT_DONE);
     assert_true(r->beats >= 1);
     for (const pw_report *p = r->reports; p != NULL; p = p->next) {
         if (p->kind == PW_REPORT_BEAT) {
-            assert_string_equal(pawl_str(pw_value_view(p->scope, p->value.data, p->value.size), "line", ""), "[50%] second");
+            assert_string_equal(
+                pawl_str(pw_value_view(p->scope, p->value.data, p->value.size), "line", ""),
+                "[50%] second");
         }
     }
 }

@@ -99,7 +99,8 @@ static void ten_thousand_fibers_live_at_once(void **state)
 static void a_suspended_fiber_can_be_discarded(void **state)
 {
     (void)state;
-    for (int i = 0; i < 1000; i++) { /* the same stacks again and again, poisoned by what was left on them */
+    for (int i = 0; i < 1000;
+         i++) { /* the same stacks again and again, poisoned by what was left on them */
         walker w = {.steps = 5};
         w.fiber = make(walk, &w, 0);
         assert_true(pw_fiber_resume(w.fiber));
@@ -154,7 +155,8 @@ typedef struct digger {
 } digger;
 
 static void dig(digger *d, size_t left);
-static void (*volatile dig_again)(digger *d, size_t left) = dig; /* so that no compiler makes a loop of it */
+static void (*volatile dig_again)(digger *d,
+                                  size_t left) = dig; /* so that no compiler makes a loop of it */
 
 static void dig(digger *d, size_t left)
 {
@@ -183,7 +185,8 @@ static void the_peak_is_what_was_touched_also_on_a_reused_stack(void **state)
     digger deep = {.bytes = 100 << 10};
     deep.fiber = make(digging, &deep, 1 << 20);
     assert_true(pw_fiber_resume(deep.fiber));
-    assert_in_range(pw_fiber_peak(deep.fiber), AT_LEAST(100 << 10), 600 << 10); /* instrumented frames are several times larger */
+    assert_in_range(pw_fiber_peak(deep.fiber), AT_LEAST(100 << 10),
+                    600 << 10); /* instrumented frames are several times larger */
     pw_fiber_free(deep.fiber);
 
     digger middle = {.bytes = 30 << 10};
@@ -205,7 +208,8 @@ static void a_stack_size_beyond_the_limit_is_refused(void **state)
     (void)state;
     pawl_error err;
     pw_fiber *f = NULL;
-    assert_int_equal(pw_fiber_new(walk, NULL, (size_t)PW_STACK_BYTES_MAX + 1, &f, &err), PAWL_LIMIT);
+    assert_int_equal(pw_fiber_new(walk, NULL, (size_t)PW_STACK_BYTES_MAX + 1, &f, &err),
+                     PAWL_LIMIT);
     assert_null(f);
 }
 

@@ -1,5 +1,7 @@
 /*
  * task_test.c - one attempt: tokens, keys, cancellation, reports and how they end.
+ *
+ * Does not test what the core makes of a report.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -58,7 +60,9 @@ static void a_token_survives_its_text(void **state)
 {
     (void)state;
     const pw_token tokens[] = {
-        {1, 2, 0, 1, 1}, {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, UINT64_MAX}, {0, 0, 0, 0, 0},
+        {1, 2, 0, 1, 1},
+        {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, UINT64_MAX},
+        {0, 0, 0, 0, 0},
     };
     for (size_t i = 0; i < 3; i++) {
         char text[120];
@@ -75,8 +79,21 @@ static void what_is_no_token_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", ":", "1", "1:2:3:4", "1:2:3:4:", "1:2:3:4:5 ", "1:2:3:4:5:6", " 1:2:3:4:5", "+1:2:3:4:5", "-1:2:3:4:5", "1:2::4:5",
-        "1:2:3:4:x", "9223372036854775808:2:3:4:5", "1:2:3:4:18446744073709551616", "0x1:2:3:4:5",
+        "",
+        ":",
+        "1",
+        "1:2:3:4",
+        "1:2:3:4:",
+        "1:2:3:4:5 ",
+        "1:2:3:4:5:6",
+        " 1:2:3:4:5",
+        "+1:2:3:4:5",
+        "-1:2:3:4:5",
+        "1:2::4:5",
+        "1:2:3:4:x",
+        "9223372036854775808:2:3:4:5",
+        "1:2:3:4:18446744073709551616",
+        "0x1:2:3:4:5",
     };
     pw_token token = {7, 7, 7, 7, 7};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -187,7 +204,8 @@ static void a_failure_carries_type_message_details_and_whether_to_retry(void **s
     sink s = {0};
     const pw_task_init init = init_of(&s);
     pawl_task *task = pw_task_new(&init);
-    assert_null(pawl_task_fail_with(task, "Denied", "no", pawl_task_build(task, "{code: 403}"), false));
+    assert_null(
+        pawl_task_fail_with(task, "Denied", "no", pawl_task_build(task, "{code: 403}"), false));
     pawl_task_finish(task, pawl_task_build(task, "1")); /* what it returns is ignored then */
     pw_task_unref(task);
     assert_int_equal(s.last->kind, PW_REPORT_FAILED);
