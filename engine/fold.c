@@ -402,7 +402,7 @@ static bool fold_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
 {
     (void)pos;
     pw_live *live = ctx;
-    if (first_seq + events - 1 <= live->snapshot_seq) {
+    if (first_seq + events <= live->snapshot_seq) {
         return true;
     }
     pw_record rec;
@@ -413,7 +413,7 @@ static bool fold_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     }
     live->now_ms = rec.now_ms;
     live->turn++;
-    pw_event ev = {.seq = first_seq};
+    pw_event ev = {.seq = first_seq + 1};
     while (pw_record_next(&rec, &ev)) {
         live->core->stats.replayed_events++;
         if (!pw_apply(live, &ev)) {

@@ -189,7 +189,7 @@ static bool load_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
 {
     (void)pos;
     (void)events;
-    return pw_replay_record(ctx, first_seq, record);
+    return pw_replay_record(ctx, first_seq + 1, record); /* the journal says how many events come before */
 }
 
 static void begin_load(pw_live *live)
@@ -380,7 +380,7 @@ bool pw_live_open_status(const pw_live *live)
 bool pw_live_can_run(const pw_live *live)
 {
     return (live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_NONE) && live->def != NULL && live->mismatch == NULL &&
-           !live->abandoned;
+           !live->abandoned && live->core->recovered; /* before that inputs are kept, and no code runs */
 }
 
 void pw_live_ready(pw_live *live)

@@ -170,7 +170,7 @@ static bool find_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, 
     if (copy == NULL || pw_record_open(copy, record.size, &rec, &err) != PAWL_OK) {
         return true;
     }
-    pw_event ev = {.seq = first_seq};
+    pw_event ev = {.seq = first_seq + 1};
     while (pw_record_next(&rec, &ev)) {
         if (ev.type >= PW_EV_RUN_COMPLETED && ev.type <= PW_EV_RUN_TIMED_OUT) {
             last->ev = ev;

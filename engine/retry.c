@@ -43,7 +43,7 @@ static bool find_close(void *ctx, int64_t pos, int64_t first_seq, int64_t events
         return false;
     }
     int64_t first_command = 0;
-    pw_event ev = {.seq = first_seq};
+    pw_event ev = {.seq = first_seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
         if (first_command == 0 && pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND) {
             first_command = ev.seq;
@@ -72,7 +72,7 @@ static bool find_from(void *ctx, int64_t pos, int64_t first_seq, int64_t events,
         return false;
     }
     int64_t first_command = 0;
-    pw_event ev = {.seq = first_seq};
+    pw_event ev = {.seq = first_seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
         bool command = pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND;
         if (first_command == 0 && command) {
@@ -99,7 +99,7 @@ static bool find_undone(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
         return false;
     }
-    pw_event ev = {.seq = first_seq};
+    pw_event ev = {.seq = first_seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
         const char *at = ev.type == PW_EV_ACTIVITY_SCHEDULED ? pw_body_str(s->live->scope, ev.body, "at", "") : "";
         long long cmd = 0;
@@ -136,7 +136,7 @@ static bool gather(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw
     if (copy == NULL || pw_record_open(copy, record.size, &rec, &err) != PAWL_OK) {
         return false;
     }
-    pw_event ev = {.seq = first_seq};
+    pw_event ev = {.seq = first_seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
         if (ev.seq < s->from || !keeps(live, &ev)) {
             continue;
