@@ -441,7 +441,7 @@ static int64_t next_call(pw_core *core)
     if (core->failed) {
         return -1;
     }
-    bool now = may_commit(core) && (core->ready != NULL || core->inbox_dirty || core->scan_before != 0) && !core->shutdown;
+    bool now = may_commit(core) && (core->ready != NULL || (!core->shutdown && (core->inbox_dirty || core->scan_before != 0)));
     int64_t backoff = (core->backoff_until_ns - core->env.mono_ns(core->env.ctx)) / 1000000;
     if (core->backoff_until_ns != 0 && backoff > 0) {
         return backoff;
@@ -472,9 +472,7 @@ int64_t pw_core_step(pw_core *core)
         pw_job_dispatch_all(core);
         pw_job_beats(core);
     }
-    if (!core->shutdown && core->recovered) {
-        run_turns(core);
-    }
+    run_turns(core); /* when closing too: what running activities bring is still kept */
     pw_maps_flush(core);
     if (may_commit(core)) {
         pw_batch_submit(core);
@@ -500,7 +498,7 @@ const pawl_value *pw_core_stats(pw_core *core, pawl_scope *scope)
 {
     const pw_stats *s = &core->stats;
     return pawl_build(scope,
-                      "{runs_in_memory: %u, stacks: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, groups: %lld, "
+                      "{runs_in_memory: %u, stacks: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, commits: %lld, "
                       "group_ops: %lld, failed_groups: %lld, commands: %lld, steps: %lld, replayed_events: %lld, loads: %lld, evictions: %lld, "
                       "stale: %lld, attempts: %lld, timers_fired: %lld, requests: %lld, mismatches: %lld, epoch: %llu}",
                       HASH_COUNT(core->runs), core->whole_len, core->heap_len, core->heap_cap * sizeof *core->heap,

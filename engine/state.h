@@ -407,7 +407,6 @@ struct pw_batch {
     pw_input *inputs;        /* applied by it: kept until the ack, for the case that it does not land */
     pw_publish *publish, *publish_tail;
     pw_batch_bufs *bufs;     /* records, freed with the batch */
-    size_t staged;
     int64_t now_ms;          /* when it was begun */
     struct pw_batch *next;
 };

@@ -69,7 +69,7 @@ typedef enum pawl_status {
     PAWL_DONE = 33
 } pawl_status;
 
-/** Short name of a status ("NOTFOUND"). Owns: static. Thread: any. */
+/** Short lower-case name of a status ("notfound"). Owns: static. Thread: any. */
 PAWL_API const char *pawl_status_name(pawl_status status);
 
 /** One sentence for people. Owns: static. Thread: any. */

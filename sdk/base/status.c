@@ -7,7 +7,7 @@
 
 #include "sdk/base/error.h"
 
-#define X(name, number, retry, text) _Static_assert(PAWL_##name == (number), "status.def and pawl_value.h agree on " #name);
+#define X(name, lower, number, retry, text) _Static_assert(PAWL_##name == (number), "status.def and pawl_value.h agree on " #name);
 #include "sdk/base/status.def"
 #undef X
 
@@ -17,7 +17,7 @@ const char *pawl_status_name(pawl_status status)
         int number;
         const char *name;
     } names[] = {
-#define X(name, number, retry, text) {number, #name},
+#define X(name, lower, number, retry, text) {number, #lower},
 #include "sdk/base/status.def"
 #undef X
     };
@@ -32,7 +32,7 @@ const char *pawl_status_name(pawl_status status)
 const char *pawl_status_text(pawl_status status)
 {
     switch ((int)status) {
-#define X(name, number, retry, text)                                                               \
+#define X(name, lower, number, retry, text)                                                               \
     case number:                                                                                   \
         return text;
 #include "sdk/base/status.def"
