@@ -62,6 +62,15 @@ double pw_body_num(pw_view body, const char *key, double otherwise)
     return pw_mp_ok(&r) ? d : otherwise;
 }
 
+static const pw_new_blob *find_new_blob(const pw_core *core, const uint8_t *digest)
+{
+    const pw_new_blob *blob = core->building != NULL ? core->building->blobs : NULL;
+    while (blob != NULL && memcmp(blob->digest, digest, PW_DIGEST_SIZE) != 0) {
+        blob = blob->next;
+    }
+    return blob;
+}
+
 const pawl_value *pw_resolve(pw_core *core, pawl_scope *scope, pw_view raw)
 {
     if (raw.size == 0) {
@@ -71,6 +80,10 @@ const pawl_value *pw_resolve(pw_core *core, pawl_scope *scope, pw_view raw)
     pw_view ref;
     if (!pw_mp_read_ext(&r, PW_EXT_BLOB, &ref)) {
         return pw_value_copy(scope, raw.data, raw.size);
+    }
+    const pw_new_blob *fresh = ref.size >= PW_DIGEST_SIZE ? find_new_blob(core, ref.data) : NULL;
+    if (fresh != NULL) {
+        return pw_value_copy(scope, fresh->bytes.data, fresh->bytes.size);
     }
     PW_CLEANUP(pw_buf_deinit) pw_buf buf = PW_BUF_INIT;
     buf.bytes_max = PW_VALUE_BYTES_MAX;
@@ -165,11 +178,15 @@ void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value)
     }
     pw_mp_ext(buf, PW_EXT_BLOB, ref, sizeof ref);
     void *copy = pw_memdup(b->group.scope, value.data, value.size);
-    pw_op *op = copy != NULL ? pw_batch_op(b, PW_OP_BLOB_PUT) : NULL;
+    pw_new_blob *fresh = pw_alloc(b->group.scope, sizeof *fresh);
+    pw_op *op = copy != NULL && fresh != NULL ? pw_batch_op(b, PW_OP_BLOB_PUT) : NULL;
     if (op == NULL) {
         buf->failed = true;
         return;
     }
+    *fresh = (pw_new_blob){.bytes = {copy, value.size}, .next = b->blobs};
+    memcpy(fresh->digest, ref, PW_DIGEST_SIZE);
+    b->blobs = fresh;
     memcpy(op->u.blob.digest, ref, PW_DIGEST_SIZE);
     op->u.blob.body = (pw_view){copy, value.size};
     if (value.size > PW_BLOB_CHUNK_BYTES) {

@@ -399,6 +399,13 @@ typedef struct pw_batch_bufs {
     struct pw_batch_bufs *next;
 } pw_batch_bufs;
 
+/** A payload that the batch is about to store: its events are applied before it can be read back. */
+typedef struct pw_new_blob {
+    uint8_t digest[PW_DIGEST_SIZE];
+    pw_view bytes; /* in the group's scope */
+    struct pw_new_blob *next;
+} pw_new_blob;
+
 struct pw_batch {
     pw_group group;
     size_t cap;
@@ -407,6 +414,7 @@ struct pw_batch {
     pw_input *inputs;        /* applied by it: kept until the ack, for the case that it does not land */
     pw_publish *publish, *publish_tail;
     pw_batch_bufs *bufs;     /* records, freed with the batch */
+    pw_new_blob *blobs;
     int64_t now_ms;          /* when it was begun */
     struct pw_batch *next;
 };
