@@ -111,7 +111,7 @@ void pw_batch_submit(pw_core *core)
         pw_batch_free(b);
         return;
     }
-    b->group.number = ++core->group_no;
+    b->group.number = core->group_no + core->flight_len + 1; /* follows the last that landed and those in flight */
     LL_APPEND(core->flight, b);
     core->flight_len++;
     core->stats.groups++;

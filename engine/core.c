@@ -355,6 +355,7 @@ static void answered_unknown(pw_core *core, pw_batch *b)
         err.status = PAWL_IO;
         pw_core_fail(core, &err);
     } else if (landed) {
+        core->group_no = b->group.number;
         pw_publish_resolved(core, b);
     } else {
         pw_publish_failed(core, b, PAWL_NOT);
@@ -390,8 +391,14 @@ void pw_core_committed(pw_core *core, pw_group *group)
     PW_CHECK(core->flight == b); /* in order */
     LL_DELETE(core->flight, b);
     core->flight_len--;
+    int64_t failed_before = core->stats.failed_groups;
+    if (b->group.status == PAWL_OK) {
+        core->group_no = b->group.number;
+    }
     answered(core, b);
     pw_batch_free(b);
+    /* Whatever was submitted behind a group that did not land cannot land either: numbers have no gap. */
+    core->doomed = core->flight_len > 0 && (core->doomed || core->stats.failed_groups != failed_before);
     pw_request *again = core->deferred;
     core->deferred = NULL;
     while (again != NULL) {
@@ -416,7 +423,7 @@ void pw_core_shutdown(pw_core *core)
 
 static bool may_commit(const pw_core *core)
 {
-    return !core->failed && core->flight_len < PW_GROUPS_IN_FLIGHT_MAX;
+    return !core->failed && !core->doomed && core->flight_len < PW_GROUPS_IN_FLIGHT_MAX;
 }
 
 static void run_turns(pw_core *core)

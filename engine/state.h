@@ -496,7 +496,8 @@ struct pw_core {
     pw_batch *building;
     pw_batch *flight;            /* list, oldest first */
     size_t flight_len;
-    uint64_t group_no;
+    uint64_t group_no;           /* of the last group that landed */
+    bool doomed;                 /* groups in flight follow one that did not land */
     pw_request *deferred;        /* looked at again when a group has landed; list by next */
     pw_request *polls;           /* parked task_poll requests */
     pw_watcher *watchers;
