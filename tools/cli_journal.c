@@ -78,7 +78,7 @@ static void *still_at_it(void *arg)
 
 static pawl_status verify_watched(verifying *v, pw_verify_stats *stats, pawl_error *err)
 {
-    pthread_t watcher;
+    pthread_t watcher = 0;
     bool watched = v->cli->complain.terminal && pthread_create(&watcher, NULL, still_at_it, v) == 0;
     pawl_status s = pw_sqlite_verify(v->cli->db, finding_take, v, stats, err);
     if (watched) {

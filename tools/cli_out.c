@@ -305,7 +305,8 @@ void pw_cli_span(char ret[32], int64_t ms)
             if (small == 0 || big >= 100) {
                 (void)snprintf(ret, 32, "%" PRId64 " %s", big, units[i].big_name);
             } else {
-                (void)snprintf(ret, 32, "%" PRId64 " %s %" PRId64 " %s", big, units[i].big_name, small, units[i].small_name);
+                (void)snprintf(ret, 32, "%u %s %u %s", (unsigned)big % 100U, units[i].big_name, (unsigned)small % 100U,
+                               units[i].small_name);
             }
             return;
         }
