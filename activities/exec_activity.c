@@ -33,7 +33,10 @@ static const char **argv_read(pawl_task *task, const pawl_value *list)
         if (!is_text(pawl_at(list, i))) {
             return NULL;
         }
-        argv[i] = pawl_str(pawl_at(list, i), "", "");
+        argv[i] = pawl_str(pawl_at(list, i), "", NULL);
+        if (argv[i] == NULL) {
+            return NULL;
+        }
     }
     return argv;
 }
@@ -52,7 +55,10 @@ static const char **env_read(pawl_task *task, const pawl_value *map)
             strchr(key, '=') != NULL) {
             return NULL;
         }
-        const char *value = pawl_str(pawl_at(map, i), "", "");
+        const char *value = pawl_str(pawl_at(map, i), "", NULL);
+        if (value == NULL) {
+            return NULL;
+        }
         const size_t size = strlen(key) + strlen(value) + 2;
         char *pair = pawl_scope_alloc(scope, size);
         if (pair == NULL) {

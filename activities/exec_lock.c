@@ -53,16 +53,23 @@ static int lock_open(const char *path)
     return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 }
 
+/* The same at 3 or above, where the supervisor may keep it. */
+static int fd_raise(int fd)
+{
+    if (fd < 0 || fd > 2) {
+        return fd;
+    }
+    const int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    close(fd);
+    return high;
+}
+
 pawl_status pw_exec_lock_try(pw_exec_lock *lock)
 {
     if (lock->path[0] == '\0') {
         return PAWL_OK;
     }
-    const int low = lock_open(lock->path);
-    const int fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, 3);
-    if (low >= 0) {
-        close(low);
-    }
+    const int fd = fd_raise(lock_open(lock->path));
     if (fd < 0) {
         return errno == ENOENT ? PAWL_BUSY
                                : PAWL_IO; /* the folder was just removed by another: again */

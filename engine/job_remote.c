@@ -38,7 +38,7 @@ void pw_job_start_remote(pw_core *core, pw_job *job)
     pw_token_print(&token, text);
     const pawl_value *reply =
         pawl_build(rq->scope, "{token: %s, activity: %s, run: %s, attempt: %lld, key: %s, deadline_ms: %lld, input: %p}", text, job->name,
-                   job->run_id, (long long)job->attempt, pw_sprintf(rq->scope, "%s/%lld", job->run_id, (long long)job->key.cmd),
+                   job->run_id, (long long)job->attempt, pw_task_key(rq->scope, &token, job->run_id),
                    (long long)(job->timeout_ms > 0 ? pw_core_now(core) + job->timeout_ms : 0), pawl_v(job->input));
     job->state = PW_JOB_RUNNING;
     job->remote = true;

@@ -110,7 +110,7 @@ bool pw_token_equal(const pw_token *a, const pw_token *b)
 /* ---- life ---- */
 
 /* The run's row tells apart runs that reuse an id; the attempt is left out: that is what makes the key stable. */
-static const char *key_print(pawl_scope *scope, const pw_token *t, const char *run_id)
+const char *pw_task_key(pawl_scope *scope, const pw_token *t, const char *run_id)
 {
     char name[KEY_RUN_BYTES_MAX + 1];
     const size_t size = strlen(run_id);
@@ -154,7 +154,7 @@ static bool task_fill(pawl_task *task, const pw_task_init *init)
     bool ok = true;
     task->run_id = pw_strdup(task->scope, init->run_id);
     task->activity = pw_strdup(task->scope, init->activity);
-    task->key = key_print(task->scope, &init->token, init->run_id);
+    task->key = pw_task_key(task->scope, &init->token, init->run_id);
     task->scratch_path = scratch_print(task->scope, &init->token, init->journal_path);
     task->input = value_take(task->scope, init->input, &ok);
     task->last_detail = value_take(task->scope, init->last_detail, &ok);

@@ -62,6 +62,8 @@ void pw_task_unref(pawl_task *task);
 /** Asks it to stop: pawl_task_canceled turns true, the cancel descriptor readable. */
 void pw_task_cancel(pawl_task *task);
 const pw_token *pw_task_token(const pawl_task *task);
+/** The idempotency key of a command or item, as pawl_task_key gives it: the same for every attempt. NULL when out of memory. */
+const char *pw_task_key(pawl_scope *scope, const pw_token *token, const char *run_id);
 /** "run:cmd:item:attempt:epoch" text, and back. */
 void pw_token_print(const pw_token *token, char ret[120]);
 bool pw_token_parse(const char *text, pw_token *ret_token);

@@ -17,13 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "sdk/base/arena.h"
+#include "sdk/base/mem.h"
 #include "tests/integration/exec_rig.h"
 
 /* ---- results ---- */
@@ -473,6 +474,78 @@ static void a_heartbeat_shows_the_last_line(void **state)
     }
 }
 
+/* ---- faults: the n-th allocation, the n-th descriptor ---- */
+
+static int descriptors_open(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++) {
+        count += fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    }
+    return count;
+}
+
+static const char says_where[] =
+    "{\"argv\": [\"sh\", \"-c\", \"echo $0 $GIVEN; pwd; cat\", \"arg\"], "
+    "\"cwd\": \"/usr\", \"env\": {\"GIVEN\": \"yes\"}, \"stdin\": \"in\"}";
+
+/* Ends as it must: a failure, or all that was asked for. */
+static void check_outcome(rig *r, int64_t cmd, bool may_fail)
+{
+    const pw_report *report = rig_final(r, cmd);
+    assert_non_null(report);
+    const pawl_value *v = pw_value_view(report->scope, report->value.data, report->value.size);
+    if (report->kind == PW_REPORT_DONE && !pawl_bool(v, "truncated", true)) {
+        assert_string_equal(pawl_str(v, "stdout", ""), "arg yes\n/usr\nin");
+    } else if (report->kind == PW_REPORT_FAILED) {
+        assert_true(may_fail);
+    }
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    rig *r = *state;
+    const int open_before = descriptors_open();
+    bool failed = true;
+    for (int64_t nth = 1; failed; nth++) {
+        pawl_task *task = rig_task(r, pawl_activity_exec, nth, says_where);
+        pw_mem_fail(nth, false);
+        pawl_task_finish(task, pawl_activity_exec(task, pawl_task_input(task), NULL));
+        (void)pw_mem_count(&failed);
+        pw_mem_fail(0, false);
+        pw_task_unref(task);
+        check_outcome(r, nth, failed);
+        assert_int_equal(descriptors_open(), open_before);
+    }
+}
+
+static void too_few_descriptors_are_said_and_not_leaked(void **state)
+{
+    rig *r = *state;
+    struct rlimit before;
+    const int open_before = descriptors_open();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    bool done = false;
+    for (int more = 0; !done; more++) {
+        assert_true(more < 40);
+        const struct rlimit few = {.rlim_cur = (rlim_t)(open_before + more),
+                                   .rlim_max = before.rlim_max};
+        pawl_task *task = rig_task(r, pawl_activity_exec, more + 1, says_where);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        pawl_task_finish(task, pawl_activity_exec(task, pawl_task_input(task), NULL));
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        pw_task_unref(task);
+        check_outcome(r, more + 1, true);
+        done = rig_final(r, more + 1)->kind == PW_REPORT_DONE;
+        if (!done) {
+            const pawl_value *f = rig_value(r, more + 1, PW_REPORT_FAILED);
+            assert_string_equal(pawl_str(f, "type", ""), "ExecFailed");
+            assert_true(pawl_bool(f, "retryable", false));
+        }
+        assert_int_equal(descriptors_open(), open_before);
+    }
+}
+
 static int setup(void **state)
 {
     rig *r = calloc(1, sizeof *r);
@@ -483,6 +556,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left, not even a dead one */
     rig_deinit(*state);
     free(*state);
     return 0;
@@ -513,6 +587,8 @@ int main(void)
         T(waiting_for_the_old_group_beats_and_can_be_cancelled),
         T(a_killed_supervisor_takes_the_program_along),
         T(a_heartbeat_shows_the_last_line),
+        T(every_allocation_may_fail),
+        T(too_few_descriptors_are_said_and_not_leaked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

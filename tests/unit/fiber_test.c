@@ -19,6 +19,7 @@
 #include "engine/fiber_annotate.h"
 #include "engine/fiber_backend.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
 #ifdef PW_TSAN
 #define MANY 2000 /* TSan holds about eight thousand contexts */
@@ -213,6 +214,23 @@ static void a_stack_size_beyond_the_limit_is_refused(void **state)
     assert_null(f);
 }
 
+static void without_memory_there_is_no_fiber_and_no_leak(void **state)
+{
+    (void)state;
+    bool failed = true;
+    for (int64_t nth = 1; failed; nth++) {
+        pawl_error err;
+        pw_fiber *f = NULL;
+        pw_fiber_trim(); /* else the pool answers */
+        pw_mem_fail(nth, true);
+        const pawl_status status = pw_fiber_new(walk, NULL, 0, &f, &err);
+        (void)pw_mem_count(&failed);
+        pw_mem_fail(0, false);
+        assert_int_equal(status, failed ? PAWL_NOMEM : PAWL_OK);
+        pw_fiber_free(f);
+    }
+}
+
 /* ---- overflow: in a child process, which reports by its exit status ---- */
 
 enum { NAMED = 42, NOT_NAMED = 43 };
@@ -279,6 +297,7 @@ int main(void)
         cmocka_unit_test(a_fiber_may_resume_another),
         cmocka_unit_test(the_peak_is_what_was_touched_also_on_a_reused_stack),
         cmocka_unit_test(a_stack_size_beyond_the_limit_is_refused),
+        cmocka_unit_test(without_memory_there_is_no_fiber_and_no_leak),
         cmocka_unit_test(an_overflow_hits_the_guard_and_names_the_fiber),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "engine/task.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 
 /* Keeps what was reported last. */
 typedef struct sink {
@@ -302,6 +303,47 @@ static void a_cancel_that_races_with_the_descriptor_is_not_lost(void **state)
     }
 }
 
+/* One attempt from its making to its end. True if it could be made. */
+static bool attempt_whole(sink *s)
+{
+    const pw_task_init init = init_of(s);
+    pawl_task *task = pw_task_new(&init);
+    if (task == NULL) {
+        return false;
+    }
+    pawl_task_begin(task);
+    (void)pawl_task_heartbeat(task, pawl_task_build(task, "{line: %s}", "x"));
+    (void)pawl_task_fail(task, "Broken", "it %s", "broke");
+    pawl_task_finish(task, NULL);
+    pw_task_unref(task);
+    return true;
+}
+
+static void an_attempt_always_ends_whatever_allocation_fails(void **state)
+{
+    (void)state;
+    bool failed = true;
+    for (int64_t nth = 1; failed; nth++) {
+        for (int sticky = 0; sticky < 2; sticky++) {
+            sink s = {0};
+            pw_mem_fail(nth, sticky == 1);
+            const bool made = attempt_whole(&s);
+            (void)pw_mem_count(&failed);
+            pw_mem_fail(0, false);
+            if (made) {
+                assert_int_equal(s.last->kind, PW_REPORT_FAILED);
+                const char *type = pawl_str(said(&s), "type", "");
+                assert_true(strcmp(type, "Broken") == 0 ||
+                            (failed && strcmp(type, "OutOfMemory") == 0));
+            } else {
+                assert_true(failed);
+                assert_int_equal(s.count, 0);
+            }
+            sink_deinit(&s);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +357,7 @@ int main(void)
         cmocka_unit_test(cancel_is_seen_by_flag_descriptor_and_heartbeat),
         cmocka_unit_test(a_failure_named_canceled_without_a_cancel_is_a_failure),
         cmocka_unit_test(a_cancel_that_races_with_the_descriptor_is_not_lost),
+        cmocka_unit_test(an_attempt_always_ends_whatever_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
