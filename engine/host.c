@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <pwd.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

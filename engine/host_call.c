@@ -1,7 +1,7 @@
 /*
  * host_call.c - how a call of a host thread becomes a request, and how the thread gets its answer.
  *
- *   blocking   request -> mailbox -> core -> reply on the engine's thread -> the waiter's semaphore -> the caller copies the body
+ *   blocking   request -> mailbox -> core -> reply on the engine's thread -> the waiter's gate -> the caller copies the body
  *   async      request -> mailbox -> core -> reply -> outbox -> pawl_dispatch
  *   READ       answered here, by view.c, on the caller's thread
  *
@@ -9,15 +9,12 @@
  * waiter stays until the core has answered, or has forgotten it (client_gone: only RESULT, WATCH and TASK_POLL wait that long).
  * Does not know what any operation means.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/host.h"
+#include "engine/threads.h"
 #include "engine/view.h"
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
@@ -28,8 +25,7 @@ struct pw_waiter {
     atomic_int refs;
     uint64_t client;
     bool answered;          /* the engine thread's */
-    sem_t done;             /* blocking: posted by the answer */
-    atomic_bool ready;      /* what follows is written */
+    pw_gate done;           /* blocking: what follows is written */
     pawl_status status;
     pw_buf body;
     pawl_error err;
@@ -92,7 +88,7 @@ static pw_waiter *waiter_new(pawl_engine *e)
         w->client = atomic_fetch_add(&e->clients, 1) + 1;
         atomic_store(&w->refs, 2);
         pw_buf_init(&w->body, 0);
-        sem_init(&w->done, 0, 0);
+        pw_gate_init(&w->done);
     }
     return w;
 }
@@ -102,7 +98,7 @@ static void waiter_unref(pw_waiter *w)
     if (atomic_fetch_sub(&w->refs, 1) == 1) {
         pw_slot_free(w->slot);
         pw_buf_deinit(&w->body);
-        sem_destroy(&w->done);
+        pw_gate_deinit(&w->done);
         pw_free(w);
     }
 }
@@ -156,8 +152,7 @@ static void keep_answer(pw_waiter *w, pawl_status status, pw_view body, const pa
     if (!pw_buf_ok(&w->body)) {
         w->status = pw_err(&w->err, PAWL_NOMEM, "no memory for a reply of %zu bytes", body.size);
     }
-    atomic_store_explicit(&w->ready, true, memory_order_release);
-    sem_post(&w->done);
+    pw_gate_open(&w->done);
 }
 
 /** The core's half is over: hands the answer to whoever waits, and drops the core's reference. */
@@ -248,29 +243,6 @@ static pawl_status post(pawl_engine *e, const char *op, pw_view args, pw_waiter 
     return status;
 }
 
-/** False when timeout_ms went by first. */
-static bool wait_done(pw_waiter *w, int64_t timeout_ms)
-{
-    struct timespec until;
-    int rc;
-
-    if (timeout_ms < 0) {
-        while (sem_wait(&w->done) != 0 && errno == EINTR) {
-        }
-        return atomic_load_explicit(&w->ready, memory_order_acquire);
-    }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    while ((rc = sem_clockwait(&w->done, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR) {
-    }
-    return rc == 0 && atomic_load_explicit(&w->ready, memory_order_acquire);
-}
-
 static pawl_status take_answer(pw_waiter *w, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
     pawl_status status = w->status;
@@ -299,7 +271,7 @@ static pawl_status ask_core(pawl_engine *e, const pw_ask *ask, pw_waiter *w, paw
     if (status != PAWL_OK) {
         return status;
     }
-    if (wait_done(w, ask->timeout_ms)) {
+    if (pw_gate_wait(&w->done, ask->timeout_ms)) {
         return PAWL_OK;
     }
     if (is_droppable(number)) {
