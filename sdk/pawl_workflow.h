@@ -78,8 +78,9 @@ typedef enum pawl_on_cancel {
     PAWL_CANCEL_ABANDON = 2  /**< let it run, go on at once */
 } pawl_on_cancel;
 
-/** One activity call. The first member is positional in the macro; zero is the default everywhere. */
+/** One activity call. The name is positional in the macro; zero is the default everywhere. */
 typedef struct pawl_call_options {
+    size_t struct_size; /**< filled by the macros */
     const char *name;           /**< registered name of the activity */
     const pawl_value *input;
     double timeout_s;           /**< start-to-close of one attempt; 0 = none */
@@ -101,10 +102,10 @@ typedef struct pawl_call_options {
 #define PAWL_RETRY_NONE (-1)
 
 /** pawl_call(w, "name", .input = v, ...): runs an activity and waits for its result. Failures: the activity's own, Timeout, Canceled. */
-#define pawl_call(w, ...) pawl_call_at((w), &(pawl_call_options){__VA_ARGS__}, sizeof(pawl_call_options), __FILE__, __LINE__)
+#define pawl_call(w, ...) pawl_call_at((w), &(pawl_call_options){.struct_size = sizeof(pawl_call_options), __VA_ARGS__}, sizeof(pawl_call_options), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line);
 /** As pawl_call without the wait. */
-#define pawl_call_start(w, ...) pawl_call_start_at((w), &(pawl_call_options){__VA_ARGS__}, sizeof(pawl_call_options), __FILE__, __LINE__)
+#define pawl_call_start(w, ...) pawl_call_start_at((w), &(pawl_call_options){.struct_size = sizeof(pawl_call_options), __VA_ARGS__}, sizeof(pawl_call_options), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line);
 
 /* ---- map: one activity over many items ---- */
@@ -112,6 +113,7 @@ PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *o
 typedef enum pawl_map_mode { PAWL_MAP_FAIL_FAST = 0, PAWL_MAP_COLLECT = 1 } pawl_map_mode;
 
 typedef struct pawl_map_options {
+    size_t struct_size; /**< filled by the macros */
     const char *name;
     const pawl_value *items;    /**< an array; each element is the input of one task */
     int width;                  /**< tasks at a time; 0 = 16 */
@@ -127,10 +129,10 @@ typedef struct pawl_map_options {
 
 /** Runs the activity over all items, `width` at a time, and returns the array of results in item order. One event in the journal, whatever
  * the number of items. nil items give an empty array. */
-#define pawl_map(w, ...) pawl_map_at((w), &(pawl_map_options){__VA_ARGS__}, sizeof(pawl_map_options), __FILE__, __LINE__)
+#define pawl_map(w, ...) pawl_map_at((w), &(pawl_map_options){.struct_size = sizeof(pawl_map_options), __VA_ARGS__}, sizeof(pawl_map_options), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line);
 /** As pawl_map, without materialising the results: walk them with pawl_items_next. */
-#define pawl_map_cursor(w, ...) pawl_map_cursor_at((w), &(pawl_map_options){__VA_ARGS__}, sizeof(pawl_map_options), __FILE__, __LINE__)
+#define pawl_map_cursor(w, ...) pawl_map_cursor_at((w), &(pawl_map_options){.struct_size = sizeof(pawl_map_options), __VA_ARGS__}, sizeof(pawl_map_options), __FILE__, __LINE__)
 typedef struct pawl_items pawl_items;
 PAWL_API pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line);
 /** The next result in item order; valid until the next call. False at the end. failure may be NULL. */
@@ -177,13 +179,14 @@ PAWL_API int64_t pawl_now_ms(pawl_run *w);
 /* ---- signals ---- */
 
 typedef struct pawl_signal_options {
+    size_t struct_size; /**< filled by the macros */
     const char *name;
     double timeout_s; /**< 0 = for ever */
 } pawl_signal_options;
 /** The next signal of that name, in the order they were accepted; none is lost. On timeout nil, and pawl_timed_out is true. */
-#define pawl_signal(w, ...) pawl_signal_at((w), &(pawl_signal_options){__VA_ARGS__}, sizeof(pawl_signal_options), __FILE__, __LINE__)
+#define pawl_signal(w, ...) pawl_signal_at((w), &(pawl_signal_options){.struct_size = sizeof(pawl_signal_options), __VA_ARGS__}, sizeof(pawl_signal_options), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line);
-#define pawl_signal_start(w, ...) pawl_signal_start_at((w), &(pawl_signal_options){__VA_ARGS__}, sizeof(pawl_signal_options), __FILE__, __LINE__)
+#define pawl_signal_start(w, ...) pawl_signal_start_at((w), &(pawl_signal_options){.struct_size = sizeof(pawl_signal_options), __VA_ARGS__}, sizeof(pawl_signal_options), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line);
 /** True if the last wait of this branch ended by its timeout. */
 PAWL_API bool pawl_timed_out(const pawl_run *w);
@@ -200,6 +203,7 @@ typedef enum pawl_parent_policy {
 } pawl_parent_policy;
 
 typedef struct pawl_child_options {
+    size_t struct_size; /**< filled by the macros */
     const char *workflow;
     const pawl_value *input;
     const char *id;      /**< NULL = "<parent id>/<command>" */
@@ -207,9 +211,9 @@ typedef struct pawl_child_options {
     pawl_parent_policy policy;
 } pawl_child_options;
 /** Runs another workflow and waits for its result; its failure is the cause of this call's failure "ChildFailed". */
-#define pawl_child(w, ...) pawl_child_at((w), &(pawl_child_options){__VA_ARGS__}, sizeof(pawl_child_options), __FILE__, __LINE__)
+#define pawl_child(w, ...) pawl_child_at((w), &(pawl_child_options){.struct_size = sizeof(pawl_child_options), __VA_ARGS__}, sizeof(pawl_child_options), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line);
-#define pawl_child_start(w, ...) pawl_child_start_at((w), &(pawl_child_options){__VA_ARGS__}, sizeof(pawl_child_options), __FILE__, __LINE__)
+#define pawl_child_start(w, ...) pawl_child_start_at((w), &(pawl_child_options){.struct_size = sizeof(pawl_child_options), __VA_ARGS__}, sizeof(pawl_child_options), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line);
 /** Ends this run and starts the same workflow under the same id with a fresh history; unread signals cross. Returns NULL:
  * `return pawl_continue_as_new(w, input);` */
@@ -218,6 +222,7 @@ PAWL_API const pawl_value *pawl_continue_as_new(pawl_run *w, const pawl_value *i
 /* ---- described waits: a person or a system answers ---- */
 
 typedef struct pawl_ask_options {
+    size_t struct_size; /**< filled by the macros */
     const char *name;            /**< of the wait, unique among the open ones of the run */
     const char *kind;            /**< "approval", "question", "form", "url", "other"; NULL = approval with choices, else question */
     const char *prompt;
@@ -229,9 +234,9 @@ typedef struct pawl_ask_options {
     const char *on_deadline;     /**< the choice taken then; NULL = fail with type "DeadlineExceeded" */
 } pawl_ask_options;
 /** Waits for one answer: {choice, data, by, at_ms}. The first answer wins; later ones are told so. by is "deadline" on expiry. */
-#define pawl_ask(w, ...) pawl_ask_at((w), &(pawl_ask_options){__VA_ARGS__}, sizeof(pawl_ask_options), __FILE__, __LINE__)
+#define pawl_ask(w, ...) pawl_ask_at((w), &(pawl_ask_options){.struct_size = sizeof(pawl_ask_options), __VA_ARGS__}, sizeof(pawl_ask_options), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line);
-#define pawl_ask_start(w, ...) pawl_ask_start_at((w), &(pawl_ask_options){__VA_ARGS__}, sizeof(pawl_ask_options), __FILE__, __LINE__)
+#define pawl_ask_start(w, ...) pawl_ask_start_at((w), &(pawl_ask_options){.struct_size = sizeof(pawl_ask_options), __VA_ARGS__}, sizeof(pawl_ask_options), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line);
 
 /* ---- branches and futures ---- */

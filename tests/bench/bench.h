@@ -1,0 +1,67 @@
+/*
+ * bench.h - what the sections of pawl-bench share: clocks, percentiles, the table of results, a raw SQLite to compare with.
+ */
+#ifndef PW_BENCH_H
+#define PW_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sdk/pawl.h"
+
+int64_t bench_ns(void);
+/** CPU nanoseconds of this process's thread of that name so far. */
+int64_t bench_thread_ns(const char *name);
+int64_t bench_cpu_ns(void);
+int64_t bench_rss(void);
+/** Sorts in place. */
+double bench_percentile(int64_t *samples, size_t len, double p);
+
+/** One line of the table. raw and ratio are left out when raw is 0. */
+void bench_result(const char *name, double value, const char *unit, double raw);
+/** Progress, on a terminal only. */
+void bench_note(const char *fmt, ...) PAWL_PRINTF(1, 2);
+
+/** A file in the bench folder; files of an earlier use are removed. */
+void bench_file(const char *name, char ret[4096]);
+int64_t bench_file_bytes(const char *path);
+
+/** An engine on that file with the bench workflows registered; exits with a message when it cannot. */
+pawl_engine *bench_open(const char *path, int max_live_runs, bool memory);
+void bench_start(pawl_engine *e, const char *workflow, const char *id, int64_t n, int64_t size);
+void bench_result_of(pawl_engine *e, const char *id);
+int64_t bench_stat(pawl_engine *e, const char *name);
+
+/** Raw: one thread, the same statements, one connection. */
+typedef struct bench_raw bench_raw;
+bench_raw *bench_raw_open(const char *path, int64_t runs);
+/** One transaction of `turns` turns, as a group of the engine is. */
+void bench_raw_commit(bench_raw *r, int64_t turns, size_t record_bytes);
+void bench_raw_close(bench_raw *r);
+
+/* workflows.c */
+void bench_register(pawl_engine *e);
+extern int64_t *bench_stamps; /* when set: the time at which each step of the one run returned */
+extern int64_t bench_stamps_len;
+extern int64_t bench_progress[]; /* steps by run, for recovery */
+#define BENCH_RUNS_MAX 1000000
+
+typedef struct bench_section {
+    const char *name;
+    const char *what;
+    void (*run)(bool full);
+} bench_section;
+
+void bench_latency(bool full);
+void bench_throughput(bool full);
+void bench_replay(bool full);
+void bench_sleepers(bool full);
+void bench_recovery(bool full);
+void bench_map(bool full);
+void bench_cold(bool full);
+void bench_bytes(bool full);
+int bench_cold_child(const char *path);
+int bench_flight_child(const char *path, int64_t runs);
+
+#endif
