@@ -157,7 +157,7 @@ static int64_t spawn(const char *mode, const char *path, const char *arg, bool w
 
 int bench_flight_child(const char *path, int64_t runs)
 {
-    pawl_engine *e = bench_open(path, 20000, false);
+    pawl_engine *e = bench_open(path, 16000, false);
     char id[48];
     for (int64_t i = 0; i < runs; i++) {
         (void)snprintf(id, sizeof id, "f-%lld", (long long)i);
@@ -204,7 +204,7 @@ void bench_recovery(bool full)
     }
     memset(bench_progress, 0, (size_t)runs * sizeof bench_progress[0]);
     int64_t from = bench_ns();
-    pawl_engine *e = bench_open(path, 20000, false);
+    pawl_engine *e = bench_open(path, 16000, false);
     double opened = (double)(bench_ns() - from) / 1e6;
     for (int64_t i = 0; i < runs; i++) { /* each step counted again was replayed from history: the code has been resumed */
         while (__atomic_load_n(&bench_progress[i], __ATOMIC_RELAXED) == 0 && bench_ns() - from < 60000000000) {
