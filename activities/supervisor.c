@@ -88,6 +88,14 @@ static void close_others(const pw_sup_fds *fds)
     close_span(next, ~0u);
 }
 
+/* 0, 1 and 2 stay taken: what the supervisor opens must not land where the program's streams go. */
+static void streams_fill(int fd)
+{
+    for (int stream = 0; stream < 3; stream++) {
+        (void)dup2(fd, stream);
+    }
+}
+
 static void signals_reset(void)
 {
     struct sigaction dfl = {.sa_handler = SIG_DFL};
@@ -140,6 +148,17 @@ static _Noreturn void program_main(const sup *s, int errno_fd, pid_t supervisor)
     program_failed(errno_fd, PW_STAGE_EXEC);
 }
 
+/* Shares memory with the child until it has become the program: the supervisor has the engine's mappings, and copying those of
+ * thousands of stacks once was enough. */
+static pid_t program_fork(const sup *s, int errno_fd, pid_t supervisor)
+{
+    const pid_t pid = vfork();
+    if (pid == 0) {
+        program_main(s, errno_fd, supervisor);
+    }
+    return pid;
+}
+
 static void say(const sup *s, const pw_sup_message *message)
 {
     (void)send(s->fds.control, message, sizeof *message,
@@ -154,10 +173,7 @@ static bool program_start(sup *s)
     int pipe_fds[2];
     ssize_t got = (ssize_t)sizeof failure;
     if (pipe2(pipe_fds, O_CLOEXEC) == 0) {
-        s->pid = fork();
-        if (s->pid == 0) {
-            program_main(s, pipe_fds[1], self);
-        }
+        s->pid = program_fork(s, pipe_fds[1], self);
         failure.error = errno;
         close(pipe_fds[1]);
         while (s->pid > 0 && (got = read(pipe_fds[0], &failure, sizeof failure)) < 0 &&
@@ -315,6 +331,7 @@ _Noreturn void pw_supervise(const pw_program *program, const pw_sup_fds *fds, pi
 {
     sup s = {.program = program, .fds = *fds};
     close_others(fds);
+    streams_fill(fds->control);
     signals_reset();
     (void)setsid();
     (void)prctl(PR_SET_NAME, "pawl-supervisor");

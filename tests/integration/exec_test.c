@@ -442,6 +442,28 @@ static void waiting_for_the_old_group_beats_and_can_be_cancelled(void **state)
     pool->ops->stop(pool, 5000);
 }
 
+static void an_engine_without_standard_streams_runs_programs(void **state)
+{
+    rig *r = *state;
+    const pid_t engine = fork();
+    assert_true(engine >= 0);
+    if (engine == 0) {
+        close(0);
+        close(1);
+        close(2);
+        pawl_task *task = rig_task(
+            r, pawl_activity_exec, 1,
+            "{\"argv\": [\"sh\", \"-c\", \"cat; echo out; echo err >&2\"], \"stdin\": \"in\"}");
+        pawl_task_finish(task, pawl_activity_exec(task, pawl_task_input(task), NULL));
+        const pw_report *report = rig_final(r, 1);
+        const pawl_value *v = pw_value_view(report->scope, report->value.data, report->value.size);
+        _exit(pawl_is(v, "stdout", "inout\n") && pawl_is(v, "stderr", "err\n") ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(engine, &status, 0), engine);
+    assert_int_equal(status, 0);
+}
+
 static void a_killed_supervisor_takes_the_program_along(void **state)
 {
     rig *r = *state;
@@ -585,6 +607,7 @@ int main(void)
         T(when_the_engine_is_killed_nothing_of_the_program_lives_on),
         T(a_new_attempt_starts_when_the_old_group_is_gone),
         T(waiting_for_the_old_group_beats_and_can_be_cancelled),
+        T(an_engine_without_standard_streams_runs_programs),
         T(a_killed_supervisor_takes_the_program_along),
         T(a_heartbeat_shows_the_last_line),
         T(every_allocation_may_fail),
