@@ -254,8 +254,9 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     def->stack_bytes = options != NULL ? options->stack_bytes : 0;
     def->next = core->defs;
     core->defs = def;
-    if (core->recovered) { /* runs that waited for it go on */
+    if (core->recovered) { /* runs that waited for it go on; timers that came due without it are due again */
         core->scan_before = INT64_MAX;
+        pw_timers_reset(core);
         pw_live *live, *next;
         HASH_ITER(hh, core->runs, live, next)
         {

@@ -201,11 +201,11 @@ static void on_segv(int number, siginfo_t *info, void *context)
         char site[64] = "";
         int64_t since_ns = 0;
         int64_t key = crumb != NULL ? pw_crumb_peek(crumb, &since_ns, site) : 0;
-        say("pawl: stack overflow in the workflow code of run ");
+        say("pawl: stack overflow in the code of run ");
+        say(site[0] != '\0' ? site : "");
+        say(" (key ");
         say_number(key);
-        say(site[0] != '\0' ? " at " : "");
-        say(site);
-        say("; the run is quarantined as crashed after the third time; give it more stack_bytes or less recursion\n");
+        say("); the run is quarantined as crashed after the third time; give it more stack_bytes or less recursion\n");
     }
     sigaction(number, &segv_before, NULL);
     raise(number); /* delivered when this handler returns: the instruction faults again in any case */

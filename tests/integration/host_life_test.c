@@ -112,6 +112,31 @@ static void a_journal_without_its_code_waits_for_it(void **state)
     assert_int_equal(pawl_int(rig_result(r, "g-1"), "0", 0), 3);
 }
 
+static void a_timer_that_came_due_while_nobody_was_there_fires_at_open(void **state)
+{
+    rig *r = *state;
+
+    rig_start(r, "sleeper", "s-1", "{\"seconds\": 0.05}");
+    rig_close(r);
+    (void)usleep(60000); /* past its time */
+    rig_open(r, NULL);
+    assert_string_equal(pawl_str(rig_result(r, "s-1"), "", ""), "awake");
+}
+
+static void a_timer_that_fires_before_the_code_is_there_is_not_lost(void **state)
+{
+    rig *r = *state;
+
+    rig_start(r, "sleeper", "s-1", "{\"seconds\": 0.05}");
+    rig_close(r);
+    (void)usleep(60000);
+    ok(r, pawl_open(r->path, NULL, &r->engine, &r->err));
+    ok(r, pawl_resume_all(r->engine, &r->err));
+    (void)usleep(20000);
+    rig_register(r);
+    assert_string_equal(pawl_str(rig_result(r, "s-1"), "", ""), "awake");
+}
+
 static void opening_what_is_no_journal_says_why(void **state)
 {
     rig *r = *state;
@@ -403,6 +428,8 @@ int main(void)
         T(a_second_owner_is_told_who_the_first_is),
         T(several_engines_live_in_one_process),
         T(a_journal_without_its_code_waits_for_it),
+        T(a_timer_that_came_due_while_nobody_was_there_fires_at_open),
+        T(a_timer_that_fires_before_the_code_is_there_is_not_lost),
         C(opening_what_is_no_journal_says_why),
         T(close_lets_blocked_callers_out),
         T(close_lets_running_activities_finish),
