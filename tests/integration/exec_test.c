@@ -6,6 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -136,7 +138,7 @@ static void the_program_inherits_no_descriptor_and_no_blocked_signal(void **stat
     sigprocmask(SIG_SETMASK, &set, &before);
     const pawl_value *v =
         rig_run(r, pawl_activity_exec,
-                "{\"argv\": [\"sh\", \"-c\", \"ls /proc/$$/fd; grep SigBlk /proc/$$/status\"]}",
+                "{\"argv\": [\"sh\", \"-c\", \"ls /proc/$$/fd; exec grep SigBlk /proc/self/status\"]}",
                 PW_REPORT_DONE);
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(leak);
@@ -411,6 +413,60 @@ static void a_new_attempt_starts_when_the_old_group_is_gone(void **state)
     fifo_close(r, f);
 }
 
+/* An engine that SIGKILL ends after so many microseconds, wherever it is then. */
+static void engine_killed_after(rig *r, long us)
+{
+    const pid_t engine = fork();
+    assert_true(engine >= 0);
+    if (engine == 0) {
+        char json[400];
+        timer_t timer;
+        struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+        const struct itimerspec when = {.it_value = {.tv_nsec = us * 1000}};
+        (void)snprintf(json, sizeof json,
+                       "{\"argv\": [\"sh\", \"-c\", \"setsid sh -c 'sleep 1000 & sleep 1000; :' & "
+                       "(setsid sleep 1000 &); "
+                       "sleep 1000 & wait\"], \"cwd\": \"%s\"}",
+                       r->folder);
+        pawl_task *task = rig_task(r, pawl_activity_exec, 1, json);
+        timer_create(CLOCK_MONOTONIC, &event, &timer);
+        timer_settime(timer, 0, &when, NULL);
+        pawl_task_finish(task, pawl_activity_exec(task, pawl_task_input(task), NULL));
+        _exit(0);
+    }
+    assert_int_equal(waitpid(engine, NULL, 0), engine);
+}
+
+static int processes_in(const char *folder)
+{
+    int count = 0;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    for (const struct dirent *e = readdir(proc); e != NULL; e = readdir(proc)) {
+        char link[300];
+        char cwd[300] = "";
+        (void)snprintf(link, sizeof link, "/proc/%.200s/cwd", e->d_name);
+        count += readlink(link, cwd, sizeof cwd - 1) > 0 && strcmp(cwd, folder) == 0 ? 1 : 0;
+    }
+    closedir(proc);
+    return count;
+}
+
+/* [A1] [A2] */
+static void killed_at_any_moment_an_engine_leaves_no_process(void **state)
+{
+    rig *r = *state;
+    for (long i = 0; i < 200; i++) {
+        engine_killed_after(r, 1 + i * i / 4); /* densely at first: up to 10 ms */
+    }
+    pawl_task *task = rig_task(r, pawl_activity_exec, 1,
+                               "{\"argv\": [\"true\"]}"); /* waits for the last of them */
+    pawl_task_finish(task, pawl_activity_exec(task, pawl_task_input(task), NULL));
+    pw_task_unref(task);
+    (void)rig_value(r, 1, PW_REPORT_DONE);
+    assert_int_equal(processes_in(r->folder), 0);
+}
+
 static void waiting_for_the_old_group_beats_and_can_be_cancelled(void **state)
 {
     rig *r = *state;
@@ -606,6 +662,7 @@ int main(void)
         T(what_a_program_leaves_behind_ends_with_it),
         T(when_the_engine_is_killed_nothing_of_the_program_lives_on),
         T(a_new_attempt_starts_when_the_old_group_is_gone),
+        T(killed_at_any_moment_an_engine_leaves_no_process),
         T(waiting_for_the_old_group_beats_and_can_be_cancelled),
         T(an_engine_without_standard_streams_runs_programs),
         T(a_killed_supervisor_takes_the_program_along),
