@@ -1,8 +1,11 @@
 /*
- * host_life_test.c - engines as objects: opening, closing, several of them, fork, threads, and the forms without waiting.
+ * host_life_test.c - engines as objects: opening, closing, several of them, fork, threads, and the forms without waiting. Does not
+ * kill anything (host_watchdog_test.c).
  */
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/host.h"
 #include "host_rig.h"
 
 static int open_setup(void **state)
@@ -117,8 +121,9 @@ static void a_timer_that_came_due_while_nobody_was_there_fires_at_open(void **st
     rig *r = *state;
 
     rig_start(r, "sleeper", "s-1", "{\"seconds\": 0.05}");
+    int64_t due_ms = pawl_int(rig_describe(r, "s-1"), "created_ms", 0) + 100;
     rig_close(r);
-    (void)usleep(60000); /* past its time */
+    rig_clock(due_ms);
     rig_open(r, NULL);
     assert_string_equal(pawl_str(rig_result(r, "s-1"), "", ""), "awake");
 }
@@ -128,11 +133,13 @@ static void a_timer_that_fires_before_the_code_is_there_is_not_lost(void **state
     rig *r = *state;
 
     rig_start(r, "sleeper", "s-1", "{\"seconds\": 0.05}");
+    int64_t due_ms = pawl_int(rig_describe(r, "s-1"), "created_ms", 0) + 100;
+    const pawl_value *v = NULL;
     rig_close(r);
-    (void)usleep(60000);
+    rig_clock(due_ms);
     ok(r, pawl_open(r->path, NULL, &r->engine, &r->err));
     ok(r, pawl_resume_all(r->engine, &r->err));
-    (void)usleep(20000);
+    ok(r, pawl_stats(r->engine, r->scope, &v, &r->err)); /* the engine has had a step: the timer has fired */
     rig_register(r);
     assert_string_equal(pawl_str(rig_result(r, "s-1"), "", ""), "awake");
 }
@@ -181,17 +188,16 @@ static void close_lets_blocked_callers_out(void **state)
     rig *r = *state;
     struct blocked b[8];
     pthread_t threads[8];
-    const pawl_value *stats = NULL;
 
     rig_start(r, "go", "g-1", NULL);
     for (int i = 0; i < 8; i++) {
         b[i] = (struct blocked){.r = r};
         assert_int_equal(pthread_create(&threads[i], NULL, wait_for_result, &b[i]), 0);
     }
-    ok(r, pawl_stats(r->engine, r->scope, &stats, &r->err));
-    (void)usleep(20000); /* most of them are inside by then; those that are not get SHUTDOWN at the door */
-    pawl_engine *e = r->engine;
-    pawl_close(e, 1000);
+    while (atomic_load(&r->engine->calls) < 8) {
+        sched_yield();
+    }
+    pawl_close(r->engine, 1000);
     for (int i = 0; i < 8; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(b[i].status, PAWL_SHUTDOWN);
@@ -199,11 +205,21 @@ static void close_lets_blocked_callers_out(void **state)
     r->engine = NULL;
 }
 
+struct slow {
+    pawl_engine *engine;
+    sem_t started;
+};
+
+/** Goes on until the engine is being closed. */
 static const pawl_value *slow(pawl_task *t, const pawl_value *in, void *user)
 {
+    struct slow *s = user;
+
     (void)in;
-    (void)user;
-    (void)usleep(300000);
+    sem_post(&s->started);
+    while (!atomic_load(&s->engine->closing)) {
+        sched_yield();
+    }
     return pawl_task_build(t, "%s", "finished");
 }
 
@@ -216,11 +232,16 @@ static void close_lets_running_activities_finish(void **state)
 {
     rig *r = *state;
 
-    ok(r, pawl_register_activity(r->engine, "slow", slow, NULL, &r->err));
+    struct slow s = {.engine = r->engine};
+    pawl_activity_options user = {.struct_size = sizeof user, .user = &s};
+
+    assert_int_equal(sem_init(&s.started, 0, 0), 0);
+    ok(r, pawl_register_activity(r->engine, "slow", slow, &user, &r->err));
     ok(r, pawl_register_workflow(r->engine, "slow_flow", "1", slow_flow, NULL, &r->err));
     rig_start(r, "slow_flow", "s-1", NULL);
-    (void)usleep(50000);
+    assert_int_equal(sem_wait(&s.started), 0);
     rig_close(r);
+    sem_destroy(&s.started);
     rig_open(r, NULL);
     ok(r, pawl_register_workflow(r->engine, "slow_flow", "1", slow_flow, NULL, &r->err));
     const pawl_value *events = NULL;

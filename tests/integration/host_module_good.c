@@ -1,5 +1,6 @@
 /*
- * host_module_good.c - a module of two files that uses every kind of way through the table: plain calls, templates, formatted failures.
+ * host_module_good.c - a module of two files that uses every kind of way through the table: plain calls, templates, formatted failures. Does not
+ * check anything: host_module_test.c does.
  */
 #include "sdk/pawl_module.h"
 

@@ -1,5 +1,6 @@
 /*
- * host_module_test.c - modules: what a good one can do, and what is said of the others. The folder of the modules is the first argument.
+ * host_module_test.c - modules: what a good one can do, and what is said of the others. The folder of the modules is the first argument. Does not
+ * test what workflow code can do.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,9 +4,10 @@
 #include "host_rig.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* Activities get the rig as their user pointer; workflow code finds it here, as one process runs one rig at a time. */
@@ -188,6 +189,7 @@ void rig_close(rig *r)
 {
     pawl_close(r->engine, 5000);
     r->engine = NULL;
+    r->watched = NULL;
 }
 
 int rig_setup(void **state)
@@ -257,17 +259,49 @@ const pawl_value *rig_describe(rig *r, const char *id)
     return v;
 }
 
+static void on_any(void *user, const pawl_value *event)
+{
+    (void)user;
+    (void)event;
+}
+
+void rig_watch(rig *r)
+{
+    const pawl_value *v = NULL;
+
+    if (r->watched != r->engine) {
+        ok(r, pawl_watch(r->engine, NULL, on_any, NULL, &r->err));
+        ok(r, pawl_stats(r->engine, r->scope, &v, &r->err)); /* goes the same way: when it is answered, the watch is there */
+        r->watched = r->engine;
+    }
+}
+
+void rig_event(rig *r)
+{
+    struct pollfd p = {.fd = pawl_poll_fd(r->engine), .events = POLLIN};
+
+    if (poll(&p, 1, 20000) != 1) {
+        fail_msg("nothing happened for 20 s");
+    }
+    (void)pawl_dispatch(r->engine);
+}
+
+void rig_clock(int64_t until_ms)
+{
+    struct itimerspec spec = {.it_value = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000}};
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC);
+    uint64_t count = 0;
+
+    assert_true(fd >= 0);
+    assert_int_equal(timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL), 0);
+    assert_int_equal(read(fd, &count, sizeof count), sizeof count);
+    close(fd);
+}
+
 void rig_until(rig *r, const char *id, const char *key, const char *text)
 {
-    const char *last = "";
-
-    for (int i = 0; i < 4000; i++) {
-        struct timespec nap = {.tv_nsec = 5000000};
-        last = pawl_str(rig_describe(r, id), key, "");
-        if (strcmp(last, text) == 0) {
-            return;
-        }
-        nanosleep(&nap, NULL); /* only between looks: nothing depends on how long */
+    rig_watch(r);
+    while (strcmp(pawl_str(rig_describe(r, id), key, ""), text) != 0) {
+        rig_event(r);
     }
-    fail_msg("run %s: %s is \"%s\" and did not become \"%s\"", id, key, last, text);
 }

@@ -26,6 +26,7 @@ typedef struct rig {
     pawl_error err;
     atomic_int flaky_ok; /* flaky fails while this is 0 */
     atomic_int steps;    /* counter's steps that really ran */
+    pawl_engine *watched;/* the engine whose events rig_event waits for */
 } rig;
 
 int rig_setup(void **state);    /* makes the folder, opens, registers, resumes */
@@ -45,7 +46,13 @@ void rig_expect(rig *r, pawl_status wanted, pawl_status status, const char *what
 void rig_start(rig *r, const char *workflow, const char *id, const char *input);
 const pawl_value *rig_result(rig *r, const char *id);
 const pawl_value *rig_describe(rig *r, const char *id);
-/** Waits until describe shows `text` under key; fails the test after 20 s. */
+/** Watches the engine, if it is not watched yet: what happens from here on is seen by rig_event. Look at what you wait for after this. */
+void rig_watch(rig *r);
+/** Waits until something has been committed; fails the test after 20 s of silence. */
+void rig_event(rig *r);
+/** Waits until the wall clock is past that time. */
+void rig_clock(int64_t until_ms);
+/** Waits until describe shows `text` under key. */
 void rig_until(rig *r, const char *id, const char *key, const char *text);
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "host_rig.h"
 
@@ -353,8 +352,9 @@ static void a_child_names_its_parent(void **state)
 
     rig_start(r, "parent", "p-1", "{\"workflow\": \"go\", \"id\": \"kid\"}");
     rig_start(r, "go", "g-1", NULL);
-    for (int i = 0; i < 1000 && pawl_describe(r->engine, "kid", r->scope, &v, &r->err) == PAWL_NOTFOUND; i++) {
-        (void)usleep(1000);
+    rig_watch(r);
+    while (pawl_describe(r->engine, "kid", r->scope, &v, &r->err) == PAWL_NOTFOUND) {
+        rig_event(r);
     }
     assert_string_equal(pawl_str(rig_describe(r, "kid"), "parent", ""), "p-1");
     ok(r, pawl_list(r->engine, "parent = p-1", 0, 10, r->scope, &v, &r->err));
