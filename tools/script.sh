@@ -55,11 +55,11 @@ install_packages() {
     missing=$(printf '%s' "$missing" | tr '\n' ' ')
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 ||
-            die "missing packages: $missing- run as root, or install sudo, or install them yourself: apt-get install $missing"
+            die "packages are missing: run this as root, or with sudo installed, or install them: apt-get install $missing"
         as_root=(sudo)
     fi
     say "installing: $missing"
-    run_logged packages "${as_root[@]}" apt-get update
+    (run_logged packages-update "${as_root[@]}" apt-get update) || say "going on with the package lists that are here"
     run_logged packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends $missing
 }
