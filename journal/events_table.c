@@ -288,5 +288,9 @@ pawl_status pw_events_table_register(pw_db *db, pawl_error *err)
         .xRowid = give_rowid,
     };
     int rc = sqlite3_create_module_v2(db->db, "pawl_events", &module, db, NULL);
-    return rc == SQLITE_OK ? PAWL_OK : pw_db_error(db, rc, "pawl_events", err);
+    if (rc != SQLITE_OK) {
+        return pw_db_error(db, rc, "pawl_events", err);
+    }
+    /* declares its columns now, before an authorizer of the caller's could refuse that */
+    return pw_db_exec(db, "SELECT 1 FROM pawl_events LIMIT 0", err);
 }

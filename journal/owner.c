@@ -1,7 +1,7 @@
 /*
  * owner.c - the owner lock and its file.
  *
- * Opens only the lock file. It is rewritten in place (one small pwrite): a reader that meets a half-written file sees
+ * Opens only the lock file. Its text is rewritten in place (one pwrite): a reader that meets a half-written file sees
  * fields missing and says "unknown pid", never somebody else's. Does not wait for the lock.
  */
 #include "journal/owner.h"
@@ -12,16 +12,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
 #include "journal/place.h"
 #include "sdk/base/mem.h"
 
+#define TEXT_BYTES 512
+#define FILE_BYTES 4096
+
+/** The mapped half of the file. */
+typedef struct owner_map {
+    char text[TEXT_BYTES];
+    char boot[40];
+    pw_wal_mark mark;
+} owner_map;
+
 struct pw_owner {
     int fd;
     pid_t pid;
-    bool suspect;
+    owner_map *map;
     uint64_t epoch;
     char socket[108];
 };
@@ -29,13 +40,12 @@ struct pw_owner {
 typedef struct owner_file {
     long long pid;
     unsigned long long epoch;
-    bool suspect;
     char socket[108];
 } owner_file;
 
 static void file_read(int fd, owner_file *ret)
 {
-    char text[512];
+    char text[TEXT_BYTES + 1];
     char state[16] = "";
     memset(ret, 0, sizeof(*ret));
     ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
@@ -48,7 +58,6 @@ static void file_read(int fd, owner_file *ret)
         memset(ret, 0, sizeof(*ret));
         return;
     }
-    ret->suspect = strcmp(state, "suspect") == 0;
     if (strcmp(ret->socket, "-") == 0) {
         ret->socket[0] = '\0';
     }
@@ -56,14 +65,45 @@ static void file_read(int fd, owner_file *ret)
 
 static void file_write(const pw_owner *owner, bool open)
 {
-    char text[512];
-    const char *state = owner->suspect ? "suspect" : open ? "open" : "clean";
-    int n = snprintf(text, sizeof(text), "pawl-owner 1\n%lld\n%llu\n%s\n%s\n", open ? (long long)owner->pid : 0LL,
-                     (unsigned long long)owner->epoch, state, open && owner->socket[0] != '\0' ? owner->socket : "-");
-    if (n > 0 && pwrite(owner->fd, text, (size_t)n, 0) == n) {
-        int ignored = ftruncate(owner->fd, n);
-        (void)ignored;
+    char text[TEXT_BYTES] = {0};
+    snprintf(text, sizeof(text), "pawl-owner 1\n%lld\n%llu\n%s\n%s\n", open ? (long long)owner->pid : 0LL,
+             (unsigned long long)owner->epoch, open ? "open" : "clean",
+             open && owner->socket[0] != '\0' ? owner->socket : "-");
+    ssize_t ignored = pwrite(owner->fd, text, sizeof(text), 0);
+    (void)ignored;
+}
+
+/** This boot's id, "" when the kernel does not say. */
+static void boot_id(char ret[40])
+{
+    memset(ret, 0, 40);
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t n = read(fd, ret, 36);
+        ret[n == 36 ? 36 : 0] = '\0';
+        close(fd);
     }
+}
+
+static pawl_status map_file(pw_owner *owner, const char *path, pawl_error *err)
+{
+    char boot[40];
+    /* blocks, not a hole: a store into a hole on a full disk is a SIGBUS */
+    int code = posix_fallocate(owner->fd, 0, FILE_BYTES);
+    if (code != 0) {
+        return pw_err(err, code == ENOSPC ? PAWL_NOSPACE : PAWL_IO, "lock file %s: %s", path, strerror(code));
+    }
+    void *map = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, owner->fd, 0);
+    if (map == MAP_FAILED) {
+        return pw_err(err, PAWL_IO, "mapping lock file %s: %s", path, strerror(errno));
+    }
+    owner->map = map;
+    boot_id(boot);
+    if (boot[0] == '\0' || memcmp(boot, owner->map->boot, sizeof(boot)) != 0) {
+        memcpy(owner->map->boot, boot, sizeof(boot));
+        owner->map->mark = (pw_wal_mark){0};
+    }
+    return PAWL_OK;
 }
 
 static struct flock whole_file(short type)
@@ -115,8 +155,12 @@ pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **r
     owner->fd = fd;
     owner->pid = getpid();
     owner->epoch = before.epoch;
-    owner->suspect = before.suspect;
     snprintf(owner->socket, sizeof(owner->socket), "%s", socket != NULL ? socket : "");
+    st = map_file(owner, path, err);
+    if (st != PAWL_OK) {
+        pw_owner_give(owner);
+        return st;
+    }
     file_write(owner, true);
     *ret_owner = owner;
     return PAWL_OK;
@@ -130,6 +174,9 @@ void pw_owner_give(pw_owner *owner)
     if (getpid() == owner->pid) {
         file_write(owner, false);
     }
+    if (owner->map != NULL) {
+        munmap(owner->map, FILE_BYTES);
+    }
     close(owner->fd);
     pw_free(owner);
 }
@@ -140,17 +187,9 @@ void pw_owner_set_epoch(pw_owner *owner, uint64_t epoch)
     file_write(owner, true);
 }
 
-void pw_owner_set_suspect(pw_owner *owner, bool suspect)
+pw_wal_mark *pw_owner_mark(pw_owner *owner)
 {
-    if (owner->suspect != suspect) {
-        owner->suspect = suspect;
-        file_write(owner, true);
-    }
-}
-
-bool pw_owner_suspect(const pw_owner *owner)
-{
-    return owner->suspect;
+    return &owner->map->mark;
 }
 
 pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch, char socket[108], pawl_error *err)

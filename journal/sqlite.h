@@ -20,6 +20,7 @@
 #include "journal/journal.h"
 #include "journal/owner.h"
 #include "journal/place.h"
+#include "journal/wal_mark.h"
 #include "sdk/base/limits.h"
 
 #define PW_SQLITE_APPLICATION_ID 0x7061776c /* "pawl" */
@@ -35,6 +36,7 @@ typedef struct pw_sqlite_env {
     const uint8_t *blob_key;  /* NULL = random */
     int page_bytes;           /* 0 = PW_SQLITE_PAGE_BYTES */
     int checkpoint_frames;    /* 0 = PW_SQLITE_CHECKPOINT_FRAMES */
+    pw_wal_mark *mark;        /* bare: where the mark lives when the process dies; NULL = it dies too */
 } pw_sqlite_env;
 
 typedef struct pw_sqlite_reader pw_sqlite_reader;
@@ -53,7 +55,10 @@ typedef struct pw_sqlite {
     bool ready;            /* connected, identified, migrated */
     bool failed;           /* after a failed sync, until reopen: [J9] nothing is acked */
     bool told;             /* the engine has had its UNKNOWN for that */
-    int wal_frames;        /* as of the last commit */
+    int wal_frames;        /* since the last checkpoint that got through */
+    int commit_frames;     /* told by SQLite during the commit; 0 = it wrote none */
+    pw_wal_mark *mark;     /* the owner's, the test's, or own_mark */
+    pw_wal_mark own_mark;
     pthread_mutex_t readers_lock;
     pw_sqlite_reader *readers;
 } pw_sqlite;
@@ -128,8 +133,10 @@ void pw_sqlite_sweep(pw_sqlite *j);
 
 pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err);
 pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
-/** On a file that no connection of ours has open: TRUNCATE checkpoint of a rebuilt WAL index, quick_check, record checksums. */
-pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, pawl_error *err);
+/** On a file that no connection of ours has open: cut, TRUNCATE checkpoint of a rebuilt WAL index, quick_check, checksums. */
+pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err);
+/** The cut alone. BUSY when another process has the file open. */
+pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err);
 
 /* ---- ballast ---- */
 

@@ -30,9 +30,7 @@ pawl_status pw_sqlite_check_pid(const pw_sqlite *j, pawl_error *err)
 void pw_sqlite_fail(pw_sqlite *j)
 {
     j->failed = true;
-    if (j->owner != NULL) {
-        pw_owner_set_suspect(j->owner, true);
-    }
+    j->mark->state = PW_WAL_SUSPECT;
 }
 
 static pawl_status unknown(pw_sqlite *j, const char *what, int rc, pawl_error *err)
@@ -50,19 +48,27 @@ static pawl_status commit_now(pw_sqlite *j, pawl_error *err)
     if (st == NULL) {
         return PAWL_NOMEM;
     }
+    j->commit_frames = 0;
+    j->mark->state = PW_WAL_COMMITTING;
     int rc = sqlite3_step(st);
     pw_db_give(&j->db, PW_SQL_COMMIT, st);
     if (rc == SQLITE_DONE) {
+        if (j->commit_frames > 0) {
+            pw_wal_mark_set(j->mark, &j->db, j->commit_frames);
+        }
+        j->mark->state = PW_WAL_CALM;
         return PAWL_OK;
     }
     if ((rc & 0xff) == SQLITE_BUSY || rc == SQLITE_NOMEM || rc == SQLITE_IOERR_NOMEM) {
         pawl_status status = pw_db_error(&j->db, rc, "commit", err);
         if (!sqlite3_get_autocommit(j->db.db)) {
+            j->mark->state = PW_WAL_CALM;
             return status; /* nothing was written: the transaction is still open */
         }
         return unknown(j, "commit", rc, err);
     }
     if ((rc & 0xff) == SQLITE_FULL) {
+        j->mark->state = PW_WAL_CALM;
         return pw_db_error(&j->db, rc, "commit", err);
     }
     return unknown(j, "commit", rc, err);

@@ -2,8 +2,8 @@
  * sqlite_open.c - opening and closing as the owner; the lease.
  *
  * Order at opening: path, file system, owner lock, rite if the last owner left the file suspect, connection, identity,
- * settings, schema, TRUNCATE checkpoint. The checkpoint comes before the first commit and not for speed: frames that a
- * dead owner wrote and could not sync may be in the page cache only, and a commit on top of them would be lost with them.
+ * settings, the WAL made durable and emptied, schema. The last but one is not for speed: frames that a dead owner wrote and
+ * could not sync may be in the page cache only, and a commit on top of them would be lost with them (sqlite_rite.c).
  * Settings are per connection: sqlite3_config belongs to the host. Does not bump the epoch at opening: lease does.
  */
 #include <errno.h>
@@ -21,7 +21,9 @@ static int count_frames(void *ctx, sqlite3 *db, const char *name, int frames)
 {
     (void)db;
     (void)name;
-    ((pw_sqlite *)ctx)->wal_frames = frames;
+    pw_sqlite *j = ctx;
+    j->wal_frames = frames;
+    j->commit_frames = frames;
     return SQLITE_OK;
 }
 
@@ -52,6 +54,7 @@ static pawl_status check_writable(pw_sqlite *j, pawl_error *err)
                   j->path);
 }
 
+/** Frames that a dead owner wrote and did not sync are synced by this before the database is touched. */
 static pawl_status empty_wal(pw_sqlite *j, pawl_error *err)
 {
     int frames = 0;
@@ -160,14 +163,23 @@ static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socke
     return st == PAWL_OK ? pw_owner_take(real, socket, &j->owner, err) : st;
 }
 
-static pawl_status mend_if_suspect(pw_sqlite *j, pawl_error *err)
+/** What the last owner left behind when it died. A failed sync asks for the whole rite. A death within a commit asks for the
+ * cut only if nobody is in the way: that its sync failed just then is a window of microseconds. */
+static pawl_status mend(pw_sqlite *j, pawl_error *err)
 {
-    if (j->owner == NULL || !pw_owner_suspect(j->owner)) {
-        return PAWL_OK;
+    pawl_error ignored;
+    pawl_status st = PAWL_OK;
+    j->mark = j->owner != NULL ? pw_owner_mark(j->owner) : j->env.mark != NULL ? j->env.mark : &j->own_mark;
+    if (PW_BUG_READBACK_AFTER_FAILED_SYNC) {
+        j->mark->state = PW_WAL_CALM;
     }
-    pawl_status st = pw_sqlite_rite(j->path, &j->env, err);
+    if (j->mark->state == PW_WAL_SUSPECT) {
+        st = pw_sqlite_rite(j->path, &j->env, j->mark, err);
+    } else if (j->mark->state == PW_WAL_COMMITTING) {
+        (void)pw_sqlite_cut_tail(j->path, &j->env, j->mark, &ignored);
+    }
     if (st == PAWL_OK) {
-        pw_owner_set_suspect(j->owner, false);
+        *j->mark = (pw_wal_mark){0};
     }
     return st;
 }
@@ -216,7 +228,7 @@ pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sq
     pthread_mutex_init(&j->readers_lock, NULL);
     pawl_status st = claim_place(j, path, socket, err);
     if (st == PAWL_OK) {
-        st = mend_if_suspect(j, err);
+        st = mend(j, err);
     }
     if (st == PAWL_OK) {
         st = pw_sqlite_connect(j, err);

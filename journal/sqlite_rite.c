@@ -9,11 +9,14 @@
  *   2. open one with locking_mode=EXCLUSIVE: it gets in only when no process has the file open, and so rebuilds the WAL's
  *      index from nothing. An index that lived on could hold "these frames are in the database already" from a checkpoint
  *      whose sync failed, and the frames would never be written again
- *   3. TRUNCATE checkpoint: every frame is written to the database anew, synced, and the WAL cut
- *   4. quick_check, and the checksum of every record
- *   5. open as usual; the group number says what landed
+ *   3. cut the WAL behind the last frame that is known to be synced (wal_mark.h). A checkpoint of frames that the disk may
+ *      lack would put half a group into the database if the power failed during it: the power-cut test found that
+ *   4. open once more, TRUNCATE checkpoint: every frame is written to the database anew, synced, and the WAL emptied
+ *   5. quick_check, and the checksum of every record
+ *   6. open as usual; the group number says what landed
  *
- * If a step fails the journal stays closed. Does not repair anything.
+ * Opening after an owner died without a word does 1 to 4 as far as it can. If a step fails the journal stays closed. Does
+ * not repair anything.
  */
 #include "journal/sqlite.h"
 
@@ -79,16 +82,47 @@ static pawl_status check_records(pw_db *db, pawl_error *err)
     return status;
 }
 
+/* ---- the steps ---- */
+
+static pawl_status open_alone(const char *path, const pw_sqlite_env *env, pw_db *ret, pawl_error *err)
+{
+    pawl_status st = pw_db_open(ret, path, env->vfs, SQLITE_OPEN_READWRITE, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    sqlite3_db_config(ret->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    sqlite3_busy_timeout(ret->db, PW_SQLITE_BUSY_MS);
+    st = pw_db_exec(ret, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL", err);
+    if (st != PAWL_OK) {
+        pw_db_close(ret);
+    }
+    return st;
+}
+
+static pawl_status named_busy(pawl_status st, pawl_error *err)
+{
+    if (st != PAWL_BUSY) {
+        return st;
+    }
+    return pw_err(err, PAWL_BUSY, "another process reads the journal: end it, then the journal can be reopened");
+}
+
+pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err)
+{
+    pw_db db;
+    pawl_status st = open_alone(path, env, &db, err);
+    if (st == PAWL_OK) {
+        st = named_busy(pw_wal_mark_cut(mark, &db, err), err);
+        pw_db_close(&db);
+    }
+    return st;
+}
+
 static pawl_status write_anew(pw_db *db, pawl_error *err)
 {
     int frames = 0;
     int moved = 0;
-    sqlite3_db_config(db->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
-    sqlite3_busy_timeout(db->db, PW_SQLITE_BUSY_MS);
-    pawl_status st = pw_db_exec(db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL; BEGIN IMMEDIATE; COMMIT", err);
-    if (st == PAWL_BUSY) {
-        return pw_err(err, PAWL_BUSY, "another process reads the journal: end it, then the journal can be reopened");
-    }
+    pawl_status st = named_busy(pw_db_exec(db, "BEGIN IMMEDIATE; COMMIT", err), err);
     if (st != PAWL_OK) {
         return st;
     }
@@ -96,14 +130,15 @@ static pawl_status write_anew(pw_db *db, pawl_error *err)
     return rc == SQLITE_OK ? PAWL_OK : pw_db_error(db, rc, "checkpoint", err);
 }
 
-pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, pawl_error *err)
+static pawl_status write_and_check(const char *path, const pw_sqlite_env *env, pawl_error *err)
 {
     pw_db db;
     int version = 0;
-    pawl_status st = pw_db_open(&db, path, env->vfs, SQLITE_OPEN_READWRITE, err);
-    if (st == PAWL_OK) {
-        st = write_anew(&db, err);
+    pawl_status st = open_alone(path, env, &db, err);
+    if (st != PAWL_OK) {
+        return st;
     }
+    st = write_anew(&db, err);
     if (st == PAWL_OK) {
         st = pw_schema_identify(&db, path, true, &version, err);
     }
@@ -114,6 +149,15 @@ pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, pawl_erro
         st = check_records(&db, err);
     }
     pw_db_close(&db);
+    return st;
+}
+
+pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err)
+{
+    pawl_status st = pw_sqlite_cut_tail(path, env, mark, err);
+    if (st == PAWL_OK) {
+        st = write_and_check(path, env, err);
+    }
     return st == PAWL_OK ? st : pw_error_wrap(err, st, "reopening %s", path);
 }
 
@@ -147,17 +191,15 @@ pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err)
     pw_db_close(&j->db);
     j->ready = false;
     if (!PW_BUG_READBACK_AFTER_FAILED_SYNC) {
-        st = pw_sqlite_rite(j->path, &j->env, err);
+        st = pw_sqlite_rite(j->path, &j->env, j->mark, err);
     }
     if (st == PAWL_OK) {
+        *j->mark = (pw_wal_mark){0};
         st = pw_sqlite_connect(j, err);
     }
     if (st == PAWL_OK) {
         j->failed = false;
         j->told = false;
-        if (j->owner != NULL) {
-            pw_owner_set_suspect(j->owner, false);
-        }
     } else {
         pw_db_close(&j->db);
     }

@@ -122,6 +122,16 @@ class Place:
         engine.stdout.close()
         return engine.returncode
 
+    def wait_in(self, process):
+        """Until a command sits in its wait: it has connected, and has blocked the signals it takes by itself."""
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            with open(f"/proc/{process.pid}/status") as f:
+                if not re.search(r"^SigBlk:\t0+$", f.read(), re.M):
+                    return
+            time.sleep(0.01)
+        raise Failure("the command does not wait")
+
     def state(self, run):
         return self.ok("describe", run, "-o", "json").json()
 

@@ -1,6 +1,5 @@
 """Every verb that drives or shows runs, with an engine running: what it prints, as text and as JSON, and its exit code."""
 import json
-import os
 import signal
 
 from cli_rig import check, equal, main, plain, within
@@ -390,6 +389,7 @@ def it_waits_through_a_killed_engine(p):
     p.ok("start", "listening", "-w", "l1")
     p.until_waiting("l1", "signal")
     waiter = p.begin("result", "l1", "-o", "json")
+    p.wait_in(waiter)
     p.stop(signal.SIGKILL)
     line = waiter.stderr.readline()
     within(line, "engine went away")
@@ -406,9 +406,7 @@ def it_stops_waiting_but_not_the_run_on_interrupt(p):
     p.ok("start", "listening", "-w", "l1")
     p.until_waiting("l1", "signal")
     waiter = p.begin("result", "l1")
-    p.until("l1", lambda d: os.path.exists(f"/proc/{waiter.pid}/fd/3"))
-    while "SigBlk:\t0000000000000000" in open(f"/proc/{waiter.pid}/status").read():
-        pass
+    p.wait_in(waiter)
     waiter.send_signal(signal.SIGINT)
     out, err = waiter.communicate(timeout=60)
     equal((waiter.returncode, out), (130, ""))

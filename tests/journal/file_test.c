@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include "journal/sqlite.h"
 #include "tests/journal/stored.h"
@@ -24,18 +23,6 @@ static void close_journal(rig *t)
     t->j->ops->close(t->j);
     t->r = NULL;
     t->j = NULL;
-}
-
-/** Changes the file behind the journal's back. */
-static void tamper(rig *t, const char *sql)
-{
-    sqlite3 *db = NULL;
-    char *message = NULL;
-    assert_int_equal(sqlite3_open(t->path, &db), SQLITE_OK);
-    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
-        fail_msg("%s: %s", sql, message);
-    }
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 static pawl_status open_status(const char *path, pawl_error *err)
@@ -226,10 +213,10 @@ static void another_programs_database_is_foreign(void **state)
     pawl_error err;
     close_journal(t);
     snprintf(t->path, sizeof(t->path), "%s/other.db", t->folder);
-    tamper(t, "CREATE TABLE mine(a); INSERT INTO mine VALUES(1)");
+    rig_tamper(t, "CREATE TABLE mine(a); INSERT INTO mine VALUES(1)");
     assert_int_equal(open_status(t->path, &err), PAWL_FOREIGN);
     assert_non_null(strstr(err.message, "another program"));
-    tamper(t, "SELECT a FROM mine");
+    rig_tamper(t, "SELECT a FROM mine");
     rig_close(t);
 }
 
@@ -240,7 +227,7 @@ static void a_newer_journal_is_refused_with_the_way_out(void **state)
     pawl_error err;
     pw_reader *r = NULL;
     close_journal(t);
-    tamper(t, "PRAGMA user_version=99");
+    rig_tamper(t, "PRAGMA user_version=99");
     assert_int_equal(open_status(t->path, &err), PAWL_NEWER);
     assert_non_null(strstr(err.message, "99"));
     assert_non_null(strstr(err.message, "backup"));
@@ -364,7 +351,7 @@ static void flip_record(rig *t, int64_t run, int64_t seq)
              "UPDATE pawl_log SET bytes = CAST(substr(bytes,1,length(bytes)-1) || char(unicode(substr(bytes,-1)) + 1) AS BLOB)"
              " WHERE run=%lld AND seq=%lld",
              (long long)run, (long long)seq);
-    tamper(t, sql);
+    rig_tamper(t, sql);
     rig_restart(t);
 }
 
@@ -466,7 +453,7 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
     copy_file(t->path, sound);
     for (size_t i = 0; i < PW_COUNT(damages); i++) {
         copy_file(sound, t->path);
-        tamper(t, damages[i].sql);
+        rig_tamper(t, damages[i].sql);
         findings f = verify(t);
         if (strstr(f.names, damages[i].invariant) == NULL) {
             fail_msg("%s: found '%s', expected %s", damages[i].sql, f.names, damages[i].invariant);
@@ -543,7 +530,7 @@ static void a_migration_that_cannot_back_up_does_not_begin(void **state)
     assert_int_not_equal(open_status(t->path, &err), PAWL_OK);
     assert_non_null(strstr(err.message, "backup"));
     assert_int_equal(rmdir(draft), 0);
-    tamper(t, "SELECT 1 FROM (SELECT 1) WHERE (SELECT user_version FROM pragma_user_version) = 1");
+    rig_tamper(t, "SELECT 1 FROM (SELECT 1) WHERE (SELECT user_version FROM pragma_user_version) = 1");
     rig_restart(t);
     stored_check(t);
     rig_close(t);

@@ -38,7 +38,11 @@ static bool note_row(void *ctx, pw_view row)
 static pawl_status ask(rig *t, const char *sql, answer *ret)
 {
     memset(ret, 0, sizeof(*ret));
-    return pw_sqlite_query(t->path, sql, note_row, ret, &t->err);
+    pawl_status st = pw_sqlite_query(t->path, sql, note_row, ret, &t->err);
+    if (st != PAWL_OK) {
+        print_message("%s: %s\n", sql, t->err.message);
+    }
+    return st;
 }
 
 static void pawl_events_gives_every_event_with_its_body_as_json(void **state)
@@ -114,8 +118,16 @@ static void a_damaged_record_ends_the_query_with_an_error(void **state)
     answer a;
     rig *t = rig_open("sqlite");
     rig_run run = rig_start(t, "a");
-    run.chain[0] ^= 0;
+    assert_int_equal(rig_turn(t, &run, 1, "x"), PAWL_OK);
     assert_int_equal(ask(t, "SELECT count(*) FROM pawl_events('a')", &a), PAWL_OK);
+    t->r->ops->reader_close(t->r);
+    t->j->ops->close(t->j);
+    t->r = NULL;
+    t->j = NULL;
+    rig_tamper(t, "UPDATE pawl_log SET sum=sum+1 WHERE seq=1");
+    assert_int_not_equal(ask(t, "SELECT count(*) FROM pawl_events('a')", &a), PAWL_OK);
+    assert_non_null(strstr(t->err.message, "checksum"));
+    assert_int_equal(ask(t, "SELECT count(*) FROM pawl_log", &a), PAWL_OK);
     assert_int_equal(pw_sqlite_query("/nowhere/x.db", "SELECT 1", note_row, &a, &t->err), PAWL_NOTFOUND);
     rig_close(t);
 }

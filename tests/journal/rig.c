@@ -95,6 +95,17 @@ pw_journal *rig_second(rig *t)
     return second;
 }
 
+void rig_tamper(rig *t, const char *sql)
+{
+    sqlite3 *db = NULL;
+    char *message = NULL;
+    assert_int_equal(sqlite3_open(t->path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, message);
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 pw_view rig_text(const char *text)
 {
     return (pw_view){(const uint8_t *)text, strlen(text)};

@@ -47,6 +47,9 @@ void rig_restart(rig *t);
 /** A second journal over the same store or file, past the owner lock. */
 pw_journal *rig_second(rig *t);
 
+/** Changes the file behind the journal's back. */
+void rig_tamper(rig *t, const char *sql);
+
 pw_view rig_text(const char *text);
 /** A well-formed record of `events` events whose body says `text`. Owns: the scope. */
 pw_view rig_record(pawl_scope *scope, int64_t events, const char *text);

@@ -1,0 +1,106 @@
+/*
+ * iofault_test.c - every read, write, sync, truncation and opening fails once: nothing acked is lost, nothing is made up.
+ *
+ * A loop that ends by itself: the first operation fails, the second, ... until a run in which none was left to fail. Each
+ * with EIO, ENOSPC and a short read, once and from there on; then the fault goes away, or the power does, and the journal
+ * must open and hold exactly what the model says. PAWL_LONG=1 takes more scenarios.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "tests/fault/ramdisk.h"
+#include "tests/fault/world.h"
+
+typedef struct kind {
+    const char *name;
+    unsigned ops;
+    ram_error error;
+} kind;
+
+static const kind kinds[] = {
+    {"EIO on reads", RAM_READ, RAM_EIO},
+    {"short reads", RAM_READ, RAM_SHORT},
+    {"EIO on writes", RAM_WRITE, RAM_EIO},
+    {"ENOSPC on writes", RAM_WRITE, RAM_ENOSPC},
+    {"EIO on syncs", RAM_SYNC, RAM_EIO},
+    {"EIO on truncations", RAM_TRUNCATE, RAM_EIO},
+    {"failed opens", RAM_OPEN, RAM_EIO},
+    {"EIO on anything", RAM_ANY, RAM_EIO},
+};
+
+/** One fault. False: nothing was left to fail. */
+static bool try_fault(world *w, const kind *k, uint64_t seed, int64_t nth, bool sticky, bool cut)
+{
+    uint64_t lots = seed * 31 + (uint64_t)nth;
+    int64_t failed = 0;
+    ram_format(0);
+    world_init(w, 0, seed);
+    w->env.checkpoint_frames = 12;
+    world_live(w, 4); /* sound so far: the fault meets an old file, too */
+    ram_fail(0, k->ops, k->error, nth, sticky, lots);
+    world_live(w, 6);
+    (void)ram_ops(0, &failed);
+    ram_fail(0, 0, RAM_EIO, 0, false, 0);
+    world_kill(w);
+    if (w->problem[0] == '\0') {
+        if (cut) {
+            ram_image(1, 0, (ram_cut)(ram_random(&lots) % 3), &lots);
+            (void)world_check(w, 1, nth % 8 == 0);
+        } else {
+            pw_wal_mark mark = w->mark;
+            (void)world_open(w);
+            if (w->j == NULL) {
+                snprintf(w->problem, sizeof(w->problem), "does not open when the fault is over (mark %u): %s", mark.state,
+                         w->err.message);
+            }
+            world_kill(w);
+        }
+    }
+    if (w->problem[0] != '\0') {
+        fail_msg("%s, number %lld%s%s, seed %llu: %s", k->name, (long long)nth, sticky ? ", sticky" : "",
+                 cut ? ", then a power cut" : "", (unsigned long long)seed, w->problem);
+    }
+    world_deinit(w);
+    return failed > 0;
+}
+
+static void no_failed_operation_loses_or_invents_anything(void **state)
+{
+    (void)state;
+    int64_t faults = 0;
+    uint64_t seeds = getenv("PAWL_LONG") != NULL ? 200 : 1;
+    world *w = calloc(1, sizeof(*w));
+    assert_non_null(w);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+            for (int variant = 0; variant < 4; variant++) {
+                int64_t nth = 1;
+                while (try_fault(w, &kinds[k], seed, nth, (variant & 1) != 0, (variant & 2) != 0)) {
+                    nth++;
+                }
+                faults += nth - 1;
+            }
+        }
+    }
+    print_message("%lld faults\n", (long long)faults);
+    assert_true(faults > 1000);
+    free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_failed_operation_loses_or_invents_anything),
+    };
+    ram_register();
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, 1, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
