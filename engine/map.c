@@ -257,7 +257,7 @@ static bool recover_map(void *ctx, const pw_map_row *row)
         pw_jobs_hold(r->core, row->run, true);
     }
     pw_map *map = pw_map_new(r->core, row->run, row->cmd, live->id, row->body);
-    r->status = r->core->jops->map_items(r->core->reader, row->run, row->cmd, 0, 0, recover_item, map, r->err);
+    r->status = r->core->jops->map_items(r->core->reader, &(pw_item_range){row->run, row->cmd, 0, 0}, recover_item, map, r->err);
     return r->status == PAWL_OK;
 }
 
@@ -319,7 +319,7 @@ const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, int64_t run, int
     page p = {.core = core, .scope = scope, .next = from, .end = end};
     pw_mp_array(&p.out, (size_t)(end - from));
     pawl_error err;
-    pawl_status st = core->jops->map_items(core->reader, run, cmd, from, (size_t)(end - from), page_item, &p, &err);
+    pawl_status st = core->jops->map_items(core->reader, &(pw_item_range){run, cmd, from, (size_t)(end - from)}, page_item, &p, &err);
     fill_gap(&p, end);
     const pawl_value *v = NULL;
     if (st == PAWL_OK && pw_buf_ok(&p.out)) {

@@ -212,6 +212,14 @@ typedef struct pw_scan {
     size_t rows_max;       /* 0 = PW_PAGE_ROWS_MAX */
 } pw_scan;
 
+/** Items of one map. */
+typedef struct pw_item_range {
+    int64_t run;
+    int64_t cmd;
+    int64_t from_index;
+    size_t rows_max;       /* 0 = to the end */
+} pw_item_range;
+
 /** Row callbacks: the row and its views are valid during the call only; return false to stop. */
 typedef bool (*pw_run_fn)(void *ctx, const pw_run_row *row);
 typedef bool (*pw_record_fn)(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record);
@@ -263,7 +271,7 @@ typedef struct pw_journal_ops {
      * first_seq = events of the run before the record, so from_seq = the events the caller has (0 = all; a snapshot's seq).
      * A gap, a fork or a missing end is DAMAGED; from_seq 0 read to its end also checks the hash chain. */
     pawl_status (*read)(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
-    /** Timers with due_ms <= until_ms, in (due, run, cmd, kind) order after `after` (NULL = from the first). */
+    /** Timers with due_ms <= until_ms, in (due, run, cmd, kind) order after `after` (NULL = from the first). rows_max 0 = all. */
     pawl_status (*timers)(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn, void *ctx,
                           pawl_error *err);
     pawl_status (*run_timers)(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx, pawl_error *err);
@@ -271,12 +279,12 @@ typedef struct pw_journal_ops {
     pawl_status (*waits)(pw_reader *r, int64_t run /* 0 = all */, pw_wait_fn fn, void *ctx, pawl_error *err);
     pawl_status (*keys)(pw_reader *r, int64_t run, pw_view key /* empty = all */, pw_key_fn fn, void *ctx, pawl_error *err);
     pawl_status (*maps)(pw_reader *r, int64_t run /* 0 = all */, pw_map_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*map_items)(pw_reader *r, int64_t run, int64_t cmd, int64_t from_index, size_t rows_max, pw_item_fn fn,
-                             void *ctx, pawl_error *err);
+    pawl_status (*map_items)(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx, pawl_error *err);
     pawl_status (*snapshot)(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err);
     pawl_status (*blob)(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err); /* digest checked */
     pawl_status (*node)(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body,
                         pawl_error *err);
+    /** Rows with id > after_id; ids are never given twice. rows_max 0 = all. */
     pawl_status (*inbox)(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err);
     pawl_status (*outcome)(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome, pawl_error *err);
     /** The key of the blob digests of this journal. */

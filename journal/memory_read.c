@@ -2,6 +2,7 @@
  * memory_read.c - the reader half of the journal in memory, and the table of its functions.
  *
  * Same order, same filters, same checks of records as the SQLite reader. Callbacks run under the store's lock.
+ * Does not copy rows: views point into the store.
  */
 #include <string.h>
 
@@ -232,7 +233,7 @@ static pawl_status timers(pw_reader *r, int64_t until_ms, const pw_timer_row *af
                           void *ctx, pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
-    size_t left = rows_max > 0 ? rows_max : PW_PAGE_ROWS_MAX;
+    size_t left = rows_max > 0 ? rows_max : SIZE_MAX;
     pw_row_key from = PW_ROW_KEY(PW_TABLE_TIMER, INT64_MIN);
     if (after != NULL) {
         from = PW_ROW_KEY(PW_TABLE_TIMER, after->due_ms, after->run, after->cmd, (int64_t)after->kind + 1);
@@ -365,19 +366,18 @@ static pawl_status keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, vo
     return PAWL_OK;
 }
 
-static pawl_status map_items(pw_reader *r, int64_t run, int64_t cmd, int64_t from_index, size_t rows_max, pw_item_fn fn,
-                             void *ctx, pawl_error *err)
+static pawl_status map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx, pawl_error *err)
 {
     (void)err;
-    pw_row_key from = PW_ROW_KEY(PW_TABLE_ITEM, run, cmd, from_index);
-    return list(r, from, from.size - 8, rows_max > 0 ? rows_max : PW_PAGE_ROWS_MAX, (row_fn){.item = fn}, ctx);
+    pw_row_key from = PW_ROW_KEY(PW_TABLE_ITEM, range->run, range->cmd, range->from_index);
+    return list(r, from, from.size - 8, range->rows_max > 0 ? range->rows_max : SIZE_MAX, (row_fn){.item = fn}, ctx);
 }
 
 static pawl_status inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err)
 {
     (void)err;
     pw_row_key from = PW_ROW_KEY(PW_TABLE_INBOX, after_id + 1);
-    return list(r, from, 1, rows_max > 0 ? rows_max : PW_PAGE_ROWS_MAX, (row_fn){.inbox = fn}, ctx);
+    return list(r, from, 1, rows_max > 0 ? rows_max : SIZE_MAX, (row_fn){.inbox = fn}, ctx);
 }
 
 /* ---- single things ---- */

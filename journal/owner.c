@@ -2,17 +2,19 @@
  * owner.c - the owner lock and its file.
  *
  * Opens only the lock file. Its text is rewritten in place (one pwrite): a reader that meets a half-written file sees
- * fields missing and says "unknown pid", never somebody else's. Does not wait for the lock.
+ * fields missing and says "unknown pid", never somebody else's. Does not wait for the lock of a living owner.
  */
 #include "journal/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
@@ -114,17 +116,44 @@ static struct flock whole_file(short type)
     return lock;
 }
 
-static pawl_status take_lock(int fd, const char *path, pawl_error *err)
+static bool lock_now(int fd, int *ret_errno)
 {
     struct flock lock = whole_file(F_WRLCK);
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
-        return PAWL_OK;
+        return true;
     }
-    if (errno != EAGAIN && errno != EACCES) {
-        return pw_err(err, PAWL_IO, "lock %s: %s", path, strerror(errno));
+    *ret_errno = errno;
+    return false;
+}
+
+/* A process that was killed between fork and the closing of descriptors leaves the lock with its child for a moment: an owner that is
+ * dead is waited out, a living one is not. */
+static bool wait_for_the_dead(int fd, long long pid, int *ret_errno)
+{
+    struct timespec pause = {0, 2000000};
+    for (int i = 0; i < 1000 && pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH; i++) {
+        (void)nanosleep(&pause, NULL);
+        if (lock_now(fd, ret_errno)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static pawl_status take_lock(int fd, const char *path, pawl_error *err)
+{
+    int why = 0;
+    if (lock_now(fd, &why)) {
+        return PAWL_OK;
     }
     owner_file file;
     file_read(fd, &file);
+    if ((why == EAGAIN || why == EACCES) && wait_for_the_dead(fd, file.pid, &why)) {
+        return PAWL_OK;
+    }
+    if (why != EAGAIN && why != EACCES) {
+        return pw_err(err, PAWL_IO, "lock %s: %s", path, strerror(why));
+    }
     if (file.pid == 0) {
         return pw_err(err, PAWL_BUSY, "another process is opening this journal (lock %s)", path);
     }

@@ -3,7 +3,7 @@
  *
  * application_id says that a file is a pawl journal, user_version which steps of schema.def it has seen. Both are written
  * in the transaction of the steps, so a file is at one version or at the next. Goes forward only: a newer file is
- * refused, and the backup that stands beside a migrated file is the way back.
+ * refused, and the backup that stands beside a migrated file is the way back. Does not change a released step.
  */
 #include <errno.h>
 #include <fcntl.h>

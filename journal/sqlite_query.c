@@ -3,6 +3,7 @@
  *
  * Reading is kept three times over: the connection is query_only, the statement must be one that SQLite calls read-only,
  * and an authorizer refuses ATTACH and PRAGMA, which could undo the first. One statement; rows as msgpack maps.
+ * Does not limit how long a statement may run: it can be interrupted with its process.
  */
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * sqlite_rows.c - the reader half: timers, tasks, waits, keys, maps, snapshots, blobs, nodes, inbox, outcomes.
  *
  * Every list is one statement and one row function; `list` does the rest. Single things (snapshot, blob, node, outcome)
- * copy their bytes into the caller's buffer after checking them.
+ * copy their bytes into the caller's buffer after checking them. Does not interpret any body.
  */
 #include "journal/sqlite.h"
 
@@ -72,7 +72,7 @@ static pawl_status list(pw_reader *base, const list_args *a, give_fn give, row_f
 
 static int64_t page(size_t rows_max)
 {
-    return (int64_t)(rows_max > 0 ? rows_max : PW_PAGE_ROWS_MAX);
+    return rows_max > 0 && rows_max < INT64_MAX ? (int64_t)rows_max : -1; /* LIMIT -1: all */
 }
 
 static bool give_timer(pw_cols *c, row_fn fn, void *ctx)
@@ -189,10 +189,9 @@ static bool give_item(pw_cols *c, row_fn fn, void *ctx)
     return fn.item(ctx, &i);
 }
 
-pawl_status pw_sqlite_map_items(pw_reader *r, int64_t run, int64_t cmd, int64_t from_index, size_t rows_max, pw_item_fn fn,
-                                void *ctx, pawl_error *err)
+pawl_status pw_sqlite_map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx, pawl_error *err)
 {
-    list_args a = {PW_SQL_ITEMS, {run, cmd, from_index, page(rows_max)}, 4, {NULL, 0}, false};
+    list_args a = {PW_SQL_ITEMS, {range->run, range->cmd, range->from_index, page(range->rows_max)}, 4, {NULL, 0}, false};
     return list(r, &a, give_item, (row_fn){.item = fn}, ctx, err);
 }
 

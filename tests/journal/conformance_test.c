@@ -522,14 +522,14 @@ static void map_items_are_paged_and_outlive_their_row(void **state)
     assert_int_equal(t->r->ops->maps(t->r, 0, add_map, out, &t->err), PAWL_OK);
     assert_string_equal(out, "1/3 10 of 10|");
     out[0] = '\0';
-    assert_int_equal(t->r->ops->map_items(t->r, 1, 3, 3, 3, add_item, out, &t->err), PAWL_OK);
+    assert_int_equal(t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 3, 3}, add_item, out, &t->err), PAWL_OK);
     assert_string_equal(out, "3:1r 4:2f 5:1r ");
     rig_op(t, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = 1, .cmd = 3};
     assert_int_equal(rig_commit(t), PAWL_OK);
     out[0] = '\0';
     assert_int_equal(t->r->ops->maps(t->r, 1, add_map, out, &t->err), PAWL_OK);
     assert_string_equal(out, "");
-    assert_int_equal(t->r->ops->map_items(t->r, 1, 3, 8, 0, add_item, out, &t->err), PAWL_OK);
+    assert_int_equal(t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 8, 0}, add_item, out, &t->err), PAWL_OK);
     assert_string_equal(out, "8:1r 9:1r ");
     rig_close(t);
 }

@@ -159,7 +159,7 @@ static void check_lists(rig *t)
     assert_int_equal(ops->tasks(t->r, 2, count_task, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->waits(t->r, 2, count_wait, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->maps(t->r, 2, count_map, &rows, &t->err), PAWL_OK);
-    assert_int_equal(ops->map_items(t->r, 2, 4, 0, 0, count_item, &rows, &t->err), PAWL_OK);
+    assert_int_equal(ops->map_items(t->r, &(pw_item_range){2, 4, 0, 0}, count_item, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->keys(t->r, 2, rig_text(""), count_key, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->inbox(t->r, 0, 0, count_inbox, &rows, &t->err), PAWL_OK);
     assert_int_equal(rows, 8);
