@@ -128,9 +128,8 @@ static int live_runs(const pawl_engine *e)
 
 static pawl_status open_core(pawl_engine *e, uint64_t group_no, pawl_error *err)
 {
-    pw_crumb_found found = {0};
     pw_env env;
-    pawl_status status = pw_crumb_open(e->options.memory ? NULL : e->path, &e->crumb, &found, err);
+    pawl_status status = pw_crumb_open(e->options.memory ? NULL : e->path, &e->crumb, &e->crumb_found, err);
 
     if (status != PAWL_OK) {
         return status;
@@ -139,7 +138,7 @@ static pawl_status open_core(pawl_engine *e, uint64_t group_no, pawl_error *err)
                                .group_no = group_no,
                                .reader = e->core_reader,
                                .crumb = e->crumb,
-                               .crumb_found = found,
+                               .crumb_found = e->crumb_found,
                                .journal_path = e->path,
                                .build = pw_build_digest(),
                                .live_runs_max = live_runs(e),
@@ -318,6 +317,16 @@ static void release_callers(pawl_engine *e)
     }
 }
 
+/** A clean end, unless nobody has counted yet what the last owner left: then it is left again, in the file's page, which stays mapped. */
+static void close_crumb(pawl_engine *e)
+{
+    if (e->crumb_found.run != 0 && !atomic_load(&e->recovered)) {
+        pw_crumb_enter(e->crumb, e->crumb_found.run, e->crumb_found.site, 0);
+    } else {
+        pw_crumb_close(e->crumb);
+    }
+}
+
 static void close_journal(pawl_engine *e)
 {
     if (e->core_reader != NULL) {
@@ -326,7 +335,7 @@ static void close_journal(pawl_engine *e)
     if (e->view_reader != NULL) {
         e->view_reader->ops->reader_close(e->view_reader);
     }
-    pw_crumb_close(e->crumb);
+    close_crumb(e);
     if (e->journal != NULL) {
         e->journal->ops->close(e->journal);
     }
@@ -465,6 +474,7 @@ pawl_status pawl_resume_all(pawl_engine *e, pawl_error *err)
         return status;
     }
     status = pw_loop_call(e->loop, recover_on_loop, e, err);
+    atomic_store(&e->recovered, atomic_load(&e->recovered) || status == PAWL_OK);
     pw_host_leave(e);
     return status;
 }

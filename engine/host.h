@@ -31,6 +31,8 @@ struct pawl_engine {
     pw_journal *journal;
     uint64_t epoch;
     pw_crumb *crumb;
+    pw_crumb_found crumb_found;  /* what the last owner left; counted when the core recovers */
+    atomic_bool recovered;
     pw_reader *core_reader;      /* the core's own */
     pw_reader *view_reader;      /* under view_lock: host threads take turns */
     pthread_mutex_t view_lock;
