@@ -117,25 +117,26 @@ static pawl_status load_key(pw_sqlite *j, pawl_error *err)
 
 pawl_status pw_sqlite_load(pw_sqlite *j, pawl_error *err)
 {
-    int64_t epoch = 0;
-    int64_t group = 0;
-    int64_t pos = 0;
-    pawl_status st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &epoch, err);
-    if (st == PAWL_OK) {
-        st = pw_db_int(&j->db, "SELECT grp FROM pawl_owner WHERE id=1", &group, err);
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OWNER_GET, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
     }
-    if (st == PAWL_OK) {
-        st = pw_db_int(&j->db, "SELECT pos FROM pawl_owner WHERE id=1", &pos, err);
+    bool row = false;
+    pawl_status status = pw_db_step(&j->db, st, &row, err);
+    if (status == PAWL_OK && !row) {
+        status = pw_err(err, PAWL_DAMAGED, "%s has no owner row", j->path);
     }
-    if (st != PAWL_OK) {
-        return pw_error_wrap(err, st, "%s", j->path);
+    if (status == PAWL_OK) {
+        pw_cols c = {st, 0};
+        uint64_t epoch = (uint64_t)pw_col_int(&c);
+        j->group_no = (uint64_t)pw_col_int(&c);
+        j->pos = pw_col_int(&c);
+        if (j->epoch != 0 && epoch != j->epoch) {
+            status = pw_err(err, PAWL_FENCED, "epoch %llu has taken over", (unsigned long long)epoch);
+        }
     }
-    if (j->epoch != 0 && (uint64_t)epoch != j->epoch) {
-        return pw_err(err, PAWL_FENCED, "epoch %lld has taken over", (long long)epoch);
-    }
-    j->group_no = (uint64_t)group;
-    j->pos = pos;
-    return load_key(j, err);
+    pw_db_give(&j->db, PW_SQL_OWNER_GET, st);
+    return status == PAWL_OK ? load_key(j, err) : status;
 }
 
 /* ---- open and close ---- */

@@ -210,20 +210,15 @@ pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err)
 pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
 {
     pw_sqlite *j = pw_sqlite_of(base);
-    int64_t now = 0;
-    int64_t group = 0;
     if (j->failed) {
         return pw_err(err, PAWL_NOT, "whether a group landed can be told only after a successful reopening");
     }
-    pawl_status st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &now, err);
+    pawl_status st = pw_sqlite_renew(base, epoch, err);
     if (st == PAWL_OK) {
-        st = pw_db_int(&j->db, "SELECT grp FROM pawl_owner WHERE id=1", &group, err);
-    }
-    if (st == PAWL_OK && (uint64_t)now != epoch) {
-        return pw_err(err, PAWL_FENCED, "epoch %lld has taken over from epoch %llu", (long long)now, (unsigned long long)epoch);
+        st = pw_sqlite_load(j, err);
     }
     if (st == PAWL_OK) {
-        *ret_landed = (uint64_t)group >= group_no;
+        *ret_landed = j->group_no >= group_no;
     }
     return st;
 }

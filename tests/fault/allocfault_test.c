@@ -2,7 +2,7 @@
  * allocfault_test.c - every allocation of ours and of SQLite's fails once: no crash, no leak, nothing acked lost.
  *
  * A loop that ends by itself: the first allocation fails, the second, ... until a run in which none was left. Once, and from
- * there on. Afterwards memory is there again and the journal must open and hold what the model says.
+ * there on. Afterwards memory is there again and the journal must open and hold what the model says. Does not fail the test's own allocations.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
  * A scenario runs on disk 0. Before each write, sync and truncation an image is taken, as a power cut at this moment could
  * leave it, and opened on disk 1. In half of the scenarios a sync fails somewhere: then the rite, or a killed process and a
  * new one, and on it goes under the same scrutiny. PAWL_LONG=1 runs until stopped by its group of seeds, PAWL_IMAGES=n sets
- * the number of images, PAWL_SEED=n runs one scenario.
+ * the number of images, PAWL_SEED=n runs one scenario. Does not model a disk that lies about a sync.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /*
- * rig.c - the journal under test. Fails the test at once when its own steps fail.
+ * rig.c - the journal under test. Fails the test at once when its own steps fail. Does not check histories beyond
+ * their form: tests do.
  */
 #include <setjmp.h>
 #include <stdarg.h>

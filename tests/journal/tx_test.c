@@ -1,5 +1,6 @@
 /*
- * tx_test.c - transactional steps: exactly once, rolled back alone, and kept away from the journal's own tables.
+ * tx_test.c - transactional steps: exactly once, rolled back alone, and kept away from the journal's own tables. Does not
+ * run an engine: tests/engine does.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /*
  * writer_test.c - the journal thread and the breadcrumb: order, staging, the rite, stopping. Run under TSan too.
+ * Does not measure.
  */
 #include <setjmp.h>
 #include <stdarg.h>
