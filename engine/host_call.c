@@ -3,7 +3,7 @@
  *
  *   blocking   request -> mailbox -> core -> reply on the engine's thread -> the waiter's gate -> the caller copies the body
  *   async      request -> mailbox -> core -> reply -> outbox -> pawl_dispatch
- *   READ       answered here, by view.c, on the caller's thread
+ *   READ       answered here, by view.c, on the caller's thread; so is HELLO. Asynchronous ones too: the answer still waits for pawl_dispatch
  *
  * A waiter is shared by the caller and the core (two references), since either may be done first: a caller that times out goes away and its
  * waiter stays until the core has answered, or has forgotten it (client_gone: only RESULT, WATCH and TASK_POLL wait that long).
@@ -282,7 +282,12 @@ static pawl_status ask_core(pawl_engine *e, const pw_ask *ask, pw_waiter *w, paw
     return pw_err(err, PAWL_TIMEOUT, "%s took longer than %lld ms", ask->op, (long long)ask->timeout_ms);
 }
 
-/* ---- reads ---- */
+/* ---- what is answered on the caller's thread ---- */
+
+static bool is_answered_here(pw_req_op op)
+{
+    return op == PW_REQ_HELLO || (op != PW_REQ_NONE && pw_view_can(op, false));
+}
 
 static pawl_status read_rows(pawl_engine *e, pw_req_op op, const pawl_value *args, pw_buf *out, pawl_error *err)
 {
@@ -301,7 +306,9 @@ static pawl_status read_into(pawl_engine *e, pw_req_op op, pw_view args, pw_buf 
     const char *name = pw_req_name(op);
     pawl_status status = pw_request_new((pw_view){(const uint8_t *)name, strlen(name)}, args, NULL, NULL, &rq, err);
 
-    if (status == PAWL_OK) {
+    if (status == PAWL_OK && op == PW_REQ_HELLO) {
+        pw_control_hello(out, e->path, e->epoch);
+    } else if (status == PAWL_OK) {
         status = read_rows(e, op, rq->args, out, err);
     }
     pw_request_free(rq);
@@ -334,7 +341,7 @@ pawl_status pw_host_request(pawl_engine *e, const pw_ask *ask, pawl_scope *scope
     if (err == NULL) {
         err = &mine;
     }
-    if (number != PW_REQ_NONE && pw_view_can(number, false)) {
+    if (is_answered_here(number)) {
         return request_read(e, number, ask->args, scope, ret_reply, err);
     }
     pw_waiter *w = waiter_new(e);
@@ -399,7 +406,7 @@ static pawl_status start_async(pawl_engine *e, const char *op, pw_view args, pw_
 {
     pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)op, strlen(op)});
 
-    if (number != PW_REQ_NONE && pw_view_can(number, false)) {
+    if (is_answered_here(number)) {
         return complete_read(e, number, args, slot);
     }
     pw_waiter *w = waiter_new(e);

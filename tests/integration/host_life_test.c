@@ -436,6 +436,9 @@ static void stats_count_what_happened(void **state)
     assert_true(pawl_int(v, "commits", 0) > 0);
     assert_true(pawl_int(v, "turns", 0) > 0);
     assert_true(pawl_int(v, "engine_cpu_us", 0) > 0);
+    ok(r, pawl_request(r->engine, "hello", NULL, -1, r->scope, &v, &r->err));
+    assert_int_equal(pawl_int(v, "pid", 0), getpid());
+    assert_string_equal(pawl_str(v, "journal", ""), r->path);
 }
 
 int main(void)
