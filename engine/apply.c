@@ -47,7 +47,7 @@ static bool cmds_grow(pw_live *live)
     return true;
 }
 
-/* Command ids are never used twice: after a retry they go on behind those of the void stretch. */
+/* [E5] Command ids are never used twice: after a retry they go on behind those of the void stretch. */
 bool pw_cmd_skip_to(pw_live *live, int64_t next_cmd)
 {
     while (live->whole && live->next_cmd < next_cmd) {
@@ -168,6 +168,16 @@ static bool apply_run(pw_live *live, const pw_event *ev)
     return true;
 }
 
+/* What was sent and never heard of again may have happened: it is still to be taken back. */
+static const pawl_failure *activity_canceled(pw_live *live, bool unknown)
+{
+    const pawl_failure *cause = NULL;
+    if (unknown) {
+        cause = pw_failure_new(live->scope, "OutcomeUnknown", "it was sent, and nobody knows what came of it", NULL, false, NULL);
+    }
+    return pw_failure_new(live->scope, "Canceled", "the activity was cancelled", NULL, false, cause);
+}
+
 static bool apply_activity(pw_live *live, const pw_event *ev)
 {
     if (ev->type == PW_EV_ACTIVITY_SCHEDULED) {
@@ -179,6 +189,7 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
         return cmd != NULL && step(live->core, &cmd->state, ev->type);
     }
     pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    bool unknown = cmd != NULL && cmd->state == PW_S_ACTIVITY_UNKNOWN;
     if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
         return false;
     }
@@ -190,7 +201,7 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
         pw_cmd_end(live, cmd, NULL, body_failure(live, ev));
         break;
     case PW_EV_ACTIVITY_CANCELED:
-        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "Canceled", "the activity was cancelled", NULL, false, NULL));
+        pw_cmd_end(live, cmd, NULL, activity_canceled(live, unknown));
         break;
     case PW_EV_ACTIVITY_RETRIED:
         cmd->attempt = pw_body_int(ev->body, "attempt", cmd->attempt) + 1;

@@ -142,7 +142,8 @@ static pw_cmd *ask_replay(pawl_run *w, const pw_ask *ask, uint64_t digest)
 {
     pw_live *live = w->live;
     pw_event ev;
-    if (!pw_replay_match(live, ask->type, ask->name, ask->has_input, digest, ask->file, ask->line, &ev)) {
+    pw_asked asked = {.type = ask->type, .name = ask->name, .check_input = ask->has_input, .digest = digest, .file = ask->file, .line = ask->line};
+    if (!pw_replay_match(live, &asked, &ev)) {
         leave(w); /* abandoned: never comes back */
         return NULL;
     }
@@ -203,7 +204,7 @@ bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd)
         return pw_event_put(live, type, cmd->id, (pw_view){NULL, 0});
     }
     pw_event ev;
-    if (!pw_replay_match(live, type, NULL, false, 0, NULL, 0, &ev)) {
+    if (!pw_replay_match(live, &(pw_asked){.type = type}, &ev)) {
         return false;
     }
     if (ev.cmd != cmd->id) {

@@ -2,6 +2,7 @@
  * core.c - the core's life: making, registering, stepping, the answers of groups, fail-stop, statistics and self-checks.
  *
  * One step: inbox -> timers -> dispatches -> turns of ready runs -> one group. At most PW_GROUPS_IN_FLIGHT_MAX groups are in flight.
+ * Does not know what an operation means: requests.c, turn.c and job.c do.
  */
 #include "engine/core.h"
 

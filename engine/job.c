@@ -4,7 +4,7 @@
  *   HELD -> QUEUED -> (SENDING ->) RUNNING -> ENDING -> gone
  *             ^          BACKOFF <----'  '-> UNKNOWN after a crash between `sent` and a result
  *
- * A report counts only for the current (run, command, attempt, epoch); all else is stale and counted. Nothing is dispatched before the
+ * A report counts only for the current (run, command, attempt, epoch); all else is stale and counted [E4]. Nothing is dispatched before the
  * commit that scheduled it: jobs are made by publish.c [E1]. Remote workers are job_remote.c.
  */
 #include <string.h>
@@ -51,6 +51,7 @@ static void read_options(pw_job *job)
     job->heartbeat_ms = pw_body_int(job->body, "heartbeat_ms", 0);
     job->effect = (pawl_effect)pw_body_int(job->body, "effect", 0);
     job->priority = pw_body_int(job->body, "priority", 0);
+    job->let_run = pw_body_int(job->body, "on_cancel", 0) == PAWL_CANCEL_ABANDON;
     job->queue = pw_body_str(job->scope, job->body, "queue", "default");
     job->name = pw_body_str(job->scope, job->body, "name", "");
 }
@@ -114,7 +115,11 @@ static void abandon(pw_core *core, pw_job *job)
 
 void pw_job_free(pw_core *core, pw_job *job)
 {
-    abandon(core, job);
+    if (job->let_run) {
+        release(core, job);
+    } else {
+        abandon(core, job);
+    }
     unqueue(core, job);
     pw_run_jobs *rj = run_jobs_get(core, job->key.run);
     DL_DELETE2(rj->jobs, job, r_prev, r_next);
@@ -322,15 +327,27 @@ static void item_again(pw_core *core, pw_job *job, pw_report *r)
     pw_job_retry(core, job, next, due);
 }
 
+static void unknown(pw_core *core, pw_job *job);
+
+static void stopped_unasked(pw_core *core, pw_job *job)
+{
+    if (job->sent) {
+        unknown(core, job);
+    } else {
+        release(core, job);
+        pw_job_queue(core, job);
+    }
+}
+
 static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
 {
     bool retry = retry_wanted(job, r);
-    release(core, job);
     if (r->kind == PW_REPORT_CANCELED && !job->cancel_requested) { /* it stopped because this process is closing: it runs again */
         pw_report_free(r);
-        pw_job_queue(core, job);
+        stopped_unasked(core, job);
         return;
     }
+    release(core, job);
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {
         if (retry) {
@@ -413,6 +430,27 @@ void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *messa
     attempt_end(core, job, r);
 }
 
+/* Nobody knows what came of it: an unsafe effect is asked about, not repeated. */
+static void unknown(pw_core *core, pw_job *job)
+{
+    unqueue(core, job);
+    abandon(core, job);
+    job->state = PW_JOB_UNKNOWN;
+    pw_input *in = pw_input_new(PW_IN_UNKNOWN);
+    in->cmd = job->key.cmd;
+    in->attempt = job->attempt;
+    pw_job_to_run(core, job, in);
+}
+
+void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *message)
+{
+    if (job->sent) {
+        unknown(core, job);
+    } else {
+        pw_job_fail(core, job, type, message, true);
+    }
+}
+
 /* ---- deadlines ---- */
 
 void pw_job_timer(pw_core *core, pw_job *job)
@@ -431,11 +469,11 @@ void pw_job_timer(pw_core *core, pw_job *job)
         pw_job_fail(core, job, "ScheduleTimeout", text, false);
     } else if (job->state == PW_JOB_RUNNING && job->close_due > 0 && job->close_due <= now) {
         (void)snprintf(text, sizeof text, "attempt %lld took longer than %lld ms", (long long)job->attempt, (long long)job->timeout_ms);
-        pw_job_fail(core, job, "Timeout", text, true);
+        pw_job_lost(core, job, "Timeout", text);
     } else if (job->state == PW_JOB_RUNNING && job->beat_due > 0) {
         if (job->beat_due <= now) {
             (void)snprintf(text, sizeof text, "no heartbeat within %lld ms", (long long)job->heartbeat_ms);
-            pw_job_fail(core, job, "HeartbeatTimeout", text, true);
+            pw_job_lost(core, job, "HeartbeatTimeout", text);
         } else {
             pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
         }

@@ -1,6 +1,7 @@
 /*
  * job_remote.c - jobs that a worker elsewhere runs: task_poll parks until there is one; task_beat, task_done, task_fail and
  * task_canceled report by token. A worker whose connection is gone has lost its attempts.
+ * Does not know the wire: requests come and go as data.
  */
 #include <string.h>
 
@@ -130,7 +131,7 @@ void pw_job_client_gone(pw_core *core, uint64_t client)
     HASH_ITER(hh, core->jobs, job, jnext)
     {
         if (job->remote && job->client == client && job->state == PW_JOB_RUNNING) {
-            pw_job_fail(core, job, "WorkerLost", "the worker's connection is gone", true);
+            pw_job_lost(core, job, "WorkerLost", "the worker's connection is gone");
         }
     }
 }

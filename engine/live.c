@@ -4,6 +4,7 @@
  * A run comes in as a shell (its row), becomes whole when its code has to run, and is dropped when it is idle: an evicted run costs
  * nothing but rows. Discarding a stack frees nothing that lives on it: the run's scope and its unwind list do.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/state.h"
@@ -258,8 +259,8 @@ pawl_status pw_live_load(pw_live *live, pawl_error *err)
         char history[256] = "", code[256] = "";
         if (m != NULL) {
             saved = *m;
-            (void)strncpy(history, m->history, sizeof history - 1);
-            (void)strncpy(code, m->code, sizeof code - 1);
+            (void)snprintf(history, sizeof history, "%s", m->history);
+            (void)snprintf(code, sizeof code, "%s", m->code);
         }
         live->whole = false;
         pw_live_reset(live);

@@ -313,19 +313,21 @@ static bool page_item(void *ctx, const pw_map_item *row)
     return true;
 }
 
-const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t from, int64_t len, int64_t total)
+const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_span *span)
 {
-    int64_t end = from + len < total ? from + len : total;
+    int64_t from = span->from;
+    int64_t end = from + span->len < span->total ? from + span->len : span->total;
     page p = {.core = core, .scope = scope, .next = from, .end = end};
     pw_mp_array(&p.out, (size_t)(end - from));
     pawl_error err;
-    pawl_status st = core->jops->map_items(core->reader, &(pw_item_range){run, cmd, from, (size_t)(end - from)}, page_item, &p, &err);
+    pawl_status st = core->jops->map_items(core->reader, &(pw_item_range){span->run, span->cmd, from, (size_t)(end - from)}, page_item, &p,
+                                          &err);
     fill_gap(&p, end);
     const pawl_value *v = NULL;
     if (st == PAWL_OK && pw_buf_ok(&p.out)) {
         v = pw_value_copy(scope, p.out.data, p.out.size);
     } else {
-        pw_core_log(core, PAWL_ERROR, "", cmd, "the results of a map cannot be read: %s", st != PAWL_OK ? err.message : "out of memory");
+        pw_core_log(core, PAWL_ERROR, "", span->cmd, "the results of a map cannot be read: %s", st != PAWL_OK ? err.message : "out of memory");
     }
     pw_buf_deinit(&p.out);
     return v;
@@ -333,5 +335,5 @@ const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, int64_t run, int
 
 const pawl_value *pw_map_results(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t total)
 {
-    return pw_map_page(core, scope, run, cmd, 0, total, total);
+    return pw_map_page(core, scope, &(pw_map_span){.run = run, .cmd = cmd, .len = total, .total = total});
 }

@@ -254,7 +254,7 @@ void pw_publish_batch(pw_core *core, pw_batch *b)
     }
 }
 
-/* ---- a group that did not land ---- */
+/* ---- a group that did not land [E6] ---- */
 
 static void back_to_run(pw_core *core, pw_input *in, int64_t run)
 {

@@ -86,15 +86,21 @@ static bool name_matches(const pw_event *ev, const char *name)
     return raw.size > 0 && pw_view_is(pw_mp_read_str(&r), name);
 }
 
-bool pw_replay_match(pw_live *live, pw_event_type type, const char *name, bool check_input, uint64_t digest, const char *file, int line,
-                     pw_event *ret_event)
+static const char *describe_asked(pw_live *live, const pw_asked *a)
 {
-    const char *base = file != NULL ? strrchr(file, '/') : NULL;
-    const char *shown = base != NULL ? base + 1 : file;
+    const char *base = a->file != NULL ? strrchr(a->file, '/') : NULL;
+    const char *file = base != NULL ? base + 1 : a->file != NULL ? a->file : "?";
+    bool named = a->name != NULL && a->name[0] != 0;
+    return pw_sprintf(live->scope, "%s%s%s%s at %s:%d", pw_event_name((int)a->type), named ? " \"" : "", named ? a->name : "",
+                      named ? "\"" : "", file, a->line);
+}
+
+bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event)
+{
     pw_event ev;
     while (pw_replay_peek(live, &ev)) {
-        bool kind = same_kind(type, ev.type) && name_matches(&ev, name);
-        if (kind && (!check_input || check_digest(live, &ev, name, digest))) {
+        bool kind = same_kind(asked->type, ev.type) && name_matches(&ev, asked->name);
+        if (kind && (!asked->check_input || check_digest(live, &ev, asked->name, asked->digest))) {
             live->replay_has_next = false;
             *ret_event = ev;
             return true;
@@ -106,15 +112,11 @@ bool pw_replay_match(pw_live *live, pw_event_type type, const char *name, bool c
             }
             continue;
         }
-        const char *reason = !same_kind(type, ev.type) ? "kind" : kind ? "input" : "name";
-        pw_replay_fail(live, reason, &ev,
-                       pw_sprintf(live->scope, "%s%s%s%s at %s:%d", pw_event_name((int)type), name != NULL && name[0] != 0 ? " \"" : "",
-                                  name != NULL ? name : "", name != NULL && name[0] != 0 ? "\"" : "", shown != NULL ? shown : "?", line));
+        const char *reason = !same_kind(asked->type, ev.type) ? "kind" : kind ? "input" : "name";
+        pw_replay_fail(live, reason, &ev, describe_asked(live, asked));
         return false;
     }
-    pw_replay_fail(live, "extra", NULL,
-                   pw_sprintf(live->scope, "%s \"%s\" at %s:%d", pw_event_name((int)type), name != NULL ? name : "",
-                              shown != NULL ? shown : "?", line));
+    pw_replay_fail(live, "extra", NULL, describe_asked(live, asked));
     return false;
 }
 

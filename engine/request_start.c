@@ -1,5 +1,6 @@
 /*
  * request_start.c - starting runs: ids, reuse and conflict policies, signal-with-start, children.
+ * Does not run anything: the first turn is one like every other.
  */
 #include <string.h>
 

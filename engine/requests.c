@@ -3,6 +3,7 @@
  *
  * A request with a dedup key gets the outcome that key had before. Requests come from the host, the socket and the inbox; those of the inbox
  * take their row in the group that does what they ask.
+ * Does not change a run: its turn does.
  */
 #include <string.h>
 

@@ -336,6 +336,7 @@ struct pw_job {
     uint64_t client;
     bool begun;
     bool cancel_requested;
+    bool let_run;            /* PAWL_CANCEL_ABANDON: nobody asks it to stop */
     pw_view detail;          /* last heartbeat, own scope */
     pawl_scope *detail_scope;
     bool detail_dirty;
@@ -606,8 +607,15 @@ void pw_put_failure_field(pw_buf *buf, const char *key, const pawl_failure *f);
 /* replay.c */
 bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record); /* false = stop (mismatch, damage or restart) */
 /** Next COMMAND event of the record, matched against what the code asks. NULL = mismatch (set) or nothing left. */
-bool pw_replay_match(pw_live *live, pw_event_type type, const char *name, bool check_input, uint64_t digest, const char *file, int line,
-                     pw_event *ret_event);
+typedef struct pw_asked {
+    pw_event_type type;
+    const char *name;      /* NULL = any */
+    bool check_input;
+    uint64_t digest;
+    const char *file;
+    int line;
+} pw_asked;
+bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event);
 bool pw_replay_peek(pw_live *live, pw_event *ret_event);
 void pw_replay_fail(pw_live *live, const char *reason, const pw_event *ev, const char *code);
 
@@ -683,7 +691,11 @@ void pw_map_item_landed(pw_core *core, pw_job_key key, bool failed, pw_view fail
 void pw_map_cancel(pw_core *core, pw_map *map);
 pawl_status pw_maps_recover(pw_core *core, pawl_error *err);
 void pw_maps_flush(pw_core *core);
-const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t from, int64_t len, int64_t total);
+typedef struct pw_map_span {
+    int64_t run, cmd;
+    int64_t from, len, total;
+} pw_map_span;
+const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_span *span);
 const pawl_value *pw_map_results(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t total);
 
 /* timers.c */

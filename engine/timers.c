@@ -1,6 +1,7 @@
 /*
  * timers.c - a binary heap of what is due soon. The journal holds every durable timer; memory holds those due within PW_TIMER_WINDOW_MS
  * and the deadlines of attempts. An entry may be stale: whoever it wakes checks. Ties fire in order of (run, command).
+ * Does not decide whether a timer still counts: input.c and job.c do.
  */
 #include "engine/state.h"
 
@@ -78,7 +79,7 @@ static bool load_row(void *ctx, const pw_timer_row *row)
 static void extend_horizon(pw_core *core)
 {
     int64_t now = pw_core_now(core);
-    if (!core->recovered || core->horizon_ms >= now + PW_TIMER_WINDOW_MS / 2) {
+    if (!core->recovered || core->horizon_ms > now + PW_TIMER_WINDOW_MS / 2) { /* pw_timers_next says when */
         return;
     }
     int64_t until = now + PW_TIMER_WINDOW_MS;

@@ -4,6 +4,7 @@
  * Order within a turn: inputs in the order they came; then branches in creation order, again and again until none can go on; then at
  * most one transactional step; then, if the main branch returned, the end of the run. The run is frozen until the ack [E2].
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/state.h"
@@ -122,7 +123,7 @@ void pw_close_run(pw_live *live)
     close_arg arg = {live, live->final_failure, live->branches != NULL ? live->branches->failed_cmd : 0};
     if (live->replaying) {
         pw_event ev;
-        if (!pw_replay_match(live, type, NULL, false, 0, NULL, 0, &ev)) {
+        if (!pw_replay_match(live, &(pw_asked){.type = type}, &ev)) {
             return;
         }
         live->core->stats.replayed_events++;
@@ -227,13 +228,11 @@ static void fill_row(pw_live *live, pw_batch *b, pw_run_row *row)
     row->unread = row->closed_ms != 0 ? (int64_t)live->signals_len : 0;
     if (row->closed_ms == 0 && !live->kick && live->tx == NULL) {
         if (live->def == NULL) {
-            (void)strncpy(waiting, "no-code", sizeof waiting - 1);
-        } else if (live->whole && live->def->folded.apply == NULL) {
-            pw_waiting_text(live, waiting, sizeof waiting);
+            (void)snprintf(waiting, sizeof waiting, "no-code");
         } else if (live->whole) {
             pw_waiting_text(live, waiting, sizeof waiting);
         } else {
-            (void)strncpy(waiting, live->state == PW_S_RUN_PAUSED ? "resume" : "code", sizeof waiting - 1);
+            (void)snprintf(waiting, sizeof waiting, "%s", live->state == PW_S_RUN_PAUSED ? "resume" : "code");
         }
     }
     row->waiting = view_of(b, waiting);

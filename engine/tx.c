@@ -4,6 +4,7 @@
  * The branch that asks for one is parked until the other branches of the turn have done what they can; the step is the turn's last
  * event. Its record is completed on the journal thread, once the function has run there (pw_tx_call), and its event is applied here
  * after the ack. One a turn; further ones wait for the next turn.
+ * Does not touch SQLite: the journal runs the function.
  */
 #include <string.h>
 
@@ -148,7 +149,9 @@ static void take_replay(pawl_run *w, tx_wish *wish)
         return; /* the turn in which it ran is not in the journal: it runs again */
     }
     pw_view in = pw_value_bytes(wish->input);
-    if (!pw_replay_match(live, PW_EV_STEP_COMPLETED, wish->name, true, pw_input_digest(in.data, in.size), wish->file, wish->line, &ev)) {
+    pw_asked asked = {.type = PW_EV_STEP_COMPLETED, .name = wish->name, .check_input = true, .digest = pw_input_digest(in.data, in.size),
+                      .file = wish->file, .line = wish->line};
+    if (!pw_replay_match(live, &asked, &ev)) {
         return;
     }
     if (!pw_apply(live, &ev)) {

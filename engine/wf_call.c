@@ -2,6 +2,7 @@
  * wf_call.c - activities and maps, as workflow code asks for them.
  *
  * Turns options into event fields (README.md, event bodies) and waits. The attempts themselves are job.c's and map.c's.
+ * Does not retry and does not time out.
  */
 #include <string.h>
 
@@ -185,7 +186,8 @@ bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl
         pawl_scope_free(items->page_scope);
         items->page_scope = pawl_scope_new();
         items->page_from = items->next;
-        items->page = pw_map_page(live->core, items->page_scope, live->key, items->cmd, items->next, PAGE_ITEMS, items->total);
+        pw_map_span span = {.run = live->key, .cmd = items->cmd, .from = items->next, .len = PAGE_ITEMS, .total = items->total};
+        items->page = pw_map_page(live->core, items->page_scope, &span);
     }
     const pawl_value *v = pawl_at(items->page, (size_t)(items->next - items->page_from));
     const pawl_value *failed = pawl_typeof(v) == PAWL_MAP ? pawl_get(v, "$failure") : NULL;

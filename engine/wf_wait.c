@@ -1,5 +1,6 @@
 /*
  * wf_wait.c - time, signals, children and described waits, as workflow code asks for them.
+ * Does not set timers: effects.c does, from the event.
  */
 #include <string.h>
 

@@ -32,6 +32,7 @@ extern "C" {
 #endif
 
 #define PAWL_VERSION "0.1.0"
+/** The version of the library, "0.1.0". Owns: static. Thread: any. */
 PAWL_API const char *pawl_version(void);
 
 typedef struct pawl_engine pawl_engine;
@@ -80,7 +81,8 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_register_activity(pawl_engine *e, const 
                                                           const pawl_activity_options *options, pawl_error *err);
 /** Loads a module (.so): checks its ABI, calls its entry with the function table. Errors: NOTFOUND, ABI, INVALID. See pawl_module.h. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_load_module(pawl_engine *e, const char *path, pawl_error *err);
-/** Lets recovered runs go on, after code was registered. Runs whose code is missing wait as no-code. */
+/** Lets recovered runs go on, after code was registered. Runs whose code is missing wait as no-code.
+ * Errors: DAMAGED, IO, NOMEM, MISUSE, FORKED. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_resume_all(pawl_engine *e, pawl_error *err);
 
 /* ---- runs ---- */
@@ -140,15 +142,17 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope,
 
 /* ---- any operation, as data: the control protocol's requests (see engine/README.md for the table) ---- */
 
-/** Blocking: op is "start", "signal", "cancel", ...; args a map. What the typed calls above are made of. */
+/** Blocking: op is "start", "signal", "cancel", ...; args a map. What the typed calls above are made of.
+ * Errors: INVALID (unknown op), TIMEOUT, FULL, SHUTDOWN, MISUSE, FORKED, and those of the operation. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_request(pawl_engine *e, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
                                                 const pawl_value **ret_reply, pawl_error *err);
 typedef void (*pawl_reply_fn)(void *user, pawl_status status, const pawl_value *reply, const pawl_error *err);
-/** The same without waiting: fn is called by pawl_dispatch. Owns: reply is valid during the call. */
+/** The same without waiting: fn is called by pawl_dispatch. Owns: reply is valid during the call.
+ * Errors: INVALID, FULL, SHUTDOWN, MISUSE, FORKED; those of the operation go to fn. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_request_async(pawl_engine *e, const char *op, const pawl_value *args, pawl_reply_fn fn, void *user,
                                                       pawl_error *err);
 /** Watches events after their commit: fn is called by pawl_dispatch with {id, seq, time_ms, type, command, ...}. id NULL = all runs. Slow
- * watchers lose events and are told by {type: "Lost", count}. */
+ * watchers lose events and are told by {type: "Lost", count}. Errors: NOMEM, FULL, SHUTDOWN, MISUSE, FORKED. */
 typedef void (*pawl_watch_fn)(void *user, const pawl_value *event);
 PAWL_API PAWL_MUST_USE pawl_status pawl_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err);
 /** Readable when pawl_dispatch has something to deliver. Owns: the engine. */

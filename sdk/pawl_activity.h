@@ -15,7 +15,7 @@
  *         return pawl_task_build(t, "{text: %s}", pawl_str(in, "name", "you"));
  *     }
  *
- * Clean as C99 and C++11.
+ * Thread: an activity runs on a pool thread; what may be called from any thread says so. Clean as C99 and C++11.
  */
 #ifndef PAWL_ACTIVITY_H
 #define PAWL_ACTIVITY_H

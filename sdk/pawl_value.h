@@ -109,6 +109,7 @@ PAWL_API void *pawl_scope_alloc(pawl_scope *scope, size_t size);
 
 /* ---- reading: a path is "" (the value itself), "a.b.0.c", or a key that holds no dot; missing means nil ---- */
 
+/** What kind of value it is; NULL is PAWL_NIL. */
 PAWL_API pawl_type pawl_typeof(const pawl_value *v);
 /** The value at path, or NULL (nil). Owns: the scope of v. */
 PAWL_API const pawl_value *pawl_get(const pawl_value *v, const char *path);

@@ -43,6 +43,9 @@ extern "C" {
 #endif
 
 typedef struct pawl_run pawl_run;
+
+/* Options of a call, stamped with their size. */
+#define PAWL_OPTIONS(type, ...) &(type){.struct_size = sizeof(type), __VA_ARGS__}, sizeof(type)
 typedef struct pawl_future pawl_future;
 
 /** A workflow. Returns its result (nil allowed); what it returns is ignored when failure is set. */
@@ -102,10 +105,12 @@ typedef struct pawl_call_options {
 #define PAWL_RETRY_NONE (-1)
 
 /** pawl_call(w, "name", .input = v, ...): runs an activity and waits for its result. Failures: the activity's own, Timeout, Canceled. */
-#define pawl_call(w, ...) pawl_call_at((w), &(pawl_call_options){.struct_size = sizeof(pawl_call_options), __VA_ARGS__}, sizeof(pawl_call_options), __FILE__, __LINE__)
+#define pawl_call(w, ...) \
+    pawl_call_at((w), PAWL_OPTIONS(pawl_call_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line);
 /** As pawl_call without the wait. */
-#define pawl_call_start(w, ...) pawl_call_start_at((w), &(pawl_call_options){.struct_size = sizeof(pawl_call_options), __VA_ARGS__}, sizeof(pawl_call_options), __FILE__, __LINE__)
+#define pawl_call_start(w, ...) \
+    pawl_call_start_at((w), PAWL_OPTIONS(pawl_call_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line);
 
 /* ---- map: one activity over many items ---- */
@@ -129,10 +134,12 @@ typedef struct pawl_map_options {
 
 /** Runs the activity over all items, `width` at a time, and returns the array of results in item order. One event in the journal, whatever
  * the number of items. nil items give an empty array. */
-#define pawl_map(w, ...) pawl_map_at((w), &(pawl_map_options){.struct_size = sizeof(pawl_map_options), __VA_ARGS__}, sizeof(pawl_map_options), __FILE__, __LINE__)
+#define pawl_map(w, ...) \
+    pawl_map_at((w), PAWL_OPTIONS(pawl_map_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line);
 /** As pawl_map, without materialising the results: walk them with pawl_items_next. */
-#define pawl_map_cursor(w, ...) pawl_map_cursor_at((w), &(pawl_map_options){.struct_size = sizeof(pawl_map_options), __VA_ARGS__}, sizeof(pawl_map_options), __FILE__, __LINE__)
+#define pawl_map_cursor(w, ...) \
+    pawl_map_cursor_at((w), PAWL_OPTIONS(pawl_map_options, __VA_ARGS__), __FILE__, __LINE__)
 typedef struct pawl_items pawl_items;
 PAWL_API pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line);
 /** The next result in item order; valid until the next call. False at the end. failure may be NULL. */
@@ -158,9 +165,10 @@ typedef struct pawl_tx pawl_tx;
 typedef pawl_status (*pawl_tx_fn)(pawl_tx *tx, pawl_scope *scope, const pawl_value *input, const pawl_value **ret_value, pawl_error *err);
 #define pawl_transact(w, name, fn, input) pawl_transact_at((w), (name), (fn), (input), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn, const pawl_value *input, const char *file, int line);
-/** Runs SQL with parameters from an array value (nil = none). No pawl tables, ATTACH, PRAGMA or transaction control. */
+/** Runs SQL with parameters from an array value (nil = none). No pawl tables, ATTACH, PRAGMA or transaction control.
+ * Errors: INVALID (the SQL), DENIED (what is not allowed), LIMIT, NOSPACE, IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_tx_exec(pawl_tx *tx, const char *sql, const pawl_value *params, pawl_error *err);
-/** Rows as an array of maps. */
+/** Rows as an array of maps. Errors: as pawl_tx_exec, NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_tx_query(pawl_tx *tx, pawl_scope *scope, const char *sql, const pawl_value *params,
                                                  const pawl_value **ret_rows, pawl_error *err);
 
@@ -184,9 +192,11 @@ typedef struct pawl_signal_options {
     double timeout_s; /**< 0 = for ever */
 } pawl_signal_options;
 /** The next signal of that name, in the order they were accepted; none is lost. On timeout nil, and pawl_timed_out is true. */
-#define pawl_signal(w, ...) pawl_signal_at((w), &(pawl_signal_options){.struct_size = sizeof(pawl_signal_options), __VA_ARGS__}, sizeof(pawl_signal_options), __FILE__, __LINE__)
+#define pawl_signal(w, ...) \
+    pawl_signal_at((w), PAWL_OPTIONS(pawl_signal_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line);
-#define pawl_signal_start(w, ...) pawl_signal_start_at((w), &(pawl_signal_options){.struct_size = sizeof(pawl_signal_options), __VA_ARGS__}, sizeof(pawl_signal_options), __FILE__, __LINE__)
+#define pawl_signal_start(w, ...) \
+    pawl_signal_start_at((w), PAWL_OPTIONS(pawl_signal_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line);
 /** True if the last wait of this branch ended by its timeout. */
 PAWL_API bool pawl_timed_out(const pawl_run *w);
@@ -211,9 +221,11 @@ typedef struct pawl_child_options {
     pawl_parent_policy policy;
 } pawl_child_options;
 /** Runs another workflow and waits for its result; its failure is the cause of this call's failure "ChildFailed". */
-#define pawl_child(w, ...) pawl_child_at((w), &(pawl_child_options){.struct_size = sizeof(pawl_child_options), __VA_ARGS__}, sizeof(pawl_child_options), __FILE__, __LINE__)
+#define pawl_child(w, ...) \
+    pawl_child_at((w), PAWL_OPTIONS(pawl_child_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line);
-#define pawl_child_start(w, ...) pawl_child_start_at((w), &(pawl_child_options){.struct_size = sizeof(pawl_child_options), __VA_ARGS__}, sizeof(pawl_child_options), __FILE__, __LINE__)
+#define pawl_child_start(w, ...) \
+    pawl_child_start_at((w), PAWL_OPTIONS(pawl_child_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line);
 /** Ends this run and starts the same workflow under the same id with a fresh history; unread signals cross. Returns NULL:
  * `return pawl_continue_as_new(w, input);` */
@@ -234,9 +246,11 @@ typedef struct pawl_ask_options {
     const char *on_deadline;     /**< the choice taken then; NULL = fail with type "DeadlineExceeded" */
 } pawl_ask_options;
 /** Waits for one answer: {choice, data, by, at_ms}. The first answer wins; later ones are told so. by is "deadline" on expiry. */
-#define pawl_ask(w, ...) pawl_ask_at((w), &(pawl_ask_options){.struct_size = sizeof(pawl_ask_options), __VA_ARGS__}, sizeof(pawl_ask_options), __FILE__, __LINE__)
+#define pawl_ask(w, ...) \
+    pawl_ask_at((w), PAWL_OPTIONS(pawl_ask_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line);
-#define pawl_ask_start(w, ...) pawl_ask_start_at((w), &(pawl_ask_options){.struct_size = sizeof(pawl_ask_options), __VA_ARGS__}, sizeof(pawl_ask_options), __FILE__, __LINE__)
+#define pawl_ask_start(w, ...) \
+    pawl_ask_start_at((w), PAWL_OPTIONS(pawl_ask_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line);
 
 /* ---- branches and futures ---- */
@@ -282,6 +296,7 @@ PAWL_API void pawl_progress(pawl_run *w, int64_t done, int64_t total, const char
 
 /* ---- deterministic helpers ---- */
 
+/** 64 random bits, the same ones in replay. */
 PAWL_API uint64_t pawl_random(pawl_run *w);
 /** Owns: the run. */
 PAWL_API const char *pawl_uuid(pawl_run *w);

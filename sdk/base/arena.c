@@ -1,5 +1,6 @@
 /*
  * arena.c - bump allocation in a chain of blocks; the first block is part of the scope's own allocation.
+ * Does not free single objects and does not run destructors.
  */
 #include "sdk/base/arena.h"
 

@@ -1,5 +1,6 @@
 /*
  * buf.c - the growable buffer. Doubles until its maximum; a failed write leaves what was there.
+ * Does not shrink and does not share.
  */
 #include "sdk/base/buf.h"
 

@@ -3,6 +3,7 @@
  *
  * Canonical form, version 1: map keys sorted by their bytes, shortest integers and lengths, doubles kept as they are. Most values are
  * canonical already (our writers are), so a scan decides whether the bytes can be hashed as they stand.
+ * Does not keep secrets: the key of a journal makes its digests private, not its contents.
  */
 #include "sdk/base/hash.h"
 

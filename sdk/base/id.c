@@ -1,5 +1,6 @@
 /*
  * id.c - UUID texts, and which names are allowed.
+ * Does not make random bytes: the caller brings them.
  */
 #include "sdk/base/id.h"
 

@@ -1,5 +1,6 @@
 /*
  * status.c - names and texts of statuses, and filling errors. The table is status.def; the enum in pawl_value.h is proved equal to it.
+ * Does not print and does not allocate.
  */
 #include <stdio.h>
 #include <stdlib.h>

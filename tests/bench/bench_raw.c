@@ -1,5 +1,6 @@
 /*
  * bench_raw.c - "raw": one thread that runs the same SQL statements as the journal does, from the same lists, without pawl.
+ * Does not compute what pawl computes (checksums, chains): it only writes the same rows.
  */
 #include <sqlite3.h>
 #include <stdio.h>

@@ -4,6 +4,7 @@
  *
  * The workflow has an activity, a local step, a timer, a subprocess, a signal and an unsafe activity. Every side effect appends one line
  * to DIR/effects: what, and the idempotency key. When the unsafe one was cut, the program reads the effects back and answers.
+ * Does not check anything but its own result: kill_sweep.c does.
  */
 #include <fcntl.h>
 #include <stdio.h>
