@@ -95,9 +95,38 @@ static void in_signal(pw_live *live, pw_request *rq)
     reply_ok(live, rq);
 }
 
+static bool last_request(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+{
+    (void)pos;
+    (void)first_seq;
+    (void)events;
+    bool *asked = ctx;
+    pw_record rec;
+    pawl_error err;
+    pw_event ev = {0};
+    if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
+        return false;
+    }
+    while (pw_record_next(&rec, &ev)) {
+        *asked = ev.type == PW_EV_CANCEL_REQUESTED || (*asked && ev.type != PW_EV_RUN_RETRIED);
+    }
+    return true;
+}
+
+/* A shell may have been evicted since it was asked: its history knows. */
+static bool cancel_known(const pw_live *live)
+{
+    bool asked = live->cancel_requested;
+    pawl_error err;
+    if (!asked && !live->whole) {
+        (void)live->core->jops->read(live->core->reader, live->key, 0, last_request, &asked, &err);
+    }
+    return asked;
+}
+
 static void in_cancel(pw_live *live, pw_request *rq)
 {
-    if (!live->cancel_requested) {
+    if (!cancel_known(live)) {
         pw_emit e;
         pw_emit_begin(&e, live);
         pw_emit_str(&e, "reason", arg_str(rq, "reason"));

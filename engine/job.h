@@ -14,6 +14,8 @@ pw_request *pw_job_poller(pw_core *core, const pw_job *job);
 void pw_job_start_remote(pw_core *core, pw_job *job);
 void pw_job_to_run(pw_core *core, pw_job *job, pw_input *in);
 void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable);
+/** The attempt ended without a word: tried again, or, when `sent` was written for it, asked about. */
+void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *message);
 void pw_job_cancel_now(pw_core *core, pw_job *job);
 
 #endif

@@ -138,8 +138,11 @@ bool pw_wait_future(pawl_run *w, pawl_future *f)
     }
     if (!pw_wait(w, future_ready, f, true)) {
         pw_cmd *cmd = f->cmd;
-        pw_cmd_cancel(w, cmd);
-        bool finish = cmd != NULL && (pw_state_machine(cmd->state) != PW_M_ACTIVITY || cmd->on_cancel == PAWL_CANCEL_WAIT);
+        bool activity = cmd != NULL && pw_state_machine(cmd->state) == PW_M_ACTIVITY;
+        if (!activity || cmd->on_cancel != PAWL_CANCEL_ABANDON) {
+            pw_cmd_cancel(w, cmd);
+        }
+        bool finish = cmd != NULL && (!activity || cmd->on_cancel == PAWL_CANCEL_WAIT);
         if (finish) {
             (void)pw_wait(w, future_ready, f, false);
         }

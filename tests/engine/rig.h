@@ -166,6 +166,8 @@ void rig_begin(rig *r, rig_task *t);
 void rig_done(rig *r, rig_task *t, const pawl_value *result);
 void rig_fail(rig *r, rig_task *t, const char *type, bool retryable);
 void rig_stop(rig *r, rig_task *t); /* ends as cancelled */
+/** Its code returns; the report waits for rig_deliver. */
+void rig_end(rig *r, rig_task *t, const pawl_value *result);
 void rig_drop(rig *r, rig_task *t); /* its worker died: no report ever comes */
 
 /* ---- looking ---- */

@@ -157,13 +157,18 @@ void rig_begin(rig *r, rig_task *t)
     pawl_task_begin(t->task);
 }
 
-void rig_done(rig *r, rig_task *t, const pawl_value *result)
+void rig_end(rig *r, rig_task *t, const pawl_value *result)
 {
     assert_non_null(t);
     rig_task_unlink(r, t);
     pawl_task_begin(t->task);
     pawl_task_finish(t->task, result);
     pw_free(t);
+}
+
+void rig_done(rig *r, rig_task *t, const pawl_value *result)
+{
+    rig_end(r, t, result);
     if (r->core != NULL) {
         rig_run(r);
     }
