@@ -44,6 +44,7 @@ bool pw_buf_reserve(pw_buf *buf, size_t more)
     while (capacity < buf->size + more) {
         capacity *= 2;
     }
+    capacity = capacity < max ? capacity : max;
     uint8_t *grown = pw_realloc(buf->data, capacity);
     if (grown == NULL) {
         buf->failed = true;
