@@ -61,6 +61,7 @@ void bench_recovery(bool full);
 void bench_map(bool full);
 void bench_cold(bool full);
 void bench_bytes(bool full);
+void bench_json(bool full);
 int bench_cold_child(const char *path);
 int bench_flight_child(const char *path, int64_t runs);
 

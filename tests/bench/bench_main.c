@@ -14,6 +14,7 @@ static const bench_section sections[] = {
     {"d", "replay", bench_replay},                      {"e", "sleeping runs", bench_sleepers},
     {"f", "recovery after kill -9", bench_recovery},    {"g", "map", bench_map},
     {"h", "cold start", bench_cold},                    {"i", "journal bytes", bench_bytes},
+    {"j", "JSON", bench_json},
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
