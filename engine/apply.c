@@ -74,9 +74,14 @@ static pw_cmd *cmd_new(pw_live *live, const pw_event *ev, pw_state first)
     cmd->body = ev->body;
     cmd->seq = ev->seq;
     cmd->since_ms = live->now_ms;
-    cmd->digest = pw_body_uint(ev->body, "digest");
-    cmd->due_ms = pw_body_int(ev->body, "due_ms", 0);
-    cmd->name = pw_body_str(live->scope, ev->body, "name", "");
+    const pw_common *c = pw_body_common(live, ev->body);
+    cmd->digest = c->digest;
+    cmd->due_ms = c->due_ms;
+    const char *name = c->name.size > 0 ? pw_strndup(live->scope, (const char *)c->name.data, c->name.size) : "";
+    if (name == NULL) {
+        return NULL;
+    }
+    cmd->name = name;
     cmd->attempt = 1;
     cmd->future.cmd = cmd;
     live->cmds[live->cmds_len++] = cmd;
@@ -183,8 +188,9 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
     if (ev->type == PW_EV_ACTIVITY_SCHEDULED) {
         pw_cmd *cmd = cmd_new(live, ev, PW_S_ACTIVITY_NONE);
         if (cmd != NULL) {
-            cmd->undo = pw_body_str(live->scope, ev->body, "undo", NULL);
-            cmd->on_cancel = (pawl_on_cancel)pw_body_int(ev->body, "on_cancel", 0);
+            const pw_common *c = pw_body_common(live, ev->body);
+            cmd->undo = c->undo.data != NULL ? pw_strndup(live->scope, (const char *)c->undo.data, c->undo.size) : NULL;
+            cmd->on_cancel = (pawl_on_cancel)c->on_cancel;
         }
         return cmd != NULL && step(live->core, &cmd->state, ev->type);
     }

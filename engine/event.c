@@ -21,6 +21,38 @@ pw_view pw_body_get(pw_view body, const char *key)
     return (pw_view){NULL, 0};
 }
 
+static void common_pair(pw_common *c, pw_view key, pw_view raw)
+{
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    if (key.size == 4 && memcmp(key.data, "name", 4) == 0) {
+        c->name = pw_mp_read_str(&r);
+    } else if (key.size == 6 && memcmp(key.data, "digest", 6) == 0) {
+        c->digest = pw_mp_read_uint(&r);
+    } else if (key.size == 6 && memcmp(key.data, "due_ms", 6) == 0) {
+        c->due_ms = pw_mp_read_int(&r);
+    } else if (key.size == 4 && memcmp(key.data, "undo", 4) == 0) {
+        c->undo = pw_mp_read_str(&r);
+    } else if (key.size == 9 && memcmp(key.data, "on_cancel", 9) == 0) {
+        c->on_cancel = pw_mp_read_int(&r);
+    }
+}
+
+const pw_common *pw_body_common(pw_live *live, pw_view body)
+{
+    pw_common *c = &live->common;
+    if (c->of == body.data && body.size > 0) {
+        return c;
+    }
+    *c = (pw_common){.of = body.data};
+    pw_mp r = pw_mp_reader(body.data, body.size);
+    size_t pairs = body.size > 0 ? pw_mp_read_map(&r) : 0;
+    for (size_t i = 0; i < pairs && pw_mp_ok(&r); i++) {
+        pw_view key = pw_mp_read_str(&r);
+        common_pair(c, key, pw_mp_read_raw(&r));
+    }
+    return c;
+}
+
 const char *pw_body_str(pawl_scope *scope, pw_view body, const char *key, const char *otherwise)
 {
     pw_view raw = pw_body_get(body, key);

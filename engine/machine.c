@@ -29,14 +29,24 @@ static const char *const machine_names[] = {"run",   "activity", "step", "timer"
                                             "child", "map",      "wait", "shield"};
 _Static_assert(PW_COUNT(machine_names) == PW_M_COUNT, "a name for each machine");
 
+/* The same list as a table of index + 1 by state and event: one load instead of a search. */
+enum {
+#define X(m, f, e, t) EDGE_##m##_##f##_##e,
+#include "engine/machines.def"
+#undef X
+};
+#define EVENTS_MAX 100
+static const uint8_t by_state[PW_S_COUNT][EVENTS_MAX] = {
+#define X(m, f, e, t) [PW_S_##m##_##f][PW_EV_##e] = EDGE_##m##_##f##_##e + 1,
+#include "engine/machines.def"
+#undef X
+};
+_Static_assert(PW_COUNT(edges) < UINT8_MAX, "an index fits a byte");
+
 int pw_edge_find(pw_state from, pw_event_type event)
 {
-    for (size_t i = 0; i < PW_COUNT(edges); i++) {
-        if (edges[i].from == from && edges[i].event == event) {
-            return (int)i;
-        }
-    }
-    return -1;
+    bool known = (size_t)from < PW_S_COUNT && (size_t)event < EVENTS_MAX;
+    return known ? (int)by_state[from][event] - 1 : -1;
 }
 
 const pw_edge *pw_edge_at(int index)

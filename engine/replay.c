@@ -61,7 +61,7 @@ static bool same_kind(pw_event_type asked, pw_event_type found)
 
 static bool check_digest(pw_live *live, const pw_event *ev, const char *name, uint64_t digest)
 {
-    uint64_t was = pw_body_uint(ev->body, "digest");
+    uint64_t was = pw_body_common(live, ev->body)->digest;
     if (was == digest) {
         return true;
     }
@@ -76,14 +76,9 @@ static bool check_digest(pw_live *live, const pw_event *ev, const char *name, ui
     return true;
 }
 
-static bool name_matches(const pw_event *ev, const char *name)
+static bool name_matches(pw_live *live, const pw_event *ev, const char *name)
 {
-    if (name == NULL || name[0] == 0) {
-        return true;
-    }
-    pw_view raw = pw_body_get(ev->body, "name");
-    pw_mp r = pw_mp_reader(raw.data, raw.size);
-    return raw.size > 0 && pw_view_is(pw_mp_read_str(&r), name);
+    return name == NULL || name[0] == 0 || pw_view_is(pw_body_common(live, ev->body)->name, name);
 }
 
 static const char *describe_asked(pw_live *live, const pw_asked *a)
@@ -99,7 +94,7 @@ bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event)
 {
     pw_event ev;
     while (pw_replay_peek(live, &ev)) {
-        bool kind = same_kind(asked->type, ev.type) && name_matches(&ev, asked->name);
+        bool kind = same_kind(asked->type, ev.type) && name_matches(live, &ev, asked->name);
         if (kind && (!asked->check_input || check_digest(live, &ev, asked->name, asked->digest))) {
             live->replay_has_next = false;
             *ret_event = ev;

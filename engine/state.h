@@ -88,6 +88,16 @@ struct pw_cmd {
     struct pw_cmd *prev, *next; /* open commands, in order of id */
 };
 
+/** What the replay check and every command read, in one pass; remembered for the body last asked about. */
+typedef struct pw_common {
+    const uint8_t *of;
+    pw_view name;          /* text */
+    uint64_t digest;
+    int64_t due_ms;
+    pw_view undo;          /* text; data NULL = none */
+    int64_t on_cancel;
+} pw_common;
+
 typedef struct pw_signal {
     const char *name;
     const pawl_value *value;
@@ -232,6 +242,7 @@ struct pw_live {
     pw_event replay_next;
     bool replay_has_next;
     uint64_t replay_build;
+    pw_common common;            /* see pw_body_common */
     struct pw_mismatch *mismatch;
     struct pw_void *voids;       /* retried: events in [from, to) do not count; survive a reset */
     bool restart;                /* replay again with the new void range */
@@ -287,6 +298,9 @@ typedef struct pw_mismatch {
 } pw_mismatch;
 
 /* ---- jobs: attempts of activities ---- */
+
+/* pw_task_row.state: one of these, and PW_TASK_CANCELING beside it once it was asked to stop. */
+enum { PW_TASK_SCHEDULED = 0, PW_TASK_SENT = 1, PW_TASK_UNKNOWN = 2, PW_TASK_CANCELING = 8 };
 
 typedef enum pw_job_state {
     PW_JOB_HELD,     /* the run is paused, or the engine does not dispatch yet */
@@ -591,6 +605,7 @@ bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd);
 void pw_emit_drop(pw_emit *e);
 bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body); /* appends to the record and applies */
 pw_view pw_body_get(pw_view body, const char *key);   /* raw value of a key; empty when missing */
+const pw_common *pw_body_common(pw_live *live, pw_view body);
 const char *pw_body_str(pawl_scope *scope, pw_view body, const char *key, const char *otherwise);
 int64_t pw_body_int(pw_view body, const char *key, int64_t otherwise);
 double pw_body_num(pw_view body, const char *key, double otherwise);
