@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@
 typedef struct owner_map {
     char text[TEXT_BYTES];
     char boot[40];
+    uint64_t inode;
     pw_wal_mark mark;
 } owner_map;
 
@@ -87,7 +89,14 @@ static void boot_id(char ret[40])
     }
 }
 
-static pawl_status map_file(pw_owner *owner, const char *path, pawl_error *err)
+/** 0 when there is no such file. Asks the folder, opens nothing. */
+static uint64_t inode_of(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 ? (uint64_t)s.st_ino : 0;
+}
+
+static pawl_status map_file(pw_owner *owner, const char *path, uint64_t inode, pawl_error *err)
 {
     char boot[40];
     /* blocks, not a hole: a store into a hole on a full disk is a SIGBUS */
@@ -101,7 +110,7 @@ static pawl_status map_file(pw_owner *owner, const char *path, pawl_error *err)
     }
     owner->map = map;
     boot_id(boot);
-    if (boot[0] == '\0' || memcmp(boot, owner->map->boot, sizeof(boot)) != 0) {
+    if (boot[0] == '\0' || memcmp(boot, owner->map->boot, sizeof(boot)) != 0 || inode != owner->map->inode) {
         memcpy(owner->map->boot, boot, sizeof(boot));
         owner->map->mark = (pw_wal_mark){0};
     }
@@ -185,7 +194,7 @@ pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **r
     owner->pid = getpid();
     owner->epoch = before.epoch;
     snprintf(owner->socket, sizeof(owner->socket), "%s", socket != NULL ? socket : "");
-    st = map_file(owner, path, err);
+    st = map_file(owner, path, inode_of(resolved), err);
     if (st != PAWL_OK) {
         pw_owner_give(owner);
         return st;
@@ -214,6 +223,11 @@ void pw_owner_set_epoch(pw_owner *owner, uint64_t epoch)
 {
     owner->epoch = epoch;
     file_write(owner, true);
+}
+
+void pw_owner_bind(pw_owner *owner, const char *resolved)
+{
+    owner->map->inode = inode_of(resolved);
 }
 
 pw_wal_mark *pw_owner_mark(pw_owner *owner)

@@ -27,6 +27,7 @@
 #define PW_SQLITE_PAGE_BYTES 8192
 #define PW_SQLITE_CHECKPOINT_FRAMES 1000
 #define PW_SQLITE_BUSY_MS 5000 /* how long an owner waits for readers of other processes at opening and in the rite */
+#define PW_SQLITE_CUT_MS 200   /* how long for the cut after a death within a commit, which may be left out */
 
 /** What surrounds a journal; tests put stand-ins here. */
 typedef struct pw_sqlite_env {
@@ -36,6 +37,7 @@ typedef struct pw_sqlite_env {
     const uint8_t *blob_key;  /* NULL = random */
     int page_bytes;           /* 0 = PW_SQLITE_PAGE_BYTES */
     int checkpoint_frames;    /* 0 = PW_SQLITE_CHECKPOINT_FRAMES */
+    int busy_ms;              /* 0 = PW_SQLITE_BUSY_MS */
     pw_wal_mark *mark;        /* bare: where the mark lives when the process dies; NULL = it dies too */
 } pw_sqlite_env;
 
@@ -137,6 +139,10 @@ pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_n
 pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err);
 /** The cut alone. BUSY when another process has the file open. */
 pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err);
+static inline int pw_sqlite_busy_ms(const pw_sqlite_env *env)
+{
+    return env->busy_ms > 0 ? env->busy_ms : PW_SQLITE_BUSY_MS;
+}
 
 /* ---- ballast ---- */
 

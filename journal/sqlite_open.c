@@ -34,7 +34,7 @@ static pawl_status set_up(pw_sqlite *j, pawl_error *err)
     sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
-    sqlite3_busy_timeout(j->db.db, PW_SQLITE_BUSY_MS);
+    sqlite3_busy_timeout(j->db.db, pw_sqlite_busy_ms(&j->env));
     snprintf(sql, sizeof(sql),
              "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA secure_delete=OFF;"
              "PRAGMA cache_size=-65536; PRAGMA journal_size_limit=67108864; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY",
@@ -62,7 +62,11 @@ static pawl_status empty_wal(pw_sqlite *j, pawl_error *err)
     int rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &moved);
     if (rc == SQLITE_OK) {
         j->wal_frames = 0;
+        pw_wal_mark_empty(j->mark);
         return PAWL_OK;
+    }
+    if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
+        j->mark->state = PW_WAL_SUSPECT; /* the next one to open must not believe what it reads either */
     }
     return pw_db_error(&j->db, rc, "checkpoint at opening", err);
 }
@@ -168,7 +172,6 @@ static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socke
  * cut only if nobody is in the way: that its sync failed just then is a window of microseconds. */
 static pawl_status mend(pw_sqlite *j, pawl_error *err)
 {
-    pawl_error ignored;
     pawl_status st = PAWL_OK;
     j->mark = j->owner != NULL ? pw_owner_mark(j->owner) : j->env.mark != NULL ? j->env.mark : &j->own_mark;
     if (PW_BUG_READBACK_AFTER_FAILED_SYNC) {
@@ -177,10 +180,10 @@ static pawl_status mend(pw_sqlite *j, pawl_error *err)
     if (j->mark->state == PW_WAL_SUSPECT) {
         st = pw_sqlite_rite(j->path, &j->env, j->mark, err);
     } else if (j->mark->state == PW_WAL_COMMITTING) {
-        (void)pw_sqlite_cut_tail(j->path, &j->env, j->mark, &ignored);
-    }
-    if (st == PAWL_OK) {
-        *j->mark = (pw_wal_mark){0};
+        pw_sqlite_env brief = j->env;
+        brief.busy_ms = PW_SQLITE_CUT_MS;
+        st = pw_sqlite_cut_tail(j->path, &brief, j->mark, err);
+        st = st == PAWL_BUSY ? PAWL_OK : st;
     }
     return st;
 }
@@ -190,9 +193,10 @@ static void truncate_wal(pw_sqlite *j)
 {
     sqlite3_busy_timeout(j->db.db, 0);
     int rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    sqlite3_busy_timeout(j->db.db, PW_SQLITE_BUSY_MS);
+    sqlite3_busy_timeout(j->db.db, pw_sqlite_busy_ms(&j->env));
     if (rc == SQLITE_OK) {
         j->wal_frames = 0;
+        pw_wal_mark_empty(j->mark);
     } else if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
         pw_sqlite_fail(j);
     }
@@ -237,6 +241,9 @@ pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sq
     if (st != PAWL_OK) {
         sqlite_close(&j->base);
         return st;
+    }
+    if (j->owner != NULL) {
+        pw_owner_bind(j->owner, j->path);
     }
     *ret_journal = &j->base;
     return PAWL_OK;

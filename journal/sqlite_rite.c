@@ -84,6 +84,14 @@ static pawl_status check_records(pw_db *db, pawl_error *err)
 
 /* ---- the steps ---- */
 
+static pawl_status named_busy(pawl_status st, pawl_error *err)
+{
+    if (st != PAWL_BUSY) {
+        return st;
+    }
+    return pw_err(err, PAWL_BUSY, "another process reads the journal: end it, then the journal can be reopened");
+}
+
 static pawl_status open_alone(const char *path, const pw_sqlite_env *env, pw_db *ret, pawl_error *err)
 {
     pawl_status st = pw_db_open(ret, path, env->vfs, SQLITE_OPEN_READWRITE, err);
@@ -91,20 +99,12 @@ static pawl_status open_alone(const char *path, const pw_sqlite_env *env, pw_db 
         return st;
     }
     sqlite3_db_config(ret->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
-    sqlite3_busy_timeout(ret->db, PW_SQLITE_BUSY_MS);
-    st = pw_db_exec(ret, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL", err);
+    sqlite3_busy_timeout(ret->db, pw_sqlite_busy_ms(env));
+    st = named_busy(pw_db_exec(ret, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL", err), err);
     if (st != PAWL_OK) {
         pw_db_close(ret);
     }
     return st;
-}
-
-static pawl_status named_busy(pawl_status st, pawl_error *err)
-{
-    if (st != PAWL_BUSY) {
-        return st;
-    }
-    return pw_err(err, PAWL_BUSY, "another process reads the journal: end it, then the journal can be reopened");
 }
 
 pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err)
@@ -194,7 +194,6 @@ pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err)
         st = pw_sqlite_rite(j->path, &j->env, j->mark, err);
     }
     if (st == PAWL_OK) {
-        *j->mark = (pw_wal_mark){0};
         st = pw_sqlite_connect(j, err);
     }
     if (st == PAWL_OK) {

@@ -32,6 +32,11 @@ void pw_wal_mark_set(pw_wal_mark *mark, pw_db *db, int frames)
     }
 }
 
+void pw_wal_mark_empty(pw_wal_mark *mark)
+{
+    *mark = (pw_wal_mark){.known = 1}; /* salts of zeros are no generation's */
+}
+
 /** Where the acked part ends; *ret_end unchanged when there is nothing to cut. */
 static int find_end(const pw_wal_mark *mark, sqlite3_file *wal, sqlite3_int64 *ret_end)
 {

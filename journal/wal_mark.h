@@ -30,6 +30,8 @@ typedef struct pw_wal_mark {
 
 /** After a commit returned OK: notes where it ended. */
 void pw_wal_mark_set(pw_wal_mark *mark, pw_db *db, int frames);
+/** After a TRUNCATE checkpoint: whatever comes into the WAL next is behind the mark until a commit sets it. */
+void pw_wal_mark_empty(pw_wal_mark *mark);
 /** Cuts off what lies behind the mark, and syncs. db must hold the file alone, and be closed afterwards: its index of the
  * WAL is not true any more. Does nothing when the mark is not known. */
 pawl_status pw_wal_mark_cut(const pw_wal_mark *mark, pw_db *db, pawl_error *err);

@@ -485,6 +485,87 @@ static void a_damaged_page_is_reported_not_crashed_over(void **state)
     rig_close(t);
 }
 
+/* ---- after a failed sync ---- */
+
+/** The owner sees a sync fail, and dies without the rite. */
+static void die_suspect(rig *t)
+{
+    pw_sqlite_fail(pw_sqlite_of(t->j));
+    close_journal(t);
+}
+
+static void a_suspect_journal_is_opened_by_the_rite_and_only_alone(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pw_reader *other = NULL;
+    pw_journal *j = NULL;
+    pw_sqlite_env brief = {.busy_ms = 1};
+    pawl_error err;
+    stored_fill(t);
+    assert_int_equal(pw_sqlite_reader_open(t->path, &other, &err), PAWL_OK);
+    die_suspect(t);
+    assert_int_equal(pw_sqlite_open_env(t->path, "", &brief, &j, &err), PAWL_BUSY); /* [J9] */
+    assert_non_null(strstr(err.message, "reads the journal"));
+    pw_sqlite_reader_close(other);
+    rig_restart(t);
+    stored_check(t);
+    rig_close(t);
+}
+
+static void a_death_within_a_commit_does_not_keep_readers_out(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pw_reader *other = NULL;
+    pawl_error err;
+    stored_fill(t);
+    assert_int_equal(pw_sqlite_reader_open(t->path, &other, &err), PAWL_OK);
+    pw_sqlite *j = pw_sqlite_of(t->j);
+    j->failed = true; /* no checkpoint at the end, as after SIGKILL */
+    j->mark->state = PW_WAL_COMMITTING;
+    close_journal(t);
+    rig_restart(t);
+    stored_check(t);
+    pw_sqlite_reader_close(other);
+    rig_close(t);
+}
+
+static void what_was_never_acked_is_cut_off(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    rig_history h;
+    rig_run a = rig_start(t, "a");
+    assert_int_equal(rig_turn(t, &a, 1, "acked"), PAWL_OK);
+    pw_wal_mark mark = *pw_sqlite_of(t->j)->mark;
+    assert_int_equal(rig_turn(t, &a, 1, "not acked"), PAWL_OK);
+    *pw_sqlite_of(t->j)->mark = mark; /* [J11] as if this commit's sync had failed */
+    die_suspect(t);
+    rig_restart(t);
+    assert_int_equal(rig_read(t, a.key, 0, &h), PAWL_OK);
+    assert_string_equal(h.texts, "start acked ");
+    rig_close(t);
+}
+
+static void a_backup_put_in_a_suspect_journals_place_is_not_cut(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    char command[4 * PATH_MAX];
+    stored_fill(t);
+    /* a copy with its WAL, of a moment when nobody writes */
+    snprintf(command, sizeof(command), "cd '%s' && cp j.db b.db && cp j.db-wal b.db-wal", t->folder);
+    assert_int_equal(system(command), 0);
+    die_suspect(t);
+    snprintf(command, sizeof(command), "cd '%s' && rm -f j.db j.db-wal j.db-shm && mv b.db j.db && mv b.db-wal j.db-wal",
+             t->folder);
+    assert_int_equal(system(command), 0);
+    rig_restart(t);
+    stored_check(t);
+    rig_close(t);
+}
+
 /* ---- migration ---- */
 
 static void a_stored_version_1_file_is_backed_up_and_migrated(void **state)
@@ -581,6 +662,10 @@ int main(void)
         cmocka_unit_test(a_sound_file_has_no_findings),
         cmocka_unit_test(every_seeded_damage_is_found_under_its_number),
         cmocka_unit_test(a_damaged_page_is_reported_not_crashed_over),
+        cmocka_unit_test(a_suspect_journal_is_opened_by_the_rite_and_only_alone),
+        cmocka_unit_test(a_death_within_a_commit_does_not_keep_readers_out),
+        cmocka_unit_test(what_was_never_acked_is_cut_off),
+        cmocka_unit_test(a_backup_put_in_a_suspect_journals_place_is_not_cut),
         cmocka_unit_test(a_stored_version_1_file_is_backed_up_and_migrated),
         cmocka_unit_test(a_migration_that_cannot_back_up_does_not_begin),
         cmocka_unit_test(the_ballast_is_taken_when_idle_and_given_up_on_demand),
