@@ -2,7 +2,8 @@
  * sqlite_verify.c - every numbered invariant that a file can show, checked on a file.
  *
  * Reads through an ordinary reader inside one read transaction: an owner may live meanwhile, and goes on. The invariants
- * and what they mean are in README.md; most are one query of verify.def that must give no rows, the rest are walked:
+ * and what they mean are in README.md; most are one query of verify.def that must give no rows
+ * [J2] [J5] [J13] [J14]; the rest are asked of SQLite [J0], or walked:
  * histories [J3] [J8] [J18], blobs [J12], nodes [J16], snapshots [J15]. Goes on after a finding, and repairs nothing.
  */
 #include <stdio.h>

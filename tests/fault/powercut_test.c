@@ -179,6 +179,7 @@ static int64_t env_number(const char *name, int64_t otherwise)
     return text != NULL ? strtoll(text, NULL, 10) : otherwise;
 }
 
+/* [J1] [J9] [J11] */
 static void nothing_acked_is_lost_when_the_power_fails(void **state)
 {
     (void)state;

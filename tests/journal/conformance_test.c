@@ -66,9 +66,9 @@ static void a_turn_at_the_wrong_sequence_number_lands_nothing_of_its_group(void 
     assert_int_equal(rig_turn(t, &a, 1, "one"), PAWL_OK);
     rig_op_turn(t, &b, 1, "would land");
     rig_op_turn(t, &stale, 1, "again");
-    assert_int_equal(rig_commit(t), PAWL_CONFLICT);
+    assert_int_equal(rig_commit(t), PAWL_CONFLICT); /* [J3] */
     assert_int_equal(rig_read(t, a.key, 0, &h), PAWL_OK);
-    assert_string_equal(h.texts, "start one ");
+    assert_string_equal(h.texts, "start one "); /* [J2] */
     assert_int_equal(rig_read(t, b.key, 0, &h), PAWL_OK);
     assert_string_equal(h.texts, "start ");
     assert_int_equal(rig_turn(t, &b, 1, "now"), PAWL_OK);
@@ -96,7 +96,7 @@ static void the_chain_is_the_hash_of_what_came_before(void **state)
     rig_run a = rig_start(t, "a");
     pw_view record = rig_record(t->scope, 1, "start");
     pw_chain_next(chain, chain, record.data, record.size);
-    assert_memory_equal(chain, a.chain, PW_DIGEST_SIZE);
+    assert_memory_equal(chain, a.chain, PW_DIGEST_SIZE); /* [J8] */
     rig_close(t);
 }
 
@@ -166,7 +166,7 @@ static void a_stale_epoch_lands_nothing(void **state)
     assert_true(number == t->number);
     assert_int_equal(t->j->ops->renew(t->j, t->epoch, &t->err), PAWL_FENCED);
     assert_int_equal(second->ops->renew(second, epoch, &t->err), PAWL_OK);
-    assert_int_equal(rig_turn(t, &a, 1, "late"), PAWL_FENCED);
+    assert_int_equal(rig_turn(t, &a, 1, "late"), PAWL_FENCED); /* [J4] */
     assert_int_equal(rig_read(t, a.key, 0, &h), PAWL_OK);
     assert_string_equal(h.texts, "start ");
     second->ops->close(second);
@@ -179,7 +179,7 @@ static void a_group_that_landed_cannot_land_again(void **state)
     rig_start(t, "a");
     rig_op_create(t, 50, "b");
     t->number--;
-    assert_int_equal(rig_commit(t), PAWL_CONFLICT);
+    assert_int_equal(rig_commit(t), PAWL_CONFLICT); /* [J5] */
     t->number += 2;
     rig_op_create(t, 51, "c");
     assert_int_equal(rig_commit(t), PAWL_CONFLICT);

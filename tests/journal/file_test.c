@@ -63,7 +63,7 @@ static void a_second_owner_is_refused_and_told_the_pid(void **state)
     int64_t owner = 0;
     uint64_t epoch = 0;
     pawl_error err;
-    assert_int_equal(open_status(t->path, &err), PAWL_BUSY);
+    assert_int_equal(open_status(t->path, &err), PAWL_BUSY); /* [J10] */
     snprintf(pid, sizeof(pid), "process %ld ", (long)getpid());
     assert_non_null(strstr(err.message, pid));
     assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
@@ -417,6 +417,7 @@ typedef struct seeded {
     const char *invariant;
 } seeded;
 
+/* [J0] [J2] [J3] [J5] [J8] [J12] [J13] [J14] [J15] [J16] */
 static void every_seeded_damage_is_found_under_its_number(void **state)
 {
     (void)state;
@@ -445,6 +446,7 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
         {"UPDATE pawl_snapshots SET seq=99", "J15"},
         {"UPDATE pawl_snapshots SET body='other'", "J15"},
         {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
+        {"UPDATE pawl_log SET n=n+1 WHERE run=2 AND seq=2; UPDATE pawl_runs SET seq=seq+1 WHERE key=2", "J8"},
         {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
     };
     rig *t = rig_open("sqlite-small");
@@ -461,6 +463,21 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
             fail_msg("%s: found '%s', expected %s", damages[i].sql, f.names, damages[i].invariant);
         }
     }
+    rig_close(t);
+}
+
+static void a_record_that_does_not_decode_is_found(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    rig_run a = rig_start(t, "a");
+    rig_op_turn(t, &a, 2, "says two, holds one")->u.turn.record = rig_record(t->scope, 1, "x");
+    assert_int_equal(rig_commit(t), PAWL_OK); /* the journal does not look into records */
+    rig_moved(t, 0, &a);
+    rig_op_turn(t, &a, 1, "x")->u.turn.record = rig_text("not msgpack at all");
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    findings f = verify(t);
+    assert_string_equal(f.names, "J18 J18 "); /* [J18] */
     rig_close(t);
 }
 
@@ -661,6 +678,7 @@ int main(void)
         cmocka_unit_test(a_damaged_record_is_found_when_read_and_never_handed_out),
         cmocka_unit_test(a_sound_file_has_no_findings),
         cmocka_unit_test(every_seeded_damage_is_found_under_its_number),
+        cmocka_unit_test(a_record_that_does_not_decode_is_found),
         cmocka_unit_test(a_damaged_page_is_reported_not_crashed_over),
         cmocka_unit_test(a_suspect_journal_is_opened_by_the_rite_and_only_alone),
         cmocka_unit_test(a_death_within_a_commit_does_not_keep_readers_out),
