@@ -69,7 +69,7 @@ def generate(rng, depth=0):
         chars = [rng.choice(["a", "\\n", '\\"', "\\u00e9", "é", "€", "😀", "\\ud83d\\ude00", " ", "/"]) for _ in range(rng.randrange(0, 40))]
         return '"' + "".join(chars) + '"'
     space = rng.choice(["", " ", "\n", "\t"])
-    inner = [generate(rng, depth + 1) for _ in range(rng.randrange(0, 20))]
+    inner = [generate(rng, depth + 1) for _ in range(rng.choice([0, 1, 2, 3, 4, 20 if depth == 0 else 5]))]
     if kind == 7:
         return "[" + space + ("," + space).join(inner) + "]"
     return "{" + ",".join('"k%d"%s:%s%s' % (rng.randrange(30), space, space, v) for v in inner) + "}"
