@@ -7,8 +7,6 @@
 
 #include "engine/state.h"
 
-enum { TASK_SCHEDULED = 0, TASK_SENT = 1, TASK_UNKNOWN = 2 };
-
 static pw_view text_view(const char *text)
 {
     return (pw_view){(const uint8_t *)text, strlen(text)};
@@ -171,7 +169,10 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
     t->run = live->key;
     t->cmd = cmd;
     t->attempt = attempt;
-    t->state = state;
+    const pw_cmd *made = live->whole ? pw_cmd_find(live, cmd) : NULL;
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
+    bool canceling = (made != NULL && made->cancel_requested) || (job != NULL && job->cancel_requested);
+    t->state = state | (canceling ? PW_TASK_CANCELING : 0);
     t->due_ms = due_ms;
     t->scheduled_ms = live->now_ms;
     pawl_scope *scope = live->batch->group.scope;
@@ -179,8 +180,10 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
     t->queue = text_view(pw_body_str(scope, body, "queue", "default"));
     t->priority = pw_body_int(body, "priority", 0);
     void *copy = pw_memdup(scope, body.data, body.size);
+    void *detail = job != NULL ? pw_memdup(scope, job->detail.data, job->detail.size) : NULL;
     PW_CHECK(copy != NULL);
     t->body = (pw_view){copy, body.size};
+    t->detail = (pw_view){detail, detail != NULL ? job->detail.size : 0};
 }
 
 static pw_view task_body(pw_live *live, const pw_cmd *cmd, int64_t id)
@@ -198,7 +201,7 @@ static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     int64_t attempt = pw_body_int(ev->body, "attempt", 1);
     if (ev->type == PW_EV_ACTIVITY_RETRIED) {
         int64_t due = pw_body_int(ev->body, "due_ms", 0);
-        pw_effects_task(live, ev->cmd, body, attempt + 1, TASK_SCHEDULED, due);
+        pw_effects_task(live, ev->cmd, body, attempt + 1, PW_TASK_SCHEDULED, due);
         op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
         pw_publish *p = publish(live, PW_PUB_RETRY, ev->cmd);
         p->attempt = attempt + 1;
@@ -206,7 +209,7 @@ static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
         p->body = body;
         return;
     }
-    pw_effects_task(live, ev->cmd, body, attempt, TASK_SENT, 0);
+    pw_effects_task(live, ev->cmd, body, attempt, PW_TASK_SENT, 0);
     publish(live, PW_PUB_SENT, ev->cmd)->attempt = attempt;
 }
 
@@ -215,7 +218,7 @@ static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     pw_view body = task_body(live, cmd, ev->cmd);
     pawl_scope *scope = live->batch->group.scope;
     const char *name = pw_body_str(scope, body, "name", "activity");
-    pw_effects_task(live, ev->cmd, body, pw_body_int(ev->body, "attempt", 1), TASK_UNKNOWN, 0);
+    pw_effects_task(live, ev->cmd, body, pw_body_int(ev->body, "attempt", 1), PW_TASK_UNKNOWN, 0);
     pw_buf *buf = pw_batch_buf(live->batch);
     PW_CHECK(buf != NULL);
     pw_mp_map(buf, 2);
@@ -227,6 +230,15 @@ static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     pw_op *op = op_of(live, PW_OP_WAIT_PUT);
     op->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd, .name = text_view(name), .kind = text_view("question"),
                                .created_ms = live->now_ms, .body = {buf->data, buf->size}};
+}
+
+/* The request is in the row too: a crash before the activity has stopped must not start it again. */
+static void task_cancel(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
+    int state = cmd->state == PW_S_ACTIVITY_SENT ? PW_TASK_SENT : cmd->state == PW_S_ACTIVITY_UNKNOWN ? PW_TASK_UNKNOWN : PW_TASK_SCHEDULED;
+    pw_effects_task(live, ev->cmd, cmd->body, cmd->attempt, state, job != NULL ? job->due_ms : 0);
+    (void)publish(live, PW_PUB_CANCEL_JOB, ev->cmd);
 }
 
 static void task_end(pw_live *live, const pw_event *ev)
@@ -243,7 +255,7 @@ static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     switch ((int)ev->type) {
     case PW_EV_ACTIVITY_SCHEDULED:
-        pw_effects_task(live, ev->cmd, ev->body, 1, TASK_SCHEDULED, 0);
+        pw_effects_task(live, ev->cmd, ev->body, 1, PW_TASK_SCHEDULED, 0);
         publish(live, PW_PUB_JOB, ev->cmd)->body = ev->body;
         break;
     case PW_EV_ACTIVITY_RETRIED:
@@ -254,7 +266,7 @@ static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
         task_unknown(live, ev, cmd);
         break;
     case PW_EV_ACTIVITY_CANCEL_REQUESTED:
-        (void)publish(live, PW_PUB_CANCEL_JOB, ev->cmd);
+        task_cancel(live, ev, cmd);
         break;
     default:
         task_end(live, ev);
@@ -264,6 +276,19 @@ static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 
 /* ---- the other constructs ---- */
 
+static void map_cancel(pw_live *live, const pw_event *ev)
+{
+    const pw_map *map = pw_map_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
+    const pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    pawl_scope *scope = live->batch->group.scope;
+    const pawl_value *body = pw_value_view(scope, cmd->body.data, cmd->body.size);
+    body = pawl_with(scope, body, "canceling", pawl_make_bool(scope, true)); /* recovery asks it to stop again */
+    op_of(live, PW_OP_MAP_PUT)->u.map = (pw_map_row){.run = live->key, .cmd = ev->cmd, .total = pw_body_int(cmd->body, "total", 0),
+                                                     .done = map != NULL ? map->done : 0, .failed = map != NULL ? map->failed : 0,
+                                                     .body = pw_value_bytes(body)};
+    (void)publish(live, PW_PUB_CANCEL_MAP, ev->cmd);
+}
+
 static void map_effects(pw_live *live, const pw_event *ev)
 {
     if (ev->type == PW_EV_MAP_SCHEDULED) {
@@ -271,7 +296,7 @@ static void map_effects(pw_live *live, const pw_event *ev)
                                                          .body = ev->body};
         publish(live, PW_PUB_MAP, ev->cmd)->body = ev->body;
     } else if (ev->type == PW_EV_MAP_CANCEL_REQUESTED) {
-        (void)publish(live, PW_PUB_CANCEL_MAP, ev->cmd);
+        map_cancel(live, ev);
     } else {
         op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = ev->cmd};
         (void)publish(live, PW_PUB_DROP_JOB, ev->cmd);

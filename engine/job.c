@@ -256,7 +256,9 @@ void pw_job_dispatch_all(pw_core *core)
 void pw_job_sent(pw_core *core, pw_job *job)
 {
     job->sent = true;
-    if (job->state == PW_JOB_SENDING) {
+    if (job->state == PW_JOB_SENDING && job->cancel_requested) { /* in the meantime; nothing has left */
+        pw_job_cancel_now(core, job);
+    } else if (job->state == PW_JOB_SENDING) {
         pw_job_queue(core, job);
     }
 }

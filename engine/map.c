@@ -258,6 +258,7 @@ static bool recover_map(void *ctx, const pw_map_row *row)
     }
     pw_map *map = pw_map_new(r->core, row->run, row->cmd, live->id, row->body);
     r->status = r->core->jops->map_items(r->core->reader, &(pw_item_range){row->run, row->cmd, 0, 0}, recover_item, map, r->err);
+    map->canceling = pw_body_get(row->body, "canceling").size > 0;
     return r->status == PAWL_OK;
 }
 

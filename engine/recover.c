@@ -7,8 +7,6 @@
 
 #include "engine/job.h"
 
-enum { TASK_SENT = 1, TASK_UNKNOWN = 2 };
-
 /* ---- tasks ---- */
 
 typedef struct recover_tasks {
@@ -19,7 +17,8 @@ typedef struct recover_tasks {
 
 static void place(pw_core *core, pw_job *job, const pw_task_row *row)
 {
-    if (row->state == TASK_SENT) {
+    int state = row->state & ~PW_TASK_CANCELING;
+    if (state == PW_TASK_SENT) {
 #ifdef PAWL_BUG_RESEND_UNKNOWN
         pw_job_queue(core, job);
         return;
@@ -29,7 +28,7 @@ static void place(pw_core *core, pw_job *job, const pw_task_row *row)
         in->cmd = row->cmd;
         in->attempt = row->attempt;
         pw_job_to_run(core, job, in);
-    } else if (row->state == TASK_UNKNOWN) {
+    } else if (state == PW_TASK_UNKNOWN) {
         job->state = PW_JOB_UNKNOWN;
     } else {
         pw_job_queue(core, job);
@@ -60,6 +59,9 @@ static bool recover_task(void *ctx, const pw_task_row *row)
         job->detail = (pw_view){pw_memdup(job->scope, row->detail.data, row->detail.size), row->detail.size};
     }
     place(core, job, row);
+    if ((row->state & PW_TASK_CANCELING) != 0) {
+        pw_job_cancel(core, job);
+    }
     return true;
 }
 

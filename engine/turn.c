@@ -226,10 +226,10 @@ static void fill_row(pw_live *live, pw_batch *b, pw_run_row *row)
     row->build = live->core->options.build;
     row->crashes = live->state == PW_S_RUN_PAUSED ? live->row.crashes : 0;
     row->unread = row->closed_ms != 0 ? (int64_t)live->signals_len : 0;
-    if (row->closed_ms == 0 && !live->kick && live->tx == NULL) {
-        if (live->def == NULL) {
-            (void)snprintf(waiting, sizeof waiting, "no-code");
-        } else if (live->whole) {
+    if (row->closed_ms == 0 && live->def == NULL && live->state != PW_S_RUN_PAUSED) {
+        (void)snprintf(waiting, sizeof waiting, "no-code");
+    } else if (row->closed_ms == 0 && !live->kick && live->tx == NULL) {
+        if (live->whole) {
             pw_waiting_text(live, waiting, sizeof waiting);
         } else {
             (void)snprintf(waiting, sizeof waiting, "%s", live->state == PW_S_RUN_PAUSED ? "resume" : "code");

@@ -189,6 +189,39 @@ static void an_activity_that_completes_all_the_same_counts(void **state)
     assert_int_equal(pawl_int(rig_result(r, "a"), "result", 0), 5);
 }
 
+static void a_cancelled_activity_is_not_started_again_after_a_crash(void **state)
+{
+    rig *r = *state;
+    open_call(r, PAWL_CANCEL_WAIT);
+    cancel(r, "a");
+    rig_crash(r);
+    rig_run(r);
+    assert_null(rig_task_find(r, "work"));
+    assert_string_equal(pawl_str(rig_result(r, "a"), "type", ""), "Canceled");
+}
+
+static const pawl_value *unsafe_call(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    return pawl_call(w, "work", .effect = PAWL_EFFECT_UNSAFE);
+}
+
+static void an_unsafe_activity_cancelled_while_sent_is_being_written_never_starts(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", unsafe_call);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "wf", "a");
+    rig_fail(r, rig_task_find(r, "work"), "Boom", true);
+    (void)rig_post(r, "cancel", "{id: %s}", "a");
+    rig_step(r); /* the request is on its way to the journal */
+    r->now_ms += 1000;
+    rig_step(r); /* and the next attempt wants its `sent` */
+    rig_run(r);
+    assert_null(rig_task_find(r, "work"));
+    assert_string_equal(rig_status(r, "a"), "canceled");
+}
+
 static void on_request_the_run_goes_on_at_once_and_the_activity_is_asked(void **state)
 {
     rig *r = *state;
@@ -334,6 +367,8 @@ int main(void)
         RIG_TEST(shields_nest),
         RIG_TEST(by_default_a_cancelled_activity_is_asked_and_waited_for),
         RIG_TEST(an_activity_that_completes_all_the_same_counts),
+        RIG_TEST(a_cancelled_activity_is_not_started_again_after_a_crash),
+        RIG_TEST(an_unsafe_activity_cancelled_while_sent_is_being_written_never_starts),
         RIG_TEST(on_request_the_run_goes_on_at_once_and_the_activity_is_asked),
         RIG_TEST(an_abandoned_activity_is_not_asked_and_its_result_may_still_be_had),
         RIG_TEST(an_abandoned_activity_outlives_its_run_unasked),

@@ -216,6 +216,20 @@ static void a_heartbeats_detail_reaches_the_next_attempt_after_a_crash(void **st
     assert_int_equal(rig_count(r, "a", "ActivityScheduled"), 1);
 }
 
+static void a_heartbeats_detail_reaches_the_next_attempt_when_a_failure_and_a_crash_lie_between(void **state)
+{
+    rig *r = *state;
+    open_with(r, policy);
+    rig_task *t = rig_task_find(r, "work");
+    rig_begin(r, t);
+    rig_run(r);
+    (void)pawl_task_heartbeat(t->task, rig_value(r, "{done: 7}"));
+    rig_fail(r, t, "Boom", true);
+    rig_crash(r);
+    rig_advance(r, 2000);
+    assert_int_equal(pawl_int(pawl_task_last_detail(rig_task_find(r, "work")->task), "done", -1), 7);
+}
+
 static void heartbeats_make_no_events_and_at_most_one_write_a_second(void **state)
 {
     rig *r = *state;
@@ -348,6 +362,7 @@ int main(void)
         RIG_TEST(an_attempt_that_nobody_begins_fails_by_schedule_timeout_and_is_not_tried_again),
         RIG_TEST(a_silent_attempt_fails_by_heartbeat_timeout_and_a_beating_one_does_not),
         RIG_TEST(a_heartbeats_detail_reaches_the_next_attempt_after_a_crash),
+        RIG_TEST(a_heartbeats_detail_reaches_the_next_attempt_when_a_failure_and_a_crash_lie_between),
         RIG_TEST(heartbeats_make_no_events_and_at_most_one_write_a_second),
         RIG_TEST(no_more_attempts_run_than_the_activity_allows),
         RIG_TEST(the_report_of_an_attempt_that_timed_out_is_stale),

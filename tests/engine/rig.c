@@ -332,10 +332,7 @@ void rig_run(rig *r)
         more |= rig_answer(r);
         more |= rig_deliver(r);
         more |= rig_work(r);
-        if (!more && (r->next_ms != 0 || r->failed) && pw_core_idle(r->core)) {
-            return;
-        }
-        if (r->failed && !more) {
+        if (!more && (r->next_ms != 0 || r->failed)) {
             return;
         }
     }
