@@ -353,10 +353,6 @@ static bool number(parser *s)
     bool fraction = s->p < s->end && *s->p == '.';
     bool power = s->p < s->end && (*s->p == 'e' || *s->p == 'E');
     if (!fraction && !power) {
-        if (negative && digits == 0 && !overflow) {
-            pw_mp_double(s->out, -0.0);
-            return true;
-        }
         return integer(s, from, digits, overflow, negative);
     }
     int exponent = 0;
