@@ -167,6 +167,12 @@ static bool apply_run(pw_live *live, const pw_event *ev)
             return false;
         }
     }
+    if (ev->type == PW_EV_DRIFT_NOTED && live->whole) {
+        pw_cmd *cmd = pw_cmd_find(live, pw_body_int(ev->body, "of", 0));
+        if (cmd != NULL) {
+            cmd->digest = pw_body_uint(ev->body, "code"); /* the same drift is not noted again */
+        }
+    }
     if (ev->type == PW_EV_RUN_RESUMED || ev->type == PW_EV_RUN_RETRIED) {
         live->kick = true;
     }

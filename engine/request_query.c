@@ -19,8 +19,8 @@ static bool take_key(void *ctx, pw_view key, pw_view value)
 {
     (void)key;
     key_find *f = ctx;
-    f->value = pw_resolve(f->core, f->scope, value);
-    f->found = true;
+    f->found = value.size != 1 || value.data[0] != 0xc0; /* set to nil is gone */
+    f->value = f->found ? pw_resolve(f->core, f->scope, value) : NULL;
     return false;
 }
 

@@ -153,11 +153,19 @@ struct names {
     size_t len;
 };
 
+/* pawl_set(key, nil): the row says that it is gone. */
+static bool removed(pw_view value)
+{
+    return value.size == 1 && value.data[0] == 0xc0;
+}
+
 static bool put_key_name(void *ctx, pw_view key, pw_view value)
 {
     struct names *n = ctx;
 
-    (void)value;
+    if (removed(value)) {
+        return true;
+    }
     pw_mp_strn(n->out, (const char *)key.data, key.size);
     n->len++;
     return true;
@@ -221,6 +229,9 @@ static bool show_key(void *ctx, pw_view key, pw_view value)
     struct key_found *f = ctx;
 
     (void)key;
+    if (removed(value)) {
+        return false;
+    }
     f->found = true;
     f->status = pw_view_show_value(f->reader, value, f->out, f->err);
     return false;
