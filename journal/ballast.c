@@ -1,8 +1,9 @@
 /*
- * ballast.c - 16 MiB beside the journal that are given up when the disk is full, so that pause and cancel still work.
+ * ballast.c - 16 MiB beside the journal that are given up when the disk is full, so that pause and
+ * cancel still work.
  *
- * The file is allocated in an idle second, not at opening: a short-lived process never pays for it. Taking it back needs
- * twice its size free. Does not touch the journal file.
+ * The file is allocated in an idle second, not at opening: a short-lived process never pays for
+ * it. Taking it back needs twice its size free. Does not touch the journal file.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -36,7 +37,8 @@ static bool take_back(const char *journal, const char *path)
     bool ok = fallocate(fd, 0, 0, (off_t)PW_BALLAST_BYTES) == 0;
     close(fd);
     if (!ok) {
-        unlink(path); /* a file system that cannot promise room: a ballast of holes would be a lie */
+        unlink(
+            path); /* a file system that cannot promise room: a ballast of holes would be a lie */
     }
     return ok;
 }

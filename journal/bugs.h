@@ -1,8 +1,9 @@
 /*
  * bugs.h - seeded bugs: each is a plausible mistake that the fault tests must find.
  *
- * A build with -DPAWL_BUG_<NAME> has that bug; every other build has constants of 0 that the compiler removes.
- * tests/bugs builds the fault tests once per bug and demands that they fail. Nothing else may define these.
+ * A build with -DPAWL_BUG_<NAME> has that bug; every other build has constants of 0 that the
+ * compiler removes. tests/bugs builds the fault tests once per bug and demands that they fail.
+ * Nothing else may define these.
  */
 #ifndef PW_JOURNAL_BUGS_H
 #define PW_JOURNAL_BUGS_H

@@ -1,12 +1,13 @@
 /*
  * crumb.c - the breadcrumb: one mapped page that says whose code holds the loop.
  *
- * Shared mapping: what is stored there survives SIGKILL without a sync, because the page belongs to the kernel. A power
- * cut may lose it, and may: it only counts crashes of code. Written by the loop thread, read by the watchdog without a
- * lock: `turn` is odd while the site is being written, so a reader that saw it odd or changed says "nobody".
+ * Shared mapping: what is stored there survives SIGKILL without a sync, because the page belongs
+ * to the kernel. A power cut may lose it, and may: it only counts crashes of code. Written by the
+ * loop thread, read by the watchdog without a lock: `turn` is odd while the site is being written,
+ * so a reader that saw it odd or changed says "nobody".
  *
- * Beside the page that this owner writes lies nothing: what the last owner left is read before it is cleared. Does not
- * create anything when the path is NULL.
+ * Beside the page that this owner writes lies nothing: what the last owner left is read before it
+ * is cleared. Does not create anything when the path is NULL.
  */
 #include "journal/crumb.h"
 
@@ -26,11 +27,11 @@
 
 struct pw_crumb {
     uint64_t magic;
-    _Atomic uint64_t turn;      /* odd: being written */
-    _Atomic int64_t run;        /* 0 = nobody in there */
+    _Atomic uint64_t turn; /* odd: being written */
+    _Atomic int64_t run;   /* 0 = nobody in there */
     _Atomic int64_t since_ns;
-    _Atomic uint64_t site[8];   /* text, NUL-padded */
-    uint64_t mapped;            /* 1 = a file, 2 = anonymous memory */
+    _Atomic uint64_t site[8]; /* text, NUL-padded */
+    uint64_t mapped;          /* 1 = a file, 2 = anonymous memory */
 };
 
 static void get_site(const pw_crumb *c, char site[64])
@@ -62,13 +63,15 @@ static pawl_status open_file(const char *journal_path, int *ret_fd, pawl_error *
         if (fd >= 0) {
             close(fd);
         }
-        return pw_err(err, code == ENOSPC ? PAWL_NOSPACE : PAWL_IO, "breadcrumb %s: %s", path, strerror(code));
+        return pw_err(err, code == ENOSPC ? PAWL_NOSPACE : PAWL_IO, "breadcrumb %s: %s", path,
+                      strerror(code));
     }
     *ret_fd = fd;
     return PAWL_OK;
 }
 
-pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found, pawl_error *err)
+pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found,
+                          pawl_error *err)
 {
     int fd = -1;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;

@@ -1,6 +1,7 @@
 /*
- * crumb.h - the breadcrumb: a mapped page beside the journal that says which run's code holds the engine loop right now. It survives
- * SIGKILL without a sync. One slot: epoch, run key, site, since when.
+ * crumb.h - the breadcrumb: a mapped page beside the journal that says which run's code holds the
+ * engine loop right now. It survives SIGKILL without a sync. One slot: epoch, run key, site, since
+ * when.
  */
 #ifndef PW_CRUMB_H
 #define PW_CRUMB_H

@@ -1,9 +1,10 @@
 /*
  * db.c - a connection, its statements, and the translation of SQLite's codes.
  *
- * Statements are prepared when first used: most connections use few of them, and opening stays cheap. Bound bytes
- * are not copied (SQLITE_STATIC): they must live until the statement is given back. Does not know what the tables
- * mean, and never calls sqlite3_config: that belongs to the host.
+ * Statements are prepared when first used: most connections use few of them, and opening stays
+ * cheap. Bound bytes are not copied (SQLITE_STATIC): they must live until the statement is given
+ * back. Does not know what the tables mean, and never calls sqlite3_config: that belongs to the
+ * host.
  */
 #include "journal/db.h"
 
@@ -70,7 +71,8 @@ pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err)
 pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err)
 {
     memset(db, 0, sizeof(*db));
-    int rc = sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
+    int rc =
+        sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
     if (rc == SQLITE_OK) {
         return PAWL_OK;
     }

@@ -1,5 +1,6 @@
 /*
- * db.h - one SQLite connection and its prepared statements. The only place where SQLite's codes become ours.
+ * db.h - one SQLite connection and its prepared statements. The only place where SQLite's codes
+ * become ours.
  *
  *   st = pw_db_take(db, PW_SQL_RUN_GET, err);      NULL: err is set
  *   pw_bind b = {st, 0}; pw_bind_int(&b, key);     binds ?1, ?2, ... in turn; views must live until give

@@ -1,9 +1,10 @@
 /*
  * events_table.c - the eponymous table function pawl_events.
  *
- * A cursor holds one batch of a run's records (copied, at most BATCH_BYTES and one record) and decodes event by event; so
- * memory is bounded for histories of any length. Records are checked as everywhere (walk.h): a damaged one ends the query
- * with an error. Does not write, and is registered on reading connections only.
+ * A cursor holds one batch of a run's records (copied, at most BATCH_BYTES and one record) and
+ * decodes event by event; so memory is bounded for histories of any length. Records are checked as
+ * everywhere (walk.h): a damaged one ends the query with an error. Does not write, and is
+ * registered on reading connections only.
  */
 #include "journal/events_table.h"
 
@@ -32,11 +33,11 @@ typedef struct batch_entry {
 
 typedef struct events_cursor {
     sqlite3_vtab_cursor base;
-    sqlite3_stmt *runs;    /* key, id, events */
-    pw_buf batch;          /* records, end to end */
-    pw_buf entries;        /* batch_entry, of those */
-    size_t entry;          /* next to open */
-    int64_t seq;           /* first event not read into the batch */
+    sqlite3_stmt *runs; /* key, id, events */
+    pw_buf batch;       /* records, end to end */
+    pw_buf entries;     /* batch_entry, of those */
+    size_t entry;       /* next to open */
+    int64_t seq;        /* first event not read into the batch */
     int64_t rowid;
     bool eof;
     bool in_record;
@@ -51,13 +52,15 @@ static int fail(sqlite3_vtab *table, const pawl_error *err)
     return err->status == PAWL_NOMEM ? SQLITE_NOMEM : SQLITE_ERROR;
 }
 
-static int connect_table(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret, char **ret_error)
+static int connect_table(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                         sqlite3_vtab **ret, char **ret_error)
 {
     (void)argc;
     (void)argv;
     (void)ret_error;
-    int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(run TEXT, seq INTEGER, time INTEGER, type TEXT, cmd INTEGER,"
-                                      " body TEXT, key INTEGER, of HIDDEN)");
+    int rc = sqlite3_declare_vtab(
+        db, "CREATE TABLE x(run TEXT, seq INTEGER, time INTEGER, type TEXT, cmd INTEGER,"
+            " body TEXT, key INTEGER, of HIDDEN)");
     events_table *t = rc == SQLITE_OK ? pw_calloc(1, sizeof(*t)) : NULL;
     if (t == NULL) {
         return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
@@ -81,7 +84,8 @@ static int choose_plan(sqlite3_vtab *table, sqlite3_index_info *info)
     info->estimatedCost = 1e9;
     for (int i = 0; i < info->nConstraint; i++) {
         int column = info->aConstraint[i].iColumn;
-        bool usable = info->aConstraint[i].usable && info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_EQ;
+        bool usable =
+            info->aConstraint[i].usable && info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_EQ;
         bool by_id = column == COL_RUN || column == COL_OF;
         if (!usable || !(by_id || column == COL_KEY) || info->idxNum != PLAN_ALL) {
             continue;
@@ -187,7 +191,8 @@ static int next_event(sqlite3_vtab_cursor *base)
     return rc;
 }
 
-static int start(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
+static int start(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
+                 sqlite3_value **argv)
 {
     static const char *const queries[] = {
         [PLAN_ALL] = "SELECT key, id, seq FROM pawl_runs ORDER BY key",
@@ -229,7 +234,8 @@ static void give_body(sqlite3_context *ctx, pw_view body)
     pw_buf json = PW_BUF_INIT;
     pawl_error err;
     if (pw_json_print(&json, body.data, body.size, 0, &err) == PAWL_OK && pw_buf_ok(&json)) {
-        sqlite3_result_text64(ctx, (const char *)json.data, json.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+        sqlite3_result_text64(ctx, (const char *)json.data, json.size, SQLITE_TRANSIENT,
+                              SQLITE_UTF8);
     } else {
         sqlite3_result_null(ctx);
     }

@@ -1,9 +1,10 @@
 /*
  * history.c - compaction: a closed run's log rows become a few history rows, inside a group.
  *
- * Records are copied, never decoded, and only after the walk has checked every one and the chain: a damaged run is not
- * compacted, so that what verify could still show is not rewritten. Does not compress: no record would be readable by
- * SQL's functions any more, and the gain is the row and index overhead, not the bytes.
+ * Records are copied, never decoded, and only after the walk has checked every one and the chain:
+ * a damaged run is not compacted, so that what verify could still show is not rewritten. Does not
+ * compress: no record would be readable by SQL's functions any more, and the gain is the row and
+ * index overhead, not the bytes.
  */
 #include "journal/history.h"
 
@@ -61,8 +62,13 @@ bool pw_history_next(pw_history_reader *r, pw_entry *ret)
     if (size > r->rest.size - PW_HISTORY_ENTRY_BYTES) {
         return false;
     }
-    *ret = (pw_entry){.pos = get64(p), .seq = r->seq, .events = get32(p + 24), .group = get64(p + 8), .sum = get64(p + 16),
-                      .bytes = {p + PW_HISTORY_ENTRY_BYTES, size}, .compacted = true};
+    *ret = (pw_entry){.pos = get64(p),
+                      .seq = r->seq,
+                      .events = get32(p + 24),
+                      .group = get64(p + 8),
+                      .sum = get64(p + 16),
+                      .bytes = {p + PW_HISTORY_ENTRY_BYTES, size},
+                      .compacted = true};
     r->seq += ret->events;
     r->rest.data += PW_HISTORY_ENTRY_BYTES + size;
     r->rest.size -= PW_HISTORY_ENTRY_BYTES + size;
@@ -75,8 +81,8 @@ typedef struct packer {
     pw_sqlite *j;
     int64_t run;
     pw_buf row;
-    int64_t seq;       /* of the row's first entry */
-    int64_t events;    /* in the row */
+    int64_t seq;    /* of the row's first entry */
+    int64_t events; /* in the row */
     pawl_status status;
     pawl_error *err;
 } packer;
@@ -106,7 +112,8 @@ static bool pack(void *ctx, const pw_entry *e)
     if (e->compacted) {
         return true; /* by an earlier compaction: the walk has checked it, it stays where it is */
     }
-    if (p->row.size > 0 && p->row.size + e->bytes.size + PW_HISTORY_ENTRY_BYTES > PW_HISTORY_ROW_BYTES) {
+    if (p->row.size > 0 &&
+        p->row.size + e->bytes.size + PW_HISTORY_ENTRY_BYTES > PW_HISTORY_ROW_BYTES) {
         p->status = flush(p);
     }
     if (p->row.size == 0) {
@@ -134,15 +141,17 @@ static pawl_status check_closed(pw_sqlite *j, int64_t run, pawl_error *err)
     bool closed = status == PAWL_OK && row && pw_col_int(&c) != 0;
     pw_db_give(&j->db, PW_SQL_RUN_CLOSED, st);
     if (status == PAWL_OK && !closed) {
-        return pw_err(err, PAWL_CONFLICT, "run %lld is open or does not exist: only closed runs are compacted", (long long)run);
+        return pw_err(err, PAWL_CONFLICT,
+                      "run %lld is open or does not exist: only closed runs are compacted",
+                      (long long)run);
     }
     return status;
 }
 
 static pawl_status drop_rows(pw_sqlite *j, int64_t run, pawl_error *err)
 {
-    static const pw_sql drops[] = {PW_SQL_LOG_DROP, PW_SQL_TIMERS_DROP, PW_SQL_TASKS_DROP, PW_SQL_WAITS_DROP,
-                                   PW_SQL_MAPS_DROP};
+    static const pw_sql drops[] = {PW_SQL_LOG_DROP, PW_SQL_TIMERS_DROP, PW_SQL_TASKS_DROP,
+                                   PW_SQL_WAITS_DROP, PW_SQL_MAPS_DROP};
     pawl_status status = PAWL_OK;
     for (size_t i = 0; status == PAWL_OK && i < PW_COUNT(drops); i++) {
         sqlite3_stmt *st = pw_db_take(&j->db, drops[i], err);

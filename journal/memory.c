@@ -1,8 +1,9 @@
 /*
  * memory.c - the store and the writing half of the journal in memory; where ordered faults happen.
  *
- * A commit is one transaction of the ordered map, so a refused one leaves nothing. UNKNOWN is decided when it is ordered:
- * landed or lost. It stays hidden until the rite, as on a disk. Does not simulate torn writes: tests/fault does, on SQLite.
+ * A commit is one transaction of the ordered map, so a refused one leaves nothing. UNKNOWN is
+ * decided when it is ordered: landed or lost. It stays hidden until the rite, as on a disk. Does
+ * not simulate torn writes: tests/fault does, on SQLite.
  */
 #include "journal/memory.h"
 
@@ -45,7 +46,8 @@ void pw_memory_store_free(pw_memory_store *s)
     pw_free(s);
 }
 
-static pawl_status attach(pw_memory_store *store, bool owns_store, pw_journal **ret_journal, pawl_error *err)
+static pawl_status attach(pw_memory_store *store, bool owns_store, pw_journal **ret_journal,
+                          pawl_error *err)
 {
     pw_memory *m = pw_calloc(1, sizeof(*m));
     if (m == NULL) {
@@ -134,7 +136,8 @@ bool pw_memory_damage(pw_memory_store *store, int64_t run, int64_t seq)
     pthread_mutex_lock(&store->lock);
     pw_row_key key = PW_ROW_KEY(PW_TABLE_LOG, run, seq + 1);
     const pw_kv_node *node = pw_kv_before(store->kv, pw_row_key_view(&key));
-    if (node != NULL && pw_kv_key(node).data[0] == PW_TABLE_LOG && pw_row_key_get(pw_kv_key(node), 0) == run) {
+    if (node != NULL && pw_kv_key(node).data[0] == PW_TABLE_LOG &&
+        pw_row_key_get(pw_kv_key(node), 0) == run) {
         pw_view value = pw_kv_value(node);
         pw_kv_poke(node)[value.size - 1] ^= 1;
         done = true;
@@ -166,7 +169,8 @@ static bool put_owner(pw_memory_store *s, const pw_memory_owner *owner)
     return ok;
 }
 
-pawl_status pw_memory_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err)
+pawl_status pw_memory_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no,
+                            pawl_error *err)
 {
     pw_memory *m = pw_memory_of(base);
     if (m->failed) {
@@ -197,8 +201,8 @@ pawl_status pw_memory_renew(pw_journal *base, uint64_t epoch, pawl_error *err)
     if (owner.epoch == epoch) {
         return PAWL_OK;
     }
-    return pw_err(err, PAWL_FENCED, "epoch %llu has taken over from epoch %llu", (unsigned long long)owner.epoch,
-                  (unsigned long long)epoch);
+    return pw_err(err, PAWL_FENCED, "epoch %llu has taken over from epoch %llu",
+                  (unsigned long long)owner.epoch, (unsigned long long)epoch);
 }
 
 static pawl_status apply_group(pw_memory_store *s, pw_group *g, pawl_error *err)
@@ -206,12 +210,12 @@ static pawl_status apply_group(pw_memory_store *s, pw_group *g, pawl_error *err)
     pw_memory_owner owner = pw_memory_owner_get(s);
     pawl_status st = PAWL_OK;
     if (owner.epoch != g->epoch) {
-        return pw_err(err, PAWL_FENCED, "epoch %llu has taken over from epoch %llu", (unsigned long long)owner.epoch,
-                      (unsigned long long)g->epoch);
+        return pw_err(err, PAWL_FENCED, "epoch %llu has taken over from epoch %llu",
+                      (unsigned long long)owner.epoch, (unsigned long long)g->epoch);
     }
     if (owner.group + 1 != g->number) {
-        return pw_err(err, PAWL_CONFLICT, "group %llu cannot follow group %llu", (unsigned long long)g->number,
-                      (unsigned long long)owner.group);
+        return pw_err(err, PAWL_CONFLICT, "group %llu cannot follow group %llu",
+                      (unsigned long long)g->number, (unsigned long long)owner.group);
     }
     owner.group = g->number;
     for (size_t i = 0; st == PAWL_OK && i < g->len; i++) {
@@ -267,9 +271,11 @@ pawl_status pw_memory_commit(pw_journal *base, pw_group *group, pawl_error *err)
     pthread_mutex_lock(&m->store->lock);
     if (m->failed && !m->told) {
         m->told = true;
-        st = pw_err(err, PAWL_UNKNOWN, "a checkpoint failed: nothing more is written until the journal is reopened");
+        st = pw_err(err, PAWL_UNKNOWN,
+                    "a checkpoint failed: nothing more is written until the journal is reopened");
     } else if (m->failed) {
-        st = pw_err(err, PAWL_NOT, "an earlier commit failed at its sync: the journal must be reopened first");
+        st = pw_err(err, PAWL_NOT,
+                    "an earlier commit failed at its sync: the journal must be reopened first");
     } else {
         st = commit_with(m, group, take_fault(m->store), err);
     }
@@ -289,11 +295,13 @@ pawl_status pw_memory_reopen(pw_journal *base, pawl_error *err)
     return fault ? pw_err(err, PAWL_IO, "ordered fault: the rite failed") : PAWL_OK;
 }
 
-pawl_status pw_memory_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
+pawl_status pw_memory_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                              pawl_error *err)
 {
     pw_memory *m = pw_memory_of(base);
     if (m->failed) {
-        return pw_err(err, PAWL_NOT, "whether a group landed can be told only after a successful reopening");
+        return pw_err(err, PAWL_NOT,
+                      "whether a group landed can be told only after a successful reopening");
     }
     pawl_status st = pw_memory_renew(base, epoch, err);
     if (st == PAWL_OK) {
@@ -325,8 +333,8 @@ static bool put_chunk(pw_memory *m, const uint8_t *digest, int64_t chunk, pw_vie
     return ok;
 }
 
-pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes,
-                            pawl_error *err)
+pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk,
+                            pw_view bytes, pawl_error *err)
 {
     pw_memory *m = pw_memory_of(base);
     if (m->failed) {
@@ -343,7 +351,8 @@ pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
     pw_row_key_start(&blob, PW_TABLE_BLOB);
     pw_row_key_bytes(&blob, digest, PW_DIGEST_SIZE);
     pthread_mutex_lock(&m->store->lock);
-    bool ok = pw_kv_find(m->store->kv, pw_row_key_view(&blob)) != NULL || put_chunk(m, digest, chunk, bytes);
+    bool ok = pw_kv_find(m->store->kv, pw_row_key_view(&blob)) != NULL ||
+              put_chunk(m, digest, chunk, bytes);
     pthread_mutex_unlock(&m->store->lock);
     return ok ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
 }
@@ -362,7 +371,8 @@ static void sweep(pw_memory *m)
         pw_row_key_bytes(&chunk, pw_kv_key(node).data + 1, PW_DIGEST_SIZE);
         if (pw_mp_read_uint(&r) < m->epoch) {
             const pw_kv_node *c = pw_kv_seek(kv, pw_row_key_view(&chunk));
-            while (c != NULL && pw_kv_key(c).size > chunk.size && memcmp(pw_kv_key(c).data, chunk.data, chunk.size) == 0) {
+            while (c != NULL && pw_kv_key(c).size > chunk.size &&
+                   memcmp(pw_kv_key(c).data, chunk.data, chunk.size) == 0) {
                 (void)pw_kv_delete(kv, pw_kv_key(c), NULL);
                 c = pw_kv_next(c);
             }

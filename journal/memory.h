@@ -1,11 +1,12 @@
 /*
  * memory.h - the journal in memory: the simulator's disk, with faults to order.
  *
- * A store outlives the journals attached to it, as a file outlives its openers. A crash is: drop the groups that were not
- * committed yet (the caller's queue), close the journal without ceremony, attach again. Everything is deterministic:
- * no clock, no randomness, the blob key is fixed.
+ * A store outlives the journals attached to it, as a file outlives its openers. A crash is: drop
+ * the groups that were not committed yet (the caller's queue), close the journal without ceremony,
+ * attach again. Everything is deterministic: no clock, no randomness, the blob key is fixed.
  *
- * Thread: one mutex guards a store, so a writer thread and readers may share it; row callbacks run under it and may read.
+ * Thread: one mutex guards a store, so a writer thread and readers may share it; row callbacks run
+ * under it and may read.
  */
 #ifndef PW_MEMORY_H
 #define PW_MEMORY_H

@@ -1,8 +1,9 @@
 /*
  * memory_commit.c - what each operation of a group does to the ordered map.
  *
- * The same rules as sqlite_op.c, found by the same conformance suite: compare-and-swap of the run row, one outcome per
- * dedup key, an inbox row taken once. Knows nothing of faults: memory.c orders those.
+ * The same rules as sqlite_op.c, found by the same conformance suite: compare-and-swap of the run
+ * row, one outcome per dedup key, an inbox row taken once. Knows nothing of faults: memory.c
+ * orders those.
  */
 #include <string.h>
 
@@ -22,9 +23,11 @@ static pawl_status put(pw_memory_store *s, const pw_row_key *key, pw_view value,
     return pw_kv_put(s->kv, pw_row_key_view(key), value) ? PAWL_OK : no_memory(err);
 }
 
-static pawl_status put_buf(pw_memory_store *s, const pw_row_key *key, pw_buf *value, pawl_error *err)
+static pawl_status put_buf(pw_memory_store *s, const pw_row_key *key, pw_buf *value,
+                           pawl_error *err)
 {
-    pawl_status st = pw_buf_ok(value) ? put(s, key, (pw_view){value->data, value->size}, err) : no_memory(err);
+    pawl_status st =
+        pw_buf_ok(value) ? put(s, key, (pw_view){value->data, value->size}, err) : no_memory(err);
     pw_buf_deinit(value);
     return st;
 }
@@ -45,7 +48,8 @@ static pawl_status drop_all(pw_memory_store *s, pw_table table, int64_t run, paw
     pw_row_key from = PW_ROW_KEY(table, run);
     for (;;) {
         const pw_kv_node *node = pw_kv_seek(s->kv, pw_row_key_view(&from));
-        if (node == NULL || pw_kv_key(node).size < from.size || memcmp(pw_kv_key(node).data, from.data, from.size) != 0) {
+        if (node == NULL || pw_kv_key(node).size < from.size ||
+            memcmp(pw_kv_key(node).data, from.data, from.size) != 0) {
             return PAWL_OK;
         }
         if (!pw_kv_delete(s->kv, pw_kv_key(node), NULL)) {
@@ -118,7 +122,8 @@ static void move_row(pw_run_row *row, const pw_turn_op *t)
     row->build = to->build;
 }
 
-static pawl_status land_turn(pw_memory_store *s, pw_turn_op *t, pw_memory_owner *owner, pawl_error *err)
+static pawl_status land_turn(pw_memory_store *s, pw_turn_op *t, pw_memory_owner *owner,
+                             pawl_error *err)
 {
     pw_run_row row;
     pw_view record = t->record;
@@ -126,7 +131,8 @@ static pawl_status land_turn(pw_memory_store *s, pw_turn_op *t, pw_memory_owner 
         return pw_err(err, PAWL_UNSUPPORTED, "the journal in memory has no transactional steps");
     }
     if (t->events < 1 || record.size == 0 || record.size > PW_RECORD_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "a turn's record must hold 1 event and at most %u bytes (run %lld)",
+        return pw_err(err, PAWL_LIMIT,
+                      "a turn's record must hold 1 event and at most %u bytes (run %lld)",
                       PW_RECORD_BYTES_MAX, (long long)t->run);
     }
     pawl_status st = find_run(s, t->run, &row, err);
@@ -134,8 +140,8 @@ static pawl_status land_turn(pw_memory_store *s, pw_turn_op *t, pw_memory_owner 
         return st;
     }
     if (row.seq != t->expected_seq || memcmp(row.chain, t->chain_prev, PW_DIGEST_SIZE) != 0) {
-        return pw_err(err, PAWL_CONFLICT, "run %lld is not at event %lld of the expected history", (long long)t->run,
-                      (long long)t->expected_seq);
+        return pw_err(err, PAWL_CONFLICT, "run %lld is not at event %lld of the expected history",
+                      (long long)t->run, (long long)t->expected_seq);
     }
     pw_chain_next(t->chain_next, t->chain_prev, record.data, record.size);
     move_row(&row, t);
@@ -145,7 +151,8 @@ static pawl_status land_turn(pw_memory_store *s, pw_turn_op *t, pw_memory_owner 
     }
     pw_buf b = PW_BUF_INIT;
     pw_row_key key = PW_ROW_KEY(PW_TABLE_LOG, t->run, t->expected_seq);
-    pw_row_put_sealed(&b, ++owner->pos, t->events, pw_record_sum(t->run, t->expected_seq, t->events, record), record);
+    pw_row_put_sealed(&b, ++owner->pos, t->events,
+                      pw_record_sum(t->run, t->expected_seq, t->events, record), record);
     return put_buf(s, &key, &b, err);
 }
 
@@ -165,7 +172,8 @@ static pawl_status compact(pw_memory_store *s, int64_t run, pawl_error *err)
     pw_run_row row;
     pawl_status st = find_run(s, run, &row, err);
     if (st == PAWL_OK && row.closed_ms == 0) {
-        return pw_err(err, PAWL_CONFLICT, "run %lld is open: only closed runs are compacted", (long long)run);
+        return pw_err(err, PAWL_CONFLICT, "run %lld is open: only closed runs are compacted",
+                      (long long)run);
     }
     for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(tables); i++) {
         st = drop_all(s, tables[i], run, err);
@@ -173,10 +181,13 @@ static pawl_status compact(pw_memory_store *s, int64_t run, pawl_error *err)
     pw_row_key from = PW_ROW_KEY(PW_TABLE_RUN_TIMER, run);
     const pw_kv_node *node = NULL;
     while (st == PAWL_OK && (node = pw_kv_seek(s->kv, pw_row_key_view(&from))) != NULL &&
-           pw_kv_key(node).size >= from.size && memcmp(pw_kv_key(node).data, from.data, from.size) == 0) {
+           pw_kv_key(node).size >= from.size &&
+           memcmp(pw_kv_key(node).data, from.data, from.size) == 0) {
         pw_view k = pw_kv_key(node);
-        st = drop(s, PW_ROW_KEY(PW_TABLE_TIMER, pw_row_key_get(k, 1), run, pw_row_key_get(k, 2), pw_row_key_get(k, 3)), NULL,
-                  err);
+        st = drop(s,
+                  PW_ROW_KEY(PW_TABLE_TIMER, pw_row_key_get(k, 1), run, pw_row_key_get(k, 2),
+                             pw_row_key_get(k, 3)),
+                  NULL, err);
         if (st == PAWL_OK && !pw_kv_delete(s->kv, k, NULL)) {
             st = no_memory(err);
         }
@@ -212,14 +223,16 @@ static pawl_status beat(pw_memory_store *s, const pw_task_row *given, pawl_error
     return put_buf(s, &key, &b, err);
 }
 
-static pawl_status put_key(pw_memory_store *s, int64_t run, pw_view name, pw_view value, pawl_error *err)
+static pawl_status put_key(pw_memory_store *s, int64_t run, pw_view name, pw_view value,
+                           pawl_error *err)
 {
     pw_row_key key = PW_ROW_KEY(PW_TABLE_KEY, run);
     pw_row_key_bytes(&key, name.data, name.size);
     return put(s, &key, value, err);
 }
 
-static pawl_status put_blob(pw_memory_store *s, const uint8_t *digest, pw_view body, pawl_error *err)
+static pawl_status put_blob(pw_memory_store *s, const uint8_t *digest, pw_view body,
+                            pawl_error *err)
 {
     pw_row_key key = {.whole = true};
     pw_row_key staged;
@@ -231,7 +244,8 @@ static pawl_status put_blob(pw_memory_store *s, const uint8_t *digest, pw_view b
         return PAWL_OK;
     }
     if (body.size > PW_BLOB_CHUNK_BYTES) {
-        return pw_err(err, PAWL_LIMIT, "a blob above %u bytes must be staged in chunks", PW_BLOB_CHUNK_BYTES);
+        return pw_err(err, PAWL_LIMIT, "a blob above %u bytes must be staged in chunks",
+                      PW_BLOB_CHUNK_BYTES);
     }
     bool chunked = body.data == NULL;
     if (chunked && !has(s, &staged)) {
@@ -250,7 +264,8 @@ static pawl_status put_node(pw_memory_store *s, const pw_op *op, pawl_error *err
     pw_row_key key;
     pw_node_id(id, s->blob_key, op->u.node.parent, op->u.node.body);
     if (memcmp(id, op->u.node.id, sizeof(id)) != 0) {
-        return pw_err(err, PAWL_INVALID, "a conversation node's id is not the digest of its content");
+        return pw_err(err, PAWL_INVALID,
+                      "a conversation node's id is not the digest of its content");
     }
     pw_row_key_start(&key, PW_TABLE_NODE);
     pw_row_key_bytes(&key, id, sizeof(id));
@@ -268,7 +283,8 @@ static pw_row_key dedup_key(pw_table table, pw_view dedup)
     return key;
 }
 
-static pawl_status put_inbox(pw_memory_store *s, const pw_inbox_row *given, pw_memory_owner *owner, pawl_error *err)
+static pawl_status put_inbox(pw_memory_store *s, const pw_inbox_row *given, pw_memory_owner *owner,
+                             pawl_error *err)
 {
     pw_inbox_row row = *given;
     pw_row_key dedup = dedup_key(PW_TABLE_DEDUP, row.dedup);
@@ -283,15 +299,16 @@ static pawl_status put_inbox(pw_memory_store *s, const pw_inbox_row *given, pw_m
     return st == PAWL_OK && row.dedup.size > 0 ? put(s, &dedup, (pw_view){NULL, 0}, err) : st;
 }
 
-static pawl_status put_outcome(pw_memory_store *s, pw_view dedup, const pw_outcome *o, pawl_error *err)
+static pawl_status put_outcome(pw_memory_store *s, pw_view dedup, const pw_outcome *o,
+                               pawl_error *err)
 {
     pw_row_key key = dedup_key(PW_TABLE_OUTCOME, dedup);
     if (dedup.size == 0) {
         return PAWL_OK;
     }
     if (has(s, &key)) {
-        return pw_err(err, PAWL_CONFLICT, "request %.*s has been answered before", (int)(dedup.size > 80 ? 80 : dedup.size),
-                      (const char *)dedup.data);
+        return pw_err(err, PAWL_CONFLICT, "request %.*s has been answered before",
+                      (int)(dedup.size > 80 ? 80 : dedup.size), (const char *)dedup.data);
     }
     pw_buf b = PW_BUF_INIT;
     pw_row_put_outcome(&b, o);
@@ -304,9 +321,11 @@ static pawl_status take_inbox(pw_memory_store *s, const pw_op *op, pawl_error *e
     const pw_kv_node *node = pw_kv_find(s->kv, pw_row_key_view(&key));
     pw_inbox_row row;
     if (node == NULL || !pw_row_get_inbox(pw_kv_value(node), &row)) {
-        return pw_err(err, PAWL_CONFLICT, "inbox row %lld was taken before", (long long)op->u.take.inbox_id);
+        return pw_err(err, PAWL_CONFLICT, "inbox row %lld was taken before",
+                      (long long)op->u.take.inbox_id);
     }
-    pawl_status st = row.dedup.size > 0 ? drop(s, dedup_key(PW_TABLE_DEDUP, row.dedup), NULL, err) : PAWL_OK;
+    pawl_status st =
+        row.dedup.size > 0 ? drop(s, dedup_key(PW_TABLE_DEDUP, row.dedup), NULL, err) : PAWL_OK;
     if (st == PAWL_OK) {
         st = drop(s, key, NULL, err);
     }
@@ -319,7 +338,8 @@ static pawl_status put_snapshot(pw_memory_store *s, const pw_op *op, pawl_error 
     int64_t seq = op->u.snapshot.seq;
     pw_buf b = PW_BUF_INIT;
     pw_row_key key = PW_ROW_KEY(PW_TABLE_SNAPSHOT, run);
-    pw_row_put_sealed(&b, seq, 0, pw_record_sum(run, seq, 0, op->u.snapshot.body), op->u.snapshot.body);
+    pw_row_put_sealed(&b, seq, 0, pw_record_sum(run, seq, 0, op->u.snapshot.body),
+                      op->u.snapshot.body);
     return put_buf(s, &key, &b, err);
 }
 

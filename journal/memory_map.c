@@ -1,8 +1,8 @@
 /*
  * memory_map.c - the skip list behind the journal in memory.
  *
- * Chosen over a balanced tree because it is a third of the code and forward iteration is a pointer. Does not shrink its
- * undo list, and has no iterator that survives a change.
+ * Chosen over a balanced tree because it is a third of the code and forward iteration is a
+ * pointer. Does not shrink its undo list, and has no iterator that survives a change.
  */
 #include "journal/memory_map.h"
 
@@ -18,17 +18,17 @@ typedef struct value {
 } value;
 
 struct pw_kv_node {
-    value *value;      /* NULL: deleted in this transaction */
+    value *value; /* NULL: deleted in this transaction */
     size_t key_size;
-    uint8_t *key;      /* behind next[] */
-    bool changed;      /* has an entry in the undo list */
+    uint8_t *key; /* behind next[] */
+    bool changed; /* has an entry in the undo list */
     int levels;
     pw_kv_node *next[];
 };
 
 typedef struct undo {
     pw_kv_node *node;
-    value *old;        /* NULL: the node is new */
+    value *old; /* NULL: the node is new */
 } undo;
 
 struct pw_kv {
@@ -124,7 +124,8 @@ const pw_kv_node *pw_kv_before(const pw_kv *kv, pw_view key)
 {
     pw_kv_node *path[LEVELS];
     pw_kv_node *node = find_before(kv, key, path);
-    while (node != NULL && node->value == NULL) { /* only within a transaction: step back over deleted ones */
+    while (node != NULL &&
+           node->value == NULL) { /* only within a transaction: step back over deleted ones */
         node = find_before(kv, (pw_view){node->key, node->key_size}, path);
     }
     return node;

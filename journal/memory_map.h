@@ -1,11 +1,13 @@
 /*
- * memory_map.h - an ordered map from byte strings to byte strings with one transaction that can be undone.
+ * memory_map.h - an ordered map from byte strings to byte strings with one transaction that can be
+ * undone.
  *
  *   head --> [k1] -----------> [k7] -->            a skip list: level 0 has every node, each level above a quarter
  *   head --> [k1] -> [k4] ---> [k7] -> [k9] -->
  *
- * Between begin and end, a change keeps the value it replaces; a deleted node stays in place with no value, so undoing
- * never allocates. Levels come from a fixed-seed generator: the same history gives the same shape.
+ * Between begin and end, a change keeps the value it replaces; a deleted node stays in place with
+ * no value, so undoing never allocates. Levels come from a fixed-seed generator: the same history
+ * gives the same shape.
  */
 #ifndef PW_MEMORY_MAP_H
 #define PW_MEMORY_MAP_H

@@ -1,8 +1,8 @@
 /*
  * memory_read.c - the reader half of the journal in memory, and the table of its functions.
  *
- * Same order, same filters, same checks of records as the SQLite reader. Callbacks run under the store's lock.
- * Does not copy rows: views point into the store.
+ * Same order, same filters, same checks of records as the SQLite reader. Callbacks run under the
+ * store's lock. Does not copy rows: views point into the store.
  */
 #include <string.h>
 
@@ -87,7 +87,8 @@ static pawl_status run_find(pw_reader *r, pw_view id, pw_run_fn fn, void *ctx, p
     }
     pthread_mutex_unlock(&s->lock);
     if (st == PAWL_NOTFOUND) {
-        return pw_err(err, PAWL_NOTFOUND, "no run with id %.*s", (int)(id.size > 150 ? 150 : id.size), (const char *)id.data);
+        return pw_err(err, PAWL_NOTFOUND, "no run with id %.*s",
+                      (int)(id.size > 150 ? 150 : id.size), (const char *)id.data);
     }
     return st;
 }
@@ -98,10 +99,12 @@ static bool scan_wants(const pw_scan *scan, const pw_run_row *row)
         return false;
     }
     return scan->id_prefix.size == 0 ||
-           (row->id.size >= scan->id_prefix.size && memcmp(row->id.data, scan->id_prefix.data, scan->id_prefix.size) == 0);
+           (row->id.size >= scan->id_prefix.size &&
+            memcmp(row->id.data, scan->id_prefix.data, scan->id_prefix.size) == 0);
 }
 
-static pawl_status run_scan(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx, pawl_error *err)
+static pawl_status run_scan(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx,
+                            pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     size_t left = scan->rows_max > 0 ? scan->rows_max : PW_PAGE_ROWS_MAX;
@@ -123,7 +126,8 @@ static pawl_status run_scan(pw_reader *r, const pw_scan *scan, pw_run_fn fn, voi
     return PAWL_OK;
 }
 
-static pawl_status run_children(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx, pawl_error *err)
+static pawl_status run_children(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx,
+                                pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     pw_row_key prefix = PW_ROW_KEY(PW_TABLE_CHILD, parent);
@@ -148,7 +152,9 @@ static pawl_status key_max(pw_reader *r, int64_t *ret_key, pawl_error *err)
     (void)err;
     pthread_mutex_lock(&s->lock);
     const pw_kv_node *node = pw_kv_before(s->kv, pw_row_key_view(&end));
-    *ret_key = node != NULL && pw_kv_key(node).data[0] == PW_TABLE_RUN ? pw_row_key_get(pw_kv_key(node), 0) : 0;
+    *ret_key = node != NULL && pw_kv_key(node).data[0] == PW_TABLE_RUN
+                   ? pw_row_key_get(pw_kv_key(node), 0)
+                   : 0;
     pthread_mutex_unlock(&s->lock);
     return PAWL_OK;
 }
@@ -157,7 +163,8 @@ static pawl_status key_max(pw_reader *r, int64_t *ret_key, pawl_error *err)
 
 static pawl_status damaged(int64_t run, int64_t seq, const char *what, pawl_error *err)
 {
-    return pw_err(err, PAWL_DAMAGED, "run %lld, event %lld: %s", (long long)run, (long long)seq, what);
+    return pw_err(err, PAWL_DAMAGED, "run %lld, event %lld: %s", (long long)run, (long long)seq,
+                  what);
 }
 
 /** The node that holds event from_seq, or the first one of the run after it. */
@@ -165,13 +172,15 @@ static const pw_kv_node *first_record(pw_memory_store *s, int64_t run, int64_t f
 {
     pw_row_key key = PW_ROW_KEY(PW_TABLE_LOG, run, from_seq + 1);
     const pw_kv_node *node = pw_kv_before(s->kv, pw_row_key_view(&key));
-    if (node != NULL && pw_kv_key(node).data[0] == PW_TABLE_LOG && pw_row_key_get(pw_kv_key(node), 0) == run) {
+    if (node != NULL && pw_kv_key(node).data[0] == PW_TABLE_LOG &&
+        pw_row_key_get(pw_kv_key(node), 0) == run) {
         return node;
     }
     return pw_kv_seek(s->kv, pw_row_key_view(&key));
 }
 
-pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw_record_fn fn,
+                           void *ctx, pawl_error *err)
 {
     pw_run_row row;
     pw_row_key prefix = PW_ROW_KEY(PW_TABLE_LOG, run);
@@ -208,7 +217,8 @@ pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw
     return st;
 }
 
-static pawl_status read_records(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err)
+static pawl_status read_records(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn,
+                                void *ctx, pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     pthread_mutex_lock(&s->lock);
@@ -229,19 +239,21 @@ static pw_timer_row timer_of(pw_view key, bool by_run)
     return t;
 }
 
-static pawl_status timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn,
-                          void *ctx, pawl_error *err)
+static pawl_status timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after,
+                          size_t rows_max, pw_timer_fn fn, void *ctx, pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     size_t left = rows_max > 0 ? rows_max : SIZE_MAX;
     pw_row_key from = PW_ROW_KEY(PW_TABLE_TIMER, INT64_MIN);
     if (after != NULL) {
-        from = PW_ROW_KEY(PW_TABLE_TIMER, after->due_ms, after->run, after->cmd, (int64_t)after->kind + 1);
+        from = PW_ROW_KEY(PW_TABLE_TIMER, after->due_ms, after->run, after->cmd,
+                          (int64_t)after->kind + 1);
     }
     (void)err;
     pthread_mutex_lock(&s->lock);
     const pw_kv_node *node = pw_kv_seek(s->kv, pw_row_key_view(&from));
-    for (; left > 0 && node != NULL && pw_kv_key(node).data[0] == PW_TABLE_TIMER; node = pw_kv_next(node), left--) {
+    for (; left > 0 && node != NULL && pw_kv_key(node).data[0] == PW_TABLE_TIMER;
+         node = pw_kv_next(node), left--) {
         pw_timer_row t = timer_of(pw_kv_key(node), false);
         if (t.due_ms > until_ms || !fn(ctx, &t)) {
             break;
@@ -304,14 +316,16 @@ static bool give(pw_table table, const pw_kv_node *node, row_fn fn, void *ctx)
 }
 
 /** Rows from key `from` on, while they begin with its first prefix_size bytes. */
-static pawl_status list(pw_reader *r, pw_row_key from, size_t prefix_size, size_t rows_max, row_fn fn, void *ctx)
+static pawl_status list(pw_reader *r, pw_row_key from, size_t prefix_size, size_t rows_max,
+                        row_fn fn, void *ctx)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     pw_row_key prefix = from;
     prefix.size = prefix_size;
     pthread_mutex_lock(&s->lock);
     const pw_kv_node *node = pw_kv_seek(s->kv, pw_row_key_view(&from));
-    for (; rows_max > 0 && node != NULL && starts_with(node, &prefix); node = pw_kv_next(node), rows_max--) {
+    for (; rows_max > 0 && node != NULL && starts_with(node, &prefix);
+         node = pw_kv_next(node), rows_max--) {
         if (!give((pw_table)from.data[0], node, fn, ctx)) {
             break;
         }
@@ -347,7 +361,8 @@ static pawl_status maps(pw_reader *r, int64_t run, pw_map_fn fn, void *ctx, pawl
     return list_of_run(r, PW_TABLE_MAP, run, (row_fn){.map = fn}, ctx);
 }
 
-static pawl_status keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx, pawl_error *err)
+static pawl_status keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx,
+                        pawl_error *err)
 {
     pw_row_key from = PW_ROW_KEY(PW_TABLE_KEY, run);
     size_t prefix = from.size;
@@ -366,14 +381,17 @@ static pawl_status keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, vo
     return PAWL_OK;
 }
 
-static pawl_status map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx, pawl_error *err)
+static pawl_status map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx,
+                             pawl_error *err)
 {
     (void)err;
     pw_row_key from = PW_ROW_KEY(PW_TABLE_ITEM, range->run, range->cmd, range->from_index);
-    return list(r, from, from.size - 8, range->rows_max > 0 ? range->rows_max : SIZE_MAX, (row_fn){.item = fn}, ctx);
+    return list(r, from, from.size - 8, range->rows_max > 0 ? range->rows_max : SIZE_MAX,
+                (row_fn){.item = fn}, ctx);
 }
 
-static pawl_status inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err)
+static pawl_status inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx,
+                         pawl_error *err)
 {
     (void)err;
     pw_row_key from = PW_ROW_KEY(PW_TABLE_INBOX, after_id + 1);
@@ -385,10 +403,12 @@ static pawl_status inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inb
 static pawl_status copy_out(pw_buf *ret, pw_view bytes, pawl_error *err)
 {
     pw_buf_put(ret, bytes.data, bytes.size);
-    return pw_buf_ok(ret) ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for %zu bytes", bytes.size);
+    return pw_buf_ok(ret) ? PAWL_OK
+                          : pw_err(err, PAWL_NOMEM, "no memory for %zu bytes", bytes.size);
 }
 
-static pawl_status snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err)
+static pawl_status snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body,
+                            pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     pw_row_key key = PW_ROW_KEY(PW_TABLE_SNAPSHOT, run);
@@ -401,8 +421,10 @@ static pawl_status snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf 
     const pw_kv_node *node = find(s, &key);
     if (node == NULL) {
         st = pw_err(err, PAWL_NOTFOUND, "run %lld has no snapshot", (long long)run);
-    } else if (!pw_row_get_sealed(pw_kv_value(node), &seq, &events, &sum, &body) || pw_record_sum(run, seq, 0, body) != sum) {
-        st = pw_err(err, PAWL_DAMAGED, "the snapshot of run %lld does not match its checksum", (long long)run);
+    } else if (!pw_row_get_sealed(pw_kv_value(node), &seq, &events, &sum, &body) ||
+               pw_record_sum(run, seq, 0, body) != sum) {
+        st = pw_err(err, PAWL_DAMAGED, "the snapshot of run %lld does not match its checksum",
+                    (long long)run);
     } else {
         st = copy_out(ret_body, body, err);
         *ret_seq = st == PAWL_OK ? seq : *ret_seq;
@@ -422,7 +444,8 @@ static void put_chunks(pw_memory_store *s, const uint8_t *digest, pw_buf *ret)
     }
 }
 
-static pawl_status blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err)
+static pawl_status blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body,
+                        pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     uint8_t found[PW_DIGEST_SIZE];
@@ -444,14 +467,16 @@ static pawl_status blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_b
     if (!pw_buf_ok(ret_body)) {
         return pw_err(err, PAWL_NOMEM, "no memory for a blob");
     }
-    pw_blob_digest(found, s->blob_key, ret_body->data != NULL ? ret_body->data + before : (const uint8_t *)"",
+    pw_blob_digest(found, s->blob_key,
+                   ret_body->data != NULL ? ret_body->data + before : (const uint8_t *)"",
                    ret_body->size - before);
-    return memcmp(found, digest, PW_DIGEST_SIZE) == 0 ? PAWL_OK
-                                                      : pw_err(err, PAWL_DAMAGED, "a blob does not match its digest");
+    return memcmp(found, digest, PW_DIGEST_SIZE) == 0
+               ? PAWL_OK
+               : pw_err(err, PAWL_DAMAGED, "a blob does not match its digest");
 }
 
-static pawl_status node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body,
-                        pawl_error *err)
+static pawl_status node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE],
+                        uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     pw_row_key key;
@@ -465,13 +490,15 @@ static pawl_status node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t 
     } else {
         pw_view value = pw_kv_value(found);
         memcpy(ret_parent, value.data, PW_DIGEST_SIZE);
-        st = copy_out(ret_body, (pw_view){value.data + PW_DIGEST_SIZE, value.size - PW_DIGEST_SIZE}, err);
+        st = copy_out(ret_body, (pw_view){value.data + PW_DIGEST_SIZE, value.size - PW_DIGEST_SIZE},
+                      err);
     }
     pthread_mutex_unlock(&s->lock);
     return st;
 }
 
-static pawl_status outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome, pawl_error *err)
+static pawl_status outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome,
+                           pawl_error *err)
 {
     pw_memory_store *s = pw_memory_reader_of(r);
     pw_row_key key;
@@ -489,7 +516,8 @@ static pawl_status outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_out
     }
     pthread_mutex_unlock(&s->lock);
     if (st == PAWL_OK) {
-        o.body = (pw_view){ret_body->data != NULL ? ret_body->data + before : NULL, ret_body->size - before};
+        o.body = (pw_view){ret_body->data != NULL ? ret_body->data + before : NULL,
+                           ret_body->size - before};
         *ret_outcome = o;
     }
     return st;
@@ -549,7 +577,8 @@ static bool count_record(void *ctx, int64_t pos, int64_t first_seq, int64_t even
     return true;
 }
 
-pawl_status pw_memory_verify(pw_memory_store *s, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err)
+pawl_status pw_memory_verify(pw_memory_store *s, pw_verify_fn fn, void *ctx,
+                             pw_verify_stats *ret_stats, pawl_error *err)
 {
     pw_verify_stats stats = {0};
     pw_row_key from = PW_ROW_KEY(PW_TABLE_RUN, INT64_MIN);

@@ -1,8 +1,8 @@
 /*
  * memory_row.c - rows of the journal in memory as keys and msgpack values.
  *
- * Decoded views point into the stored value. Does not check more than that the value is whole: nothing but our own
- * encoder writes it.
+ * Decoded views point into the stored value. Does not check more than that the value is whole:
+ * nothing but our own encoder writes it.
  */
 #include "journal/memory_row.h"
 
@@ -308,7 +308,8 @@ void pw_row_put_sealed(pw_buf *b, int64_t a, int64_t n, int64_t sum, pw_view byt
     put_view(b, bytes);
 }
 
-bool pw_row_get_sealed(pw_view value, int64_t *ret_a, int64_t *ret_n, int64_t *ret_sum, pw_view *ret_bytes)
+bool pw_row_get_sealed(pw_view value, int64_t *ret_a, int64_t *ret_n, int64_t *ret_sum,
+                       pw_view *ret_bytes)
 {
     pw_mp r = pw_mp_reader(value.data, value.size);
     (void)pw_mp_read_array(&r);

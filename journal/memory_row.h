@@ -1,5 +1,6 @@
 /*
- * memory_row.h - keys and values of the journal in memory: how each row of journal.h stands in the ordered map.
+ * memory_row.h - keys and values of the journal in memory: how each row of journal.h stands in the
+ * ordered map.
  *
  *   key = one letter for the table, then integers (8 bytes, big-endian, sign flipped: byte order is number order), then
  *   bytes. value = msgpack, or the bytes themselves where there is only one field.

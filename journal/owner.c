@@ -1,8 +1,9 @@
 /*
  * owner.c - the owner lock and its file.
  *
- * Opens only the lock file. Its text is rewritten in place (one pwrite): a reader that meets a half-written file sees
- * fields missing and says "unknown pid", never somebody else's. Does not wait for the lock of a living owner.
+ * Opens only the lock file. Its text is rewritten in place (one pwrite): a reader that meets a
+ * half-written file sees fields missing and says "unknown pid", never somebody else's. Does not
+ * wait for the lock of a living owner.
  */
 #include "journal/owner.h"
 
@@ -57,7 +58,8 @@ static void file_read(int fd, owner_file *ret)
         return;
     }
     text[n] = '\0';
-    int fields = sscanf(text, "pawl-owner 1\n%lld\n%llu\n%15s\n%107[^\n]", &ret->pid, &ret->epoch, state, ret->socket);
+    int fields = sscanf(text, "pawl-owner 1\n%lld\n%llu\n%15s\n%107[^\n]", &ret->pid, &ret->epoch,
+                        state, ret->socket);
     if (fields < 3) {
         memset(ret, 0, sizeof(*ret));
         return;
@@ -70,9 +72,9 @@ static void file_read(int fd, owner_file *ret)
 static void file_write(const pw_owner *owner, bool open)
 {
     char text[TEXT_BYTES] = {0};
-    snprintf(text, sizeof(text), "pawl-owner 1\n%lld\n%llu\n%s\n%s\n", open ? (long long)owner->pid : 0LL,
-             (unsigned long long)owner->epoch, open ? "open" : "clean",
-             open && owner->socket[0] != '\0' ? owner->socket : "-");
+    snprintf(text, sizeof(text), "pawl-owner 1\n%lld\n%llu\n%s\n%s\n",
+             open ? (long long)owner->pid : 0LL, (unsigned long long)owner->epoch,
+             open ? "open" : "clean", open && owner->socket[0] != '\0' ? owner->socket : "-");
     ssize_t ignored = pwrite(owner->fd, text, sizeof(text), 0);
     (void)ignored;
 }
@@ -102,7 +104,8 @@ static pawl_status map_file(pw_owner *owner, const char *path, uint64_t inode, p
     /* blocks, not a hole: a store into a hole on a full disk is a SIGBUS */
     int code = posix_fallocate(owner->fd, 0, FILE_BYTES);
     if (code != 0) {
-        return pw_err(err, code == ENOSPC ? PAWL_NOSPACE : PAWL_IO, "lock file %s: %s", path, strerror(code));
+        return pw_err(err, code == ENOSPC ? PAWL_NOSPACE : PAWL_IO, "lock file %s: %s", path,
+                      strerror(code));
     }
     void *map = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, owner->fd, 0);
     if (map == MAP_FAILED) {
@@ -110,7 +113,8 @@ static pawl_status map_file(pw_owner *owner, const char *path, uint64_t inode, p
     }
     owner->map = map;
     boot_id(boot);
-    if (boot[0] == '\0' || memcmp(boot, owner->map->boot, sizeof(boot)) != 0 || inode != owner->map->inode) {
+    if (boot[0] == '\0' || memcmp(boot, owner->map->boot, sizeof(boot)) != 0 ||
+        inode != owner->map->inode) {
         memcpy(owner->map->boot, boot, sizeof(boot));
         owner->map->mark = (pw_wal_mark){0};
     }
@@ -135,8 +139,8 @@ static bool lock_now(int fd, int *ret_errno)
     return false;
 }
 
-/* A process that was killed between fork and the closing of descriptors leaves the lock with its child for a moment: an owner that is
- * dead is waited out, a living one is not. */
+/* A process that was killed between fork and the closing of descriptors leaves the lock with its
+ * child for a moment: an owner that is dead is waited out, a living one is not. */
 static bool wait_for_the_dead(int fd, long long pid, int *ret_errno)
 {
     struct timespec pause = {0, 2000000};
@@ -166,10 +170,12 @@ static pawl_status take_lock(int fd, const char *path, pawl_error *err)
     if (file.pid == 0) {
         return pw_err(err, PAWL_BUSY, "another process is opening this journal (lock %s)", path);
     }
-    return pw_err(err, PAWL_BUSY, "process %lld owns this journal (lock %s): stop it or talk to it", file.pid, path);
+    return pw_err(err, PAWL_BUSY, "process %lld owns this journal (lock %s): stop it or talk to it",
+                  file.pid, path);
 }
 
-pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **ret_owner, pawl_error *err)
+pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **ret_owner,
+                          pawl_error *err)
 {
     char path[PATH_MAX];
     pawl_status st = pw_place_beside(resolved, ".lock", path, err);
@@ -179,8 +185,12 @@ pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **r
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         bool denied = errno == EACCES || errno == EROFS || errno == EPERM;
-        return pw_err(err, denied ? PAWL_READONLY : errno == ENOSPC ? PAWL_NOSPACE : PAWL_IO,
-                      "lock file %s: %s: an owner needs write permission to the journal's folder", path, strerror(errno));
+        return pw_err(err,
+                      denied            ? PAWL_READONLY
+                      : errno == ENOSPC ? PAWL_NOSPACE
+                                        : PAWL_IO,
+                      "lock file %s: %s: an owner needs write permission to the journal's folder",
+                      path, strerror(errno));
     }
     st = take_lock(fd, path, err);
     pw_owner *owner = st == PAWL_OK ? pw_calloc(1, sizeof(*owner)) : NULL;
@@ -235,7 +245,8 @@ pw_wal_mark *pw_owner_mark(pw_owner *owner)
     return &owner->map->mark;
 }
 
-pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch, char socket[108], pawl_error *err)
+pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch,
+                           char socket[108], pawl_error *err)
 {
     char real[PATH_MAX];
     char lock_path[PATH_MAX];

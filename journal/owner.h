@@ -1,14 +1,17 @@
 /*
- * owner.h - exactly one owner: an OFD lock on <journal>.lock, and what the file says about who holds it.
+ * owner.h - exactly one owner: an OFD lock on <journal>.lock, and what the file says about who
+ * holds it.
  *
  *   pawl-owner 1\n pid\n epoch\n state\n socket\n        state: "clean" or "open"; text, at most 512 bytes
  *   behind them, mapped: the boot's id, the journal's inode, and the mark of the WAL (wal_mark.h)
  *
- * [J10] While one lives no other process writes the journal. The mark counts only in the boot, and for the file, it was
- * made for: after a reboot, or when a backup was put in the journal's place, it is forgotten.
+ * [J10] While one lives no other process writes the journal. The mark counts only in the boot, and
+ * for the file, it was made for: after a reboot, or when a backup was put in the journal's place,
+ * it is forgotten.
  *
- * The lock belongs to the open file description: O_CLOEXEC keeps it from programs that are run, a forked child shares it
- * until it exits. The file is never deleted, so that two openers cannot hold locks on two files of one name.
+ * The lock belongs to the open file description: O_CLOEXEC keeps it from programs that are run, a
+ * forked child shares it until it exits. The file is never deleted, so that two openers cannot
+ * hold locks on two files of one name.
  */
 #ifndef PW_OWNER_H
 #define PW_OWNER_H

@@ -1,8 +1,8 @@
 /*
  * place.c - resolving a journal's path and judging the file system under it.
  *
- * FUSE is let through: one type number covers sshfs as well as what rootless containers run on, and refusing the
- * second to stop the first would break more than it saves. Opens no file.
+ * FUSE is let through: one type number covers sshfs as well as what rootless containers run on,
+ * and refusing the second to stop the first would break more than it saves. Opens no file.
  */
 #include "journal/place.h"
 
@@ -46,7 +46,8 @@ pawl_status pw_place_resolve(const char *path, char ret[PATH_MAX], pawl_error *e
     }
     folder_of(path, folder, &base);
     if (realpath(folder, real) == NULL) {
-        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "folder %s: %s", folder, strerror(errno));
+        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "folder %s: %s", folder,
+                      strerror(errno));
     }
     if (base[0] == '\0' || strlen(real) + strlen(base) + 2 > PATH_MAX - 16) {
         return pw_err(err, PAWL_LIMIT, "%s: not a path for a journal file", path);
@@ -55,10 +56,12 @@ pawl_status pw_place_resolve(const char *path, char ret[PATH_MAX], pawl_error *e
     return n > 0 && n < PATH_MAX ? PAWL_OK : pw_err(err, PAWL_LIMIT, "path too long");
 }
 
-pawl_status pw_place_beside(const char *journal, const char *suffix, char ret[PATH_MAX], pawl_error *err)
+pawl_status pw_place_beside(const char *journal, const char *suffix, char ret[PATH_MAX],
+                            pawl_error *err)
 {
     int n = snprintf(ret, PATH_MAX, "%s%s", journal, suffix);
-    return n > 0 && n < PATH_MAX ? PAWL_OK : pw_err(err, PAWL_LIMIT, "%s: the path is too long", journal);
+    return n > 0 && n < PATH_MAX ? PAWL_OK
+                                 : pw_err(err, PAWL_LIMIT, "%s: the path is too long", journal);
 }
 
 static const char *network_name(uint32_t type)
@@ -94,7 +97,8 @@ pawl_status pw_place_check(const char *resolved, pw_statfs_fn statfs_fn, pawl_er
         return PAWL_OK;
     }
     return pw_err(err, PAWL_UNSUPPORTED,
-                  "%s is on a network file system (%s), where locks and shared memory do not hold: put the journal on a local disk",
+                  "%s is on a network file system (%s), where locks and shared memory do not hold: "
+                  "put the journal on a local disk",
                   folder, name);
 }
 
@@ -120,7 +124,8 @@ static bool runtime_folder(char ret[PATH_MAX])
         return false;
     }
     struct stat s;
-    return lstat(ret, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() && (s.st_mode & 077) == 0;
+    return lstat(ret, &s) == 0 && S_ISDIR(s.st_mode) && s.st_uid == geteuid() &&
+           (s.st_mode & 077) == 0;
 }
 
 pawl_status pw_socket_path(const char *journal_path, char ret_path[108], pawl_error *err)
@@ -144,7 +149,8 @@ pawl_status pw_socket_path(const char *journal_path, char ret_path[108], pawl_er
     pw_hex(hex, digest, 16);
     if (!runtime_folder(folder) || strlen(folder) + 1 + 32 + sizeof(".sock") > room) {
         return pw_err(err, PAWL_INVALID,
-                      "the journal's path is too long for a control socket beside it: use a shorter path or set XDG_RUNTIME_DIR");
+                      "the journal's path is too long for a control socket beside it: use a "
+                      "shorter path or set XDG_RUNTIME_DIR");
     }
     snprintf(ret_path, 108, "%.60s/%s.sock", folder, hex);
     return PAWL_OK;

@@ -1,5 +1,6 @@
 /*
- * place.h - where a journal stands: its canonical path, the files beside it, and whether that place will do.
+ * place.h - where a journal stands: its canonical path, the files beside it, and whether that
+ * place will do.
  *
  *   x.db            the journal (SQLite's; opened by nothing else)     x.db.lock     owner lock
  *   x.db-wal, -shm  SQLite's                                           x.db.sock     control socket

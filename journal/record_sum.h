@@ -1,7 +1,9 @@
 /*
- * record_sum.h - the checksum of one journal record: XXH3 over its bytes, mixed with where it belongs.
+ * record_sum.h - the checksum of one journal record: XXH3 over its bytes, mixed with where it
+ * belongs.
  *
- * A record that was moved to another run or sequence number is as damaged as one with a flipped bit.
+ * A record that was moved to another run or sequence number is as damaged as one with a flipped
+ * bit.
  */
 #ifndef PW_RECORD_SUM_H
 #define PW_RECORD_SUM_H

@@ -1,9 +1,10 @@
 /*
  * schema.c - which version a file has, and the steps that bring it to ours.
  *
- * application_id says that a file is a pawl journal, user_version which steps of schema.def it has seen. Both are written
- * in the transaction of the steps, so a file is at one version or at the next. Goes forward only: a newer file is
- * refused, and the backup that stands beside a migrated file is the way back. Does not change a released step.
+ * application_id says that a file is a pawl journal, user_version which steps of schema.def it has
+ * seen. Both are written in the transaction of the steps, so a file is at one version or at the
+ * next. Goes forward only: a newer file is refused, and the backup that stands beside a migrated
+ * file is the way back. Does not change a released step.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,11 +37,13 @@ const char *pw_sqlite_version(void)
 static pawl_status refuse_newer(const char *path, int64_t version, pawl_error *err)
 {
     return pw_err(err, PAWL_NEWER,
-                  "%s has journal version %lld, this pawl knows %d: use the newer pawl, or restore the backup it made", path,
-                  (long long)version, pw_schema_version());
+                  "%s has journal version %lld, this pawl knows %d: use the newer pawl, or restore "
+                  "the backup it made",
+                  path, (long long)version, pw_schema_version());
 }
 
-pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, int *ret_version, pawl_error *err)
+pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, int *ret_version,
+                               pawl_error *err)
 {
     int64_t app = 0;
     int64_t version = 0;
@@ -53,7 +56,9 @@ pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, i
         st = pw_db_int(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
     }
     if (st == PAWL_FOREIGN) {
-        return pw_err(err, PAWL_FOREIGN, "%s is not a pawl journal (or its first page is destroyed: restore a backup)", path);
+        return pw_err(err, PAWL_FOREIGN,
+                      "%s is not a pawl journal (or its first page is destroyed: restore a backup)",
+                      path);
     }
     if (st != PAWL_OK) {
         return pw_error_wrap(err, st, "%s", path);
@@ -63,7 +68,9 @@ pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, i
         return PAWL_OK;
     }
     if (app != PW_SQLITE_APPLICATION_ID || version < 1) {
-        return pw_err(err, PAWL_FOREIGN, "%s is not a pawl journal, it belongs to another program: choose another path", path);
+        return pw_err(
+            err, PAWL_FOREIGN,
+            "%s is not a pawl journal, it belongs to another program: choose another path", path);
     }
     if (version > pw_schema_version()) {
         return refuse_newer(path, version, err);
@@ -134,7 +141,8 @@ static pawl_status put_first_rows(pw_sqlite *j, pawl_error *err)
     } else {
         pw_random(key, sizeof(key));
     }
-    pawl_status st = pw_db_exec(&j->db, "INSERT INTO pawl_owner(id,epoch,grp,pos) VALUES(1,0,0,0)", err);
+    pawl_status st =
+        pw_db_exec(&j->db, "INSERT INTO pawl_owner(id,epoch,grp,pos) VALUES(1,0,0,0)", err);
     sqlite3_stmt *put = st == PAWL_OK ? pw_db_take(&j->db, PW_SQL_META_PUT, err) : NULL;
     if (put == NULL) {
         return st != PAWL_OK ? st : PAWL_NOMEM;
@@ -157,8 +165,8 @@ static pawl_status run_steps(pw_sqlite *j, int from, pawl_error *err)
     if (st == PAWL_OK && from == 0) {
         st = put_first_rows(j, err);
     }
-    snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id=%d; PRAGMA user_version=%d", PW_SQLITE_APPLICATION_ID,
-             pw_schema_version());
+    snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id=%d; PRAGMA user_version=%d",
+             PW_SQLITE_APPLICATION_ID, pw_schema_version());
     return st == PAWL_OK ? pw_db_exec(&j->db, pragmas, err) : st;
 }
 
@@ -177,5 +185,7 @@ pawl_status pw_schema_migrate(pw_sqlite *j, int version, pawl_error *err)
     if (st == PAWL_OK) {
         st = pw_sqlite_finish(j, run_steps(j, version, err), err);
     }
-    return st == PAWL_OK ? st : pw_error_wrap(err, st, "%s: to journal version %d", j->path, pw_schema_version());
+    return st == PAWL_OK
+               ? st
+               : pw_error_wrap(err, st, "%s: to journal version %d", j->path, pw_schema_version());
 }

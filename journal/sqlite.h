@@ -1,5 +1,6 @@
 /*
- * sqlite.h - the inside of the SQLite journal, shared by its files; tests reach the environment table through it.
+ * sqlite.h - the inside of the SQLite journal, shared by its files; tests reach the environment
+ * table through it.
  *
  *   sqlite_open.c    open, close, lease, renew       sqlite_read.c    the reader half: runs and records
  *   sqlite_commit.c  groups                          sqlite_rows.c    the reader half: the smaller rows
@@ -55,7 +56,7 @@ typedef struct pw_sqlite {
     int64_t pos;           /* last position given out */
     uint8_t blob_key[PW_KEY_SIZE];
     bool ready;            /* connected, identified, migrated */
-    bool failed;           /* after a failed sync, until reopen: [J9] nothing is acked */
+    _Atomic bool failed;   /* after a failed sync, until reopen: [J9] nothing is acked */
     bool told;             /* the engine has had its UNKNOWN for that */
     int wal_frames;        /* since the last checkpoint that got through */
     int commit_frames;     /* told by SQLite during the commit; 0 = it wrote none */

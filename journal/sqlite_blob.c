@@ -1,10 +1,12 @@
 /*
- * sqlite_blob.c - blobs: chunks ahead of their group, the row that makes them count, the sweep of those that never got one.
+ * sqlite_blob.c - blobs: chunks ahead of their group, the row that makes them count, the sweep of
+ * those that never got one.
  *
- * A blob is named by the keyed digest of its bytes, so the same bytes are kept once. Up to PW_BLOB_CHUNK_BYTES they come
- * with the group. Longer ones are staged in chunks, each its own transaction, and noted in pawl_staged; the group's
- * operation takes the note away. What is still noted from an earlier epoch belongs to nobody and is swept [J12].
- * Does not count references: blobs of deleted runs are retention's business.
+ * A blob is named by the keyed digest of its bytes, so the same bytes are kept once. Up to
+ * PW_BLOB_CHUNK_BYTES they come with the group. Longer ones are staged in chunks, each its own
+ * transaction, and noted in pawl_staged; the group's operation takes the note away. What is still
+ * noted from an earlier epoch belongs to nobody and is swept [J12]. Does not count references:
+ * blobs of deleted runs are retention's business.
  */
 #include "journal/sqlite.h"
 
@@ -34,7 +36,8 @@ static pawl_status by_digest(pw_sqlite *j, pw_sql id, const uint8_t *digest, paw
     return pw_db_run(&j->db, id, st, NULL, err);
 }
 
-static pawl_status put_row(pw_sqlite *j, const uint8_t *digest, int64_t size, pw_view body, bool chunked, pawl_error *err)
+static pawl_status put_row(pw_sqlite *j, const uint8_t *digest, int64_t size, pw_view body,
+                           bool chunked, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_BLOB_PUT, err);
     if (st == NULL) {
@@ -52,7 +55,8 @@ static pawl_status put_row(pw_sqlite *j, const uint8_t *digest, int64_t size, pw
 }
 
 /** Size of what was staged; CONFLICT when a chunk is missing. */
-static pawl_status staged_size(pw_sqlite *j, const uint8_t *digest, int64_t *ret_size, pawl_error *err)
+static pawl_status staged_size(pw_sqlite *j, const uint8_t *digest, int64_t *ret_size,
+                               pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CHUNK_SIZE, err);
     if (st == NULL) {
@@ -74,7 +78,8 @@ static pawl_status staged_size(pw_sqlite *j, const uint8_t *digest, int64_t *ret
     return status;
 }
 
-pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body, pawl_error *err)
+pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body,
+                               pawl_error *err)
 {
     bool has = false;
     int64_t size = (int64_t)body.size;
@@ -84,7 +89,8 @@ pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE
         return st;
     }
     if (body.size > PW_BLOB_CHUNK_BYTES) {
-        return pw_err(err, PAWL_LIMIT, "a blob above %u bytes must be staged in chunks", PW_BLOB_CHUNK_BYTES);
+        return pw_err(err, PAWL_LIMIT, "a blob above %u bytes must be staged in chunks",
+                      PW_BLOB_CHUNK_BYTES);
     }
     if (chunked) {
         st = staged_size(j, digest, &size, err);
@@ -107,7 +113,8 @@ static pawl_status put_staged(pw_sqlite *j, const uint8_t *digest, pawl_error *e
     return pw_db_run(&j->db, PW_SQL_STAGED_PUT, st, NULL, err);
 }
 
-static pawl_status put_chunk(pw_sqlite *j, const uint8_t *digest, int64_t chunk, pw_view bytes, pawl_error *err)
+static pawl_status put_chunk(pw_sqlite *j, const uint8_t *digest, int64_t chunk, pw_view bytes,
+                             pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CHUNK_PUT, err);
     if (st == NULL) {
@@ -120,7 +127,8 @@ static pawl_status put_chunk(pw_sqlite *j, const uint8_t *digest, int64_t chunk,
     return pw_db_run(&j->db, PW_SQL_CHUNK_PUT, st, NULL, err);
 }
 
-static pawl_status stage_one(pw_sqlite *j, const uint8_t *digest, int64_t chunk, pw_view bytes, pawl_error *err)
+static pawl_status stage_one(pw_sqlite *j, const uint8_t *digest, int64_t chunk, pw_view bytes,
+                             pawl_error *err)
 {
     bool has = false;
     pawl_status st = pw_sqlite_renew(&j->base, j->epoch, err);
@@ -134,8 +142,8 @@ static pawl_status stage_one(pw_sqlite *j, const uint8_t *digest, int64_t chunk,
     return st == PAWL_OK ? put_chunk(j, digest, chunk, bytes, err) : st;
 }
 
-pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes,
-                            pawl_error *err)
+pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk,
+                            pw_view bytes, pawl_error *err)
 {
     pw_sqlite *j = pw_sqlite_of(base);
     pawl_status st = pw_sqlite_check_pid(j, err);

@@ -6,15 +6,18 @@
  *   operations in order               a failed one: ROLLBACK                                       [J2] [J3]
  *   COMMIT                            synced (synchronous=FULL)                                    [J1]
  *
- * The group's number stands in the log rows it adds. Only a group that adds none, or takes some away, writes it into the
- * owner row: one page less in the WAL for every other group, a quarter of what a single step writes.
+ * The group's number stands in the log rows it adds. Only a group that adds none, or takes some
+ * away, writes it into the owner row: one page less in the WAL for every other group, a quarter of
+ * what a single step writes.
  *
- * Outcomes. Before COMMIT every error is a NOT: SQLite has written nothing that counts. At COMMIT, SQLITE_FULL is still a
- * NOT: it means that a write was refused, frames are written in order, and the one that makes the group count is the last.
- * Any other failure at COMMIT is UNKNOWN: a failed sync can leave a group that is whole in the page cache, absent on the
- * disk, and durable after all. Then the journal fail-stops until the rite (sqlite_rite.c).
+ * Outcomes. Before COMMIT every error is a NOT: SQLite has written nothing that counts. At COMMIT,
+ * SQLITE_FULL is still a NOT: it means that a write was refused, frames are written in order, and
+ * the one that makes the group count is the last. Any other failure at COMMIT is UNKNOWN: a failed
+ * sync can leave a group that is whole in the page cache, absent on the disk, and durable after
+ * all. Then the journal fail-stops until the rite (sqlite_rite.c).
  *
- * Does not retry, does not dispatch, and does not checkpoint inside the commit: settle does, after the answer.
+ * Does not retry, does not dispatch, and does not checkpoint inside the commit: settle does, after
+ * the answer.
  */
 #include "journal/sqlite.h"
 
@@ -27,7 +30,9 @@ pawl_status pw_sqlite_check_pid(const pw_sqlite *j, pawl_error *err)
     if (getpid() == j->pid) {
         return PAWL_OK;
     }
-    return pw_err(err, PAWL_FORKED, "this journal belongs to process %ld; a forked child cannot use it", (long)j->pid);
+    return pw_err(err, PAWL_FORKED,
+                  "this journal belongs to process %ld; a forked child cannot use it",
+                  (long)j->pid);
 }
 
 void pw_sqlite_fail(pw_sqlite *j)
@@ -42,7 +47,8 @@ static pawl_status unknown(pw_sqlite *j, const char *what, int rc, pawl_error *e
     pw_db_error(&j->db, rc, what, &detail);
     pw_sqlite_fail(j);
     j->told = true;
-    return pw_err(err, PAWL_UNKNOWN, "%.180s; nothing more is written until the journal is reopened", detail.message);
+    return pw_err(err, PAWL_UNKNOWN,
+                  "%.180s; nothing more is written until the journal is reopened", detail.message);
 }
 
 static pawl_status commit_now(pw_sqlite *j, pawl_error *err)
@@ -84,10 +90,12 @@ pawl_status pw_sqlite_finish(pw_sqlite *j, pawl_status st, pawl_error *err)
     }
     if (st != PAWL_OK && !sqlite3_get_autocommit(j->db.db)) {
         pawl_error ignored;
-        if (pw_db_simple(&j->db, PW_SQL_ROLLBACK, &ignored) != PAWL_OK && !sqlite3_get_autocommit(j->db.db)) {
+        if (pw_db_simple(&j->db, PW_SQL_ROLLBACK, &ignored) != PAWL_OK &&
+            !sqlite3_get_autocommit(j->db.db)) {
             pw_sqlite_fail(j);
             j->told = true;
-            return pw_err(err, PAWL_UNKNOWN, "a transaction could neither be committed nor rolled back");
+            return pw_err(err, PAWL_UNKNOWN,
+                          "a transaction could neither be committed nor rolled back");
         }
     }
     return st;
@@ -115,12 +123,12 @@ static pawl_status fence(pw_sqlite *j, const pw_group *g, pawl_error *err)
         return st;
     }
     if (epoch != g->epoch) {
-        return pw_err(err, PAWL_FENCED, "epoch %llu has taken over from epoch %llu", (unsigned long long)epoch,
-                      (unsigned long long)g->epoch);
+        return pw_err(err, PAWL_FENCED, "epoch %llu has taken over from epoch %llu",
+                      (unsigned long long)epoch, (unsigned long long)g->epoch);
     }
     if (g->number != j->group_no + 1) {
-        return pw_err(err, PAWL_CONFLICT, "group %llu cannot follow group %llu", (unsigned long long)g->number,
-                      (unsigned long long)j->group_no);
+        return pw_err(err, PAWL_CONFLICT, "group %llu cannot follow group %llu",
+                      (unsigned long long)g->number, (unsigned long long)j->group_no);
     }
     return PAWL_OK;
 }
@@ -188,9 +196,11 @@ static pawl_status refuse(pw_sqlite *j, pawl_error *err)
 {
     if (!j->told) {
         j->told = true;
-        return pw_err(err, PAWL_UNKNOWN, "a checkpoint failed: nothing more is written until the journal is reopened");
+        return pw_err(err, PAWL_UNKNOWN,
+                      "a checkpoint failed: nothing more is written until the journal is reopened");
     }
-    return pw_err(err, PAWL_NOT, "an earlier commit failed at its sync: the journal must be reopened first");
+    return pw_err(err, PAWL_NOT,
+                  "an earlier commit failed at its sync: the journal must be reopened first");
 }
 
 pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
@@ -220,7 +230,8 @@ pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
 void pw_sqlite_settle(pw_journal *base)
 {
     pw_sqlite *j = pw_sqlite_of(base);
-    int limit = j->env.checkpoint_frames > 0 ? j->env.checkpoint_frames : PW_SQLITE_CHECKPOINT_FRAMES;
+    int limit =
+        j->env.checkpoint_frames > 0 ? j->env.checkpoint_frames : PW_SQLITE_CHECKPOINT_FRAMES;
     if (PW_BUG_ACK_BEFORE_COMMIT && !j->failed && !sqlite3_get_autocommit(j->db.db)) {
         (void)pw_sqlite_finish(j, PAWL_OK, NULL);
     }
@@ -233,6 +244,7 @@ void pw_sqlite_settle(pw_journal *base)
     if (rc == SQLITE_OK) {
         j->wal_frames = 0;
     } else if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
-        pw_sqlite_fail(j); /* a failed sync of the database: pages may be clean in the cache and absent on the disk */
+        pw_sqlite_fail(
+            j); /* a failed sync of the database: pages may be clean in the cache and absent on the disk */
     }
 }

@@ -1,9 +1,10 @@
 /*
  * sqlite_op.c - what each operation of a group writes.
  *
- * A turn is one INSERT into the log and one UPDATE of its run's row, whose WHERE is the compare-and-swap: sequence number
- * and chain head must be what the engine last saw [J3] [J8]. Everything else is one statement. Does not decide what a
- * group's outcome is called (sqlite_commit.c).
+ * A turn is one INSERT into the log and one UPDATE of its run's row, whose WHERE is the
+ * compare-and-swap: sequence number and chain head must be what the engine last saw [J3] [J8].
+ * Everything else is one statement. Does not decide what a group's outcome is called
+ * (sqlite_commit.c).
  */
 #include "journal/sqlite.h"
 
@@ -42,7 +43,8 @@ static pawl_status put_run(pw_sqlite *j, const pw_run_row *r, pawl_error *err)
     return pw_db_run(&j->db, PW_SQL_RUN_CREATE, st, NULL, err);
 }
 
-static pawl_status put_log(pw_sqlite *j, const pw_group *g, const pw_turn_op *t, pw_view record, pawl_error *err)
+static pawl_status put_log(pw_sqlite *j, const pw_group *g, const pw_turn_op *t, pw_view record,
+                           pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_LOG_PUT, err);
     if (st == NULL) {
@@ -59,7 +61,8 @@ static pawl_status put_log(pw_sqlite *j, const pw_group *g, const pw_turn_op *t,
     return pw_db_run(&j->db, PW_SQL_LOG_PUT, st, NULL, err);
 }
 
-static pawl_status move_run_by(pw_sqlite *j, pw_sql id, const pw_turn_op *t, int *ret_changes, pawl_error *err)
+static pawl_status move_run_by(pw_sqlite *j, pw_sql id, const pw_turn_op *t, int *ret_changes,
+                               pawl_error *err)
 {
     const pw_run_row *r = &t->row;
     sqlite3_stmt *st = pw_db_take(&j->db, id, err);
@@ -100,16 +103,18 @@ static pawl_status move_run(pw_sqlite *j, const pw_turn_op *t, pawl_error *err)
         st = move_run_by(j, PW_SQL_RUN_CLOSE, t, &changes, err);
     }
     if (st == PAWL_OK && changes == 0) {
-        return pw_err(err, PAWL_CONFLICT, "run %lld is not at event %lld of the expected history", (long long)t->run,
-                      (long long)t->expected_seq);
+        return pw_err(err, PAWL_CONFLICT, "run %lld is not at event %lld of the expected history",
+                      (long long)t->run, (long long)t->expected_seq);
     }
     return st;
 }
 
-static pawl_status land_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pw_view record, pawl_error *err)
+static pawl_status land_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pw_view record,
+                             pawl_error *err)
 {
     if (t->events < 1 || record.size == 0 || record.size > PW_RECORD_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "a turn's record must hold 1 event and at most %u bytes (run %lld)",
+        return pw_err(err, PAWL_LIMIT,
+                      "a turn's record must hold 1 event and at most %u bytes (run %lld)",
                       PW_RECORD_BYTES_MAX, (long long)t->run);
     }
     pw_chain_next(t->chain_next, t->chain_prev, record.data, record.size);
@@ -172,8 +177,8 @@ static pawl_status put_wait(pw_sqlite *j, const pw_wait_row *w, pawl_error *err)
 }
 
 /** Statements that take up to six integers and then up to one run of bytes. */
-static pawl_status put_ints(pw_sqlite *j, pw_sql id, const int64_t *ints, size_t len, const pw_view *blob, int *ret_changes,
-                            pawl_error *err)
+static pawl_status put_ints(pw_sqlite *j, pw_sql id, const int64_t *ints, size_t len,
+                            const pw_view *blob, int *ret_changes, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, id, err);
     if (st == NULL) {
@@ -188,7 +193,8 @@ static pawl_status put_ints(pw_sqlite *j, pw_sql id, const int64_t *ints, size_t
     }
     return pw_db_run(&j->db, id, st, ret_changes, err);
 }
-#define INTS(...) ((const int64_t[]){__VA_ARGS__}), (sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+#define INTS(...) \
+    ((const int64_t[]){__VA_ARGS__}), (sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
 static pawl_status put_key(pw_sqlite *j, int64_t run, pw_view key, pw_view value, pawl_error *err)
 {
@@ -233,8 +239,8 @@ static pawl_status put_outcome(pw_sqlite *j, pw_view dedup, const pw_outcome *o,
     pw_bind_blob(&b, o->body);
     pawl_status status = pw_db_run(&j->db, PW_SQL_OUTCOME_PUT, st, &changes, err);
     if (status == PAWL_OK && changes == 0) {
-        return pw_err(err, PAWL_CONFLICT, "request %.*s has been answered before", (int)(dedup.size > 80 ? 80 : dedup.size),
-                      (const char *)dedup.data);
+        return pw_err(err, PAWL_CONFLICT, "request %.*s has been answered before",
+                      (int)(dedup.size > 80 ? 80 : dedup.size), (const char *)dedup.data);
     }
     return status;
 }
@@ -255,7 +261,8 @@ static pawl_status put_node(pw_sqlite *j, const pw_op *op, pawl_error *err)
     uint8_t id[PW_DIGEST_SIZE];
     pw_node_id(id, j->blob_key, op->u.node.parent, op->u.node.body);
     if (memcmp(id, op->u.node.id, sizeof(id)) != 0) {
-        return pw_err(err, PAWL_INVALID, "a conversation node's id is not the digest of its content");
+        return pw_err(err, PAWL_INVALID,
+                      "a conversation node's id is not the digest of its content");
     }
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_NODE_PUT, err);
     if (st == NULL) {
@@ -289,28 +296,36 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
     case PW_OP_TURN:
         return apply_turn(j, group, &op->u.turn, err);
     case PW_OP_RUN_CRASHES:
-        return put_ints(j, PW_SQL_RUN_CRASHES, INTS(op->u.run.key, op->u.run.crashes), NULL, NULL, err);
+        return put_ints(j, PW_SQL_RUN_CRASHES, INTS(op->u.run.key, op->u.run.crashes), NULL, NULL,
+                        err);
     case PW_OP_TIMER_SET:
-        return put_ints(j, PW_SQL_TIMER_SET, INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
+        return put_ints(j, PW_SQL_TIMER_SET,
+                        INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
     case PW_OP_TIMER_CLEAR:
-        return put_ints(j, PW_SQL_TIMER_CLEAR, INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
+        return put_ints(j, PW_SQL_TIMER_CLEAR,
+                        INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
     case PW_OP_TASK_PUT:
         return put_task(j, &op->u.task, err);
     case PW_OP_TASK_BEAT:
-        return put_ints(j, PW_SQL_TASK_BEAT, INTS(op->u.task.run, op->u.task.cmd), &op->u.task.detail, NULL, err);
+        return put_ints(j, PW_SQL_TASK_BEAT, INTS(op->u.task.run, op->u.task.cmd),
+                        &op->u.task.detail, NULL, err);
     case PW_OP_TASK_CLEAR:
-        return put_ints(j, PW_SQL_TASK_CLEAR, INTS(op->u.task.run, op->u.task.cmd), NULL, NULL, err);
+        return put_ints(j, PW_SQL_TASK_CLEAR, INTS(op->u.task.run, op->u.task.cmd), NULL, NULL,
+                        err);
     case PW_OP_WAIT_PUT:
         return put_wait(j, &op->u.wait, err);
     case PW_OP_WAIT_CLEAR:
-        return put_ints(j, PW_SQL_WAIT_CLEAR, INTS(op->u.wait.run, op->u.wait.cmd), NULL, NULL, err);
+        return put_ints(j, PW_SQL_WAIT_CLEAR, INTS(op->u.wait.run, op->u.wait.cmd), NULL, NULL,
+                        err);
     case PW_OP_KEY_PUT:
         return put_key(j, op->u.kv.run, op->u.kv.key, op->u.kv.value, err);
     case PW_OP_MAP_PUT:
-        return put_ints(j, PW_SQL_MAP_PUT, INTS(map->run, map->cmd, map->total, map->done, map->failed), &map->body, NULL,
-                        err);
+        return put_ints(j, PW_SQL_MAP_PUT,
+                        INTS(map->run, map->cmd, map->total, map->done, map->failed), &map->body,
+                        NULL, err);
     case PW_OP_MAP_ITEM:
-        return put_ints(j, PW_SQL_ITEM_PUT, INTS(item->run, item->cmd, item->index, item->state, item->attempt),
+        return put_ints(j, PW_SQL_ITEM_PUT,
+                        INTS(item->run, item->cmd, item->index, item->state, item->attempt),
                         &item->body, NULL, err);
     case PW_OP_MAP_CLEAR:
         return put_ints(j, PW_SQL_MAP_CLEAR, INTS(map->run, map->cmd), NULL, NULL, err);

@@ -1,10 +1,11 @@
 /*
  * sqlite_open.c - opening and closing as the owner; the lease.
  *
- * Order at opening: path, file system, owner lock, rite if the last owner left the file suspect, connection, identity,
- * settings, the WAL made durable and emptied, schema. The last but one is not for speed: frames that a dead owner wrote and
- * could not sync may be in the page cache only, and a commit on top of them would be lost with them (sqlite_rite.c).
- * Settings are per connection: sqlite3_config belongs to the host. Does not bump the epoch at opening: lease does.
+ * Order at opening: path, file system, owner lock, rite if the last owner left the file suspect,
+ * connection, identity, settings, the WAL made durable and emptied, schema. The last but one is
+ * not for speed: frames that a dead owner wrote and could not sync may be in the page cache only,
+ * and a commit on top of them would be lost with them (sqlite_rite.c). Settings are per
+ * connection: sqlite3_config belongs to the host. Does not bump the epoch at opening: lease does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,8 +37,10 @@ static pawl_status set_up(pw_sqlite *j, pawl_error *err)
     sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
     sqlite3_busy_timeout(j->db.db, pw_sqlite_busy_ms(&j->env));
     snprintf(sql, sizeof(sql),
-             "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA secure_delete=OFF;"
-             "PRAGMA cache_size=-65536; PRAGMA journal_size_limit=67108864; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY",
+             "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA "
+             "secure_delete=OFF;"
+             "PRAGMA cache_size=-65536; PRAGMA journal_size_limit=67108864; PRAGMA mmap_size=0; "
+             "PRAGMA temp_store=MEMORY",
              page, PW_BUG_NORMAL_SYNC ? "NORMAL" : "FULL");
     pawl_status st = pw_db_exec(&j->db, sql, err);
     sqlite3_wal_hook(j->db.db, count_frames, j);
@@ -50,8 +53,10 @@ static pawl_status check_writable(pw_sqlite *j, pawl_error *err)
     if (sqlite3_db_readonly(j->db.db, "main") != 1) {
         return PAWL_OK;
     }
-    return pw_err(err, PAWL_READONLY, "%s cannot be written: give its user write permission, or open it with read-only commands",
-                  j->path);
+    return pw_err(
+        err, PAWL_READONLY,
+        "%s cannot be written: give its user write permission, or open it with read-only commands",
+        j->path);
 }
 
 /** Frames that a dead owner wrote and did not sync are synced by this before the database is touched. */
@@ -66,7 +71,8 @@ static pawl_status empty_wal(pw_sqlite *j, pawl_error *err)
         return PAWL_OK;
     }
     if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
-        j->mark->state = PW_WAL_SUSPECT; /* the next one to open must not believe what it reads either */
+        j->mark->state =
+            PW_WAL_SUSPECT; /* the next one to open must not believe what it reads either */
     }
     return pw_db_error(&j->db, rc, "checkpoint at opening", err);
 }
@@ -74,7 +80,8 @@ static pawl_status empty_wal(pw_sqlite *j, pawl_error *err)
 pawl_status pw_sqlite_connect(pw_sqlite *j, pawl_error *err)
 {
     int version = 0;
-    pawl_status st = pw_db_open(&j->db, j->path, j->env.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    pawl_status st =
+        pw_db_open(&j->db, j->path, j->env.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (st == PAWL_OK) {
         st = check_writable(j, err);
     }
@@ -136,7 +143,8 @@ pawl_status pw_sqlite_load(pw_sqlite *j, pawl_error *err)
         j->group_no = (uint64_t)pw_col_int(&c);
         j->pos = pw_col_int(&c);
         if (j->epoch != 0 && epoch != j->epoch) {
-            status = pw_err(err, PAWL_FENCED, "epoch %llu has taken over", (unsigned long long)epoch);
+            status =
+                pw_err(err, PAWL_FENCED, "epoch %llu has taken over", (unsigned long long)epoch);
         }
     }
     pw_db_give(&j->db, PW_SQL_OWNER_GET, st);
@@ -162,8 +170,10 @@ static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socke
     }
     bool there = st == PAWL_OK && faccessat(AT_FDCWD, real, F_OK, AT_EACCESS) == 0;
     if (there && faccessat(AT_FDCWD, real, W_OK, AT_EACCESS) != 0) {
-        return pw_err(err, PAWL_READONLY, "%s cannot be written: %s; read-only commands (list, show, sql, verify) still work", real,
-                      strerror(errno));
+        return pw_err(
+            err, PAWL_READONLY,
+            "%s cannot be written: %s; read-only commands (list, show, sql, verify) still work",
+            real, strerror(errno));
     }
     return st == PAWL_OK ? pw_owner_take(real, socket, &j->owner, err) : st;
 }
@@ -173,7 +183,9 @@ static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socke
 static pawl_status mend(pw_sqlite *j, pawl_error *err)
 {
     pawl_status st = PAWL_OK;
-    j->mark = j->owner != NULL ? pw_owner_mark(j->owner) : j->env.mark != NULL ? j->env.mark : &j->own_mark;
+    j->mark = j->owner != NULL      ? pw_owner_mark(j->owner)
+              : j->env.mark != NULL ? j->env.mark
+                                    : &j->own_mark;
     if (PW_BUG_READBACK_AFTER_FAILED_SYNC) {
         j->mark->state = PW_WAL_CALM;
     }
@@ -208,7 +220,8 @@ static void sqlite_close(pw_journal *base)
         return;
     }
     pw_sqlite *j = pw_sqlite_of(base);
-    if (j->pid == getpid()) { /* a forked child must not touch the connection: closing it would write */
+    if (j->pid ==
+        getpid()) { /* a forked child must not touch the connection: closing it would write */
         if (j->ready && !j->failed) {
             truncate_wal(j);
         }
@@ -220,8 +233,8 @@ static void sqlite_close(pw_journal *base)
     pw_free(j);
 }
 
-pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sqlite_env *env, pw_journal **ret_journal,
-                               pawl_error *err)
+pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sqlite_env *env,
+                               pw_journal **ret_journal, pawl_error *err)
 {
     pw_sqlite *j = pw_calloc(1, sizeof(*j));
     if (j == NULL) {
@@ -249,7 +262,8 @@ pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sq
     return PAWL_OK;
 }
 
-pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **ret_journal, pawl_error *err)
+pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **ret_journal,
+                           pawl_error *err)
 {
     pw_sqlite_env env = {0};
     return pw_sqlite_open_env(path, socket, &env, ret_journal, err);
@@ -257,7 +271,8 @@ pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **re
 
 /* ---- the lease ---- */
 
-pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err)
+pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no,
+                            pawl_error *err)
 {
     pw_sqlite *j = pw_sqlite_of(base);
     pawl_status st = pw_sqlite_check_pid(j, err);
@@ -301,7 +316,8 @@ pawl_status pw_sqlite_renew(pw_journal *base, uint64_t epoch, pawl_error *err)
         st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &now, err);
     }
     if (st == PAWL_OK && (uint64_t)now != epoch) {
-        return pw_err(err, PAWL_FENCED, "epoch %lld has taken over from epoch %llu", (long long)now, (unsigned long long)epoch);
+        return pw_err(err, PAWL_FENCED, "epoch %lld has taken over from epoch %llu", (long long)now,
+                      (unsigned long long)epoch);
     }
     return st;
 }

@@ -1,8 +1,10 @@
 /*
- * sqlite_post.c - a message for a journal that nobody owns: take the lock, insert into the inbox, give the lock back.
+ * sqlite_post.c - a message for a journal that nobody owns: take the lock, insert into the inbox,
+ * give the lock back.
  *
- * Goes through the same opening as an owner, so a suspect file is mended and an old one migrated first. Does not bump
- * the epoch: the next owner does. With an owner alive the answer is BUSY, and the way is its socket.
+ * Goes through the same opening as an owner, so a suspect file is mended and an old one migrated
+ * first. Does not bump the epoch: the next owner does. With an owner alive the answer is BUSY, and
+ * the way is its socket.
  */
 #include "journal/sqlite.h"
 
@@ -35,7 +37,8 @@ static pawl_status was_answered(pw_sqlite *j, pw_view dedup, bool *ret, pawl_err
     return status;
 }
 
-static pawl_status insert(pw_sqlite *j, pw_view dedup, pw_view body, int64_t now_ms, int64_t *ret_id, pawl_error *err)
+static pawl_status insert(pw_sqlite *j, pw_view dedup, pw_view body, int64_t now_ms,
+                          int64_t *ret_id, pawl_error *err)
 {
     bool answered = false;
     int64_t id = 0;
@@ -60,7 +63,8 @@ static pawl_status insert(pw_sqlite *j, pw_view dedup, pw_view body, int64_t now
     return st;
 }
 
-pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms, int64_t *ret_inbox_id, pawl_error *err)
+pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms,
+                           int64_t *ret_inbox_id, pawl_error *err)
 {
     pw_journal *base = NULL;
     int64_t id = 0;

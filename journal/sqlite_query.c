@@ -1,9 +1,10 @@
 /*
  * sqlite_query.c - `pawl sql`: one reading statement of a person, with pawl_events at hand.
  *
- * Reading is kept three times over: the connection is query_only, the statement must be one that SQLite calls read-only,
- * and an authorizer refuses ATTACH and PRAGMA, which could undo the first. One statement; rows as msgpack maps.
- * Does not limit how long a statement may run: it can be interrupted with its process.
+ * Reading is kept three times over: the connection is query_only, the statement must be one that
+ * SQLite calls read-only, and an authorizer refuses ATTACH and PRAGMA, which could undo the first.
+ * One statement; rows as msgpack maps. Does not limit how long a statement may run: it can be
+ * interrupted with its process.
  */
 #include <string.h>
 
@@ -11,7 +12,8 @@
 #include "journal/sqlite.h"
 #include "journal/tx.h"
 
-static int authorize(void *ctx, int action, const char *a, const char *b, const char *schema, const char *inner)
+static int authorize(void *ctx, int action, const char *a, const char *b, const char *schema,
+                     const char *inner)
 {
     (void)ctx;
     (void)a;
@@ -32,13 +34,15 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
 static pawl_status query_error(pw_sqlite_reader *r, int rc, pawl_error *err)
 {
     if ((rc & 0xff) == SQLITE_AUTH) {
-        return pw_err(err, PAWL_DENIED, "only a statement that reads is allowed: SELECT, WITH or VALUES");
+        return pw_err(err, PAWL_DENIED,
+                      "only a statement that reads is allowed: SELECT, WITH or VALUES");
     }
     pw_err(err, PAWL_INVALID, "%s", sqlite3_errmsg(r->db.db));
     return (rc & 0xff) == SQLITE_ERROR ? PAWL_INVALID : pw_db_error(&r->db, rc, "query", err);
 }
 
-static pawl_status give_rows(pw_sqlite_reader *r, sqlite3_stmt *st, pw_sql_fn fn, void *ctx, pawl_error *err)
+static pawl_status give_rows(pw_sqlite_reader *r, sqlite3_stmt *st, pw_sql_fn fn, void *ctx,
+                             pawl_error *err)
 {
     pw_buf row;
     int rc = SQLITE_ROW;
@@ -61,7 +65,8 @@ static pawl_status give_rows(pw_sqlite_reader *r, sqlite3_stmt *st, pw_sql_fn fn
     return status;
 }
 
-static pawl_status run_query(pw_sqlite_reader *r, const char *sql, pw_sql_fn fn, void *ctx, pawl_error *err)
+static pawl_status run_query(pw_sqlite_reader *r, const char *sql, pw_sql_fn fn, void *ctx,
+                             pawl_error *err)
 {
     const char *tail = NULL;
     sqlite3_stmt *st = NULL;
@@ -71,7 +76,8 @@ static pawl_status run_query(pw_sqlite_reader *r, const char *sql, pw_sql_fn fn,
     }
     sqlite3_set_authorizer(r->db.db, authorize, NULL);
     int rc = sqlite3_prepare_v2(r->db.db, sql, -1, &st, &tail);
-    sqlite3_set_authorizer(r->db.db, NULL, NULL); /* pawl_events prepares statements of ours while it runs */
+    sqlite3_set_authorizer(r->db.db, NULL,
+                           NULL); /* pawl_events prepares statements of ours while it runs */
     if (rc != SQLITE_OK) {
         status = query_error(r, rc, err);
     } else if (st == NULL || (tail != NULL && tail[strspn(tail, " \t\r\n;")] != '\0')) {
@@ -85,7 +91,8 @@ static pawl_status run_query(pw_sqlite_reader *r, const char *sql, pw_sql_fn fn,
     return status;
 }
 
-pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, void *ctx,
+                            pawl_error *err)
 {
     pw_reader *base = NULL;
     pawl_status st = pw_sqlite_reader_open(path, &base, err);

@@ -1,8 +1,10 @@
 /*
- * sqlite_read.c - the reader half: connections that never write and never checkpoint, runs, and records.
+ * sqlite_read.c - the reader half: connections that never write and never checkpoint, runs, and
+ * records.
  *
- * A run's row and its records are read in one transaction, so that a commit in between cannot look like damage (walk.h
- * checks them). Reads may be nested in row callbacks. The smaller tables are in sqlite_rows.c.
+ * A run's row and its records are read in one transaction, so that a commit in between cannot look
+ * like damage (walk.h checks them). Reads may be nested in row callbacks. The smaller tables are
+ * in sqlite_rows.c.
  */
 #include "journal/sqlite.h"
 
@@ -42,7 +44,8 @@ static pawl_status check_version(pw_sqlite_reader *r, pawl_error *err)
     pawl_status st = pw_schema_identify(&r->db, r->path, false, &version, err);
     if (st == PAWL_OK && version < pw_schema_version()) {
         return pw_err(err, PAWL_UNSUPPORTED,
-                      "%s has journal version %d, this pawl reads %d: open it once with an engine (pawl serve), which migrates it",
+                      "%s has journal version %d, this pawl reads %d: open it once with an engine "
+                      "(pawl serve), which migrates it",
                       r->path, version, pw_schema_version());
     }
     return st;
@@ -58,7 +61,8 @@ static pawl_status connect_reader(pw_sqlite_reader *r, pawl_error *err)
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
     sqlite3_busy_timeout(r->db.db, pw_sqlite_busy_ms(&r->env));
-    st = pw_db_exec(&r->db, "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-8192", err);
+    st = pw_db_exec(
+        &r->db, "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-8192", err);
     if (st == PAWL_OK) {
         st = check_version(r, err);
     }
@@ -71,6 +75,12 @@ static pawl_status connect_reader(pw_sqlite_reader *r, pawl_error *err)
     return st;
 }
 
+static pawl_status refuse_failed(pawl_error *err)
+{
+    return pw_err(err, PAWL_IO,
+                  "the journal is closed after a failed sync and must be reopened first");
+}
+
 pawl_status pw_reader_enter(pw_sqlite_reader *r, pawl_error *err)
 {
     pthread_mutex_lock(&r->lock);
@@ -79,7 +89,8 @@ pawl_status pw_reader_enter(pw_sqlite_reader *r, pawl_error *err)
     }
     pawl_status st = PAWL_OK;
     if (r->owner != NULL && r->owner->failed) {
-        st = pw_err(err, PAWL_IO, "the journal is closed after a failed sync and must be reopened first");
+        st = pw_err(err, PAWL_IO,
+                    "the journal is closed after a failed sync and must be reopened first");
     } else {
         st = connect_reader(r, err);
     }
@@ -94,7 +105,8 @@ void pw_reader_leave(pw_sqlite_reader *r)
     pthread_mutex_unlock(&r->lock);
 }
 
-static pawl_status new_reader(const char *path, const pw_sqlite_env *env, pw_sqlite_reader **ret, pawl_error *err)
+static pawl_status new_reader(const char *path, const pw_sqlite_env *env, pw_sqlite_reader **ret,
+                              pawl_error *err)
 {
     pw_sqlite_reader *r = pw_calloc(1, sizeof(*r));
     char *copy = r != NULL ? pw_place_copy(path) : NULL;
@@ -124,23 +136,24 @@ pawl_status pw_sqlite_reader_open_journal(pw_journal *base, pw_reader **ret_read
     pw_sqlite *j = pw_sqlite_of(base);
     pw_sqlite_reader *r = NULL;
     pawl_status st = pw_sqlite_check_pid(j, err);
-    if (st == PAWL_OK) {
-        st = new_reader(j->path, &j->env, &r, err);
-    }
     if (st != PAWL_OK) {
         return st;
     }
-    r->base.journal = base;
-    r->owner = j;
-    pthread_mutex_lock(&j->readers_lock);
-    r->next = j->readers;
-    j->readers = r;
+    pthread_mutex_lock(&j->readers_lock); /* the rite finds every connection in the list, or none */
+    st = j->failed ? refuse_failed(err) : new_reader(j->path, &j->env, &r, err);
+    if (st == PAWL_OK) {
+        r->base.journal = base;
+        r->owner = j;
+        r->next = j->readers;
+        j->readers = r;
+        *ret_reader = &r->base;
+    }
     pthread_mutex_unlock(&j->readers_lock);
-    *ret_reader = &r->base;
-    return PAWL_OK;
+    return st;
 }
 
-pawl_status pw_sqlite_reader_open_env(const char *path, const pw_sqlite_env *env, pw_reader **ret_reader, pawl_error *err)
+pawl_status pw_sqlite_reader_open_env(const char *path, const pw_sqlite_env *env,
+                                      pw_reader **ret_reader, pawl_error *err)
 {
     char real[PATH_MAX];
     pw_sqlite_reader *r = NULL;
@@ -229,8 +242,8 @@ static bool give_run(sqlite3_stmt *st, pw_run_fn fn, void *ctx)
 }
 
 /** Steps a bound statement and hands its rows to fn; *ret_rows counts them. Gives the statement back, leaves the reader. */
-static pawl_status give_runs(pw_sqlite_reader *r, pw_sql id, sqlite3_stmt *st, pw_run_fn fn, void *ctx, size_t *ret_rows,
-                             pawl_error *err)
+static pawl_status give_runs(pw_sqlite_reader *r, pw_sql id, sqlite3_stmt *st, pw_run_fn fn,
+                             void *ctx, size_t *ret_rows, pawl_error *err)
 {
     bool row = true;
     size_t rows = 0;
@@ -247,7 +260,8 @@ static pawl_status give_runs(pw_sqlite_reader *r, pw_sql id, sqlite3_stmt *st, p
     return status;
 }
 
-pawl_status pw_sqlite_run_get(pw_reader *base, int64_t key, pw_run_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_run_get(pw_reader *base, int64_t key, pw_run_fn fn, void *ctx,
+                              pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status status = pw_reader_enter(r, err);
@@ -263,10 +277,13 @@ pawl_status pw_sqlite_run_get(pw_reader *base, int64_t key, pw_run_fn fn, void *
         status = give_runs(r, PW_SQL_RUN_GET, st, fn, ctx, &rows, err);
     }
     pw_reader_leave(r);
-    return status == PAWL_OK && rows == 0 ? pw_err(err, PAWL_NOTFOUND, "no run with key %lld", (long long)key) : status;
+    return status == PAWL_OK && rows == 0
+               ? pw_err(err, PAWL_NOTFOUND, "no run with key %lld", (long long)key)
+               : status;
 }
 
-pawl_status pw_sqlite_run_find(pw_reader *base, pw_view id, pw_run_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_run_find(pw_reader *base, pw_view id, pw_run_fn fn, void *ctx,
+                               pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status status = pw_reader_enter(r, err);
@@ -283,7 +300,8 @@ pawl_status pw_sqlite_run_find(pw_reader *base, pw_view id, pw_run_fn fn, void *
     }
     pw_reader_leave(r);
     if (status == PAWL_OK && rows == 0) {
-        return pw_err(err, PAWL_NOTFOUND, "no run with id %.*s", (int)(id.size > 150 ? 150 : id.size), (const char *)id.data);
+        return pw_err(err, PAWL_NOTFOUND, "no run with id %.*s",
+                      (int)(id.size > 150 ? 150 : id.size), (const char *)id.data);
     }
     return status;
 }
@@ -302,13 +320,16 @@ static size_t prefix_end(pw_view prefix, uint8_t ret[PW_ID_BYTES_MAX])
     return size;
 }
 
-pawl_status pw_sqlite_run_scan(pw_reader *base, const pw_scan *scan, pw_run_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_run_scan(pw_reader *base, const pw_scan *scan, pw_run_fn fn, void *ctx,
+                               pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     uint8_t end[PW_ID_BYTES_MAX];
     size_t rows = 0;
     bool by_id = scan->id_prefix.size > 0;
-    pw_sql id = by_id ? PW_SQL_RUN_SCAN_ID : scan->open_only ? PW_SQL_RUN_SCAN_OPEN : PW_SQL_RUN_SCAN;
+    pw_sql id = by_id             ? PW_SQL_RUN_SCAN_ID
+                : scan->open_only ? PW_SQL_RUN_SCAN_OPEN
+                                  : PW_SQL_RUN_SCAN;
     pawl_status status = pw_reader_enter(r, err);
     if (status != PAWL_OK) {
         return status;
@@ -330,7 +351,8 @@ pawl_status pw_sqlite_run_scan(pw_reader *base, const pw_scan *scan, pw_run_fn f
     return status;
 }
 
-pawl_status pw_sqlite_run_children(pw_reader *base, int64_t parent, pw_run_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_run_children(pw_reader *base, int64_t parent, pw_run_fn fn, void *ctx,
+                                   pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status status = pw_reader_enter(r, err);
@@ -374,7 +396,8 @@ static bool hand_record(void *ctx, const pw_entry *e)
     return e->seq + e->events <= h->from_seq || h->fn(h->ctx, e->pos, e->seq, e->events, e->bytes);
 }
 
-pawl_status pw_sqlite_read(pw_reader *base, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_read(pw_reader *base, int64_t run, int64_t from_seq, pw_record_fn fn,
+                           void *ctx, pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     handed h = {from_seq, fn, ctx};

@@ -1,9 +1,9 @@
 /*
  * sqlite_rite.c - the way back after UNKNOWN: the reopening rite, then the read-back.
  *
- * After a failed sync the page cache shows what the disk may lack, in the WAL or in the database, and a later sync that
- * succeeds proves nothing: the kernel has marked those pages clean. So nothing that is merely read back may be believed.
- * The rite makes it true instead. [J9]
+ * After a failed sync the page cache shows what the disk may lack, in the WAL or in the database,
+ * and a later sync that succeeds proves nothing: the kernel has marked those pages clean. So
+ * nothing that is merely read back may be believed. The rite makes it true instead. [J9]
  *
  *   1. close every connection of ours, readers too
  *   2. open one with locking_mode=EXCLUSIVE: it gets in only when no process has the file open, and so rebuilds the WAL's
@@ -15,8 +15,8 @@
  *   5. quick_check, and the checksum of every record
  *   6. open as usual; the group number says what landed
  *
- * Opening after an owner died without a word does 1 to 4 as far as it can. If a step fails the journal stays closed. Does
- * not repair anything.
+ * Opening after an owner died without a word does 1 to 4 as far as it can. If a step fails the
+ * journal stays closed. Does not repair anything.
  */
 #include "journal/sqlite.h"
 
@@ -54,8 +54,8 @@ static pawl_status check_row(pw_cols *c, pawl_error *err)
     if (pw_record_sum(run, seq, events, bytes) == sum) {
         return PAWL_OK;
     }
-    return pw_err(err, PAWL_DAMAGED, "run %lld, event %lld: the record does not match its checksum", (long long)run,
-                  (long long)seq);
+    return pw_err(err, PAWL_DAMAGED, "run %lld, event %lld: the record does not match its checksum",
+                  (long long)run, (long long)seq);
 }
 
 /** Every row of the log and of the history. */
@@ -89,10 +89,12 @@ static pawl_status named_busy(pawl_status st, pawl_error *err)
     if (st != PAWL_BUSY) {
         return st;
     }
-    return pw_err(err, PAWL_BUSY, "another process reads the journal: end it, then the journal can be reopened");
+    return pw_err(err, PAWL_BUSY,
+                  "another process reads the journal: end it, then the journal can be reopened");
 }
 
-static pawl_status open_alone(const char *path, const pw_sqlite_env *env, pw_db *ret, pawl_error *err)
+static pawl_status open_alone(const char *path, const pw_sqlite_env *env, pw_db *ret,
+                              pawl_error *err)
 {
     pawl_status st = pw_db_open(ret, path, env->vfs, SQLITE_OPEN_READWRITE, err);
     if (st != PAWL_OK) {
@@ -100,14 +102,16 @@ static pawl_status open_alone(const char *path, const pw_sqlite_env *env, pw_db 
     }
     sqlite3_db_config(ret->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_busy_timeout(ret->db, pw_sqlite_busy_ms(env));
-    st = named_busy(pw_db_exec(ret, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL", err), err);
+    st = named_busy(pw_db_exec(ret, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL", err),
+                    err);
     if (st != PAWL_OK) {
         pw_db_close(ret);
     }
     return st;
 }
 
-pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err)
+pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark,
+                               pawl_error *err)
 {
     pw_db db;
     pawl_status st = open_alone(path, env, &db, err);
@@ -145,14 +149,17 @@ static pawl_status write_and_check(const char *path, const pw_sqlite_env *env, p
     if (st == PAWL_OK && version > 0) {
         st = check_pages(&db, err);
     }
-    if (st == PAWL_OK && version == pw_schema_version()) { /* an older file is migrated next, and its records are the same */
+    if (st == PAWL_OK &&
+        version ==
+            pw_schema_version()) { /* an older file is migrated next, and its records are the same */
         st = check_records(&db, err);
     }
     pw_db_close(&db);
     return st;
 }
 
-pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err)
+pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark,
+                           pawl_error *err)
 {
     pawl_status st = pw_sqlite_cut_tail(path, env, mark, err);
     if (st == PAWL_OK) {
@@ -206,11 +213,13 @@ pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err)
     return st;
 }
 
-pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
+pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                              pawl_error *err)
 {
     pw_sqlite *j = pw_sqlite_of(base);
     if (j->failed) {
-        return pw_err(err, PAWL_NOT, "whether a group landed can be told only after a successful reopening");
+        return pw_err(err, PAWL_NOT,
+                      "whether a group landed can be told only after a successful reopening");
     }
     pawl_status st = pw_sqlite_renew(base, epoch, err);
     if (st == PAWL_OK) {

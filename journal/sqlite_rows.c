@@ -1,8 +1,10 @@
 /*
- * sqlite_rows.c - the reader half: timers, tasks, waits, keys, maps, snapshots, blobs, nodes, inbox, outcomes.
+ * sqlite_rows.c - the reader half: timers, tasks, waits, keys, maps, snapshots, blobs, nodes,
+ * inbox, outcomes.
  *
- * Every list is one statement and one row function; `list` does the rest. Single things (snapshot, blob, node, outcome)
- * copy their bytes into the caller's buffer after checking them. Does not interpret any body.
+ * Every list is one statement and one row function; `list` does the rest. Single things (snapshot,
+ * blob, node, outcome) copy their bytes into the caller's buffer after checking them. Does not
+ * interpret any body.
  */
 #include "journal/sqlite.h"
 
@@ -33,7 +35,8 @@ typedef struct list_args {
     bool with_text;
 } list_args;
 
-static pawl_status list_rows(pw_sqlite_reader *r, const list_args *a, give_fn give, row_fn fn, void *ctx, pawl_error *err)
+static pawl_status list_rows(pw_sqlite_reader *r, const list_args *a, give_fn give, row_fn fn,
+                             void *ctx, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&r->db, a->id, err);
     if (st == NULL) {
@@ -59,7 +62,8 @@ static pawl_status list_rows(pw_sqlite_reader *r, const list_args *a, give_fn gi
     return status;
 }
 
-static pawl_status list(pw_reader *base, const list_args *a, give_fn give, row_fn fn, void *ctx, pawl_error *err)
+static pawl_status list(pw_reader *base, const list_args *a, give_fn give, row_fn fn, void *ctx,
+                        pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status st = pw_reader_enter(r, err);
@@ -85,10 +89,11 @@ static bool give_timer(pw_cols *c, row_fn fn, void *ctx)
     return fn.timer(ctx, &t);
 }
 
-pawl_status pw_sqlite_timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn,
-                             void *ctx, pawl_error *err)
+pawl_status pw_sqlite_timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after,
+                             size_t rows_max, pw_timer_fn fn, void *ctx, pawl_error *err)
 {
-    list_args a = {PW_SQL_TIMERS, {until_ms, INT64_MIN, 0, 0, 0, page(rows_max)}, 6, {NULL, 0}, false};
+    list_args a = {
+        PW_SQL_TIMERS, {until_ms, INT64_MIN, 0, 0, 0, page(rows_max)}, 6, {NULL, 0}, false};
     if (after != NULL) {
         a.ints[1] = after->due_ms;
         a.ints[2] = after->run;
@@ -98,7 +103,8 @@ pawl_status pw_sqlite_timers(pw_reader *r, int64_t until_ms, const pw_timer_row 
     return list(r, &a, give_timer, (row_fn){.timer = fn}, ctx, err);
 }
 
-pawl_status pw_sqlite_run_timers(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_run_timers(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx,
+                                 pawl_error *err)
 {
     list_args a = {PW_SQL_RUN_TIMERS, {run}, 1, {NULL, 0}, false};
     return list(r, &a, give_timer, (row_fn){.timer = fn}, ctx, err);
@@ -124,7 +130,8 @@ static bool give_task(pw_cols *c, row_fn fn, void *ctx)
 
 pawl_status pw_sqlite_tasks(pw_reader *r, int64_t run, pw_task_fn fn, void *ctx, pawl_error *err)
 {
-    list_args a = {run != 0 ? PW_SQL_RUN_TASKS : PW_SQL_TASKS, {run}, run != 0 ? 1 : 0, {NULL, 0}, false};
+    list_args a = {
+        run != 0 ? PW_SQL_RUN_TASKS : PW_SQL_TASKS, {run}, run != 0 ? 1 : 0, {NULL, 0}, false};
     return list(r, &a, give_task, (row_fn){.task = fn}, ctx, err);
 }
 
@@ -143,7 +150,8 @@ static bool give_wait(pw_cols *c, row_fn fn, void *ctx)
 
 pawl_status pw_sqlite_waits(pw_reader *r, int64_t run, pw_wait_fn fn, void *ctx, pawl_error *err)
 {
-    list_args a = {run != 0 ? PW_SQL_RUN_WAITS : PW_SQL_WAITS, {run}, run != 0 ? 1 : 0, {NULL, 0}, false};
+    list_args a = {
+        run != 0 ? PW_SQL_RUN_WAITS : PW_SQL_WAITS, {run}, run != 0 ? 1 : 0, {NULL, 0}, false};
     return list(r, &a, give_wait, (row_fn){.wait = fn}, ctx, err);
 }
 
@@ -153,7 +161,8 @@ static bool give_key(pw_cols *c, row_fn fn, void *ctx)
     return fn.key(ctx, key, pw_col_view(c));
 }
 
-pawl_status pw_sqlite_keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx,
+                           pawl_error *err)
 {
     list_args a = {key.size > 0 ? PW_SQL_KEY_GET : PW_SQL_KEYS, {run}, 1, key, key.size > 0};
     return list(r, &a, give_key, (row_fn){.key = fn}, ctx, err);
@@ -173,7 +182,8 @@ static bool give_map(pw_cols *c, row_fn fn, void *ctx)
 
 pawl_status pw_sqlite_maps(pw_reader *r, int64_t run, pw_map_fn fn, void *ctx, pawl_error *err)
 {
-    list_args a = {run != 0 ? PW_SQL_RUN_MAPS : PW_SQL_MAPS, {run}, run != 0 ? 1 : 0, {NULL, 0}, false};
+    list_args a = {
+        run != 0 ? PW_SQL_RUN_MAPS : PW_SQL_MAPS, {run}, run != 0 ? 1 : 0, {NULL, 0}, false};
     return list(r, &a, give_map, (row_fn){.map = fn}, ctx, err);
 }
 
@@ -189,9 +199,14 @@ static bool give_item(pw_cols *c, row_fn fn, void *ctx)
     return fn.item(ctx, &i);
 }
 
-pawl_status pw_sqlite_map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx,
+                                pawl_error *err)
 {
-    list_args a = {PW_SQL_ITEMS, {range->run, range->cmd, range->from_index, page(range->rows_max)}, 4, {NULL, 0}, false};
+    list_args a = {PW_SQL_ITEMS,
+                   {range->run, range->cmd, range->from_index, page(range->rows_max)},
+                   4,
+                   {NULL, 0},
+                   false};
     return list(r, &a, give_item, (row_fn){.item = fn}, ctx, err);
 }
 
@@ -205,7 +220,8 @@ static bool give_inbox(pw_cols *c, row_fn fn, void *ctx)
     return fn.inbox(ctx, &i);
 }
 
-pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn,
+                            void *ctx, pawl_error *err)
 {
     list_args a = {PW_SQL_INBOX, {after_id, page(rows_max)}, 2, {NULL, 0}, false};
     return list(r, &a, give_inbox, (row_fn){.inbox = fn}, ctx, err);
@@ -216,10 +232,12 @@ pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_
 static pawl_status copy_out(pw_buf *ret, pw_view bytes, pawl_error *err)
 {
     pw_buf_put(ret, bytes.data, bytes.size);
-    return pw_buf_ok(ret) ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for %zu bytes", bytes.size);
+    return pw_buf_ok(ret) ? PAWL_OK
+                          : pw_err(err, PAWL_NOMEM, "no memory for %zu bytes", bytes.size);
 }
 
-static pawl_status get_snapshot(pw_sqlite_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err)
+static pawl_status get_snapshot(pw_sqlite_reader *r, int64_t run, int64_t *ret_seq,
+                                pw_buf *ret_body, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_SNAPSHOT, err);
     if (st == NULL) {
@@ -238,7 +256,8 @@ static pawl_status get_snapshot(pw_sqlite_reader *r, int64_t run, int64_t *ret_s
         int64_t sum = pw_col_int(&c);
         pw_view body = pw_col_view(&c);
         if (pw_record_sum(run, seq, 0, body) != sum && !PW_BUG_NO_CHECKSUM) {
-            status = pw_err(err, PAWL_DAMAGED, "the snapshot of run %lld does not match its checksum", (long long)run);
+            status = pw_err(err, PAWL_DAMAGED,
+                            "the snapshot of run %lld does not match its checksum", (long long)run);
         } else {
             status = copy_out(ret_body, body, err);
         }
@@ -248,7 +267,8 @@ static pawl_status get_snapshot(pw_sqlite_reader *r, int64_t run, int64_t *ret_s
     return status;
 }
 
-pawl_status pw_sqlite_snapshot(pw_reader *base, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err)
+pawl_status pw_sqlite_snapshot(pw_reader *base, int64_t run, int64_t *ret_seq, pw_buf *ret_body,
+                               pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status st = pw_reader_enter(r, err);
@@ -259,7 +279,8 @@ pawl_status pw_sqlite_snapshot(pw_reader *base, int64_t run, int64_t *ret_seq, p
     return st;
 }
 
-static pawl_status get_chunks(pw_sqlite_reader *r, const uint8_t *digest, pw_buf *ret, pawl_error *err)
+static pawl_status get_chunks(pw_sqlite_reader *r, const uint8_t *digest, pw_buf *ret,
+                              pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_CHUNKS, err);
     if (st == NULL) {
@@ -286,7 +307,8 @@ static pawl_status get_chunks(pw_sqlite_reader *r, const uint8_t *digest, pw_buf
     return status;
 }
 
-static pawl_status check_blob(pw_sqlite_reader *r, const uint8_t *digest, pw_view body, pawl_error *err)
+static pawl_status check_blob(pw_sqlite_reader *r, const uint8_t *digest, pw_view body,
+                              pawl_error *err)
 {
     uint8_t found[PW_DIGEST_SIZE];
     char hex[2 * PW_DIGEST_SIZE + 1];
@@ -298,7 +320,8 @@ static pawl_status check_blob(pw_sqlite_reader *r, const uint8_t *digest, pw_vie
     return pw_err(err, PAWL_DAMAGED, "blob %s does not match its digest", hex);
 }
 
-static pawl_status get_blob(pw_sqlite_reader *r, const uint8_t *digest, pw_buf *ret, pawl_error *err)
+static pawl_status get_blob(pw_sqlite_reader *r, const uint8_t *digest, pw_buf *ret,
+                            pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_BLOB, err);
     if (st == NULL) {
@@ -323,12 +346,15 @@ static pawl_status get_blob(pw_sqlite_reader *r, const uint8_t *digest, pw_buf *
         status = get_chunks(r, digest, ret, err);
     }
     if (status == PAWL_OK) {
-        status = check_blob(r, digest, (pw_view){ret->data != NULL ? ret->data + before : NULL, ret->size - before}, err);
+        status = check_blob(
+            r, digest, (pw_view){ret->data != NULL ? ret->data + before : NULL, ret->size - before},
+            err);
     }
     return status;
 }
 
-pawl_status pw_sqlite_blob(pw_reader *base, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err)
+pawl_status pw_sqlite_blob(pw_reader *base, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body,
+                           pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status st = pw_reader_enter(r, err);
@@ -339,7 +365,8 @@ pawl_status pw_sqlite_blob(pw_reader *base, const uint8_t digest[PW_DIGEST_SIZE]
     return st;
 }
 
-static pawl_status get_node(pw_sqlite_reader *r, const uint8_t *id, uint8_t *ret_parent, pw_buf *ret_body, pawl_error *err)
+static pawl_status get_node(pw_sqlite_reader *r, const uint8_t *id, uint8_t *ret_parent,
+                            pw_buf *ret_body, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_NODE, err);
     if (st == NULL) {
@@ -372,8 +399,8 @@ static pawl_status get_node(pw_sqlite_reader *r, const uint8_t *id, uint8_t *ret
     return status;
 }
 
-pawl_status pw_sqlite_node(pw_reader *base, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE],
-                           pw_buf *ret_body, pawl_error *err)
+pawl_status pw_sqlite_node(pw_reader *base, const uint8_t id[PW_DIGEST_SIZE],
+                           uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status st = pw_reader_enter(r, err);
@@ -384,7 +411,8 @@ pawl_status pw_sqlite_node(pw_reader *base, const uint8_t id[PW_DIGEST_SIZE], ui
     return st;
 }
 
-static pawl_status get_outcome(pw_sqlite_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret, pawl_error *err)
+static pawl_status get_outcome(pw_sqlite_reader *r, pw_view dedup, pw_buf *ret_body,
+                               pw_outcome *ret, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_OUTCOME, err);
     if (st == NULL) {
@@ -405,7 +433,8 @@ static pawl_status get_outcome(pw_sqlite_reader *r, pw_view dedup, pw_buf *ret_b
         o.at_ms = pw_col_int(&c);
         status = copy_out(ret_body, pw_col_view(&c), err);
         if (status == PAWL_OK) {
-            o.body = (pw_view){ret_body->data != NULL ? ret_body->data + before : NULL, ret_body->size - before};
+            o.body = (pw_view){ret_body->data != NULL ? ret_body->data + before : NULL,
+                               ret_body->size - before};
             *ret = o;
         }
     }
@@ -413,7 +442,8 @@ static pawl_status get_outcome(pw_sqlite_reader *r, pw_view dedup, pw_buf *ret_b
     return status;
 }
 
-pawl_status pw_sqlite_outcome(pw_reader *base, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome, pawl_error *err)
+pawl_status pw_sqlite_outcome(pw_reader *base, pw_view dedup, pw_buf *ret_body,
+                              pw_outcome *ret_outcome, pawl_error *err)
 {
     pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     pawl_status st = pw_reader_enter(r, err);

@@ -1,14 +1,15 @@
 /*
- * sqlite_tx.c - transactional steps: a host's function writes tables of its own in the journal's file, inside the commit
- * of its turn, and so runs exactly once.
+ * sqlite_tx.c - transactional steps: a host's function writes tables of its own in the journal's
+ * file, inside the commit of its turn, and so runs exactly once.
  *
  *   SAVEPOINT; callback with pawl_tx; RELEASE, or ROLLBACK TO when it failed; then the turn's record is encoded with the
  *   result in it, chained and appended like any other. A failed step does not take the group along.
  *
- * The callback never sees the connection. An authorizer stands between: tables whose name begins with pawl_ or sqlite_,
- * ATTACH, PRAGMA, transactions, triggers, temporary and virtual tables are refused, and a count of the virtual machine's
- * steps bounds how long the journal can be held. The authorizer is set only while the host's SQL is compiled and run, so
- * it costs ours nothing. Does not offer BLOB streaming or more than one statement per call.
+ * The callback never sees the connection. An authorizer stands between: tables whose name begins
+ * with pawl_ or sqlite_, ATTACH, PRAGMA, transactions, triggers, temporary and virtual tables are
+ * refused, and a count of the virtual machine's steps bounds how long the journal can be held. The
+ * authorizer is set only while the host's SQL is compiled and run, so it costs ours nothing. Does
+ * not offer BLOB streaming or more than one statement per call.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +23,8 @@
 
 struct pawl_tx {
     pw_db *db;
-    int64_t steps_left;   /* in thousands of the virtual machine's steps */
-    const char *refused;  /* what the authorizer said no to; static or the statement's */
+    int64_t steps_left;  /* in thousands of the virtual machine's steps */
+    const char *refused; /* what the authorizer said no to; static or the statement's */
     char refused_name[64];
 };
 
@@ -31,7 +32,8 @@ struct pawl_tx {
 
 static bool is_ours(const char *name)
 {
-    if (name == NULL || strncmp(name, "sqlite_autoindex_", 17) == 0) { /* what a UNIQUE brings along */
+    if (name == NULL ||
+        strncmp(name, "sqlite_autoindex_", 17) == 0) { /* what a UNIQUE brings along */
         return false;
     }
     return strncasecmp(name, "pawl_", 5) == 0 || strncasecmp(name, "sqlite_", 7) == 0;
@@ -39,7 +41,8 @@ static bool is_ours(const char *name)
 
 static bool is_schema(const char *name)
 {
-    return name != NULL && (strcmp(name, "sqlite_master") == 0 || strcmp(name, "sqlite_temp_master") == 0);
+    return name != NULL &&
+           (strcmp(name, "sqlite_master") == 0 || strcmp(name, "sqlite_temp_master") == 0);
 }
 
 static int refuse(pawl_tx *tx, const char *why, const char *name)
@@ -53,16 +56,19 @@ static int refuse(pawl_tx *tx, const char *why, const char *name)
 static int check_names(pawl_tx *tx, const char *a, const char *b)
 {
     if ((is_ours(a) && !is_schema(a)) || (is_ours(b) && !is_schema(b))) {
-        return refuse(tx, "the journal's own tables are not for transactional steps", is_ours(a) ? a : b);
+        return refuse(tx, "the journal's own tables are not for transactional steps",
+                      is_ours(a) ? a : b);
     }
     return SQLITE_OK; /* the schema table: CREATE and DROP write it, SQLite itself refuses everything else */
 }
 
-static int authorize(void *ctx, int action, const char *a, const char *b, const char *schema, const char *inner)
+static int authorize(void *ctx, int action, const char *a, const char *b, const char *schema,
+                     const char *inner)
 {
     pawl_tx *tx = ctx;
     (void)inner;
-    if (schema != NULL && strcmp(schema, "main") != 0 && !is_schema(a)) { /* ALTER looks there too */
+    if (schema != NULL && strcmp(schema, "main") != 0 &&
+        !is_schema(a)) { /* ALTER looks there too */
         return refuse(tx, "only tables in the journal's own file can be used", schema);
     }
     switch (action) {
@@ -83,10 +89,13 @@ static int authorize(void *ctx, int action, const char *a, const char *b, const 
     case SQLITE_REINDEX: /* CREATE INDEX asks for it */
         return SQLITE_OK;
     case SQLITE_FUNCTION:
-        return b != NULL && strcasecmp(b, "load_extension") == 0 ? refuse(tx, "this function is not allowed", b) : SQLITE_OK;
+        return b != NULL && strcasecmp(b, "load_extension") == 0
+                   ? refuse(tx, "this function is not allowed", b)
+                   : SQLITE_OK;
     case SQLITE_TRANSACTION:
     case SQLITE_SAVEPOINT:
-        return refuse(tx, "a transactional step cannot begin, commit or roll back: its turn does", a);
+        return refuse(tx, "a transactional step cannot begin, commit or roll back: its turn does",
+                      a);
     case SQLITE_PRAGMA:
         return refuse(tx, "PRAGMA is not allowed in a transactional step", a);
     case SQLITE_ATTACH:
@@ -109,7 +118,8 @@ static pawl_status tx_error(pawl_tx *tx, int rc, pawl_error *err)
         return pw_err(err, PAWL_DENIED, "%s (%s)", tx->refused, tx->refused_name);
     }
     if ((rc & 0xff) == SQLITE_INTERRUPT) {
-        return pw_err(err, PAWL_LIMIT, "a transactional step used more than %d steps of SQLite's machine",
+        return pw_err(err, PAWL_LIMIT,
+                      "a transactional step used more than %d steps of SQLite's machine",
                       PW_TX_KILOSTEPS_MAX * 1000);
     }
     return pw_db_error(tx->db, rc, "transactional step", err);
@@ -132,11 +142,12 @@ static int bind_value(sqlite3_stmt *st, int n, pw_mp *r)
         return sqlite3_bind_double(st, n, pw_mp_read_double(r));
     case PAWL_STRING:
         text = pw_mp_read_str(r);
-        return sqlite3_bind_text64(st, n, text.data != NULL ? (const char *)text.data : "", text.size, SQLITE_TRANSIENT,
-                                   SQLITE_UTF8);
+        return sqlite3_bind_text64(st, n, text.data != NULL ? (const char *)text.data : "",
+                                   text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
     case PAWL_BYTES:
         text = pw_mp_read_str(r);
-        return sqlite3_bind_blob64(st, n, text.data != NULL ? text.data : (const uint8_t *)"", text.size, SQLITE_TRANSIENT);
+        return sqlite3_bind_blob64(st, n, text.data != NULL ? text.data : (const uint8_t *)"",
+                                   text.size, SQLITE_TRANSIENT);
     case PAWL_ARRAY:
     case PAWL_MAP:
     case PAWL_BIGINT:
@@ -145,19 +156,22 @@ static int bind_value(sqlite3_stmt *st, int n, pw_mp *r)
     return SQLITE_MISMATCH;
 }
 
-static pawl_status bind_params(pawl_tx *tx, sqlite3_stmt *st, const pawl_value *params, pawl_error *err)
+static pawl_status bind_params(pawl_tx *tx, sqlite3_stmt *st, const pawl_value *params,
+                               pawl_error *err)
 {
     pw_view bytes = pw_value_bytes(params);
     pw_mp r = pw_mp_reader(bytes.data, bytes.size);
     size_t len = params == NULL || pawl_typeof(params) == PAWL_NIL ? 0 : pw_mp_read_array(&r);
     if (!pw_mp_ok(&r) || (int)len != sqlite3_bind_parameter_count(st)) {
-        return pw_err(err, PAWL_INVALID, "the statement has %d parameters, params is an array of %zu",
+        return pw_err(err, PAWL_INVALID,
+                      "the statement has %d parameters, params is an array of %zu",
                       sqlite3_bind_parameter_count(st), len);
     }
     for (size_t i = 0; i < len; i++) {
         int rc = bind_value(st, (int)i + 1, &r);
         if (rc == SQLITE_MISMATCH) {
-            return pw_err(err, PAWL_INVALID, "parameter %zu is neither nil, bool, number, string nor bytes", i + 1);
+            return pw_err(err, PAWL_INVALID,
+                          "parameter %zu is neither nil, bool, number, string nor bytes", i + 1);
         }
         if (rc != SQLITE_OK) {
             return tx_error(tx, rc, err);
@@ -171,7 +185,8 @@ static bool only_space(const char *tail)
     return tail == NULL || tail[strspn(tail, " \t\r\n;")] == '\0';
 }
 
-static pawl_status prepare(pawl_tx *tx, const char *sql, const pawl_value *params, sqlite3_stmt **ret, pawl_error *err)
+static pawl_status prepare(pawl_tx *tx, const char *sql, const pawl_value *params,
+                           sqlite3_stmt **ret, pawl_error *err)
 {
     const char *tail = NULL;
     sqlite3_stmt *st = NULL;
@@ -205,7 +220,8 @@ void pw_sql_put_column(pw_buf *b, sqlite3_stmt *st, int column)
         pw_mp_double(b, sqlite3_column_double(st, column));
         return;
     case SQLITE_TEXT:
-        pw_mp_strn(b, (const char *)sqlite3_column_text(st, column), (size_t)sqlite3_column_bytes(st, column));
+        pw_mp_strn(b, (const char *)sqlite3_column_text(st, column),
+                   (size_t)sqlite3_column_bytes(st, column));
         return;
     case SQLITE_BLOB:
         pw_mp_bin(b, sqlite3_column_blob(st, column), (size_t)sqlite3_column_bytes(st, column));
@@ -226,7 +242,8 @@ void pw_sql_put_row(pw_buf *b, sqlite3_stmt *st)
     }
 }
 
-static pawl_status collect(pawl_tx *tx, sqlite3_stmt *st, pw_buf *rows, size_t *ret_len, pawl_error *err)
+static pawl_status collect(pawl_tx *tx, sqlite3_stmt *st, pw_buf *rows, size_t *ret_len,
+                           pawl_error *err)
 {
     int rc = SQLITE_ROW;
     size_t len = 0;
@@ -234,7 +251,8 @@ static pawl_status collect(pawl_tx *tx, sqlite3_stmt *st, pw_buf *rows, size_t *
         pw_sql_put_row(rows, st);
         len++;
         if (!pw_buf_ok(rows)) {
-            return pw_err(err, PAWL_LIMIT, "the rows of a transactional step exceed %u bytes", PW_VALUE_BYTES_MAX);
+            return pw_err(err, PAWL_LIMIT, "the rows of a transactional step exceed %u bytes",
+                          PW_VALUE_BYTES_MAX);
         }
     }
     *ret_len = len;
@@ -279,7 +297,8 @@ pawl_status pawl_tx_query(pawl_tx *tx, pawl_scope *scope, const char *sql, const
     if (status == PAWL_OK) {
         pw_mp_array(&whole, len);
         pw_buf_put(&whole, rows.data, rows.size);
-        const pawl_value *v = pw_buf_ok(&whole) ? pw_value_copy(scope, whole.data, whole.size) : NULL;
+        const pawl_value *v =
+            pw_buf_ok(&whole) ? pw_value_copy(scope, whole.data, whole.size) : NULL;
         if (v == NULL) {
             status = pw_err(err, PAWL_NOMEM, "out of memory");
         } else {
@@ -304,7 +323,8 @@ static pawl_status call_host(pw_sqlite *j, const pw_tx_call *call, pawl_error *e
     return st;
 }
 
-pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *record, int64_t *ret_events, pawl_error *err)
+pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *record,
+                             int64_t *ret_events, pawl_error *err)
 {
     pawl_error step = {0};
     pawl_status st = pw_db_simple(&j->db, PW_SQL_TX_SAVE, err);
@@ -313,7 +333,8 @@ pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *recor
     }
     pawl_status outcome = call_host(j, call, &step);
     if (sqlite3_get_autocommit(j->db.db)) {
-        return pw_err(err, outcome == PAWL_NOSPACE ? PAWL_NOSPACE : PAWL_NOT, "transactional step: %.200s", step.message);
+        return pw_err(err, outcome == PAWL_NOSPACE ? PAWL_NOSPACE : PAWL_NOT,
+                      "transactional step: %.200s", step.message);
     }
     st = outcome == PAWL_OK ? PAWL_OK : pw_db_simple(&j->db, PW_SQL_TX_UNDO, err);
     if (st == PAWL_OK) {
@@ -323,5 +344,6 @@ pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *recor
         return st;
     }
     call->encode(call->ctx, outcome, &step, record, ret_events);
-    return pw_buf_ok(record) ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory for a turn's record");
+    return pw_buf_ok(record) ? PAWL_OK
+                             : pw_err(err, PAWL_NOMEM, "out of memory for a turn's record");
 }

@@ -1,10 +1,11 @@
 /*
  * sqlite_verify.c - every numbered invariant that a file can show, checked on a file.
  *
- * Reads through an ordinary reader inside one read transaction: an owner may live meanwhile, and goes on. The invariants
- * and what they mean are in README.md; most are one query of verify.def that must give no rows
- * [J2] [J5] [J13] [J14]; the rest are asked of SQLite [J0], or walked:
- * histories [J3] [J8] [J18], blobs [J12], nodes [J16], snapshots [J15]. Goes on after a finding, and repairs nothing.
+ * Reads through an ordinary reader inside one read transaction: an owner may live meanwhile, and
+ * goes on. The invariants and what they mean are in README.md; most are one query of verify.def
+ * that must give no rows
+ * [J2] [J5] [J13] [J14]; the rest are asked of SQLite [J0], or walked: histories [J3] [J8] [J18],
+ * blobs [J12], nodes [J16], snapshots [J15]. Goes on after a finding, and repairs nothing.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@ typedef struct check {
     pw_verify_fn fn;
     void *ctx;
     pw_verify_stats stats;
-    int64_t run;        /* being walked */
+    int64_t run; /* being walked */
 } check;
 
 static void report(check *v, const char *invariant, int64_t run, int64_t pos, const char *message)
@@ -58,7 +59,8 @@ static pawl_status run_rule(check *v, const rule *r, pawl_error *err)
     while (status == PAWL_OK && row) {
         status = pw_db_step(&v->r->db, st, &row, err);
         if (status == PAWL_OK && row) {
-            snprintf(text, sizeof(text), "%s (%lld)", r->message, (long long)sqlite3_column_int64(st, 1));
+            snprintf(text, sizeof(text), "%s (%lld)", r->message,
+                     (long long)sqlite3_column_int64(st, 1));
             report(v, r->invariant, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), text);
         }
     }
@@ -77,7 +79,8 @@ static pawl_status check_pages(check *v, pawl_error *err)
     }
     while (status == PAWL_OK && row) {
         status = pw_db_step(&v->r->db, st, &row, err);
-        const char *text = status == PAWL_OK && row ? (const char *)sqlite3_column_text(st, 0) : NULL;
+        const char *text =
+            status == PAWL_OK && row ? (const char *)sqlite3_column_text(st, 0) : NULL;
         if (text != NULL && strcmp(text, "ok") != 0) {
             report(v, "J0", 0, 0, text);
         }
@@ -111,8 +114,8 @@ static bool check_entry(void *ctx, const pw_entry *e)
     v->stats.events += e->events;
     if (!well_formed(e)) {
         char text[120];
-        snprintf(text, sizeof(text), "the record at event %lld does not decode to %lld events", (long long)e->seq,
-                 (long long)e->events);
+        snprintf(text, sizeof(text), "the record at event %lld does not decode to %lld events",
+                 (long long)e->seq, (long long)e->events);
         report(v, "J18", v->run, e->pos, text);
     }
     return true;
@@ -125,7 +128,8 @@ static pawl_status check_history(check *v, int64_t run, pawl_error *err)
     v->stats.runs++;
     pawl_status st = pw_walk(&v->r->db, run, 0, check_entry, v, &found);
     if (st == PAWL_DAMAGED) {
-        bool sum = strstr(found.message, "checksum") != NULL || strstr(found.message, "chain head") != NULL;
+        bool sum = strstr(found.message, "checksum") != NULL ||
+                   strstr(found.message, "chain head") != NULL;
         report(v, sum ? "J8" : "J3", run, 0, found.message);
         return PAWL_OK;
     }
@@ -136,7 +140,8 @@ static pawl_status check_history(check *v, int64_t run, pawl_error *err)
 }
 
 /** Every key of an integer column, one after the other, without a cursor that stays open meanwhile. */
-static pawl_status next_key(check *v, const char *sql, int64_t after, int64_t *ret_key, bool *ret_more, pawl_error *err)
+static pawl_status next_key(check *v, const char *sql, int64_t after, int64_t *ret_key,
+                            bool *ret_more, pawl_error *err)
 {
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(v->r->db.db, sql, -1, &st, NULL);
@@ -158,7 +163,8 @@ static pawl_status check_histories(check *v, pawl_error *err)
     bool more = true;
     pawl_status st = PAWL_OK;
     while (st == PAWL_OK) {
-        st = next_key(v, "SELECT key FROM pawl_runs WHERE key>?1 ORDER BY key LIMIT 1", key, &key, &more, err);
+        st = next_key(v, "SELECT key FROM pawl_runs WHERE key>?1 ORDER BY key LIMIT 1", key, &key,
+                      &more, err);
         if (st != PAWL_OK || !more) {
             break;
         }
@@ -173,7 +179,8 @@ typedef struct named {
     uint8_t digest[PW_DIGEST_SIZE];
 } named;
 
-static pawl_status get_digest(check *v, const char *sql, int64_t id, named *ret, bool *ret_whole, pawl_error *err)
+static pawl_status get_digest(check *v, const char *sql, int64_t id, named *ret, bool *ret_whole,
+                              pawl_error *err)
 {
     sqlite3_stmt *st = NULL;
     bool row = false;
@@ -198,7 +205,8 @@ static pawl_status check_one(check *v, bool node, int64_t id, pawl_error *err)
     uint8_t parent[PW_DIGEST_SIZE];
     pw_buf body;
     pawl_error found = {0};
-    const char *sql = node ? "SELECT id FROM pawl_nodes WHERE pos=?1" : "SELECT digest FROM pawl_blobs WHERE id=?1";
+    const char *sql = node ? "SELECT id FROM pawl_nodes WHERE pos=?1"
+                           : "SELECT digest FROM pawl_blobs WHERE id=?1";
     pawl_status st = get_digest(v, sql, id, &name, &whole, err);
     if (st != PAWL_OK || !whole) {
         if (st == PAWL_OK) {
@@ -247,7 +255,8 @@ static pawl_status check_snapshots(check *v, pawl_error *err)
         int64_t seq = 0;
         pw_buf body = PW_BUF_INIT;
         pawl_error found = {0};
-        st = next_key(v, "SELECT run FROM pawl_snapshots WHERE run>?1 ORDER BY run LIMIT 1", run, &run, &more, err);
+        st = next_key(v, "SELECT run FROM pawl_snapshots WHERE run>?1 ORDER BY run LIMIT 1", run,
+                      &run, &more, err);
         if (st != PAWL_OK || !more) {
             break;
         }
@@ -281,8 +290,8 @@ static pawl_status check_all(check *v, pawl_error *err)
     return st == PAWL_OK ? check_snapshots(v, err) : st;
 }
 
-pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_verify_fn fn, void *ctx,
-                                 pw_verify_stats *ret_stats, pawl_error *err)
+pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_verify_fn fn,
+                                 void *ctx, pw_verify_stats *ret_stats, pawl_error *err)
 {
     pw_reader *base = NULL;
     check v = {.fn = fn, .ctx = ctx};
@@ -309,7 +318,8 @@ pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_
     return st;
 }
 
-pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err)
+pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx,
+                             pw_verify_stats *ret_stats, pawl_error *err)
 {
     pw_sqlite_env env = {0};
     return pw_sqlite_verify_env(path, &env, fn, ctx, ret_stats, err);

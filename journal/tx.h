@@ -1,5 +1,6 @@
 /*
- * tx.h - bounds of transactional steps, and turning SQL rows into msgpack. The host's calls are in sdk/pawl_workflow.h.
+ * tx.h - bounds of transactional steps, and turning SQL rows into msgpack. The host's calls are in
+ * sdk/pawl_workflow.h.
  */
 #ifndef PW_TX_H
 #define PW_TX_H

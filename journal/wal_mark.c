@@ -1,12 +1,13 @@
 /*
  * wal_mark.c - noting how far the WAL is synced, and cutting off the rest.
  *
- * Reaches the WAL through SQLite's own file handle, so nothing of ours opens the file. The numbers are those of SQLite's
- * WAL format (sqlite.org/fileformat2.html, "The Write-Ahead Log"): header of 32 bytes, page size at 8, salts at 16;
- * frames of 24 bytes and a page.
+ * Reaches the WAL through SQLite's own file handle, so nothing of ours opens the file. The numbers
+ * are those of SQLite's WAL format (sqlite.org/fileformat2.html, "The Write-Ahead Log"): header of
+ * 32 bytes, page size at 8, salts at 16; frames of 24 bytes and a page.
  *
- * Rejected: writing the tail's bytes anew and syncing them, so that an unknown group is made to land. It writes over
- * nothing but the tail as well, but a power cut then still leaves the outcome open, and cutting is simpler to be sure of.
+ * Rejected: writing the tail's bytes anew and syncing them, so that an unknown group is made to
+ * land. It writes over nothing but the tail as well, but a power cut then still leaves the outcome
+ * open, and cutting is simpler to be sure of.
  */
 #include "journal/wal_mark.h"
 
@@ -26,7 +27,8 @@ void pw_wal_mark_set(pw_wal_mark *mark, pw_db *db, int frames)
 {
     sqlite3_file *wal = wal_of(db);
     mark->known = 0;
-    if (wal != NULL && wal->pMethods->xRead(wal, mark->salts, sizeof(mark->salts), 16) == SQLITE_OK) {
+    if (wal != NULL &&
+        wal->pMethods->xRead(wal, mark->salts, sizeof(mark->salts), 16) == SQLITE_OK) {
         mark->frames = (uint32_t)frames;
         mark->known = 1;
     }
@@ -54,10 +56,12 @@ static int find_end(const pw_wal_mark *mark, sqlite3_file *wal, sqlite3_int64 *r
     if (rc != SQLITE_OK) {
         return rc;
     }
-    uint32_t page = (uint32_t)header[8] << 24 | (uint32_t)header[9] << 16 | (uint32_t)header[10] << 8 | header[11];
+    uint32_t page = (uint32_t)header[8] << 24 | (uint32_t)header[9] << 16 |
+                    (uint32_t)header[10] << 8 | header[11];
     bool same = memcmp(header + 16, mark->salts, sizeof(mark->salts)) == 0;
     /* another generation: its first commit was not acked, and all before it is in the database */
-    sqlite3_int64 end = same ? WAL_HEADER_BYTES + (sqlite3_int64)mark->frames * (FRAME_HEADER_BYTES + page) : 0;
+    sqlite3_int64 end =
+        same ? WAL_HEADER_BYTES + (sqlite3_int64)mark->frames * (FRAME_HEADER_BYTES + page) : 0;
     *ret_end = end < size ? end : *ret_end;
     return SQLITE_OK;
 }

@@ -4,11 +4,12 @@
  *   WAL:  [header salts][frame 1] ... [frame n] [frame n+1 ...      n = frames: a commit that ended here was synced and acked
  *                                               \_ written by a commit that did not return OK: belongs to nobody
  *
- * After a failed sync the page cache shows frames that the disk may lack, and a later sync that succeeds proves nothing. So
- * frames behind the mark are cut off before anything is built on them [J11]. They were never acked.
+ * After a failed sync the page cache shows frames that the disk may lack, and a later sync that
+ * succeeds proves nothing. So frames behind the mark are cut off before anything is built on them
+ * [J11]. They were never acked.
  *
- * The mark lives in mapped memory: it survives SIGKILL as the page cache does, and only as long. After a reboot it is
- * worthless and not needed: then what is read is what is on the disk.
+ * The mark lives in mapped memory: it survives SIGKILL as the page cache does, and only as long.
+ * After a reboot it is worthless and not needed: then what is read is what is on the disk.
  */
 #ifndef PW_WAL_MARK_H
 #define PW_WAL_MARK_H

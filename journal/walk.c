@@ -1,8 +1,9 @@
 /*
  * walk.c - reading a run's records and believing none of them unchecked.
  *
- * The log is asked first: a run that was never compacted, the common case, costs no second query. Only when its first log
- * row lies behind the event asked for are the history rows before it walked. Does not decode events.
+ * The log is asked first: a run that was never compacted, the common case, costs no second query.
+ * Only when its first log row lies behind the event asked for are the history rows before it
+ * walked. Does not decode events.
  */
 #include "journal/walk.h"
 
@@ -16,8 +17,8 @@ typedef struct walk {
     pw_db *db;
     int64_t run;
     int64_t from_seq;
-    int64_t next_seq;  /* where the next record must begin; -1 = before the first */
-    bool whole;        /* from event 0: the chain is followed too */
+    int64_t next_seq; /* where the next record must begin; -1 = before the first */
+    bool whole;       /* from event 0: the chain is followed too */
     bool stopped;
     uint8_t chain[PW_DIGEST_SIZE];
     pw_entry_fn fn;
@@ -26,7 +27,8 @@ typedef struct walk {
 
 static pawl_status damaged(const walk *w, int64_t seq, const char *what, pawl_error *err)
 {
-    return pw_err(err, PAWL_DAMAGED, "run %lld, event %lld: %s; pawl verify shows all of it, a backup is the way back",
+    return pw_err(err, PAWL_DAMAGED,
+                  "run %lld, event %lld: %s; pawl verify shows all of it, a backup is the way back",
                   (long long)w->run, (long long)seq, what);
 }
 
@@ -49,7 +51,8 @@ static pawl_status give(walk *w, const pw_entry *e, pawl_error *err)
 
 /* ---- history rows ---- */
 
-static pawl_status walk_page(walk *w, int64_t seq, int64_t events, int64_t sum, pw_view page, pawl_error *err)
+static pawl_status walk_page(walk *w, int64_t seq, int64_t events, int64_t sum, pw_view page,
+                             pawl_error *err)
 {
     pw_history_reader r = {page, seq};
     pw_entry e;
@@ -134,7 +137,8 @@ static pawl_status walk_log(walk *w, pawl_error *err)
 
 /* ---- the run's row ---- */
 
-static pawl_status read_head(walk *w, int64_t *ret_seq, uint8_t ret_chain[PW_DIGEST_SIZE], pawl_error *err)
+static pawl_status read_head(walk *w, int64_t *ret_seq, uint8_t ret_chain[PW_DIGEST_SIZE],
+                             pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(w->db, PW_SQL_RUN_HEAD, err);
     if (st == NULL) {
@@ -161,12 +165,18 @@ static pawl_status read_head(walk *w, int64_t *ret_seq, uint8_t ret_chain[PW_DIG
     return status;
 }
 
-pawl_status pw_walk(pw_db *db, int64_t run, int64_t from_seq, pw_entry_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_walk(pw_db *db, int64_t run, int64_t from_seq, pw_entry_fn fn, void *ctx,
+                    pawl_error *err)
 {
     int64_t seq = 0;
     uint8_t chain[PW_DIGEST_SIZE];
-    walk w = {.db = db, .run = run, .from_seq = from_seq > 0 ? from_seq : 0, .next_seq = -1, .whole = from_seq <= 0,
-              .fn = fn, .ctx = ctx};
+    walk w = {.db = db,
+              .run = run,
+              .from_seq = from_seq > 0 ? from_seq : 0,
+              .next_seq = -1,
+              .whole = from_seq <= 0,
+              .fn = fn,
+              .ctx = ctx};
     pawl_status st = read_head(&w, &seq, chain, err);
     if (st == PAWL_OK) {
         st = walk_log(&w, err);
@@ -178,7 +188,8 @@ pawl_status pw_walk(pw_db *db, int64_t run, int64_t from_seq, pw_entry_fn fn, vo
         return st;
     }
     if (w.next_seq >= 0 ? w.next_seq != seq : w.from_seq < seq) {
-        return damaged(&w, w.next_seq >= 0 ? w.next_seq : w.from_seq, "the history ends before the run's row says", err);
+        return damaged(&w, w.next_seq >= 0 ? w.next_seq : w.from_seq,
+                       "the history ends before the run's row says", err);
     }
     if (w.whole && memcmp(w.chain, chain, PW_DIGEST_SIZE) != 0) {
         return damaged(&w, seq, "the history does not lead to the run's chain head", err);

@@ -1,9 +1,10 @@
 /*
  * writer.c - the journal thread: a queue of groups, blobs and rites, taken in order.
  *
- * One mutex guards the queue and nothing else; commits run outside it. Groups are linked through their own `next`, so
- * handing one over cannot fail. A blob's note is allocated; when that fails the blob is not staged, and the group that
- * refers to it ends NOT, which is the truth. After a quiet second idle() is called once. Does not look into groups.
+ * One mutex guards the queue and nothing else; commits run outside it. Groups are linked through
+ * their own `next`, so handing one over cannot fail. A blob's note is allocated; when that fails
+ * the blob is not staged, and the group that refers to it ends NOT, which is the truth. After a
+ * quiet second idle() is called once. Does not look into groups.
  */
 #include "journal/writer.h"
 
@@ -20,7 +21,7 @@ typedef enum item_type { ITEM_BLOB, ITEM_REOPEN } item_type;
 typedef struct item {
     struct item *next;
     item_type type;
-    const pw_group *before;  /* the last group submitted when it came; NULL = none is queued */
+    const pw_group *before; /* the last group submitted when it came; NULL = none is queued */
     uint8_t digest[PW_DIGEST_SIZE];
     pw_view bytes;
     pawl_status status;
@@ -79,7 +80,8 @@ static entry wait_for(pw_writer *w, bool *ret_stop, bool *ret_idle, bool was_idl
     until.tv_sec += 1;
     pthread_mutex_lock(&w->lock);
     while (w->groups == NULL && w->items == NULL && !w->stop && rc != ETIMEDOUT) {
-        rc = was_idle ? pthread_cond_wait(&w->wake, &w->lock) : pthread_cond_timedwait(&w->wake, &w->lock, &until);
+        rc = was_idle ? pthread_cond_wait(&w->wake, &w->lock)
+                      : pthread_cond_timedwait(&w->wake, &w->lock, &until);
     }
     entry e = pop(w);
     *ret_stop = w->stop && e.group == NULL && e.item == NULL;
@@ -104,7 +106,8 @@ static void stage_one(pw_writer *w, item *i)
     int64_t chunk = 0;
     for (size_t at = 0; st == PAWL_OK && at < i->bytes.size; at += PW_BLOB_CHUNK_BYTES) {
         size_t left = i->bytes.size - at;
-        pw_view part = {i->bytes.data + at, left < PW_BLOB_CHUNK_BYTES ? left : PW_BLOB_CHUNK_BYTES};
+        pw_view part = {i->bytes.data + at,
+                        left < PW_BLOB_CHUNK_BYTES ? left : PW_BLOB_CHUNK_BYTES};
         st = w->journal->ops->stage(w->journal, i->digest, chunk++, part, &i->error);
     }
     if (w->journal->ops->settle != NULL) {
@@ -166,7 +169,8 @@ static void free_writer(pw_writer *w)
     pw_free(w);
 }
 
-pawl_status pw_writer_start(pw_journal *journal, pw_commit_fn done, void *ctx, pw_writer **ret_writer, pawl_error *err)
+pawl_status pw_writer_start(pw_journal *journal, pw_commit_fn done, void *ctx,
+                            pw_writer **ret_writer, pawl_error *err)
 {
     pw_writer *w = pw_calloc(1, sizeof(*w));
     if (w == NULL) {

@@ -1,8 +1,9 @@
 /*
- * writer.h - the journal thread: takes groups, commits them in order, answers each on its own thread through `done`.
+ * writer.h - the journal thread: takes groups, commits them in order, answers each on its own
+ * thread through `done`.
  *
- * The only thread that writes or checkpoints. It calls idle() after a quiet second. After UNKNOWN it answers every later
- * group NOT until pw_writer_reopen has succeeded.
+ * The only thread that writes or checkpoints. It calls idle() after a quiet second. After UNKNOWN
+ * it answers every later group NOT until pw_writer_reopen has succeeded.
  */
 #ifndef PW_WRITER_H
 #define PW_WRITER_H

@@ -1,8 +1,10 @@
 /*
- * allocfault_test.c - every allocation of ours and of SQLite's fails once: no crash, no leak, nothing acked lost.
+ * allocfault_test.c - every allocation of ours and of SQLite's fails once: no crash, no leak,
+ * nothing acked lost.
  *
- * A loop that ends by itself: the first allocation fails, the second, ... until a run in which none was left. Once, and from
- * there on. Afterwards memory is there again and the journal must open and hold what the model says. Does not fail the test's own allocations.
+ * A loop that ends by itself: the first allocation fails, the second, ... until a run in which
+ * none was left. Once, and from there on. Afterwards memory is there again and the journal must
+ * open and hold what the model says. Does not fail the test's own allocations.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +32,8 @@ static bool sqlite_failed;
 static bool refuses(void)
 {
     sqlite_count++;
-    bool refused = sqlite_nth > 0 && (sqlite_count == sqlite_nth || (sqlite_sticky && sqlite_count > sqlite_nth));
+    bool refused = sqlite_nth > 0 &&
+                   (sqlite_count == sqlite_nth || (sqlite_sticky && sqlite_count > sqlite_nth));
     sqlite_failed |= refused;
     return refused;
 }
@@ -78,7 +81,8 @@ static bool try_fault(world *w, bool of_sqlite, uint64_t seed, int64_t nth, bool
     if (w->problem[0] == '\0') {
         (void)world_open(w);
         if (w->j == NULL) {
-            snprintf(w->problem, sizeof(w->problem), "does not open when memory is back: %s", w->err.message);
+            snprintf(w->problem, sizeof(w->problem), "does not open when memory is back: %s",
+                     w->err.message);
         }
         world_kill(w);
     }
@@ -88,8 +92,9 @@ static bool try_fault(world *w, bool of_sqlite, uint64_t seed, int64_t nth, bool
         (void)world_check(w, 1, nth % 16 == 0);
     }
     if (w->problem[0] != '\0') {
-        fail_msg("allocation %lld of %s%s, seed %llu: %s", (long long)nth, of_sqlite ? "SQLite" : "pawl",
-                 sticky ? ", sticky" : "", (unsigned long long)seed, w->problem);
+        fail_msg("allocation %lld of %s%s, seed %llu: %s", (long long)nth,
+                 of_sqlite ? "SQLite" : "pawl", sticky ? ", sticky" : "", (unsigned long long)seed,
+                 w->problem);
     }
     world_deinit(w);
     return failed;

@@ -1,9 +1,11 @@
 /*
- * iofault_test.c - every read, write, sync, truncation and opening fails once: nothing acked is lost, nothing is made up.
+ * iofault_test.c - every read, write, sync, truncation and opening fails once: nothing acked is
+ * lost, nothing is made up.
  *
- * A loop that ends by itself: the first operation fails, the second, ... until a run in which none was left to fail. Each
- * with EIO, ENOSPC and a short read, once and from there on; then the fault goes away, or the power does, and the journal
- * must open and hold exactly what the model says. PAWL_LONG=1 takes more scenarios. Does not fail two things at a time.
+ * A loop that ends by itself: the first operation fails, the second, ... until a run in which none
+ * was left to fail. Each with EIO, ENOSPC and a short read, once and from there on; then the fault
+ * goes away, or the power does, and the journal must open and hold exactly what the model says.
+ * PAWL_LONG=1 takes more scenarios. Does not fail two things at a time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,14 +28,10 @@ typedef struct kind {
 } kind;
 
 static const kind kinds[] = {
-    {"EIO on reads", RAM_READ, RAM_EIO},
-    {"short reads", RAM_READ, RAM_SHORT},
-    {"EIO on writes", RAM_WRITE, RAM_EIO},
-    {"ENOSPC on writes", RAM_WRITE, RAM_ENOSPC},
-    {"EIO on syncs", RAM_SYNC, RAM_EIO},
-    {"EIO on truncations", RAM_TRUNCATE, RAM_EIO},
-    {"failed opens", RAM_OPEN, RAM_EIO},
-    {"EIO on anything", RAM_ANY, RAM_EIO},
+    {"EIO on reads", RAM_READ, RAM_EIO},   {"short reads", RAM_READ, RAM_SHORT},
+    {"EIO on writes", RAM_WRITE, RAM_EIO}, {"ENOSPC on writes", RAM_WRITE, RAM_ENOSPC},
+    {"EIO on syncs", RAM_SYNC, RAM_EIO},   {"EIO on truncations", RAM_TRUNCATE, RAM_EIO},
+    {"failed opens", RAM_OPEN, RAM_EIO},   {"EIO on anything", RAM_ANY, RAM_EIO},
 };
 
 /** One fault. False: nothing was left to fail. */
@@ -58,15 +56,17 @@ static bool try_fault(world *w, const kind *k, uint64_t seed, int64_t nth, bool 
             pw_wal_mark mark = w->mark;
             (void)world_open(w);
             if (w->j == NULL) {
-                snprintf(w->problem, sizeof(w->problem), "does not open when the fault is over (mark %u): %s", mark.state,
+                snprintf(w->problem, sizeof(w->problem),
+                         "does not open when the fault is over (mark %u): %s", mark.state,
                          w->err.message);
             }
             world_kill(w);
         }
     }
     if (w->problem[0] != '\0') {
-        fail_msg("%s, number %lld%s%s, seed %llu: %s", k->name, (long long)nth, sticky ? ", sticky" : "",
-                 cut ? ", then a power cut" : "", (unsigned long long)seed, w->problem);
+        fail_msg("%s, number %lld%s%s, seed %llu: %s", k->name, (long long)nth,
+                 sticky ? ", sticky" : "", cut ? ", then a power cut" : "",
+                 (unsigned long long)seed, w->problem);
     }
     world_deinit(w);
     return failed > 0;

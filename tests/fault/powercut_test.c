@@ -1,10 +1,11 @@
 /*
  * powercut_test.c - the power fails at any write: everything that was acked is there afterwards.
  *
- * A scenario runs on disk 0. Before each write, sync and truncation an image is taken, as a power cut at this moment could
- * leave it, and opened on disk 1. In half of the scenarios a sync fails somewhere: then the rite, or a killed process and a
- * new one, and on it goes under the same scrutiny. PAWL_LONG=1 runs until stopped by its group of seeds, PAWL_IMAGES=n sets
- * the number of images, PAWL_SEED=n runs one scenario. Does not model a disk that lies about a sync.
+ * A scenario runs on disk 0. Before each write, sync and truncation an image is taken, as a power
+ * cut at this moment could leave it, and opened on disk 1. In half of the scenarios a sync fails
+ * somewhere: then the rite, or a killed process and a new one, and on it goes under the same
+ * scrutiny. PAWL_LONG=1 runs until stopped by its group of seeds, PAWL_IMAGES=n sets the number of
+ * images, PAWL_SEED=n runs one scenario. Does not model a disk that lies about a sync.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,8 +33,8 @@ typedef struct cutter {
     int64_t after_failed; /* images taken after a failed sync */
     int64_t failed_syncs;
     bool sync_failed;
-    bool killed;          /* the process died within an operation */
-    pw_wal_mark mark;     /* as it was then */
+    bool killed;      /* the process died within an operation */
+    pw_wal_mark mark; /* as it was then */
     int64_t kills;
     bool bad;
 } cutter;
@@ -108,7 +109,8 @@ static void mend(cutter *c)
     c->failed_syncs++;
     if (world_recover(w) != PAWL_OK && !c->killed) {
         c->bad = true;
-        snprintf(w->problem, sizeof(w->problem), "the rite failed on a sound disk: %s", w->err.message);
+        snprintf(w->problem, sizeof(w->problem), "the rite failed on a sound disk: %s",
+                 w->err.message);
     }
 }
 
@@ -138,7 +140,8 @@ static void step(cutter *c)
     }
     if (!c->bad && !disturbed && st != PAWL_OK && st != PAWL_FULL) {
         c->bad = true;
-        snprintf(w->problem, sizeof(w->problem), "status %d without a fault: %s", (int)st, w->err.message);
+        snprintf(w->problem, sizeof(w->problem), "status %d without a fault: %s", (int)st,
+                 w->err.message);
     }
 }
 
@@ -159,7 +162,8 @@ static bool run_scenario(cutter *c, uint64_t scenario, world *w)
     take_over(c); /* the first owner */
     for (int i = 0; !c->bad && i < 60 && w->acked + 2 < WORLD_GROUPS; i++) {
         if (with_failure && i % 12 == 2) {
-            ram_fail(0, RAM_SYNC, RAM_EIO, 1 + (int64_t)(ram_random(&c->seed) % 8), ram_random(&c->seed) % 3 == 0, c->seed);
+            ram_fail(0, RAM_SYNC, RAM_EIO, 1 + (int64_t)(ram_random(&c->seed) % 8),
+                     ram_random(&c->seed) % 3 == 0, c->seed);
         }
         step(c);
     }
@@ -186,13 +190,15 @@ static void nothing_acked_is_lost_when_the_power_fails(void **state)
     world *w = calloc(1, sizeof(*w));
     cutter c = {0};
     int64_t images = 0;
-    int64_t target = env_number("PAWL_IMAGES", getenv("PAWL_LONG") != NULL ? 5000000 : POWERCUT_IMAGES);
+    int64_t target =
+        env_number("PAWL_IMAGES", getenv("PAWL_LONG") != NULL ? 5000000 : POWERCUT_IMAGES);
     uint64_t scenario = (uint64_t)env_number("PAWL_SEED", 1);
     bool single = getenv("PAWL_SEED") != NULL;
     assert_non_null(w);
     while (images < target) {
         if (!run_scenario(&c, scenario, w)) {
-            print_message("reproduce: PAWL_SEED=%llu %s\n", (unsigned long long)scenario, "bin/fault_powercut");
+            print_message("reproduce: PAWL_SEED=%llu %s\n", (unsigned long long)scenario,
+                          "bin/fault_powercut");
             fail_msg("scenario %llu: %s", (unsigned long long)scenario, w->problem);
         }
         images += c.images;
@@ -201,9 +207,10 @@ static void nothing_acked_is_lost_when_the_power_fails(void **state)
             break;
         }
     }
-    print_message("%lld images of %llu scenarios, %lld of them after a failed sync (%lld of those), %lld kills in between\n",
-                  (long long)images, (unsigned long long)scenario - 1, (long long)c.after_failed, (long long)c.failed_syncs,
-                  (long long)c.kills);
+    print_message("%lld images of %llu scenarios, %lld of them after a failed sync (%lld of "
+                  "those), %lld kills in between\n",
+                  (long long)images, (unsigned long long)scenario - 1, (long long)c.after_failed,
+                  (long long)c.failed_syncs, (long long)c.kills);
     if (!single && target >= 10000) {
         assert_true(c.after_failed * 2 >= images);
     }

@@ -1,8 +1,10 @@
 /*
- * ramdisk.c - the disk and its VFS. One thread; locks are kept so that several connections behave as on a real file.
+ * ramdisk.c - the disk and its VFS. One thread; locks are kept so that several connections behave
+ * as on a real file.
  *
- * Does not model reordering across files beyond what losing any subset of pending writes gives, nor firmware that lies
- * about a sync. A frozen disk refuses everything, so that a dead process' connection can be freed without a trace.
+ * Does not model reordering across files beyond what losing any subset of pending writes gives,
+ * nor firmware that lies about a sync. A frozen disk refuses everything, so that a dead process'
+ * connection can be freed without a trace.
  */
 #include "tests/fault/ramdisk.h"
 
@@ -23,7 +25,7 @@ typedef struct bytes {
 
 typedef struct change {
     int64_t offset;
-    int64_t size;     /* of data; -1: a truncation to offset */
+    int64_t size; /* of data; -1: a truncation to offset */
     uint8_t *data;
 } change;
 
@@ -34,8 +36,8 @@ typedef struct ram_file {
     change *pending;
     int pending_len;
     int pending_capacity;
-    int shared;       /* connections with at least SHARED */
-    int reserved;     /* one of them has RESERVED or more */
+    int shared;   /* connections with at least SHARED */
+    int reserved; /* one of them has RESERVED or more */
     int exclusive;
     void *shm[SHM_REGIONS_MAX];
     int shm_shared[SQLITE_SHM_NLOCK];
@@ -207,7 +209,8 @@ static ram_file *file_make(ram_disk *d, const char *name)
 /** "/2/x" is file "x" on disk 2. */
 static ram_disk *disk_of(const char *path, const char **ret_name)
 {
-    if (path == NULL || path[0] != '/' || path[1] < '0' || path[1] >= '0' + RAM_DISKS || path[2] != '/') {
+    if (path == NULL || path[0] != '/' || path[1] < '0' || path[1] >= '0' + RAM_DISKS ||
+        path[2] != '/') {
         return NULL;
     }
     *ret_name = path + 3;
@@ -352,7 +355,8 @@ static bool fails(ram_disk *d, ram_op op)
         return false;
     }
     d->ops++;
-    bool failed = d->fail_nth > 0 && (d->ops == d->fail_nth || (d->fail_sticky && d->ops > d->fail_nth));
+    bool failed =
+        d->fail_nth > 0 && (d->ops == d->fail_nth || (d->fail_sticky && d->ops > d->fail_nth));
     d->failed += failed ? 1 : 0;
     return failed;
 }
@@ -374,7 +378,8 @@ static int file_read(sqlite3_file *base, void *data, int size, sqlite3_int64 off
     ram_handle *h = (ram_handle *)base;
     bool short_read = false;
     if (fails(h->disk, RAM_READ)) {
-        if (h->disk->frozen || h->disk->fail_error != RAM_SHORT || strstr(h->file->name, "-wal") == NULL) {
+        if (h->disk->frozen || h->disk->fail_error != RAM_SHORT ||
+            strstr(h->file->name, "-wal") == NULL) {
             return SQLITE_IOERR_READ;
         }
         short_read = true;
@@ -403,7 +408,8 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
         if (h->disk->frozen) {
             return SQLITE_IOERR_WRITE;
         }
-        keep = (int)(ram_random(&h->disk->fail_seed) % (uint64_t)(size + 1)); /* a part may have been written */
+        keep = (int)(ram_random(&h->disk->fail_seed) %
+                     (uint64_t)(size + 1)); /* a part may have been written */
         keep = keep == size ? size - 1 : keep;
     }
     if (keep > 0) {
@@ -555,7 +561,8 @@ static int shm_lock(sqlite3_file *base, int first, int count, int flags)
     ram_file *f = h->file;
     for (int i = first; (flags & SQLITE_SHM_LOCK) != 0 && i < first + count; i++) {
         bool mine = (h->shm_held_shared >> i & 1) != 0;
-        bool blocked = f->shm_exclusive[i] || ((flags & SQLITE_SHM_EXCLUSIVE) != 0 && f->shm_shared[i] > (mine ? 1 : 0));
+        bool blocked = f->shm_exclusive[i] ||
+                       ((flags & SQLITE_SHM_EXCLUSIVE) != 0 && f->shm_shared[i] > (mine ? 1 : 0));
         if (blocked) {
             return SQLITE_BUSY;
         }
@@ -591,7 +598,8 @@ static int shm_unmap(sqlite3_file *base, int delete_it)
     if (h->shm_user) {
         h->shm_user = false;
         if (--h->file->shm_users == 0) {
-            shm_free(h->file); /* the first to open it next starts an empty one, as on a real file */
+            shm_free(
+                h->file); /* the first to open it next starts an empty one, as on a real file */
         }
     }
     return SQLITE_OK;
@@ -619,7 +627,8 @@ static const sqlite3_io_methods methods = {
 
 /* ---- the VFS itself ---- */
 
-static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags, int *ret_flags)
+static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags,
+                    int *ret_flags)
 {
     ram_handle *h = (ram_handle *)base;
     const char *name = NULL;

@@ -1,8 +1,9 @@
 /*
- * ramdisk.h - a disk in memory that can lose power, fail a sync, and refuse an operation; a VFS for SQLite on top.
+ * ramdisk.h - a disk in memory that can lose power, fail a sync, and refuse an operation; a VFS
+ * for SQLite on top.
  *
- * Each file has two states: `live` is what reads see (the page cache), `durable` what a power cut leaves. Between them
- * stand the writes since the last sync, in order.
+ * Each file has two states: `live` is what reads see (the page cache), `durable` what a power cut
+ * leaves. Between them stand the writes since the last sync, in order.
  *
  *   write, truncate   live at once, pending
  *   sync              pending becomes durable
@@ -10,8 +11,9 @@
  *                     and no later sync brings it to the disk
  *   power cut         ram_image: a copy with durable plus none, some, or torn parts of what is pending
  *
- * Names are "/<disk>/<file>", so that an image is opened beside the disk it was taken from. Creating and deleting a file
- * is durable at once: SQLite syncs the folder where it matters, and folders are not what is tested here.
+ * Names are "/<disk>/<file>", so that an image is opened beside the disk it was taken from.
+ * Creating and deleting a file is durable at once: SQLite syncs the folder where it matters, and
+ * folders are not what is tested here.
  */
 #ifndef PW_RAMDISK_H
 #define PW_RAMDISK_H
@@ -24,7 +26,8 @@
 
 typedef enum ram_op { RAM_READ = 1, RAM_WRITE = 2, RAM_SYNC = 4, RAM_TRUNCATE = 8, RAM_OPEN = 16, RAM_ANY = 31 } ram_op;
 /** RAM_SHORT: a WAL that seems to end early. On the database itself it is an EIO: SQLite takes a short read there for the end of
- * the file by contract, and its unix VFS never reports one before it (shortio_test.c has the real thing). */
+ * the file by contract, and its unix VFS never reports one before it (shortio_test.c has the real
+ * thing). */
 typedef enum ram_error { RAM_EIO, RAM_ENOSPC, RAM_SHORT } ram_error;
 typedef enum ram_cut { RAM_DROP_ALL, RAM_SUBSET, RAM_TORN, RAM_KEEP_ALL } ram_cut;
 

@@ -1,8 +1,10 @@
 /*
- * shortio_test.c - reads and writes of the real file system that come back short: the journal does not notice.
+ * shortio_test.c - reads and writes of the real file system that come back short: the journal does
+ * not notice.
  *
- * pread and pwrite are replaced beneath SQLite's own unix VFS, through its table of system calls: from the n-th
- * call on, the next one (or every one) transfers only half. Until none is left. Does not end files early: that is damage.
+ * pread and pwrite are replaced beneath SQLite's own unix VFS, through its table of system calls:
+ * from the n-th call on, the next one (or every one) transfers only half. Until none is left. Does
+ * not end files early: that is damage.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /*
  * world.c - the scenario, its model, and the check of a recovered journal against it.
  *
- * Everything is drawn from the seed. Does not fail tests by itself: checks say what is wrong in `problem`, so that the test
- * can print the seed that shows it.
+ * Everything is drawn from the seed. Does not fail tests by itself: checks say what is wrong in
+ * `problem`, so that the test can print the seed that shows it.
  */
 #include "tests/fault/world.h"
 
@@ -58,8 +58,9 @@ pawl_status world_open(world *w)
         return st;
     }
     if (number != w->acked && number != w->tried) {
-        snprintf(w->problem, sizeof(w->problem), "opened at group %llu, acked %llu, tried %llu", (unsigned long long)number,
-                 (unsigned long long)w->acked, (unsigned long long)w->tried);
+        snprintf(w->problem, sizeof(w->problem), "opened at group %llu, acked %llu, tried %llu",
+                 (unsigned long long)number, (unsigned long long)w->acked,
+                 (unsigned long long)w->tried);
     }
     w->acked = w->tried = number;
     return PAWL_OK;
@@ -175,7 +176,10 @@ static pw_view make_record(world *w, uint64_t group, int64_t events)
     }
     pw_view v = {pw_buf_ok(&b) ? pw_memdup(w->scope, b.data, b.size) : NULL, b.size};
     pw_buf_deinit(&b);
-    return v.data != NULL ? v : (pw_view){NULL, 0}; /* the allocation-fault loop comes by: such a group is refused */
+    return v.data != NULL
+               ? v
+               : (pw_view){NULL,
+                           0}; /* the allocation-fault loop comes by: such a group is refused */
 }
 
 #define TIMER_RUN 100 /* owns the timers, is never compacted */
@@ -236,7 +240,8 @@ static pawl_status make_blob(world *w, world_state *s, uint64_t group)
     if (blob_is_big(group)) { /* in two chunks, ahead of the group */
         pawl_status st = w->j->ops->stage(w->j, digest, 0, (pw_view){body.data, 1500}, &w->err);
         if (st == PAWL_OK) {
-            st = w->j->ops->stage(w->j, digest, 1, (pw_view){body.data + 1500, body.size - 1500}, &w->err);
+            st = w->j->ops->stage(w->j, digest, 1, (pw_view){body.data + 1500, body.size - 1500},
+                                  &w->err);
         }
         if (st != PAWL_OK) {
             return st;
@@ -291,7 +296,8 @@ pawl_status world_step(world *w)
     if (st != PAWL_OK) {
         return st; /* staging failed: no group was tried */
     }
-    pw_group g = {.epoch = w->epoch, .number = group, .ops = w->ops, .len = w->len, .scope = w->scope};
+    pw_group g = {
+        .epoch = w->epoch, .number = group, .ops = w->ops, .len = w->len, .scope = w->scope};
     w->tried = group;
     st = w->j->ops->commit(w->j, &g, &w->err);
     if (st == PAWL_OK) {
@@ -340,9 +346,9 @@ static bool wrong(checking *c, const char *what, int64_t a, int64_t b)
 {
     if (c->ok) {
         snprintf(c->w->problem, sizeof(c->w->problem),
-                 "%s (%lld, expected %lld); recovered at group %llu, acked %llu, tried %llu", what, (long long)a,
-                 (long long)b, (unsigned long long)c->group, (unsigned long long)c->w->acked,
-                 (unsigned long long)c->w->tried);
+                 "%s (%lld, expected %lld); recovered at group %llu, acked %llu, tried %llu", what,
+                 (long long)a, (long long)b, (unsigned long long)c->group,
+                 (unsigned long long)c->w->acked, (unsigned long long)c->w->tried);
     }
     c->ok = false;
     return false;
@@ -351,7 +357,8 @@ static bool wrong(checking *c, const char *what, int64_t a, int64_t b)
 static bool wrong_status(checking *c, const char *what, pawl_status st, const pawl_error *err)
 {
     if (c->ok) {
-        snprintf(c->w->problem, sizeof(c->w->problem), "%s: status %d, %s; group %llu, acked %llu, tried %llu", what, (int)st,
+        snprintf(c->w->problem, sizeof(c->w->problem),
+                 "%s: status %d, %s; group %llu, acked %llu, tried %llu", what, (int)st,
                  err->message, (unsigned long long)c->group, (unsigned long long)c->w->acked,
                  (unsigned long long)c->w->tried);
     }
@@ -437,7 +444,8 @@ static bool check_content(checking *c)
     if (c->group > c->w->tried) {
         return wrong(c, "a group came out of nowhere", (int64_t)c->group, (int64_t)c->w->tried);
     }
-    pawl_status st = c->r->ops->timers(c->r, INT64_MAX, NULL, WORLD_GROUPS * 2, check_timer, c, &err);
+    pawl_status st =
+        c->r->ops->timers(c->r, INT64_MAX, NULL, WORLD_GROUPS * 2, check_timer, c, &err);
     if (st != PAWL_OK) {
         return wrong_status(c, "timers", st, &err);
     }

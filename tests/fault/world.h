@@ -1,9 +1,10 @@
 /*
- * world.h - a journal on a ramdisk, and what it must hold: groups are made from a seed, the model remembers each.
+ * world.h - a journal on a ramdisk, and what it must hold: groups are made from a seed, the model
+ * remembers each.
  *
- * Group g sets timer g and turns some runs. So the timers that are found must be exactly 1..n for some n, n must be the
- * stored group number, and the histories must be those the model had after group n: nothing acked is lost, nothing half
- * landed, nothing came out of nowhere.
+ * Group g sets timer g and turns some runs. So the timers that are found must be exactly 1..n for
+ * some n, n must be the stored group number, and the histories must be those the model had after
+ * group n: nothing acked is lost, nothing half landed, nothing came out of nowhere.
  */
 #ifndef PW_WORLD_H
 #define PW_WORLD_H

@@ -1,6 +1,7 @@
 /*
- * conformance_rows_test.c - timers, tasks, waits, keys, maps, snapshots, blobs, nodes, inbox: what every backend must do with
- * them. Run once per backend: journal_conformance_rows sqlite|memory. Does not test turns: conformance_test.c does.
+ * conformance_rows_test.c - timers, tasks, waits, keys, maps, snapshots, blobs, nodes, inbox: what
+ * every backend must do with them. Run once per backend: journal_conformance_rows sqlite|memory.
+ * Does not test turns: conformance_test.c does.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,8 +32,8 @@ static bool add_timer(void *ctx, const pw_timer_row *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld/%lld/%lld/%d ", (long long)row->due_ms, (long long)row->run, (long long)row->cmd,
-             row->kind);
+    snprintf(out + used, 200 - used, "%lld/%lld/%lld/%d ", (long long)row->due_ms,
+             (long long)row->run, (long long)row->cmd, row->kind);
     return true;
 }
 
@@ -81,9 +82,9 @@ static bool add_task(void *ctx, const pw_task_row *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld/%lld/%lld %.*s %.*s|", (long long)row->run, (long long)row->cmd,
-             (long long)row->attempt, (int)row->name.size, (const char *)row->name.data, (int)row->detail.size,
-             (const char *)row->detail.data);
+    snprintf(out + used, 200 - used, "%lld/%lld/%lld %.*s %.*s|", (long long)row->run,
+             (long long)row->cmd, (long long)row->attempt, (int)row->name.size,
+             (const char *)row->name.data, (int)row->detail.size, (const char *)row->detail.data);
     return true;
 }
 
@@ -128,9 +129,9 @@ static bool add_wait(void *ctx, const pw_wait_row *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld/%lld %.*s %.*s %lld|", (long long)row->run, (long long)row->cmd,
-             (int)row->name.size, (const char *)row->name.data, (int)row->kind.size, (const char *)row->kind.data,
-             (long long)row->deadline_ms);
+    snprintf(out + used, 200 - used, "%lld/%lld %.*s %.*s %lld|", (long long)row->run,
+             (long long)row->cmd, (int)row->name.size, (const char *)row->name.data,
+             (int)row->kind.size, (const char *)row->kind.data, (long long)row->deadline_ms);
     return true;
 }
 
@@ -157,8 +158,8 @@ static bool add_pair(void *ctx, pw_view key, pw_view value)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%.*s=%.*s|", (int)key.size, (const char *)key.data, (int)value.size,
-             (const char *)value.data);
+    snprintf(out + used, 200 - used, "%.*s=%.*s|", (int)key.size, (const char *)key.data,
+             (int)value.size, (const char *)value.data);
     return true;
 }
 
@@ -192,8 +193,8 @@ static bool add_map(void *ctx, const pw_map_row *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld/%lld %lld of %lld|", (long long)row->run, (long long)row->cmd, (long long)row->done,
-             (long long)row->total);
+    snprintf(out + used, 200 - used, "%lld/%lld %lld of %lld|", (long long)row->run,
+             (long long)row->cmd, (long long)row->done, (long long)row->total);
     return true;
 }
 
@@ -201,8 +202,8 @@ static bool add_item(void *ctx, const pw_map_item *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld:%d%.*s ", (long long)row->index, row->state, (int)row->body.size,
-             (const char *)row->body.data);
+    snprintf(out + used, 200 - used, "%lld:%d%.*s ", (long long)row->index, row->state,
+             (int)row->body.size, (const char *)row->body.data);
     return true;
 }
 
@@ -221,14 +222,16 @@ static void map_items_are_paged_and_outlive_their_row(void **state)
     assert_int_equal(t->r->ops->maps(t->r, 0, add_map, out, &t->err), PAWL_OK);
     assert_string_equal(out, "1/3 10 of 10|");
     out[0] = '\0';
-    assert_int_equal(t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 3, 3}, add_item, out, &t->err), PAWL_OK);
+    assert_int_equal(
+        t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 3, 3}, add_item, out, &t->err), PAWL_OK);
     assert_string_equal(out, "3:1r 4:2f 5:1r ");
     rig_op(t, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = 1, .cmd = 3};
     assert_int_equal(rig_commit(t), PAWL_OK);
     out[0] = '\0';
     assert_int_equal(t->r->ops->maps(t->r, 1, add_map, out, &t->err), PAWL_OK);
     assert_string_equal(out, "");
-    assert_int_equal(t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 8, 0}, add_item, out, &t->err), PAWL_OK);
+    assert_int_equal(
+        t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 8, 0}, add_item, out, &t->err), PAWL_OK);
     assert_string_equal(out, "8:1r 9:1r ");
     rig_close(t);
 }

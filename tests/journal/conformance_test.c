@@ -1,6 +1,7 @@
 /*
- * conformance_test.c - turns, groups, runs, compaction: what every backend must do with them. Run once per backend:
- * journal_conformance sqlite|memory. Does not test the smaller rows: conformance_rows_test.c does.
+ * conformance_test.c - turns, groups, runs, compaction: what every backend must do with them. Run
+ * once per backend: journal_conformance sqlite|memory. Does not test the smaller rows:
+ * conformance_rows_test.c does.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,7 @@ static void reading_from_an_event_gives_the_record_that_holds_it_and_the_rest(vo
 {
     OPEN();
     rig_history h;
-    rig_run a = rig_start(t, "a"); /* 0 */
+    rig_run a = rig_start(t, "a");                        /* 0 */
     assert_int_equal(rig_turn(t, &a, 3, "one"), PAWL_OK); /* 1 2 3 */
     assert_int_equal(rig_turn(t, &a, 2, "two"), PAWL_OK); /* 4 5 */
     assert_int_equal(rig_read(t, a.key, 1, &h), PAWL_OK);
@@ -247,7 +248,8 @@ static void the_newest_run_of_an_id_is_found(void **state)
     rig_start(t, "ab");
     assert_int_equal(t->r->ops->run_find(t->r, rig_text("a"), add_key, keys, &t->err), PAWL_OK);
     assert_string_equal(keys, "3 ");
-    assert_int_equal(t->r->ops->run_find(t->r, rig_text("zz"), add_key, keys, &t->err), PAWL_NOTFOUND);
+    assert_int_equal(t->r->ops->run_find(t->r, rig_text("zz"), add_key, keys, &t->err),
+                     PAWL_NOTFOUND);
     assert_int_equal(t->r->ops->run_get(t->r, 9, add_key, keys, &t->err), PAWL_NOTFOUND);
     int64_t max = 0;
     assert_int_equal(t->r->ops->key_max(t->r, &max, &t->err), PAWL_OK);
@@ -333,8 +335,8 @@ static bool add_timer(void *ctx, const pw_timer_row *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld/%lld/%lld/%d ", (long long)row->due_ms, (long long)row->run, (long long)row->cmd,
-             row->kind);
+    snprintf(out + used, 200 - used, "%lld/%lld/%lld/%d ", (long long)row->due_ms,
+             (long long)row->run, (long long)row->cmd, row->kind);
     return true;
 }
 
@@ -342,9 +344,9 @@ static bool add_task(void *ctx, const pw_task_row *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld/%lld/%lld %.*s %.*s|", (long long)row->run, (long long)row->cmd,
-             (long long)row->attempt, (int)row->name.size, (const char *)row->name.data, (int)row->detail.size,
-             (const char *)row->detail.data);
+    snprintf(out + used, 200 - used, "%lld/%lld/%lld %.*s %.*s|", (long long)row->run,
+             (long long)row->cmd, (long long)row->attempt, (int)row->name.size,
+             (const char *)row->name.data, (int)row->detail.size, (const char *)row->detail.data);
     return true;
 }
 
@@ -420,7 +422,8 @@ static bool read_inside(void *ctx, const pw_run_row *row)
     n->runs++;
     if (n->depth++ == 0) {
         pw_scan all = {0};
-        assert_int_equal(n->t->r->ops->run_scan(n->t->r, &all, read_inside, n, &n->t->err), PAWL_OK);
+        assert_int_equal(n->t->r->ops->run_scan(n->t->r, &all, read_inside, n, &n->t->err),
+                         PAWL_OK);
     }
     return true;
 }

@@ -1,6 +1,6 @@
 /*
- * file_test.c - what only the SQLite file can show: owners, foreign and damaged files, migration, verify. Does not
- * repeat what the conformance suite says of both backends.
+ * file_test.c - what only the SQLite file can show: owners, foreign and damaged files, migration,
+ * verify. Does not repeat what the conformance suite says of both backends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,7 +104,8 @@ static void an_owner_in_another_process_is_found_and_its_death_noticed(void **st
     pid_t child = fork();
     if (child == 0) {
         pw_journal *j = NULL;
-        if (pw_sqlite_open(t->path, "/run/x.sock", &j, &err) != PAWL_OK || write(ready[1], "x", 1) != 1) {
+        if (pw_sqlite_open(t->path, "/run/x.sock", &j, &err) != PAWL_OK ||
+            write(ready[1], "x", 1) != 1) {
             _exit(1);
         }
         for (;;) {
@@ -138,8 +139,10 @@ static void a_forked_child_is_told_that_it_is_one(void **state)
         pawl_error err;
         uint64_t n = 0;
         pw_group g = {.epoch = t->epoch, .number = t->number + 1};
-        bool ok = t->j->ops->commit(t->j, &g, &err) == PAWL_FORKED && t->j->ops->lease(t->j, &n, &n, &err) == PAWL_FORKED &&
-                  t->j->ops->reader_open(t->j, &r, &err) == PAWL_FORKED && t->j->ops->reopen(t->j, &err) == PAWL_FORKED;
+        bool ok = t->j->ops->commit(t->j, &g, &err) == PAWL_FORKED &&
+                  t->j->ops->lease(t->j, &n, &n, &err) == PAWL_FORKED &&
+                  t->j->ops->reader_open(t->j, &r, &err) == PAWL_FORKED &&
+                  t->j->ops->reopen(t->j, &err) == PAWL_FORKED;
         t->j->ops->close(t->j);
         _exit(ok ? 0 : 1);
     }
@@ -166,10 +169,12 @@ static void a_post_without_an_owner_waits_in_the_inbox(void **state)
     int64_t again = 0;
     int rows = 0;
     pawl_error err;
-    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 5, &id, &err), PAWL_BUSY);
+    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 5, &id, &err),
+                     PAWL_BUSY);
     close_journal(t);
     assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 5, &id, &err), PAWL_OK);
-    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 6, &again, &err), PAWL_OK);
+    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 6, &again, &err),
+                     PAWL_OK);
     assert_int_equal(id, again);
     rig_restart(t);
     assert_int_equal(t->r->ops->inbox(t->r, 0, 0, count_inbox, &rows, &err), PAWL_OK);
@@ -179,7 +184,8 @@ static void a_post_without_an_owner_waits_in_the_inbox(void **state)
     op->u.take.dedup = rig_text("k");
     assert_int_equal(rig_commit(t), PAWL_OK);
     close_journal(t);
-    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 7, &again, &err), PAWL_OK);
+    assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 7, &again, &err),
+                     PAWL_OK);
     assert_int_equal(again, 0);
     rig_restart(t);
     rig_close(t);
@@ -349,7 +355,8 @@ static void flip_record(rig *t, int64_t run, int64_t seq)
     char sql[300];
     close_journal(t);
     snprintf(sql, sizeof(sql),
-             "UPDATE pawl_log SET bytes = CAST(substr(bytes,1,length(bytes)-1) || char(unicode(substr(bytes,-1)) + 1) AS BLOB)"
+             "UPDATE pawl_log SET bytes = CAST(substr(bytes,1,length(bytes)-1) || "
+             "char(unicode(substr(bytes,-1)) + 1) AS BLOB)"
              " WHERE run=%lld AND seq=%lld",
              (long long)run, (long long)seq);
     rig_tamper(t, sql);
@@ -446,7 +453,9 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
         {"UPDATE pawl_snapshots SET seq=99", "J15"},
         {"UPDATE pawl_snapshots SET body='other'", "J15"},
         {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
-        {"UPDATE pawl_log SET n=n+1 WHERE run=2 AND seq=2; UPDATE pawl_runs SET seq=seq+1 WHERE key=2", "J8"},
+        {"UPDATE pawl_log SET n=n+1 WHERE run=2 AND seq=2; UPDATE pawl_runs SET seq=seq+1 WHERE "
+         "key=2",
+         "J8"},
         {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
     };
     rig *t = rig_open("sqlite-small");
@@ -572,10 +581,12 @@ static void a_backup_put_in_a_suspect_journals_place_is_not_cut(void **state)
     char command[4 * PATH_MAX];
     stored_fill(t);
     /* a copy with its WAL, of a moment when nobody writes */
-    snprintf(command, sizeof(command), "cd '%s' && cp j.db b.db && cp j.db-wal b.db-wal", t->folder);
+    snprintf(command, sizeof(command), "cd '%s' && cp j.db b.db && cp j.db-wal b.db-wal",
+             t->folder);
     assert_int_equal(system(command), 0);
     die_suspect(t);
-    snprintf(command, sizeof(command), "cd '%s' && rm -f j.db j.db-wal j.db-shm && mv b.db j.db && mv b.db-wal j.db-wal",
+    snprintf(command, sizeof(command),
+             "cd '%s' && rm -f j.db j.db-wal j.db-shm && mv b.db j.db && mv b.db-wal j.db-wal",
              t->folder);
     assert_int_equal(system(command), 0);
     rig_restart(t);
@@ -630,7 +641,8 @@ static void a_migration_that_cannot_back_up_does_not_begin(void **state)
     assert_int_not_equal(open_status(t->path, &err), PAWL_OK);
     assert_non_null(strstr(err.message, "backup"));
     assert_int_equal(rmdir(draft), 0);
-    rig_tamper(t, "SELECT 1 FROM (SELECT 1) WHERE (SELECT user_version FROM pragma_user_version) = 1");
+    rig_tamper(t,
+               "SELECT 1 FROM (SELECT 1) WHERE (SELECT user_version FROM pragma_user_version) = 1");
     rig_restart(t);
     stored_check(t);
     rig_close(t);

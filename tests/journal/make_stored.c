@@ -1,6 +1,7 @@
 /*
- * make_stored.c - writes the stored journal of this release: make_stored FILE. Its output belongs in tests/journal/data as
- * v<version>.db once, when a release with a new schema version is made, and is never made again.
+ * make_stored.c - writes the stored journal of this release: make_stored FILE. Its output belongs
+ * in tests/journal/data as v<version>.db once, when a release with a new schema version is made,
+ * and is never made again.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /*
- * memory_test.c - the faults that the simulator orders from the journal in memory. Does not run an engine on it.
+ * memory_test.c - the faults that the simulator orders from the journal in memory. Does not run an
+ * engine on it.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,8 +14,8 @@
 
 typedef struct answer {
     int rows;
-    int64_t first;      /* first column of the last row, when it is a number */
-    char text[200];     /* first column of the last row, when it is text */
+    int64_t first;  /* first column of the last row, when it is a number */
+    char text[200]; /* first column of the last row, when it is text */
 } answer;
 
 static bool note_row(void *ctx, pw_view row)
@@ -61,7 +61,8 @@ static void pawl_events_gives_every_event_with_its_body_as_json(void **state)
     assert_int_equal(ask(t, "SELECT count(*) FROM pawl_events", &a), PAWL_OK);
     assert_int_equal(a.first, 25);
     assert_int_equal(ask(t, "SELECT max(time) FROM pawl_events('none')", &a), PAWL_OK);
-    assert_int_equal(ask(t, "SELECT count(*) FROM pawl_runs r JOIN pawl_events e ON e.run = r.id", &a), PAWL_OK);
+    assert_int_equal(
+        ask(t, "SELECT count(*) FROM pawl_runs r JOIN pawl_events e ON e.run = r.id", &a), PAWL_OK);
     assert_int_equal(a.first, 25);
     rig_op(t, PW_OP_RUN_COMPACT)->u.run.key = 1;
     assert_int_equal(rig_commit(t), PAWL_OK);
@@ -91,10 +92,17 @@ static void nothing_that_writes_is_run(void **state)
 {
     (void)state;
     static const char *const refused[] = {
-        "DELETE FROM pawl_log",       "UPDATE pawl_owner SET epoch=9",     "CREATE TABLE x(a)",
-        "PRAGMA query_only=0",        "PRAGMA journal_mode=DELETE",        "ATTACH ':memory:' AS x",
-        "VACUUM",                     "BEGIN",                             "INSERT INTO pawl_meta VALUES('x','y')",
-        "SELECT load_extension('x')", "WITH x AS (SELECT 1) DELETE FROM pawl_log",
+        "DELETE FROM pawl_log",
+        "UPDATE pawl_owner SET epoch=9",
+        "CREATE TABLE x(a)",
+        "PRAGMA query_only=0",
+        "PRAGMA journal_mode=DELETE",
+        "ATTACH ':memory:' AS x",
+        "VACUUM",
+        "BEGIN",
+        "INSERT INTO pawl_meta VALUES('x','y')",
+        "SELECT load_extension('x')",
+        "WITH x AS (SELECT 1) DELETE FROM pawl_log",
     };
     answer a;
     rig *t = rig_open("sqlite");
@@ -128,7 +136,8 @@ static void a_damaged_record_ends_the_query_with_an_error(void **state)
     assert_int_not_equal(ask(t, "SELECT count(*) FROM pawl_events('a')", &a), PAWL_OK);
     assert_non_null(strstr(t->err.message, "checksum"));
     assert_int_equal(ask(t, "SELECT count(*) FROM pawl_log", &a), PAWL_OK);
-    assert_int_equal(pw_sqlite_query("/nowhere/x.db", "SELECT 1", note_row, &a, &t->err), PAWL_NOTFOUND);
+    assert_int_equal(pw_sqlite_query("/nowhere/x.db", "SELECT 1", note_row, &a, &t->err),
+                     PAWL_NOTFOUND);
     rig_close(t);
 }
 

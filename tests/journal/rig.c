@@ -1,6 +1,6 @@
 /*
- * rig.c - the journal under test. Fails the test at once when its own steps fail. Does not check histories beyond
- * their form: tests do.
+ * rig.c - the journal under test. Fails the test at once when its own steps fail. Does not check
+ * histories beyond their form: tests do.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -175,7 +175,11 @@ pw_op *rig_op_turn(rig *t, const rig_run *run, int64_t events, const char *text)
 
 pawl_status rig_commit(rig *t)
 {
-    pw_group g = {.epoch = t->epoch, .number = t->number + 1, .ops = t->ops, .len = t->len, .scope = t->scope};
+    pw_group g = {.epoch = t->epoch,
+                  .number = t->number + 1,
+                  .ops = t->ops,
+                  .len = t->len,
+                  .scope = t->scope};
     memset(&t->err, 0, sizeof(t->err));
     pawl_status st = t->j->ops->commit(t->j, &g, &t->err);
     if (t->j->ops->settle != NULL) {
@@ -252,7 +256,8 @@ static bool note_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
         (void)pw_mp_read_str(&r);
         pw_view text = pw_mp_read_str(&r);
         size_t used = strlen(h->texts);
-        snprintf(h->texts + used, sizeof(h->texts) - used, "%.*s ", (int)text.size, (const char *)text.data);
+        snprintf(h->texts + used, sizeof(h->texts) - used, "%.*s ", (int)text.size,
+                 (const char *)text.data);
     }
     return true;
 }

@@ -1,8 +1,9 @@
 /*
  * stored.c - the content of the stored journals.
  *
- * Runs 1 (closed, 12 turns), 2 (open, 3 turns, child of 1), 3 (open, never ran); a timer, a task, a wait, a key, a map with
- * two items, a snapshot, a small and a chunked blob, two nodes, an inbox row and an outcome.
+ * Runs 1 (closed, 12 turns), 2 (open, 3 turns, child of 1), 3 (open, never ran); a timer, a task,
+ * a wait, a key, a map with two items, a snapshot, a small and a chunked blob, two nodes, an inbox
+ * row and an outcome.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,8 +46,10 @@ static void fill_rows(rig *t)
     uint8_t ids[2][PW_DIGEST_SIZE];
     uint8_t digest[PW_DIGEST_SIZE];
     rig_op(t, PW_OP_TIMER_SET)->u.timer = (pw_timer_row){500, 2, 1, 1};
-    rig_op(t, PW_OP_TASK_PUT)->u.task = (pw_task_row){.run = 2, .cmd = 2, .attempt = 3, .name = rig_text("build")};
-    rig_op(t, PW_OP_WAIT_PUT)->u.wait = (pw_wait_row){2, 3, rig_text("approve"), rig_text("approval"), 1, 2, rig_text("b")};
+    rig_op(t, PW_OP_TASK_PUT)->u.task =
+        (pw_task_row){.run = 2, .cmd = 2, .attempt = 3, .name = rig_text("build")};
+    rig_op(t, PW_OP_WAIT_PUT)->u.wait =
+        (pw_wait_row){2, 3, rig_text("approve"), rig_text("approval"), 1, 2, rig_text("b")};
     pw_op *op = rig_op(t, PW_OP_KEY_PUT);
     op->u.kv.run = 2;
     op->u.kv.key = rig_text("state");
@@ -100,19 +103,20 @@ void stored_fill(rig *t)
     fill_rows(t);
     digest_of(t, big, digest);
     assert_int_equal(t->j->ops->stage(t->j, digest, 0, (pw_view){big.data, 100}, &t->err), PAWL_OK);
-    assert_int_equal(t->j->ops->stage(t->j, digest, 1, (pw_view){big.data + 100, 50}, &t->err), PAWL_OK);
+    assert_int_equal(t->j->ops->stage(t->j, digest, 1, (pw_view){big.data + 100, 50}, &t->err),
+                     PAWL_OK);
     memcpy(rig_op(t, PW_OP_BLOB_PUT)->u.blob.digest, digest, PW_DIGEST_SIZE);
     assert_int_equal(rig_commit(t), PAWL_OK);
 }
 
 /* ---- checking ---- */
 
-#define COUNTER(name, type)                          \
-    static bool name(void *ctx, const type *row)     \
-    {                                                \
-        (void)row;                                   \
-        ++*(int *)ctx;                               \
-        return true;                                 \
+#define COUNTER(name, type)                      \
+    static bool name(void *ctx, const type *row) \
+    {                                            \
+        (void)row;                               \
+        ++*(int *)ctx;                           \
+        return true;                             \
     }
 COUNTER(count_run, pw_run_row)
 COUNTER(count_timer, pw_timer_row)
@@ -159,7 +163,8 @@ static void check_lists(rig *t)
     assert_int_equal(ops->tasks(t->r, 2, count_task, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->waits(t->r, 2, count_wait, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->maps(t->r, 2, count_map, &rows, &t->err), PAWL_OK);
-    assert_int_equal(ops->map_items(t->r, &(pw_item_range){2, 4, 0, 0}, count_item, &rows, &t->err), PAWL_OK);
+    assert_int_equal(ops->map_items(t->r, &(pw_item_range){2, 4, 0, 0}, count_item, &rows, &t->err),
+                     PAWL_OK);
     assert_int_equal(ops->keys(t->r, 2, rig_text(""), count_key, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->inbox(t->r, 0, 0, count_inbox, &rows, &t->err), PAWL_OK);
     assert_int_equal(rows, 8);

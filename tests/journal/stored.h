@@ -1,5 +1,6 @@
 /*
- * stored.h - a journal with one of everything, the same in every release: what a migration must carry over.
+ * stored.h - a journal with one of everything, the same in every release: what a migration must
+ * carry over.
  */
 #ifndef PW_STORED_H
 #define PW_STORED_H

@@ -1,6 +1,6 @@
 /*
- * tx_test.c - transactional steps: exactly once, rolled back alone, and kept away from the journal's own tables. Does not
- * run an engine: tests/engine does.
+ * tx_test.c - transactional steps: exactly once, rolled back alone, and kept away from the
+ * journal's own tables. Does not run an engine: tests/engine does.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,8 @@ static pawl_status run_step(void *ctx, pawl_tx *tx, pawl_error *err)
     return st;
 }
 
-static void encode_step(void *ctx, pawl_status status, const pawl_error *err, pw_buf *record, int64_t *ret_events)
+static void encode_step(void *ctx, pawl_status status, const pawl_error *err, pw_buf *record,
+                        int64_t *ret_events)
 {
     step *s = ctx;
     pawl_scope *scope = pawl_scope_new();
@@ -79,8 +80,9 @@ static void a_step_writes_its_own_tables_in_the_turns_commit(void **state)
     rig_history h;
     rig *t = rig_open("sqlite");
     rig_run a = rig_start(t, "a");
-    step s = {.sql = {"CREATE TABLE money(who TEXT PRIMARY KEY, n INTEGER)", "CREATE INDEX money_n ON money(n)",
-                      "INSERT INTO money VALUES('ann', 5)", "ALTER TABLE money ADD COLUMN note TEXT"},
+    step s = {.sql = {"CREATE TABLE money(who TEXT PRIMARY KEY, n INTEGER)",
+                      "CREATE INDEX money_n ON money(n)", "INSERT INTO money VALUES('ann', 5)",
+                      "ALTER TABLE money ADD COLUMN note TEXT"},
               .query = "SELECT who, n, 2.5 AS half, x'00ff' AS raw, NULL AS none FROM money"};
     assert_int_equal(commit_step(t, &a, &s), PAWL_OK);
     assert_string_equal(s.message, "");
@@ -187,7 +189,8 @@ static void what_a_step_may_not_do_is_refused_and_named(void **state)
         {"", PAWL_INVALID},
         {"SELECT ?1", PAWL_INVALID},
         {"no sql at all", PAWL_INVALID},
-        {"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT count(*) FROM c", PAWL_LIMIT},
+        {"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT count(*) FROM c",
+         PAWL_LIMIT},
     };
     rig *t = rig_open("sqlite");
     rig_run a = rig_start(t, "a");
@@ -197,7 +200,8 @@ static void what_a_step_may_not_do_is_refused_and_named(void **state)
         step s = {.sql = {refused[i].sql}};
         assert_int_equal(commit_step(t, &a, &s), PAWL_OK);
         if (s.status == PAWL_OK || (s.status != refused[i].status && s.status != PAWL_INVALID)) {
-            fail_msg("%s: status %d (%s), expected %d", refused[i].sql, s.status, s.message, refused[i].status);
+            fail_msg("%s: status %d (%s), expected %d", refused[i].sql, s.status, s.message,
+                     refused[i].status);
         }
     }
     rig_history h;

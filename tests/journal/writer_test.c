@@ -1,12 +1,12 @@
 /*
- * writer_test.c - the journal thread and the breadcrumb: order, staging, the rite, stopping. Run under TSan too.
- * Does not measure.
+ * writer_test.c - the journal thread and the breadcrumb: order, staging, the rite, stopping. Run
+ * under TSan too. Does not measure.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,11 +75,14 @@ static void groups_are_answered_in_the_order_they_were_submitted(void **state)
     pw_op ops[GROUPS];
     for (size_t i = 0; i < GROUPS; i++) {
         ops[i] = timer_op((int64_t)i);
-        groups[i] = (pw_group){.epoch = t->epoch, .number = t->number + 1 + i, .ops = &ops[i], .len = 1};
+        groups[i] =
+            (pw_group){.epoch = t->epoch, .number = t->number + 1 + i, .ops = &ops[i], .len = 1};
         pw_writer_submit(w, &groups[i]);
     }
     pw_writer_stop(w); /* finishes what was submitted */
-    assert_int_equal(a.len, GROUPS); /* [J6] [J7]: answers only, each exactly once, and nothing else leaves the thread */
+    assert_int_equal(
+        a.len,
+        GROUPS); /* [J6] [J7]: answers only, each exactly once, and nothing else leaves the thread */
     for (size_t i = 0; i < GROUPS; i++) {
         assert_int_equal(a.statuses[i], PAWL_OK);
         assert_true(a.numbers[i] == t->number + 1 + i);
@@ -125,7 +128,10 @@ static void after_unknown_everything_is_refused_until_the_rite(void **state)
     pw_group g[3];
     bool landed = false;
     for (size_t i = 0; i < 3; i++) {
-        g[i] = (pw_group){.epoch = t->epoch, .number = t->number + 1 + (i == 2 ? 1 : i), .ops = &ops[i], .len = 1};
+        g[i] = (pw_group){.epoch = t->epoch,
+                          .number = t->number + 1 + (i == 2 ? 1 : i),
+                          .ops = &ops[i],
+                          .len = 1};
     }
     pw_memory_fail_commit(t->store, PW_FAULT_UNKNOWN_LANDED, 0);
     pw_writer_submit(w, &g[0]);
