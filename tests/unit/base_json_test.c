@@ -162,8 +162,8 @@ static void mutated_texts_are_refused_or_come_back(void **state)
 {
     (void)state;
     static const char *const corpus[] = {
-        "{\"tools\":[{\"name\":\"get_weather\",\"description\":\"Caf\\u00e9 \\ud83d\\ude00\",\"inputSchema\":{\"type\":\"object\",\"n\":[1,-2.5e3,"
-        "true,null,\"\"]}}],\"next\":12345678901234567890}",
+        ("{\"tools\":[{\"name\":\"get_weather\",\"description\":\"Caf\\u00e9 \\ud83d\\ude00\",\"inputSchema\":{\"type\":\"object\",\"n\":[1,-2.5e3,"
+         "true,null,\"\"]}}],\"next\":12345678901234567890}"),
         "[{\"$bytes\":\"aGVsbG8=\"},{},[],[[]],0.1,1e-7,\"\\\\\\\"\\n\"]", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""};
     uint64_t seed = 42;
     const char *given = getenv("PAWL_SEED");
