@@ -75,6 +75,17 @@ static void pub_job(pw_core *core, const pw_publish *p)
     pw_job_queue(core, job);
 }
 
+/* A retried run may ask about an attempt whose job was dropped when it closed. */
+static void pub_unknown(pw_core *core, const pw_publish *p)
+{
+    if (!pw_live_open_status(p->live) || pw_job_find(core, p->job) != NULL) {
+        return;
+    }
+    pw_job *job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
+    job->attempt = p->attempt;
+    job->state = PW_JOB_UNKNOWN;
+}
+
 static void pub_drop(pw_core *core, const pw_publish *p)
 {
     pw_job *job = pw_job_find(core, p->job);
@@ -126,6 +137,9 @@ static void publish_one(pw_core *core, pw_publish *p)
         if (job != NULL) {
             pw_job_sent(core, job);
         }
+        break;
+    case PW_PUB_UNKNOWN:
+        pub_unknown(core, p);
         break;
     case PW_PUB_RETRY:
         job = pw_job_find(core, p->job);
@@ -324,6 +338,49 @@ void pw_publish_failed(pw_core *core, pw_batch *b, pawl_status status)
     pw_inbox_reset(core);
 }
 
+/* What would be made from memory that is gone is made from its row instead (pw_recover_jobs_again). */
+static bool needs_its_row(pw_core *core, const pw_publish *p)
+{
+    return p->kind == PW_PUB_JOB || p->kind == PW_PUB_MAP || p->kind == PW_PUB_UNKNOWN ||
+           (p->kind == PW_PUB_RETRY && pw_job_find(core, p->job) == NULL);
+}
+
+static void forget_live(pw_core *core, pw_batch *b, const pw_live *live)
+{
+    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
+        if (p->live == live) {
+            p->live = NULL;
+            p->kind = needs_its_row(core, p) ? PW_PUB_NOTHING : p->kind;
+        }
+    }
+}
+
+/* The run as the journal has it now, with what waits for it. */
+static void reopen(pw_core *core, pw_batch *b, pw_live *live)
+{
+    int64_t key = live->key;
+    pw_input *inputs = live->inputs;
+    pw_request *queries = live->queries;
+    live->inputs = NULL;
+    live->queries = NULL;
+    forget_live(core, b, live);
+    pw_live_free(live);
+    pawl_error err;
+    pw_live *again;
+    if (pw_live_open_key(core, key, &again, &err) != PAWL_OK) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "run %lld cannot be read again: %s", (long long)key, err.message);
+        return;
+    }
+    again->inputs = inputs;
+    again->queries = queries;
+    if (again->inputs != NULL || again->queries != NULL || again->kick) {
+        pw_live_ready(again);
+    }
+    if (!pw_live_open_status(again)) {
+        pw_waiters_check(core, again, 0);
+    }
+}
+
 /* Landed after all, but not known at the time: replies go out, the runs are rebuilt from what the journal has. */
 void pw_publish_resolved(pw_core *core, pw_batch *b)
 {
@@ -332,28 +389,7 @@ void pw_publish_resolved(pw_core *core, pw_batch *b)
         b->lives[i]->frozen = false;
     }
     for (size_t i = 0; i < b->lives_len; i++) {
-        int64_t key = b->lives[i]->key;
-        pw_live *live = b->lives[i];
-        pw_input *inputs = live->inputs;
-        live->inputs = NULL;
-        for (pw_publish *p = b->publish; p != NULL; p = p->next) {
-            if (p->live == live) {
-                p->live = NULL;
-                p->kind = p->kind == PW_PUB_REPLY ? p->kind : PW_PUB_NOTHING;
-            }
-        }
-        pw_live_free(live);
-        pawl_error err;
-        pw_live *again;
-        if (pw_live_open_key(core, key, &again, &err) == PAWL_OK) {
-            again->inputs = inputs;
-            if (again->inputs != NULL || again->kick) {
-                pw_live_ready(again);
-            }
-            if (!pw_live_open_status(again)) {
-                pw_waiters_check(core, again, 0);
-            }
-        }
+        reopen(core, b, b->lives[i]);
     }
     for (pw_publish *p = b->publish; p != NULL; p = p->next) {
         publish_one(core, p);
