@@ -387,6 +387,18 @@ static void answered(pw_core *core, pw_batch *b)
     }
 }
 
+static void handle_deferred(pw_core *core)
+{
+    pw_request *again = core->deferred;
+    core->deferred = NULL;
+    while (again != NULL) {
+        pw_request *rq = again;
+        again = rq->next;
+        rq->next = NULL;
+        pw_request_handle(core, rq);
+    }
+}
+
 void pw_core_committed(pw_core *core, pw_group *group)
 {
     pw_batch *b = group->user;
@@ -401,14 +413,7 @@ void pw_core_committed(pw_core *core, pw_group *group)
     pw_batch_free(b);
     /* Whatever was submitted behind a group that did not land cannot land either: numbers have no gap. */
     core->doomed = core->flight_len > 0 && (core->doomed || core->stats.failed_groups != failed_before);
-    pw_request *again = core->deferred;
-    core->deferred = NULL;
-    while (again != NULL) {
-        pw_request *rq = again;
-        again = rq->next;
-        rq->next = NULL;
-        pw_request_handle(core, rq);
-    }
+    handle_deferred(core);
 }
 
 void pw_core_clock_changed(pw_core *core)
@@ -485,6 +490,9 @@ int64_t pw_core_step(pw_core *core)
     pw_maps_flush(core);
     if (may_commit(core)) {
         pw_batch_submit(core);
+    }
+    if (core->flight_len == 0) { /* no ack will look at them */
+        handle_deferred(core);
     }
     pw_live_sweep(core);
     return next_call(core);

@@ -230,6 +230,9 @@ static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     pw_op *op = op_of(live, PW_OP_WAIT_PUT);
     op->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd, .name = text_view(name), .kind = text_view("question"),
                                .created_ms = live->now_ms, .body = {buf->data, buf->size}};
+    pw_publish *p = publish(live, PW_PUB_UNKNOWN, ev->cmd);
+    p->body = body;
+    p->attempt = pw_body_int(ev->body, "attempt", 1);
 }
 
 /* The request is in the row too: a crash before the activity has stopped must not start it again. */

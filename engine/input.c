@@ -47,14 +47,14 @@ static const char *arg_str(const pw_request *rq, const char *key)
 
 /* ---- start ---- */
 
-static void reply_started(pw_live *live, pw_request *rq)
+static void reply_started(pw_live *live, pw_request *rq, bool existing)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
     pw_mp_map(&b, 2);
     pw_mp_str(&b, "id");
     pw_mp_str(&b, live->id);
     pw_mp_str(&b, "existing");
-    pw_mp_bool(&b, false);
+    pw_mp_bool(&b, existing);
     pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
 }
 
@@ -68,7 +68,7 @@ static void in_start(pw_live *live, pw_input *in)
     }
     (void)pw_event_put(live, PW_EV_RUN_STARTED, 0, in->value);
     if (in->rq != NULL) {
-        reply_started(live, in->rq);
+        reply_started(live, in->rq, false);
         in->rq = NULL;
     }
 }
@@ -122,6 +122,17 @@ static bool cancel_known(const pw_live *live)
         (void)live->core->jops->read(live->core->reader, live->key, 0, last_request, &asked, &err);
     }
     return asked;
+}
+
+/* A start that found its run open, and brings a signal. */
+static void in_start_signal(pw_live *live, pw_request *rq)
+{
+    if (live->signals_len >= PW_SIGNALS_MAX) {
+        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id, PW_SIGNALS_MAX);
+        return;
+    }
+    signal_event(live, arg_str(rq, "signal"), arg_bytes(rq, "signal_value"), arg_str(rq, "by"));
+    reply_started(live, rq, true);
 }
 
 static void in_cancel(pw_live *live, pw_request *rq)
@@ -346,6 +357,9 @@ static void in_request(pw_live *live, pw_input *in)
         return;
     }
     switch ((int)rq->op) {
+    case PW_REQ_START:
+        in_start_signal(live, rq);
+        break;
     case PW_REQ_SIGNAL:
         in_signal(live, rq);
         break;
@@ -486,7 +500,8 @@ static void in_timer(pw_live *live, pw_input *in)
 {
     pw_event_type type;
     bool open = pw_live_open_status(live);
-    if (open && !live->whole && in->timer_kind != PW_T_RUN) {
+    bool waits = !live->whole || live->state == PW_S_RUN_PAUSED;
+    if (open && waits && in->timer_kind != PW_T_RUN) {
         return; /* paused or no code: its row stays, and it fires when the run goes on */
     }
     if (!timer_fits(live, in, &type)) {

@@ -42,6 +42,7 @@ struct pw_request {
     void *user;
     uint64_t client;        /* who: groups the live requests of one connection; 0 = the host */
     int64_t inbox_id;       /* taken from the inbox; 0 = not */
+    bool holds_key;         /* the core's: its dedup key is held until it is answered */
     int64_t number;         /* the client's own number of it: UNWATCH names it by that; 0 = none */
     struct pw_request *next;/* list link of whoever holds it */
 };

@@ -182,8 +182,9 @@ static bool resolve_existing(pw_core *core, pw_request *rq, const start_args *a,
         return false;
     }
     if (a->signal[0] != 0) {
-        pw_live_input(old, signal_input(rq, a->signal));
-        reply_existing(core, rq, old);
+        pw_input *in = pw_input_new(PW_IN_REQUEST); /* answered once the signal has landed */
+        in->rq = rq;
+        pw_live_input(old, in);
     } else if (strcmp(a->conflict, "use-existing") == 0) {
         reply_existing(core, rq, old);
     } else if (strcmp(a->conflict, "terminate") == 0) {

@@ -391,24 +391,25 @@ static bool dedup_in_flight(pw_core *core, const pw_request *rq)
     }
     pw_dedup_busy *busy;
     HASH_FIND(hh, core->dedup_busy, dedup, strlen(dedup), busy);
-    return busy != NULL;
+    return busy != NULL && !rq->holds_key;
 }
 
-static void dedup_hold(pw_core *core, const pw_request *rq)
+static void dedup_hold(pw_core *core, pw_request *rq)
 {
-    const char *dedup = pw_arg_str(rq, "dedup");
+    const char *dedup = rq->holds_key ? "" : pw_arg_str(rq, "dedup"); /* it may have been put off since */
     pw_dedup_busy *busy = dedup[0] != 0 ? pw_calloc(1, sizeof *busy + strlen(dedup) + 1) : NULL;
     if (busy == NULL) {
         return;
     }
     memcpy(busy->key, dedup, strlen(dedup) + 1);
     HASH_ADD_KEYPTR(hh, core->dedup_busy, busy->key, strlen(busy->key), busy);
+    rq->holds_key = true;
 }
 
 /* Its reply is out: the key may be looked up again, and its row, if it came from the inbox, is gone or may be read again. */
 void pw_request_release(pw_core *core, const pw_request *rq)
 {
-    const char *dedup = pw_req_kind(rq->op) == PW_REQ_WRITE ? pw_arg_str(rq, "dedup") : "";
+    const char *dedup = rq->holds_key ? pw_arg_str(rq, "dedup") : "";
     pw_dedup_busy *busy = NULL;
     if (dedup[0] != 0) {
         HASH_FIND(hh, core->dedup_busy, dedup, strlen(dedup), busy);

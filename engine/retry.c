@@ -222,15 +222,37 @@ static void timer_again(pw_live *live, const pw_cmd *cmd, int kind)
     p->timer = row;
 }
 
+/* One that was sent may have happened: it is asked about, not sent again. */
+static void activity_again(pw_live *live, pw_cmd *cmd)
+{
+    pw_event made = {.seq = cmd->seq, .type = PW_EV_ACTIVITY_SCHEDULED, .cmd = cmd->id, .body = cmd->body};
+    if (cmd->state == PW_S_ACTIVITY_SCHEDULED) {
+        pw_effects(live, &made, cmd);
+        return;
+    }
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_int(&e, "attempt", cmd->attempt);
+    if (cmd->state == PW_S_ACTIVITY_SENT) {
+        (void)pw_emit_end(&e, PW_EV_ACTIVITY_UNKNOWN, cmd->id);
+        return;
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    pw_mp_map(&body, e.len);
+    pw_buf_put(&body, e.fields.data, e.fields.size);
+    pw_emit_drop(&e);
+    made.type = PW_EV_ACTIVITY_UNKNOWN;
+    made.body = (pw_view){body.data, body.size};
+    pw_effects(live, &made, cmd);
+}
+
 /* Closing dropped the rows of open commands: they are put again. */
 static void rows_again(pw_live *live, pw_cmd *cmd)
 {
     pw_event made = {.seq = cmd->seq, .cmd = cmd->id, .body = cmd->body};
     switch ((int)pw_state_machine(cmd->state)) {
     case PW_M_ACTIVITY:
-        cmd->state = PW_S_ACTIVITY_SCHEDULED;
-        made.type = PW_EV_ACTIVITY_SCHEDULED;
-        pw_effects(live, &made, cmd);
+        activity_again(live, cmd);
         break;
     case PW_M_MAP:
         made.type = PW_EV_MAP_SCHEDULED;

@@ -393,7 +393,7 @@ struct pw_map {
 /* ---- batches ---- */
 
 typedef struct pw_publish {
-    enum { PW_PUB_REPLY, PW_PUB_JOB, PW_PUB_SENT, PW_PUB_RETRY, PW_PUB_TIMER, PW_PUB_CANCEL_JOB, PW_PUB_MAP, PW_PUB_MAP_ITEM,
+    enum { PW_PUB_REPLY, PW_PUB_JOB, PW_PUB_SENT, PW_PUB_UNKNOWN, PW_PUB_RETRY, PW_PUB_TIMER, PW_PUB_CANCEL_JOB, PW_PUB_MAP, PW_PUB_MAP_ITEM,
            PW_PUB_CANCEL_MAP, PW_PUB_DROP_JOB, PW_PUB_INBOX, PW_PUB_UNHOLD, PW_PUB_HOLD, PW_PUB_NOTHING } kind;
     pw_request *rq;
     pawl_status status;

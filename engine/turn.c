@@ -313,6 +313,25 @@ static void run_code(pw_live *live)
     }
 }
 
+/* Its history cannot be read: nothing can be done with it but to end it. */
+static void refuse_inputs(pw_live *live, const pawl_error *err)
+{
+    pw_input *in, *next;
+    DL_FOREACH_SAFE(live->inputs, in, next)
+    {
+        if (in->rq != NULL && in->rq->op == PW_REQ_TERMINATE) {
+            continue;
+        }
+        DL_DELETE(live->inputs, in);
+        if (in->rq != NULL) {
+            pw_reply_now(live->core, in->rq, err->status, err, (pw_view){NULL, 0});
+            in->rq = NULL;
+        }
+        pw_input_free(live->core, in);
+    }
+}
+
+/* False: there is nothing to take a turn for. */
 static bool load_if_needed(pw_live *live)
 {
     if (live->whole || !pw_live_can_run(live)) {
@@ -323,7 +342,8 @@ static bool load_if_needed(pw_live *live)
         return true;
     }
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "the run cannot be rebuilt: %s", err.message);
-    return false;
+    refuse_inputs(live, &err);
+    return live->inputs != NULL;
 }
 
 static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)

@@ -348,6 +348,9 @@ static void a_damaged_record_stops_the_run_it_belongs_to_and_no_other(void **sta
     assert_string_equal(rig_status(r, "a"), "running"); /* not failed, not replayed: its history is not to be trusted */
     assert_true(rig_logged(r, "rebuilt"));
     assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "x")->status, PAWL_DAMAGED);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "x")->status, PAWL_DAMAGED);
+    assert_int_equal(rig_ask(r, "terminate", "{id: %s}", "a")->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "terminated"); /* the way out */
     rig_done(r, rig_task_find(r, "first"), NULL);
     wake(r);
     rig_done(r, rig_task_find(r, "second"), NULL);
