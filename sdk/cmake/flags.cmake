@@ -13,7 +13,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 elseif(CMAKE_C_COMPILER_ID MATCHES "Clang")
   target_compile_options(pawl_flags INTERFACE
     -Wcomma -Wassign-enum -Wconditional-uninitialized -Wloop-analysis -Wmissing-variable-declarations
-    -Wunreachable-code-return -Wno-gnu-zero-variadic-macro-arguments)
+    -Wno-gnu-zero-variadic-macro-arguments)
 endif()
 if(PAWL_WERROR)
   target_compile_options(pawl_flags INTERFACE -Werror)

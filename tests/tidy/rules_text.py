@@ -175,8 +175,15 @@ def sources_listed(tree):
             folder, name = file.path.rsplit("/", 1)
             stem = name[:-2]
             text = tree.by_path[f"{folder}/CMakeLists.txt"].text if f"{folder}/CMakeLists.txt" in tree.by_path else nearest(tree, folder)
-            if not re.search(r"\b" + re.escape(stem) + r"\b", text) and "_of_folder(" not in text and "GLOB" not in text:
+            if not is_listed(stem, text) and "_of_folder(" not in text and "GLOB" not in text:
                 yield file, 1, f"no CMakeLists.txt names {name}"
+
+
+def is_listed(stem, text):
+    """By its name, or composed in a loop: `foreach(name retry effect) ... ${name}_test.c`."""
+    ends = re.findall(r"\$\{\w+\}(\w*)\.c\b", text)
+    words = [stem] + [stem[:-len(end)] for end in ends if end and stem.endswith(end)]
+    return any(re.search(r"\b" + re.escape(word) + r"\b", text) for word in words)
 
 
 def nearest(tree, folder):
