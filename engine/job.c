@@ -438,6 +438,7 @@ static void unknown(pw_core *core, pw_job *job)
     unqueue(core, job);
     abandon(core, job);
     job->state = PW_JOB_UNKNOWN;
+    job->asked = true;
     pw_input *in = pw_input_new(PW_IN_UNKNOWN);
     in->cmd = job->key.cmd;
     in->attempt = job->attempt;

@@ -84,6 +84,7 @@ static void pub_unknown(pw_core *core, const pw_publish *p)
     pw_job *job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
     job->attempt = p->attempt;
     job->state = PW_JOB_UNKNOWN;
+    job->asked = true;
 }
 
 static void pub_drop(pw_core *core, const pw_publish *p)

@@ -24,12 +24,14 @@ static void place(pw_core *core, pw_job *job, const pw_task_row *row)
         return;
 #endif
         job->state = PW_JOB_UNKNOWN;
+        job->asked = true;
         pw_input *in = pw_input_new(PW_IN_UNKNOWN);
         in->cmd = row->cmd;
         in->attempt = row->attempt;
         pw_job_to_run(core, job, in);
     } else if (state == PW_TASK_UNKNOWN) {
         job->state = PW_JOB_UNKNOWN;
+        job->asked = true;
     } else {
         pw_job_queue(core, job);
     }

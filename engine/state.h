@@ -347,6 +347,7 @@ struct pw_job {
     pawl_task *task;         /* running here */
     bool remote;             /* running at a worker */
     bool sent;               /* `sent` is committed */
+    bool asked;              /* its outcome was unknown: a question may stand */
     uint64_t client;
     bool begun;
     bool cancel_requested;
