@@ -4,7 +4,7 @@
  * A scenario runs on disk 0. Before each write, sync and truncation an image is taken, as a power
  * cut at this moment could leave it, and opened on disk 1. In half of the scenarios a sync fails
  * somewhere: then the rite, or a killed process and a new one, and on it goes under the same
- * scrutiny. PAWL_LONG=1 runs until stopped by its group of seeds, PAWL_IMAGES=n sets the number of
+ * scrutiny. PAWL_LONG=1 takes five million images, PAWL_IMAGES=n sets the number of
  * images, PAWL_SEED=n runs one scenario. Does not model a disk that lies about a sync.
  */
 #include <setjmp.h>
@@ -177,6 +177,12 @@ static bool run_scenario(cutter *c, uint64_t scenario, world *w)
     return !c->bad && w->problem[0] == '\0';
 }
 
+/** Which scenarios, and how many images of them. */
+typedef struct plan {
+    int64_t first;
+    int64_t images;
+} plan;
+
 static int64_t env_number(const char *name, int64_t otherwise)
 {
     const char *text = getenv(name);
@@ -186,14 +192,14 @@ static int64_t env_number(const char *name, int64_t otherwise)
 /* [J1] [J9] [J11] */
 static void nothing_acked_is_lost_when_the_power_fails(void **state)
 {
-    (void)state;
+    const plan *p = *state;
     world *w = calloc(1, sizeof(*w));
     cutter c = {0};
     int64_t images = 0;
-    int64_t target =
-        env_number("PAWL_IMAGES", getenv("PAWL_LONG") != NULL ? 5000000 : POWERCUT_IMAGES);
-    uint64_t scenario = (uint64_t)env_number("PAWL_SEED", 1);
+    int64_t target = getenv("PAWL_LONG") != NULL ? 5000000 : p->images;
     bool single = getenv("PAWL_SEED") != NULL;
+    uint64_t first = (uint64_t)env_number("PAWL_SEED", p->first);
+    uint64_t scenario = first;
     assert_non_null(w);
     while (images < target) {
         if (!run_scenario(&c, scenario, w)) {
@@ -209,18 +215,21 @@ static void nothing_acked_is_lost_when_the_power_fails(void **state)
     }
     print_message("%lld images of %llu scenarios, %lld of them after a failed sync (%lld of "
                   "those), %lld kills in between\n",
-                  (long long)images, (unsigned long long)scenario - 1, (long long)c.after_failed,
-                  (long long)c.failed_syncs, (long long)c.kills);
+                  (long long)images, (unsigned long long)(scenario - first),
+                  (long long)c.after_failed, (long long)c.failed_syncs, (long long)c.kills);
     if (!single && target >= 10000) {
         assert_true(c.after_failed * 2 >= images);
     }
     free(w);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    plan p = {argc > 1 ? strtoll(argv[1], NULL, 10) : 1,
+              argc > 2 ? strtoll(argv[2], NULL, 10) : POWERCUT_IMAGES};
+    p.images = env_number("PAWL_IMAGES", p.images);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_acked_is_lost_when_the_power_fails),
+        cmocka_unit_test_prestate(nothing_acked_is_lost_when_the_power_fails, &p),
     };
     ram_register();
     sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, 1, NULL);
