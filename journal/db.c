@@ -65,7 +65,10 @@ pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err)
     if (db->db != NULL && (sqlite3_errcode(db->db) & 0xff) != (rc & 0xff)) {
         text = sqlite3_errstr(rc);
     }
-    return pw_err(err, status_of(rc), "%s: %s (SQLite code %d)", what, text, rc);
+    pawl_status st = status_of(rc);
+    const char *way_out =
+        st == PAWL_DAMAGED ? "; pawl verify shows what is damaged, a backup is the way back" : "";
+    return pw_err(err, st, "%s: %s (SQLite code %d)%s", what, text, rc, way_out);
 }
 
 pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err)

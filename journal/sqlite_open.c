@@ -28,6 +28,25 @@ static int count_frames(void *ctx, sqlite3 *db, const char *name, int frames)
     return SQLITE_OK;
 }
 
+/** A file system without shared memory makes SQLite stay in another mode, without a word. */
+static pawl_status check_wal(pw_sqlite *j, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(j->db.db, "PRAGMA journal_mode", -1, &st, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_step(st) : rc;
+    const char *mode = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+    pawl_status status = PAWL_OK;
+    if (mode == NULL) {
+        status = pw_db_error(&j->db, rc, "journal mode", err);
+    } else if (strcmp(mode, "wal") != 0) {
+        status =
+            pw_err(err, PAWL_UNSUPPORTED,
+                   "%.150s cannot have a write-ahead log here: put it on a local disk", j->path);
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
 static pawl_status set_up(pw_sqlite *j, pawl_error *err)
 {
     char sql[400];
@@ -44,7 +63,7 @@ static pawl_status set_up(pw_sqlite *j, pawl_error *err)
              page, PW_BUG_NORMAL_SYNC ? "NORMAL" : "FULL");
     pawl_status st = pw_db_exec(&j->db, sql, err);
     sqlite3_wal_hook(j->db.db, count_frames, j);
-    return st;
+    return st == PAWL_OK ? check_wal(j, err) : st;
 }
 
 /** SQLite opens a file it may not write as read-only without a word; and a write to it would fail late. */
