@@ -249,6 +249,9 @@ static bool recover_map(void *ctx, const pw_map_row *row)
 {
     recover_maps *r = ctx;
     pw_live *live;
+    if (pw_map_find(r->core, (pw_job_key){row->run, row->cmd, 0}) != NULL) {
+        return true;
+    }
     r->status = pw_live_open_key(r->core, row->run, &live, r->err);
     if (r->status != PAWL_OK) {
         return false;

@@ -83,7 +83,9 @@ void pw_recover_jobs_again(pw_core *core)
     pw_map *map, *next;
     HASH_ITER(hh, core->maps, map, next)
     {
-        pw_map_free(core, map);
+        if (!map->ended) { /* the end of one that has ended is on its way to its run */
+            pw_map_free(core, map);
+        }
     }
     if (pw_maps_recover(core, &err) != PAWL_OK) {
         pw_core_log(core, PAWL_ERROR, "", 0, "maps cannot be read again: %s", err.message);
