@@ -256,7 +256,7 @@ static bool recover_map(void *ctx, const pw_map_row *row)
     if (r->status != PAWL_OK) {
         return false;
     }
-    if (live->state == PW_S_RUN_PAUSED) {
+    if (live->row.status == PW_RUN_PAUSED) { /* as committed: a turn in flight may not land */
         pw_jobs_hold(r->core, row->run, true);
     }
     pw_map *map = pw_map_new(r->core, row->run, row->cmd, live->id, row->body);

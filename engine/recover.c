@@ -50,7 +50,7 @@ static bool recover_task(void *ctx, const pw_task_row *row)
     if (r->status != PAWL_OK) {
         return false;
     }
-    if (live->state == PW_S_RUN_PAUSED) {
+    if (live->row.status == PW_RUN_PAUSED) { /* as committed: a turn in flight may not land */
         pw_jobs_hold(core, row->run, true);
     }
     pw_job *job = pw_job_new(core, key, live->id, row->body, NULL);
