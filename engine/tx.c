@@ -116,6 +116,9 @@ const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn,
     if (!pw_may_start(w) || !pw_name_ok(w, "step", name)) {
         return NULL;
     }
+    if ((w->live->core->jops->caps & PW_CAP_TX) == 0) {
+        return pawl_fail(w, "Unsupported", "this journal (%s) has no transactional steps", w->live->core->jops->name);
+    }
     tx_wish *wish = pawl_scope_alloc(w->live->scope, sizeof *wish);
     if (wish == NULL) {
         return pawl_fail(w, "OutOfMemory", "a transactional step did not fit in memory");
