@@ -213,11 +213,28 @@ static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     publish(live, PW_PUB_SENT, ev->cmd)->attempt = attempt;
 }
 
+/* Of several open waits of one name each must be answerable: all but the first are "name:command". */
+static const char *unknown_name(pw_live *live, const char *name, int64_t cmd)
+{
+    const pw_run_jobs *rj = pw_run_jobs_find(live->core, live->key);
+    bool taken = false;
+    for (const pw_job *job = rj != NULL ? rj->jobs : NULL; job != NULL; job = job->r_next) {
+        taken |= job->state == PW_JOB_UNKNOWN && job->key.cmd < cmd && strcmp(job->name, name) == 0;
+    }
+    const pw_cmd *open;
+    DL_FOREACH(live->open, open)
+    {
+        taken |= open->state == PW_S_WAIT_CREATED && strcmp(open->name, name) == 0;
+    }
+    const char *own = taken ? pw_sprintf(live->batch->group.scope, "%s:%lld", name, (long long)cmd) : name;
+    return own != NULL ? own : name;
+}
+
 static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     pw_view body = task_body(live, cmd, ev->cmd);
     pawl_scope *scope = live->batch->group.scope;
-    const char *name = pw_body_str(scope, body, "name", "activity");
+    const char *name = unknown_name(live, pw_body_str(scope, body, "name", "activity"), ev->cmd);
     pw_effects_task(live, ev->cmd, body, pw_body_int(ev->body, "attempt", 1), PW_TASK_UNKNOWN, 0);
     pw_buf *buf = pw_batch_buf(live->batch);
     PW_CHECK(buf != NULL);

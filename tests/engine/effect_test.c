@@ -1,7 +1,9 @@
 /*
  * effect_test.c - declared effects and what takes them back: `sent` before an unsafe one leaves, unknown outcomes and their answers,
  * compensation.
+ * Does not use threads, files or real time: the rig has none.
  */
+#include <stdio.h>
 #include "rig.h"
 
 static const pawl_value *pay(pawl_run *w, const pawl_value *in)
@@ -175,7 +177,7 @@ static void an_idempotent_effect_is_repeated_after_a_crash_under_the_same_key(vo
     rig_held(r, "put", PAWL_EFFECT_DEFAULT);
     rig_start(r, "wf", "a");
     char key[256];
-    (void)strncpy(key, pawl_task_key(rig_task_find(r, "put")->task), sizeof key - 1);
+    (void)snprintf(key, sizeof key, "%s", pawl_task_key(rig_task_find(r, "put")->task));
     rig_crash(r);
     rig_run(r);
     const rig_task *t = rig_task_find(r, "put");
@@ -200,6 +202,29 @@ static void an_effect_registered_unsafe_needs_no_word_at_the_call(void **state)
     rig_crash(r);
     rig_run(r);
     assert_null(rig_task_find(r, "mail"));
+}
+
+static const pawl_value *pays_twice(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_future *f[2] = {pawl_call_start(w, "pay", .effect = PAWL_EFFECT_UNSAFE), pawl_call_start(w, "pay", .effect = PAWL_EFFECT_UNSAFE)};
+    (void)pawl_await_all(w, f, 2);
+    return pawl_json(w, "{a: %p, b: %p}", pawl_v(pawl_future_value(f[0])), pawl_v(pawl_future_value(f[1])));
+}
+
+static void two_unknown_outcomes_of_one_activity_are_answered_one_by_one(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", pays_twice);
+    rig_held(r, "pay", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "wf", "a");
+    rig_crash(r);
+    rig_run(r);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "done")->status, PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: 2}}", "a", "pay:2", "done")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: 1}}", "a", "pay", "done")->status, PAWL_OK);
+    assert_int_equal(pawl_int(rig_result(r, "a"), "a", 0), 1);
+    assert_int_equal(pawl_int(rig_result(r, "a"), "b", 0), 2);
 }
 
 /* ---- compensation ---- */
@@ -353,6 +378,7 @@ int main(void)
         RIG_TEST(an_unsafe_attempt_that_stops_unasked_is_unknown_and_not_repeated),
         RIG_TEST(an_idempotent_effect_is_repeated_after_a_crash_under_the_same_key),
         RIG_TEST(an_effect_registered_unsafe_needs_no_word_at_the_call),
+        RIG_TEST(two_unknown_outcomes_of_one_activity_are_answered_one_by_one),
         RIG_TEST(what_completed_is_taken_back_last_first_when_the_run_fails),
         RIG_TEST(a_step_that_failed_is_not_taken_back),
         RIG_TEST(a_cancelled_run_takes_back_what_it_did_shielded),
