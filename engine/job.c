@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/job.h"
 
 /* ---- making ---- */
@@ -398,9 +399,9 @@ bool pw_job_report(pw_core *core, pw_report *report)
     pw_job *job = pw_job_find(core, (pw_job_key){report->token.run, report->token.cmd, report->token.item});
     bool current = job != NULL && job->state == PW_JOB_RUNNING && report->token.attempt == job->attempt &&
                    report->token.epoch == core->options.epoch;
-#ifdef PAWL_BUG_STALE_APPLIED
-    current = job != NULL && job->state != PW_JOB_ENDING;
-#endif
+    if (PW_BUG_STALE_APPLIED) {
+        current = job != NULL && job->state != PW_JOB_ENDING;
+    }
     if (!current) {
         core->stats.stale++;
         pw_report_free(report);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/job.h"
 
 /* ---- tasks ---- */
@@ -19,10 +20,10 @@ static void place(pw_core *core, pw_job *job, const pw_task_row *row)
 {
     int state = row->state & ~PW_TASK_CANCELING;
     if (state == PW_TASK_SENT) {
-#ifdef PAWL_BUG_RESEND_UNKNOWN
-        pw_job_queue(core, job);
-        return;
-#endif
+        if (PW_BUG_RESEND_UNKNOWN) {
+            pw_job_queue(core, job);
+            return;
+        }
         job->state = PW_JOB_UNKNOWN;
         job->asked = true;
         pw_input *in = pw_input_new(PW_IN_UNKNOWN);

@@ -1,5 +1,6 @@
 /*
  * branch_test.c - branches and futures: their order, what wins, what is left open at the end, and the bounds of one run.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

@@ -1,5 +1,6 @@
 /*
  * cancel_test.c - cancellation as a level, shields, and what wins over it.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

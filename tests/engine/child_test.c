@@ -1,5 +1,6 @@
 /*
  * child_test.c - child runs: results and failure chains through them, what a parent's end does to them, and being cancelled together.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

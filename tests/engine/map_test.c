@@ -1,5 +1,6 @@
 /*
  * map_test.c - one activity over many items: width, order, the two modes, cancel, pause, crashes, and that the journal sees one command.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

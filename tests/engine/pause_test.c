@@ -1,5 +1,6 @@
 /*
  * pause_test.c - pause and resume, terminate, timeouts of a whole run, and opening a failed run again.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

@@ -1,5 +1,6 @@
 /*
  * retry_test.c - attempts of activities: retry policies, timeouts, heartbeats, slots, priorities, stale reports.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

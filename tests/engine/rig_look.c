@@ -1,5 +1,6 @@
 /*
  * rig_look.c - what the journal says: rows, histories, keys. A test asserts on this, as a stranger with a reader would see it.
+ * Does not change anything.
  */
 #include "rig.h"
 

@@ -1,5 +1,6 @@
 /*
  * start_test.c - starting runs: policies for ids, dedup keys, signal-with-start, the inbox, and bad input at that door.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

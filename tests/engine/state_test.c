@@ -1,5 +1,6 @@
 /*
  * state_test.c - what others see of a run, and what a run may call that is the same in every replay.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

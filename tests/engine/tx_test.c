@@ -1,5 +1,6 @@
 /*
  * tx_test.c - transactional steps as workflow code sees them: on SQLite, where they are, and in memory, where they are refused.
+ * Does not use threads, files or real time: the rig has none.
  */
 #include "rig.h"
 

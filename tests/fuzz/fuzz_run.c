@@ -20,7 +20,8 @@ static uint64_t next_random(uint64_t *seed)
 
 int main(int argc, char **argv)
 {
-    static const char *const seeds[] = {"{\"a\":[1,2.5,\"x\",null,true],\"b\":{\"c\":\"\\u00e9\"}}", "\x82\xa1" "a\x93\x01\xcb?\xf8\0\0\0\0\0\0\xc0\xa1" "b\xc4\x02xy",
+    static const char *const seeds[] = {"{\"a\":[1,2.5,\"x\",null,true],\"b\":{\"c\":\"\\u00e9\"}}",
+                                        "\x82\xa1" "a\x93\x01\xcb?\xf8\0\0\0\0\0\0\xc0\xa1" "b\xc4\x02xy",
                                         "\x95\x01\x00\x05\x06\x91\x93\x14\x01\x81\xa4name\xa1x"};
     static const size_t sizes[] = {46, 22, 16};
     long count = argc > 1 ? strtol(argv[1], NULL, 10) : 200000;
