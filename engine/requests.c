@@ -430,7 +430,7 @@ void pw_request_release(pw_core *core, const pw_request *rq)
 
 void pw_request_handle(pw_core *core, pw_request *rq)
 {
-    core->stats.requests++;
+    core->stats.requests += rq->op == PW_REQ_STATS ? 0 : 1; /* looking is not doing: idleness is seen by it */
     if (core->failed) {
         pw_reply_now(core, rq, core->failure.status, &core->failure, (pw_view){NULL, 0});
         return;

@@ -63,6 +63,9 @@ static pawl_status connect_reader(pw_sqlite_reader *r, pawl_error *err)
     sqlite3_busy_timeout(r->db.db, pw_sqlite_busy_ms(&r->env));
     st = pw_db_exec(
         &r->db, "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-8192", err);
+    if (st == PAWL_FOREIGN) {
+        st = pw_err(err, PAWL_FOREIGN, "%s is not an SQLite file, so no pawl journal", r->path);
+    }
     if (st == PAWL_OK) {
         st = check_version(r, err);
     }
