@@ -107,8 +107,10 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
     if (code != PW_EXIT_OK) {
         return code;
     }
-    if (!pw_cli_json_arg(cli, PW_OPT_INPUT, &input) || !pw_cli_json_arg(cli, PW_OPT_SIGNAL_INPUT, &signal)) {
-        return PW_EXIT_USAGE;
+    code = pw_cli_json_arg(cli, PW_OPT_INPUT, &input);
+    code = code == PW_EXIT_OK ? pw_cli_json_arg(cli, PW_OPT_SIGNAL_INPUT, &signal) : code;
+    if (code != PW_EXIT_OK) {
+        return code;
     }
     const pawl_value *v = pawl_build(cli->scope, "{workflow: %s, id: %s, by: %s}", workflow, cli->run_id, pw_cli_by(cli));
     const char *trace = a->value[PW_OPT_TRACEPARENT] != NULL ? a->value[PW_OPT_TRACEPARENT] : getenv("TRACEPARENT");
@@ -358,8 +360,9 @@ int pw_verb_signal(pw_cli *cli)
     if (pw_name_check(name, strlen(name), &err) != PAWL_OK) {
         return pw_cli_usage(cli, "%s", err.message);
     }
-    if (!pw_cli_json_arg(cli, PW_OPT_INPUT, &value)) {
-        return PW_EXIT_USAGE;
+    int code = pw_cli_json_arg(cli, PW_OPT_INPUT, &value);
+    if (code != PW_EXIT_OK) {
+        return code;
     }
     if (pw_cli_has(cli->args, PW_OPT_DEDUP) && pw_cli_has(cli->args, PW_OPT_QUERY)) {
         return pw_cli_usage(cli, "--dedup is the key of one request; with a filter there are many");
@@ -394,13 +397,14 @@ int pw_verb_answer(pw_cli *cli)
     const pawl_value *reply = NULL;
     pawl_error err = {0};
     const char *choice = cli->args->value[PW_OPT_CHOICE];
-    if (!pw_cli_json_arg(cli, PW_OPT_DATA, &data)) {
-        return PW_EXIT_USAGE;
+    int code = pw_cli_json_arg(cli, PW_OPT_DATA, &data);
+    if (code != PW_EXIT_OK) {
+        return code;
     }
     if (choice == NULL && data == NULL) {
         return pw_cli_usage(cli, "what is the answer? give a choice or --data");
     }
-    int code = pw_cli_target(cli, true);
+    code = pw_cli_target(cli, true);
     if (code != PW_EXIT_OK) {
         return code;
     }

@@ -456,10 +456,8 @@ int pw_verb_query(pw_cli *cli)
     const pawl_value *input = NULL;
     const pawl_value *reply = NULL;
     const char *name = cli->args->value[PW_OPT_NAME];
-    if (!pw_cli_json_arg(cli, PW_OPT_INPUT, &input)) {
-        return PW_EXIT_USAGE;
-    }
-    int code = pw_cli_target(cli, false);
+    int code = pw_cli_json_arg(cli, PW_OPT_INPUT, &input);
+    code = code == PW_EXIT_OK ? pw_cli_target(cli, false) : code;
     if (code != PW_EXIT_OK) {
         return code;
     }

@@ -279,7 +279,7 @@ pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, co
     return s;
 }
 
-bool pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value)
+int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value)
 {
     const char *text = cli->args->value[option];
     const char *from = NULL;
@@ -287,15 +287,14 @@ bool pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_valu
     pawl_error err = {0};
     *ret_value = NULL;
     if (text == NULL) {
-        return true;
+        return PW_EXIT_OK;
     }
     size = strlen(text);
     if (text[0] == '@' || strcmp(text, "-") == 0) {
         from = text[0] == '@' ? text + 1 : "-";
         pawl_status s = pw_cli_file_read(cli, from, INPUT_BYTES_MAX, &text, &size, &err);
         if (s != PAWL_OK) {
-            (void)pw_cli_fail(cli, s, &err, pw_cli_option_get(option)->word);
-            return false;
+            return pw_cli_fail(cli, s, &err, pw_cli_option_get(option)->word);
         }
     }
     pawl_status s = pawl_parse_json(cli->scope, text, size, ret_value, &err);
@@ -309,7 +308,7 @@ bool pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_valu
                         pw_cli_option_get(option)->word, text);
         }
     }
-    return s == PAWL_OK;
+    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_exit_of(s);
 }
 
 const char *pw_cli_by(pw_cli *cli)

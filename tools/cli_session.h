@@ -53,8 +53,8 @@ bool pw_cli_kept(const pw_cli *cli);
 pawl_status pw_cli_request(pw_cli *cli, const char *op, const pawl_value *args, int64_t timeout_ms, const pawl_value **ret_reply,
                            pawl_error *err);
 
-/** Reads a JSON argument: text, @file or - (once). Nil when not given. False after having said why. */
-bool pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value);
+/** Reads a JSON argument: text, @file or - (once). Nil when not given. 0, or an exit code after having said why. */
+int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value);
 /** All of a file or of standard input (path "-"), at most bytes_max. Errors: NOTFOUND, IO, LIMIT. Owns: the session. */
 pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, const char **ret_text, size_t *ret_size,
                              pawl_error *err);

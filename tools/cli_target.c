@@ -99,7 +99,9 @@ int pw_cli_target(pw_cli *cli, bool writing)
     if (len == 0) {
         cli->run_id[0] = '\0';
         (void)pw_error_set(&err, PAWL_NOTFOUND, __FILE__, __LINE__, "there is no run whose id is \"%s\" or begins with it", given);
-        return pw_cli_fail(cli, PAWL_NOTFOUND, &err, NULL);
+        (void)pw_cli_fail(cli, PAWL_NOTFOUND, &err, NULL);
+        pw_cli_note(cli, "      try: pawl%s list", pw_cli_db_words(cli));
+        return PW_EXIT_NOTFOUND;
     }
     if (len > 1) {
         return ambiguous(cli, given, ids, len);
