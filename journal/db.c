@@ -9,6 +9,7 @@
 #include "journal/db.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *const sql_text[PW_SQL_COUNT] = {
 #define X(name, sql) [PW_SQL_##name] = sql,
@@ -71,9 +72,19 @@ pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err)
     return pw_err(err, st, "%s: %s (SQLite code %d)%s", what, text, rc, way_out);
 }
 
+/* SQLite takes a file that is shorter than its header for an empty one, and would write over it. Looks, does not open. */
+static bool too_short(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size > 0 && st.st_size < 512;
+}
+
 pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err)
 {
     memset(db, 0, sizeof(*db));
+    if (vfs == NULL && too_short(path)) {
+        return pw_err(err, PAWL_FOREIGN, "%s is not an SQLite file, so no pawl journal", path);
+    }
     int rc =
         sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
     if (rc == SQLITE_OK) {
