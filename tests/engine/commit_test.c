@@ -85,7 +85,7 @@ static void at_most_two_groups_are_in_flight(void **state)
     rig *r = *state;
     open_call(r);
     for (int i = 0; i < 5; i++) {
-        char id[8];
+        char id[16];
         (void)snprintf(id, sizeof id, "r%d", i);
         (void)rig_post(r, "start", "{workflow: %s, id: %s}", "wf", id);
         rig_step(r);
