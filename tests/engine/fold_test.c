@@ -207,6 +207,8 @@ static void every_apply(void *state, const pawl_fold_event *e)
     ledger *l = state;
     if (strcmp(e->type, "RunStarted") == 0) {
         l->wanted = 1;
+    } else if (strcmp(e->type, "MapScheduled") == 0) {
+        l->wanted = 2; /* decide only looks: what it asked for comes back as an event */
     } else if (strcmp(e->type, "MapCompleted") == 0) {
         l->sum = (int64_t)pawl_len(e->value);
     } else if (strcmp(e->type, "TimerFired") == 0) {
@@ -220,10 +222,9 @@ static void every_apply(void *state, const pawl_fold_event *e)
 
 static void every_decide(void *state, pawl_fold *f)
 {
-    ledger *l = state;
+    const ledger *l = state;
     pawl_scope *s = pawl_fold_scope(f);
     if (l->wanted == 1) {
-        l->wanted = 2;
         pawl_map_options m = {.name = "work", .items = pawl_build(s, "[1, 2, 3]")};
         pawl_child_options c = {.workflow = "child"};
         pawl_ask_options a = {.name = "q", .prompt = "?"};
