@@ -45,7 +45,43 @@ static void id_make(module *m)
     }
 }
 
-/* Where this program's headers are: PREFIX/include beside PREFIX/bin is what pkg-config knows; a build folder knows its source. */
+/* The folder, made absolute, if pawl's headers are in it; else NULL. */
+static const char *include_check(pw_cli *cli, const char *folder)
+{
+    char header[PATH_MAX + 64];
+    (void)snprintf(header, sizeof header, "%s/pawl_module.h", folder);
+    char *real = realpath(header, NULL);
+    if (real == NULL) {
+        return NULL;
+    }
+    *strrchr(real, '/') = '\0';
+    const char *found = pw_strdup(cli->scope, real);
+    free(real);
+    return found;
+}
+
+/* The source tree that a build folder was made from, as its CMakeCache.txt says: a program that was not installed finds its headers. */
+static const char *include_of_build(pw_cli *cli, const char *bin)
+{
+    static const char key[] = "CMAKE_HOME_DIRECTORY:INTERNAL=";
+    char line[PATH_MAX + 64];
+    const char *found = NULL;
+    (void)snprintf(line, sizeof line, "%s/../CMakeCache.txt", bin);
+    FILE *cache = fopen(line, "re");
+    while (cache != NULL && found == NULL && fgets(line, sizeof line, cache) != NULL) {
+        if (strncmp(line, key, sizeof key - 1) == 0) {
+            line[strcspn(line, "\n")] = '\0';
+            const char *folder = pw_sprintf(cli->scope, "%s/sdk", line + sizeof key - 1);
+            found = folder != NULL ? include_check(cli, folder) : NULL;
+        }
+    }
+    if (cache != NULL) {
+        (void)fclose(cache);
+    }
+    return found;
+}
+
+/* Where this program's headers are: in PREFIX/include beside PREFIX/bin, or in the source tree of its build folder. "" = pkg-config knows. */
 static const char *include_find(pw_cli *cli)
 {
     char self[PATH_MAX];
@@ -54,25 +90,12 @@ static const char *include_find(pw_cli *cli)
         return "";
     }
     self[n] = '\0';
-    static const char *const places[] = {"../include", "../../sdk", "../../../sdk", "../../../../sdk"};
-    char *slash = strrchr(self, '/');
-    if (slash == NULL) {
-        return "";
-    }
-    *slash = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        char header[PATH_MAX + 64];
-        (void)snprintf(header, sizeof header, "%s/%s/pawl_module.h", self, places[i]);
-        char *real = realpath(header, NULL);
-        if (real != NULL) {
-            *strrchr(real, '/') = '\0';
-            const char *found = pw_strdup(cli->scope, real);
-            bool standard = found != NULL && (strcmp(found, "/usr/include") == 0 || strcmp(found, "/usr/local/include") == 0);
-            free(real);
-            return found == NULL || standard ? "" : found;
-        }
-    }
-    return "";
+    *strrchr(self, '/') = '\0';
+    const char *folder = pw_sprintf(cli->scope, "%s/../include", self);
+    const char *found = folder != NULL ? include_check(cli, folder) : NULL;
+    found = found != NULL ? found : include_of_build(cli, self);
+    bool standard = found != NULL && (strcmp(found, "/usr/include") == 0 || strcmp(found, "/usr/local/include") == 0);
+    return found == NULL || standard ? "" : found;
 }
 
 static bool starts(const char *at, const char *end, const char *word)
