@@ -271,12 +271,20 @@ static void task_end(pw_live *live, const pw_event *ev)
     (void)publish(live, PW_PUB_DROP_JOB, ev->cmd);
 }
 
+static void schedule(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    int64_t attempt = cmd != NULL ? cmd->attempt : 1; /* more than 1 in a retried run */
+    pw_effects_task(live, ev->cmd, ev->body, attempt, PW_TASK_SCHEDULED, 0);
+    pw_publish *p = publish(live, PW_PUB_JOB, ev->cmd);
+    p->body = ev->body;
+    p->attempt = attempt;
+}
+
 static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     switch ((int)ev->type) {
     case PW_EV_ACTIVITY_SCHEDULED:
-        pw_effects_task(live, ev->cmd, ev->body, 1, PW_TASK_SCHEDULED, 0);
-        publish(live, PW_PUB_JOB, ev->cmd)->body = ev->body;
+        schedule(live, ev, cmd);
         break;
     case PW_EV_ACTIVITY_RETRIED:
     case PW_EV_ACTIVITY_SENT:

@@ -72,6 +72,7 @@ static void pub_job(pw_core *core, const pw_publish *p)
         return;
     }
     pw_job *job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
+    job->attempt = p->attempt;
     pw_job_queue(core, job);
 }
 

@@ -227,6 +227,7 @@ static void activity_again(pw_live *live, pw_cmd *cmd)
 {
     pw_event made = {.seq = cmd->seq, .type = PW_EV_ACTIVITY_SCHEDULED, .cmd = cmd->id, .body = cmd->body};
     if (cmd->state == PW_S_ACTIVITY_SCHEDULED) {
+        cmd->attempt++; /* the one that was dropped may still report under its own number */
         pw_effects(live, &made, cmd);
         return;
     }

@@ -322,6 +322,35 @@ static void a_run_that_its_own_code_failed_goes_on_with_mended_code(void **state
     assert_int_equal(pawl_int(rig_result(r, "a"), "n", 0), 3);
 }
 
+static const pawl_value *works_beside(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_future *f = pawl_call_start(w, "two");
+    (void)pawl_sleep(w, 1);
+    (void)pawl_call(w, "one", .retries = PAWL_RETRY_NONE);
+    return pawl_await(w, f);
+}
+
+static void what_was_dropped_when_the_run_failed_cannot_report_into_its_second_life(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", works_beside);
+    rig_held(r, "one", PAWL_EFFECT_DEFAULT);
+    rig_held(r, "two", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "wf", "a");
+    rig_advance(r, 1000);
+    rig_task *old = rig_task_find(r, "two");
+    rig_fail(r, rig_task_find(r, "one"), "Boom", true);
+    assert_string_equal(rig_status(r, "a"), "failed");
+    ok(r, "retry", "a");
+    rig_done(r, rig_task_find(r, "one"), NULL);
+    assert_int_equal(rig_tasks(r, "two"), 2);
+    rig_done(r, old, rig_value(r, "1"));
+    assert_string_equal(rig_status(r, "a"), "running");
+    rig_done(r, rig_task_find(r, "two"), rig_value(r, "2"));
+    assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 2);
+}
+
 static const pawl_value *one_branch_pays(pawl_run *w, void *arg)
 {
     (void)arg;
@@ -431,6 +460,7 @@ int main(void)
         RIG_TEST(a_cancelled_run_can_be_opened_again_and_is_no_longer_cancelled),
         RIG_TEST(a_timed_out_run_can_be_opened_again),
         RIG_TEST(a_run_that_its_own_code_failed_goes_on_with_mended_code),
+        RIG_TEST(what_was_dropped_when_the_run_failed_cannot_report_into_its_second_life),
         RIG_TEST(an_unsafe_step_that_was_under_way_when_the_run_failed_is_asked_about_on_retry),
         RIG_TEST(only_failed_cancelled_and_timed_out_runs_are_retried),
         RIG_TEST(what_was_open_when_the_run_failed_is_open_again_after_the_retry),
