@@ -82,6 +82,7 @@ bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd)
     bool ok = !e->fields.failed && pw_buf_ok(&body);
     if (!ok) {
         e->live->record->failed = true;
+        e->live->record->full |= e->fields.full || body.full;
     }
     pw_emit_drop(e);
     return ok && pw_event_put(e->live, type, cmd, (pw_view){body.data, body.size});

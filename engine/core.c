@@ -261,7 +261,7 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
         pw_live *live, *next;
         HASH_ITER(hh, core->runs, live, next)
         {
-            if (live->def == NULL && !live->frozen) {
+            if (live->def == NULL) {
                 live->def = pw_def_find(core, live->row.workflow, live->row.version);
                 live->kick |= live->def != NULL;
             }
@@ -443,8 +443,10 @@ static void run_turns(pw_core *core)
         pw_live *live = core->ready;
         DL_DELETE2(core->ready, live, ready_prev, ready_next);
         live->queued = false;
-        pw_turn_run(live);
-        if (!live->frozen && live->inputs == NULL && live->queries != NULL) {
+        if (!pw_turn_run(live)) {
+            continue;
+        }
+        if (!live->frozen && !live->stalled && live->inputs == NULL && live->queries != NULL) {
             pw_queries_run(live);
         }
     }
@@ -467,6 +469,11 @@ static int64_t next_call(pw_core *core)
     if (core->beats_dirty && (next < 0 || next > PW_HEARTBEAT_WRITE_MS)) {
         next = PW_HEARTBEAT_WRITE_MS;
     }
+    if (core->stalled_until_ns != 0) {
+        int64_t stalled = (core->stalled_until_ns - core->env.mono_ns(core->env.ctx)) / 1000000 + 1;
+        stalled = stalled < 0 ? 0 : stalled;
+        next = next < 0 || next > stalled ? stalled : next;
+    }
     return next;
 }
 
@@ -485,6 +492,9 @@ int64_t pw_core_step(pw_core *core)
         pw_timers_fire(core);
         pw_job_dispatch_all(core);
         pw_job_beats(core);
+    }
+    if (core->stalled_until_ns != 0 && core->env.mono_ns(core->env.ctx) >= core->stalled_until_ns) {
+        pw_live_unstall(core);
     }
     run_turns(core); /* when closing too: what running activities bring is still kept */
     pw_maps_flush(core);

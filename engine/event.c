@@ -254,6 +254,8 @@ bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body)
     bool ok = pw_apply(live, &ev);
     if (ok) {
         pw_effects(live, &ev, cmd > 0 ? pw_cmd_find(live, cmd) : NULL);
+    } else {
+        rec->failed = true; /* what was not applied must not be written [E3] */
     }
     return ok;
 }

@@ -48,7 +48,9 @@ static void tell_state(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
                           .name = name_of(live, ev, cmd), .value = value_of(live, ev, cmd)};
     const pawl_value *f = pw_body_value(live->core, live->scope, ev->body, "failure");
     fe.failure = pw_failure_read(live->scope, f, 0);
+    pw_code_enter(live);
     live->def->folded.apply(live->fold_state, &fe);
+    pw_code_leave(live);
 }
 
 bool pw_fold_event(pw_live *live, const pw_event *ev, pw_cmd *cmd)
@@ -76,16 +78,16 @@ void pw_fold_decide(pw_live *live)
     }
     pawl_fold f = {live, live->branches};
     live->deciding = true;
-    pw_in_workflow = true;
+    pw_code_enter(live);
     live->def->folded.decide(live->fold_state, &f);
-    pw_in_workflow = false;
+    pw_code_leave(live);
     live->deciding = false;
     while (live->late != NULL) {
         pw_late_event *late = live->late;
         LL_DELETE(live->late, late);
         tell_state(live, &late->ev, pw_cmd_find(live, late->ev.cmd));
     }
-    if (live->closing && pw_live_open_status(live)) {
+    if ((live->closing || live->abandoned) && pw_live_open_status(live)) { /* abandoned: it asked for too much */
         pw_close_run(live);
     }
 }
@@ -94,7 +96,7 @@ void pw_fold_decide(pw_live *live)
 
 static int64_t ask(pawl_fold *f, const pw_ask *a)
 {
-    if (f->live->closing) {
+    if (f->live->closing || f->live->abandoned) {
         return 0;
     }
     f->w->failure = NULL;
@@ -282,7 +284,7 @@ static void save_cmds(pw_live *live, pw_buf *b)
 void pw_fold_snapshot(pw_live *live)
 {
     bool due = live->seq - live->snapshot_seq >= PW_SNAPSHOT_EVENTS;
-    if (!due || live->def->folded.save == NULL || live->tx != NULL || !pw_live_open_status(live)) {
+    if (!due || live->def->folded.save == NULL || live->tx != NULL || live->state != PW_S_RUN_RUNNING) { /* as load_snapshot takes it */
         return;
     }
     pw_buf *b = pw_batch_buf(live->batch);

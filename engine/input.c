@@ -66,7 +66,11 @@ static void in_start(pw_live *live, pw_input *in)
         op->u.run = live->row;
         live->fresh = false;
     }
-    (void)pw_event_put(live, PW_EV_RUN_STARTED, 0, in->value);
+    if (in->rq != NULL) {
+        pw_request_start_event(live, in->rq);
+    } else {
+        (void)pw_event_put(live, PW_EV_RUN_STARTED, 0, in->value);
+    }
     if (in->rq != NULL) {
         reply_started(live, in->rq, false);
         in->rq = NULL;
@@ -319,12 +323,50 @@ static void in_answer(pw_live *live, pw_request *rq)
 
 /* ---- children ---- */
 
+typedef struct child_end {
+    int64_t cmd;
+    int64_t seq; /* of the event that ended it; 0 = open */
+} child_end;
+
+static bool last_child_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+{
+    (void)pos;
+    (void)events;
+    child_end *end = ctx;
+    pw_record rec;
+    pawl_error err;
+    pw_event ev = {.seq = first_seq + 1};
+    if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
+        return false;
+    }
+    for (; pw_record_next(&rec, &ev); ev.seq++) {
+        bool ends = ev.type == PW_EV_CHILD_COMPLETED || ev.type == PW_EV_CHILD_FAILED || ev.type == PW_EV_CHILD_CANCELED;
+        if (ends && ev.cmd == end->cmd) {
+            end->seq = ev.seq;
+        } else if (ev.type == PW_EV_RUN_RETRIED && end->seq >= pw_body_int(ev.body, "from", ev.seq)) {
+            end->seq = 0; /* void */
+        }
+    }
+    return true;
+}
+
+/* A child that was retried ends twice. A shell knows only from its history that it has heard of the first end. */
+static bool child_open(pw_live *live, int64_t id)
+{
+    if (live->whole) {
+        const pw_cmd *cmd = pw_cmd_find(live, id);
+        return cmd != NULL && cmd->state == PW_S_CHILD_STARTED;
+    }
+    child_end end = {.cmd = id};
+    pawl_error err;
+    (void)live->core->jops->read(live->core->reader, live->key, 0, last_child_end, &end, &err);
+    return end.seq == 0;
+}
+
 static void in_child_done(pw_live *live, pw_request *rq)
 {
     int64_t id = pawl_int(rq->args, "command", 0);
-    const pw_cmd *cmd = live->whole ? pw_cmd_find(live, id) : NULL;
-    bool fits = !live->whole || (cmd != NULL && cmd->state == PW_S_CHILD_STARTED);
-    if (fits) {
+    if (child_open(live, id)) {
         const char *status = pawl_str(rq->args, "status", "failed");
         bool completed = strcmp(status, "completed") == 0;
         pw_emit e;

@@ -10,6 +10,8 @@
 #include "engine/state.h"
 
 #define IDLE_EVICT_NS 5000000000
+#define STALL_NS 1000000000
+#define STALLS_MAX 60
 
 /* ---- registered code ---- */
 
@@ -338,6 +340,8 @@ void pw_live_reset(pw_live *live)
     live->lru_next = saved.lru_next;
     live->hh = saved.hh;
     live->frozen = saved.frozen;
+    live->stalled = saved.stalled;
+    live->stalls = saved.stalls;
     live->created = saved.created;
     copy_row(live, &row);
     shell_state(live);
@@ -386,9 +390,34 @@ bool pw_live_can_run(const pw_live *live)
 
 void pw_live_ready(pw_live *live)
 {
-    if (!live->queued && !live->frozen) {
+    if (!live->queued && !live->frozen && !live->stalled) {
         live->queued = true;
         DL_APPEND2(live->core->ready, live, ready_prev, ready_next);
+    }
+}
+
+bool pw_live_stall(pw_live *live)
+{
+    pw_core *core = live->core;
+    if (++live->stalls > STALLS_MAX) {
+        live->stalls = 0;
+        return false;
+    }
+    live->stalled = true;
+    core->stalled_until_ns = core->env.mono_ns(core->env.ctx) + STALL_NS;
+    return true;
+}
+
+void pw_live_unstall(pw_core *core)
+{
+    core->stalled_until_ns = 0;
+    pw_live *live, *next;
+    HASH_ITER(hh, core->runs, live, next)
+    {
+        if (live->stalled) {
+            live->stalled = false;
+            pw_live_ready(live);
+        }
     }
 }
 
@@ -430,7 +459,7 @@ void pw_live_touch(pw_live *live)
 
 static bool evictable(const pw_live *live)
 {
-    return !live->frozen && !live->queued && live->inputs == NULL && live->queries == NULL && !live->created && !live->kick;
+    return !live->frozen && !live->queued && !live->stalled && live->inputs == NULL && live->queries == NULL && !live->created && !live->kick;
 }
 
 static bool random_evict(pw_core *core)

@@ -204,6 +204,7 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
         return;
     }
     live->frozen = false;
+    live->stalls = 0;
     int64_t first_seq = live->row.seq + 1;
     pw_run_row row = turn->row;
     row.id = live->row.id;
@@ -272,18 +273,43 @@ void pw_publish_batch(pw_core *core, pw_batch *b)
 
 /* ---- a group that did not land [E6] ---- */
 
-static void back_to_run(pw_core *core, pw_input *in, int64_t run)
+void pw_input_again(pw_core *core, pw_input *in)
 {
     pw_live *live;
     pawl_error err;
     bool again = in->report != NULL || in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN || in->kind == PW_IN_MAP_DONE ||
                  in->kind == PW_IN_TIMER || in->kind == PW_IN_CRASHED;
-    if (!again || pw_live_open_key(core, run, &live, &err) != PAWL_OK) {
+    if (!again || pw_live_open_key(core, in->run, &live, &err) != PAWL_OK) {
         pw_input_free(core, in);
         return;
     }
     in->prev = in->next = NULL;
     pw_live_input(live, in);
+}
+
+/* A run that never came to be: who asked about it asks again, and hears of the run before it or that there is none. */
+void pw_publish_never_was(pw_core *core, pw_live *live)
+{
+    while (live->inputs != NULL) {
+        pw_input *in = live->inputs;
+        DL_DELETE(live->inputs, in);
+        pw_input_free(core, in);
+    }
+    while (live->queries != NULL) {
+        pw_request *rq = live->queries;
+        live->queries = rq->next;
+        pw_core_retry_later(core, rq);
+    }
+    pw_waiter *w, *next;
+    DL_FOREACH_SAFE(core->waiters, w, next)
+    {
+        if (w->run_key == live->key) {
+            DL_DELETE(core->waiters, w);
+            pw_core_retry_later(core, w->rq);
+            pw_free(w);
+        }
+    }
+    pw_live_free(live);
 }
 
 static void rebuild(pw_core *core, pw_batch *b)
@@ -292,18 +318,13 @@ static void rebuild(pw_core *core, pw_batch *b)
         pw_live *live = b->lives[i];
         live->frozen = false;
         if (live->created) {
-            while (live->inputs != NULL) {
-                pw_input *in = live->inputs;
-                DL_DELETE(live->inputs, in);
-                pw_input_free(core, in);
-            }
-            pw_live_free(live);
+            pw_publish_never_was(core, live);
             b->lives[i] = NULL;
             continue;
         }
         live->retry_from = 0;
         pw_live_reset(live);
-        if (live->inputs != NULL || live->kick) {
+        if (live->inputs != NULL || live->queries != NULL || live->kick) {
             pw_live_ready(live);
         }
     }
@@ -335,73 +356,13 @@ void pw_publish_failed(pw_core *core, pw_batch *b, pawl_status status)
     while (b->inputs != NULL) {
         pw_input *in = b->inputs;
         DL_DELETE(b->inputs, in);
-        back_to_run(core, in, in->run);
+        pw_input_again(core, in);
     }
     pw_inbox_reset(core);
 }
 
-/* What would be made from memory that is gone is made from its row instead (pw_recover_jobs_again). */
-static bool needs_its_row(pw_core *core, const pw_publish *p)
-{
-    return p->kind == PW_PUB_JOB || p->kind == PW_PUB_MAP || p->kind == PW_PUB_UNKNOWN ||
-           (p->kind == PW_PUB_RETRY && pw_job_find(core, p->job) == NULL);
-}
-
-static void forget_live(pw_core *core, pw_batch *b, const pw_live *live)
-{
-    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
-        if (p->live == live) {
-            p->live = NULL;
-            p->kind = needs_its_row(core, p) ? PW_PUB_NOTHING : p->kind;
-        }
-    }
-}
-
-/* The run as the journal has it now, with what waits for it. */
-static void reopen(pw_core *core, pw_batch *b, pw_live *live)
-{
-    int64_t key = live->key;
-    pw_input *inputs = live->inputs;
-    pw_request *queries = live->queries;
-    live->inputs = NULL;
-    live->queries = NULL;
-    forget_live(core, b, live);
-    pw_live_free(live);
-    pawl_error err;
-    pw_live *again;
-    if (pw_live_open_key(core, key, &again, &err) != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "run %lld cannot be read again: %s", (long long)key, err.message);
-        return;
-    }
-    again->inputs = inputs;
-    again->queries = queries;
-    if (again->inputs != NULL || again->queries != NULL || again->kick) {
-        pw_live_ready(again);
-    }
-    if (!pw_live_open_status(again)) {
-        pw_waiters_check(core, again, 0);
-    }
-}
-
-/* Landed after all, but not known at the time: replies go out, the runs are rebuilt from what the journal has. */
+/* Landed after all, and read back: what an ack would have said is true, and memory holds what the journal holds. */
 void pw_publish_resolved(pw_core *core, pw_batch *b)
 {
-    for (size_t i = 0; i < b->lives_len; i++) {
-        b->lives[i]->created = false;
-        b->lives[i]->frozen = false;
-    }
-    for (size_t i = 0; i < b->lives_len; i++) {
-        reopen(core, b, b->lives[i]);
-    }
-    for (pw_publish *p = b->publish; p != NULL; p = p->next) {
-        publish_one(core, p);
-    }
-    while (b->inputs != NULL) {
-        pw_input *in = b->inputs;
-        DL_DELETE(b->inputs, in);
-        pw_input_free(core, in);
-    }
-    core->inbox_dirty = true;
-    pw_timers_reset(core);
-    pw_recover_jobs_again(core);
+    pw_publish_batch(core, b);
 }

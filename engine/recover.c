@@ -75,24 +75,6 @@ pawl_status pw_jobs_recover(pw_core *core, pawl_error *err)
     return st == PAWL_OK ? r.status : st;
 }
 
-void pw_recover_jobs_again(pw_core *core)
-{
-    pawl_error err;
-    if (pw_jobs_recover(core, &err) != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "tasks cannot be read again: %s", err.message);
-    }
-    pw_map *map, *next;
-    HASH_ITER(hh, core->maps, map, next)
-    {
-        if (!map->ended) { /* the end of one that has ended is on its way to its run */
-            pw_map_free(core, map);
-        }
-    }
-    if (pw_maps_recover(core, &err) != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "maps cannot be read again: %s", err.message);
-    }
-}
-
 /* ---- runs that can go on: their row waits for nothing ---- */
 
 typedef struct scan_page {

@@ -63,6 +63,7 @@ static bool load_for(pw_live *live, pw_request *rq)
     if (st == PAWL_OK && live->mismatch != NULL) {
         refuse(live->core, rq, PAWL_NONDETERMINISM, "the code does not match the history: history has %s, code has %s", live->mismatch->history,
                live->mismatch->code);
+        pw_live_reset(live); /* its own next turn pauses it, if it is to have one: a closed or paused run stays as it is */
         return false;
     }
     if (st != PAWL_OK) {
@@ -80,12 +81,19 @@ static void run_handler(pw_live *live, pw_request *rq, const pw_handler *h)
     pawl_run probe = *w;
     probe.failure = pw_failure_new(live->scope, "Misuse", "a query handler must not ask for commands", NULL, false, NULL);
     probe.noops = 0;
+    probe.fiber = NULL; /* nothing it does may leave through the branch's stack, or stay with the run */
+    bool abandoned = live->abandoned;
+    const pawl_failure *final = live->final_failure;
     pw_in_workflow = true;
     live->replaying = true; /* silences pawl_log and pawl_progress */
     const pawl_value *v = h->fn(&probe, pawl_get(rq->args, "input"), h->arg);
     live->replaying = false;
     pw_in_workflow = false;
-    if (probe.noops > 0) {
+    bool strayed = live->mismatch != NULL;
+    live->mismatch = NULL;
+    live->abandoned = abandoned;
+    live->final_failure = final;
+    if (probe.noops > 0 || strayed) {
         refuse(live->core, rq, PAWL_MISUSE, "the handler of \"%s\" asked for a command; handlers only read", h->name);
         return;
     }
@@ -161,6 +169,9 @@ static void answer_stack(pw_live *live, pw_request *rq)
 
 static void answer(pw_live *live, pw_request *rq)
 {
+    if (rq->op == PW_REQ_QUERY && from_keys(live->core, rq, live->key)) {
+        return;
+    }
     if (!load_for(live, rq)) {
         return;
     }
@@ -193,9 +204,6 @@ void pw_request_query(pw_core *core, pw_request *rq)
     }
     if (live->frozen || live->created) {
         LL_APPEND(live->queries, rq);
-        return;
-    }
-    if (rq->op == PW_REQ_QUERY && from_keys(core, rq, live->key)) {
         return;
     }
     answer(live, rq);

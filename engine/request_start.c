@@ -54,44 +54,30 @@ static void reply_existing(pw_core *core, pw_request *rq, const pw_live *live)
 
 /* ---- the new run ---- */
 
-static pw_input *start_input(pw_core *core, pw_live *live, pw_request *rq)
+/* In the first turn, not before: a large input becomes a blob of the very group that has the event. */
+void pw_request_start_event(pw_live *live, const pw_request *rq)
 {
-    pw_input *in = pw_input_new(PW_IN_START);
-    in->scope = pawl_scope_new();
-    PW_CHECK(in->scope != NULL);
-    in->run = live->key;
+    pw_core *core = live->core;
     uint64_t seed;
     core->env.random(core->env.ctx, &seed, sizeof seed);
     double timeout_s = pawl_num(rq->args, "timeout_s", 0);
-    pw_batch *b = pw_batch_get(core);
-    PW_CHECK(b != NULL);
     pw_emit e;
-    live->batch = b;
     pw_emit_begin(&e, live);
     pw_emit_str(&e, "workflow", (const char *)live->row.workflow.data);
     pw_emit_str(&e, "version", (const char *)live->row.version.data);
     pw_emit_str(&e, "id", live->id);
-    pw_view input = pw_body_get(pw_value_bytes(rq->args), "input");
-    pw_emit_value(&e, "input", input);
+    pw_emit_value(&e, "input", pw_body_get(pw_value_bytes(rq->args), "input"));
     pw_emit_uint(&e, "seed", seed);
     pw_emit_str(&e, "traceparent", pw_arg_str(rq, "traceparent"));
     pw_emit_str(&e, "by", pw_arg_str(rq, "by"));
     if (timeout_s > 0) {
         double ms = timeout_s * 1000.0;
-        pw_emit_int(&e, "deadline_ms", pw_core_now(core) + (ms < (double)PW_TIMER_MS_MAX ? (int64_t)ms : PW_TIMER_MS_MAX));
+        pw_emit_int(&e, "deadline_ms", live->now_ms + (ms < (double)PW_TIMER_MS_MAX ? (int64_t)ms : PW_TIMER_MS_MAX));
     }
     pw_emit_opt(&e, "parent", live->row.parent_key);
     pw_emit_opt(&e, "parent_cmd", live->row.parent_cmd);
     pw_emit_str(&e, "parent_id", pw_arg_str(rq, "parent_id"));
-    live->batch = NULL;
-    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
-    pw_mp_map(&body, e.len);
-    pw_buf_put(&body, e.fields.data, e.fields.size);
-    PW_CHECK(pw_buf_ok(&body) && pw_buf_ok(&e.fields));
-    pw_emit_drop(&e);
-    in->value = (pw_view){pw_memdup(in->scope, body.data, body.size), body.size};
-    in->rq = rq;
-    return in;
+    (void)pw_emit_end(&e, PW_EV_RUN_STARTED, 0);
 }
 
 static pw_view str_view(const char *text)
@@ -134,7 +120,9 @@ static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_
             live->fold_state = live->def->folded.init(live->def->folded.user);
         }
     }
-    pw_input *in = start_input(core, live, rq);
+    pw_input *in = pw_input_new(PW_IN_START);
+    in->run = live->key;
+    in->rq = rq;
     DL_APPEND(live->inputs, in);
     if (a->signal[0] != 0) {
         pw_live_input(live, signal_input(rq, a->signal));

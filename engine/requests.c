@@ -498,20 +498,19 @@ void pw_inbox_poll(pw_core *core)
     }
     core->inbox_dirty = false;
     pawl_error err;
+    int64_t before = core->inbox_after;
     pawl_status st = core->jops->inbox(core->reader, core->inbox_after, PW_PAGE_ROWS_MAX, take_inbox, core, &err);
     if (st != PAWL_OK) {
         pw_core_log(core, PAWL_ERROR, "", 0, "the inbox cannot be read: %s", err.message);
         return;
     }
-    size_t handled = 0;
     while (core->inbox_queue != NULL) {
         pw_request *rq = core->inbox_queue;
         core->inbox_queue = rq->next;
         rq->next = NULL;
         pw_request_handle(core, rq);
-        handled++;
     }
-    core->inbox_dirty = handled >= PW_PAGE_ROWS_MAX;
+    core->inbox_dirty |= core->inbox_after != before; /* a page may be full of rows that are held, or malformed */
 }
 
 /* After a group that did not land: what is not held by a request is read again. */

@@ -198,6 +198,8 @@ struct pw_live {
     bool dropped;                /* a group failed: rebuild from the journal */
     bool cancel_requested;
     const char *cancel_reason;
+    bool stalled;                /* no memory for its turn: not before core->stalled_until_ns; survives a reset */
+    int stalls;                  /* in a row; survives a reset */
     bool abandoned;              /* its fibers must not run again (mismatch) */
 
     int64_t turn;                /* counts turns, in replay too */
@@ -529,6 +531,7 @@ struct pw_core {
     bool failed;
     pawl_error failure;
     int64_t backoff_until_ns;
+    int64_t stalled_until_ns;    /* then runs that stalled are tried again; 0 = none */
     int64_t scan_before;         /* recovery scan cursor; 0 = done */
     uint8_t edges_seen[128];
     pw_stats stats;
@@ -568,6 +571,8 @@ void pw_live_ready(pw_live *live);
 void pw_live_input(pw_live *live, pw_input *in);
 void pw_live_touch(pw_live *live);
 void pw_live_sweep(pw_core *core);
+bool pw_live_stall(pw_live *live);     /* tries again later; false = it has been tried long enough */
+void pw_live_unstall(pw_core *core);
 pw_input *pw_input_new(pw_input_kind kind);
 void pw_input_free(pw_core *core, pw_input *in);
 bool pw_live_open_status(const pw_live *live);
@@ -576,7 +581,10 @@ pw_def *pw_def_find(pw_core *core, pw_view name, pw_view version); /* version em
 
 /* turn.c */
 void pw_turn_first(pw_live *live, pw_batch *b); /* a created run's start, as input only */
-void pw_turn_run(pw_live *live);       /* one turn of a ready run into the batch being built */
+bool pw_turn_run(pw_live *live);       /* one turn of a ready run into the batch being built; false = the run is gone */
+/** Around every call into a run's code: the breadcrumb, and host calls answer MISUSE. */
+void pw_code_enter(const pw_live *live);
+void pw_code_leave(const pw_live *live);
 void pw_turn_resume(pw_live *live);    /* resumes branches until none can go on */
 
 /* apply.c: the one place where events change state [E3] */
@@ -729,6 +737,7 @@ void pw_inbox_reset(pw_core *core);
 void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key);
 void pw_queries_run(pw_live *live);
 const char *pw_arg_str(const pw_request *rq, const char *key);
+void pw_request_start_event(pw_live *live, const pw_request *rq);
 void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_view body);
 void pw_request_release(pw_core *core, const pw_request *rq);
 
@@ -743,6 +752,8 @@ pawl_status pw_retry_prepare(pw_live *live, pawl_error *err);
 void pw_publish_batch(pw_core *core, pw_batch *b);
 void pw_publish_failed(pw_core *core, pw_batch *b, pawl_status status);
 void pw_publish_resolved(pw_core *core, pw_batch *b);
+void pw_publish_never_was(pw_core *core, pw_live *live); /* a created run that will not be; frees it */
+void pw_input_again(pw_core *core, pw_input *in);        /* its turn did not happen */
 void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record);
 
 /* fold.c */
@@ -753,7 +764,6 @@ void pw_fold_snapshot(pw_live *live);
 
 /* recover.c */
 void pw_recover_scan(pw_core *core);
-void pw_recover_jobs_again(pw_core *core); /* after an unknown outcome: rows are the truth */
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err);
 
 extern _Thread_local bool pw_in_workflow;

@@ -40,20 +40,28 @@ static void enter_crumb(const pw_live *live)
     pw_crumb_enter(live->core->options.crumb, live->key, site, live->core->env.mono_ns(live->core->env.ctx));
 }
 
-static void resume_one(pawl_run *w)
+void pw_code_enter(const pw_live *live)
 {
-    pw_live *live = w->live;
-    pw_core *core = live->core;
-    w->ready = NULL;
     pw_in_workflow = true;
-    if (core->options.crumb != NULL) {
+    if (live->core->options.crumb != NULL) {
         enter_crumb(live);
     }
-    bool more = pw_fiber_resume(w->fiber);
-    if (core->options.crumb != NULL) {
-        pw_crumb_leave(core->options.crumb);
+}
+
+void pw_code_leave(const pw_live *live)
+{
+    if (live->core->options.crumb != NULL) {
+        pw_crumb_leave(live->core->options.crumb);
     }
     pw_in_workflow = false;
+}
+
+static void resume_one(pawl_run *w)
+{
+    w->ready = NULL;
+    pw_code_enter(w->live);
+    bool more = pw_fiber_resume(w->fiber);
+    pw_code_leave(w->live);
     if (!more) {
         w->finished = true;
     }
@@ -276,11 +284,65 @@ static void end_turn(pw_live *live)
     live->batch = NULL;
 }
 
-/* A record that cannot be written (memory, size) discards the turn with all its rows; the run is terminated, saying why. */
+/* Where a batch stood before a turn, to take the turn out of it again. */
+typedef struct turn_mark {
+    size_t ops;
+    pw_publish *publish;
+    pw_input *inputs;
+} turn_mark;
+
+static turn_mark mark_of(const pw_batch *b)
+{
+    return (turn_mark){.ops = b->group.len, .publish = b->publish_tail, .inputs = b->inputs != NULL ? b->inputs->prev : NULL};
+}
+
+/* Memory is out: the turn did not happen. Callers are told so, all else comes again. False = the run is gone (it was to be created). */
+static bool drop_turn(pw_live *live, pw_batch *b, const turn_mark *mark)
+{
+    pw_core *core = live->core;
+    pw_core_log(core, PAWL_WARN, live->id, 0, "no memory for a turn; it is tried again");
+    b->group.len = mark->ops;
+    for (pw_publish *p = mark->publish != NULL ? mark->publish->next : b->publish; p != NULL; p = p->next) {
+        if (p->kind == PW_PUB_REPLY) {
+            pawl_error err;
+            pw_reply_now(core, p->rq, pw_err(&err, PAWL_NOMEM, "out of memory; it was not done"), &err, (pw_view){NULL, 0});
+        }
+        p->kind = PW_PUB_NOTHING;
+    }
+    pw_input *back = NULL;
+    pw_input *in = mark->inputs != NULL ? mark->inputs->next : b->inputs;
+    while (in != NULL) {
+        pw_input *next = in->next;
+        DL_DELETE(b->inputs, in);
+        DL_APPEND(back, in);
+        in = next;
+    }
+    pw_inbox_reset(core);
+    bool created = live->created;
+    if (!created) {
+        pw_live_reset(live);
+    }
+    while (back != NULL) {
+        in = back;
+        DL_DELETE(back, in);
+        if (created) {
+            pw_input_free(core, in);
+        } else {
+            pw_input_again(core, in);
+        }
+    }
+    if (created) {
+        pw_publish_never_was(core, live);
+    }
+    return !created;
+}
+
+/* A record that is too large, or for which there is no memory time and again, discards the turn with all its rows; the run is terminated,
+ * saying why. */
 static void too_big(pw_live *live, pw_batch *b, pw_buf *events, size_t ops_before)
 {
-    pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: its record is larger than %u bytes or memory is out",
-                PW_RECORD_BYTES_MAX);
+    const char *why = events->full ? "LimitExceeded: one turn did not fit in a record" : "OutOfMemory: no memory for one turn, time and again";
+    pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: %s", why);
     b->group.len = ops_before;
     for (pw_publish *p = b->publish; p != NULL; p = p->next) {
         if (p->live == live) {
@@ -297,7 +359,7 @@ static void too_big(pw_live *live, pw_batch *b, pw_buf *events, size_t ops_befor
     }
     pw_emit e;
     pw_emit_begin(&e, live);
-    pw_emit_str(&e, "reason", "LimitExceeded: one turn did not fit in a record");
+    pw_emit_str(&e, "reason", why);
     (void)pw_emit_end(&e, PW_EV_RUN_TERMINATED, 0);
 }
 
@@ -338,17 +400,23 @@ static bool load_if_needed(pw_live *live)
         return true;
     }
     pawl_error err;
-    if (pw_live_load(live, &err) == PAWL_OK) {
+    pawl_status st = pw_live_load(live, &err);
+    if (st == PAWL_OK) {
         return true;
     }
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "the run cannot be rebuilt: %s", err.message);
+    bool passing = st == PAWL_NOMEM || st == PAWL_BUSY;
+    if (passing && pw_live_stall(live)) {
+        return false;
+    }
     refuse_inputs(live, &err);
     return live->inputs != NULL;
 }
 
-static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)
+/* False: the run is gone. */
+static bool take_turn(pw_live *live, pw_batch *b, pw_buf *events)
 {
-    size_t ops_before = b->group.len;
+    turn_mark mark = mark_of(b);
     begin_turn(live, b, events);
     uint32_t flags = 0;
     if (live->mismatch != NULL) {
@@ -362,9 +430,12 @@ static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)
             flags = PW_RECORD_INPUT_ONLY;
         }
     }
+    if (events->failed && !events->full && (live->created || pw_live_stall(live))) {
+        return drop_turn(live, b, &mark);
+    }
     if (events->failed) {
         flags = PW_RECORD_INPUT_ONLY;
-        too_big(live, b, events, ops_before);
+        too_big(live, b, events, mark.ops);
     }
     if (live->record_events > 0 || live->tx != NULL || live->progress_dirty) {
         live->progress_dirty = false;
@@ -375,6 +446,7 @@ static void take_turn(pw_live *live, pw_batch *b, pw_buf *events)
         finish_turn(live, b, flags);
     }
     end_turn(live);
+    return true;
 }
 
 void pw_turn_first(pw_live *live, pw_batch *b)
@@ -388,18 +460,19 @@ void pw_turn_first(pw_live *live, pw_batch *b)
     end_turn(live);
 }
 
-void pw_turn_run(pw_live *live)
+bool pw_turn_run(pw_live *live)
 {
     pw_batch *b = pw_batch_get(live->core);
     if (b == NULL) {
-        return;
+        (void)pw_live_stall(live);
+        return true;
     }
     if (!load_if_needed(live)) {
         live->queued = false;
-        return;
+        return true;
     }
     pw_buf *events = pw_batch_buf(b);
     PW_CHECK(events != NULL);
     events->bytes_max = PW_RECORD_BYTES_MAX;
-    take_turn(live, b, events);
+    return take_turn(live, b, events);
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/state.h"
+#include "engine/wf.h"
 
 /* ---- failure ---- */
 
@@ -90,7 +90,7 @@ bool pw_wait(pawl_run *w, pw_ready_fn ready, void *arg, bool cancelable)
 {
     w->timed_out = false;
     while (!ready(w, arg)) {
-        if (cancelable && pw_canceled(w)) {
+        if ((cancelable && pw_canceled(w)) || w->fiber == NULL) { /* (a query handler has no stack to wait on) */
             return false;
         }
         w->ready = ready;
@@ -345,10 +345,10 @@ static void shield_body(pw_emit *e, const void *arg)
 
 void pawl_shield(pawl_run *w, double deadline_s)
 {
-    if (w->shield_depth++ > 0 || deadline_s <= 0) {
+    if (w->shield_depth++ > 0 || !(deadline_s > 0)) {
         return;
     }
-    int64_t due = w->live->now_ms + (int64_t)(deadline_s * 1000.0);
+    int64_t due = w->live->now_ms + pw_seconds_ms(deadline_s);
     pw_ask ask = {.type = PW_EV_SHIELD_ENTERED, .body = shield_body, .arg = &due};
     w->shield_cmd = pw_command(w, &ask);
 }

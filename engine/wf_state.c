@@ -37,7 +37,7 @@ void pawl_on_query(pawl_run *w, const char *name, pawl_query_fn fn, void *arg)
 void pawl_progress(pawl_run *w, int64_t done, int64_t total, const char *text)
 {
     pw_live *live = w->live;
-    if (live->replaying || pw_blocked(w)) {
+    if (pw_blocked(w) || live->replaying) { /* counts as a no-op in replay too */
         return;
     }
     char *copy = pw_strndup(live->scope, text != NULL ? text : "", text != NULL ? strnlen(text, PW_TEXT_BYTES_MAX) : 0);

@@ -25,6 +25,7 @@ void pw_buf_reset(pw_buf *buf)
 {
     buf->size = 0;
     buf->failed = false;
+    buf->full = false;
 }
 
 bool pw_buf_reserve(pw_buf *buf, size_t more)
@@ -38,6 +39,7 @@ bool pw_buf_reserve(pw_buf *buf, size_t more)
     size_t max = buf->bytes_max > 0 ? buf->bytes_max : PW_BUF_BYTES_MAX;
     if (more > max || buf->size > max - more) {
         buf->failed = true;
+        buf->full = true;
         return false;
     }
     size_t capacity = buf->capacity > 0 ? buf->capacity * 2 : 256;

@@ -13,9 +13,10 @@ typedef struct pw_buf {
     size_t capacity;
     size_t bytes_max; /* 0 = PW_BUF_BYTES_MAX */
     bool failed;
+    bool full;        /* it failed because of bytes_max, not of memory */
 } pw_buf;
 
-#define PW_BUF_INIT {NULL, 0, 0, 0, false}
+#define PW_BUF_INIT {NULL, 0, 0, 0, false, false}
 
 void pw_buf_init(pw_buf *buf, size_t bytes_max);
 void pw_buf_deinit(pw_buf *buf); /* frees; usable as a cleanup function; the buffer is as after init */

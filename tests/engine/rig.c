@@ -163,6 +163,7 @@ void rig_kill(rig *r)
         return;
     }
     r->crashing = true;
+    pw_buf_printf(&r->log, "kill, epoch %llu\n", (unsigned long long)r->epoch);
     note_edges(r);
     pw_core_free(r->core);
     r->core = NULL;
@@ -268,6 +269,7 @@ bool rig_commit(rig *r)
     g->next = NULL;
     memset(&g->error, 0, sizeof g->error);
     g->status = r->journal->ops->commit(r->journal, g, &g->error);
+    pw_buf_printf(&r->log, "group %llu: %s\n", (unsigned long long)g->number, pawl_status_name(g->status));
     LL_APPEND(r->landed, g);
     return true;
 }
@@ -292,6 +294,8 @@ bool rig_deliver(rig *r)
         return false;
     }
     r->reports = report->next;
+    pw_buf_printf(&r->log, "report %d %lld:%lld:%lld attempt %lld\n", (int)report->kind, (long long)report->token.run,
+                  (long long)report->token.cmd, (long long)report->token.item, (long long)report->token.attempt);
     pw_core_report(r->core, report);
     pw_core_check(r->core);
     return true;

@@ -83,6 +83,7 @@ typedef struct rig {
     bool strict;
     pw_crumb_found crumb;     /* found at the next start */
     int64_t now_ms;
+    int64_t jumped_ms;        /* by how much the wall clock has jumped: the monotonic one has not */
     uint64_t random;
     pw_group *groups, *landed; /* queues: handed over; written and not yet answered */
     pw_report *reports;        /* queue */
@@ -149,6 +150,7 @@ void rig_finish(rig *r, const char *id, int64_t ms_max);
 
 /** Posts one; args as for pawl_build. */
 rig_reply *rig_post(rig *r, const char *op, const char *fmt, ...) PAWL_PRINTF(3, 4);
+rig_reply *rig_post_value(rig *r, const char *op, const pawl_value *args);
 /** Posts one and runs until it is answered. Fails the test when it is not. */
 rig_reply *rig_ask(rig *r, const char *op, const char *fmt, ...) PAWL_PRINTF(3, 4);
 /** Starts a run with an input given as a template, and runs. */
@@ -168,6 +170,7 @@ void rig_fail(rig *r, rig_task *t, const char *type, bool retryable);
 void rig_stop(rig *r, rig_task *t); /* ends as cancelled */
 /** Its code returns; the report waits for rig_deliver. */
 void rig_end(rig *r, rig_task *t, const pawl_value *result);
+void rig_end_canceled(rig *r, rig_task *t);
 void rig_drop(rig *r, rig_task *t); /* its worker died: no report ever comes */
 
 /* ---- looking ---- */

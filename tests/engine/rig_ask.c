@@ -47,7 +47,7 @@ static pw_view text(const char *t)
     return (pw_view){(const uint8_t *)t, strlen(t)};
 }
 
-static rig_reply *post(rig *r, const char *op, const pawl_value *args)
+rig_reply *rig_post_value(rig *r, const char *op, const pawl_value *args)
 {
     pending *p = pending_new(r);
     pw_request *rq;
@@ -66,7 +66,7 @@ rig_reply *rig_post(rig *r, const char *op, const char *fmt, ...)
     const pawl_value *v = pawl_vbuild(r->scope, fmt, args);
     va_end(args);
     assert_non_null(v);
-    return post(r, op, v);
+    return rig_post_value(r, op, v);
 }
 
 rig_reply *rig_ask(rig *r, const char *op, const char *fmt, ...)
@@ -76,7 +76,7 @@ rig_reply *rig_ask(rig *r, const char *op, const char *fmt, ...)
     const pawl_value *v = pawl_vbuild(r->scope, fmt, args);
     va_end(args);
     assert_non_null(v);
-    rig_reply *reply = post(r, op, v);
+    rig_reply *reply = rig_post_value(r, op, v);
     rig_run(r);
     if (!reply->done) {
         fail_msg("%s %s was not answered", op, pawl_to_json(r->scope, v, 0));
@@ -187,12 +187,17 @@ void rig_fail(rig *r, rig_task *t, const char *type, bool retryable)
     }
 }
 
-void rig_stop(rig *r, rig_task *t)
+void rig_end_canceled(rig *r, rig_task *t)
 {
     assert_non_null(t);
     rig_task_unlink(r, t);
     pawl_task_finish_canceled(t->task);
     pw_free(t);
+}
+
+void rig_stop(rig *r, rig_task *t)
+{
+    rig_end_canceled(r, t);
     rig_run(r);
 }
 

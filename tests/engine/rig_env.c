@@ -23,7 +23,8 @@ static int64_t env_now_ms(void *ctx)
 
 static int64_t env_mono_ns(void *ctx)
 {
-    return (((rig *)ctx)->now_ms - RIG_START_MS + 1000) * 1000000;
+    const rig *r = ctx;
+    return (r->now_ms - r->jumped_ms - RIG_START_MS + 1000) * 1000000;
 }
 
 static void env_random(void *ctx, void *ret, size_t size)
@@ -84,6 +85,8 @@ static void env_cancel(void *ctx, pawl_task *task)
     DL_FOREACH(r->tasks, t)
     {
         if (t->task == task) {
+            pw_buf_printf(&r->log, "cancel %lld:%lld:%lld attempt %lld\n", (long long)t->token.run, (long long)t->token.cmd,
+                          (long long)t->token.item, (long long)t->token.attempt);
             t->cancel_asked = true;
         }
     }

@@ -1,0 +1,284 @@
+/*
+ * corner_test.c - where two things meet: questions and groups that fail, code that changed under a closed door, ends that come twice,
+ * memory that runs out in the middle of a turn, and code that loops where it must not.
+ */
+#include "rig.h"
+
+#include "sdk/base/mem.h"
+
+static const pawl_value *keyed(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_set(w, "where", pawl_json(w, "1"));
+    (void)pawl_signal(w, "go");
+    return pawl_signal(w, "go");
+}
+
+static const pawl_value *keyed_changed(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_sleep(w, 1);
+    return NULL;
+}
+
+static void a_key_of_a_frozen_run_is_answered_after_its_ack(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", keyed);
+    rig_start(r, "wf", "a");
+    (void)rig_post(r, "signal", "{id: %s, name: %s}", "a", "go");
+    rig_step(r);
+    const rig_reply *reply = rig_post(r, "query", "{id: %s, name: %s}", "a", "where");
+    rig_run(r);
+    assert_true(reply->done);
+    assert_int_equal(reply->status, PAWL_OK);
+    assert_int_equal(pawl_int(reply->value, "", 0), 1);
+}
+
+static void who_asked_about_a_start_that_was_not_written_is_told(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", keyed);
+    pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
+    const rig_reply *start = rig_post(r, "start", "{workflow: %s, id: %s}", "wf", "a");
+    const rig_reply *result = rig_post(r, "result", "{id: %s}", "a");
+    const rig_reply *query = rig_post(r, "query", "{id: %s, name: %s}", "a", "where");
+    rig_run(r);
+    assert_int_equal(start->status, PAWL_NOT);
+    assert_true(result->done);
+    assert_int_equal(result->status, PAWL_NOTFOUND);
+    assert_true(query->done);
+    assert_int_equal(query->status, PAWL_NOTFOUND);
+}
+
+static void a_query_of_a_run_whose_group_was_not_written_is_answered(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", keyed);
+    rig_start(r, "wf", "a");
+    pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
+    (void)rig_post(r, "signal", "{id: %s, name: %s}", "a", "go");
+    rig_step(r);
+    const rig_reply *query = rig_post(r, "query", "{id: %s, name: %s}", "a", "where");
+    rig_run(r);
+    assert_true(query->done);
+    assert_int_equal(query->status, PAWL_OK);
+}
+
+static void asking_a_paused_run_whose_code_changed_writes_nothing_into_its_history(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", keyed);
+    rig_start(r, "wf", "a");
+    (void)rig_ask(r, "pause", "{id: %s}", "a");
+    rig_replace(r, "wf", keyed_changed);
+    rig_crash(r);
+    rig_run(r);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "none")->status, PAWL_NONDETERMINISM);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_count(r, "a", "RunPaused"), 1);
+    rig_replace(r, "wf", keyed);
+    rig_crash(r);
+    rig_run(r);
+    (void)rig_ask(r, "resume", "{id: %s}", "a");
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "completed");
+    assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 2);
+}
+
+static const pawl_value *parent(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_child(w, .workflow = "child", .id = "kid");
+    const pawl_failure *f = pawl_catch(w);
+    (void)pawl_signal(w, "go");
+    return pawl_json(w, "{first: %s}", f != NULL ? f->type : "none");
+}
+
+static const pawl_value *child(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "work", .input = in, .retries = PAWL_RETRY_NONE);
+}
+
+static void a_child_that_ends_twice_ends_once_for_a_paused_parent(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "parent", parent);
+    rig_workflow(r, "child", child);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "parent", "p");
+    rig_fail(r, rig_task_find(r, "work"), "Boom", false);
+    (void)rig_ask(r, "pause", "{id: %s}", "p");
+    rig_crash(r); /* the parent is a shell now */
+    rig_run(r);
+    assert_int_equal(rig_ask(r, "retry", "{id: %s}", "kid")->status, PAWL_OK);
+    rig_done(r, rig_task_find(r, "work"), rig_value(r, "1"));
+    assert_string_equal(rig_status(r, "kid"), "completed");
+    assert_int_equal(rig_count(r, "p", "ChildFailed"), 1);
+    assert_int_equal(rig_count(r, "p", "ChildCompleted"), 0);
+    (void)rig_ask(r, "resume", "{id: %s}", "p");
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "p", "go");
+    assert_string_equal(rig_status(r, "p"), "completed");
+    assert_string_equal(pawl_str(rig_result(r, "p"), "first", ""), "ChildFailed");
+}
+
+/* ---- code that loops ---- */
+
+static void *fold_new(void *user)
+{
+    (void)user;
+    return calloc(1, 1);
+}
+
+static void fold_apply(void *state, const pawl_fold_event *e)
+{
+    (void)state;
+    (void)e;
+}
+
+static void fold_decide(void *state, pawl_fold *f)
+{
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        pawl_fold_set(f, "k", NULL);
+    }
+}
+
+static void a_folded_run_that_asks_for_too_much_fails(void **state)
+{
+    rig *r = *state;
+    static const pawl_folded folded = {.struct_size = sizeof folded, .init = fold_new, .apply = fold_apply, .decide = fold_decide,
+                                       .deinit = free};
+    rig_folded(r, "fold", &folded);
+    rig_start(r, "fold", "a");
+    assert_string_equal(rig_status(r, "a"), "failed");
+    assert_string_equal(pawl_str(rig_failure(r, "a"), "type", ""), "TooManyCommands");
+}
+
+static const pawl_value *progresses_for_ever(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_fail(w, "Boom", "at once");
+    for (int64_t i = 0; i < INT64_MAX; i++) {
+        pawl_progress(w, i, 2, "on and on");
+    }
+    return NULL;
+}
+
+static void progress_after_a_failure_ends_in_replay_as_it_did_in_life(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", progresses_for_ever);
+    rig_start(r, "wf", "a");
+    assert_string_equal(rig_status(r, "a"), "failed");
+    assert_string_equal(pawl_str(rig_failure(r, "a"), "type", ""), "IgnoredFailure");
+    rig_crash(r);
+    rig_run(r);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "none")->status, PAWL_NOTFOUND);
+}
+
+static const pawl_value *commanding(pawl_run *w, const pawl_value *in, void *arg)
+{
+    (void)in;
+    (void)arg;
+    for (int i = 0; i < 2 * PW_NOOP_COMMANDS_MAX; i++) {
+        pawl_set(w, "k", NULL);
+    }
+    return NULL;
+}
+
+static const pawl_value *clearing(pawl_run *w, const pawl_value *in, void *arg)
+{
+    (void)in;
+    (void)arg;
+    (void)pawl_catch(w);
+    pawl_set(w, "k", NULL);
+    return NULL;
+}
+
+static const pawl_value *handles(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_on_query(w, "commanding", commanding, NULL);
+    pawl_on_query(w, "clearing", clearing, NULL);
+    return pawl_signal(w, "go");
+}
+
+static void a_query_handler_that_commands_is_told_off_and_the_run_goes_on(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", handles);
+    rig_start(r, "wf", "a");
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "commanding")->status, PAWL_MISUSE);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "clearing")->status, PAWL_MISUSE);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "completed");
+    assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 3);
+}
+
+/* ---- memory ---- */
+
+static int failures_left;
+
+static const pawl_value *hungry(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    const pawl_value *got = pawl_call(w, "work");
+    const pawl_value *again = pawl_signal(w, "go");
+    if (failures_left > 0) {
+        failures_left--;
+        pw_mem_fail(1, false);
+    }
+    pawl_set(w, "k", again);
+    return got;
+}
+
+static void a_turn_without_memory_is_dropped_and_tried_again(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", hungry);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "wf", "a");
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go"); /* unread: the result below brings the code to the bad place */
+    failures_left = 3;
+    rig_done(r, rig_task_find(r, "work"), rig_value(r, "7"));
+    assert_string_equal(rig_status(r, "a"), "running");
+    rig_advance(r, 5000);
+    assert_int_equal(failures_left, 0);
+    assert_string_equal(rig_status(r, "a"), "completed");
+    assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 7);
+    assert_int_equal(rig_count(r, "a", "ActivityCompleted"), 1);
+}
+
+static void a_caller_hears_that_its_turn_had_no_memory(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", hungry);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "wf", "a");
+    rig_done(r, rig_task_find(r, "work"), rig_value(r, "7"));
+    failures_left = 1;
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_NOMEM);
+    assert_string_equal(rig_status(r, "a"), "running");
+    rig_advance(r, 2000);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "completed");
+    assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        RIG_TEST(a_key_of_a_frozen_run_is_answered_after_its_ack),
+        RIG_TEST(who_asked_about_a_start_that_was_not_written_is_told),
+        RIG_TEST(a_query_of_a_run_whose_group_was_not_written_is_answered),
+        RIG_TEST(asking_a_paused_run_whose_code_changed_writes_nothing_into_its_history),
+        RIG_TEST(a_child_that_ends_twice_ends_once_for_a_paused_parent),
+        RIG_TEST(a_folded_run_that_asks_for_too_much_fails),
+        RIG_TEST(progress_after_a_failure_ends_in_replay_as_it_did_in_life),
+        RIG_TEST(a_query_handler_that_commands_is_told_off_and_the_run_goes_on),
+        RIG_TEST(a_turn_without_memory_is_dropped_and_tried_again),
+        RIG_TEST(a_caller_hears_that_its_turn_had_no_memory),
+    };
+    return rig_run_modes(tests, sizeof tests / sizeof tests[0], false);
+}
