@@ -87,6 +87,7 @@ pw_cli_style pw_cli_event_style(const char *type)
 
 typedef struct summary {
     pw_buf text;
+    pw_buf value;
     const pawl_value *event;
 } summary;
 
@@ -133,8 +134,7 @@ static void part_value(summary *s)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const pawl_value *v = pawl_get(s->event, keys[i]);
         if (v != NULL) {
-            pw_buf_puts(&s->text, s->text.size > 0 ? ": " : "");
-            pw_value_line(&s->text, v, VALUE_BYTES_MAX);
+            pw_value_line(&s->value, v, VALUE_BYTES_MAX);
             return;
         }
     }
@@ -170,23 +170,36 @@ static void summary_make(summary *s)
     part_value(s);
 }
 
+/* Text that must fit what is left of a line; 0 = no limit. What is used up is taken off. */
+static void put_part(pw_cli_out *out, const pw_buf *text, pw_cli_style style, size_t *left)
+{
+    if (text->size == 0 || *left == 1) {
+        return;
+    }
+    pw_out_style(out, style);
+    size_t used = pw_out_text(out, (const char *)text->data, text->size, *left);
+    pw_out_style(out, PW_PLAIN);
+    pw_out_puts(out, "  ");
+    *left = *left == 0 ? 0 : *left > used + 3 ? *left - used - 2 : 1;
+}
+
 void pw_out_event_summary(pw_cli_out *out, const pawl_value *event, size_t columns)
 {
     summary s = {.event = event};
     const char *at = pawl_str(event, "at", "");
-    pw_buf_init(&s.text, 0);
-    summary_make(&s);
-    size_t room = columns;
     size_t at_columns = *at != '\0' ? strlen(at) + 2 : 0;
-    if (columns > at_columns + 20) {
-        room = columns - at_columns;
-    }
-    size_t used = pw_out_text(out, s.text.size > 0 ? (const char *)s.text.data : "", s.text.size, room);
-    if (*at != '\0' && (columns == 0 || used + at_columns <= columns)) {
-        pw_out_puts(out, used > 0 ? "  " : "");
+    size_t left = columns > at_columns + 20 ? columns - at_columns : columns;
+    bool room = columns == 0 || left < columns;
+    pw_buf_init(&s.text, 0);
+    pw_buf_init(&s.value, 0);
+    summary_make(&s);
+    put_part(out, &s.text, PW_PLAIN, &left);
+    put_part(out, &s.value, PW_DIM, &left);
+    if (*at != '\0' && room) {
         pw_out_styled(out, PW_DIM, at);
     }
     pw_buf_deinit(&s.text);
+    pw_buf_deinit(&s.value);
 }
 
 static void event_time(pw_cli_out *out, char ret[40], int64_t ms, int64_t started_ms)
@@ -210,7 +223,7 @@ void pw_out_event_line(pw_cli_out *out, const pawl_value *event, int64_t started
     const char *type = pawl_str(event, "type", "?");
     int64_t cmd = pawl_int(event, "command", 0);
     pw_out_style(out, PW_DIM);
-    pw_out_printf(out, "%5" PRId64 "  ", pawl_int(event, "seq", 0));
+    pw_out_printf(out, "%4" PRId64 "  ", pawl_int(event, "seq", 0));
     event_time(out, text, pawl_int(event, "time_ms", 0), started_ms);
     pw_out_printf(out, "%10s  ", text);
     pw_out_style(out, PW_PLAIN);
@@ -223,7 +236,7 @@ void pw_out_event_line(pw_cli_out *out, const pawl_value *event, int64_t started
     pw_out_style(out, PW_DIM);
     pw_out_printf(out, " %5s  ", command);
     pw_out_style(out, PW_PLAIN);
-    size_t used = 5 + 2 + (out->times == PW_TIME_ISO ? 24u : out->times == PW_TIME_RAW ? 13u : 10u) + 2 + TYPE_COLUMNS + 8;
+    size_t used = 4 + 2 + (out->times == PW_TIME_ISO ? 24u : out->times == PW_TIME_RAW ? 13u : 10u) + 2 + TYPE_COLUMNS + 8;
     pw_out_event_summary(out, event, out->width > used + 20 ? out->width - used : out->width > 0 ? 20 : 0);
     while (out->text.size > 0 && out->text.data[out->text.size - 1] == ' ') {
         out->text.size--;

@@ -94,6 +94,18 @@ static pawl_status code_register(pw_cli *cli, pawl_error *err)
     return s;
 }
 
+static int served_already(pw_cli *cli)
+{
+    pw_cli_out *o = &cli->complain;
+    pw_out_styled(o, PW_BAD, "pawl:");
+    pw_out_puts(o, " an engine serves ");
+    (void)pw_out_str(o, cli->db);
+    pw_out_printf(o, " already: process %" PRId64 "\n      every command reaches it by itself; to replace it, stop that process first\n",
+                  pw_client_pid(cli->client));
+    (void)pw_cli_out_flush(o);
+    return PW_EXIT_BUSY;
+}
+
 int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
 {
     pawl_error err = {0};
@@ -111,6 +123,9 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
     };
     pw_cli_signals_block();
     pawl_status s = pawl_open(cli->db, &o, &cli->engine, &err);
+    if (s == PAWL_BUSY && pw_client_open(cli->db, &cli->client, &err) == PAWL_OK && pw_cli_live(cli)) {
+        return served_already(cli);
+    }
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);
     }

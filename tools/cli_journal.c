@@ -186,12 +186,8 @@ static bool row_take(void *ctx, pw_view row_map)
     if (q->rows++ == 0) {
         row_first(q, row);
     }
-    if (o->format == PW_FORMAT_JSON) {
-        pw_out_puts(o, q->rows == 1 ? "[\n" : ",\n");
-        pw_out_json(o, row);
-        o->text.size--; /* its line end: a comma or bracket follows */
-    } else if (o->format == PW_FORMAT_JSONL) {
-        pw_out_json(o, row);
+    if (o->format != PW_FORMAT_TEXT) {
+        pw_out_json_item(o, row, q->rows - 1);
     } else if (q->records) {
         pw_out_puts(o, q->rows == 1 ? "" : "\n");
         pw_out_value(o, row, 0);
@@ -230,9 +226,9 @@ int pw_verb_sql(pw_cli *cli)
     pawl_status s = pw_sqlite_query(cli->db, statement, row_take, &q, &err);
     if (s != PAWL_OK) {
         code = pw_cli_fail(cli, s, &err, NULL);
-    } else if (cli->out.format == PW_FORMAT_JSON) {
-        pw_out_puts(&cli->out, q.rows == 0 ? "[]\n" : "\n]\n");
-    } else if (cli->out.format == PW_FORMAT_TEXT && q.rows > 0 && !q.records) {
+    } else if (cli->out.format != PW_FORMAT_TEXT) {
+        pw_out_json_end(&cli->out, q.rows);
+    } else if (q.rows > 0 && !q.records) {
         (void)pw_grid_print(&cli->out, &q.grid, q.headings, 0);
     }
     if (q.more) {

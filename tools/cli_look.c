@@ -63,7 +63,8 @@ static void list_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *run)
     int64_t created = pawl_int(run, "created_ms", 0);
     int64_t closed = pawl_int(run, "closed_ms", 0);
     pw_grid_str(grid, PW_PLAIN, pawl_str(run, "id", "?"));
-    (void)snprintf(text, sizeof text, "%s@%s", pawl_str(run, "workflow", "?"), pawl_str(run, "version", "?"));
+    const char *version = pawl_str(run, "version", "");
+    (void)snprintf(text, sizeof text, "%s%s%s", pawl_str(run, "workflow", "?"), *version != '\0' ? "@" : "", version);
     pw_grid_str(grid, PW_PLAIN, text);
     pw_grid_str(grid, pw_cli_status_style(status), status);
     if (cli->out.times == PW_TIME_RELATIVE) {
@@ -142,7 +143,7 @@ static pawl_status list_pages(listing *l, pawl_error *err)
 
 static void list_print(listing *l)
 {
-    static const char *const headings[] = {"id", "workflow", "status", "started", "took", "now"};
+    static const char *const headings[] = {"id", "workflow", "status", "started", "took", "doing"};
     pw_cli *cli = l->cli;
     size_t kept = pawl_len(pw_cli_inbox(cli));
     if (cli->out.format == PW_FORMAT_JSON) {
@@ -244,8 +245,10 @@ static void describe_text(pw_cli *cli, const pawl_value *run)
     pw_out_printf(o, closed != 0 ? " after %s\n" : " for %s\n", span);
     field(o, "workflow");
     (void)pw_out_str(o, pawl_str(run, "workflow", "?"));
-    pw_out_puts(o, " version ");
-    (void)pw_out_str(o, pawl_str(run, "version", "?"));
+    if (pawl_get(run, "version") != NULL) {
+        pw_out_puts(o, " version ");
+        (void)pw_out_str(o, pawl_str(run, "version", "?"));
+    }
     pw_out_puts(o, "\n");
     field_str(o, closed == 0 ? "waits for" : "waited for", closed == 0 ? pawl_str(run, "waiting", "") : "");
     field_str(o, "reason", pawl_str(run, "reason", ""));
@@ -331,6 +334,7 @@ static void wait_print(pw_cli *cli, const pawl_value *wait)
     pw_cli_out *o = &cli->out;
     const char *prompt = pawl_str(wait, "prompt", "");
     int64_t deadline = pawl_int(wait, "deadline_ms", 0);
+    char left[48];
     pw_out_styled(o, PW_BOLD, pawl_str(wait, "id", "?"));
     pw_out_puts(o, "  ");
     pw_out_styled(o, PW_NOW, pawl_str(wait, "kind", "other"));
@@ -340,8 +344,8 @@ static void wait_print(pw_cli *cli, const pawl_value *wait)
     pw_out_puts(o, "  asked ");
     pw_out_time(o, pawl_int(wait, "created_ms", 0));
     if (deadline != 0) {
-        pw_out_puts(o, ", until ");
-        pw_out_time(o, deadline);
+        pw_cli_left(left, deadline, o->now_ms);
+        pw_out_printf(o, ", %s", left);
         const char *then = pawl_str(wait, "on_deadline", NULL);
         pw_out_puts(o, then != NULL ? ", then " : ", then it fails");
         (void)pw_out_str(o, then != NULL ? then : "");

@@ -313,7 +313,7 @@ void pw_cli_span(char ret[32], int64_t ms)
     }
     if (ms < 1000) {
         (void)snprintf(ret, 32, "%" PRId64 " ms", ms);
-    } else if (ms < 10000) {
+    } else if (ms < 10000 && ms % 1000 >= 100) {
         (void)snprintf(ret, 32, "%" PRId64 ".%" PRId64 " s", ms / 1000, ms % 1000 / 100);
     } else {
         (void)snprintf(ret, 32, "%" PRId64 " s", ms / 1000);
@@ -334,6 +334,13 @@ void pw_cli_relative(char ret[32], int64_t ms, int64_t now_ms)
         }
     }
     (void)snprintf(ret, 32, "now");
+}
+
+void pw_cli_left(char ret[48], int64_t due_ms, int64_t now_ms)
+{
+    char span[32];
+    pw_cli_span(span, due_ms > now_ms ? due_ms - now_ms : now_ms - due_ms);
+    (void)snprintf(ret, 48, due_ms > now_ms ? "%s left" : "due %s ago", span);
 }
 
 void pw_out_time(pw_cli_out *out, int64_t ms)
@@ -374,4 +381,32 @@ void pw_out_json(pw_cli_out *out, const pawl_value *value)
         out->text.failed = true;
     }
     pw_buf_putc(&out->text, '\n');
+}
+
+void pw_out_json_item(pw_cli_out *out, const pawl_value *value, size_t index)
+{
+    if (out->format != PW_FORMAT_JSON) {
+        pw_out_json(out, value);
+        return;
+    }
+    pw_view bytes = pw_value_bytes(value);
+    pw_buf text = PW_BUF_INIT;
+    if (pw_json_print(&text, bytes.data, bytes.size, 2, NULL) != PAWL_OK) {
+        out->text.failed = true;
+    }
+    pw_out_puts(out, index == 0 ? "[\n  " : ",\n  ");
+    for (size_t i = 0; i < text.size; i++) { /* strings hold no raw line end */
+        pw_buf_putc(&out->text, text.data[i]);
+        if (text.data[i] == '\n') {
+            pw_buf_puts(&out->text, "  ");
+        }
+    }
+    pw_buf_deinit(&text);
+}
+
+void pw_out_json_end(pw_cli_out *out, size_t count)
+{
+    if (out->format == PW_FORMAT_JSON) {
+        pw_out_puts(out, count == 0 ? "[]\n" : "\n]\n");
+    }
 }

@@ -70,12 +70,19 @@ void pw_cli_iso(char ret[32], int64_t ms);
 void pw_cli_relative(char ret[32], int64_t ms, int64_t now_ms);
 /** "12 ms", "3.4 s", "2 min 5 s", "3 h 10 min", "2 d 4 h". */
 void pw_cli_span(char ret[32], int64_t ms);
+/** Of a deadline: "23 h 59 min left", or "due 5 s ago". */
+void pw_cli_left(char ret[48], int64_t due_ms, int64_t now_ms);
 void pw_cli_bytes(char ret[32], uint64_t bytes);
 
 /* ---- JSON ---- */
 
 /** One value: a line in jsonl, indented in json. */
 void pw_out_json(pw_cli_out *out, const pawl_value *value);
+
+/** One item of a list that is printed as it comes, in any JSON format; index counts from 0. */
+void pw_out_json_item(pw_cli_out *out, const pawl_value *value, size_t index);
+/** Ends a list of so many items. */
+void pw_out_json_end(pw_cli_out *out, size_t count);
 
 /* ---- tables ---- */
 

@@ -106,7 +106,8 @@ int pw_verb_serve(pw_cli *cli)
     int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
     int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
-        pw_cli_note(cli, "\rstopping; the same again stops at once");
+        pw_out_puts(&cli->complain, "\r"); /* over the ^C that the terminal shows */
+        pw_cli_note(cli, "stopping; the same again stops at once");
     }
     pw_cli_signals_unblock();
     pw_cli_unhost(cli, drain);

@@ -21,7 +21,6 @@ typedef struct showing {
     int64_t count;
     int64_t max;         /* 0 = all */
     bool closed;
-    bool first;          /* json: no comma yet */
     bool broken;         /* the reader of our output is gone */
 } showing;
 
@@ -34,13 +33,8 @@ static bool show_event(void *ctx, const pawl_value *event)
     if (s->started_ms == 0) {
         s->started_ms = pawl_int(event, "time_ms", 0);
     }
-    if (o->format == PW_FORMAT_JSON) {
-        pw_out_puts(o, s->first ? "[\n" : ",\n");
-        s->first = false;
-        pw_out_json(o, event);
-        o->text.size--; /* its line end: a comma or bracket follows */
-    } else if (o->format == PW_FORMAT_JSONL) {
-        pw_out_json(o, event);
+    if (o->format != PW_FORMAT_TEXT) {
+        pw_out_json_item(o, event, (size_t)s->count);
     } else {
         pw_out_event_line(o, event, s->started_ms);
     }
@@ -126,7 +120,7 @@ static int follow(showing *s)
 
 int pw_verb_show(pw_cli *cli)
 {
-    showing s = {.cli = cli, .first = true, .max = cli->args->number[PW_OPT_LIMIT]};
+    showing s = {.cli = cli, .max = cli->args->number[PW_OPT_LIMIT]};
     pawl_error err = {0};
     const pawl_value *run = NULL;
     int code = pw_cli_target(cli, false);
@@ -145,8 +139,6 @@ int pw_verb_show(pw_cli *cli)
     if (status != PAWL_OK) {
         return pw_cli_fail(cli, status, &err, NULL);
     }
-    if (cli->out.format == PW_FORMAT_JSON) {
-        pw_out_puts(&cli->out, s.first ? "[]\n" : "\n]\n");
-    }
+    pw_out_json_end(&cli->out, (size_t)s.count);
     return PW_EXIT_OK;
 }

@@ -3,6 +3,7 @@
  * not match its history.
  */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "sdk/base/record.h"
@@ -10,45 +11,51 @@
 
 #define STACK_TIMEOUT_MS 10000
 
+/* What a wait is called where people read it. */
+static const char *kind_word(const char *kind)
+{
+    return strcmp(kind, "wait") == 0 ? "answer" : kind;
+}
+
+static void cell(pw_cli_grid *grid, pw_cli_style style, const char *fmt, ...) PAWL_PRINTF(3, 4);
+static void cell(pw_cli_grid *grid, pw_cli_style style, const char *fmt, ...)
+{
+    char text[512];
+    va_list list;
+    va_start(list, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, list);
+    va_end(list);
+    pw_grid_str(grid, style, text);
+}
+
 static void waiting_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *w)
 {
-    char text[256];
-    char since[32];
-    const char *kind = pawl_str(w, "kind", "?");
+    char span[48] = "";
+    int64_t now = cli->out.now_ms;
+    int64_t due = pawl_int(w, "due_ms", 0);
     const char *name = pawl_str(w, "name", "");
-    (void)snprintf(text, sizeof text, "#%" PRId64, pawl_int(w, "command", 0));
-    pw_grid_str(grid, PW_DIM, text);
-    (void)snprintf(text, sizeof text, "%s%s%s", kind, *name != '\0' ? " " : "", name);
-    pw_grid_str(grid, PW_NOW, text);
-    text[0] = '\0';
-    if (pawl_int(w, "attempt", 0) > 1) {
-        (void)snprintf(text, sizeof text, "attempt %" PRId64, pawl_int(w, "attempt", 0));
-    } else if (pawl_get(w, "total") != NULL) {
-        (void)snprintf(text, sizeof text, "%" PRId64 " of %" PRId64, pawl_int(w, "done", 0), pawl_int(w, "total", 0));
-    }
-    pw_grid_str(grid, PW_PLAIN, text);
-    pw_cli_span(since, cli->out.now_ms - pawl_int(w, "since_ms", cli->out.now_ms));
-    (void)snprintf(text, sizeof text, "for %s", since);
-    pw_grid_str(grid, PW_PLAIN, text);
-    text[0] = '\0';
-    if (pawl_int(w, "due_ms", 0) != 0) {
-        pw_cli_relative(since, pawl_int(w, "due_ms", 0), cli->out.now_ms);
-        (void)snprintf(text, sizeof text, "until %s", since);
-    }
-    pw_grid_str(grid, PW_PLAIN, text);
-    text[0] = '\0';
-    if (pawl_int(w, "branch", 0) > 0) {
-        (void)snprintf(text, sizeof text, "branch %" PRId64, pawl_int(w, "branch", 0));
-    }
-    pw_grid_str(grid, PW_DIM, text);
     const char *file = pawl_str(w, "file", "");
-    text[0] = '\0';
-    if (*file != '\0') {
-        (void)snprintf(text, sizeof text, "%s:%" PRId64, file, pawl_int(w, "line", 0));
+    cell(grid, PW_DIM, pawl_int(w, "command", 0) != 0 ? "#%" PRId64 : "%.0" PRId64, pawl_int(w, "command", 0));
+    cell(grid, PW_NOW, "%s%s%s", kind_word(pawl_str(w, "kind", "?")), *name != '\0' ? " " : "", name);
+    if (pawl_get(w, "total") != NULL) {
+        cell(grid, PW_PLAIN, "%" PRId64 " of %" PRId64, pawl_int(w, "done", 0), pawl_int(w, "total", 0));
+    } else if (pawl_int(w, "attempt", 0) > 1) {
+        cell(grid, PW_PLAIN, "attempt %" PRId64, pawl_int(w, "attempt", 0));
     } else {
-        (void)snprintf(text, sizeof text, "%s", pawl_str(w, "at", ""));
+        cell(grid, PW_PLAIN, "%s", "");
     }
-    pw_grid_str(grid, PW_PLAIN, text);
+    pw_cli_span(span, now - pawl_int(w, "since_ms", now));
+    cell(grid, PW_PLAIN, pawl_int(w, "since_ms", 0) != 0 ? "for %s" : "%.0s", span);
+    if (due != 0) {
+        pw_cli_left(span, due, now);
+    }
+    cell(grid, PW_PLAIN, "%s", due != 0 ? span : "");
+    cell(grid, PW_DIM, pawl_int(w, "branch", 0) > 0 ? "branch %" PRId64 : "%.0" PRId64, pawl_int(w, "branch", 0));
+    if (*file != '\0') {
+        cell(grid, PW_PLAIN, "%s:%" PRId64, file, pawl_int(w, "line", 0));
+    } else {
+        cell(grid, PW_PLAIN, "%s", pawl_str(w, "at", ""));
+    }
 }
 
 typedef struct last_pause {
@@ -117,19 +124,37 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
     pw_out_puts(o, " ");
     pw_out_styled(o, pw_cli_status_style(status), status);
     pw_out_puts(o, "\n");
-    if (strcmp(status, pw_run_status_name(PW_RUN_PAUSED)) == 0) {
+    bool paused = strcmp(status, pw_run_status_name(PW_RUN_PAUSED)) == 0;
+    if (paused) {
         pause_print(cli);
     }
     pw_cli_grid grid;
     pw_grid_init(&grid, 7);
-    for (size_t i = 0; i < len; i++) {
+    const char *why = len == 1 ? pawl_str(pawl_at(waiting, 0), "why", NULL) : NULL;
+    for (size_t i = 0; i < len && (why == NULL || !paused); i++) {
         waiting_row(cli, &grid, pawl_at(waiting, i));
     }
     (void)pw_grid_print(o, &grid, NULL, 2);
     pw_grid_deinit(&grid);
+    if (why != NULL && !paused) {
+        pw_out_puts(o, "    ");
+        (void)pw_out_str(o, why);
+        pw_out_puts(o, "\n");
+    }
     if (len == 0 && strcmp(status, pw_run_status_name(PW_RUN_RUNNING)) == 0) {
         pw_out_puts(o, pw_cli_live(cli) ? "  ready to go on\n" : "  ready to go on; no engine runs\n");
     }
+}
+
+/* A run whose code is not there, or does not fit its history, has no stack to look at, but it waits all the same: for code. */
+static int stack_without_code(pw_cli *cli, bool missing, const char *why, const pawl_value **ret_stack)
+{
+    const pawl_value *run = NULL;
+    int code = pw_cli_describe(cli, &run);
+    *ret_stack = pawl_build(cli->scope, "{id: %s, status: %s, waiting: [{command: 0, kind: %s, name: %s, since_ms: %lld, why: %s}]}",
+                            cli->run_id, pawl_str(run, "status", "?"), missing ? "code" : "matching code", pawl_str(run, "workflow", "?"),
+                            (long long)pawl_int(run, "updated_ms", 0), why);
+    return code;
 }
 
 int pw_verb_stack(pw_cli *cli)
@@ -142,6 +167,13 @@ int pw_verb_stack(pw_cli *cli)
         return code;
     }
     pawl_status s = pw_cli_request(cli, "stack", pawl_build(cli->scope, "{id: %s}", cli->run_id), timeout, &stack, &err);
+    if (s == PAWL_NOCODE || s == PAWL_NONDETERMINISM) {
+        code = stack_without_code(cli, s == PAWL_NOCODE, err.message, &stack);
+        s = PAWL_OK;
+    }
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);
     }

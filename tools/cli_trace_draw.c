@@ -20,6 +20,7 @@
 
 #define LABEL_COLUMNS_MAX 56
 #define SPAN_COLUMNS 11
+#define NOTE_COLUMNS_MIN 12
 #define PREFIX_BYTES_MAX 256
 #define FOLLOW_MS 500
 
@@ -175,7 +176,7 @@ static void note_failure(const pw_node *n, pw_buf *b)
 static const char *note_node(const drawing *d, const pw_node *n)
 {
     pw_buf b = PW_BUF_INIT;
-    char span[32];
+    char left[48];
     note_attempts(d, n, &b);
     if (n->kind == PW_NODE_MAP && n->state != PW_STATE_DONE && n->total > 0) {
         add_part(&b, ", ");
@@ -192,8 +193,8 @@ static const char *note_node(const drawing *d, const pw_node *n)
     bool waits = n->kind == PW_NODE_WAIT || n->kind == PW_NODE_SIGNAL || n->kind == PW_NODE_TIMER;
     if (waits && n->state == PW_STATE_OPEN && n->due_ms != 0) {
         add_part(&b, ", ");
-        pw_cli_relative(span, n->due_ms, d->out->now_ms);
-        pw_buf_printf(&b, n->due_ms > d->out->now_ms ? "until %s" : "due %s", span);
+        pw_cli_left(left, n->due_ms, d->out->now_ms);
+        pw_buf_puts(&b, left);
     }
     if (n->state == PW_STATE_UNKNOWN) {
         add_part(&b, ", ");
@@ -317,6 +318,24 @@ static void draw_trace(drawing *d, const pw_trace *t, const char *prefix)
 
 /* ---- printing ---- */
 
+/* The note, and where in the code if there is room for both. room 0 = no limit. */
+static void print_notes(pw_cli_out *o, const line *l, size_t room)
+{
+    size_t at_columns = *l->at != '\0' ? strlen(l->at) + 2 : 0;
+    size_t note_max = room >= at_columns + NOTE_COLUMNS_MIN ? room - at_columns : room;
+    size_t used = 0;
+    if (*l->note != '\0') {
+        pw_out_puts(o, " ");
+        pw_out_style(o, l->style == PW_GOOD ? PW_DIM : l->style);
+        used = pw_out_text(o, l->note, strlen(l->note), note_max);
+        pw_out_style(o, PW_PLAIN);
+    }
+    if (*l->at != '\0' && (room == 0 || used + at_columns <= room)) {
+        pw_out_puts(o, *l->note != '\0' ? "  " : " ");
+        pw_out_styled(o, PW_DIM, l->at);
+    }
+}
+
 static void print_line(const drawing *d, const line *l, size_t label_columns)
 {
     pw_cli_out *o = d->out;
@@ -349,17 +368,7 @@ static void print_line(const drawing *d, const line *l, size_t label_columns)
     }
     used = label_columns + 2 + SPAN_COLUMNS;
     room = o->width == 0 ? 0 : o->width > used + 12 ? o->width - used - 1 : 12;
-    size_t at_columns = *l->at != '\0' ? strlen(l->at) + 2 : 0;
-    if (*l->note != '\0') {
-        pw_out_puts(o, " ");
-        pw_out_style(o, l->style == PW_GOOD ? PW_DIM : l->style);
-        (void)pw_out_text(o, l->note, strlen(l->note), room > at_columns + 20 ? room - at_columns : room);
-        pw_out_style(o, PW_PLAIN);
-    }
-    if (*l->at != '\0' && (room == 0 || room > at_columns)) {
-        pw_out_puts(o, *l->note != '\0' ? "  " : " ");
-        pw_out_styled(o, PW_DIM, l->at);
-    }
+    print_notes(o, l, room);
     pw_out_puts(o, "\n");
 }
 
@@ -373,8 +382,10 @@ static void print_header(const drawing *d, const pw_trace *t)
     pw_out_styled(o, PW_BOLD, pawl_str(t->run, "id", "?"));
     pw_out_puts(o, "  ");
     (void)pw_out_str(o, pawl_str(t->run, "workflow", "?"));
-    pw_out_puts(o, "@");
-    (void)pw_out_str(o, pawl_str(t->run, "version", "?"));
+    if (pawl_get(t->run, "version") != NULL) {
+        pw_out_puts(o, "@");
+        (void)pw_out_str(o, pawl_str(t->run, "version", "?"));
+    }
     pw_out_puts(o, "  ");
     pw_out_styled(o, pw_cli_status_style(status), status);
     pw_cli_span(span, (closed != 0 ? closed : o->now_ms) - created);
@@ -401,7 +412,9 @@ static void print_end(const drawing *d, const pw_trace *t)
         pw_out_puts(o, "\n");
         pw_buf_deinit(&b);
     } else if (t->len == 0 && pawl_int(t->run, "closed_ms", 0) == 0) {
-        pw_out_styled(o, PW_DIM, pw_cli_live(d->cli) ? "nothing has happened yet" : "nothing has happened yet; no engine runs");
+        const char *why = pawl_is(t->run, "waiting", "no-code") ? "; its code is not here" : "";
+        pw_out_styled(o, PW_DIM, "nothing has happened yet");
+        pw_out_styled(o, PW_DIM, pw_cli_live(d->cli) ? why : "; no engine runs");
         pw_out_puts(o, "\n");
     }
 }
@@ -410,12 +423,13 @@ size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace)
 {
     drawing d = {.cli = cli, .out = out, .scope = trace->scope};
     size_t label_columns = 20;
+    size_t label_max = out->width > 0 && out->width / 2 < LABEL_COLUMNS_MAX ? out->width / 2 : LABEL_COLUMNS_MAX;
     draw_trace(&d, trace, "");
     for (size_t i = 0; i < d.len; i++) {
         const line *l = &d.lines[i];
         size_t columns = pw_out_columns(out, l->prefix, strlen(l->prefix)) + 2 + pw_out_columns(out, l->label, strlen(l->label));
         if (l->by_itself == NULL && columns > label_columns) {
-            label_columns = columns < LABEL_COLUMNS_MAX ? columns : LABEL_COLUMNS_MAX;
+            label_columns = columns < label_max ? columns : label_max;
         }
     }
     print_header(&d, trace);

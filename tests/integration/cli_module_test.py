@@ -74,12 +74,31 @@ def it_refuses_a_module_of_another_pawl_with_both_versions(p):
 
 def it_waits_for_code_that_is_not_there_and_goes_on_when_it_is(p):
     p.ok("start", "hello", "-w", "h1", "-i", '{"name": "Ada"}')
-    engine = subprocess.Popen([p.pawl, "serve"], cwd=p.folder, env=p.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    within(engine.stdout.readline(), "ready")
+    p.serve(code=None)
+    p.until_waiting("h1", "no-code")
+    within(p.ok("stack", "h1").out, "code hello")
+    within(p.ok("trace", "h1").out, "its code is not here")
     p.run("start", "hello", "-w", "h2").exits(10)
-    engine.terminate()
-    equal(engine.wait(timeout=60), 0)
-    engine.stdout.close()
+    equal(p.stop(), 0)
+    p.serve()
+    equal(p.ok("result", "h1", "-o", "json").json()["result"]["to"], "Ada")
+
+
+def it_pauses_a_run_whose_code_has_changed_and_shows_both_sides(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    p.stop()
+    p.serve(code=3)
+    p.ok("signal", "l1", "go", "-i", "5")
+    p.until_status("l1", "paused")
+    text = p.ok("stack", "l1").out
+    for part in ("paused: nondeterminism", "history  KeySet", "code     TimerStarted", "cli_other_module.c:", "pawl resume l1"):
+        within(text, part)
+    p.stop()
+    p.serve()
+    p.ok("resume", "l1")
+    equal(p.ok("result", "l1", "-o", "json").json()["result"], {"got": 5}, "nothing is lost by a bad deploy")
 
 
 def it_names_the_workflow_that_blocks_the_loop(p):

@@ -88,6 +88,10 @@ class Place:
         with open(self.path(name)) as f:
             return f.read()
 
+    @staticmethod
+    def has(program):
+        return shutil.which(program) is not None
+
     def run(self, *args, stdin="", env=None, timeout=DEADLINE):
         argv = [self.pawl, *args]
         given = stdin.encode() if isinstance(stdin, str) else stdin
@@ -103,10 +107,10 @@ class Place:
         return subprocess.Popen([self.pawl, *args], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
 
-    def serve(self, *args):
-        """Starts an engine and waits for its ready line."""
+    def serve(self, *args, code=0):
+        """Starts an engine with a module (code: which of them, None = none) and waits for its ready line."""
         check(self.engine is None, "an engine runs already")
-        module = ["--module", self.modules[0]]
+        module = ["--module", self.modules[code]] if code is not None else []
         log = open(self.path("serve.log"), "ab")
         self.engine = subprocess.Popen([self.pawl, "serve", *module, *args], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=log, text=True)
