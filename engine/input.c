@@ -570,17 +570,6 @@ static void in_timer(pw_live *live, pw_input *in)
     (void)pw_emit_end(&e, type, in->cmd);
 }
 
-static void in_crashed(pw_live *live)
-{
-    if (live->state == PW_S_RUN_RUNNING) {
-        pw_emit e;
-        pw_emit_begin(&e, live);
-        pw_emit_str(&e, "reason", "crashed");
-        pw_emit_str(&e, "text", "its code ended the process three times; mend it and resume");
-        (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
-    }
-}
-
 static void apply_one(pw_live *live, pw_input *in)
 {
     switch (in->kind) {
@@ -607,9 +596,6 @@ static void apply_one(pw_live *live, pw_input *in)
         break;
     case PW_IN_MAP_DONE:
         in_map_done(live, in);
-        break;
-    case PW_IN_CRASHED:
-        in_crashed(live);
         break;
     case PW_IN_KICK:
         break;

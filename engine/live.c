@@ -57,6 +57,7 @@ static void copy_row(pw_live *live, const pw_run_row *row)
     live->row.waiting = keep(live->scope, row->waiting);
     live->row.reason = keep(live->scope, row->reason);
     live->row.progress_text = keep(live->scope, row->progress_text);
+    live->landed = live->row;
     live->id = (const char *)live->row.id.data;
 }
 
@@ -316,7 +317,7 @@ void pw_live_reset(pw_live *live)
     pawl_scope *old = live->scope;
     pawl_scope *fresh = pawl_scope_new();
     PW_CHECK(fresh != NULL);
-    pw_run_row row = live->row;
+    pw_run_row row = live->landed;
     if (live->in_ids) {
         HASH_DELETE(hi, core->ids, live);
         live->in_ids = false;
@@ -342,6 +343,7 @@ void pw_live_reset(pw_live *live)
     live->frozen = saved.frozen;
     live->stalled = saved.stalled;
     live->stalls = saved.stalls;
+    live->crash_owed = saved.crash_owed;
     live->created = saved.created;
     copy_row(live, &row);
     shell_state(live);
@@ -382,9 +384,14 @@ bool pw_live_open_status(const pw_live *live)
     return live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_PAUSED || live->state == PW_S_RUN_NONE;
 }
 
+bool pw_live_crashed(const pw_live *live)
+{
+    return live->row.crashes >= PW_CRASHES_MAX && live->state == PW_S_RUN_RUNNING;
+}
+
 bool pw_live_can_run(const pw_live *live)
 {
-    return (live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_NONE) && live->def != NULL && live->mismatch == NULL &&
+    return !pw_live_crashed(live) && (live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_NONE) && live->def != NULL && live->mismatch == NULL &&
            !live->abandoned && live->core->recovered; /* before that inputs are kept, and no code runs */
 }
 
@@ -459,7 +466,8 @@ void pw_live_touch(pw_live *live)
 
 static bool evictable(const pw_live *live)
 {
-    return !live->frozen && !live->queued && !live->stalled && live->inputs == NULL && live->queries == NULL && !live->created && !live->kick;
+    return !live->frozen && !live->queued && !live->stalled && live->inputs == NULL && live->queries == NULL && !live->created && !live->kick &&
+           !live->crash_owed;
 }
 
 static bool random_evict(pw_core *core)

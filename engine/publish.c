@@ -221,9 +221,21 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
         pw_tx_landed(live);
     }
     live->row = row;
+    live->landed = row;
     PW_CHECK(live->seq == row.seq || live->mismatch != NULL);
     if (core->watchers != NULL) {
         pw_publish_watch(core, live, first_seq, turn->record);
+    }
+}
+
+static void crash_counted(pw_core *core, const pw_run_row *row)
+{
+    pw_live *live = pw_live_find(core, row->key);
+    if (live != NULL) {
+        live->frozen = false;
+        live->crash_owed = false;
+        live->stalls = 0;
+        live->row.crashes = live->landed.crashes = row->crashes;
     }
 }
 
@@ -243,7 +255,7 @@ static void after_thaw(pw_core *core, int64_t key)
         pw_queries_run(live);
     }
     bool go_on = live->kick && live->state == PW_S_RUN_RUNNING && live->def != NULL;
-    if (live->inputs != NULL || go_on) {
+    if (live->inputs != NULL || go_on || pw_live_crashed(live)) {
         pw_live_ready(live);
     }
     pw_live_touch(live);
@@ -252,8 +264,11 @@ static void after_thaw(pw_core *core, int64_t key)
 void pw_publish_batch(pw_core *core, pw_batch *b)
 {
     for (size_t i = 0; i < b->group.len; i++) {
-        if (b->group.ops[i].type == PW_OP_TURN) {
-            thaw(core, &b->group.ops[i].u.turn);
+        const pw_op *op = &b->group.ops[i];
+        if (op->type == PW_OP_TURN) {
+            thaw(core, &op->u.turn);
+        } else if (op->type == PW_OP_RUN_CRASHES) {
+            crash_counted(core, &op->u.run);
         }
     }
     for (pw_publish *p = b->publish; p != NULL; p = p->next) {
@@ -265,8 +280,9 @@ void pw_publish_batch(pw_core *core, pw_batch *b)
         pw_input_free(core, in);
     }
     for (size_t i = 0; i < b->group.len; i++) {
-        if (b->group.ops[i].type == PW_OP_TURN) {
-            after_thaw(core, b->group.ops[i].u.turn.run);
+        const pw_op *op = &b->group.ops[i];
+        if (op->type == PW_OP_TURN || op->type == PW_OP_RUN_CRASHES) {
+            after_thaw(core, op->type == PW_OP_TURN ? op->u.turn.run : op->u.run.key);
         }
     }
 }
@@ -278,7 +294,7 @@ void pw_input_again(pw_core *core, pw_input *in)
     pw_live *live;
     pawl_error err;
     bool again = in->report != NULL || in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN || in->kind == PW_IN_MAP_DONE ||
-                 in->kind == PW_IN_TIMER || in->kind == PW_IN_CRASHED;
+                 in->kind == PW_IN_TIMER;
     if (!again || pw_live_open_key(core, in->run, &live, &err) != PAWL_OK) {
         pw_input_free(core, in);
         return;
@@ -324,7 +340,7 @@ static void rebuild(pw_core *core, pw_batch *b)
         }
         live->retry_from = 0;
         pw_live_reset(live);
-        if (live->inputs != NULL || live->queries != NULL || live->kick) {
+        if (live->inputs != NULL || live->queries != NULL || live->kick || live->crash_owed) {
             pw_live_ready(live);
         }
     }

@@ -89,10 +89,11 @@ static bool scan_row(void *ctx, const pw_run_row *row)
     p->core->scan_before = row->key;
     bool may_go = row->status == PW_RUN_RUNNING && (row->waiting.size == 0 || pw_view_is(row->waiting, "no-code") ||
                                                     pw_view_is(row->waiting, "code"));
-    if (!may_go || pw_live_find(p->core, row->key) != NULL) {
+    bool crashed = row->status == PW_RUN_RUNNING && row->crashes >= PW_CRASHES_MAX; /* and died again before it was paused */
+    if ((!may_go && !crashed) || pw_live_find(p->core, row->key) != NULL) {
         return true;
     }
-    if (row->waiting.size > 0 && pw_def_find(p->core, row->workflow, row->version) == NULL) {
+    if (!crashed && row->waiting.size > 0 && pw_def_find(p->core, row->workflow, row->version) == NULL) {
         return true;
     }
     pw_live *live = pw_live_new(p->core, row);
@@ -108,7 +109,7 @@ static void ready_known(pw_core *core)
     pw_live *live, *next;
     HASH_ITER(hh, core->runs, live, next)
     {
-        if (live->kick && !live->frozen && live->state == PW_S_RUN_RUNNING) {
+        if ((live->kick || pw_live_crashed(live)) && !live->frozen && live->state == PW_S_RUN_RUNNING) {
             pw_live_ready(live);
         }
     }
@@ -134,6 +135,22 @@ void pw_recover_scan(pw_core *core)
 
 /* ---- a run that ended the last process ---- */
 
+/* [E7] Frozen until the count has landed: were its code to run before, a process that dies in it every time would never count. */
+void pw_recover_count(pw_live *live)
+{
+    pw_batch *b = pw_batch_get(live->core);
+    pw_op *op = b != NULL ? pw_batch_op(b, PW_OP_RUN_CRASHES) : NULL;
+    if (op == NULL || !pw_batch_hold(b, live)) {
+        if (op != NULL) {
+            b->group.len--;
+        }
+        (void)pw_live_stall(live);
+        return;
+    }
+    op->u.run = live->row;
+    op->u.run.crashes++;
+}
+
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
 {
     const pw_crumb_found *found = &core->options.crumb_found;
@@ -148,18 +165,9 @@ pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
     if (st != PAWL_OK) {
         return st;
     }
-    live->row.crashes++;
+    live->crash_owed = true;
     pw_core_log(core, PAWL_WARN, live->id, 0, "the last process ended inside the code of this run (%s), time %lld", found->site,
-                (long long)live->row.crashes);
-    if (live->row.crashes >= PW_CRASHES_MAX) {
-        pw_live_input(live, pw_input_new(PW_IN_CRASHED));
-        return PAWL_OK;
-    }
-    pw_batch *b = pw_batch_get(core);
-    pw_op *op = b != NULL ? pw_batch_op(b, PW_OP_RUN_CRASHES) : NULL;
-    if (op == NULL) {
-        return pw_err(err, PAWL_NOMEM, "out of memory");
-    }
-    op->u.run = live->row;
+                (long long)live->row.crashes + 1);
+    pw_recover_count(live);
     return PAWL_OK;
 }

@@ -53,6 +53,11 @@ static bool load_for(pw_live *live, pw_request *rq)
     if (live->whole) {
         return true;
     }
+    if (live->row.crashes >= PW_CRASHES_MAX) {
+        refuse(live->core, rq, PAWL_CONFLICT, "the code of run \"%s\" ended the process %lld times; mend it and resume", live->id,
+               (long long)live->row.crashes);
+        return false;
+    }
     if (live->def == NULL) {
         refuse(live->core, rq, PAWL_NOCODE, "no code is registered for workflow \"%s\" %s", (const char *)live->row.workflow.data,
                (const char *)live->row.version.data);
@@ -202,7 +207,7 @@ void pw_request_query(pw_core *core, pw_request *rq)
         pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
         return;
     }
-    if (live->frozen || live->created) {
+    if (live->frozen || live->created || live->crash_owed) {
         LL_APPEND(live->queries, rq);
         return;
     }

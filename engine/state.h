@@ -161,7 +161,6 @@ typedef enum pw_input_kind {
     PW_IN_TIMER,
     PW_IN_MAP_DONE,
     PW_IN_KICK,     /* only resume the code: a local step was committed, or recovery */
-    PW_IN_CRASHED,  /* pause it: it crashed its process too often */
 } pw_input_kind;
 
 struct pw_input {
@@ -185,7 +184,8 @@ struct pw_live {
     pw_core *core;
     int64_t key;
     const char *id;              /* in scope */
-    pw_run_row row;              /* as committed; views live in scope */
+    pw_run_row row;              /* views live in scope */
+    pw_run_row landed;           /* the same as committed: what a reset goes back to [E6] */
     pw_def *def;                 /* NULL = no code */
     pawl_scope *scope;
     pw_state state;              /* of the run machine */
@@ -200,6 +200,7 @@ struct pw_live {
     const char *cancel_reason;
     bool stalled;                /* no memory for its turn: not before core->stalled_until_ns; survives a reset */
     int stalls;                  /* in a row; survives a reset */
+    bool crash_owed;             /* it ended the last process, and the count of that has not landed [E7]; survives a reset */
     bool abandoned;              /* its fibers must not run again (mismatch) */
 
     int64_t turn;                /* counts turns, in replay too */
@@ -576,7 +577,8 @@ void pw_live_unstall(pw_core *core);
 pw_input *pw_input_new(pw_input_kind kind);
 void pw_input_free(pw_core *core, pw_input *in);
 bool pw_live_open_status(const pw_live *live);
-bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not abandoned */
+bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not abandoned, not quarantined */
+bool pw_live_crashed(const pw_live *live); /* it ended its process too often: nothing of its code may run */
 pw_def *pw_def_find(pw_core *core, pw_view name, pw_view version); /* version empty = newest */
 
 /* turn.c */
@@ -764,6 +766,7 @@ void pw_fold_snapshot(pw_live *live);
 
 /* recover.c */
 void pw_recover_scan(pw_core *core);
+void pw_recover_count(pw_live *live); /* its crash, in a group before any of its code runs */
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err);
 
 extern _Thread_local bool pw_in_workflow;

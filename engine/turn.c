@@ -188,6 +188,16 @@ static void pause_mismatch(pw_live *live)
     (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
 }
 
+/* Its code ended the process too often. Without loading it: that alone may be what kills. */
+static void pause_crashed(pw_live *live)
+{
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "reason", "crashed");
+    pw_emit_str(&e, "text", "its code ended the process three times; mend it and resume");
+    (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
+}
+
 static void put_record(pw_live *live, pw_buf *out, uint32_t flags)
 {
     pw_mp_array(out, 5);
@@ -224,7 +234,7 @@ static pw_view view_of(pw_batch *b, const char *text)
 }
 
 /* The row as it will be once the turn has landed. */
-static void fill_row(pw_live *live, pw_batch *b, pw_run_row *row)
+static void fill_row(pw_live *live, pw_batch *b, uint32_t flags, pw_run_row *row)
 {
     char waiting[PW_NAME_BYTES_MAX + 64] = "";
     *row = live->row;
@@ -232,7 +242,7 @@ static void fill_row(pw_live *live, pw_batch *b, pw_run_row *row)
     row->updated_ms = live->now_ms;
     row->closed_ms = pw_run_status_is_open(row->status) ? 0 : live->now_ms;
     row->build = live->core->options.build;
-    row->crashes = live->state == PW_S_RUN_PAUSED ? live->row.crashes : 0;
+    row->crashes = live->state == PW_S_RUN_PAUSED || (flags & PW_RECORD_INPUT_ONLY) != 0 ? live->row.crashes : 0; /* what ended well, forgives */
     row->unread = row->closed_ms != 0 ? (int64_t)live->signals_len : 0;
     if (row->closed_ms == 0 && live->def == NULL && live->state != PW_S_RUN_PAUSED) {
         (void)snprintf(waiting, sizeof waiting, "no-code");
@@ -255,7 +265,7 @@ static void finish_turn(pw_live *live, pw_batch *b, uint32_t flags)
     turn->run = live->key;
     turn->expected_seq = live->row.seq;
     memcpy(turn->chain_prev, live->row.chain, PW_DIGEST_SIZE);
-    fill_row(live, b, &turn->row);
+    fill_row(live, b, flags, &turn->row);
     if (live->tx != NULL) {
         turn->tx = pw_tx_call_of(live->tx);
     } else {
@@ -422,6 +432,9 @@ static bool take_turn(pw_live *live, pw_batch *b, pw_buf *events)
     if (live->mismatch != NULL) {
         flags = PW_RECORD_INPUT_ONLY;
         pause_mismatch(live);
+    } else if (pw_live_crashed(live)) {
+        flags = PW_RECORD_INPUT_ONLY;
+        pause_crashed(live);
     } else {
         pw_inputs_apply(live);
         if (pw_live_can_run(live) && live->whole) {
@@ -462,6 +475,10 @@ void pw_turn_first(pw_live *live, pw_batch *b)
 
 bool pw_turn_run(pw_live *live)
 {
+    if (live->crash_owed) {
+        pw_recover_count(live);
+        return true;
+    }
     pw_batch *b = pw_batch_get(live->core);
     if (b == NULL) {
         (void)pw_live_stall(live);

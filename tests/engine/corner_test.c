@@ -65,6 +65,35 @@ static void a_query_of_a_run_whose_group_was_not_written_is_answered(void **stat
     assert_int_equal(query->status, PAWL_OK);
 }
 
+static const pawl_value *shows_progress(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_signal(w, "go");
+    pawl_progress(w, 1, 2, "half");
+    (void)pawl_signal(w, "go");
+    return pawl_signal(w, "go");
+}
+
+/* [E6] */
+static void what_a_turn_that_was_not_written_changed_in_the_row_is_not_in_a_later_one(void **state)
+{
+    rig *r = *state;
+    if (r->store == NULL) {
+        skip();
+    }
+    rig_workflow(r, "wf", shows_progress);
+    rig_start(r, "wf", "a");
+    pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
+    assert_int_equal(rig_ask(r, "pause", "{id: %s}", "a")->status, PAWL_NOT);
+    pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_NOT);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "other")->status, PAWL_OK);
+    assert_string_equal(rig_reason(r, "a"), "");
+    assert_int_equal(rig_progress(r, "a"), 0);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_progress(r, "a"), 1);
+}
+
 static void asking_a_paused_run_whose_code_changed_writes_nothing_into_its_history(void **state)
 {
     rig *r = *state;
@@ -272,6 +301,7 @@ int main(void)
         RIG_TEST(a_key_of_a_frozen_run_is_answered_after_its_ack),
         RIG_TEST(who_asked_about_a_start_that_was_not_written_is_told),
         RIG_TEST(a_query_of_a_run_whose_group_was_not_written_is_answered),
+        RIG_TEST(what_a_turn_that_was_not_written_changed_in_the_row_is_not_in_a_later_one),
         RIG_TEST(asking_a_paused_run_whose_code_changed_writes_nothing_into_its_history),
         RIG_TEST(a_child_that_ends_twice_ends_once_for_a_paused_parent),
         RIG_TEST(a_folded_run_that_asks_for_too_much_fails),

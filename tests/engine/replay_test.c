@@ -305,6 +305,75 @@ static void a_run_that_ended_its_process_three_times_opens_paused_as_crashed(voi
     mend_and_finish(r);
 }
 
+static int entered; /* a workflow has its own stack, and the process it ends is this one: it only counts */
+
+static const pawl_value *deadly(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    entered++;
+    (void)pawl_signal(w, "go");
+    return NULL;
+}
+
+static void crash_inside(rig *r, int64_t key)
+{
+    rig_kill(r);
+    r->crumb = (pw_crumb_found){.run = key, .site = "a in wf"};
+    rig_boot(r);
+}
+
+/* [E7] The process dies at the very moment its code is entered, before any group is handed over after it: the count must have landed before. */
+static void a_run_that_ends_its_process_whenever_it_is_entered_is_quarantined(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", deadly);
+    rig_start(r, "wf", "a");
+    int64_t key = rig_key(r, "a");
+    for (int i = 1; i <= 3; i++) {
+        crash_inside(r, key);
+        entered = 0;
+        (void)rig_post(r, "signal", "{id: %s, name: %s}", "a", "go");
+        (void)rig_post(r, "stack", "{id: %s}", "a");
+        rig_step(r);
+        assert_int_equal(entered, 0); /* the count is handed over, and nothing else */
+        assert_true(rig_commit(r));
+    }
+    rig_crash(r);
+    rig_run(r);
+    assert_int_equal(entered, 0);
+    assert_string_equal(rig_status(r, "a"), "paused");
+    assert_string_equal(rig_reason(r, "a"), "crashed");
+    assert_int_equal(rig_ask(r, "stack", "{id: %s}", "a")->status, PAWL_CONFLICT);
+    assert_int_equal(entered, 0);
+    (void)rig_ask(r, "resume", "{id: %s}", "a");
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "completed");
+}
+
+static void a_crash_whose_count_was_not_written_is_counted_again(void **state)
+{
+    rig *r = *state;
+    if (r->store == NULL) {
+        skip();
+    }
+    rig_workflow(r, "wf", deadly);
+    rig_start(r, "wf", "a");
+    int64_t key = rig_key(r, "a");
+    for (int i = 1; i <= 3; i++) {
+        crash_inside(r, key);
+        entered = 0;
+        pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
+        rig_step(r);
+        assert_true(rig_commit(r) && rig_answer(r));
+        rig_step(r);
+        assert_int_equal(entered, 0);
+        assert_true(rig_commit(r));
+    }
+    rig_crash(r);
+    rig_run(r);
+    assert_string_equal(rig_reason(r, "a"), "crashed");
+}
+
 static void a_turn_that_ends_well_forgets_earlier_crashes(void **state)
 {
     rig *r = *state;
@@ -374,6 +443,8 @@ int main(void)
         RIG_TEST(a_run_whose_code_is_missing_waits_keeps_inputs_and_goes_on_when_it_is_registered),
         RIG_TEST(runs_stay_with_the_version_they_started_with),
         RIG_TEST(a_run_that_ended_its_process_three_times_opens_paused_as_crashed),
+        RIG_TEST(a_run_that_ends_its_process_whenever_it_is_entered_is_quarantined),
+        RIG_TEST(a_crash_whose_count_was_not_written_is_counted_again),
         RIG_TEST(a_turn_that_ends_well_forgets_earlier_crashes),
         RIG_TEST(a_crash_of_a_run_that_never_landed_harms_nobody),
         RIG_TEST(a_damaged_record_stops_the_run_it_belongs_to_and_no_other),

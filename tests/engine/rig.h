@@ -178,6 +178,7 @@ void rig_drop(rig *r, rig_task *t); /* its worker died: no report ever comes */
 const char *rig_status(rig *r, const char *id);  /* "running", "completed"...; "" when there is no such run */
 const char *rig_waiting(rig *r, const char *id);
 const char *rig_reason(rig *r, const char *id);
+int64_t rig_progress(rig *r, const char *id); /* done, of how much */
 int64_t rig_key(rig *r, const char *id);
 /** The result of a closed run; nil when it has none. */
 const pawl_value *rig_result(rig *r, const char *id);

@@ -22,7 +22,7 @@ const pawl_value *rig_value(rig *r, const char *fmt, ...)
 
 typedef struct found_row {
     rig *r;
-    int64_t key;
+    int64_t key, progress;
     const char *status, *waiting, *reason;
 } found_row;
 
@@ -35,6 +35,7 @@ static bool take_row(void *ctx, const pw_run_row *row)
 {
     found_row *f = ctx;
     f->key = row->key;
+    f->progress = row->progress_done;
     f->status = pw_run_status_name(row->status);
     f->waiting = copy(f->r, row->waiting);
     f->reason = copy(f->r, row->reason);
@@ -66,6 +67,11 @@ const char *rig_waiting(rig *r, const char *id)
 const char *rig_reason(rig *r, const char *id)
 {
     return row_of(r, id).reason;
+}
+
+int64_t rig_progress(rig *r, const char *id)
+{
+    return row_of(r, id).progress;
 }
 
 int64_t rig_key(rig *r, const char *id)
