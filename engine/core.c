@@ -82,38 +82,49 @@ static void free_code(pw_core *core)
     }
 }
 
-static void free_requests(pw_core *core)
+static void refuse(pw_core *core, pw_request *rq, const pawl_error *err)
 {
-    pawl_error err;
-    (void)pw_err(&err, PAWL_SHUTDOWN, "the engine is closing");
+    pw_reply_now(core, rq, err->status, err, (pw_view){NULL, 0});
+}
+
+static void free_requests(pw_core *core, const pawl_error *err)
+{
     pw_request **lists[] = {&core->deferred, &core->polls, &core->inbox_queue};
     for (size_t i = 0; i < PW_COUNT(lists); i++) {
         while (*lists[i] != NULL) {
             pw_request *rq = *lists[i];
             *lists[i] = rq->next;
-            pw_reply_now(core, rq, PAWL_SHUTDOWN, &err, (pw_view){NULL, 0});
+            refuse(core, rq, err);
         }
     }
     while (core->waiters != NULL) {
         pw_waiter *w = core->waiters;
         DL_DELETE(core->waiters, w);
-        pw_reply_now(core, w->rq, PAWL_SHUTDOWN, &err, (pw_view){NULL, 0});
+        refuse(core, w->rq, err);
         pw_free(w);
     }
     while (core->watchers != NULL) {
         pw_watcher *w = core->watchers;
         DL_DELETE(core->watchers, w);
-        pw_reply_now(core, w->rq, PAWL_SHUTDOWN, &err, (pw_view){NULL, 0});
+        refuse(core, w->rq, err);
         pw_free(w);
     }
 }
 
-static void free_batch(pw_core *core, pw_batch *b)
+static void free_input(pw_core *core, pw_input *in, const pawl_error *err)
+{
+    if (in->rq != NULL) {
+        refuse(core, in->rq, err);
+        in->rq = NULL;
+    }
+    pw_input_free(core, in);
+}
+
+static void free_batch(pw_core *core, pw_batch *b, const pawl_error *err)
 {
     for (pw_publish *p = b->publish; p != NULL; p = p->next) {
         if (p->kind == PW_PUB_REPLY) {
-            pawl_error err;
-            pw_reply_now(core, p->rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err, (pw_view){NULL, 0});
+            refuse(core, p->rq, err);
         } else if (p->kind == PW_PUB_MAP_ITEM) {
             pw_report_free(p->report);
         }
@@ -121,12 +132,13 @@ static void free_batch(pw_core *core, pw_batch *b)
     while (b->inputs != NULL) {
         pw_input *in = b->inputs;
         DL_DELETE(b->inputs, in);
-        pw_input_free(core, in);
+        free_input(core, in, err);
     }
     pw_batch_free(b);
 }
 
-static void free_runs(pw_core *core)
+/* What waits for a turn or for a thaw. */
+static void free_waiting(pw_core *core, const pawl_error *err)
 {
     pw_live *live, *next;
     HASH_ITER(hh, core->runs, live, next)
@@ -134,14 +146,21 @@ static void free_runs(pw_core *core)
         while (live->inputs != NULL) {
             pw_input *in = live->inputs;
             DL_DELETE(live->inputs, in);
-            pw_input_free(core, in);
+            free_input(core, in, err);
         }
         while (live->queries != NULL) {
             pw_request *rq = live->queries;
             live->queries = rq->next;
-            pawl_error err;
-            pw_reply_now(core, rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err, (pw_view){NULL, 0});
+            refuse(core, rq, err);
         }
+    }
+}
+
+static void free_runs(pw_core *core)
+{
+    pw_live *live, *next;
+    HASH_ITER(hh, core->runs, live, next)
+    {
         pw_live_free(live);
     }
 }
@@ -183,15 +202,18 @@ void pw_core_free(pw_core *core)
     if (core == NULL) {
         return;
     }
+    pawl_error err;
+    (void)pw_err(&err, PAWL_SHUTDOWN, "the engine is closing");
     if (core->building != NULL) {
-        free_batch(core, core->building);
+        free_batch(core, core->building, &err);
     }
     while (core->flight != NULL) {
         pw_batch *b = core->flight;
         LL_DELETE(core->flight, b);
-        free_batch(core, b);
+        free_batch(core, b, &err);
     }
-    free_requests(core);
+    free_requests(core, &err);
+    free_waiting(core, &err);
     free_runs(core);
     free_jobs(core);
     free_code(core);
@@ -342,7 +364,13 @@ void pw_core_fail(pw_core *core, const pawl_error *err)
     core->failed = true;
     core->failure = *err;
     pw_core_log(core, PAWL_ERROR, "", 0, "the engine stops: %s", err->message);
-    free_requests(core);
+    if (core->building != NULL) { /* it will never be handed over */
+        pw_batch *b = core->building;
+        core->building = NULL;
+        free_batch(core, b, err);
+    }
+    free_requests(core, err);
+    free_waiting(core, err);
     core->env.failed(core->env.ctx, err);
 }
 
@@ -457,7 +485,7 @@ static int64_t next_call(pw_core *core)
     if (core->failed) {
         return -1;
     }
-    bool now = may_commit(core) && (core->ready != NULL || (!core->shutdown && (core->inbox_dirty || core->scan_before != 0)));
+    bool now = may_commit(core) && (core->ready != NULL || (!core->shutdown && (core->inbox_dirty || pw_recover_scanning(core))));
     int64_t backoff = (core->backoff_until_ns - core->env.mono_ns(core->env.ctx)) / 1000000;
     if (core->backoff_until_ns != 0 && backoff > 0) {
         return backoff;
@@ -469,12 +497,8 @@ static int64_t next_call(pw_core *core)
     if (core->beats_dirty && (next < 0 || next > PW_HEARTBEAT_WRITE_MS)) {
         next = PW_HEARTBEAT_WRITE_MS;
     }
-    if (core->stalled_until_ns != 0) {
-        int64_t stalled = (core->stalled_until_ns - core->env.mono_ns(core->env.ctx)) / 1000000 + 1;
-        stalled = stalled < 0 ? 0 : stalled;
-        next = next < 0 || next > stalled ? stalled : next;
-    }
-    return next;
+    int64_t again = pw_again_next(core);
+    return again >= 0 && (next < 0 || next > again) ? again : next;
 }
 
 int64_t pw_core_step(pw_core *core)
@@ -486,15 +510,13 @@ int64_t pw_core_step(pw_core *core)
         return next_call(core);
     }
     core->backoff_until_ns = 0;
+    pw_again_step(core);
     if (core->recovered) {
         pw_recover_scan(core);
         pw_inbox_poll(core);
         pw_timers_fire(core);
         pw_job_dispatch_all(core);
         pw_job_beats(core);
-    }
-    if (core->stalled_until_ns != 0 && core->env.mono_ns(core->env.ctx) >= core->stalled_until_ns) {
-        pw_live_unstall(core);
     }
     run_turns(core); /* when closing too: what running activities bring is still kept */
     pw_maps_flush(core);

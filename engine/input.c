@@ -203,8 +203,8 @@ static bool find_wait(void *ctx, const pw_wait_row *row)
     if (cmd != NULL && cmd->future.done) {
         return true; /* answered earlier in this very turn */
     }
-    for (size_t i = 0; i < f->live->answered_len; i++) {
-        if (f->live->answered[i] == row->cmd) {
+    for (const pw_answered *a = f->live->answered; a != NULL; a = a->next) {
+        if (a->cmd == row->cmd) {
             return true;
         }
     }
@@ -298,9 +298,14 @@ static void in_answer(pw_live *live, pw_request *rq)
         reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice, f.found, f.choices);
         return;
     }
-    if (live->answered_len < PW_COUNT(live->answered)) {
-        live->answered[live->answered_len++] = f.cmd;
+    pw_answered *mark = pw_alloc(live->batch->group.scope, sizeof *mark);
+    if (mark == NULL) {
+        live->record->failed = true;
+        reply_err(live, rq, PAWL_NOMEM, "out of memory");
+        return;
     }
+    *mark = (pw_answered){.cmd = f.cmd, .next = live->answered};
+    live->answered = mark;
     if (is_unknown(live, f.cmd)) {
         answer_unknown(live, rq, f.cmd, choice);
     } else {
@@ -604,7 +609,7 @@ static void apply_one(pw_live *live, pw_input *in)
 
 void pw_inputs_apply(pw_live *live)
 {
-    live->answered_len = 0;
+    live->answered = NULL;
     while (live->inputs != NULL) {
         pw_input *in = live->inputs;
         DL_DELETE(live->inputs, in);

@@ -484,6 +484,18 @@ void pw_job_timer(pw_core *core, pw_job *job)
     }
 }
 
+/* Its deadlines in memory, all of them. */
+void pw_job_timers(pw_core *core, const pw_job *job)
+{
+    int64_t backoff = job->state == PW_JOB_BACKOFF ? job->due_ms : 0;
+    const int64_t due[] = {backoff, job->schedule_due, job->close_due, job->beat_due};
+    for (size_t i = 0; i < PW_COUNT(due); i++) {
+        if (due[i] > 0) {
+            pw_timer_add(core, due[i], job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+        }
+    }
+}
+
 /* ---- cancel and pause ---- */
 
 void pw_job_cancel_now(pw_core *core, pw_job *job)

@@ -10,8 +10,6 @@
 #include "engine/state.h"
 
 #define IDLE_EVICT_NS 5000000000
-#define STALL_NS 1000000000
-#define STALLS_MAX 60
 
 /* ---- registered code ---- */
 
@@ -400,31 +398,6 @@ void pw_live_ready(pw_live *live)
     if (!live->queued && !live->frozen && !live->stalled) {
         live->queued = true;
         DL_APPEND2(live->core->ready, live, ready_prev, ready_next);
-    }
-}
-
-bool pw_live_stall(pw_live *live)
-{
-    pw_core *core = live->core;
-    if (++live->stalls > STALLS_MAX) {
-        live->stalls = 0;
-        return false;
-    }
-    live->stalled = true;
-    core->stalled_until_ns = core->env.mono_ns(core->env.ctx) + STALL_NS;
-    return true;
-}
-
-void pw_live_unstall(pw_core *core)
-{
-    core->stalled_until_ns = 0;
-    pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
-        if (live->stalled) {
-            live->stalled = false;
-            pw_live_ready(live);
-        }
     }
 }
 

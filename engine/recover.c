@@ -80,27 +80,27 @@ pawl_status pw_jobs_recover(pw_core *core, pawl_error *err)
 typedef struct scan_page {
     pw_core *core;
     size_t rows;
+    bool full; /* no memory for a run of it */
 } scan_page;
 
 static bool scan_row(void *ctx, const pw_run_row *row)
 {
     scan_page *p = ctx;
     p->rows++;
-    p->core->scan_before = row->key;
     bool may_go = row->status == PW_RUN_RUNNING && (row->waiting.size == 0 || pw_view_is(row->waiting, "no-code") ||
                                                     pw_view_is(row->waiting, "code"));
     bool crashed = row->status == PW_RUN_RUNNING && row->crashes >= PW_CRASHES_MAX; /* and died again before it was paused */
-    if ((!may_go && !crashed) || pw_live_find(p->core, row->key) != NULL) {
-        return true;
-    }
-    if (!crashed && row->waiting.size > 0 && pw_def_find(p->core, row->workflow, row->version) == NULL) {
-        return true;
-    }
-    pw_live *live = pw_live_new(p->core, row);
-    if (live != NULL) {
+    bool coded = row->waiting.size == 0 || pw_def_find(p->core, row->workflow, row->version) != NULL;
+    if ((crashed || (may_go && coded)) && pw_live_find(p->core, row->key) == NULL) {
+        pw_live *live = pw_live_new(p->core, row);
+        p->full = live == NULL;
+        if (live == NULL) {
+            return false; /* the scan goes on with it */
+        }
         live->kick = true;
         pw_live_ready(live);
     }
+    p->core->scan_before = row->key;
     return true;
 }
 
@@ -115,9 +115,14 @@ static void ready_known(pw_core *core)
     }
 }
 
+bool pw_recover_scanning(const pw_core *core)
+{
+    return core->scan_before != 0 && (core->again & PW_AGAIN_SCAN) == 0;
+}
+
 void pw_recover_scan(pw_core *core)
 {
-    if (core->scan_before == 0 || core->shutdown || core->failed) {
+    if (!pw_recover_scanning(core) || core->shutdown || core->failed) {
         return;
     }
     pw_scan scan = {.before_key = core->scan_before, .open_only = true, .rows_max = PW_PAGE_ROWS_MAX};
@@ -125,9 +130,11 @@ void pw_recover_scan(pw_core *core)
     pawl_error err;
     pawl_status st = core->jops->run_scan(core->reader, &scan, scan_row, &page, &err);
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "open runs cannot be read: %s", err.message);
-    }
-    if (st != PAWL_OK || page.rows < PW_PAGE_ROWS_MAX) {
+        pw_core_log(core, PAWL_ERROR, "", 0, "open runs cannot be read, it is tried again: %s", err.message);
+        pw_again(core, PW_AGAIN_SCAN);
+    } else if (page.full) {
+        pw_again(core, PW_AGAIN_SCAN);
+    } else if (page.rows < PW_PAGE_ROWS_MAX) {
         core->scan_before = 0;
         ready_known(core);
     }

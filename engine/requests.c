@@ -501,8 +501,8 @@ void pw_inbox_poll(pw_core *core)
     int64_t before = core->inbox_after;
     pawl_status st = core->jops->inbox(core->reader, core->inbox_after, PW_PAGE_ROWS_MAX, take_inbox, core, &err);
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "the inbox cannot be read: %s", err.message);
-        return;
+        pw_core_log(core, PAWL_ERROR, "", 0, "the inbox cannot be read, it is tried again: %s", err.message);
+        pw_again(core, PW_AGAIN_INBOX);
     }
     while (core->inbox_queue != NULL) {
         pw_request *rq = core->inbox_queue;

@@ -140,6 +140,7 @@ struct pawl_run {
     int64_t failed_cmd;           /* the command whose failure it is; 0 = none */
     bool timed_out;
     int shield_depth;
+    int shield_base;              /* of the branch it came from: not its own to leave */
     pw_cmd *shield_cmd;           /* shield with a deadline; NULL = none */
     uint32_t noops;               /* commands since failure without anyone looking */
     pw_ready_fn ready;            /* what it waits for; NULL = can run */
@@ -198,7 +199,7 @@ struct pw_live {
     bool dropped;                /* a group failed: rebuild from the journal */
     bool cancel_requested;
     const char *cancel_reason;
-    bool stalled;                /* no memory for its turn: not before core->stalled_until_ns; survives a reset */
+    bool stalled;                /* no memory for its turn: not before core->again_at_ns; survives a reset */
     int stalls;                  /* in a row; survives a reset */
     bool crash_owed;             /* it ended the last process, and the count of that has not landed [E7]; survives a reset */
     bool abandoned;              /* its fibers must not run again (mismatch) */
@@ -256,8 +257,7 @@ struct pw_live {
     int64_t retry_next_cmd;
     uint8_t *undone;             /* while looking for retry_from: by command */
     int64_t undone_len;
-    int64_t answered[8];         /* waits answered in this turn of a shell */
-    size_t answered_len;
+    struct pw_answered *answered; /* waits answered in this turn; in the batch */
 
     /* folded */
     void *fold_state;
@@ -279,6 +279,11 @@ typedef struct pw_void {
     int64_t from, to;
     struct pw_void *next;
 } pw_void;
+
+typedef struct pw_answered {
+    int64_t cmd;
+    struct pw_answered *next;
+} pw_answered;
 
 typedef struct pw_drift {
     int64_t cmd;
@@ -532,7 +537,8 @@ struct pw_core {
     bool failed;
     pawl_error failure;
     int64_t backoff_until_ns;
-    int64_t stalled_until_ns;    /* then runs that stalled are tried again; 0 = none */
+    int64_t again_at_ns;         /* then runs that stalled are tried again, and `again` is done; 0 = nothing to do */
+    unsigned again;              /* PW_AGAIN_* */
     int64_t scan_before;         /* recovery scan cursor; 0 = done */
     uint8_t edges_seen[128];
     pw_stats stats;
@@ -573,7 +579,6 @@ void pw_live_input(pw_live *live, pw_input *in);
 void pw_live_touch(pw_live *live);
 void pw_live_sweep(pw_core *core);
 bool pw_live_stall(pw_live *live);     /* tries again later; false = it has been tried long enough */
-void pw_live_unstall(pw_core *core);
 pw_input *pw_input_new(pw_input_kind kind);
 void pw_input_free(pw_core *core, pw_input *in);
 bool pw_live_open_status(const pw_live *live);
@@ -695,6 +700,7 @@ void pw_job_queue(pw_core *core, pw_job *job);
 void pw_job_dispatch_all(pw_core *core);
 bool pw_job_report(pw_core *core, pw_report *report); /* takes it over; false = stale */
 void pw_job_timer(pw_core *core, pw_job *job);
+void pw_job_timers(pw_core *core, const pw_job *job);
 void pw_job_cancel(pw_core *core, pw_job *job);
 void pw_job_sent(pw_core *core, pw_job *job);
 void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms);
@@ -764,8 +770,20 @@ bool pw_fold_event(pw_live *live, const pw_event *ev, pw_cmd *cmd);
 void pw_fold_decide(pw_live *live);
 void pw_fold_snapshot(pw_live *live);
 
+/* again.c: a second later [E8] */
+enum {
+    PW_AGAIN_SCAN = 1,   /* open runs are read on */
+    PW_AGAIN_INBOX = 2,  /* the inbox is read from its beginning */
+    PW_AGAIN_TIMERS = 4, /* timers are read anew */
+    PW_AGAIN_JOBS = 8,   /* tasks and maps that are not in memory are read */
+};
+void pw_again(pw_core *core, unsigned what);
+void pw_again_step(pw_core *core);
+int64_t pw_again_next(pw_core *core); /* ms until then; -1 = nothing is to be done again */
+
 /* recover.c */
 void pw_recover_scan(pw_core *core);
+bool pw_recover_scanning(const pw_core *core);
 void pw_recover_count(pw_live *live); /* its crash, in a group before any of its code runs */
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err);
 

@@ -21,7 +21,10 @@ void pw_timer_add(pw_core *core, int64_t due_ms, int64_t run, int64_t cmd, int32
     if (core->heap_len == core->heap_cap) {
         size_t cap = core->heap_cap == 0 ? 64 : core->heap_cap * 2;
         pw_heap_timer *grown = pw_realloc(core->heap, cap * sizeof *grown);
-        PW_CHECK(grown != NULL);
+        if (grown == NULL) { /* it stands in the journal, or with its job */
+            pw_again(core, PW_AGAIN_TIMERS);
+            return;
+        }
         core->heap = grown;
         core->heap_cap = cap;
     }
@@ -70,7 +73,7 @@ void pw_timer_landed(pw_core *core, const pw_timer_row *row)
 static bool load_row(void *ctx, const pw_timer_row *row)
 {
     pw_core *core = ctx;
-    if (row->due_ms > core->horizon_ms) {
+    if (row->due_ms > core->horizon_ms || core->horizon_ms == 0) {
         pw_timer_add(core, row->due_ms, row->run, row->cmd, 0, row->kind);
     }
     return true;
@@ -79,15 +82,16 @@ static bool load_row(void *ctx, const pw_timer_row *row)
 static void extend_horizon(pw_core *core)
 {
     int64_t now = pw_core_now(core);
-    if (!core->recovered || core->horizon_ms > now + PW_TIMER_WINDOW_MS / 2) { /* pw_timers_next says when */
-        return;
+    if (!core->recovered || core->horizon_ms > now + PW_TIMER_WINDOW_MS / 2 || (core->again & PW_AGAIN_TIMERS) != 0) {
+        return; /* pw_timers_next says when */
     }
     int64_t until = now + PW_TIMER_WINDOW_MS;
     pw_timer_row after = {.due_ms = core->horizon_ms, .run = INT64_MAX, .cmd = INT64_MAX, .kind = INT32_MAX};
     pawl_error err;
     pawl_status st = core->jops->timers(core->reader, until, core->horizon_ms > 0 ? &after : NULL, 0, load_row, core, &err);
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read, it is tried again: %s", err.message);
+        pw_again(core, PW_AGAIN_TIMERS);
         return;
     }
     core->horizon_ms = until;
@@ -105,8 +109,12 @@ static void fire(pw_core *core, const pw_heap_timer *t)
     pw_live *live;
     pawl_error err;
     pawl_status st = pw_live_open_key(core, t->run, &live, &err);
+    if (st == PAWL_NOTFOUND) {
+        return;
+    }
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", t->cmd, "a timer cannot be delivered: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", t->cmd, "a timer cannot be delivered, it is tried again: %s", err.message);
+        pw_again(core, PW_AGAIN_TIMERS);
         return;
     }
     pw_input *in = pw_input_new(PW_IN_TIMER);
@@ -133,8 +141,9 @@ void pw_timers_fire(pw_core *core)
 int64_t pw_timers_next(pw_core *core)
 {
     int64_t now = pw_core_now(core);
-    int64_t look = core->recovered ? core->horizon_ms - PW_TIMER_WINDOW_MS / 2 - now : -1;
-    if (core->recovered && look < 0) {
+    bool looks = core->recovered && (core->again & PW_AGAIN_TIMERS) == 0;
+    int64_t look = looks ? core->horizon_ms - PW_TIMER_WINDOW_MS / 2 - now : -1;
+    if (looks && look < 0) {
         look = 0;
     }
     if (core->heap_len == 0) {
@@ -158,22 +167,19 @@ void pw_timers_rescan_run(pw_core *core, int64_t run)
 {
     pawl_error err;
     if (core->jops->run_timers(core->reader, run, rescan_row, core, &err) != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read, it is tried again: %s", err.message);
+        pw_again(core, PW_AGAIN_TIMERS);
     }
 }
 
 /* After a group that did not land, or a clock that jumped: what is in memory is thrown away and read again. */
 void pw_timers_reset(pw_core *core)
 {
-    pw_heap_timer *old = core->heap;
-    size_t len = core->heap_len;
-    core->heap = NULL;
-    core->heap_len = core->heap_cap = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (old[i].kind == PW_T_JOB) {
-            pw_timer_add(core, old[i].due_ms, old[i].run, old[i].cmd, old[i].item, old[i].kind);
-        }
-    }
-    pw_free(old);
+    core->heap_len = 0;
     core->horizon_ms = 0;
+    pw_job *job, *next;
+    HASH_ITER(hh, core->jobs, job, next)
+    {
+        pw_job_timers(core, job);
+    }
 }

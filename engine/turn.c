@@ -415,7 +415,7 @@ static bool load_if_needed(pw_live *live)
         return true;
     }
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "the run cannot be rebuilt: %s", err.message);
-    bool passing = st == PAWL_NOMEM || st == PAWL_BUSY;
+    bool passing = st == PAWL_NOMEM || st == PAWL_BUSY || st == PAWL_IO;
     if (passing && pw_live_stall(live)) {
         return false;
     }

@@ -331,7 +331,7 @@ pawl_future *pawl_go(pawl_run *w, pawl_branch_fn fn, void *arg)
         pw_set_failure(w, pw_failure_new(w->live->scope, "LimitExceeded", "no more than 1024 branches in one run", NULL, false, NULL), 0);
         return NULL;
     }
-    b->shield_depth = w->shield_depth;
+    b->shield_depth = b->shield_base = w->shield_depth;
     b->shield_cmd = w->shield_cmd;
     return &b->future;
 }
@@ -355,7 +355,8 @@ void pawl_shield(pawl_run *w, double deadline_s)
 
 void pawl_unshield(pawl_run *w)
 {
-    if (w->shield_depth == 0 || --w->shield_depth > 0 || w->shield_cmd == NULL) {
+    if (w->shield_depth == w->shield_base || --w->shield_depth > 0 || /* (what it stands under is not its own to leave) */
+         w->shield_cmd == NULL) {
         return;
     }
     pw_cmd *cmd = w->shield_cmd;

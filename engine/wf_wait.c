@@ -37,7 +37,7 @@ bool pawl_sleep_at(pawl_run *w, double seconds, const char *file, int line)
 bool pawl_sleep_until_at(pawl_run *w, int64_t unix_ms, const char *file, int line)
 {
     int64_t latest = w->live->now_ms + PW_TIMER_MS_MAX;
-    pw_cmd *cmd = timer_ask(w, unix_ms > latest ? latest : unix_ms < 0 ? 0 : unix_ms, file, line);
+    pw_cmd *cmd = timer_ask(w, unix_ms > latest ? latest : unix_ms < 1 ? 1 : unix_ms, file, line);
     return cmd != NULL && pw_wait_future(w, &cmd->future);
 }
 

@@ -116,6 +116,37 @@ static void a_shield_ends_at_its_deadline(void **state)
     assert_int_equal(rig_count(r, "a", "ShieldLeft"), 1);
 }
 
+static const pawl_value *leaver(pawl_run *b, void *arg)
+{
+    (void)arg;
+    pawl_unshield(b);
+    pawl_unshield(b);
+    return pawl_signal(b, "go");
+}
+
+static const pawl_value *shielded_branch(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_shield(w, 600);
+    pawl_future *f = pawl_go(w, leaver, NULL);
+    const pawl_value *v = pawl_await(w, f);
+    pawl_unshield(w);
+    return v;
+}
+
+static void a_branch_cannot_leave_the_shield_of_its_parent(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", shielded_branch);
+    rig_start(r, "wf", "a");
+    (void)rig_ask(r, "cancel", "{id: %s}", "a");
+    assert_string_equal(rig_status(r, "a"), "running");
+    assert_int_equal(rig_count(r, "a", "ShieldLeft"), 0);
+    (void)rig_ask(r, "signal", "{id: %s, name: %s, value: 7}", "a", "go");
+    assert_string_equal(rig_status(r, "a"), "completed");
+    assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 7);
+}
+
 static void a_shield_that_nobody_needs_leaves_no_timer_behind(void **state)
 {
     rig *r = *state;
@@ -364,6 +395,7 @@ int main(void)
         RIG_TEST(cancelling_twice_is_one_event),
         RIG_TEST(inside_a_shield_waits_go_on_and_after_it_they_fail),
         RIG_TEST(a_shield_ends_at_its_deadline),
+        RIG_TEST(a_branch_cannot_leave_the_shield_of_its_parent),
         RIG_TEST(a_shield_that_nobody_needs_leaves_no_timer_behind),
         RIG_TEST(shields_nest),
         RIG_TEST(by_default_a_cancelled_activity_is_asked_and_waited_for),

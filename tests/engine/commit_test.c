@@ -45,6 +45,37 @@ static void nothing_is_acked_or_dispatched_before_its_group_has_landed(void **st
     assert_non_null(rig_task_find(r, "work"));
 }
 
+static void when_the_engine_stops_for_good_everybody_who_waits_is_told_at_once(void **state)
+{
+    rig *r = *state;
+    if (r->store == NULL) {
+        skip();
+    }
+    open_call(r);
+    rig_start(r, "signals", "a");
+    rig_start(r, "signals", "b");
+    enum { ASKED = 7 };
+    const rig_reply *asked[ASKED];
+    asked[0] = rig_post(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go");
+    rig_step(r);
+    asked[1] = rig_post(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go"); /* waits for the thaw, */
+    asked[2] = rig_post(r, "stack", "{id: %s}", "a");                            /* as does this, */
+    asked[3] = rig_post(r, "result", "{id: %s}", "a");                           /* and this for its end */
+    asked[4] = rig_post(r, "signal", "{id: %s, name: %s}", "nobody", "go");
+    asked[5] = rig_post(r, "signal", "{id: %s, name: %s, dedup: %s}", "nobody", "go", "k"); /* its outcome is in the group being built */
+    asked[6] = rig_post(r, "start", "{workflow: %s, id: %s}", "signals", "c");
+    pw_memory_fail_commit(r->store, PW_FAULT_UNKNOWN_LOST, 0);
+    pw_memory_fail_reopen(r->store, 1);
+    assert_true(rig_commit(r) && rig_answer(r));
+    assert_true(r->failed);
+    for (int i = 0; i < ASKED; i++) {
+        if (!asked[i]->done) {
+            fail_msg("request %d waits", i);
+        }
+        assert_int_not_equal(asked[i]->status, PAWL_OK);
+    }
+}
+
 static void a_run_is_frozen_until_its_ack_and_others_go_on_in_a_second_group(void **state)
 {
     rig *r = *state;
@@ -350,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(nothing_is_acked_or_dispatched_before_its_group_has_landed),
+        RIG_TEST(when_the_engine_stops_for_good_everybody_who_waits_is_told_at_once),
         RIG_TEST(a_run_is_frozen_until_its_ack_and_others_go_on_in_a_second_group),
         RIG_TEST(a_query_of_a_frozen_run_is_answered_after_its_ack),
         RIG_TEST(at_most_two_groups_are_in_flight),

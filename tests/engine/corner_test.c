@@ -4,6 +4,8 @@
  */
 #include "rig.h"
 
+#include <stdio.h>
+
 #include "sdk/base/mem.h"
 
 static const pawl_value *keyed(pawl_run *w, const pawl_value *in)
@@ -92,6 +94,44 @@ static void what_a_turn_that_was_not_written_changed_in_the_row_is_not_in_a_late
     assert_int_equal(rig_progress(r, "a"), 0);
     assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_OK);
     assert_int_equal(rig_progress(r, "a"), 1);
+}
+
+enum { QUESTIONS = 12 };
+
+static const pawl_value *asks_much(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_future *all[QUESTIONS];
+    for (int i = 0; i < QUESTIONS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "q%d", i);
+        all[i] = pawl_ask_start(w, name, .choices = "yes|no");
+    }
+    (void)pawl_await_all(w, all, QUESTIONS);
+    return NULL;
+}
+
+static void many_answers_to_a_run_that_is_not_in_memory_count_once_each(void **state)
+{
+    rig *r = *state;
+    const rig_reply *replies[2 * QUESTIONS];
+    rig_workflow(r, "wf", asks_much);
+    rig_start(r, "wf", "a");
+    (void)rig_ask(r, "pause", "{id: %s}", "a");
+    rig_crash(r);
+    for (int i = 0; i < 2 * QUESTIONS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "q%d", i % QUESTIONS);
+        replies[i] = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s}}", "a", name, i < QUESTIONS ? "yes" : "no");
+    }
+    rig_run(r);
+    for (int i = 0; i < 2 * QUESTIONS; i++) {
+        assert_true(replies[i]->done);
+        assert_int_equal(replies[i]->status == PAWL_OK, i < QUESTIONS);
+    }
+    assert_int_equal(rig_count(r, "a", "WaitAnswered"), QUESTIONS);
+    (void)rig_ask(r, "resume", "{id: %s}", "a");
+    assert_string_equal(rig_status(r, "a"), "completed");
 }
 
 static void asking_a_paused_run_whose_code_changed_writes_nothing_into_its_history(void **state)
@@ -302,6 +342,7 @@ int main(void)
         RIG_TEST(who_asked_about_a_start_that_was_not_written_is_told),
         RIG_TEST(a_query_of_a_run_whose_group_was_not_written_is_answered),
         RIG_TEST(what_a_turn_that_was_not_written_changed_in_the_row_is_not_in_a_later_one),
+        RIG_TEST(many_answers_to_a_run_that_is_not_in_memory_count_once_each),
         RIG_TEST(asking_a_paused_run_whose_code_changed_writes_nothing_into_its_history),
         RIG_TEST(a_child_that_ends_twice_ends_once_for_a_paused_parent),
         RIG_TEST(a_folded_run_that_asks_for_too_much_fails),

@@ -122,6 +122,9 @@ void rig_boot(rig *r)
     if (st == PAWL_OK) {
         st = r->journal->ops->reader_open(r->journal, &r->reader, &err);
     }
+    if (st == PAWL_OK && r->on_reader != NULL) {
+        r->on_reader(r, r->reader);
+    }
     pw_env env = rig_env_ops;
     env.ctx = r;
     pw_core_options options = {.epoch = r->epoch,

@@ -98,6 +98,7 @@ typedef struct rig {
     bool crashing;
     bool lost_resolve;         /* the next resolve fails */
     int64_t next_ms;           /* what the last step said */
+    void (*on_reader)(struct rig *r, pw_reader *reader); /* at every start: may put its own operations there */
     void (*on_dispatch)(struct rig *r, const rig_task *t);
     void *user;
 } rig;
