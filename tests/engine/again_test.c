@@ -3,6 +3,8 @@
  */
 #include "rig.h"
 
+#include <stdio.h>
+
 static struct {
     pw_journal_ops ops; /* with faults in it */
     const pw_journal_ops *real;
@@ -13,7 +15,7 @@ static struct {
 static pawl_status broken(pawl_error *err)
 {
     err->status = PAWL_IO;
-    (void)strcpy(err->message, "the disk does not answer");
+    (void)snprintf(err->message, sizeof err->message, "the disk does not answer");
     return PAWL_IO;
 }
 
