@@ -31,11 +31,17 @@ int64_t bench_file_bytes(const char *path);
 pawl_engine *bench_open(const char *path, int max_live_runs, bool memory);
 void bench_start(pawl_engine *e, const char *workflow, const char *id, int64_t n, int64_t size);
 void bench_result_of(pawl_engine *e, const char *id);
+/** Asks without waiting; *left is one less once the run has ended. */
+void bench_ask_result(pawl_engine *e, const char *id, int64_t *left);
+/** Until *left is 0. */
+void bench_await(pawl_engine *e, const int64_t *left);
 int64_t bench_stat(pawl_engine *e, const char *name);
 
 /** Raw: one thread, the same statements, one connection. */
 typedef struct bench_raw bench_raw;
 bench_raw *bench_raw_open(const char *path, int64_t runs);
+/** From here on every run is a new one that ends after that many turns: its first creates its row, its last closes it. */
+void bench_raw_generation(bench_raw *r, int64_t turns_of_a_run);
 /** One transaction of `turns` turns, as a group of the engine is. */
 void bench_raw_commit(bench_raw *r, int64_t turns, size_t record_bytes);
 void bench_raw_close(bench_raw *r);

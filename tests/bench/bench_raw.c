@@ -26,6 +26,7 @@ struct bench_raw {
     sqlite3 *db;
     sqlite3_stmt *st[SQL_COUNT];
     int64_t group, pos, runs, turn;
+    int64_t first, turns_of_a_run; /* of this generation: key of its first run; 0 = runs never end */
     int64_t *seq;
 };
 
@@ -50,7 +51,7 @@ static void run(bench_raw *r, int which)
     sqlite3_stmt *st = use(r, which);
     int rc = sqlite3_step(st);
     check(r, rc, texts[which]);
-    if (sqlite3_changes(r->db) == 0 && (which == SQL_RUN_TURN || which == SQL_OWNER_GROUP)) {
+    if (sqlite3_changes(r->db) == 0 && (which == SQL_RUN_TURN || which == SQL_RUN_CLOSE)) {
         (void)fprintf(stderr, "pawl-bench: raw: a statement changed nothing: %s\n", texts[which]);
         exit(1);
     }
@@ -80,7 +81,8 @@ bench_raw *bench_raw_open(const char *path, int64_t runs)
     };
     bench_raw *r = calloc(1, sizeof *r);
     r->runs = runs;
-    r->seq = calloc((size_t)runs + 1, sizeof *r->seq);
+    r->first = 1;
+    r->seq = calloc((size_t)runs, sizeof *r->seq);
     check(r, sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL), "open");
     check(r, sqlite3_exec(r->db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF; PRAGMA "
                                  "cache_size=-65536; PRAGMA wal_autocheckpoint=1000", NULL, NULL, NULL), "pragmas");
@@ -91,28 +93,78 @@ bench_raw *bench_raw_open(const char *path, int64_t runs)
     return r;
 }
 
-static void one_turn(bench_raw *r, const char *bytes, size_t size)
+static void bind_ints(bench_raw *r, sqlite3_stmt *st, int from, const int64_t *ints, int len)
 {
-    static const char zeros[32];
-    int64_t key = r->turn++ % r->runs + 1;
-    sqlite3_stmt *log = use(r, SQL_LOG_PUT);
-    const int64_t cols[] = {++r->pos, key, r->seq[key], 1, r->group, 12345};
-    for (int i = 0; i < 6; i++) {
-        check(r, sqlite3_bind_int64(log, i + 1, cols[i]), "bind");
+    for (int i = 0; i < len; i++) {
+        check(r, sqlite3_bind_int64(st, from + i, ints[i]), "bind");
     }
+}
+
+static void bind_texts(bench_raw *r, sqlite3_stmt *st, const int *at, int len, const char *text)
+{
+    for (int i = 0; i < len; i++) {
+        check(r, sqlite3_bind_text(st, at[i], text, -1, SQLITE_STATIC), "bind");
+    }
+}
+
+static void put_run(bench_raw *r, int64_t key)
+{
+    static const int empty[] = {5, 14, 15, 18}, named[] = {3, 4};
+    char id[40];
+    sqlite3_stmt *st = use(r, SQL_RUN_CREATE);
+    (void)snprintf(id, sizeof id, "b-%lld-%lld", (long long)r->runs, (long long)key);
+    bind_ints(r, st, 1, (const int64_t[]){key}, 1);
+    check(r, sqlite3_bind_text(st, 2, id, -1, SQLITE_STATIC), "bind");
+    bind_texts(r, st, named, 2, "steps");
+    bind_texts(r, st, empty, 4, "");
+    bind_ints(r, st, 6, (const int64_t[]){1700000000000, 0, 0, 0, 0, 1, 1700000000000, 0}, 8);
+    bind_ints(r, st, 16, (const int64_t[]){0, 0}, 2);
+    bind_ints(r, st, 19, (const int64_t[]){0, 0, 42}, 3);
+    run(r, SQL_RUN_CREATE);
+}
+
+static void put_log(bench_raw *r, int64_t key, int64_t seq, const char *bytes, size_t size)
+{
+    sqlite3_stmt *log = use(r, SQL_LOG_PUT);
+    bind_ints(r, log, 1, (const int64_t[]){++r->pos, key, seq, 1, r->group, 12345}, 6);
     check(r, sqlite3_bind_blob(log, 7, bytes, (int)size, SQLITE_STATIC), "bind");
     run(r, SQL_LOG_PUT);
-    sqlite3_stmt *up = use(r, SQL_RUN_TURN);
-    const int64_t fields[] = {1, ++r->seq[key], 0, 1700000000000, 0, 0, 0, 0, 0, 0, 0, 42, key, r->seq[key] - 1};
-    for (int i = 0; i < 14; i++) {
-        check(r, sqlite3_bind_int64(up, i + 1, fields[i]), "bind");
-    }
+}
+
+static void move_run(bench_raw *r, int64_t key, int64_t seq, bool close)
+{
+    static const char zeros[32];
+    static const int empty[] = {5, 6, 9};
+    sqlite3_stmt *up = use(r, close ? SQL_RUN_CLOSE : SQL_RUN_TURN);
+    bind_ints(r, up, 1, (const int64_t[]){1, seq + 1, 0, 1700000000000}, 4);
+    bind_ints(r, up, 7, (const int64_t[]){0, 0, 0, 0, 0, 42, key, seq}, 8);
     check(r, sqlite3_bind_blob(up, 3, zeros, 32, SQLITE_STATIC), "bind");
-    check(r, sqlite3_bind_text(up, 5, "", 0, SQLITE_STATIC), "bind");
-    check(r, sqlite3_bind_text(up, 6, "", 0, SQLITE_STATIC), "bind");
-    check(r, sqlite3_bind_text(up, 9, "", 0, SQLITE_STATIC), "bind");
     check(r, sqlite3_bind_blob(up, 15, zeros, 32, SQLITE_STATIC), "bind");
-    run(r, SQL_RUN_TURN);
+    bind_texts(r, up, empty, 3, "");
+    if (close) {
+        bind_ints(r, up, 16, (const int64_t[]){1700000000000}, 1);
+    }
+    run(r, close ? SQL_RUN_CLOSE : SQL_RUN_TURN);
+}
+
+static void one_turn(bench_raw *r, const char *bytes, size_t size)
+{
+    int64_t index = r->turn++ % r->runs;
+    int64_t key = r->first + index;
+    int64_t seq = r->seq[index]++;
+    if (seq == 0 && r->turns_of_a_run > 0) {
+        put_run(r, key);
+    }
+    move_run(r, key, seq, seq + 1 == r->turns_of_a_run);
+    put_log(r, key, seq, bytes, size);
+}
+
+void bench_raw_generation(bench_raw *r, int64_t turns_of_a_run)
+{
+    r->first += r->runs;
+    r->turns_of_a_run = turns_of_a_run;
+    r->turn = 0;
+    memset(r->seq, 0, (size_t)r->runs * sizeof *r->seq);
 }
 
 void bench_raw_commit(bench_raw *r, int64_t turns, size_t record_bytes)
@@ -120,11 +172,7 @@ void bench_raw_commit(bench_raw *r, int64_t turns, size_t record_bytes)
     static char bytes[4096];
     run(r, SQL_BEGIN_WRITE);
     r->group++;
-    sqlite3_stmt *st = use(r, SQL_OWNER_GROUP);
-    check(r, sqlite3_bind_int64(st, 1, r->group), "bind");
-    check(r, sqlite3_bind_int64(st, 2, r->pos + turns), "bind");
-    check(r, sqlite3_bind_int64(st, 3, 1), "bind");
-    run(r, SQL_OWNER_GROUP);
+    run(r, SQL_OWNER_EPOCH);
     for (int64_t i = 0; i < turns; i++) {
         one_turn(r, bytes, record_bytes < sizeof bytes ? record_bytes : sizeof bytes);
     }

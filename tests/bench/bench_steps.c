@@ -10,6 +10,7 @@
 
 #define BLOCK 300
 #define RECORD_BYTES 90 /* what a step's record measures; see (i) */
+#define TURNS 11        /* of a run with ten steps */
 
 static size_t pawl_block(pawl_engine *e, int64_t *out, const char *id)
 {
@@ -82,10 +83,12 @@ static round pawl_round(pawl_engine *e, int64_t runs, int block)
         (void)snprintf(id, sizeof id, "b-%lld-%d-%lld", (long long)runs, block, (long long)i);
         bench_start(e, "steps", id, 10, 0);
     }
+    int64_t left = runs;
     for (int64_t i = 0; i < runs; i++) {
         (void)snprintf(id, sizeof id, "b-%lld-%d-%lld", (long long)runs, block, (long long)i);
-        bench_result_of(e, id);
+        bench_ask_result(e, id, &left);
     }
+    bench_await(e, &left);
     double ns = (double)(bench_ns() - from);
     double done = (double)(bench_stat(e, "steps") - steps);
     round r = {.steps_per_s = done / ns * 1e9};
@@ -99,11 +102,12 @@ static round pawl_round(pawl_engine *e, int64_t runs, int block)
 /* A run of ten steps is eleven turns: the start comes with the first step, the end has its own. */
 static double raw_round(bench_raw *raw, int64_t runs, double batch)
 {
-    int64_t all = runs * 11;
+    int64_t all = runs * TURNS;
     int64_t turns = batch < 1 ? 1 : (int64_t)(batch + 0.5);
     int64_t from = bench_ns();
+    bench_raw_generation(raw, TURNS);
     for (int64_t done = 0; done < all; done += turns) {
-        bench_raw_commit(raw, turns, RECORD_BYTES);
+        bench_raw_commit(raw, turns < all - done ? turns : all - done, RECORD_BYTES);
     }
     return (double)(runs * 10) / (double)(bench_ns() - from) * 1e9;
 }

@@ -3,6 +3,7 @@
  * Measures; judges nothing.
  */
 #include <dirent.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +187,31 @@ void bench_result_of(pawl_engine *e, const char *id)
     need(st, &err);
     pawl_scope_free(s);
     (void)pawl_dispatch(e);
+}
+
+static void ended(void *user, pawl_status status, const pawl_value *reply, const pawl_error *err)
+{
+    int64_t *left = user;
+    (void)reply;
+    need(status, err);
+    (*left)--;
+}
+
+void bench_ask_result(pawl_engine *e, const char *id, int64_t *left)
+{
+    pawl_error err;
+    pawl_scope *s = pawl_scope_new();
+    need(pawl_request_async(e, "result", pawl_build(s, "{id: %s}", id), ended, left, &err), &err);
+    pawl_scope_free(s);
+}
+
+void bench_await(pawl_engine *e, const int64_t *left)
+{
+    struct pollfd fd = {.fd = pawl_poll_fd(e), .events = POLLIN};
+    while (*left > 0) {
+        (void)poll(&fd, 1, 60000);
+        (void)pawl_dispatch(e);
+    }
 }
 
 int64_t bench_stat(pawl_engine *e, const char *name)
