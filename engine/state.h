@@ -521,6 +521,7 @@ struct pw_core {
     pw_batch *flight;            /* list, oldest first */
     size_t flight_len;
     uint64_t group_no;           /* of the last group that landed */
+    int64_t turn_ns, sync_ns;    /* running means: to build one turn, to wait for one COMMIT */
     bool doomed;                 /* groups in flight follow one that did not land */
     pw_request *deferred;        /* looked at again when a group has landed; list by next */
     pw_request *polls;           /* parked task_poll requests */

@@ -16,6 +16,8 @@
 #ifndef PW_JOURNAL_H
 #define PW_JOURNAL_H
 
+#include <stdatomic.h>
+
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/limits.h"
@@ -197,6 +199,8 @@ typedef struct pw_group {
     void *user;        /* the engine's */
     pawl_status status; /* out */
     pawl_error error;   /* out */
+    int64_t sync_ns;    /* out: what COMMIT took; 0 = not known */
+    atomic_bool answered; /* out: the journal is done with it; its answer may still be on the way to the engine */
     struct pw_group *next; /* the writer's queue; nobody else's */
 } pw_group;
 

@@ -21,6 +21,7 @@
  */
 #include "journal/sqlite.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "journal/bugs.h"
@@ -203,6 +204,13 @@ static pawl_status refuse(pw_sqlite *j, pawl_error *err)
                   "an earlier commit failed at its sync: the journal must be reopened first");
 }
 
+static int64_t mono_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
 {
     pw_sqlite *j = pw_sqlite_of(base);
@@ -217,7 +225,9 @@ pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
     st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
     if (st == PAWL_OK) {
         st = apply_all(j, group, err);
+        int64_t from_ns = mono_ns();
         st = st == PAWL_OK && PW_BUG_ACK_BEFORE_COMMIT ? st : pw_sqlite_finish(j, st, err);
+        group->sync_ns = mono_ns() - from_ns;
     }
     if (st == PAWL_OK) {
         j->group_no = group->number;

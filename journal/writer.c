@@ -94,6 +94,7 @@ static void commit_one(pw_writer *w, pw_group *g)
 {
     const pw_journal_ops *ops = w->journal->ops;
     g->status = ops->commit(w->journal, g, &g->error);
+    atomic_store_explicit(&g->answered, true, memory_order_relaxed);
     w->done(w->ctx, g); /* hands the group over: g is not ours any more */
     if (ops->settle != NULL) {
         ops->settle(w->journal);
