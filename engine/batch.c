@@ -8,6 +8,9 @@
 
 #include "engine/state.h"
 
+#define SPARE_BUFS_MAX 4096
+#define SPARE_BUF_BYTES_MAX 1024
+
 pw_batch *pw_batch_get(pw_core *core)
 {
     if (core->building != NULL) {
@@ -19,6 +22,7 @@ pw_batch *pw_batch_get(pw_core *core)
         pw_free(b);
         return NULL;
     }
+    b->core = core;
     b->group.scope = scope;
     b->group.user = b;
     b->group.epoch = core->options.epoch;
@@ -59,13 +63,47 @@ pw_publish *pw_batch_publish(pw_batch *b)
 
 pw_buf *pw_batch_buf(pw_batch *b)
 {
-    pw_batch_bufs *slot = pawl_scope_alloc(b->group.scope, sizeof *slot);
+    pw_core *core = b->core;
+    pw_batch_bufs *slot = core->spare_bufs;
+    if (slot != NULL) {
+        core->spare_bufs = slot->next;
+        core->spare_bufs_len--;
+    } else {
+        slot = pw_calloc(1, sizeof *slot);
+    }
     if (slot == NULL) {
         return NULL;
     }
     slot->next = b->bufs;
     b->bufs = slot;
     return &slot->buf;
+}
+
+/* Small ones are kept for the next batch: two buffers a turn would be as many visits to malloc. */
+static void give_buf(pw_core *core, pw_batch_bufs *slot)
+{
+    if (slot->buf.capacity > SPARE_BUF_BYTES_MAX || core->spare_bufs_len >= SPARE_BUFS_MAX) {
+        pw_buf_deinit(&slot->buf);
+        pw_free(slot);
+        return;
+    }
+    pw_buf_reset(&slot->buf);
+    slot->buf.bytes_max = 0;
+    slot->next = core->spare_bufs;
+    core->spare_bufs = slot;
+    core->spare_bufs_len++;
+}
+
+void pw_batch_trim(pw_core *core)
+{
+    while (core->spare_bufs != NULL) {
+        pw_batch_bufs *slot = core->spare_bufs;
+        core->spare_bufs = slot->next;
+        pw_buf_deinit(&slot->buf);
+        pw_free(slot);
+    }
+    core->spare_bufs_len = 0;
+    pw_buf_deinit(&core->spare_fields);
 }
 
 bool pw_batch_hold(pw_batch *b, pw_live *live)
@@ -90,8 +128,10 @@ void pw_batch_free(pw_batch *b)
     if (b == NULL) {
         return;
     }
-    for (pw_batch_bufs *slot = b->bufs; slot != NULL; slot = slot->next) {
-        pw_buf_deinit(&slot->buf);
+    while (b->bufs != NULL) {
+        pw_batch_bufs *slot = b->bufs;
+        b->bufs = slot->next;
+        give_buf(b->core, slot);
     }
     pw_free(b->group.ops);
     pw_free(b->lives);

@@ -3,15 +3,18 @@
  *
  * Bounds here: commands per turn, no-op commands after a failure, open commands. Does not know single constructs: wf_*.c do.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/state.h"
 
+#define SPARE_BYTES_MAX (64u << 10)
+
 void pw_emit_begin(pw_emit *e, pw_live *live)
 {
-    *e = (pw_emit){.live = live};
-    pw_buf_init(&e->fields, PW_RECORD_BYTES_MAX);
+    pw_buf *spare = &live->core->spare_fields;
+    *e = (pw_emit){.live = live, .fields = *spare};
+    e->fields.bytes_max = PW_RECORD_BYTES_MAX;
+    pw_buf_init(spare, 0);
 }
 
 void pw_emit_str(pw_emit *e, const char *key, const char *text)
@@ -71,21 +74,26 @@ void pw_emit_failure(pw_emit *e, const char *key, const pawl_failure *f)
 
 void pw_emit_drop(pw_emit *e)
 {
-    pw_buf_deinit(&e->fields);
+    pw_buf *spare = &e->live->core->spare_fields; /* one buffer serves most events, one after the other */
+    if (spare->data == NULL && e->fields.capacity <= SPARE_BYTES_MAX) {
+        *spare = e->fields;
+        pw_buf_reset(spare);
+    } else {
+        pw_buf_deinit(&e->fields);
+    }
 }
 
 bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd)
 {
-    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
-    pw_mp_map(&body, e->len);
-    pw_buf_put(&body, e->fields.data, e->fields.size);
-    bool ok = !e->fields.failed && pw_buf_ok(&body);
-    if (!ok) {
+    bool ok = !e->fields.failed;
+    if (ok) {
+        ok = pw_event_put_fields(e->live, type, cmd, (pw_view){e->fields.data, e->fields.size}, e->len);
+    } else {
         e->live->record->failed = true;
-        e->live->record->full |= e->fields.full || body.full;
+        e->live->record->full |= e->fields.full;
     }
     pw_emit_drop(e);
-    return ok && pw_event_put(e->live, type, cmd, (pw_view){body.data, body.size});
+    return ok;
 }
 
 /* ---- bounds ---- */
@@ -157,6 +165,26 @@ static pw_cmd *ask_replay(pawl_run *w, const pw_ask *ask, uint64_t digest)
     return pw_cmd_find(live, ev.cmd);
 }
 
+/* "release.c:40". Every command has one: printf would be a tenth of a step. */
+static void emit_at(pw_emit *e, const char *file, int line)
+{
+    char at[160];
+    char digits[12];
+    size_t n = 0;
+    const char *base = strrchr(file, '/');
+    size_t size = strnlen(base != NULL ? base + 1 : file, sizeof at - sizeof digits - 2);
+    memcpy(at, base != NULL ? base + 1 : file, size);
+    at[size++] = ':';
+    for (unsigned left = line > 0 ? (unsigned)line : 0; n == 0 || left > 0; left /= 10) {
+        digits[n++] = (char)('0' + left % 10);
+    }
+    while (n > 0) {
+        at[size++] = digits[--n];
+    }
+    at[size] = 0;
+    pw_emit_str(e, "at", at);
+}
+
 static pw_cmd *ask_live(pawl_run *w, const pw_ask *ask, uint64_t digest)
 {
     pw_live *live = w->live;
@@ -168,10 +196,7 @@ static pw_cmd *ask_live(pawl_run *w, const pw_ask *ask, uint64_t digest)
         pw_emit_uint(&e, "digest", digest);
     }
     if (ask->file != NULL) {
-        const char *base = strrchr(ask->file, '/');
-        char at[160];
-        (void)snprintf(at, sizeof at, "%s:%d", base != NULL ? base + 1 : ask->file, ask->line);
-        pw_emit_str(&e, "at", at);
+        emit_at(&e, ask->file, ask->line);
     }
     pw_emit_opt(&e, "branch", w->index);
     if (ask->body != NULL) {

@@ -97,11 +97,12 @@ static void free_requests(pw_core *core, const pawl_error *err)
             refuse(core, rq, err);
         }
     }
-    while (core->waiters != NULL) {
-        pw_waiter *w = core->waiters;
-        DL_DELETE(core->waiters, w);
-        refuse(core, w->rq, err);
-        pw_free(w);
+    for (int64_t i = 0; i < PW_WAITER_LISTS; i++) {
+        for (pw_waiter **list = pw_waiters_of(core, i), *w = *list; w != NULL; w = *list) {
+            DL_DELETE(*list, w);
+            refuse(core, w->rq, err);
+            pw_free(w);
+        }
     }
     while (core->watchers != NULL) {
         pw_watcher *w = core->watchers;
@@ -217,6 +218,7 @@ void pw_core_free(pw_core *core)
     free_runs(core);
     free_jobs(core);
     free_code(core);
+    pw_batch_trim(core);
     pw_free(core->heap);
     pw_free(core);
     pw_fiber_trim();
@@ -374,6 +376,13 @@ void pw_core_fail(pw_core *core, const pawl_error *err)
     core->env.failed(core->env.ctx, err);
 }
 
+static void tell_replied(pw_core *core)
+{
+    if (core->env.replied != NULL) {
+        core->env.replied(core->env.ctx);
+    }
+}
+
 static void answered_unknown(pw_core *core, pw_batch *b)
 {
     bool landed = false;
@@ -443,6 +452,7 @@ void pw_core_committed(pw_core *core, pw_group *group)
     /* Whatever was submitted behind a group that did not land cannot land either: numbers have no gap. */
     core->doomed = core->flight_len > 0 && (core->doomed || core->stats.failed_groups != failed_before);
     handle_deferred(core);
+    tell_replied(core);
 }
 
 void pw_core_clock_changed(pw_core *core)
@@ -534,7 +544,7 @@ static int64_t next_call(pw_core *core)
     return again >= 0 && (next < 0 || next > again) ? again : next;
 }
 
-int64_t pw_core_step(pw_core *core)
+static int64_t step(pw_core *core)
 {
     if (core->failed) {
         return -1;
@@ -561,6 +571,13 @@ int64_t pw_core_step(pw_core *core)
     }
     pw_live_sweep(core);
     return next_call(core);
+}
+
+int64_t pw_core_step(pw_core *core)
+{
+    int64_t wait_ms = step(core);
+    tell_replied(core);
+    return wait_ms;
 }
 
 bool pw_core_idle(const pw_core *core)

@@ -227,30 +227,20 @@ void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value)
     }
 }
 
-bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body)
+static bool put_event(pw_live *live, pw_event_type type, int64_t cmd, pw_view body)
 {
     pw_buf *rec = live->record;
     PW_CHECK(rec != NULL);
     pw_mp_array(rec, 3);
     pw_mp_int(rec, (int64_t)type);
     pw_mp_int(rec, cmd);
-    if (body.size == 0) {
-        pw_mp_map(rec, 0);
-    } else {
-        pw_buf_put(rec, body.data, body.size);
-    }
+    pw_buf_put(rec, body.data, body.size);
     live->record_events++;
-    static const uint8_t empty_map[1] = {0x80};
-    pw_view kept = {empty_map, 1};
-    if (body.size > 0) {
-        kept.data = pw_memdup(live->scope, body.data, body.size);
-        kept.size = body.size;
-        if (kept.data == NULL) {
-            rec->failed = true;
-            return false;
-        }
+    if (body.data == NULL) {
+        rec->failed = true;
+        return false;
     }
-    pw_event ev = {.seq = live->seq + 1, .type = type, .cmd = cmd, .body = kept};
+    pw_event ev = {.seq = live->seq + 1, .type = type, .cmd = cmd, .body = body};
     bool ok = pw_apply(live, &ev);
     if (ok) {
         pw_effects(live, &ev, cmd > 0 ? pw_cmd_find(live, cmd) : NULL);
@@ -258,4 +248,29 @@ bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body)
         rec->failed = true; /* what was not applied must not be written [E3] */
     }
     return ok;
+}
+
+bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body)
+{
+    static const uint8_t empty_map[1] = {0x80};
+    pw_view kept = {empty_map, 1};
+    if (body.size > 0) {
+        kept = (pw_view){pw_memdup(live->scope, body.data, body.size), body.size};
+    }
+    return put_event(live, type, cmd, kept);
+}
+
+bool pw_event_put_fields(pw_live *live, pw_event_type type, int64_t cmd, pw_view fields, size_t len)
+{
+    const uint8_t head[3] = {len < 16 ? (uint8_t)(0x80 | len) : 0xde, (uint8_t)(len >> 8), (uint8_t)len}; /* of a msgpack map */
+    size_t head_size = len < 16 ? 1 : 3;
+    PW_CHECK(len <= UINT16_MAX);
+    uint8_t *kept = pw_alloc(live->scope, head_size + fields.size);
+    if (kept != NULL) {
+        memcpy(kept, head, head_size);
+        if (fields.size > 0) {
+            memcpy(kept + head_size, fields.data, fields.size);
+        }
+    }
+    return put_event(live, type, cmd, (pw_view){kept, head_size + fields.size});
 }

@@ -399,6 +399,7 @@ static pawl_status complete_read(pawl_engine *e, pw_req_op op, pw_view args, pw_
     pawl_status status = read_into(e, op, args, &out, &err);
 
     pw_outbox_complete(e->outbox, slot, status, status == PAWL_OK ? (pw_view){out.data, out.size} : (pw_view){NULL, 0}, &err);
+    pw_outbox_ring(e->outbox);
     return PAWL_OK;
 }
 

@@ -101,6 +101,13 @@ static void host_failed(void *ctx, const pawl_error *err)
                 err->message);
 }
 
+static void host_replied(void *ctx)
+{
+    pawl_engine *e = ctx;
+
+    pw_outbox_ring(e->outbox);
+}
+
 void pw_host_env(pawl_engine *e, pw_env *ret_env)
 {
     *ret_env = (pw_env){.ctx = e,
@@ -114,7 +121,8 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env)
                         .cancel = host_cancel,
                         .report = host_report,
                         .log = host_log,
-                        .failed = host_failed};
+                        .failed = host_failed,
+                        .replied = host_replied};
 }
 
 void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command, const char *fmt, ...)

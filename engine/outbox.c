@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -39,6 +40,7 @@ struct pw_slot {
 struct pw_outbox {
     pthread_mutex_t lock;
     int fd;
+    atomic_bool unseen;    /* something is in, and nobody has rung since */
     pw_slot *first;
     pw_slot **end;
     pw_watch *watches;
@@ -99,16 +101,21 @@ int pw_outbox_fd(const pw_outbox *ob)
 /** The lock is held. */
 static void append(pw_outbox *ob, pw_slot *slot)
 {
-    bool first = ob->first == NULL;
-    uint64_t one = 1;
-
     slot->next = NULL;
     *ob->end = slot;
     ob->end = &slot->next;
-    if (first) {
-        ssize_t n = write(ob->fd, &one, sizeof one);
-        (void)n; /* readable already is as good */
+    atomic_store_explicit(&ob->unseen, true, memory_order_relaxed);
+}
+
+void pw_outbox_ring(pw_outbox *ob)
+{
+    uint64_t one = 1;
+
+    if (!atomic_load_explicit(&ob->unseen, memory_order_relaxed) || !atomic_exchange(&ob->unseen, false)) {
+        return;
     }
+    ssize_t n = write(ob->fd, &one, sizeof one);
+    (void)n; /* readable already is as good */
 }
 
 static bool keep(pw_slot *slot, pw_view body)

@@ -26,6 +26,8 @@ typedef struct pw_slot pw_slot;
 /** Memory for a completion, made when the request is, so that completing cannot fail. NULL when out of memory. */
 pw_slot *pw_outbox_slot(pawl_reply_fn fn, void *user);
 void pw_slot_free(pw_slot *slot);
+/** Whoever has completed or posted wakes the host with pw_outbox_ring, once for many. */
+void pw_outbox_ring(pw_outbox *ob);
 void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_view body, const pawl_error *err);
 
 pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watch **ret_watch, pawl_error *err);

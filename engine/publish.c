@@ -317,10 +317,11 @@ void pw_publish_never_was(pw_core *core, pw_live *live)
         pw_core_retry_later(core, rq);
     }
     pw_waiter *w, *next;
-    DL_FOREACH_SAFE(core->waiters, w, next)
+    pw_waiter **list = pw_waiters_of(core, live->key);
+    DL_FOREACH_SAFE(*list, w, next)
     {
         if (w->run_key == live->key) {
-            DL_DELETE(core->waiters, w);
+            DL_DELETE(*list, w);
             pw_core_retry_later(core, w->rq);
             pw_free(w);
         }

@@ -181,8 +181,34 @@ static bool find_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, 
     return true;
 }
 
+/* What its code returned, as it was written: the run need not be read back. */
+static bool reply_returned(pw_core *core, pw_request *rq, const pw_live *live)
+{
+    bool returned = live->whole && live->def->folded.apply == NULL && live->row.status == PW_RUN_COMPLETED && live->closing &&
+                    live->final_failure == NULL;
+    if (!returned) {
+        return false;
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_map(&b, 3);
+    pw_mp_str(&b, "id");
+    pw_mp_str(&b, live->id);
+    pw_mp_str(&b, "status");
+    pw_mp_str(&b, pw_run_status_name(live->row.status));
+    pw_mp_str(&b, "result");
+    pw_mp_value(&b, live->result);
+    if (!pw_buf_ok(&b)) {
+        return false;
+    }
+    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+    return true;
+}
+
 static void reply_result(pw_core *core, pw_request *rq, pw_live *live)
 {
+    if (reply_returned(core, rq, live)) {
+        return;
+    }
     last_event last = {.core = core, .scope = rq->scope};
     pawl_error err;
     int64_t from = live->row.seq > 2 ? live->row.seq - 2 : 0;
@@ -205,21 +231,34 @@ static void reply_result(pw_core *core, pw_request *rq, pw_live *live)
     pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(v));
 }
 
+pw_waiter **pw_waiters_of(pw_core *core, int64_t run_key)
+{
+    return &core->waiters[(uint64_t)run_key % PW_WAITER_LISTS];
+}
+
+static void add_waiter(pw_core *core, pw_waiter *w, int64_t run_key)
+{
+    pw_waiter **list = pw_waiters_of(core, run_key);
+    w->run_key = run_key;
+    DL_APPEND(*list, w);
+}
+
 void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key)
 {
     (void)continued_key;
+    pw_waiter **list = pw_waiters_of(core, live->key);
     pw_waiter *w, *next;
-    DL_FOREACH_SAFE(core->waiters, w, next)
+    DL_FOREACH_SAFE(*list, w, next)
     {
         if (w->run_key != live->key) {
             continue;
         }
+        DL_DELETE(*list, w);
         if (live->row.status == PW_RUN_CONTINUED) {
             pw_live *now = pw_live_by_id(core, live->row.id);
-            w->run_key = now != NULL && now->key > live->key ? now->key : live->key + 1;
+            add_waiter(core, w, now != NULL && now->key > live->key ? now->key : live->key + 1);
             continue;
         }
-        DL_DELETE(core->waiters, w);
         reply_result(core, w->rq, live);
         pw_free(w);
     }
@@ -242,8 +281,7 @@ static void op_result(pw_core *core, pw_request *rq)
     pw_waiter *w = pw_calloc(1, sizeof *w);
     PW_CHECK(w != NULL);
     w->rq = rq;
-    w->run_key = live->key;
-    DL_APPEND(core->waiters, w);
+    add_waiter(core, w, live->key);
 }
 
 /* ---- watching ---- */
@@ -284,13 +322,15 @@ void pw_core_client_gone(pw_core *core, uint64_t client)
             pw_free(w);
         }
     }
-    pw_waiter *r, *rnext;
-    DL_FOREACH_SAFE(core->waiters, r, rnext)
-    {
-        if (r->rq->client == client) {
-            DL_DELETE(core->waiters, r);
-            pw_request_free(r->rq);
-            pw_free(r);
+    for (int64_t i = 0; i < PW_WAITER_LISTS; i++) {
+        pw_waiter **list = pw_waiters_of(core, i), *r, *rnext;
+        DL_FOREACH_SAFE(*list, r, rnext)
+        {
+            if (r->rq->client == client) {
+                DL_DELETE(*list, r);
+                pw_request_free(r->rq);
+                pw_free(r);
+            }
         }
     }
     pw_job_client_gone(core, client);

@@ -432,6 +432,7 @@ typedef struct pw_new_blob {
 
 struct pw_batch {
     pw_group group;
+    pw_core *core;
     size_t cap;
     pw_live **lives;         /* runs frozen by it */
     size_t lives_len, lives_cap;
@@ -468,6 +469,7 @@ typedef struct pw_watcher {
     struct pw_watcher *prev, *next;
 } pw_watcher;
 
+enum { PW_WAITER_LISTS = 1024 };
 typedef struct pw_waiter {
     pw_request *rq;
     int64_t run_key;
@@ -517,6 +519,9 @@ struct pw_core {
     size_t heap_len, heap_cap;
     int64_t horizon_ms;          /* journal timers due up to here are in the heap */
 
+    pw_buf spare_fields;         /* pw_emit's, between two events */
+    struct pw_batch_bufs *spare_bufs; /* of batches that are done */
+    size_t spare_bufs_len;
     pw_batch *building;
     pw_batch *flight;            /* list, oldest first */
     size_t flight_len;
@@ -526,7 +531,7 @@ struct pw_core {
     pw_request *deferred;        /* looked at again when a group has landed; list by next */
     pw_request *polls;           /* parked task_poll requests */
     pw_watcher *watchers;
-    pw_waiter *waiters;
+    pw_waiter *waiters[PW_WAITER_LISTS]; /* by run_key; pw_waiters_of */
     bool inbox_dirty;
     int64_t inbox_after;
     pw_inbox_seen *inbox_seen;   /* rows held by a request */
@@ -559,6 +564,7 @@ pw_buf *pw_batch_buf(pw_batch *b);
 bool pw_batch_hold(pw_batch *b, pw_live *live);
 void pw_batch_submit(pw_core *core);
 void pw_batch_free(pw_batch *b);
+void pw_batch_trim(pw_core *core); /* buffers kept for the next batch */
 void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body);
 /** A value as event field or column: inline, or a blob put beside. Appends to buf. */
 void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value);
@@ -621,6 +627,8 @@ void pw_emit_failure(pw_emit *e, const char *key, const pawl_failure *f);
 bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd);
 void pw_emit_drop(pw_emit *e);
 bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body); /* appends to the record and applies */
+/** The same; the body is a map of that many pairs, which fields hold one after the other. */
+bool pw_event_put_fields(pw_live *live, pw_event_type type, int64_t cmd, pw_view fields, size_t len);
 pw_view pw_body_get(pw_view body, const char *key);   /* raw value of a key; empty when missing */
 const pw_common *pw_body_common(pw_live *live, pw_view body);
 const char *pw_body_str(pawl_scope *scope, pw_view body, const char *key, const char *otherwise);
@@ -743,6 +751,7 @@ void pw_timers_reset(pw_core *core);
 void pw_request_handle(pw_core *core, pw_request *rq);
 void pw_inbox_poll(pw_core *core);
 void pw_inbox_reset(pw_core *core);
+pw_waiter **pw_waiters_of(pw_core *core, int64_t run_key); /* the list in which the waiters for a run are, among others */
 void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key);
 void pw_queries_run(pw_live *live);
 const char *pw_arg_str(const pw_request *rq, const char *key);

@@ -56,6 +56,15 @@ void pw_code_leave(const pw_live *live)
     pw_in_workflow = false;
 }
 
+/* What has returned needs no stack any more, and the next run takes it warm; unless somebody may still be shown a local of it. */
+static void give_stack_back(pawl_run *w)
+{
+    if (w->live->handlers == NULL && w->live->unwinds == NULL) {
+        pw_fiber_free(w->fiber);
+        w->fiber = NULL;
+    }
+}
+
 static void resume_one(pawl_run *w)
 {
     w->ready = NULL;
@@ -64,6 +73,7 @@ static void resume_one(pawl_run *w)
     pw_code_leave(w->live);
     if (!more) {
         w->finished = true;
+        give_stack_back(w);
     }
 }
 

@@ -11,7 +11,8 @@
 struct pawl_step {
     pw_live *live;
     const pawl_failure *failure;
-    char key[PW_ID_BYTES_MAX + 32];
+    int64_t cmd;
+    char key[PW_ID_BYTES_MAX + 32]; /* written when it is asked for */
 };
 
 pawl_scope *pawl_step_scope(pawl_step *s)
@@ -41,6 +42,7 @@ const pawl_value *pawl_step_fail(pawl_step *s, const char *type, const char *fmt
 
 const char *pawl_step_key(pawl_step *s)
 {
+    (void)snprintf(s->key, sizeof s->key, "%s/%lld", s->live->id, (long long)s->cmd);
     return s->key;
 }
 
@@ -81,8 +83,10 @@ static const pawl_value *step_outcome(pawl_run *w, pw_cmd *cmd)
 static void run_step(pw_live *live, const char *name, pawl_step_fn fn, const pawl_value *input, step_end *ret_end)
 {
     pw_core *core = live->core;
-    pawl_step s = {.live = live};
-    (void)snprintf(s.key, sizeof s.key, "%s/%lld", live->id, (long long)live->next_cmd);
+    pawl_step s;
+    s.live = live;
+    s.failure = NULL;
+    s.cmd = live->next_cmd;
     int64_t from = core->env.mono_ns(core->env.ctx);
     ret_end->result = fn(&s, input);
     ret_end->failure = s.failure;

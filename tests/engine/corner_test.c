@@ -293,12 +293,15 @@ static const pawl_value *hungry(pawl_run *w, const pawl_value *in)
 {
     (void)in;
     const pawl_value *got = pawl_call(w, "work");
-    const pawl_value *again = pawl_signal(w, "go");
+    (void)pawl_signal(w, "go");
+    char big[3000]; /* more than any buffer that is kept: setting it has to ask for memory */
+    memset(big, 'x', sizeof big);
+    const pawl_value *value = pawl_make_strn(pawl_run_scope(w), big, sizeof big);
     if (failures_left > 0) {
         failures_left--;
         pw_mem_fail(1, false);
     }
-    pawl_set(w, "k", again);
+    pawl_set(w, "k", value);
     return got;
 }
 
