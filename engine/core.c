@@ -418,7 +418,7 @@ static void answered(pw_core *core, pw_batch *b)
         break;
     }
     pw_core_log(core, PAWL_WARN, "", 0, "a group was not written: %s", b->group.error.message);
-    pw_publish_failed(core, b, b->group.status);
+    pw_publish_failed(core, b, core->doomed ? PAWL_NOT : b->group.status); /* doomed: the reason is the group before it */
     if (b->group.status == PAWL_NOSPACE) {
         core->backoff_until_ns = core->env.mono_ns(core->env.ctx) + 1000000000;
     }

@@ -213,28 +213,11 @@ static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     publish(live, PW_PUB_SENT, ev->cmd)->attempt = attempt;
 }
 
-/* Of several open waits of one name each must be answerable: all but the first are "name:command". */
-static const char *unknown_name(pw_live *live, const char *name, int64_t cmd)
-{
-    const pw_run_jobs *rj = pw_run_jobs_find(live->core, live->key);
-    bool taken = false;
-    for (const pw_job *job = rj != NULL ? rj->jobs : NULL; job != NULL; job = job->r_next) {
-        taken |= job->state == PW_JOB_UNKNOWN && job->key.cmd < cmd && strcmp(job->name, name) == 0;
-    }
-    const pw_cmd *open;
-    DL_FOREACH(live->open, open)
-    {
-        taken |= open->state == PW_S_WAIT_CREATED && strcmp(open->name, name) == 0;
-    }
-    const char *own = taken ? pw_sprintf(live->batch->group.scope, "%s:%lld", name, (long long)cmd) : name;
-    return own != NULL ? own : name;
-}
-
 static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     pw_view body = task_body(live, cmd, ev->cmd);
     pawl_scope *scope = live->batch->group.scope;
-    const char *name = unknown_name(live, pw_body_str(scope, body, "name", "activity"), ev->cmd);
+    const char *name = pw_body_str(scope, body, "name", "activity");
     pw_effects_task(live, ev->cmd, body, pw_body_int(ev->body, "attempt", 1), PW_TASK_UNKNOWN, 0);
     pw_buf *buf = pw_batch_buf(live->batch);
     PW_CHECK(buf != NULL);
@@ -510,6 +493,23 @@ static bool shell_task(void *ctx, const pw_task_row *row)
     return true;
 }
 
+static bool left_timer(void *ctx, const pw_timer_row *row)
+{
+    pw_live *live = ctx;
+    const pw_cmd *cmd = row->kind == PW_T_SIGNAL ? pw_cmd_find(live, row->cmd) : NULL;
+    if (cmd != NULL && cmd->future.done) {
+        timer_clear(live, row->due_ms, row->cmd, row->kind);
+    }
+    return true;
+}
+
+void pw_effects_left_timers(pw_live *live)
+{
+    pawl_error err;
+    const pw_journal_ops *j = live->core->jops;
+    live->left_timers = j->run_timers(live->core->reader, live->key, left_timer, live, &err) != PAWL_OK;
+}
+
 static bool shell_timer(void *ctx, const pw_timer_row *row)
 {
     timer_clear(ctx, row->due_ms, row->cmd, row->kind);
@@ -546,8 +546,25 @@ static bool shell_child(void *ctx, const pw_run_row *row)
     return true;
 }
 
+/* What this very turn has put, and the journal's rows do not show yet. */
+static void close_shell_turn(pw_live *live)
+{
+    size_t len = live->batch->group.len;
+    for (size_t i = 0; i < len; i++) {
+        const pw_op op = live->batch->group.ops[i]; /* (a copy: the array may move) */
+        if (op.type == PW_OP_WAIT_PUT && op.u.wait.run == live->key) {
+            (void)shell_wait(live, &op.u.wait);
+        } else if (op.type == PW_OP_TASK_PUT && op.u.task.run == live->key) {
+            (void)shell_task(live, &op.u.task);
+        } else if (op.type == PW_OP_TIMER_SET && op.u.timer.run == live->key) {
+            (void)shell_timer(live, &op.u.timer);
+        }
+    }
+}
+
 static void close_shell(pw_live *live)
 {
+    close_shell_turn(live);
     const pw_journal_ops *j = live->core->jops;
     pw_reader *r = live->core->reader;
     pawl_error err;

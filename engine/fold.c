@@ -415,6 +415,7 @@ static bool fold_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     }
     live->now_ms = rec.now_ms;
     live->turn++;
+    live->kick = (rec.flags & PW_RECORD_INPUT_ONLY) != 0; /* what came has still to be seen by the code */
     pw_event ev = {.seq = first_seq + 1};
     while (pw_record_next(&rec, &ev)) {
         live->core->stats.replayed_events++;
@@ -440,6 +441,6 @@ pawl_status pw_fold_load(pw_live *live, pawl_error *err)
     if (st == PAWL_OK) {
         st = live->core->jops->read(live->core->reader, live->key, live->snapshot_seq, fold_record, live, err);
     }
-    live->kick = kick;
+    live->kick |= kick;
     return st;
 }

@@ -191,12 +191,21 @@ typedef struct wait_find {
     size_t count;
     char choices[512];
     char found[PW_NAME_BYTES_MAX + 1];
+    char all[512]; /* "name:command, ..." of those that fit, to choose from */
 } wait_find;
+
+/* By name, or by name and command when several have the same. */
+static bool wait_is(const pw_wait_row *row, const char *asked)
+{
+    char exact[PW_NAME_BYTES_MAX + 32];
+    (void)snprintf(exact, sizeof exact, "%.*s:%lld", (int)row->name.size, (const char *)row->name.data, (long long)row->cmd);
+    return asked[0] == 0 || pw_view_is(row->name, asked) || strcmp(exact, asked) == 0;
+}
 
 static bool find_wait(void *ctx, const pw_wait_row *row)
 {
     wait_find *f = ctx;
-    if (f->name[0] != 0 && !pw_view_is(row->name, f->name)) {
+    if (!wait_is(row, f->name)) {
         return true;
     }
     const pw_cmd *cmd = f->live->whole ? pw_cmd_find(f->live, row->cmd) : NULL;
@@ -213,6 +222,8 @@ static bool find_wait(void *ctx, const pw_wait_row *row)
     const char *choices = pw_body_str(f->live->scope, row->body, "choices", "");
     (void)snprintf(f->choices, sizeof f->choices, "%s", choices);
     (void)snprintf(f->found, sizeof f->found, "%.*s", (int)row->name.size, (const char *)row->name.data);
+    size_t used = strlen(f->all);
+    (void)snprintf(f->all + used, sizeof f->all - used, "%s%s:%lld", used > 0 ? ", " : "", f->found, (long long)row->cmd);
     return true;
 }
 
@@ -231,7 +242,7 @@ static bool one_of(const char *choices, const char *choice)
 static void no_wait(pw_live *live, pw_request *rq, const wait_find *f)
 {
     if (f->count > 1) {
-        reply_err(live, rq, PAWL_INVALID, "run \"%s\" has %zu open waits; name one", live->id, f->count);
+        reply_err(live, rq, PAWL_INVALID, "run \"%s\" has %zu open waits; name one: %s", live->id, f->count, f->all);
         return;
     }
     const pw_cmd *done = NULL;

@@ -81,12 +81,19 @@ static pw_state state_of(int status)
     }
 }
 
+/* Waits for nothing, or for code alone, which is there now. */
+bool pw_row_goes_on(const pw_run_row *row, const pw_def *def)
+{
+    bool for_code = pw_view_is(row->waiting, "no-code") || pw_view_is(row->waiting, "code");
+    return row->status == PW_RUN_RUNNING && (row->waiting.size == 0 || (for_code && def != NULL));
+}
+
 static void shell_state(pw_live *live)
 {
     live->state = live->row.seq == 0 ? PW_S_RUN_NONE : state_of(live->row.status);
     live->seq = live->row.seq;
     live->next_cmd = 1;
-    live->kick = live->row.closed_ms == 0 && live->row.waiting.size == 0;
+    live->kick = pw_row_goes_on(&live->row, live->def);
     live->parent_key = live->row.parent_key;
     live->parent_cmd = live->row.parent_cmd;
 }
@@ -161,10 +168,11 @@ static pawl_status open_with(pw_core *core, pw_view id, int64_t key, pw_live **r
     return PAWL_OK;
 }
 
+/* A closed run in memory may have been read by its key: only the journal knows whether another of its id came after it. */
 pawl_status pw_live_open(pw_core *core, pw_view id, pw_live **ret_live, pawl_error *err)
 {
     pw_live *live = pw_live_by_id(core, id);
-    if (live != NULL) {
+    if (live != NULL && (live->frozen || live->created || pw_live_open_status(live))) {
         *ret_live = live;
         return PAWL_OK;
     }

@@ -197,6 +197,13 @@ void pw_map_cancel(pw_core *core, pw_map *map)
     check_end(core, map);
 }
 
+/* Its row belongs to a turn that is about to change it, or has: that turn may clear it, and a cancelled map is marked in it. */
+static bool row_is_taken(pw_core *core, const pw_map *map)
+{
+    const pw_live *live = pw_live_find(core, map->key.run);
+    return map->ended || map->canceling || (live != NULL && live->frozen);
+}
+
 /* Its row shows progress to readers: written with whatever group comes, not for its own sake. */
 void pw_maps_flush(pw_core *core)
 {
@@ -207,10 +214,15 @@ void pw_maps_flush(pw_core *core)
     pw_map *map, *next;
     HASH_ITER(hh, core->maps, map, next)
     {
-        pw_op *op = map->dirty && !map->ended ? pw_batch_op(core->building, PW_OP_MAP_PUT) : NULL;
-        if (op == NULL) {
+        if (!map->dirty) {
             continue;
         }
+        if (row_is_taken(core, map)) {
+            core->maps_dirty = true;
+            continue;
+        }
+        pw_op *op = pw_batch_op(core->building, PW_OP_MAP_PUT);
+        PW_CHECK(op != NULL);
         map->dirty = false;
         void *body = pw_memdup(core->building->group.scope, map->body.data, map->body.size);
         PW_CHECK(body != NULL);

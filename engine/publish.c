@@ -246,7 +246,7 @@ static void after_thaw(pw_core *core, int64_t key)
         return;
     }
     if (!pw_live_open_status(live)) {
-        pw_waiters_check(core, live, 0);
+        pw_waiters_check(core, live);
     }
     if (live->mismatch != NULL && live->state == PW_S_RUN_PAUSED) {
         pw_live_reset(live); /* the report is in the journal; the next resume tries the code again */

@@ -87,11 +87,9 @@ static bool scan_row(void *ctx, const pw_run_row *row)
 {
     scan_page *p = ctx;
     p->rows++;
-    bool may_go = row->status == PW_RUN_RUNNING && (row->waiting.size == 0 || pw_view_is(row->waiting, "no-code") ||
-                                                    pw_view_is(row->waiting, "code"));
     bool crashed = row->status == PW_RUN_RUNNING && row->crashes >= PW_CRASHES_MAX; /* and died again before it was paused */
-    bool coded = row->waiting.size == 0 || pw_def_find(p->core, row->workflow, row->version) != NULL;
-    if ((crashed || (may_go && coded)) && pw_live_find(p->core, row->key) == NULL) {
+    bool goes_on = pw_row_goes_on(row, pw_def_find(p->core, row->workflow, row->version));
+    if ((crashed || goes_on) && pw_live_find(p->core, row->key) == NULL) {
         pw_live *live = pw_live_new(p->core, row);
         p->full = live == NULL;
         if (live == NULL) {

@@ -20,10 +20,17 @@ static pw_view arg_view(const pw_request *rq, const char *key)
     return (pw_view){(const uint8_t *)text, strlen(text)};
 }
 
+/* A refusal that says something of this process, or of this moment: the same request may be done later, so no key keeps it. */
+static bool passes(pawl_status status)
+{
+    return status == PAWL_NOCODE || status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_SHUTDOWN || status == PAWL_NOSPACE ||
+           status == PAWL_IO;
+}
+
 /* An answer that needs no commit of its own; one from the inbox still takes its row. */
 void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
 {
-    bool kept = rq->inbox_id != 0 || pw_arg_str(rq, "dedup")[0] != 0;
+    bool kept = rq->inbox_id != 0 || (pw_arg_str(rq, "dedup")[0] != 0 && !passes(status));
     if (!kept) {
         pw_reply_now(core, rq, status, err, body);
         return;
@@ -243,9 +250,8 @@ static void add_waiter(pw_core *core, pw_waiter *w, int64_t run_key)
     DL_APPEND(*list, w);
 }
 
-void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key)
+void pw_waiters_check(pw_core *core, pw_live *live)
 {
-    (void)continued_key;
     pw_waiter **list = pw_waiters_of(core, live->key);
     pw_waiter *w, *next;
     DL_FOREACH_SAFE(*list, w, next)
@@ -255,8 +261,10 @@ void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key)
         }
         DL_DELETE(*list, w);
         if (live->row.status == PW_RUN_CONTINUED) {
-            pw_live *now = pw_live_by_id(core, live->row.id);
-            add_waiter(core, w, now != NULL && now->key > live->key ? now->key : live->key + 1);
+            pw_live *now;
+            pawl_error err;
+            pawl_status st = pw_live_open(core, live->row.id, &now, &err); /* it came in the same group */
+            add_waiter(core, w, st == PAWL_OK ? now->key : live->key);
             continue;
         }
         reply_result(core, w->rq, live);

@@ -202,6 +202,7 @@ struct pw_live {
     bool stalled;                /* no memory for its turn: not before core->again_at_ns; survives a reset */
     int stalls;                  /* in a row; survives a reset */
     bool crash_owed;             /* it ended the last process, and the count of that has not landed [E7]; survives a reset */
+    bool left_timers;            /* what came while it was a shell may have ended waits whose timers still stand */
     bool abandoned;              /* its fibers must not run again (mismatch) */
 
     int64_t turn;                /* counts turns, in replay too */
@@ -591,6 +592,7 @@ void pw_input_free(pw_core *core, pw_input *in);
 bool pw_live_open_status(const pw_live *live);
 bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not abandoned, not quarantined */
 bool pw_live_crashed(const pw_live *live); /* it ended its process too often: nothing of its code may run */
+bool pw_row_goes_on(const pw_run_row *row, const pw_def *def); /* without anything else coming */
 pw_def *pw_def_find(pw_core *core, pw_view name, pw_view version); /* version empty = newest */
 
 /* turn.c */
@@ -697,6 +699,7 @@ const pw_tx_call *pw_tx_call_of(const struct pw_tx_step *tx);
 /* effects.c: rows and publications that follow an event in a live turn */
 void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd);
 void pw_effects_close(pw_live *live);
+void pw_effects_left_timers(pw_live *live); /* in its first turn after it was loaded */
 void pw_effects_timer_clear(pw_live *live, const pw_cmd *cmd, int kind);
 void pw_effects_message(pw_batch *b, const char *op, pw_view args_fields, size_t fields);
 void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, int state, int64_t due_ms);
@@ -752,7 +755,7 @@ void pw_request_handle(pw_core *core, pw_request *rq);
 void pw_inbox_poll(pw_core *core);
 void pw_inbox_reset(pw_core *core);
 pw_waiter **pw_waiters_of(pw_core *core, int64_t run_key); /* the list in which the waiters for a run are, among others */
-void pw_waiters_check(pw_core *core, pw_live *live, int64_t continued_key);
+void pw_waiters_check(pw_core *core, pw_live *live);
 void pw_queries_run(pw_live *live);
 const char *pw_arg_str(const pw_request *rq, const char *key);
 void pw_request_start_event(pw_live *live, const pw_request *rq);

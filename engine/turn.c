@@ -416,7 +416,7 @@ static void refuse_inputs(pw_live *live, const pawl_error *err)
 /* False: there is nothing to take a turn for. */
 static bool load_if_needed(pw_live *live)
 {
-    if (live->whole || !pw_live_can_run(live)) {
+    if (live->whole || live->created || !pw_live_can_run(live)) { /* (created without code: its start is kept as input) */
         return true;
     }
     pawl_error err;
@@ -446,6 +446,9 @@ static bool take_turn(pw_live *live, pw_batch *b, pw_buf *events)
         flags = PW_RECORD_INPUT_ONLY;
         pause_crashed(live);
     } else {
+        if (live->left_timers) {
+            pw_effects_left_timers(live);
+        }
         pw_inputs_apply(live);
         if (pw_live_can_run(live) && live->whole) {
             run_code(live);

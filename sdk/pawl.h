@@ -117,7 +117,10 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_pause(pawl_engine *e, const char *id, co
 PAWL_API PAWL_MUST_USE pawl_status pawl_resume(pawl_engine *e, const char *id, pawl_error *err);
 /** A failed, cancelled or timed-out run opens again at its failed step: what completed is kept, what failed is tried anew. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_retry(pawl_engine *e, const char *id, pawl_error *err);
-/** Answers an open wait (name NULL = the only open one): value {choice, data}. Errors: CONFLICT when it was answered before. */
+/**
+ * Answers an open wait: value {choice, data}. The name NULL is the only open one; "name:command" tells waits of one name apart.
+ * Errors: CONFLICT when it was answered before, INVALID when several fit (it names them).
+ */
 PAWL_API PAWL_MUST_USE pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name, const pawl_value *value, const char *by,
                                                pawl_error *err);
 /** Waits for the end: OK with the result; FAILED, CANCELED, TERMINATED with {type, message, ...} in *ret_value; TIMEOUT. timeout_ms < 0 = for ever.

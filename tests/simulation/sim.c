@@ -1,533 +1,346 @@
 /*
- * sim.c - the engine's real core under a seed: pawl-sim [FIRST_SEED [SEEDS [STEPS]]].
+ * sim.c - the engine's real core under a seed.
  *
- * One thread, a virtual clock, a journal in memory. The seed decides everything: what workflows do, when groups are written and answered,
- * which commits fail and how, when the process is killed, when time goes by, which reports come twice or late, who pauses, cancels,
- * signals and answers. After each step the core checks itself; at the end faults stop and every run must reach its end.
+ *   pawl-sim SEED [STEPS]      one seed, twice: the second run must be the same to the bit
+ *   pawl-sim --ci SECONDS      fixed seeds, then fresh ones, as many as fit; PAWL_LONG=1: until stopped
+ *
+ * One thread, a virtual clock, a journal in memory. Crashes drop the core between any two moves: decided, written, answered, published.
+ * When the steps are over faults stop, clients and workers go on, and every run has to reach its end.
  *
  * [E1] nothing is dispatched that the journal does not hold      [E4] a report of another attempt or epoch changes nothing
  * [E2] [E3] pw_core_check after each step                        [E5] histories rebuild without a mismatch after a crash
  * [E6] groups that do not land leave nothing behind
  * Does not use SQLite: the fault tests of the journal do.
  */
-#include <stdio.h>
+#include "sim.h"
 
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sdk/base/hash.h"
 #include "sdk/base/mem.h"
-#include "tests/engine/rig.h"
 
-#define RUNS_MAX 40
-#define KEYS_MAX 4096
+#define STEPS_DEFAULT 2500
+#define FIRST_SEED 1
+#define FIXED_SEEDS 24
 
-typedef struct effect {
-    char key[96];
-    int started;
-    int retries; /* answered "it did not happen" */
-} effect;
+static sim the_sim; /* what a signal handler can say */
 
-typedef struct sim {
-    rig *r;
-    uint64_t seed;
-    effect effects[KEYS_MAX];
-    size_t effects_len;
-    rig_reply *starts[RUNS_MAX];
-    int runs;
-    long crashes, faults, stale, answers;
-} sim;
-
-static sim *the_sim; /* activities have no other way to it */
-
-static effect *effect_of(const char *key)
+static void say_how(int fd)
 {
-    sim *s = the_sim;
-    for (size_t i = 0; i < s->effects_len; i++) {
-        if (strcmp(s->effects[i].key, key) == 0) {
-            return &s->effects[i];
-        }
-    }
-    if (s->effects_len == KEYS_MAX) {
-        return &s->effects[0];
-    }
-    effect *e = &s->effects[s->effects_len++];
-    (void)snprintf(e->key, sizeof e->key, "%s", key);
-    return e;
+    char text[160];
+    int n = snprintf(text, sizeof text, "\nagain: pawl-sim %llu %ld\n", (unsigned long long)the_sim.seed, the_sim.steps);
+    (void)!write(fd, text, (size_t)n);
 }
 
-/* ---- code: what it does is drawn from the run's own deterministic numbers ---- */
-
-static const pawl_value *work(pawl_task *t, const pawl_value *in, void *user)
+static void on_signal(int sig)
 {
-    (void)user;
-    effect_of(pawl_task_key(t))->started++;
-    if (pawl_int(in, "fail", 0) >= pawl_task_attempt(t)) {
-        return pawl_task_fail(t, "Flaky", "attempt %d", pawl_task_attempt(t));
-    }
-    return pawl_task_build(t, "{n: %lld}", (long long)pawl_int(in, "n", 0) + 1);
+    say_how(STDERR_FILENO);
+    (void)signal(sig, SIG_DFL);
+    (void)raise(sig);
 }
 
-static const pawl_value *pay(pawl_task *t, const pawl_value *in, void *user)
+static void on_exit_early(void)
 {
-    (void)in;
-    (void)user;
-    effect_of(pawl_task_key(t))->started++;
-    return pawl_task_build(t, "{paid: true}");
-}
-
-static const pawl_value *note(pawl_step *s, const pawl_value *in)
-{
-    (void)in;
-    return pawl_step_build(s, "{noted: true}");
-}
-
-static const pawl_value *branch(pawl_run *w, void *arg)
-{
-    (void)arg;
-    (void)pawl_sleep(w, 0.05);
-    return pawl_call(w, "work", .input = pawl_json(w, "{n: 5}"));
-}
-
-static void some_map(pawl_run *w)
-{
-    const pawl_value *items = pawl_json(w, "[{n: 1}, {n: 2, fail: 1}, {n: 3}]");
-    const pawl_value *out = pawl_map(w, "work", items, .width = 2, .mode = PAWL_MAP_COLLECT);
-    if (pawl_ok(w) && pawl_len(out) != 3) {
-        (void)pawl_fail(w, "SimBroken", "a map of 3 gave %zu", pawl_len(out));
+    if (!the_sim.over) {
+        say_how(STDERR_FILENO);
     }
 }
 
-static void some_race(pawl_run *w)
+void sim_fail(const sim *s, const char *fmt, ...)
 {
-    pawl_future *f[3] = {pawl_go(w, branch, NULL), pawl_timer_start(w, 0.02), pawl_signal_start(w, "go", .timeout_s = 0.2)};
-    (void)pawl_await_any(w, f, 3);
-    (void)pawl_await_all(w, f, 3);
+    va_list args;
+    va_start(args, fmt);
+    (void)fprintf(stderr, "\nseed %llu: ", (unsigned long long)s->seed);
+    (void)vfprintf(stderr, fmt, args);
+    va_end(args);
+    (void)fflush(stdout);
+    exit(1);
 }
 
-static void one_thing(pawl_run *w, uint64_t what)
+uint64_t sim_draw(sim *s, uint64_t below)
 {
-    switch (what % 11) {
-    case 0:
-    case 1:
-        (void)pawl_call(w, "work", .input = pawl_json(w, "{n: 1, fail: %d}", (int)(what >> 8 & 1)), .retry_initial_s = 0.1);
-        break;
-    case 2:
-        (void)pawl_local(w, "note", note, NULL);
-        break;
-    case 3:
-        (void)pawl_sleep(w, (double)(what >> 8 & 63) / 100.0);
-        break;
-    case 4:
-        (void)pawl_signal(w, "go", .timeout_s = 1);
-        break;
-    case 5:
-        some_map(w);
-        break;
-    case 6:
-        some_race(w);
-        break;
-    case 7:
-        (void)pawl_call(w, "pay", .effect = PAWL_EFFECT_UNSAFE, .undo = "work");
-        break;
-    case 8:
-        (void)pawl_ask(w, "ok", .choices = "yes|no", .deadline_s = 5, .on_deadline = "no");
-        break;
-    case 9:
-        pawl_set(w, "at", pawl_json(w, "{now: %lld, id: %s}", (long long)pawl_now_ms(w), pawl_uuid(w)));
-        break;
-    default:
-        (void)pawl_child(w, "leaf", .input = pawl_json(w, "{n: 2}"), .policy = (pawl_parent_policy)(what >> 8 & 1));
-        break;
+    return (rig_draw(&s->rng) >> 11) % below;
+}
+
+bool sim_chance(sim *s, uint64_t one_in)
+{
+    return sim_draw(s, one_in) == 0;
+}
+
+bool sim_jumps(const sim *s)
+{
+    return s->seed % 2 == 0;
+}
+
+void sim_note(sim *s, const void *data, size_t size)
+{
+    const uint8_t *p = data;
+    for (size_t i = 0; i < size; i++) {
+        s->hash = (s->hash ^ p[i]) * 0x100000001b3u;
     }
 }
 
-static const pawl_value *leaf(pawl_run *w, const pawl_value *in)
-{
-    (void)pawl_sleep(w, 0.01);
-    return pawl_call(w, "work", .input = in, .undo = "work");
-}
+/* ---- what may happen ---- */
 
-static const pawl_value *mixed(pawl_run *w, const pawl_value *in)
+static void order_fault(sim *s)
 {
-    int64_t round = pawl_int(in, "round", 0);
-    for (uint64_t i = 0, n = 2 + pawl_random(w) % 5; i < n && pawl_ok(w); i++) {
-        one_thing(w, pawl_random(w));
-        if (pawl_failure_is(pawl_catch(w), "SimBroken")) {
-            return pawl_fail(w, "SimBroken", "see above");
-        }
+    static const pw_memory_fault kinds[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LANDED, PW_FAULT_UNKNOWN_LOST,
+                                            PW_FAULT_CHECKPOINT};
+    pw_memory_fail_commit(s->r->store, kinds[sim_draw(s, 5)], sim_draw(s, 3));
+    if (sim_chance(s, 8)) {
+        pw_memory_fail_reopen(s->r->store, 1);
     }
-    if (round < 2 && pawl_random(w) % 4 == 0 && !pawl_cancel_requested(w)) {
-        return pawl_continue_as_new(w, pawl_json(w, "{round: %lld}", (long long)round + 1));
-    }
-    return pawl_random(w) % 6 == 0 ? pawl_fail(w, "Chosen", "as drawn") : pawl_json(w, "{round: %lld}", (long long)round);
+    s->faults++;
 }
 
-/* ---- a folded workflow: counts what it asked for ---- */
-
-typedef struct fold_state {
-    int64_t asked, ended;
-} fold_state;
-
-static void *fold_init(void *user)
+/* Now and then code is missing at a start, and the process says that a run ended the last one. */
+static void boot(sim *s)
 {
-    (void)user;
-    return pw_calloc(1, sizeof(fold_state));
-}
-
-static void fold_apply(void *state, const pawl_fold_event *ev)
-{
-    fold_state *f = state;
-    f->asked += strcmp(ev->type, "ActivityScheduled") == 0 || strcmp(ev->type, "TimerStarted") == 0;
-    f->ended += strcmp(ev->type, "ActivityCompleted") == 0 || strcmp(ev->type, "ActivityFailed") == 0 ||
-                strcmp(ev->type, "ActivityCanceled") == 0 || strcmp(ev->type, "TimerFired") == 0;
-}
-
-static void fold_decide(void *state, pawl_fold *f)
-{
-    const fold_state *s = state;
-    if (s->asked > s->ended) {
-        return;
-    }
-    if (s->ended == 12) {
-        pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "{ended: %lld}", (long long)s->ended));
-    } else if (s->ended % 3 == 2) {
-        (void)pawl_fold_timer(f, 0.05);
-    } else {
-        pawl_call_options o = {.name = "work", .input = pawl_build(pawl_fold_scope(f), "{n: 1}")};
-        (void)pawl_fold_call(f, &o, sizeof o);
-    }
-}
-
-static const pawl_value *fold_save(const void *state, pawl_scope *scope)
-{
-    const fold_state *s = state;
-    return pawl_build(scope, "{asked: %lld, ended: %lld}", (long long)s->asked, (long long)s->ended);
-}
-
-static void *fold_load(const pawl_value *saved, void *user)
-{
-    fold_state *s = fold_init(user);
-    if (s != NULL) {
-        *s = (fold_state){pawl_int(saved, "asked", 0), pawl_int(saved, "ended", 0)};
-    }
-    return s;
-}
-
-static const pawl_folded folded = {.struct_size = sizeof folded, .init = fold_init, .apply = fold_apply, .decide = fold_decide,
-                                   .save = fold_save, .load = fold_load, .deinit = pw_free};
-
-/* ---- [E1]: what is dispatched is in the journal ---- */
-
-typedef struct row_find {
-    int64_t cmd;
-    bool found;
-} row_find;
-
-static bool task_row(void *ctx, const pw_task_row *row)
-{
-    row_find *f = ctx;
-    f->found |= row->cmd == f->cmd;
-    return true;
-}
-
-static bool map_row(void *ctx, const pw_map_row *row)
-{
-    row_find *f = ctx;
-    f->found |= row->cmd == f->cmd;
-    return true;
-}
-
-static void check_dispatch(rig *r, const rig_task *t)
-{
-    row_find f = {.cmd = t->token.cmd};
-    pawl_error err;
-    if (t->token.item == 0) {
-        assert_int_equal(r->reader->ops->tasks(r->reader, t->token.run, task_row, &f, &err), PAWL_OK);
-    } else {
-        assert_int_equal(r->reader->ops->maps(r->reader, t->token.run, map_row, &f, &err), PAWL_OK);
-    }
-    /* (a group that has landed and is not answered yet may have taken the row away again) */
-    assert_true(f.found || r->landed != NULL || r->groups != NULL);
-}
-
-/* ---- the world acts ---- */
-
-static const char *some_id(sim *s)
-{
-    static char id[32];
-    (void)snprintf(id, sizeof id, "run-%d", (int)(rig_draw(&s->seed) % (uint64_t)(s->runs > 0 ? s->runs : 1)));
-    return id;
-}
-
-static void begin_run(sim *s)
-{
-    char id[32], dedup[32];
-    if (s->runs == RUNS_MAX) {
-        return;
-    }
-    (void)snprintf(id, sizeof id, "run-%d", s->runs);
-    (void)snprintf(dedup, sizeof dedup, "start-%d", s->runs);
-    const char *workflow = rig_draw(&s->seed) % 5 == 0 ? "folded" : "mixed";
-    s->starts[s->runs++] = rig_post(s->r, "start", "{workflow: %s, id: %s, dedup: %s}", workflow, id, dedup);
-}
-
-static void ask_again(sim *s)
-{
-    int n = s->runs > 0 ? (int)(rig_draw(&s->seed) % (uint64_t)s->runs) : -1;
-    if (n >= 0 && s->starts[n]->done && s->starts[n]->status == PAWL_OK) { /* the same key: the first outcome, never a second run */
-        char id[32], dedup[32];
-        (void)snprintf(id, sizeof id, "run-%d", n);
-        (void)snprintf(dedup, sizeof dedup, "start-%d", n);
-        (void)rig_post(s->r, "start", "{workflow: %s, id: %s, dedup: %s}", "mixed", id, dedup);
-    }
-}
-
-static bool answer_wait(void *ctx, const pw_wait_row *row)
-{
-    sim *s = ctx;
-    char name[PW_NAME_BYTES_MAX + 1];
-    (void)snprintf(name, sizeof name, "%.*s", (int)row->name.size, (const char *)row->name.data);
-    int64_t key = row->run;
-    const char *choice = "yes";
-    if (strcmp(name, "pay") == 0) {
-        char want[96];
-        (void)snprintf(want, sizeof want, ":%lld:%lld", (long long)key, (long long)row->cmd);
-        choice = "retry";
-        for (size_t i = 0; i < s->effects_len; i++) {
-            const char *at = strstr(s->effects[i].key, want);
-            if (at != NULL && at[strlen(want)] == 0 && s->effects[i].started > 0) {
-                choice = "done";
+    rig *r = s->r;
+    static const char *const names[] = {"chaos", "counter", "tally"};
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        for (size_t k = 0; k < r->code_len; k++) {
+            if (r->code[k].version != NULL && strcmp(r->code[k].name, names[i]) == 0) {
+                r->code[k].missing = !s->calm && sim_chance(s, 12);
             }
         }
     }
-    (void)rig_post(s->r, "answer", "{key: %lld, name: %s, value: {choice: %s}}", (long long)key, name, choice);
-    s->answers++;
-    return true;
+    if (!s->calm && sim_chance(s, 6)) {
+        r->crumb = (pw_crumb_found){.run = (int64_t)sim_draw(s, 60) + 1, .site = "drawn"};
+    }
+    pw_memory_fail_reopen(r->store, 0);
+    rig_boot(r);
 }
 
-static void answer_all(sim *s)
+static void crash(sim *s)
 {
-    pawl_error err;
-    (void)s->r->reader->ops->waits(s->r->reader, 0, answer_wait, s, &err);
+    s->crashes++;
+    rig_kill(s->r);
+    boot(s);
 }
 
-static void stale_report(sim *s)
+static void bring_code(sim *s)
 {
-    pw_report *rep = pw_calloc(1, sizeof *rep);
-    rep->kind = (pw_report_kind)(rig_draw(&s->seed) % 5);
-    rep->token = (pw_token){(int64_t)(rig_draw(&s->seed) % 12) + 1, (int64_t)(rig_draw(&s->seed) % 6) + 1, 0, (int64_t)(rig_draw(&s->seed) % 3),
-                            s->r->epoch - (rig_draw(&s->seed) % 2 + 1)};
-    rep->scope = pawl_scope_new();
-    rep->value = pw_value_bytes(pawl_build(rep->scope, "{wrong: true}"));
-    pw_core_report(s->r->core, rep);
-    s->stale++;
+    rig *r = s->r;
+    for (size_t k = 0; k < r->code_len; k++) {
+        if (r->code[k].missing) {
+            rig_code *c = &r->code[k];
+            pawl_error err;
+            c->missing = false;
+            SIM_CHECK(s, pw_core_workflow(r->core, c->name, c->version, c->fn, c->folded, NULL, &err) == PAWL_OK, "register: %s", err.message);
+        }
+    }
 }
 
-static void fault(sim *s)
+static void let_time_pass(sim *s)
 {
-    static const pw_memory_fault kinds[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LANDED, PW_FAULT_UNKNOWN_LOST, PW_FAULT_CHECKPOINT};
-    pw_memory_fail_commit(s->r->store, kinds[rig_draw(&s->seed) % 5], rig_draw(&s->seed) % 4);
-    s->faults++;
+    rig *r = s->r;
+    uint64_t d = sim_draw(s, 40);
+    if (d < 30) {
+        r->now_ms += (int64_t)sim_draw(s, 400);
+    } else if (d < 37 || s->calm) {
+        r->now_ms += r->next_ms > 0 ? r->next_ms : (int64_t)sim_draw(s, 20000);
+    } else if (d < 39) {
+        r->now_ms += (int64_t)sim_draw(s, 900000);
+    } else if (sim_jumps(s)) { /* the wall clock jumps, either way */
+        int64_t by = (int64_t)sim_draw(s, 7200000) - 3600000;
+        r->now_ms += by;
+        r->jumped_ms += by;
+        s->jumps++;
+        pw_core_clock_changed(r->core);
+    }
+}
+
+static void move(sim *s)
+{
+    rig *r = s->r;
+    switch (sim_draw(s, 6)) {
+    case 0:
+    case 1:
+        rig_step(r);
+        break;
+    case 2:
+        (void)rig_commit(r);
+        break;
+    case 3:
+        (void)rig_answer(r);
+        break;
+    case 4:
+        (void)rig_deliver(r);
+        break;
+    default:
+        sim_work(s);
+        break;
+    }
 }
 
 static void act(sim *s)
 {
-    rig *r = s->r;
-    uint64_t d = rig_draw(&s->seed) % 1000;
-    if (d < 60) {
-        begin_run(s);
-    } else if (d < 90) {
-        (void)rig_post(r, "signal", "{id: %s, name: 'go', value: %d}", some_id(s), 7);
-    } else if (d < 96) {
-        (void)rig_post(r, "cancel", "{id: %s, reason: 'drawn'}", some_id(s));
-    } else if (d < 104) {
-        (void)rig_post(r, "pause", "{id: %s}", some_id(s));
-    } else if (d < 116) {
-        (void)rig_post(r, "resume", "{id: %s}", some_id(s));
-    } else if (d < 119) {
-        (void)rig_post(r, "terminate", "{id: %s}", some_id(s));
-    } else if (d < 124) {
-        (void)rig_post(r, "retry", "{id: %s}", some_id(s));
-    } else if (d < 132) {
-        ask_again(s);
-    } else if (d < 140) {
-        answer_all(s);
-    } else if (d < 150) {
-        stale_report(s);
-    } else if (d < 158) {
-        fault(s);
-    } else if (d < 166) {
-        s->crashes++;
-        rig_crash(r);
-    } else if (d < 260) {
-        r->now_ms += (int64_t)(rig_draw(&s->seed) % 200);
-    } else if (d < 460) {
-        rig_step(r);
-    } else if (d < 620) {
-        (void)rig_commit(r);
-    } else if (d < 780) {
-        (void)rig_answer(r);
-    } else if (d < 880) {
-        (void)rig_deliver(r);
+    uint64_t d = sim_draw(s, 1000);
+    if (d < 760) {
+        move(s);
+    } else if (d < 870) {
+        let_time_pass(s);
+    } else if (d < 960) {
+        sim_op_random(s);
+    } else if (d < 970) {
+        sim_report_double(s);
+    } else if (d < 980) {
+        order_fault(s);
+    } else if (d < 984) {
+        bring_code(s);
+    } else if (d < 995 || !sim_chance(s, 2)) {
+        move(s);
     } else {
-        (void)rig_work(r);
+        crash(s);
     }
 }
 
-/* ---- the end: faults stop, everything must end ---- */
-
-static bool resume_paused(void *ctx, const pw_run_row *row)
+static void after_act(sim *s)
 {
-    sim *s = ctx;
-    if (row->status == PW_RUN_PAUSED) {
-        (void)rig_post(s->r, "resume", "{key: %lld}", (long long)row->key);
+    if (s->r->failed) { /* it stopped for good: its host starts it anew */
+        crash(s);
     }
-    return true;
+    sim_ops_look(s);
+    sim_check_step(s);
 }
 
-typedef struct open_count {
-    int open;
-    char id[PW_ID_BYTES_MAX + 1];
-    char waiting[200];
-} open_count;
+/* ---- the end ---- */
 
-static bool count_open(void *ctx, const pw_run_row *row)
+static void drain(sim *s)
 {
-    open_count *c = ctx;
-    if (row->closed_ms == 0) {
-        c->open++;
-        (void)snprintf(c->id, sizeof c->id, "%.*s", (int)row->id.size, (const char *)row->id.data);
-        (void)snprintf(c->waiting, sizeof c->waiting, "%s, waits for %.*s", pw_run_status_name(row->status), (int)row->waiting.size,
-                       (const char *)row->waiting.data);
+    rig *r = s->r;
+    for (int i = 0; i < 400; i++) {
+        rig_step(r);
+        bool more = rig_commit(r);
+        more |= rig_answer(r);
+        more |= rig_deliver(r);
+        if (r->tasks != NULL) {
+            sim_work(s);
+        }
+        after_act(s);
+        if (!more && r->next_ms != 0 && r->tasks == NULL) {
+            return;
+        }
     }
-    return true;
 }
 
 static void settle(sim *s)
 {
-    rig *r = s->r;
-    open_count c = {0};
-    pw_scan all = {.open_only = true};
-    pawl_error err;
-    pw_memory_fail_commit(r->store, PW_FAULT_NONE, 0);
-    for (int round = 0; round < 60; round++) {
-        if (r->failed) {
-            rig_crash(r);
-        }
-        rig_run(r);
-        (void)r->reader->ops->run_scan(r->reader, &all, resume_paused, s, &err);
-        answer_all(s);
-        rig_run(r);
-        rig_advance(r, 2000);
-        c = (open_count){0};
-        (void)r->reader->ops->run_scan(r->reader, &all, count_open, &c, &err);
-        if (c.open == 0) {
+    char text[400] = "";
+    s->calm = true;
+    pw_memory_fail_commit(s->r->store, PW_FAULT_NONE, 0);
+    pw_memory_fail_reopen(s->r->store, 0);
+    bring_code(s);
+    bool stopped = false;
+    int64_t open = 0;
+    for (int round = 0; round < 3000; round++) {
+        drain(s);
+        sim_resume_all(s);
+        sim_answer_waits(s, true);
+        drain(s);
+        open = sim_open_run(s, text, sizeof text);
+        if (open == 0 && s->ops_len == 0 && s->r->tasks == NULL) {
             return;
         }
-    }
-    (void)fprintf(stderr, "\nhistory: %s\nlog:\n%.*s\n", rig_history(r, c.id), (int)r->log.size, (const char *)r->log.data);
-    fail_msg("%d runs never end; one: %s is %s", c.open, c.id, c.waiting);
-}
-
-static bool check_run(void *ctx, const pw_run_row *row)
-{
-    sim *s = ctx;
-    char reason[200];
-    (void)snprintf(reason, sizeof reason, "%.*s", (int)row->reason.size, (const char *)row->reason.data);
-    if (strstr(reason, "SimBroken") != NULL || strstr(reason, "nondeterminism") != NULL) {
-        fail_msg("run %lld ended with: %s", (long long)row->key, reason);
-    }
-    (void)s;
-    return true;
-}
-
-static void no_finding(void *ctx, const pw_verify_finding *f)
-{
-    (void)ctx;
-    fail_msg("[%s] run %lld: %s", f->invariant, (long long)f->run, f->message);
-}
-
-static void check_end(sim *s)
-{
-    rig *r = s->r;
-    pw_scan all = {0};
-    pw_verify_stats stats;
-    pawl_error err;
-    for (int i = 0; i < s->runs; i++) { /* acked is kept */
-        char id[32];
-        (void)snprintf(id, sizeof id, "run-%d", i);
-        if (s->starts[i]->done && s->starts[i]->status == PAWL_OK) {
-            assert_true(rig_status(r, id)[0] != 0);
+        bool only_counters = open != 0 && strstr(text, "counter-") == text && s->ops_len == 0;
+        if (only_counters && !stopped) {
+            stopped = true;
+            sim_counters_stop(s);
         }
+        s->r->now_ms += s->r->next_ms > 0 ? s->r->next_ms : 1000;
     }
-    assert_int_equal(r->reader->ops->run_scan(r->reader, &all, check_run, s, &err), PAWL_OK);
-    assert_int_equal(pw_memory_verify(r->store, no_finding, NULL, &stats, &err), PAWL_OK);
-    rig_crash(r); /* and every history rebuilds: a stack request of a closed run replays it */
-    rig_run(r);
-    for (int i = 0; i < s->runs; i++) {
-        char id[32];
-        (void)snprintf(id, sizeof id, "run-%d", i);
-        if (rig_status(r, id)[0] != 0) {
-            rig_reply *q = rig_ask(r, "stack", "{id: %s}", id);
-            if (q->status != PAWL_OK) {
-                fail_msg("%s does not rebuild: %s", id, q->message);
-            }
-        }
-    }
-    assert_int_equal(rig_stat(r, "mismatches"), 0);
+    const sim_op *o = s->ops;
+    sim_tell_run(s, open);
+    sim_fail(s, "it does not end: %s; %zu requests are open (first: %s %s, %s)", text, s->ops_len, o != NULL ? o->op : "",
+             o != NULL ? o->id : "", o != NULL && o->reply != NULL && !o->reply->done ? "never answered" : "to be repeated");
 }
 
-static void simulate(uint64_t seed, long steps, sim *s)
+static uint64_t simulate(uint64_t seed, long steps)
 {
-    *s = (sim){.seed = seed};
-    s->seed = rig_draw(&s->seed) ^ seed << 32; /* seeds next to each other must not give streams next to each other */
-    the_sim = s;
+    sim *s = &the_sim;
+    *s = (sim){.seed = seed, .steps = steps, .hash = 0xcbf29ce484222325u, .next_number = 1};
+    s->rng = seed;
+    s->rng = rig_draw(&s->rng) ^ seed << 32; /* neighbours must not draw the same, one step apart */
     s->r = rig_open((rig_mode)(seed % 3));
-    s->r->random = seed;
-    s->r->on_dispatch = check_dispatch;
-    rig_workflow(s->r, "mixed", mixed);
-    rig_workflow(s->r, "leaf", leaf);
-    rig_folded(s->r, "folded", &folded);
-    rig_activity(s->r, "work", work);
-    rig_activity(s->r, "pay", pay);
+    s->r->random = seed ^ 0x5555;
+    s->r->user = s;
+    s->r->on_dispatch = sim_dispatched;
+    sim_code_register(s);
+    sim_counters_start(s);
     for (long i = 0; i < steps; i++) {
-        if (s->r->failed) {
-            rig_crash(s->r);
-        }
         act(s);
-        pw_core_check(s->r->core);
+        after_act(s);
     }
     settle(s);
-    check_end(s);
+    sim_check_end(s);
+    sim_ops_free(s);
+    sim_effects_free(s);
     rig_close(s->r);
-    s->r = NULL;
+    s->over = true;
+    return s->hash;
 }
 
 /* ---- driver ---- */
 
-static uint64_t first_seed = 1;
-static long seeds = 60, steps = 2500;
-
-static void every_seed_ends_with_nothing_lost(void **state)
+static double seconds_now(void)
 {
-    (void)state;
-    sim *s = pw_calloc(1, sizeof *s);
-    long crashes = 0, faults = 0, runs = 0;
-    assert_non_null(s);
-    for (long i = 0; i < seeds; i++) {
-        (void)fprintf(stderr, "\rseed %llu (again: pawl-sim %llu 1 %ld) ", (unsigned long long)(first_seed + (uint64_t)i),
-                      (unsigned long long)(first_seed + (uint64_t)i), steps);
-        simulate(first_seed + (uint64_t)i, steps, s);
-        crashes += s->crashes;
-        faults += s->faults;
-        runs += s->runs;
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print_one(void)
+{
+    const sim *s = &the_sim;
+    (void)printf("seed %llu: %ld steps, %d runs, %ld events, %ld crashes, %ld ordered faults, %ld clock jumps, %ld attempts, "
+                 "%ld doubled and %ld forged reports, %ld acks, trace %016llx\n",
+                 (unsigned long long)s->seed, s->steps, s->runs, s->events, s->crashes, s->faults, s->jumps, s->attempts, s->doubles, s->stales,
+                 s->acks, (unsigned long long)s->hash);
+}
+
+static int run_one(uint64_t seed, long steps)
+{
+    uint64_t first = simulate(seed, steps);
+    print_one();
+    uint64_t second = simulate(seed, steps);
+    if (first != second) {
+        the_sim.over = false;
+        sim_fail(&the_sim, "the same seed gave another trace: %016llx", (unsigned long long)second);
     }
-    pw_free(s);
-    (void)printf("%ld seeds, %ld steps each: %ld runs, %ld crashes, %ld failed commits, nothing lost\n", seeds, steps, runs, crashes, faults);
+    return 0;
+}
+
+static int run_many(double seconds)
+{
+    double from = seconds_now();
+    bool no_end = getenv("PAWL_LONG") != NULL;
+    uint64_t fresh = (uint64_t)time(NULL) * 1000;
+    long seeds = 0, crashes = 0, steps = 0, attempts = 0, acks = 0;
+    for (uint64_t i = 0; no_end || i < FIXED_SEEDS || seconds_now() - from < seconds; i++) {
+        bool fixed = i < FIXED_SEEDS;
+        (void)simulate(fixed ? FIRST_SEED + i : fresh + i, STEPS_DEFAULT);
+        seeds++;
+        crashes += the_sim.crashes;
+        steps += the_sim.steps;
+        attempts += the_sim.attempts;
+        acks += the_sim.acks;
+    }
+    double took = seconds_now() - from;
+    (void)printf("%ld seeds, %ld steps, %ld crashes (%.0f a second), %ld attempts, %ld acks: nothing lost, nothing twice\n", seeds, steps,
+                 crashes, (double)crashes / took, attempts, acks);
+    return run_one(FIRST_SEED, STEPS_DEFAULT);
 }
 
 int main(int argc, char **argv)
 {
-    first_seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    seeds = argc > 2 ? strtol(argv[2], NULL, 10) : argc > 1 ? 1 : seeds;
-    steps = argc > 3 ? strtol(argv[3], NULL, 10) : steps;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_seed_ends_with_nothing_lost)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    (void)signal(SIGABRT, on_signal);
+    (void)atexit(on_exit_early);
+    if (argc > 1 && strcmp(argv[1], "--ci") == 0) {
+        return run_many(argc > 2 ? strtod(argv[2], NULL) : 40);
+    }
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : FIRST_SEED;
+    return run_one(seed, argc > 2 ? strtol(argv[2], NULL, 10) : STEPS_DEFAULT);
 }
