@@ -285,7 +285,6 @@ static bool apply_signal_received(pw_live *live, const pw_event *ev)
     {
         if (cmd->state == PW_S_SIGNAL_AWAITED && strcmp(cmd->name, sig->name) == 0) {
             pw_effects_timer_clear(live, cmd, PW_T_SIGNAL);
-            live->left_timers |= live->replaying && cmd->due_ms > 0 && (live->replay.flags & PW_RECORD_INPUT_ONLY) != 0;
             return signal_meet(live, cmd, sig);
         }
     }

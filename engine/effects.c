@@ -496,8 +496,9 @@ static bool shell_task(void *ctx, const pw_task_row *row)
 static bool left_timer(void *ctx, const pw_timer_row *row)
 {
     pw_live *live = ctx;
-    const pw_cmd *cmd = row->kind == PW_T_SIGNAL ? pw_cmd_find(live, row->cmd) : NULL;
-    if (cmd != NULL && cmd->future.done) {
+    bool ends_in_shell = row->kind == PW_T_SIGNAL || row->kind == PW_T_WAIT;
+    const pw_cmd *cmd = pw_cmd_find(live, row->cmd);
+    if (ends_in_shell && cmd != NULL && cmd->future.done) {
         timer_clear(live, row->due_ms, row->cmd, row->kind);
     }
     return true;

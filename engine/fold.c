@@ -416,6 +416,7 @@ static bool fold_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     live->now_ms = rec.now_ms;
     live->turn++;
     live->kick = (rec.flags & PW_RECORD_INPUT_ONLY) != 0; /* what came has still to be seen by the code */
+    live->left_timers |= live->kick;
     pw_event ev = {.seq = first_seq + 1};
     while (pw_record_next(&rec, &ev)) {
         live->core->stats.replayed_events++;

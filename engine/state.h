@@ -202,7 +202,7 @@ struct pw_live {
     bool stalled;                /* no memory for its turn: not before core->again_at_ns; survives a reset */
     int stalls;                  /* in a row; survives a reset */
     bool crash_owed;             /* it ended the last process, and the count of that has not landed [E7]; survives a reset */
-    bool left_timers;            /* what came while it was a shell may have ended waits whose timers still stand */
+    bool left_timers;            /* waits that ended while it was a shell: their timers may still stand */
     bool abandoned;              /* its fibers must not run again (mismatch) */
 
     int64_t turn;                /* counts turns, in replay too */

@@ -367,6 +367,9 @@ static bool replay_run(void *ctx, const pw_run_row *row)
         return true;
     }
     st = pw_live_load(live, &err);
+    if (st != PAWL_OK) {
+        sim_tell_run(s, row->key);
+    }
     SIM_CHECK(s, st == PAWL_OK, "run %lld does not rebuild: %s", (long long)row->key, err.message);
     SIM_CHECK(s, live->mismatch == NULL, "run %lld does not replay (%s): history has %s, code has %s", (long long)row->key,
               live->mismatch->reason, live->mismatch->history, live->mismatch->code);
