@@ -303,8 +303,22 @@ int pw_verb_describe(pw_cli *cli)
 
 /* ---- wait ---- */
 
+/* How an answer has to name this wait: not at all when its run asks nothing else; "name:command" when two have one name. */
+static const char *name_needed(pw_cli *cli, const pawl_value *waits, const pawl_value *wait)
+{
+    const char *id = pawl_str(wait, "id", ""), *name = pawl_str(wait, "name", "");
+    int asks = 0, same = 0;
+    for (size_t i = 0; i < pawl_len(waits); i++) {
+        const pawl_value *other = pawl_at(waits, i);
+        asks += pawl_is(other, "id", id) ? 1 : 0;
+        same += pawl_is(other, "id", id) && pawl_is(other, "name", name) ? 1 : 0;
+    }
+    const char *exact = same > 1 ? pw_sprintf(cli->scope, "%s:%lld", name, (long long)pawl_int(wait, "command", 0)) : name;
+    return asks > 1 ? exact : NULL;
+}
+
 /* What to type: "pawl answer release-42 approve|reject". Choices are a list, or text "a|b". */
-static void choices_line(pw_cli *cli, const pawl_value *wait)
+static void choices_line(pw_cli *cli, const pawl_value *waits, const pawl_value *wait)
 {
     pw_cli_out *o = &cli->out;
     const pawl_value *choices = pawl_get(wait, "choices");
@@ -314,6 +328,11 @@ static void choices_line(pw_cli *cli, const pawl_value *wait)
     pw_out_puts(o, pw_cli_db_words(cli));
     pw_out_puts(o, " answer ");
     pw_out_puts(o, pw_cli_shell_word(cli->scope, pawl_str(wait, "id", "?")));
+    const char *name = name_needed(cli, waits, wait);
+    if (name != NULL) {
+        pw_out_puts(o, " --name ");
+        pw_out_puts(o, pw_cli_shell_word(cli->scope, name));
+    }
     pw_out_puts(o, " ");
     if (pawl_typeof(choices) == PAWL_STRING) {
         (void)pw_out_str(o, pawl_str(choices, "", ""));
@@ -329,7 +348,7 @@ static void choices_line(pw_cli *cli, const pawl_value *wait)
     pw_out_puts(o, "\n");
 }
 
-static void wait_print(pw_cli *cli, const pawl_value *wait)
+static void wait_print(pw_cli *cli, const pawl_value *waits, const pawl_value *wait)
 {
     pw_cli_out *o = &cli->out;
     const char *prompt = pawl_str(wait, "prompt", "");
@@ -360,7 +379,7 @@ static void wait_print(pw_cli *cli, const pawl_value *wait)
     if (pawl_get(wait, "show") != NULL) {
         pw_out_value(o, pawl_get(wait, "show"), 4);
     }
-    choices_line(cli, wait);
+    choices_line(cli, waits, wait);
 }
 
 int pw_verb_wait(pw_cli *cli)
@@ -387,7 +406,7 @@ int pw_verb_wait(pw_cli *cli)
         shown[i] = pawl_at(waits, i);
         if (cli->out.format == PW_FORMAT_TEXT) {
             pw_out_puts(&cli->out, i > 0 ? "\n" : "");
-            wait_print(cli, shown[i]);
+            wait_print(cli, waits, shown[i]);
         } else if (cli->out.format == PW_FORMAT_JSONL) {
             pw_out_json(&cli->out, shown[i]);
         }
