@@ -150,9 +150,11 @@ static bool apply_started(pw_live *live, const pw_event *ev)
 
 static bool apply_run(pw_live *live, const pw_event *ev)
 {
-    bool resumed_replay = ev->type == PW_EV_RUN_RETRIED && live->state == PW_S_RUN_RUNNING && live->whole;
-    if (!resumed_replay && !step(live->core, &live->state, ev->type)) {
-        return false; /* (a replay that leaves the void stretch out comes here still running) */
+    bool never_closed = ev->type == PW_EV_RUN_RETRIED && live->replaying && pw_live_open_status(live) && live->state != PW_S_RUN_NONE;
+    if (never_closed) {
+        live->state = PW_S_RUN_RUNNING; /* a replay leaves the void stretch out, and the end of the run with it */
+    } else if (!step(live->core, &live->state, ev->type)) {
+        return false;
     }
     if (ev->type == PW_EV_RUN_STARTED) {
         return apply_started(live, ev);

@@ -59,7 +59,7 @@ static void copy_row(pw_live *live, const pw_run_row *row)
     live->id = (const char *)live->row.id.data;
 }
 
-static pw_state state_of(int status)
+pw_state pw_run_state(int status)
 {
     switch (status) {
     case PW_RUN_PAUSED:
@@ -90,7 +90,7 @@ bool pw_row_goes_on(const pw_run_row *row, const pw_def *def)
 
 static void shell_state(pw_live *live)
 {
-    live->state = live->row.seq == 0 ? PW_S_RUN_NONE : state_of(live->row.status);
+    live->state = live->row.seq == 0 ? PW_S_RUN_NONE : pw_run_state(live->row.status);
     live->seq = live->row.seq;
     live->next_cmd = 1;
     live->kick = pw_row_goes_on(&live->row, live->def);

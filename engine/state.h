@@ -589,6 +589,7 @@ void pw_live_sweep(pw_core *core);
 bool pw_live_stall(pw_live *live);     /* tries again later; false = it has been tried long enough */
 pw_input *pw_input_new(pw_input_kind kind);
 void pw_input_free(pw_core *core, pw_input *in);
+pw_state pw_run_state(int status); /* of the run machine; RUNNING when it is no status */
 bool pw_live_open_status(const pw_live *live);
 bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not abandoned, not quarantined */
 bool pw_live_crashed(const pw_live *live); /* it ended its process too often: nothing of its code may run */

@@ -26,6 +26,7 @@ static void open_call(rig *r)
     rig_held(r, "work", PAWL_EFFECT_DEFAULT);
 }
 
+/* [E1] */
 static void nothing_is_acked_or_dispatched_before_its_group_has_landed(void **state)
 {
     rig *r = *state;
@@ -76,6 +77,7 @@ static void when_the_engine_stops_for_good_everybody_who_waits_is_told_at_once(v
     }
 }
 
+/* [E2] */
 static void a_run_is_frozen_until_its_ack_and_others_go_on_in_a_second_group(void **state)
 {
     rig *r = *state;
@@ -132,6 +134,7 @@ static void at_most_two_groups_are_in_flight(void **state)
 
 /* ---- groups that do not land ---- */
 
+/* [E6] */
 static void a_group_that_was_not_written_is_a_no_to_its_callers_and_the_runs_are_as_before(void **state)
 {
     rig *r = *state;

@@ -285,6 +285,7 @@ static void no_more_attempts_run_than_the_activity_allows(void **state)
 
 /* ---- stale reports ---- */
 
+/* [E4] */
 static void the_report_of_an_attempt_that_timed_out_is_stale(void **state)
 {
     rig *r = *state;
@@ -301,6 +302,7 @@ static void the_report_of_an_attempt_that_timed_out_is_stale(void **state)
     assert_int_equal(pawl_int(rig_result(r, "a"), "from", 0), 2);
 }
 
+/* [E4] */
 static void the_report_of_an_older_epoch_is_stale(void **state)
 {
     rig *r = *state;

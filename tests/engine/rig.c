@@ -260,6 +260,9 @@ void rig_step(rig *r)
 {
     r->next_ms = pw_core_step(r->core);
     pw_core_check(r->core);
+    if (r->on_step != NULL) {
+        r->on_step(r);
+    }
 }
 
 bool rig_commit(rig *r)

@@ -100,6 +100,7 @@ typedef struct rig {
     int64_t next_ms;           /* what the last step said */
     void (*on_reader)(struct rig *r, pw_reader *reader); /* at every start: may put its own operations there */
     void (*on_dispatch)(struct rig *r, const rig_task *t);
+    void (*on_step)(struct rig *r); /* after each step of the core */
     void *user;
 } rig;
 
