@@ -256,8 +256,9 @@ pawl_status pw_live_load(pw_live *live, pawl_error *err)
     core->stats.loads++;
     pawl_status st = folded ? pw_fold_load(live, err) : load_code(live, err);
     live->replaying = false;
-    if (live->retry_from != 0 && live->mismatch == NULL) {
+    if (live->retry_from != 0 && live->mismatch == NULL) { /* the code is as it was before the end, and the run has ended all the same */
         live->seq = live->row.seq;
+        live->state = pw_run_state(live->row.status);
     }
     if (st == PAWL_OK && live->mismatch == NULL && live->seq != live->row.seq) {
         st = pw_err(err, PAWL_DAMAGED, "its history ends at event %lld, its row says %lld", (long long)live->seq, (long long)live->row.seq);

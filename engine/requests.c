@@ -123,7 +123,8 @@ static void to_run(pw_core *core, pw_request *rq)
     }
     int64_t child_of = pawl_int(rq->args, "child_of", 0);
     bool wrong_child = child_of != 0 && live->row.parent_key != child_of;
-    bool closed = !pw_live_open_status(live) && !live->frozen && rq->op != PW_REQ_RETRY;
+    bool may_open = live->frozen || live->retry_from != 0 || rq->op == PW_REQ_RETRY; /* its turn will tell */
+    bool closed = !pw_live_open_status(live) && !may_open;
     if (wrong_child || closed) {
         done_err(core, rq, PAWL_CLOSED, "run \"%s\" is closed (%s)", live->id, pw_run_status_name(live->row.status));
         return;

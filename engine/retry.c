@@ -290,7 +290,6 @@ void pw_retry_run(pw_live *live, pw_request *rq)
         pw_batch_reply(live->batch, rq, PAWL_CONFLICT, &err, (pw_view){NULL, 0});
         return;
     }
-    live->state = pw_run_state(live->row.status); /* the code is rebuilt as it was before the end, and the run has ended all the same */
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_int(&e, "from", live->retry_from);

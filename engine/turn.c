@@ -339,6 +339,7 @@ static bool drop_turn(pw_live *live, pw_batch *b, const turn_mark *mark)
     }
     pw_inbox_reset(core);
     bool created = live->created;
+    live->retry_from = 0;
     if (!created) {
         pw_live_reset(live);
     }

@@ -289,6 +289,62 @@ static void a_timed_out_run_can_be_opened_again(void **state)
     assert_string_equal(rig_status(r, "a"), "completed");
 }
 
+static void a_run_that_timed_out_while_it_was_paused_can_be_opened_again(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", pipeline);
+    rig_held(r, "one", PAWL_EFFECT_DEFAULT);
+    rig_held(r, "two", PAWL_EFFECT_DEFAULT);
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 60}", "wf", "a")->status, PAWL_OK);
+    ok(r, "pause", "a");
+    rig_drop(r, rig_task_find(r, "one"));
+    rig_advance(r, 60000);
+    assert_string_equal(rig_status(r, "a"), "timed-out");
+    ok(r, "retry", "a");
+    assert_string_equal(rig_status(r, "a"), "running");
+    rig_crash(r);
+    rig_run(r);
+    rig_done(r, rig_task_find(r, "one"), NULL);
+    rig_done(r, rig_task_find(r, "two"), NULL);
+    assert_string_equal(rig_status(r, "a"), "completed");
+}
+
+static void what_reached_a_run_after_its_end_and_before_its_retry_is_told_closed(void **state)
+{
+    rig *r = *state;
+    open_calls(r);
+    rig_end_failed(r, rig_task_find(r, "one"), "Boom", false);
+    while (rig_deliver(r)) {
+    }
+    rig_step(r); /* its end is in flight */
+    const rig_reply *late = rig_post(r, "cancel", "{id: %s}", "a");
+    const rig_reply *retry = rig_post(r, "retry", "{id: %s}", "a");
+    rig_run(r);
+    assert_int_equal(late->status, PAWL_CLOSED);
+    assert_int_equal(retry->status, PAWL_OK);
+    assert_int_equal(rig_count(r, "a", "CancelRequested"), 0);
+    rig_crash(r);
+    rig_run(r);
+    assert_int_equal(rig_stat(r, "mismatches"), 0);
+    assert_non_null(rig_task_find(r, "one"));
+}
+
+static void a_signal_that_follows_a_retry_counts_for_its_second_life(void **state)
+{
+    rig *r = *state;
+    open_calls(r);
+    rig_fail(r, rig_task_find(r, "one"), "Boom", false);
+    assert_string_equal(rig_status(r, "a"), "failed");
+    const rig_reply *retry = rig_post(r, "retry", "{id: %s}", "a");
+    const rig_reply *signal = rig_post(r, "signal", "{id: %s, name: %s, value: 9}", "a", "go");
+    rig_run(r);
+    assert_int_equal(retry->status, PAWL_OK);
+    assert_int_equal(signal->status, PAWL_OK);
+    rig_done(r, rig_task_find(r, "one"), NULL);
+    rig_done(r, rig_task_find(r, "two"), NULL);
+    assert_int_equal(pawl_int(rig_result(r, "a"), "signal", 0), 9);
+}
+
 static const pawl_value *fails_by_itself(pawl_run *w, const pawl_value *in)
 {
     (void)in;
@@ -459,6 +515,9 @@ int main(void)
         RIG_TEST(a_retried_run_that_fails_again_takes_back_what_it_did_the_second_time),
         RIG_TEST(a_cancelled_run_can_be_opened_again_and_is_no_longer_cancelled),
         RIG_TEST(a_timed_out_run_can_be_opened_again),
+        RIG_TEST(a_run_that_timed_out_while_it_was_paused_can_be_opened_again),
+        RIG_TEST(what_reached_a_run_after_its_end_and_before_its_retry_is_told_closed),
+        RIG_TEST(a_signal_that_follows_a_retry_counts_for_its_second_life),
         RIG_TEST(a_run_that_its_own_code_failed_goes_on_with_mended_code),
         RIG_TEST(what_was_dropped_when_the_run_failed_cannot_report_into_its_second_life),
         RIG_TEST(an_unsafe_step_that_was_under_way_when_the_run_failed_is_asked_about_on_retry),

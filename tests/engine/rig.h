@@ -172,6 +172,7 @@ void rig_fail(rig *r, rig_task *t, const char *type, bool retryable);
 void rig_stop(rig *r, rig_task *t); /* ends as cancelled */
 /** Its code returns; the report waits for rig_deliver. */
 void rig_end(rig *r, rig_task *t, const pawl_value *result);
+void rig_end_failed(rig *r, rig_task *t, const char *type, bool retryable);
 void rig_end_canceled(rig *r, rig_task *t);
 void rig_drop(rig *r, rig_task *t); /* its worker died: no report ever comes */
 

@@ -174,7 +174,7 @@ void rig_done(rig *r, rig_task *t, const pawl_value *result)
     }
 }
 
-void rig_fail(rig *r, rig_task *t, const char *type, bool retryable)
+void rig_end_failed(rig *r, rig_task *t, const char *type, bool retryable)
 {
     assert_non_null(t);
     rig_task_unlink(r, t);
@@ -182,6 +182,11 @@ void rig_fail(rig *r, rig_task *t, const char *type, bool retryable)
     (void)pawl_task_fail_with(t->task, type, "the test says so", NULL, retryable);
     pawl_task_finish(t->task, NULL);
     pw_free(t);
+}
+
+void rig_fail(rig *r, rig_task *t, const char *type, bool retryable)
+{
+    rig_end_failed(r, t, type, retryable);
     if (r->core != NULL) {
         rig_run(r);
     }
