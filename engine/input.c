@@ -530,9 +530,12 @@ static void in_map_done(pw_live *live, pw_input *in)
 
 static bool timer_fits(pw_live *live, const pw_input *in, pw_event_type *ret_type)
 {
+    if (!pw_live_open_status(live)) {
+        return false; /* commands that were open at its end still look as if they waited */
+    }
     if (in->timer_kind == PW_T_RUN) {
         *ret_type = PW_EV_RUN_TIMED_OUT;
-        return pw_live_open_status(live);
+        return true;
     }
     static const struct {
         int kind;

@@ -145,10 +145,6 @@ static void to_run(pw_core *core, pw_request *rq)
     pw_input *in = pw_input_new(PW_IN_REQUEST);
     in->rq = rq;
     pw_live_input(live, in);
-    if (retried) { /* before anything else: what came for the closed run is void up to here */
-        DL_DELETE(live->inputs, in);
-        DL_PREPEND(live->inputs, in);
-    }
 }
 
 static bool valid_signal(pw_core *core, pw_request *rq)

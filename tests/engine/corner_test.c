@@ -338,6 +338,30 @@ static void a_caller_hears_that_its_turn_had_no_memory(void **state)
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
 }
 
+static const pawl_value *leaves_timers(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_timer_start(w, 2);
+    (void)pawl_signal_start(w, .name = "go", .timeout_s = 2);
+    (void)pawl_ask_start(w, .name = "which", .deadline_s = 2);
+    pawl_shield(w, 2);
+    return NULL;
+}
+
+static void a_timer_of_a_run_that_has_ended_writes_nothing_into_its_history(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", leaves_timers);
+    rig_start(r, "wf", "a");
+    const char *history = rig_history(r, "a");
+    assert_string_equal(rig_status(r, "a"), "completed");
+    rig_advance(r, 4000);
+    assert_string_equal(rig_history(r, "a"), history);
+    rig_crash(r);
+    rig_advance(r, 4000);
+    assert_string_equal(rig_history(r, "a"), history);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -353,6 +377,7 @@ int main(void)
         RIG_TEST(a_query_handler_that_commands_is_told_off_and_the_run_goes_on),
         RIG_TEST(a_turn_without_memory_is_dropped_and_tried_again),
         RIG_TEST(a_caller_hears_that_its_turn_had_no_memory),
+        RIG_TEST(a_timer_of_a_run_that_has_ended_writes_nothing_into_its_history),
     };
     return rig_run_modes(tests, sizeof tests / sizeof tests[0], false);
 }
