@@ -33,6 +33,13 @@ bool pw_live_stall(pw_live *live)
     return true;
 }
 
+/* Without counting: its turn was not even begun. */
+void pw_live_stall_on(pw_live *live)
+{
+    live->stalled = true;
+    wait_a_while(live->core);
+}
+
 static void unstall(pw_core *core)
 {
     pw_live *live, *next;
@@ -73,6 +80,9 @@ void pw_again_step(pw_core *core)
     }
     if ((what & PW_AGAIN_TIMERS) != 0) {
         pw_timers_reset(core);
+    }
+    if ((what & PW_AGAIN_OWED) != 0) {
+        pw_jobs_owed(core);
     }
     if ((what & PW_AGAIN_JOBS) != 0) {
         read_jobs(core);

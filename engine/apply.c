@@ -40,6 +40,7 @@ static bool cmds_grow(pw_live *live)
     size_t cap = live->cmds_cap == 0 ? 16 : live->cmds_cap * 2;
     pw_cmd **grown = pw_realloc(live->cmds, cap * sizeof(pw_cmd *));
     if (grown == NULL) {
+        pw_scope_fail(live->scope);
         return false;
     }
     live->cmds = grown;

@@ -37,7 +37,9 @@ pw_op *pw_batch_op(pw_batch *b, pw_op_type type)
         size_t cap = b->cap == 0 ? 16 : b->cap * 2;
         pw_op *grown = pw_realloc(b->group.ops, cap * sizeof *grown);
         if (grown == NULL) {
-            return NULL;
+            b->failed = true;
+            b->spare_op = (pw_op){.type = type};
+            return &b->spare_op;
         }
         b->group.ops = grown;
         b->cap = cap;
@@ -51,7 +53,11 @@ pw_op *pw_batch_op(pw_batch *b, pw_op_type type)
 pw_publish *pw_batch_publish(pw_batch *b)
 {
     pw_publish *p = pawl_scope_alloc(b->group.scope, sizeof *p);
-    PW_CHECK(p != NULL);
+    if (p == NULL) {
+        b->failed = true;
+        b->spare_publish = (pw_publish){0};
+        return &b->spare_publish;
+    }
     if (b->publish_tail != NULL) {
         b->publish_tail->next = p;
     } else {
@@ -72,7 +78,9 @@ pw_buf *pw_batch_buf(pw_batch *b)
         slot = pw_calloc(1, sizeof *slot);
     }
     if (slot == NULL) {
-        return NULL;
+        b->failed = true;
+        b->spare_buf = (pw_buf){.failed = true};
+        return &b->spare_buf;
     }
     slot->next = b->bufs;
     b->bufs = slot;
@@ -112,6 +120,7 @@ bool pw_batch_hold(pw_batch *b, pw_live *live)
         size_t cap = b->lives_cap == 0 ? 16 : b->lives_cap * 2;
         pw_live **grown = pw_realloc(b->lives, cap * sizeof(pw_live *));
         if (grown == NULL) {
+            b->failed = true;
             return false;
         }
         b->lives = grown;
@@ -121,6 +130,31 @@ bool pw_batch_hold(pw_batch *b, pw_live *live)
     PW_CHECK(!live->frozen); /* [E2] */
     live->frozen = true;
     return true;
+}
+
+pw_batch_mark pw_batch_mark_of(const pw_batch *b)
+{
+    return (pw_batch_mark){.ops = b->group.len, .lives = b->lives_len, .publish = b->publish_tail,
+                           .inputs = b->inputs != NULL ? b->inputs->prev : NULL};
+}
+
+bool pw_batch_lost(const pw_batch *b)
+{
+    return b->failed || pw_scope_failed(b->group.scope);
+}
+
+void pw_batch_undo(pw_batch *b, const pw_batch_mark *mark)
+{
+    b->group.len = mark->ops;
+    for (pw_publish *p = mark->publish != NULL ? mark->publish->next : b->publish; p != NULL; p = p->next) {
+        if (p->kind == PW_PUB_REPLY) {
+            pawl_error err;
+            pw_reply_now(b->core, p->rq, pw_err(&err, PAWL_NOMEM, "out of memory; it was not done"), &err, (pw_view){NULL, 0});
+        }
+        p->kind = PW_PUB_NOTHING;
+    }
+    b->failed = false;
+    pw_scope_heal(b->group.scope);
 }
 
 void pw_batch_free(pw_batch *b)
@@ -162,7 +196,14 @@ void pw_batch_submit(pw_core *core)
 void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
 {
     pw_request_take(b, rq, status, body);
+    b->failed |= pw_scope_failed(rq->scope); /* what it asked for was not read right */
     pw_publish *p = pw_batch_publish(b);
+    if (pw_batch_lost(b)) { /* it will be undone: nobody but this knows the caller */
+        pawl_error nomem;
+        p->kind = PW_PUB_NOTHING;
+        pw_reply_now(b->core, rq, pw_err(&nomem, PAWL_NOMEM, "out of memory; it was not done"), &nomem, (pw_view){NULL, 0});
+        return;
+    }
     p->kind = PW_PUB_REPLY;
     p->rq = rq;
     p->status = status;
@@ -171,6 +212,6 @@ void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_
     }
     if (body.size > 0) {
         p->body.data = pw_memdup(b->group.scope, body.data, body.size);
-        p->body.size = p->body.data != NULL ? body.size : 0;
+        p->body.size = body.size;
     }
 }

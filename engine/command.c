@@ -106,8 +106,19 @@ static void leave(pawl_run *w)
     }
 }
 
+/* Nothing the code does after an allocation failed counts: it does not go on. */
+void pw_leave_lost(pawl_run *w)
+{
+    w->live->abandoned = true;
+    leave(w);
+}
+
 bool pw_blocked(pawl_run *w)
 {
+    if (pw_turn_lost(w->live)) {
+        pw_leave_lost(w);
+        return true;
+    }
     if (w->failure == NULL) {
         return false;
     }
@@ -204,7 +215,7 @@ static pw_cmd *ask_live(pawl_run *w, const pw_ask *ask, uint64_t digest)
     }
     int64_t id = live->next_cmd;
     if (!pw_emit_end(&e, ask->type, id)) {
-        too_much(w, "OutOfMemory", "a command did not fit in memory");
+        pw_leave_lost(w);
         return NULL;
     }
     return pw_cmd_find(live, id);

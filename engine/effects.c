@@ -14,9 +14,7 @@ static pw_view text_view(const char *text)
 
 static pw_op *op_of(pw_live *live, pw_op_type type)
 {
-    pw_op *op = pw_batch_op(live->batch, type);
-    PW_CHECK(op != NULL);
-    return op;
+    return pw_batch_op(live->batch, type);
 }
 
 static pw_publish *publish(pw_live *live, int kind, int64_t cmd)
@@ -53,18 +51,17 @@ void pw_effects_timer_clear(pw_live *live, const pw_cmd *cmd, int kind)
 
 /* ---- messages to other runs: rows of the inbox, taken by this very engine after the commit ---- */
 
-void pw_effects_message(pw_batch *b, const char *op_name, pw_view args_fields, size_t fields)
+void pw_effects_message(pw_batch *b, const char *op_name, const pw_buf *args_fields, size_t fields)
 {
     pw_buf *buf = pw_batch_buf(b);
-    pw_op *op = buf != NULL ? pw_batch_op(b, PW_OP_INBOX_PUT) : NULL;
-    PW_CHECK(op != NULL);
+    pw_op *op = pw_batch_op(b, PW_OP_INBOX_PUT);
     pw_mp_array(buf, 4);
     pw_mp_int(buf, 1);
     pw_mp_int(buf, 0);
     pw_mp_str(buf, op_name);
     pw_mp_map(buf, fields);
-    pw_buf_put(buf, args_fields.data, args_fields.size);
-    PW_CHECK(pw_buf_ok(buf));
+    pw_buf_put(buf, args_fields->data, args_fields->size);
+    b->failed |= !pw_buf_ok(buf) || !pw_buf_ok(args_fields);
     op->u.inbox.body = (pw_view){buf->data, buf->size};
     op->u.inbox.dedup = text_view("");
     pw_batch_publish(b)->kind = PW_PUB_INBOX;
@@ -112,7 +109,7 @@ static void child_start(pw_live *live, const pw_event *ev)
         memcpy(tp, live->row.traceparent.data, live->row.traceparent.size);
     }
     field_str(&f, &n, "traceparent", tp);
-    pw_effects_message(live->batch, "start", (pw_view){f.data, f.size}, n);
+    pw_effects_message(live->batch, "start", &f, n);
 }
 
 static void signal_send(pw_live *live, const pw_event *ev)
@@ -123,7 +120,7 @@ static void signal_send(pw_live *live, const pw_event *ev)
     field_raw(&f, &n, "name", pw_body_get(ev->body, "name"));
     field_raw(&f, &n, "value", pw_body_get(ev->body, "value"));
     field_str(&f, &n, "by", live->id);
-    pw_effects_message(live->batch, "signal", (pw_view){f.data, f.size}, n);
+    pw_effects_message(live->batch, "signal", &f, n);
 }
 
 static void message_to_child(pw_live *live, const pw_cmd *cmd, const char *op)
@@ -134,7 +131,7 @@ static void message_to_child(pw_live *live, const pw_cmd *cmd, const char *op)
     field_str(&f, &n, "reason", "the parent run asked");
     field_int(&f, &n, "child_of", live->key);
     field_str(&f, &n, "by", live->id);
-    pw_effects_message(live->batch, op, (pw_view){f.data, f.size}, n);
+    pw_effects_message(live->batch, op, &f, n);
 }
 
 static void tell_parent(pw_live *live, const pw_event *ev)
@@ -157,7 +154,7 @@ static void tell_parent(pw_live *live, const pw_event *ev)
         pw_put_failure_field(&f, "failure", &plain);
         n++;
     }
-    pw_effects_message(live->batch, "child_done", (pw_view){f.data, f.size}, n);
+    pw_effects_message(live->batch, "child_done", &f, n);
 }
 
 /* ---- tasks ---- */
@@ -181,7 +178,6 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
     t->priority = pw_body_int(body, "priority", 0);
     void *copy = pw_memdup(scope, body.data, body.size);
     void *detail = job != NULL ? pw_memdup(scope, job->detail.data, job->detail.size) : NULL;
-    PW_CHECK(copy != NULL);
     t->body = (pw_view){copy, body.size};
     t->detail = (pw_view){detail, detail != NULL ? job->detail.size : 0};
 }
@@ -220,13 +216,13 @@ static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     const char *name = pw_body_str(scope, body, "name", "activity");
     pw_effects_task(live, ev->cmd, body, pw_body_int(ev->body, "attempt", 1), PW_TASK_UNKNOWN, 0);
     pw_buf *buf = pw_batch_buf(live->batch);
-    PW_CHECK(buf != NULL);
     pw_mp_map(buf, 2);
     pw_mp_str(buf, "prompt");
     pw_mp_str(buf, "The process died after this was sent and before its result was known. Did it happen? done (data: its result), retry "
                    "(it did not), or fail.");
     pw_mp_str(buf, "choices");
     pw_mp_str(buf, "done|retry|fail");
+    live->batch->failed |= !pw_buf_ok(buf);
     pw_op *op = op_of(live, PW_OP_WAIT_PUT);
     op->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd, .name = text_view(name), .kind = text_view("question"),
                                .created_ms = live->now_ms, .body = {buf->data, buf->size}};
@@ -543,7 +539,7 @@ static bool shell_child(void *ctx, const pw_run_row *row)
     field_str(&f, &n, "id", id);
     field_int(&f, &n, "child_of", live->key);
     field_str(&f, &n, "reason", "the parent run has ended");
-    pw_effects_message(live->batch, row->parent_policy == PAWL_PARENT_CANCEL ? "cancel" : "terminate", (pw_view){f.data, f.size}, n);
+    pw_effects_message(live->batch, row->parent_policy == PAWL_PARENT_CANCEL ? "cancel" : "terminate", &f, n);
     return true;
 }
 
@@ -574,7 +570,55 @@ static void close_shell(pw_live *live)
               j->run_children(r, live->key, shell_child, live, &err) == PAWL_OK;
     if (!ok) {
         pw_core_log(live->core, PAWL_ERROR, live->id, 0, "closing: %s", err.message);
+        live->batch->failed = true; /* no row of it may stay behind: the turn comes again */
     }
+}
+
+/* The events that start the next run, as its inputs. False: no memory. */
+static bool carry(pw_live *next, pw_view body)
+{
+    pawl_scope *scope = pawl_scope_new();
+    pw_input *in = scope != NULL ? pw_input_new(next->inputs == NULL ? PW_IN_START : PW_IN_REQUEST) : NULL;
+    if (in == NULL) {
+        pawl_scope_free(scope);
+        return false;
+    }
+    in->scope = scope;
+    in->value = (pw_view){pw_memdup(scope, body.data, body.size), body.size};
+    DL_APPEND(next->inputs, in);
+    return in->value.data != NULL;
+}
+
+static bool carry_all(const pw_live *live, pw_live *next, const pw_buf *start)
+{
+    bool ok = pw_buf_ok(start) && carry(next, (pw_view){start->data, start->size});
+    const pw_signal *sig;
+    DL_FOREACH(live->signals, sig)
+    {
+        ok = ok && carry(next, sig->body);
+    }
+    return ok;
+}
+
+static void start_body(pw_live *live, pw_live *next, pw_buf *body)
+{
+    uint64_t seed;
+    live->core->env.random(live->core->env.ctx, &seed, sizeof seed);
+    pw_emit e;
+    pw_emit_begin(&e, next);
+    pw_emit_str(&e, "workflow", (const char *)next->row.workflow.data);
+    pw_emit_str(&e, "version", (const char *)next->row.version.data);
+    pw_emit_str(&e, "id", next->id);
+    pw_emit_value(&e, "input", pw_value_bytes(live->continue_input));
+    pw_emit_uint(&e, "seed", seed);
+    pw_emit_opt(&e, "parent", live->parent_key);
+    pw_emit_opt(&e, "parent_cmd", live->parent_cmd);
+    pw_emit_opt(&e, "deadline_ms", live->run_deadline_ms);
+    pw_emit_int(&e, "prev", live->key);
+    pw_mp_map(body, e.len);
+    pw_buf_put(body, e.fields.data, e.fields.size);
+    body->failed |= e.fields.failed;
+    pw_emit_drop(&e);
 }
 
 static void carry_on(pw_live *live)
@@ -594,42 +638,22 @@ static void carry_on(pw_live *live)
     row.reason = text_view("");
     op_of(live, PW_OP_RUN_CREATE)->u.run = row;
     pw_live *next = pw_live_new(core, &row);
-    PW_CHECK(next != NULL);
+    if (next == NULL) {
+        b->failed = true;
+        return;
+    }
     next->created = true;
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
-    pw_emit e;
     next->batch = b;
-    pw_emit_begin(&e, next);
-    pw_emit_str(&e, "workflow", (const char *)row.workflow.data);
-    pw_emit_str(&e, "version", (const char *)row.version.data);
-    pw_emit_str(&e, "id", next->id);
-    pw_emit_value(&e, "input", pw_value_bytes(live->continue_input));
-    uint64_t seed;
-    core->env.random(core->env.ctx, &seed, sizeof seed);
-    pw_emit_uint(&e, "seed", seed);
-    pw_emit_opt(&e, "parent", live->parent_key);
-    pw_emit_opt(&e, "parent_cmd", live->parent_cmd);
-    pw_emit_opt(&e, "deadline_ms", live->run_deadline_ms);
-    pw_emit_int(&e, "prev", live->key);
-    pw_mp_map(&body, e.len);
-    pw_buf_put(&body, e.fields.data, e.fields.size);
-    pw_emit_drop(&e);
+    start_body(live, next, &body);
     next->batch = NULL;
-    pw_input *in = pw_input_new(PW_IN_START);
-    in->scope = pawl_scope_new();
-    PW_CHECK(in->scope != NULL && pw_buf_ok(&body));
-    in->value = (pw_view){pw_memdup(in->scope, body.data, body.size), body.size};
-    DL_APPEND(next->inputs, in);
-    const pw_signal *sig;
-    DL_FOREACH(live->signals, sig)
-    {
-        pw_input *s = pw_input_new(PW_IN_REQUEST);
-        s->scope = pawl_scope_new();
-        PW_CHECK(s->scope != NULL);
-        s->value = (pw_view){pw_memdup(s->scope, sig->body.data, sig->body.size), sig->body.size};
-        DL_APPEND(next->inputs, s);
+    if (carry_all(live, next, &body)) {
+        pw_turn_first(next, b); /* RUN_STARTED and the signals, in the same group: nothing can be lost between the two runs */
     }
-    pw_turn_first(next, b); /* RUN_STARTED and the signals, in the same group: nothing can be lost between the two runs */
+    if (!next->frozen) {
+        b->failed = true;
+        pw_publish_never_was(core, next);
+    }
 }
 
 void pw_effects_close(pw_live *live)

@@ -121,6 +121,7 @@ const pawl_value *pw_resolve(pw_core *core, pawl_scope *scope, pw_view raw)
     buf.bytes_max = PW_VALUE_BYTES_MAX;
     pawl_error err;
     if (ref.size < PW_DIGEST_SIZE || core->jops->blob(core->reader, ref.data, &buf, &err) != PAWL_OK) {
+        pw_scope_fail(scope); /* nil is not what stands there */
         pw_core_log(core, PAWL_ERROR, "", 0, "a payload cannot be read: %s", ref.size < PW_DIGEST_SIZE ? "bad reference" : err.message);
         return NULL;
     }

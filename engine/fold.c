@@ -48,6 +48,9 @@ static void tell_state(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
                           .name = name_of(live, ev, cmd), .value = value_of(live, ev, cmd)};
     const pawl_value *f = pw_body_value(live->core, live->scope, ev->body, "failure");
     fe.failure = pw_failure_read(live->scope, f, 0);
+    if (pw_turn_lost(live)) {
+        return;
+    }
     pw_code_enter(live);
     live->def->folded.apply(live->fold_state, &fe);
     pw_code_leave(live);
@@ -73,7 +76,7 @@ bool pw_fold_event(pw_live *live, const pw_event *ev, pw_cmd *cmd)
 
 void pw_fold_decide(pw_live *live)
 {
-    if (live->branches == NULL && pw_branch_new(live, NULL, NULL) == NULL) {
+    if (pw_turn_lost(live) || (live->branches == NULL && pw_branch_new(live, NULL, NULL) == NULL)) {
         return;
     }
     pawl_fold f = {live, live->branches};
@@ -82,12 +85,12 @@ void pw_fold_decide(pw_live *live)
     live->def->folded.decide(live->fold_state, &f);
     pw_code_leave(live);
     live->deciding = false;
-    while (live->late != NULL) {
+    while (live->late != NULL && !pw_turn_lost(live)) {
         pw_late_event *late = live->late;
         LL_DELETE(live->late, late);
         tell_state(live, &late->ev, pw_cmd_find(live, late->ev.cmd));
     }
-    if ((live->closing || live->abandoned) && pw_live_open_status(live)) { /* abandoned: it asked for too much */
+    if ((live->closing || live->abandoned) && pw_live_open_status(live) && !pw_turn_lost(live)) { /* abandoned: it asked for too much */
         pw_close_run(live);
     }
 }
@@ -289,7 +292,6 @@ void pw_fold_snapshot(pw_live *live)
     }
     pw_buf *b = pw_batch_buf(live->batch);
     const pawl_value *state = live->def->folded.save(live->fold_state, live->scope);
-    PW_CHECK(b != NULL);
     pw_mp_array(b, 12);
     pw_mp_int(b, 1);
     pw_mp_value(b, state);
@@ -302,10 +304,10 @@ void pw_fold_snapshot(pw_live *live)
     pw_mp_int(b, live->parent_cmd);
     pw_mp_int(b, live->run_deadline_ms);
     save_cmds(live, b);
-    pw_op *op = pw_buf_ok(b) ? pw_batch_op(live->batch, PW_OP_SNAPSHOT_PUT) : NULL;
-    if (op == NULL) {
+    if (pw_turn_lost(live) || !pw_buf_ok(b)) { /* it may come later, and must not be of half a state */
         return;
     }
+    pw_op *op = pw_batch_op(live->batch, PW_OP_SNAPSHOT_PUT);
     op->u.snapshot.run = live->key;
     op->u.snapshot.seq = live->seq;
     op->u.snapshot.body = (pw_view){b->data, b->size};

@@ -18,6 +18,7 @@ static void reply_ok(pw_live *live, pw_request *rq)
     pw_mp_map(&b, 1);
     pw_mp_str(&b, "id");
     pw_mp_str(&b, live->id);
+    live->record->failed |= b.failed;
     pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
 }
 
@@ -55,15 +56,14 @@ static void reply_started(pw_live *live, pw_request *rq, bool existing)
     pw_mp_str(&b, live->id);
     pw_mp_str(&b, "existing");
     pw_mp_bool(&b, existing);
+    live->record->failed |= b.failed;
     pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
 }
 
 static void in_start(pw_live *live, pw_input *in)
 {
     if (live->fresh) {
-        pw_op *op = pw_batch_op(live->batch, PW_OP_RUN_CREATE);
-        PW_CHECK(op != NULL);
-        op->u.run = live->row;
+        pw_batch_op(live->batch, PW_OP_RUN_CREATE)->u.run = live->row;
         live->fresh = false;
     }
     if (in->rq != NULL) {
@@ -123,7 +123,9 @@ static bool cancel_known(const pw_live *live)
     bool asked = live->cancel_requested;
     pawl_error err;
     if (!asked && !live->whole) {
-        (void)live->core->jops->read(live->core->reader, live->key, 0, last_request, &asked, &err);
+        if (live->core->jops->read(live->core->reader, live->key, 0, last_request, &asked, &err) != PAWL_OK) {
+            pw_scope_fail(live->scope); /* nobody knows: the turn comes again */
+        }
     }
     return asked;
 }
@@ -297,6 +299,7 @@ static void in_answer(pw_live *live, pw_request *rq)
     pawl_error err;
     pawl_status st = live->core->jops->waits(live->core->reader, live->key, find_wait, &f, &err);
     if (st != PAWL_OK) {
+        live->record->failed = true; /* the turn comes again */
         reply_err(live, rq, st, "%s", err.message);
         return;
     }
@@ -334,6 +337,7 @@ static void in_answer(pw_live *live, pw_request *rq)
     pw_mp_str(&b, live->id);
     pw_mp_str(&b, "name");
     pw_mp_str(&b, f.found);
+    live->record->failed |= b.failed;
     pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
 }
 
@@ -375,7 +379,9 @@ static bool child_open(pw_live *live, int64_t id)
     }
     child_end end = {.cmd = id};
     pawl_error err;
-    (void)live->core->jops->read(live->core->reader, live->key, 0, last_child_end, &end, &err);
+    if (live->core->jops->read(live->core->reader, live->key, 0, last_child_end, &end, &err) != PAWL_OK) {
+        pw_scope_fail(live->scope);
+    }
     return end.seq == 0;
 }
 
@@ -460,9 +466,7 @@ static bool activity_open(pw_live *live, int64_t id)
 static void drop_task(pw_live *live, int64_t cmd)
 {
     live->core->stats.stale++;
-    pw_op *op = pw_batch_op(live->batch, PW_OP_TASK_CLEAR);
-    PW_CHECK(op != NULL);
-    op->u.task = (pw_task_row){.run = live->key, .cmd = cmd};
+    pw_batch_op(live->batch, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = cmd};
     pw_publish *p = pw_batch_publish(live->batch);
     p->kind = PW_PUB_DROP_JOB;
     p->job = (pw_job_key){live->key, cmd, 0};
@@ -510,9 +514,7 @@ static void in_map_done(pw_live *live, pw_input *in)
 {
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
     if (!pw_live_open_status(live) || (live->whole && (cmd == NULL || cmd->state != PW_S_MAP_SCHEDULED))) {
-        pw_op *op = pw_batch_op(live->batch, PW_OP_MAP_CLEAR);
-        PW_CHECK(op != NULL);
-        op->u.map = (pw_map_row){.run = live->key, .cmd = in->cmd};
+        pw_batch_op(live->batch, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = in->cmd};
         return;
     }
     pw_emit e;
@@ -566,17 +568,13 @@ static void in_timer(pw_live *live, pw_input *in)
         return; /* paused or no code: its row stays, and it fires when the run goes on */
     }
     if (!timer_fits(live, in, &type)) {
-        pw_op *op = pw_batch_op(live->batch, PW_OP_TIMER_CLEAR);
-        PW_CHECK(op != NULL);
-        op->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
+        pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
         return;
     }
     live->core->stats.timers_fired++;
     if (type == PW_EV_RUN_TIMED_OUT) {
         end_event(live, type, "the run took longer than allowed", "");
-        pw_op *op = pw_batch_op(live->batch, PW_OP_TIMER_CLEAR);
-        PW_CHECK(op != NULL);
-        op->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = 0, .kind = PW_T_RUN};
+        pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = 0, .kind = PW_T_RUN};
         return;
     }
     pw_emit e;

@@ -28,16 +28,32 @@ pw_run_jobs *pw_run_jobs_find(pw_core *core, int64_t run)
     return rj;
 }
 
+/* NULL = no memory. */
 static pw_run_jobs *run_jobs_get(pw_core *core, int64_t run)
 {
     pw_run_jobs *rj = pw_run_jobs_find(core, run);
+    if (rj != NULL) {
+        return rj;
+    }
+    rj = pw_calloc(1, sizeof *rj);
     if (rj == NULL) {
-        rj = pw_calloc(1, sizeof *rj);
-        PW_CHECK(rj != NULL);
-        rj->run = run;
-        HASH_ADD(hh, core->run_jobs, run, sizeof rj->run, rj);
+        return NULL;
+    }
+    rj->run = run;
+    HASH_ADD(hh, core->run_jobs, run, sizeof rj->run, rj);
+    if (rj->hh.tbl == NULL) {
+        pw_free(rj);
+        return NULL;
     }
     return rj;
+}
+
+static void run_jobs_trim(pw_core *core, pw_run_jobs *rj)
+{
+    if (rj->jobs == NULL && !rj->held) {
+        HASH_DEL(core->run_jobs, rj);
+        pw_free(rj);
+    }
 }
 
 static void read_options(pw_job *job)
@@ -57,29 +73,57 @@ static void read_options(pw_job *job)
     job->name = pw_body_str(job->scope, job->body, "name", "");
 }
 
+static bool job_fill(pw_core *core, pw_job *job, const char *run_id, pw_view body)
+{
+    job->run_id = pw_strdup(job->scope, run_id);
+    job->body = job->map != NULL ? body : (pw_view){pw_memdup(job->scope, body.data, body.size), body.size};
+    if (pw_scope_failed(job->scope)) {
+        return false;
+    }
+    read_options(job);
+    if (job->map == NULL) {
+        job->input = pw_body_value(core, job->scope, job->body, "input");
+    }
+    return !pw_scope_failed(job->scope);
+}
+
+static bool job_index(pw_core *core, pw_job *job)
+{
+    pw_run_jobs *rj = run_jobs_get(core, job->key.run);
+    if (rj == NULL) {
+        return false;
+    }
+    HASH_ADD(hh, core->jobs, key, sizeof job->key, job);
+    if (job->hh.tbl == NULL) {
+        run_jobs_trim(core, rj);
+        return false;
+    }
+    DL_APPEND2(rj->jobs, job, r_prev, r_next);
+    return true;
+}
+
 pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map)
 {
     pw_job *job = pw_calloc(1, sizeof *job);
-    PW_CHECK(job != NULL);
-    job->scope = pawl_scope_new();
-    PW_CHECK(job->scope != NULL);
+    pawl_scope *scope = job != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        pw_free(job);
+        return NULL;
+    }
+    job->scope = scope;
     job->key = key;
     job->map = map;
-    job->run_id = pw_strdup(job->scope, run_id);
-    job->body = map != NULL ? body : (pw_view){pw_memdup(job->scope, body.data, body.size), body.size};
-    read_options(job);
-    if (map == NULL) {
-        job->input = pw_body_value(core, job->scope, job->body, "input");
-    }
     job->attempt = 1;
     job->scheduled_ms = pw_core_now(core);
-    HASH_ADD(hh, core->jobs, key, sizeof job->key, job);
-    pw_run_jobs *rj = run_jobs_get(core, key.run);
-    DL_APPEND2(rj->jobs, job, r_prev, r_next);
+    if (!job_fill(core, job, run_id, body) || !job_index(core, job)) {
+        pawl_scope_free(scope);
+        pw_free(job);
+        return NULL;
+    }
     return job;
 }
 
-static void unqueue(pw_core *core, pw_job *job)
+void pw_job_unqueue(pw_core *core, pw_job *job)
 {
     if (job->in_queue) {
         DL_DELETE2(core->queue, job, q_prev, q_next);
@@ -100,6 +144,7 @@ static void release(pw_core *core, pw_job *job)
         core->tasks_running--;
     }
     job->remote = false;
+    job->fail_type = NULL;
     job->begun = false;
     job->schedule_due = job->close_due = job->beat_due = 0;
 }
@@ -121,14 +166,12 @@ void pw_job_free(pw_core *core, pw_job *job)
     } else {
         abandon(core, job);
     }
-    unqueue(core, job);
-    pw_run_jobs *rj = run_jobs_get(core, job->key.run);
+    pw_job_unqueue(core, job);
+    pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     DL_DELETE2(rj->jobs, job, r_prev, r_next);
-    if (rj->jobs == NULL && !rj->held) {
-        HASH_DEL(core->run_jobs, rj);
-        pw_free(rj);
-    }
+    run_jobs_trim(core, rj);
     HASH_DEL(core->jobs, job);
+    pw_report_free(job->owed_report);
     pawl_scope_free(job->detail_scope);
     pawl_scope_free(job->scope);
     pw_free(job);
@@ -174,20 +217,42 @@ static pawl_effect effect_of(const pw_job *job, const pw_act *act)
     return e == PAWL_EFFECT_DEFAULT ? PAWL_EFFECT_IDEMPOTENT : e;
 }
 
-void pw_job_to_run(pw_core *core, pw_job *job, pw_input *in)
+/* What a job owes its run becomes an input of it. What cannot be delivered now stays with the job. */
+static void pay(pw_core *core, pw_job *job)
 {
     pw_live *live;
     pawl_error err;
     pawl_status st = pw_live_open_key(core, job->key.run, &live, &err);
-    if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, job->run_id, job->key.cmd, "the end of \"%s\" cannot be delivered: %s", job->name, err.message);
-        pw_input_free(core, in);
+    pw_input *in = st == PAWL_OK ? pw_input_new(job->owed) : NULL;
+    if (in == NULL && st != PAWL_NOTFOUND) {
+        pw_core_log(core, PAWL_WARN, job->run_id, job->key.cmd, "the end of \"%s\" cannot be delivered, it is tried again: %s", job->name,
+                    st != PAWL_OK ? err.message : "out of memory");
+        pw_again(core, PW_AGAIN_OWED);
         return;
     }
+    pw_report *r = job->owed_report;
+    job->owed = PW_IN_START;
+    job->owed_report = NULL;
+    if (in == NULL) { /* (its run is gone) */
+        pw_report_free(r);
+        return;
+    }
+    in->report = r;
+    in->cmd = job->key.cmd;
+    in->attempt = job->attempt;
+    in->value = r != NULL ? r->value : (pw_view){NULL, 0};
+    in->due_ms = job->owed_due_ms;
     pw_live_input(live, in);
 }
 
-static void start_local(pw_core *core, pw_job *job, pw_act *act)
+void pw_job_tell(pw_core *core, pw_job *job, pw_input_kind kind, pw_report *report)
+{
+    job->owed = kind;
+    job->owed_report = report;
+    pay(core, job);
+}
+
+static bool start_local(pw_core *core, pw_job *job, pw_act *act)
 {
     int64_t now = pw_core_now(core);
     pw_task_init init = {
@@ -204,7 +269,10 @@ static void start_local(pw_core *core, pw_job *job, pw_act *act)
         .report_ctx = core->env.ctx,
     };
     pawl_task *task = pw_task_new(&init);
-    PW_CHECK(task != NULL);
+    if (task == NULL) {
+        return false;
+    }
+    pw_job_unqueue(core, job);
     job->state = PW_JOB_RUNNING;
     job->task = task;
     job->slot = act;
@@ -212,6 +280,7 @@ static void start_local(pw_core *core, pw_job *job, pw_act *act)
     core->tasks_running++;
     core->stats.jobs_started++;
     core->env.dispatch(core->env.ctx, task);
+    return true;
 }
 
 /* True if the job has left the queue. */
@@ -224,21 +293,17 @@ static bool try_start(pw_core *core, pw_job *job)
     if (!can) {
         return false;
     }
-    unqueue(core, job);
     if (unsafe && !job->sent && job->map == NULL) {
+        pw_job_unqueue(core, job);
         job->state = PW_JOB_SENDING;
-        pw_input *in = pw_input_new(PW_IN_SENT);
-        in->cmd = job->key.cmd;
-        in->attempt = job->attempt;
-        pw_job_to_run(core, job, in);
+        pw_job_tell(core, job, PW_IN_SENT, NULL);
         return true;
     }
-    if (act != NULL && act->fn != NULL) {
-        start_local(core, job, act);
-    } else {
-        pw_job_start_remote(core, job);
+    bool started = act != NULL && act->fn != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job);
+    if (!started) { /* it stays where it is in the queue */
+        pw_again(core, 0);
     }
-    return true;
+    return started;
 }
 
 void pw_job_dispatch_all(pw_core *core)
@@ -309,19 +374,6 @@ static bool retry_wanted(const pw_job *job, const pw_report *r)
     return pawl_bool(f, "retryable", true) && !listed(job->retry.no_retry, pawl_str(f, "type", ""));
 }
 
-static void to_run(pw_core *core, pw_job *job, pw_report *r, bool retry)
-{
-    pw_input *in = pw_input_new(retry ? PW_IN_RETRIED : PW_IN_REPORT);
-    in->report = r;
-    in->cmd = job->key.cmd;
-    in->attempt = job->attempt;
-    in->value = r->value;
-    if (retry) {
-        in->due_ms = pw_core_now(core) + backoff_ms(job);
-    }
-    pw_job_to_run(core, job, in);
-}
-
 static void item_again(pw_core *core, pw_job *job, pw_report *r)
 {
     int64_t due = pw_core_now(core) + backoff_ms(job);
@@ -360,7 +412,8 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
         }
         return;
     }
-    to_run(core, job, r, retry);
+    job->owed_due_ms = retry ? pw_core_now(core) + backoff_ms(job) : 0;
+    pw_job_tell(core, job, retry ? PW_IN_RETRIED : PW_IN_REPORT, r);
 }
 
 static void beat(pw_core *core, pw_job *job, pw_report *r)
@@ -377,7 +430,7 @@ static void beat(pw_core *core, pw_job *job, pw_report *r)
     pw_report_free(r);
 }
 
-static void begun(pw_core *core, pw_job *job, pw_report *r)
+void pw_job_begun(pw_core *core, pw_job *job)
 {
     int64_t now = pw_core_now(core);
     job->begun = true;
@@ -391,7 +444,6 @@ static void begun(pw_core *core, pw_job *job, pw_report *r)
         job->beat_due = now + job->heartbeat_ms;
         pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, item, PW_T_JOB);
     }
-    pw_report_free(r);
 }
 
 bool pw_job_report(pw_core *core, pw_report *report)
@@ -408,7 +460,8 @@ bool pw_job_report(pw_core *core, pw_report *report)
         return false;
     }
     if (report->kind == PW_REPORT_BEGIN) {
-        begun(core, job, report);
+        pw_job_begun(core, job);
+        pw_report_free(report);
     } else if (report->kind == PW_REPORT_BEAT) {
         beat(core, job, report);
     } else {
@@ -417,33 +470,65 @@ bool pw_job_report(pw_core *core, pw_report *report)
     return true;
 }
 
-void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable)
+/* A report as the code of the job would make one. NULL = no memory. */
+static pw_report *own_report(pw_core *core, const pw_job *job, pw_report_kind kind)
 {
     pw_report *r = pw_calloc(1, sizeof *r);
-    PW_CHECK(r != NULL);
-    r->kind = PW_REPORT_FAILED;
+    if (r == NULL) {
+        return NULL;
+    }
+    r->kind = kind;
     r->token = (pw_token){job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
-    r->scope = pawl_scope_new();
-    PW_CHECK(r->scope != NULL);
-    const pawl_value *v = pawl_build(r->scope, "{type: %s, message: %s, retryable: %p}", type, message,
-                                     pawl_v(pawl_make_bool(r->scope, retryable)));
+    return r;
+}
+
+static pw_report *failure_report(pw_core *core, const pw_job *job)
+{
+    pw_report *r = own_report(core, job, PW_REPORT_FAILED);
+    pawl_scope *scope = r != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        pw_report_free(r);
+        return NULL;
+    }
+    r->scope = scope;
+    const pawl_value *v = pawl_build(scope, "{type: %s, message: %s, retryable: %p}", job->fail_type, job->fail_text,
+                                     pawl_v(pawl_make_bool(scope, job->fail_retryable)));
     r->value = pw_value_bytes(v);
-    unqueue(core, job);
+    if (pw_scope_failed(scope)) {
+        pw_report_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static void fail_now(pw_core *core, pw_job *job)
+{
+    pw_report *r = failure_report(core, job);
+    if (r == NULL) {
+        pw_again(core, PW_AGAIN_OWED);
+        return;
+    }
+    pw_job_unqueue(core, job);
     abandon(core, job);
     attempt_end(core, job, r);
+}
+
+void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable)
+{
+    job->fail_type = type;
+    job->fail_retryable = retryable;
+    (void)snprintf(job->fail_text, sizeof job->fail_text, "%s", message);
+    fail_now(core, job);
 }
 
 /* Nobody knows what came of it: an unsafe effect is asked about, not repeated. */
 static void unknown(pw_core *core, pw_job *job)
 {
-    unqueue(core, job);
+    pw_job_unqueue(core, job);
     abandon(core, job);
     job->state = PW_JOB_UNKNOWN;
     job->asked = true;
-    pw_input *in = pw_input_new(PW_IN_UNKNOWN);
-    in->cmd = job->key.cmd;
-    in->attempt = job->attempt;
-    pw_job_to_run(core, job, in);
+    pw_job_tell(core, job, PW_IN_UNKNOWN, NULL);
 }
 
 void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *message)
@@ -500,12 +585,13 @@ void pw_job_timers(pw_core *core, const pw_job *job)
 
 void pw_job_cancel_now(pw_core *core, pw_job *job)
 {
-    pw_report *r = pw_calloc(1, sizeof *r);
-    PW_CHECK(r != NULL);
-    r->kind = PW_REPORT_CANCELED;
-    r->token = (pw_token){job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
-    unqueue(core, job);
     job->cancel_requested = true;
+    pw_report *r = own_report(core, job, PW_REPORT_CANCELED);
+    if (r == NULL) {
+        pw_again(core, PW_AGAIN_OWED);
+        return;
+    }
+    pw_job_unqueue(core, job);
     attempt_end(core, job, r);
 }
 
@@ -534,7 +620,7 @@ void pw_job_cancel(pw_core *core, pw_job *job)
 void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
 {
     pw_run_jobs *rj = hold ? run_jobs_get(core, run) : pw_run_jobs_find(core, run);
-    if (rj == NULL) {
+    if (rj == NULL) { /* (without memory there is nothing to hold yet, and the row says that it is paused) */
         return;
     }
     rj->held = hold;
@@ -542,15 +628,35 @@ void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
     DL_FOREACH_SAFE2(rj->jobs, job, next, r_next)
     {
         if (hold && (job->state == PW_JOB_QUEUED || job->state == PW_JOB_BACKOFF)) {
-            unqueue(core, job);
+            pw_job_unqueue(core, job);
             job->state = PW_JOB_HELD;
         } else if (!hold && job->state == PW_JOB_HELD) {
             pw_job_queue(core, job);
         }
     }
-    if (!hold && rj->jobs == NULL) {
-        HASH_DEL(core->run_jobs, rj);
-        pw_free(rj);
+    run_jobs_trim(core, rj);
+}
+
+/* ---- what there was no memory for ---- */
+
+static bool rests(const pw_job *job)
+{
+    return job->state == PW_JOB_HELD || job->state == PW_JOB_BACKOFF || job->state == PW_JOB_QUEUED || job->state == PW_JOB_UNKNOWN ||
+           (job->state == PW_JOB_SENDING && job->sent);
+}
+
+void pw_jobs_owed(pw_core *core)
+{
+    pw_job *job, *next;
+    HASH_ITER(hh, core->jobs, job, next)
+    {
+        if (job->owed != PW_IN_START) {
+            pay(core, job);
+        } else if (job->fail_type != NULL) {
+            fail_now(core, job);
+        } else if (job->cancel_requested && rests(job)) {
+            pw_job_cancel_now(core, job);
+        }
     }
 }
 
@@ -574,9 +680,16 @@ void pw_job_beats(pw_core *core)
             continue;
         }
         pw_batch *b = pw_batch_get(core);
-        void *copy = b != NULL ? pw_memdup(b->group.scope, job->detail.data, job->detail.size) : NULL;
-        pw_op *op = copy != NULL ? pw_batch_op(b, PW_OP_TASK_BEAT) : NULL;
-        if (op == NULL) {
+        if (b == NULL) { /* a beat may come late */
+            core->beats_dirty = true;
+            return;
+        }
+        pw_batch_mark mark = pw_batch_mark_of(b);
+        pw_op *op = pw_batch_op(b, PW_OP_TASK_BEAT);
+        void *copy = pw_memdup(b->group.scope, job->detail.data, job->detail.size);
+        if (pw_batch_lost(b)) {
+            pw_batch_undo(b, &mark);
+            core->beats_dirty = true;
             return;
         }
         op->u.task = (pw_task_row){.run = job->key.run, .cmd = job->key.cmd, .detail = {copy, job->detail.size}};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/job.h"
+#include "engine/requests.h"
 
 static bool wants(const pw_request *rq, const pw_job *job)
 {
@@ -28,12 +29,10 @@ pw_request *pw_job_poller(pw_core *core, const pw_job *job)
     return NULL;
 }
 
-void pw_job_start_remote(pw_core *core, pw_job *job)
+bool pw_job_start_remote(pw_core *core, pw_job *job)
 {
     pw_request *rq = pw_job_poller(core, job);
     PW_CHECK(rq != NULL);
-    LL_DELETE(core->polls, rq);
-    rq->next = NULL;
     pw_token token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
     char text[120];
     pw_token_print(&token, text);
@@ -41,16 +40,20 @@ void pw_job_start_remote(pw_core *core, pw_job *job)
         pawl_build(rq->scope, "{token: %s, activity: %s, run: %s, attempt: %lld, key: %s, deadline_ms: %lld, input: %p}", text, job->name,
                    job->run_id, (long long)job->attempt, pw_task_key(rq->scope, &token, job->run_id),
                    (long long)(job->timeout_ms > 0 ? pw_core_now(core) + job->timeout_ms : 0), pawl_v(job->input));
+    LL_DELETE(core->polls, rq);
+    rq->next = NULL;
+    if (pw_scope_failed(rq->scope)) {
+        pw_request_nomem(core, rq);
+        return false;
+    }
+    pw_job_unqueue(core, job);
     job->state = PW_JOB_RUNNING;
     job->remote = true;
     job->client = rq->client;
     core->stats.jobs_started++;
     pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(reply));
-    pw_report *begin = pw_calloc(1, sizeof *begin);
-    PW_CHECK(begin != NULL);
-    begin->kind = PW_REPORT_BEGIN;
-    begin->token = token;
-    (void)pw_job_report(core, begin);
+    pw_job_begun(core, job);
+    return true;
 }
 
 void pw_job_poll(pw_core *core, pw_request *rq)
@@ -91,6 +94,10 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
                        pawl_v(pawl_make_bool(scope, pawl_bool(rq->args, "retryable", true))));
     }
     r->value = pw_value_bytes(v);
+    if (pw_scope_failed(scope) || pw_scope_failed(rq->scope)) {
+        pw_report_free(r);
+        return NULL;
+    }
     return r;
 }
 
@@ -104,6 +111,7 @@ void pw_job_remote(pw_core *core, pw_request *rq)
     }
     const pw_job *job = pw_job_find(core, (pw_job_key){token.run, token.cmd, token.item});
     bool cancel = job != NULL && job->cancel_requested;
+    const pawl_value *reply = pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
     pw_report *r = report_of(rq, &token);
     if (r == NULL) {
         pw_reply_now(core, rq, pw_err(&err, PAWL_NOMEM, "out of memory"), &err, (pw_view){NULL, 0});
@@ -113,7 +121,6 @@ void pw_job_remote(pw_core *core, pw_request *rq)
         pw_reply_now(core, rq, pw_err(&err, PAWL_STALE, "that task is no longer the current attempt"), &err, (pw_view){NULL, 0});
         return;
     }
-    const pawl_value *reply = pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
     pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(reply));
 }
 

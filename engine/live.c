@@ -45,6 +45,7 @@ static pw_view keep(pawl_scope *scope, pw_view v)
     return (pw_view){(const uint8_t *)(copy != NULL ? copy : ""), copy != NULL ? v.size : 0};
 }
 
+/* Without memory the scope has failed, and the row is of no use. */
 static void copy_row(pw_live *live, const pw_run_row *row)
 {
     live->row = *row;
@@ -109,7 +110,7 @@ static void index_id(pw_core *core, pw_live *live)
         old->in_ids = false;
     }
     HASH_ADD_KEYPTR(hi, core->ids, live->id, live->row.id.size, live);
-    live->in_ids = live->hi.tbl != NULL;
+    live->in_ids = live->hi.tbl != NULL; /* without memory it is found in the journal, and by its key */
 }
 
 pw_live *pw_live_new(pw_core *core, const pw_run_row *row)
@@ -124,6 +125,11 @@ pw_live *pw_live_new(pw_core *core, const pw_run_row *row)
     live->key = row->key;
     live->scope = scope;
     copy_row(live, row);
+    if (pw_scope_failed(scope)) {
+        pawl_scope_free(scope);
+        pw_free(live);
+        return NULL;
+    }
     live->def = pw_def_find(core, live->row.workflow, live->row.version);
     shell_state(live);
     HASH_ADD(hh, core->runs, key, sizeof live->key, live);
@@ -256,6 +262,10 @@ pawl_status pw_live_load(pw_live *live, pawl_error *err)
     core->stats.loads++;
     pawl_status st = folded ? pw_fold_load(live, err) : load_code(live, err);
     live->replaying = false;
+    if (pw_scope_failed(live->scope)) { /* whatever it said it found: it did not see all there is */
+        live->mismatch = NULL;
+        st = pw_err(err, PAWL_NOMEM, "no memory, or no answer of the journal, for what it holds");
+    }
     if (live->retry_from != 0 && live->mismatch == NULL) { /* the code is as it was before the end, and the run has ended all the same */
         live->seq = live->row.seq;
         live->state = pw_run_state(live->row.status);
@@ -276,10 +286,16 @@ pawl_status pw_live_load(pw_live *live, pawl_error *err)
         pw_live_reset(live);
         if (m != NULL) {
             live->mismatch = pawl_scope_alloc(live->scope, sizeof *m);
-            PW_CHECK(live->mismatch != NULL);
-            *live->mismatch = saved;
-            live->mismatch->history = pw_strdup(live->scope, history);
-            live->mismatch->code = pw_strdup(live->scope, code);
+            if (live->mismatch != NULL) {
+                *live->mismatch = saved;
+                live->mismatch->history = pw_strdup(live->scope, history);
+                live->mismatch->code = pw_strdup(live->scope, code);
+            }
+            if (pw_scope_failed(live->scope)) {
+                live->mismatch = NULL;
+                st = pw_err(err, PAWL_NOMEM, "no memory for a report");
+                pw_live_reset(live);
+            }
         }
         return st;
     }
@@ -311,6 +327,30 @@ static void drop_code(pw_live *live)
     }
 }
 
+/* A fresh scope with the row in it. Without memory the old one is kept, with all that is in it: a reset cannot fail. */
+static void fresh_scope(pw_live *live)
+{
+    pawl_scope *old = live->scope;
+    pw_run_row row = live->landed;
+    live->row = row;
+    pawl_scope *fresh = pawl_scope_new();
+    if (fresh == NULL) {
+        pw_scope_heal(old);
+        return;
+    }
+    live->scope = fresh;
+    copy_row(live, &row);
+    if (pw_scope_failed(fresh)) {
+        live->scope = old;
+        live->row = live->landed = row;
+        live->id = (const char *)row.id.data;
+        pw_scope_heal(old);
+        pawl_scope_free(fresh);
+        return;
+    }
+    pawl_scope_free(old);
+}
+
 void pw_live_reset(pw_live *live)
 {
     pw_core *core = live->core;
@@ -321,19 +361,13 @@ void pw_live_reset(pw_live *live)
     drop_code(live);
     pw_tx_free(live->tx);
     pw_free(live->cmds);
-    pawl_scope *old = live->scope;
-    pawl_scope *fresh = pawl_scope_new();
-    PW_CHECK(fresh != NULL);
-    pw_run_row row = live->landed;
-    if (live->in_ids) {
-        HASH_DELETE(hi, core->ids, live);
-        live->in_ids = false;
-    }
     pw_live saved = *live;
     memset(live, 0, sizeof *live);
     live->core = core;
     live->key = saved.key;
-    live->scope = fresh;
+    live->scope = saved.scope;
+    live->landed = saved.landed;
+    live->id = saved.id;
     live->def = saved.def;
     live->voids = saved.voids;
     live->retry_from = saved.retry_from;
@@ -347,15 +381,18 @@ void pw_live_reset(pw_live *live)
     live->lru_prev = saved.lru_prev;
     live->lru_next = saved.lru_next;
     live->hh = saved.hh;
+    live->hi = saved.hi;
+    live->in_ids = saved.in_ids;
     live->frozen = saved.frozen;
     live->stalled = saved.stalled;
     live->stalls = saved.stalls;
     live->crash_owed = saved.crash_owed;
     live->created = saved.created;
-    copy_row(live, &row);
+    fresh_scope(live);
+    if (live->in_ids) {
+        live->hi.key = live->id; /* the same text in another place */
+    }
     shell_state(live);
-    index_id(core, live);
-    pawl_scope_free(old);
 }
 
 void pw_live_free(pw_live *live)
@@ -413,8 +450,9 @@ void pw_live_ready(pw_live *live)
 pw_input *pw_input_new(pw_input_kind kind)
 {
     pw_input *in = pw_calloc(1, sizeof *in);
-    PW_CHECK(in != NULL);
-    in->kind = kind;
+    if (in != NULL) {
+        in->kind = kind;
+    }
     return in;
 }
 

@@ -87,6 +87,7 @@ static void tell_run(pw_core *core, pw_map *map, pw_event_type type)
         return;
     }
     pw_input *in = pw_input_new(PW_IN_MAP_DONE);
+    PW_CHECK(in != NULL);
     in->cmd = map->key.cmd;
     in->timer_kind = (int)type;
     in->attempt = map->total;
@@ -123,6 +124,7 @@ void pw_map_pump(pw_core *core, pw_map *map)
             continue;
         }
         pw_job *job = pw_job_new(core, (pw_job_key){map->key.run, map->key.cmd, i + 1}, map->run_id, map->body, map);
+        PW_CHECK(job != NULL);
         job->input = pw_value_view(job->scope, raw.data, raw.size);
         map->running++;
         pw_job_queue(core, job);

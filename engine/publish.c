@@ -13,6 +13,12 @@ void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_
     if (rq == NULL) {
         return;
     }
+    pawl_error nomem;
+    if (status == PAWL_OK && pw_scope_failed(rq->scope) && pw_req_kind(rq->op) != PW_REQ_WRITE) { /* the answer was built in it */
+        err = &nomem;
+        body = (pw_view){NULL, 0};
+        status = pw_err(&nomem, PAWL_NOMEM, "no memory for the answer");
+    }
     pw_request_release(core, rq);
     if (rq->reply != NULL) {
         rq->reply(rq, status, body, err, false);
@@ -22,11 +28,12 @@ void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_
 
 /* ---- watchers ---- */
 
-static void watch_event(pw_core *core, const pw_watcher *w, pw_live *live, const pw_event *ev, int64_t now_ms)
+/* False: no memory for it. */
+static bool watch_event(const pw_watcher *w, const pw_live *live, const pw_event *ev, int64_t now_ms)
 {
     pawl_scope *scope = pawl_scope_new();
     if (scope == NULL) {
-        return;
+        return false;
     }
     const pawl_value *v = pw_value_copy(scope, ev->body.data, ev->body.size);
     v = pawl_with(scope, v, "id", pawl_make_str(scope, live->id));
@@ -34,33 +41,58 @@ static void watch_event(pw_core *core, const pw_watcher *w, pw_live *live, const
     v = pawl_with(scope, v, "time_ms", pawl_make_int(scope, now_ms));
     v = pawl_with(scope, v, "type", pawl_make_str(scope, pw_event_name((int)ev->type)));
     v = pawl_with(scope, v, "command", pawl_make_int(scope, ev->cmd));
-    w->rq->reply(w->rq, PAWL_OK, pw_value_bytes(v), NULL, true);
-    (void)core;
+    bool ok = !pw_scope_failed(scope);
+    if (ok) {
+        w->rq->reply(w->rq, PAWL_OK, pw_value_bytes(v), NULL, true);
+    }
     pawl_scope_free(scope);
+    return ok;
 }
 
+static bool watch_record(const pw_watcher *w, const pw_live *live, int64_t first_seq, pw_view record)
+{
+    pw_record rec;
+    pawl_error err;
+    if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
+        return true;
+    }
+    pw_event ev = {.seq = first_seq};
+    while (pw_record_next(&rec, &ev)) {
+        if (!watch_event(w, live, &ev, rec.now_ms)) {
+            return false;
+        }
+        ev.seq++;
+    }
+    return true;
+}
+
+/* A watch with a gap would be a lie: one that there is no memory for ends, and its client asks again. */
 void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record)
 {
-    const pw_watcher *w;
-    DL_FOREACH(core->watchers, w)
+    pw_watcher *w, *next;
+    DL_FOREACH_SAFE(core->watchers, w, next)
     {
-        if (w->id != NULL && strcmp(w->id, live->id) != 0) {
+        if ((w->id != NULL && strcmp(w->id, live->id) != 0) || watch_record(w, live, first_seq, record)) {
             continue;
         }
-        pw_record rec;
+        DL_DELETE(core->watchers, w);
         pawl_error err;
-        if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
-            return;
-        }
-        pw_event ev = {.seq = first_seq};
-        while (pw_record_next(&rec, &ev)) {
-            watch_event(core, w, live, &ev, rec.now_ms);
-            ev.seq++;
-        }
+        pw_reply_now(core, w->rq, pw_err(&err, PAWL_NOMEM, "no memory for an event; watch again"), &err, (pw_view){NULL, 0});
+        pw_free(w);
     }
 }
 
 /* ---- one publication ---- */
+
+/* Without memory its row is read in a second, as after a restart. */
+static pw_job *job_of(pw_core *core, const pw_publish *p)
+{
+    pw_job *job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
+    if (job == NULL) {
+        pw_again(core, PW_AGAIN_JOBS);
+    }
+    return job;
+}
 
 static void pub_job(pw_core *core, const pw_publish *p)
 {
@@ -71,9 +103,11 @@ static void pub_job(pw_core *core, const pw_publish *p)
     if (cmd != NULL && cmd->future.done) {
         return;
     }
-    pw_job *job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
-    job->attempt = p->attempt;
-    pw_job_queue(core, job);
+    pw_job *job = job_of(core, p);
+    if (job != NULL) {
+        job->attempt = p->attempt;
+        pw_job_queue(core, job);
+    }
 }
 
 /* A retried run may ask about an attempt whose job was dropped when it closed. */
@@ -82,10 +116,12 @@ static void pub_unknown(pw_core *core, const pw_publish *p)
     if (!pw_live_open_status(p->live) || pw_job_find(core, p->job) != NULL) {
         return;
     }
-    pw_job *job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
-    job->attempt = p->attempt;
-    job->state = PW_JOB_UNKNOWN;
-    job->asked = true;
+    pw_job *job = job_of(core, p);
+    if (job != NULL) {
+        job->attempt = p->attempt;
+        job->state = PW_JOB_UNKNOWN;
+        job->asked = true;
+    }
 }
 
 static void pub_drop(pw_core *core, const pw_publish *p)
@@ -145,10 +181,10 @@ static void publish_one(pw_core *core, pw_publish *p)
         break;
     case PW_PUB_RETRY:
         job = pw_job_find(core, p->job);
-        if (job == NULL) {
-            job = pw_job_new(core, p->job, p->live->id, p->body, NULL);
+        job = job != NULL ? job : job_of(core, p);
+        if (job != NULL) {
+            pw_job_retry(core, job, p->attempt, p->due_ms);
         }
-        pw_job_retry(core, job, p->attempt, p->due_ms);
         break;
     case PW_PUB_TIMER:
         pw_timer_landed(core, &p->timer);
@@ -188,15 +224,6 @@ static void publish_one(pw_core *core, pw_publish *p)
 
 /* ---- runs thaw ---- */
 
-static pw_view kept(pw_live *live, pw_view now, pw_view before)
-{
-    if (pw_view_eq(now, before)) {
-        return before;
-    }
-    char *copy = pw_strndup(live->scope, (const char *)now.data, now.size);
-    return (pw_view){(const uint8_t *)(copy != NULL ? copy : ""), copy != NULL ? now.size : 0};
-}
-
 static void thaw(pw_core *core, const pw_turn_op *turn)
 {
     pw_live *live = pw_live_find(core, turn->run);
@@ -211,17 +238,15 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
     row.workflow = live->row.workflow;
     row.version = live->row.version;
     row.traceparent = live->row.traceparent;
-    row.waiting = kept(live, row.waiting, live->row.waiting);
-    row.reason = kept(live, row.reason, live->row.reason);
-    row.progress_text = kept(live, row.progress_text, live->row.progress_text);
     row.seq = live->row.seq + turn->events;
     memcpy(row.chain, turn->chain_next, PW_DIGEST_SIZE);
     live->created = false;
-    if (live->tx != NULL) {
-        pw_tx_landed(live);
-    }
+    bool whole = live->tx == NULL || pw_tx_landed(live);
     live->row = row;
     live->landed = row;
+    if (!whole) { /* no memory for what has landed: it is read back when it is needed */
+        pw_live_reset(live);
+    }
     PW_CHECK(live->seq == row.seq || live->mismatch != NULL);
     if (core->watchers != NULL) {
         pw_publish_watch(core, live, first_seq, turn->record);

@@ -26,10 +26,7 @@ static void place(pw_core *core, pw_job *job, const pw_task_row *row)
         }
         job->state = PW_JOB_UNKNOWN;
         job->asked = true;
-        pw_input *in = pw_input_new(PW_IN_UNKNOWN);
-        in->cmd = row->cmd;
-        in->attempt = row->attempt;
-        pw_job_to_run(core, job, in);
+        pw_job_tell(core, job, PW_IN_UNKNOWN, NULL);
     } else if (state == PW_TASK_UNKNOWN) {
         job->state = PW_JOB_UNKNOWN;
         job->asked = true;
@@ -55,11 +52,16 @@ static bool recover_task(void *ctx, const pw_task_row *row)
         pw_jobs_hold(core, row->run, true);
     }
     pw_job *job = pw_job_new(core, key, live->id, row->body, NULL);
+    if (job == NULL) {
+        r->status = pw_err(r->err, PAWL_NOMEM, "no memory for a task, or no answer of the journal");
+        return false;
+    }
     job->attempt = row->attempt;
     job->due_ms = row->due_ms;
     job->scheduled_ms = row->scheduled_ms;
     if (row->detail.size > 0) {
-        job->detail = (pw_view){pw_memdup(job->scope, row->detail.data, row->detail.size), row->detail.size};
+        const void *detail = pw_memdup(job->scope, row->detail.data, row->detail.size);
+        job->detail = (pw_view){detail, detail != NULL ? row->detail.size : 0};
     }
     place(core, job, row);
     if ((row->state & PW_TASK_CANCELING) != 0) {
@@ -141,19 +143,16 @@ void pw_recover_scan(pw_core *core)
 /* ---- a run that ended the last process ---- */
 
 /* [E7] Frozen until the count has landed: were its code to run before, a process that dies in it every time would never count. */
-void pw_recover_count(pw_live *live)
+void pw_recover_count(pw_live *live, pw_batch *b)
 {
-    pw_batch *b = pw_batch_get(live->core);
-    pw_op *op = b != NULL ? pw_batch_op(b, PW_OP_RUN_CRASHES) : NULL;
-    if (op == NULL || !pw_batch_hold(b, live)) {
-        if (op != NULL) {
-            b->group.len--;
-        }
-        (void)pw_live_stall(live);
-        return;
-    }
+    pw_batch_mark mark = pw_batch_mark_of(b);
+    pw_op *op = pw_batch_op(b, PW_OP_RUN_CRASHES);
     op->u.run = live->row;
     op->u.run.crashes++;
+    if (pw_batch_lost(b) || !pw_batch_hold(b, live)) {
+        pw_batch_undo(b, &mark);
+        pw_live_stall_on(live);
+    }
 }
 
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
@@ -173,6 +172,10 @@ pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
     live->crash_owed = true;
     pw_core_log(core, PAWL_WARN, live->id, 0, "the last process ended inside the code of this run (%s), time %lld", found->site,
                 (long long)live->row.crashes + 1);
-    pw_recover_count(live);
+    pw_batch *b = pw_batch_get(core);
+    if (b == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    pw_recover_count(live, b);
     return PAWL_OK;
 }

@@ -39,15 +39,17 @@ void pw_replay_fail(pw_live *live, const char *reason, const pw_event *ev, const
     if (live->mismatch != NULL) {
         return;
     }
+    live->abandoned = true;
     pw_mismatch *m = pawl_scope_alloc(live->scope, sizeof *m);
-    PW_CHECK(m != NULL);
+    if (m == NULL || pw_scope_failed(live->scope)) { /* what it missed may be for want of memory */
+        return;
+    }
     m->reason = reason;
     m->code = code != NULL ? code : "out of memory";
     m->history = ev != NULL ? describe_event(live, ev) : "nothing more in that turn";
     m->seq = ev != NULL ? ev->seq : live->seq;
     m->cmd = ev != NULL ? ev->cmd : live->next_cmd;
     live->mismatch = m;
-    live->abandoned = true;
     live->core->stats.mismatches++;
 }
 
@@ -69,7 +71,7 @@ static bool check_digest(pw_live *live, const pw_event *ev, const char *name, ui
         return false;
     }
     pw_drift *d = pawl_scope_alloc(live->scope, sizeof *d);
-    if (d != NULL) {
+    if (d != NULL) { /* (else the replay is lost) */
         *d = (pw_drift){.cmd = ev->cmd, .name = name, .history = was, .code = digest, .next = live->drift};
         live->drift = d;
     }
@@ -140,7 +142,10 @@ static bool check_void(pw_live *live, const pw_event *ev)
         }
     }
     pw_void *v = pw_malloc(sizeof *v);
-    PW_CHECK(v != NULL);
+    if (v == NULL) {
+        pw_scope_fail(live->scope);
+        return false;
+    }
     *v = (pw_void){.from = pw_body_int(ev->body, "from", ev->seq), .to = ev->seq, .next = live->voids};
     live->voids = v;
     live->restart = true;
@@ -195,7 +200,7 @@ bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
     live->turn++;
     live->stepped = false;
     live->commands_in_turn = 0;
-    if (!replay_inputs(live)) {
+    if (!replay_inputs(live) || pw_turn_lost(live)) {
         return false;
     }
     bool run_code = (live->replay.flags & PW_RECORD_INPUT_ONLY) == 0 && live->state == PW_S_RUN_RUNNING && !cut;
@@ -206,7 +211,7 @@ bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
         live->kick = true; /* what came has still to be seen by the code */
         live->left_timers = true;
     }
-    if (live->mismatch != NULL) {
+    if (live->mismatch != NULL || pw_turn_lost(live)) {
         return false;
     }
     pw_event left;

@@ -34,6 +34,10 @@ static bool from_keys(pw_core *core, pw_request *rq, int64_t run)
         pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(f.value));
         return true;
     }
+    if (st != PAWL_OK && st != PAWL_NOTFOUND) {
+        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
+        return true;
+    }
     return false;
 }
 
@@ -98,6 +102,11 @@ static void run_handler(pw_live *live, pw_request *rq, const pw_handler *h)
     live->mismatch = NULL;
     live->abandoned = abandoned;
     live->final_failure = final;
+    if (pw_scope_failed(live->scope)) { /* nothing of it can be trusted: it is rebuilt when it is needed */
+        pw_live_reset(live);
+        pw_request_nomem(live->core, rq);
+        return;
+    }
     if (probe.noops > 0 || strayed) {
         refuse(live->core, rq, PAWL_MISUSE, "the handler of \"%s\" asked for a command; handlers only read", h->name);
         return;
@@ -169,7 +178,7 @@ static void answer_stack(pw_live *live, pw_request *rq)
     {
         stack_one(&b, rq->scope, live, cmd);
     }
-    pw_reply_now(live->core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+    pw_request_reply(live->core, rq, &b);
 }
 
 static void answer(pw_live *live, pw_request *rq)

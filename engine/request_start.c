@@ -15,6 +15,21 @@ typedef struct start_args {
     const char *signal;
 } start_args;
 
+static bool tell_parent(pw_core *core, const pw_buf *fields)
+{
+    pw_batch *b = pw_batch_get(core);
+    if (b == NULL) {
+        return false;
+    }
+    pw_batch_mark mark = pw_batch_mark_of(b);
+    pw_effects_message(b, "child_done", fields, 4);
+    bool lost = pw_batch_lost(b);
+    if (lost) {
+        pw_batch_undo(b, &mark);
+    }
+    return !lost;
+}
+
 static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
 static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
 {
@@ -24,8 +39,8 @@ static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char
     (void)vsnprintf(err.message, sizeof err.message, fmt, args);
     va_end(args);
     int64_t parent = pawl_int(rq->args, "parent", 0);
-    if (parent != 0 && rq->inbox_id != 0) { /* the parent hears of it as of any end of a child */
-        pw_batch *b = pw_batch_get(core);
+    bool passing = status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_IO;
+    if (parent != 0 && rq->inbox_id != 0 && !passing) { /* the parent hears of it as of any end of a child */
         PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
         pawl_failure fail = {.type = "StartFailed", .message = err.message};
         pw_mp_str(&f, "key");
@@ -35,8 +50,10 @@ static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char
         pw_mp_str(&f, "status");
         pw_mp_str(&f, "failed");
         pw_put_failure_field(&f, "failure", &fail);
-        PW_CHECK(b != NULL);
-        pw_effects_message(b, "child_done", (pw_view){f.data, f.size}, 4);
+        if (!tell_parent(core, &f)) {
+            pw_request_nomem(core, rq);
+            return;
+        }
     }
     pw_request_done(core, rq, status, &err, (pw_view){NULL, 0});
 }
@@ -49,6 +66,10 @@ static void reply_existing(pw_core *core, pw_request *rq, const pw_live *live)
     pw_mp_str(&b, live->id);
     pw_mp_str(&b, "existing");
     pw_mp_bool(&b, true);
+    if (!pw_buf_ok(&b)) {
+        pw_request_nomem(core, rq);
+        return;
+    }
     pw_request_done(core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
 }
 
@@ -85,22 +106,29 @@ static pw_view str_view(const char *text)
     return (pw_view){(const uint8_t *)text, strlen(text)};
 }
 
-static pw_input *signal_input(pw_request *rq, const char *name)
+/* A request of the engine's own, as an input. NULL = no memory. */
+static pw_input *own_input(const char *op, const pawl_value *args)
 {
-    const pawl_value *args = pawl_build(rq->scope, "{name: %s, value: %p, by: %s}", name, pawl_v(pawl_get(rq->args, "signal_value")),
-                                        pw_arg_str(rq, "by"));
-    pw_view bytes = pw_value_bytes(args);
-    pw_request *sig;
+    pw_request *rq = NULL;
     pawl_error err;
-    PW_CHECK(pw_request_new(str_view("signal"), bytes, NULL, NULL, &sig, &err) == PAWL_OK);
-    pw_input *in = pw_input_new(PW_IN_REQUEST);
-    in->rq = sig;
+    pw_input *in = args != NULL ? pw_input_new(PW_IN_REQUEST) : NULL;
+    if (in == NULL || pw_request_new(str_view(op), pw_value_bytes(args), NULL, NULL, &rq, &err) != PAWL_OK) {
+        pw_free(in);
+        return NULL;
+    }
+    in->rq = rq;
     return in;
 }
 
-static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_def *def)
+static pw_input *signal_input(pw_request *rq, const char *name)
 {
-    pw_run_row row = {.key = core->next_key++, .id = a->id, .workflow = str_view(a->workflow),
+    return own_input("signal", pawl_build(rq->scope, "{name: %s, value: %p, by: %s}", name, pawl_v(pawl_get(rq->args, "signal_value")),
+                                          pw_arg_str(rq, "by")));
+}
+
+static pw_live *created(pw_core *core, const pw_request *rq, const start_args *a, const pw_def *def)
+{
+    pw_run_row row = {.key = core->next_key, .id = a->id, .workflow = str_view(a->workflow),
                       .version = str_view(def != NULL ? def->version : a->version), .traceparent = str_view(pw_arg_str(rq, "traceparent")),
                       .created_ms = pw_core_now(core), .parent_key = pawl_int(rq->args, "parent", 0),
                       .parent_cmd = pawl_int(rq->args, "parent_cmd", 0), .parent_policy = (int)pawl_int(rq->args, "policy", 0),
@@ -108,8 +136,10 @@ static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_
     row.updated_ms = row.created_ms;
     row.build = core->options.build;
     pw_live *live = pw_live_new(core, &row);
-    pw_batch *b = pw_batch_get(core);
-    PW_CHECK(live != NULL && b != NULL);
+    if (live == NULL) {
+        return NULL;
+    }
+    core->next_key++;
     live->created = true;
     live->fresh = true;
     live->kick = false;
@@ -120,12 +150,29 @@ static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_
             live->fold_state = live->def->folded.init(live->def->folded.user);
         }
     }
+    return live;
+}
+
+static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_def *def)
+{
+    bool signals = a->signal[0] != 0;
     pw_input *in = pw_input_new(PW_IN_START);
+    pw_input *sig = signals ? signal_input(rq, a->signal) : NULL;
+    bool ok = in != NULL && (!signals || sig != NULL) && !pw_scope_failed(rq->scope);
+    pw_live *live = ok ? created(core, rq, a, def) : NULL;
+    if (live == NULL) {
+        pw_free(in);
+        if (sig != NULL) {
+            pw_input_free(core, sig);
+        }
+        pw_request_nomem(core, rq);
+        return;
+    }
     in->run = live->key;
     in->rq = rq;
     DL_APPEND(live->inputs, in);
-    if (a->signal[0] != 0) {
-        pw_live_input(live, signal_input(rq, a->signal));
+    if (sig != NULL) {
+        pw_live_input(live, sig);
     }
     pw_live_ready(live);
 }
@@ -139,13 +186,11 @@ static bool failed_before(const pw_live *live)
 
 static void terminate_existing(pw_core *core, pw_live *live, pw_request *rq)
 {
-    pw_request *stop;
-    pawl_error err;
-    const pawl_value *args = pawl_build(rq->scope, "{id: %s, reason: %s}", live->id, "another run was started under its id");
-    pw_view bytes = pw_value_bytes(args);
-    PW_CHECK(pw_request_new(str_view("terminate"), bytes, NULL, NULL, &stop, &err) == PAWL_OK);
-    pw_input *in = pw_input_new(PW_IN_REQUEST);
-    in->rq = stop;
+    pw_input *in = own_input("terminate", pawl_build(rq->scope, "{id: %s, reason: %s}", live->id, "another run was started under its id"));
+    if (in == NULL) {
+        pw_request_nomem(core, rq);
+        return;
+    }
     pw_live_input(live, in);
     pw_core_retry_later(core, rq); /* once it is closed */
 }
@@ -171,6 +216,10 @@ static bool resolve_existing(pw_core *core, pw_request *rq, const start_args *a,
     }
     if (a->signal[0] != 0) {
         pw_input *in = pw_input_new(PW_IN_REQUEST); /* answered once the signal has landed */
+        if (in == NULL) {
+            pw_request_nomem(core, rq);
+            return false;
+        }
         in->rq = rq;
         pw_live_input(old, in);
     } else if (strcmp(a->conflict, "use-existing") == 0) {
@@ -209,6 +258,10 @@ static bool check_args(pw_core *core, pw_request *rq, start_args *a)
         core->env.random(core->env.ctx, random, sizeof random);
         pw_uuid7(text, pw_core_now(core), random);
         id = pw_strdup(rq->scope, text);
+    }
+    if (pw_scope_failed(rq->scope)) { /* (defaults stand where its arguments were not read) */
+        pw_request_nomem(core, rq);
+        return false;
     }
     a->id = str_view(id);
     pawl_error err;

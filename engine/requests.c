@@ -27,20 +27,55 @@ static bool passes(pawl_status status)
            status == PAWL_IO;
 }
 
-/* An answer that needs no commit of its own; one from the inbox still takes its row. */
+static void again_later(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err)
+{
+    if (rq->inbox_id != 0) { /* its row is still there */
+        pw_again(core, PW_AGAIN_INBOX);
+    }
+    pw_reply_now(core, rq, status, err, (pw_view){NULL, 0});
+}
+
+void pw_request_nomem(pw_core *core, pw_request *rq)
+{
+    pawl_error err;
+    again_later(core, rq, pw_err(&err, PAWL_NOMEM, "out of memory; it was not done"), &err);
+}
+
+void pw_request_reply(pw_core *core, pw_request *rq, const pw_buf *body)
+{
+    if (!pw_buf_ok(body)) {
+        pw_request_nomem(core, rq);
+        return;
+    }
+    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){body->data, body->size});
+}
+
+/* An answer that needs no commit of its own; one from the inbox still takes its row. What may be otherwise in a second is no outcome. */
 void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
 {
     bool kept = rq->inbox_id != 0 || (pw_arg_str(rq, "dedup")[0] != 0 && !passes(status));
+    if (status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_IO) {
+        again_later(core, rq, status, err);
+        return;
+    }
     if (!kept) {
         pw_reply_now(core, rq, status, err, body);
         return;
     }
     pw_batch *b = pw_batch_get(core);
     if (b == NULL) {
-        pw_core_retry_later(core, rq);
+        pw_request_nomem(core, rq);
         return;
     }
+    bool inbox = rq->inbox_id != 0;
+    pw_batch_mark mark = pw_batch_mark_of(b);
     pw_batch_reply(b, rq, status, err, body);
+    if (pw_batch_lost(b)) {
+        pw_batch_undo(b, &mark);
+        if (inbox) {
+            pw_again(core, PW_AGAIN_INBOX);
+        }
+    }
 }
 
 static void done_err(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
@@ -65,13 +100,32 @@ void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_v
         return;
     }
     pw_op *op = pw_batch_op(b, rq->inbox_id != 0 ? PW_OP_INBOX_TAKE : PW_OP_OUTCOME_PUT);
-    PW_CHECK(op != NULL);
     char *key = pw_strdup(b->group.scope, dedup);
     void *copy = pw_memdup(b->group.scope, body.data, body.size);
-    PW_CHECK(key != NULL && copy != NULL);
+    if (key == NULL || copy == NULL) { /* the batch is lost */
+        return;
+    }
     op->u.take.inbox_id = rq->inbox_id;
     op->u.take.dedup = (pw_view){(const uint8_t *)key, strlen(key)};
     op->u.take.outcome = (pw_outcome){.status = (int)status,  .at_ms = b->now_ms, .body = {copy, body.size}};
+}
+
+/* A row of the inbox goes, and nothing else comes of it. False: no memory, it comes again. */
+static bool drop_row(pw_core *core, int64_t inbox_id)
+{
+    pw_batch *b = pw_batch_get(core);
+    if (b != NULL) {
+        pw_batch_mark mark = pw_batch_mark_of(b);
+        pw_op *op = pw_batch_op(b, PW_OP_INBOX_TAKE);
+        op->u.take.inbox_id = inbox_id;
+        op->u.take.dedup = (pw_view){(const uint8_t *)"", 0};
+        if (!pw_batch_lost(b)) {
+            return true;
+        }
+        pw_batch_undo(b, &mark);
+    }
+    pw_again(core, PW_AGAIN_INBOX);
+    return false;
 }
 
 /* ---- dedup ---- */
@@ -90,17 +144,13 @@ static bool answered_before(pw_core *core, pw_request *rq)
         return false;
     }
     if (st != PAWL_OK) {
-        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
+        again_later(core, rq, st, &err);
         return true;
     }
     pawl_status was = (pawl_status)outcome.status;
     (void)pw_err(&err, was, "answered before under the key \"%.*s\": %s", (int)dedup.size, (const char *)dedup.data, pawl_status_text(was));
     if (rq->inbox_id != 0) {
-        pw_batch *b = pw_batch_get(core);
-        pw_op *op = b != NULL ? pw_batch_op(b, PW_OP_INBOX_TAKE) : NULL;
-        PW_CHECK(op != NULL);
-        op->u.take.inbox_id = rq->inbox_id;
-        op->u.take.dedup = (pw_view){(const uint8_t *)"", 0};
+        (void)drop_row(core, rq->inbox_id);
         pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
         return true;
     }
@@ -142,7 +192,11 @@ static void to_run(pw_core *core, pw_request *rq)
             return;
         }
     }
-    pw_input *in = pw_input_new(PW_IN_REQUEST);
+    pw_input *in = pw_scope_failed(rq->scope) ? NULL : pw_input_new(PW_IN_REQUEST);
+    if (in == NULL) {
+        pw_request_nomem(core, rq);
+        return;
+    }
     in->rq = rq;
     pw_live_input(live, in);
 }
@@ -288,7 +342,11 @@ static void op_result(pw_core *core, pw_request *rq)
         return;
     }
     pw_waiter *w = pw_calloc(1, sizeof *w);
-    PW_CHECK(w != NULL);
+    if (w == NULL || pw_scope_failed(rq->scope)) {
+        pw_free(w);
+        pw_request_nomem(core, rq);
+        return;
+    }
     w->rq = rq;
     add_waiter(core, w, live->key);
 }
@@ -298,10 +356,15 @@ static void op_result(pw_core *core, pw_request *rq)
 static void op_watch(pw_core *core, pw_request *rq)
 {
     pw_watcher *w = pw_calloc(1, sizeof *w);
-    PW_CHECK(w != NULL);
-    w->rq = rq;
     const char *id = pw_arg_str(rq, "id");
-    w->id = id[0] != 0 ? pw_strdup(rq->scope, id) : NULL;
+    char *own = id[0] != 0 ? pw_strdup(rq->scope, id) : NULL;
+    if (w == NULL || pw_scope_failed(rq->scope)) {
+        pw_free(w);
+        pw_request_nomem(core, rq);
+        return;
+    }
+    w->rq = rq;
+    w->id = own;
     DL_APPEND(core->watchers, w);
 }
 
@@ -366,7 +429,7 @@ static void op_tools(pw_core *core, pw_request *rq)
         pw_mp_str(&b, "input_schema");
         pw_mp_str(&b, d->input_schema);
     }
-    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+    pw_request_reply(core, rq, &b);
 }
 
 static void op_stats(pw_core *core, pw_request *rq)
@@ -443,16 +506,49 @@ static bool dedup_in_flight(pw_core *core, const pw_request *rq)
     return busy != NULL && !rq->holds_key;
 }
 
-static void dedup_hold(pw_core *core, pw_request *rq)
+static bool dedup_hold(pw_core *core, pw_request *rq)
 {
     const char *dedup = rq->holds_key ? "" : pw_arg_str(rq, "dedup"); /* it may have been put off since */
-    pw_dedup_busy *busy = dedup[0] != 0 ? pw_calloc(1, sizeof *busy + strlen(dedup) + 1) : NULL;
+    if (dedup[0] == 0) {
+        return !pw_scope_failed(rq->scope); /* (a key that could not be read is no key) */
+    }
+    pw_dedup_busy *busy = pw_calloc(1, sizeof *busy + strlen(dedup) + 1);
     if (busy == NULL) {
-        return;
+        return false;
     }
     memcpy(busy->key, dedup, strlen(dedup) + 1);
     HASH_ADD_KEYPTR(hh, core->dedup_busy, busy->key, strlen(busy->key), busy);
+    if (busy->hh.tbl == NULL) {
+        pw_free(busy);
+        return false;
+    }
     rq->holds_key = true;
+    return true;
+}
+
+static bool seen_add(pw_core *core, int64_t id)
+{
+    pw_inbox_seen *seen = pw_calloc(1, sizeof *seen);
+    if (seen == NULL) {
+        return false;
+    }
+    seen->id = id;
+    HASH_ADD(hh, core->inbox_seen, id, sizeof seen->id, seen);
+    if (seen->hh.tbl == NULL) {
+        pw_free(seen);
+        return false;
+    }
+    return true;
+}
+
+static void seen_drop(pw_core *core, int64_t id)
+{
+    pw_inbox_seen *seen;
+    HASH_FIND(hh, core->inbox_seen, &id, sizeof id, seen);
+    if (seen != NULL) {
+        HASH_DEL(core->inbox_seen, seen);
+        pw_free(seen);
+    }
 }
 
 /* Its reply is out: the key may be looked up again, and its row, if it came from the inbox, is gone or may be read again. */
@@ -467,13 +563,8 @@ void pw_request_release(pw_core *core, const pw_request *rq)
         HASH_DEL(core->dedup_busy, busy);
         pw_free(busy);
     }
-    pw_inbox_seen *seen = NULL;
     if (rq->inbox_id != 0) {
-        HASH_FIND(hh, core->inbox_seen, &rq->inbox_id, sizeof rq->inbox_id, seen);
-    }
-    if (seen != NULL) {
-        HASH_DEL(core->inbox_seen, seen);
-        pw_free(seen);
+        seen_drop(core, rq->inbox_id);
     }
 }
 
@@ -497,42 +588,49 @@ void pw_request_handle(pw_core *core, pw_request *rq)
     if (write && answered_before(core, rq)) {
         return;
     }
-    if (write) {
-        dedup_hold(core, rq);
+    if (write && !dedup_hold(core, rq)) {
+        pw_request_nomem(core, rq);
+        return;
     }
     dispatch(core, rq);
 }
 
 /* ---- the inbox ---- */
 
-static bool take_inbox(void *ctx, const pw_inbox_row *row)
+static pawl_status inbox_request(const pw_inbox_row *row, pw_request **ret_rq)
 {
-    pw_core *core = ctx;
-    core->inbox_after = row->id;
-    pw_inbox_seen *seen;
-    HASH_FIND(hh, core->inbox_seen, &row->id, sizeof row->id, seen);
-    if (seen != NULL) {
-        return true;
-    }
-    seen = pw_calloc(1, sizeof *seen);
-    PW_CHECK(seen != NULL);
-    seen->id = row->id;
-    HASH_ADD(hh, core->inbox_seen, id, sizeof seen->id, seen);
     pw_mp r = pw_mp_reader(row->body.data, row->body.size);
     size_t n = pw_mp_read_array(&r);
     (void)pw_mp_read_int(&r);
     pw_mp_skip(&r);
     pw_view op = pw_mp_read_str(&r);
     pw_view args = pw_mp_read_raw(&r);
-    pw_request *rq;
     pawl_error err;
-    if (n != 4 || !pw_mp_ok(&r) || pw_request_new(op, args, NULL, NULL, &rq, &err) != PAWL_OK) {
+    return n != 4 || !pw_mp_ok(&r) ? PAWL_PARSE : pw_request_new(op, args, NULL, NULL, ret_rq, &err);
+}
+
+static bool take_inbox(void *ctx, const pw_inbox_row *row)
+{
+    pw_core *core = ctx;
+    pw_inbox_seen *seen;
+    HASH_FIND(hh, core->inbox_seen, &row->id, sizeof row->id, seen);
+    if (seen != NULL) {
+        core->inbox_after = row->id;
+        return true;
+    }
+    pw_request *rq = NULL;
+    pawl_status st = seen_add(core, row->id) ? inbox_request(row, &rq) : PAWL_NOMEM;
+    if (st == PAWL_NOMEM) {
+        seen_drop(core, row->id);
+        pw_again(core, PW_AGAIN_INBOX);
+        return false;
+    }
+    core->inbox_after = row->id;
+    if (st != PAWL_OK) {
         pw_core_log(core, PAWL_ERROR, "", 0, "a message of the inbox is malformed and is dropped (row %lld)", (long long)row->id);
-        pw_batch *b = pw_batch_get(core);
-        pw_op *take = b != NULL ? pw_batch_op(b, PW_OP_INBOX_TAKE) : NULL;
-        PW_CHECK(take != NULL);
-        take->u.take.inbox_id = row->id;
-        take->u.take.dedup = (pw_view){(const uint8_t *)"", 0};
+        if (!drop_row(core, row->id)) {
+            seen_drop(core, row->id);
+        }
         return true;
     }
     rq->inbox_id = row->id;

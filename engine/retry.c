@@ -165,7 +165,10 @@ static pawl_status find(pw_live *live, scan *s, pawl_error *err)
     }
     live->undone_len = s->cmd_max + 1;
     live->undone = pawl_scope_alloc(live->scope, (size_t)live->undone_len);
-    if (live->undone == NULL || s->from == 0) {
+    if (pw_scope_failed(live->scope)) {
+        return pw_err(err, PAWL_NOMEM, "no memory for a retry");
+    }
+    if (s->from == 0) {
         return pw_err(err, PAWL_DAMAGED, "its history has no end to go back from");
     }
     st = core->jops->read(core->reader, live->key, 0, find_undone, s, err);
@@ -199,6 +202,9 @@ pawl_status pw_retry_prepare(pw_live *live, pawl_error *err)
     if (st == PAWL_OK) {
         st = live->core->jops->read(live->core->reader, live->key, s.from - 1, gather, &s, err);
     }
+    if (st == PAWL_OK && pw_scope_failed(live->scope)) {
+        st = pw_err(err, PAWL_NOMEM, "no memory for a retry");
+    }
     if (st != PAWL_OK) {
         live->retry_from = 0;
         pw_live_reset(live);
@@ -214,9 +220,7 @@ static void timer_again(pw_live *live, const pw_cmd *cmd, int kind)
         return;
     }
     pw_timer_row row = {.due_ms = cmd->due_ms, .run = live->key, .cmd = cmd->id, .kind = kind};
-    pw_op *op = pw_batch_op(live->batch, PW_OP_TIMER_SET);
-    PW_CHECK(op != NULL);
-    op->u.timer = row;
+    pw_batch_op(live->batch, PW_OP_TIMER_SET)->u.timer = row;
     pw_publish *p = pw_batch_publish(live->batch);
     p->kind = PW_PUB_TIMER;
     p->timer = row;

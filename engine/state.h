@@ -365,6 +365,12 @@ struct pw_job {
     pawl_scope *detail_scope;
     bool detail_dirty;
     int64_t detail_written_ms;
+    pw_input_kind owed;      /* what its run has to hear of it, and for which there was no memory; PW_IN_START = nothing */
+    pw_report *owed_report;
+    int64_t owed_due_ms;
+    const char *fail_type;   /* it failed, and that could not be put down; NULL = no */
+    char fail_text[96];
+    bool fail_retryable;
     const char *last_failure;
     pw_act *slot;            /* counted in its concurrency */
     pw_job *q_prev, *q_next; /* queue */
@@ -442,8 +448,19 @@ struct pw_batch {
     pw_batch_bufs *bufs;     /* records, freed with the batch */
     pw_new_blob *blobs;
     int64_t now_ms;          /* when it was begun */
+    bool failed;             /* something found no memory since the last mark: see pw_batch_lost */
+    pw_op spare_op;          /* what is written into when there is none */
+    pw_publish spare_publish;
+    pw_buf spare_buf;
     struct pw_batch *next;
 };
+
+/** Where a batch stood, to take out again what came after. */
+typedef struct pw_batch_mark {
+    size_t ops, lives;
+    pw_publish *publish;
+    pw_input *inputs;
+} pw_batch_mark;
 
 typedef struct pw_heap_timer {
     int64_t due_ms;
@@ -559,10 +576,15 @@ void pw_core_retry_later(pw_core *core, pw_request *rq); /* defers */
 
 /* batch.c: building groups and what follows their ack */
 pw_batch *pw_batch_get(pw_core *core); /* the one being built; NULL = no memory */
+/* These three always give something to write into. Without memory it goes nowhere, and the batch is lost since its last mark [E8]. */
 pw_op *pw_batch_op(pw_batch *b, pw_op_type type);
 pw_publish *pw_batch_publish(pw_batch *b);
 pw_buf *pw_batch_buf(pw_batch *b);
 bool pw_batch_hold(pw_batch *b, pw_live *live);
+pw_batch_mark pw_batch_mark_of(const pw_batch *b);
+bool pw_batch_lost(const pw_batch *b);
+/** Takes out operations and publications since the mark; callers among them hear NOMEM. Inputs and runs are the caller's. */
+void pw_batch_undo(pw_batch *b, const pw_batch_mark *mark);
 void pw_batch_submit(pw_core *core);
 void pw_batch_free(pw_batch *b);
 void pw_batch_trim(pw_core *core); /* buffers kept for the next batch */
@@ -587,7 +609,8 @@ void pw_live_input(pw_live *live, pw_input *in);
 void pw_live_touch(pw_live *live);
 void pw_live_sweep(pw_core *core);
 bool pw_live_stall(pw_live *live);     /* tries again later; false = it has been tried long enough */
-pw_input *pw_input_new(pw_input_kind kind);
+void pw_live_stall_on(pw_live *live);
+pw_input *pw_input_new(pw_input_kind kind); /* NULL = no memory */
 void pw_input_free(pw_core *core, pw_input *in);
 pw_state pw_run_state(int status); /* of the run machine; RUNNING when it is no status */
 bool pw_live_open_status(const pw_live *live);
@@ -602,6 +625,7 @@ bool pw_turn_run(pw_live *live);       /* one turn of a ready run into the batch
 /** Around every call into a run's code: the breadcrumb, and host calls answer MISUSE. */
 void pw_code_enter(const pw_live *live);
 void pw_code_leave(const pw_live *live);
+bool pw_turn_lost(const pw_live *live); /* something found no memory: what it made so far counts for nothing [E8] */
 void pw_turn_resume(pw_live *live);    /* resumes branches until none can go on */
 
 /* apply.c: the one place where events change state [E3] */
@@ -667,7 +691,8 @@ bool pw_wait(pawl_run *w, pw_ready_fn ready, void *arg, bool cancelable); /* fal
 bool pw_wait_future(pawl_run *w, pawl_future *f);
 bool pw_canceled(const pawl_run *w);
 void pw_set_failure(pawl_run *w, const pawl_failure *f, int64_t cmd);
-bool pw_blocked(pawl_run *w); /* failure is set: counts a no-op */
+bool pw_blocked(pawl_run *w); /* failure is set: counts a no-op; or the turn is lost: does not come back */
+void pw_leave_lost(pawl_run *w);
 void pw_branch_main(void *arg);
 pawl_run *pw_branch_new(pw_live *live, pawl_branch_fn fn, void *arg);
 void pw_cmd_cancel(pawl_run *w, pw_cmd *cmd);
@@ -693,7 +718,7 @@ void pw_close_run(pw_live *live); /* the main branch has returned */
 
 /* tx.c: transactional steps */
 void pw_tx_take(pw_live *live);       /* at the end of a turn: the first branch that wants one */
-void pw_tx_landed(pw_live *live);     /* applies its event after the ack */
+bool pw_tx_landed(pw_live *live);     /* applies its event after the ack; false = no memory for that */
 void pw_tx_free(struct pw_tx_step *tx);
 const pw_tx_call *pw_tx_call_of(const struct pw_tx_step *tx);
 
@@ -702,12 +727,12 @@ void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd);
 void pw_effects_close(pw_live *live);
 void pw_effects_left_timers(pw_live *live); /* in its first turn after it was loaded */
 void pw_effects_timer_clear(pw_live *live, const pw_cmd *cmd, int kind);
-void pw_effects_message(pw_batch *b, const char *op, pw_view args_fields, size_t fields);
+void pw_effects_message(pw_batch *b, const char *op, const pw_buf *args_fields, size_t fields);
 void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, int state, int64_t due_ms);
 
 /* job.c */
 pw_job *pw_job_find(pw_core *core, pw_job_key key);
-pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map);
+pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map); /* NULL = no memory */
 void pw_job_free(pw_core *core, pw_job *job);
 void pw_job_queue(pw_core *core, pw_job *job);
 void pw_job_dispatch_all(pw_core *core);
@@ -718,6 +743,7 @@ void pw_job_cancel(pw_core *core, pw_job *job);
 void pw_job_sent(pw_core *core, pw_job *job);
 void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms);
 void pw_jobs_hold(pw_core *core, int64_t run, bool hold);
+void pw_jobs_owed(pw_core *core); /* what there was no memory for, once more */
 pw_run_jobs *pw_run_jobs_find(pw_core *core, int64_t run);
 void pw_job_beats(pw_core *core); /* writes heartbeat details that are due */
 void pw_job_poll(pw_core *core, pw_request *rq);
@@ -790,6 +816,7 @@ enum {
     PW_AGAIN_INBOX = 2,  /* the inbox is read from its beginning */
     PW_AGAIN_TIMERS = 4, /* timers are read anew */
     PW_AGAIN_JOBS = 8,   /* tasks and maps that are not in memory are read */
+    PW_AGAIN_OWED = 16,  /* jobs tell what they owe */
 };
 void pw_again(pw_core *core, unsigned what);
 void pw_again_step(pw_core *core);
@@ -798,7 +825,7 @@ int64_t pw_again_next(pw_core *core); /* ms until then; -1 = nothing is to be do
 /* recover.c */
 void pw_recover_scan(pw_core *core);
 bool pw_recover_scanning(const pw_core *core);
-void pw_recover_count(pw_live *live); /* its crash, in a group before any of its code runs */
+void pw_recover_count(pw_live *live, pw_batch *b); /* its crash, in a group before any of its code runs */
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err);
 
 extern _Thread_local bool pw_in_workflow;

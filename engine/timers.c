@@ -118,6 +118,10 @@ static void fire(pw_core *core, const pw_heap_timer *t)
         return;
     }
     pw_input *in = pw_input_new(PW_IN_TIMER);
+    if (in == NULL) {
+        pw_again(core, PW_AGAIN_TIMERS);
+        return;
+    }
     in->cmd = t->cmd;
     in->due_ms = t->due_ms;
     in->timer_kind = t->kind;

@@ -16,6 +16,12 @@ bool pw_core_in_workflow(void)
     return pw_in_workflow;
 }
 
+/* Something found no memory: what the turn has made so far cannot be trusted [E8]. */
+bool pw_turn_lost(const pw_live *live)
+{
+    return pw_scope_failed(live->scope) || (live->record != NULL && live->record->failed) || (live->batch != NULL && pw_batch_lost(live->batch));
+}
+
 /* ---- resuming ---- */
 
 static bool can_go(pawl_run *w)
@@ -97,6 +103,9 @@ void pw_turn_resume(pw_live *live)
             resume_one(w);
             again = true;
         }
+    }
+    if (pw_turn_lost(live)) {
+        return;
     }
     pw_tx_take(live);
     if (live->mismatch == NULL && (live->closing || live->abandoned)) {
@@ -237,14 +246,18 @@ static int status_of(pw_state state)
     return PW_RUN_RUNNING;
 }
 
-static pw_view view_of(pw_batch *b, const char *text)
+/* In the run's own scope: once the turn has landed the row is taken as it is, and needs no memory. */
+static pw_view text_of(pw_live *live, pw_view before, const char *text)
 {
-    char *copy = pw_strdup(b->group.scope, text);
-    return (pw_view){(const uint8_t *)(copy != NULL ? copy : ""), copy != NULL ? strlen(copy) : 0};
+    if (pw_view_is(before, text)) {
+        return before;
+    }
+    const char *copy = pw_strdup(live->scope, text);
+    return (pw_view){(const uint8_t *)copy, copy != NULL ? strlen(copy) : 0};
 }
 
 /* The row as it will be once the turn has landed. */
-static void fill_row(pw_live *live, pw_batch *b, uint32_t flags, pw_run_row *row)
+static void fill_row(pw_live *live, uint32_t flags, pw_run_row *row)
 {
     char waiting[PW_NAME_BYTES_MAX + 64] = "";
     *row = live->row;
@@ -263,28 +276,31 @@ static void fill_row(pw_live *live, pw_batch *b, uint32_t flags, pw_run_row *row
             (void)snprintf(waiting, sizeof waiting, "%s", live->state == PW_S_RUN_PAUSED ? "resume" : "code");
         }
     }
-    row->waiting = view_of(b, waiting);
+    row->waiting = text_of(live, live->row.waiting, waiting);
 }
 
+/* The run is frozen if and only if nothing was lost. */
 static void finish_turn(pw_live *live, pw_batch *b, uint32_t flags)
 {
     pw_buf *record = pw_batch_buf(b);
-    pw_op *op = record != NULL ? pw_batch_op(b, PW_OP_TURN) : NULL;
-    PW_CHECK(op != NULL);
+    pw_op *op = pw_batch_op(b, PW_OP_TURN);
     pw_turn_op *turn = &op->u.turn;
     turn->run = live->key;
     turn->expected_seq = live->row.seq;
     memcpy(turn->chain_prev, live->row.chain, PW_DIGEST_SIZE);
-    fill_row(live, b, flags, &turn->row);
+    fill_row(live, flags, &turn->row);
     if (live->tx != NULL) {
         turn->tx = pw_tx_call_of(live->tx);
     } else {
         put_record(live, record, flags);
         turn->record = (pw_view){record->data, record->size};
         turn->events = live->record_events;
+        live->record->failed |= record->failed;
+        live->record->full |= record->full;
     }
-    live->core->stats.turns++;
-    PW_CHECK(pw_batch_hold(b, live));
+    if (!pw_turn_lost(live) && pw_batch_hold(b, live)) {
+        live->core->stats.turns++;
+    }
 }
 
 static void begin_turn(pw_live *live, pw_batch *b, pw_buf *events)
@@ -304,31 +320,27 @@ static void end_turn(pw_live *live)
     live->batch = NULL;
 }
 
-/* Where a batch stood before a turn, to take the turn out of it again. */
-typedef struct turn_mark {
-    size_t ops;
-    pw_publish *publish;
-    pw_input *inputs;
-} turn_mark;
-
-static turn_mark mark_of(const pw_batch *b)
+/* Runs that were to be created with it (continue-as-new): the oldest stays where it was, it has no row. */
+static void drop_created(pw_live *live, pw_batch *b, const pw_batch_mark *mark)
 {
-    return (turn_mark){.ops = b->group.len, .publish = b->publish_tail, .inputs = b->inputs != NULL ? b->inputs->prev : NULL};
+    for (size_t i = mark->lives; i < b->lives_len; i++) {
+        if (b->lives[i] != live) {
+            b->lives[i]->frozen = false;
+            pw_publish_never_was(live->core, b->lives[i]);
+        }
+    }
+    b->lives_len = mark->lives;
 }
 
 /* Memory is out: the turn did not happen. Callers are told so, all else comes again. False = the run is gone (it was to be created). */
-static bool drop_turn(pw_live *live, pw_batch *b, const turn_mark *mark)
+static bool drop_turn(pw_live *live, pw_batch *b, const pw_batch_mark *mark)
 {
     pw_core *core = live->core;
     pw_core_log(core, PAWL_WARN, live->id, 0, "no memory for a turn; it is tried again");
-    b->group.len = mark->ops;
-    for (pw_publish *p = mark->publish != NULL ? mark->publish->next : b->publish; p != NULL; p = p->next) {
-        if (p->kind == PW_PUB_REPLY) {
-            pawl_error err;
-            pw_reply_now(core, p->rq, pw_err(&err, PAWL_NOMEM, "out of memory; it was not done"), &err, (pw_view){NULL, 0});
-        }
-        p->kind = PW_PUB_NOTHING;
-    }
+    live->frozen = false;
+    end_turn(live);
+    drop_created(live, b, mark);
+    pw_batch_undo(b, mark);
     pw_input *back = NULL;
     pw_input *in = mark->inputs != NULL ? mark->inputs->next : b->inputs;
     while (in != NULL) {
@@ -337,7 +349,7 @@ static bool drop_turn(pw_live *live, pw_batch *b, const turn_mark *mark)
         DL_APPEND(back, in);
         in = next;
     }
-    pw_inbox_reset(core);
+    pw_again(core, PW_AGAIN_INBOX);
     bool created = live->created;
     live->retry_from = 0;
     if (!created) {
@@ -360,11 +372,14 @@ static bool drop_turn(pw_live *live, pw_batch *b, const turn_mark *mark)
 
 /* A record that is too large, or for which there is no memory time and again, discards the turn with all its rows; the run is terminated,
  * saying why. */
-static void too_big(pw_live *live, pw_batch *b, pw_buf *events, size_t ops_before)
+static void too_big(pw_live *live, pw_batch *b, pw_buf *events, const pw_batch_mark *mark)
 {
     const char *why = events->full ? "LimitExceeded: one turn did not fit in a record" : "OutOfMemory: no memory for one turn, time and again";
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: %s", why);
-    b->group.len = ops_before;
+    drop_created(live, b, mark);
+    b->group.len = mark->ops;
+    b->failed = false;
+    pw_scope_heal(b->group.scope);
     for (pw_publish *p = b->publish; p != NULL; p = p->next) {
         if (p->live == live) {
             p->kind = PW_PUB_NOTHING;
@@ -374,9 +389,7 @@ static void too_big(pw_live *live, pw_batch *b, pw_buf *events, size_t ops_befor
     begin_turn(live, b, events);
     pw_buf_reset(events);
     if (live->created) {
-        pw_op *op = pw_batch_op(b, PW_OP_RUN_CREATE);
-        PW_CHECK(op != NULL);
-        op->u.run = live->row;
+        pw_batch_op(b, PW_OP_RUN_CREATE)->u.run = live->row;
     }
     pw_emit e;
     pw_emit_begin(&e, live);
@@ -396,13 +409,16 @@ static void run_code(pw_live *live)
     }
 }
 
-/* Its history cannot be read: nothing can be done with it but to end it. */
-static void refuse_inputs(pw_live *live, const pawl_error *err)
+/* Its history cannot be read: nothing can be done with it but to end it. True: that is asked for. */
+static bool refuse_inputs(pw_live *live, const pawl_error *err, bool requests_only)
 {
+    bool terminate = false;
     pw_input *in, *next;
     DL_FOREACH_SAFE(live->inputs, in, next)
     {
-        if (in->rq != NULL && in->rq->op == PW_REQ_TERMINATE) {
+        bool ends = in->rq != NULL && in->rq->op == PW_REQ_TERMINATE;
+        terminate |= ends;
+        if (ends || (requests_only && in->rq == NULL)) {
             continue;
         }
         DL_DELETE(live->inputs, in);
@@ -412,9 +428,10 @@ static void refuse_inputs(pw_live *live, const pawl_error *err)
         }
         pw_input_free(live->core, in);
     }
+    return terminate;
 }
 
-/* False: there is nothing to take a turn for. */
+/* False: there is nothing to take a turn for, now. */
 static bool load_if_needed(pw_live *live)
 {
     if (live->whole || live->created || !pw_live_can_run(live)) { /* (created without code: its start is kept as input) */
@@ -425,52 +442,73 @@ static bool load_if_needed(pw_live *live)
     if (st == PAWL_OK) {
         return true;
     }
-    pw_core_log(live->core, PAWL_ERROR, live->id, 0, "the run cannot be rebuilt: %s", err.message);
     bool passing = st == PAWL_NOMEM || st == PAWL_BUSY || st == PAWL_IO;
-    if (passing && pw_live_stall(live)) {
-        return false;
+    pw_core_log(live->core, passing ? PAWL_WARN : PAWL_ERROR, live->id, 0, "the run cannot be rebuilt%s: %s",
+                passing ? ", it is tried again" : "", err.message);
+    if (!passing) {
+        return refuse_inputs(live, &err, false);
     }
-    refuse_inputs(live, &err);
-    return live->inputs != NULL;
+    if (!pw_live_stall(live)) { /* callers have waited long enough; what must not be lost stays */
+        pw_live_stall_on(live);
+        return refuse_inputs(live, &err, true);
+    }
+    return false;
+}
+
+/* What came, then the code. The flags of its record. */
+static uint32_t turn_body(pw_live *live)
+{
+    if (live->mismatch != NULL) {
+        pause_mismatch(live);
+        return PW_RECORD_INPUT_ONLY;
+    }
+    if (pw_live_crashed(live)) {
+        pause_crashed(live);
+        return PW_RECORD_INPUT_ONLY;
+    }
+    if (live->left_timers) {
+        pw_effects_left_timers(live);
+    }
+    pw_inputs_apply(live);
+    if (pw_turn_lost(live) || !pw_live_can_run(live) || !live->whole) {
+        return PW_RECORD_INPUT_ONLY;
+    }
+    run_code(live);
+    return 0;
+}
+
+static void close_turn(pw_live *live, pw_batch *b, uint32_t flags)
+{
+    if (live->record_events == 0 && live->tx == NULL && !live->progress_dirty) {
+        return;
+    }
+    live->progress_dirty = false;
+    pw_effects_close(live);
+    if (live->def != NULL && live->whole && live->def->folded.apply != NULL) {
+        pw_fold_snapshot(live);
+    }
+    finish_turn(live, b, flags);
 }
 
 /* False: the run is gone. */
 static bool take_turn(pw_live *live, pw_batch *b, pw_buf *events)
 {
-    turn_mark mark = mark_of(b);
+    pw_batch_mark mark = pw_batch_mark_of(b);
     begin_turn(live, b, events);
-    uint32_t flags = 0;
-    if (live->mismatch != NULL) {
-        flags = PW_RECORD_INPUT_ONLY;
-        pause_mismatch(live);
-    } else if (pw_live_crashed(live)) {
-        flags = PW_RECORD_INPUT_ONLY;
-        pause_crashed(live);
-    } else {
-        if (live->left_timers) {
-            pw_effects_left_timers(live);
-        }
-        pw_inputs_apply(live);
-        if (pw_live_can_run(live) && live->whole) {
-            run_code(live);
-        } else {
-            flags = PW_RECORD_INPUT_ONLY;
-        }
+    uint32_t flags = turn_body(live);
+    if (!pw_turn_lost(live)) {
+        close_turn(live, b, flags);
     }
-    if (events->failed && !events->full && (live->created || pw_live_stall(live))) {
+    if (pw_turn_lost(live) && !events->full && (live->created || pw_live_stall(live))) {
         return drop_turn(live, b, &mark);
     }
-    if (events->failed) {
-        flags = PW_RECORD_INPUT_ONLY;
-        too_big(live, b, events, mark.ops);
+    if (pw_turn_lost(live)) {
+        too_big(live, b, events, &mark);
+        close_turn(live, b, PW_RECORD_INPUT_ONLY);
     }
-    if (live->record_events > 0 || live->tx != NULL || live->progress_dirty) {
-        live->progress_dirty = false;
-        pw_effects_close(live);
-        if (live->def != NULL && live->whole && live->def->folded.apply != NULL) {
-            pw_fold_snapshot(live);
-        }
-        finish_turn(live, b, flags);
+    if (pw_turn_lost(live)) {
+        pw_live_stall_on(live);
+        return drop_turn(live, b, &mark);
     }
     end_turn(live);
     return true;
@@ -479,23 +517,24 @@ static bool take_turn(pw_live *live, pw_batch *b, pw_buf *events)
 void pw_turn_first(pw_live *live, pw_batch *b)
 {
     pw_buf *events = pw_batch_buf(b);
-    PW_CHECK(events != NULL && !live->whole);
     begin_turn(live, b, events);
     pw_inputs_apply(live);
-    PW_CHECK(!events->failed);
-    finish_turn(live, b, PW_RECORD_INPUT_ONLY);
+    if (!pw_turn_lost(live)) {
+        finish_turn(live, b, PW_RECORD_INPUT_ONLY);
+    }
+    b->failed |= pw_turn_lost(live);
     end_turn(live);
 }
 
 bool pw_turn_run(pw_live *live)
 {
-    if (live->crash_owed) {
-        pw_recover_count(live);
-        return true;
-    }
     pw_batch *b = pw_batch_get(live->core);
     if (b == NULL) {
-        (void)pw_live_stall(live);
+        pw_live_stall_on(live);
+        return true;
+    }
+    if (live->crash_owed) {
+        pw_recover_count(live, b);
         return true;
     }
     if (!load_if_needed(live)) {
@@ -503,7 +542,11 @@ bool pw_turn_run(pw_live *live)
         return true;
     }
     pw_buf *events = pw_batch_buf(b);
-    PW_CHECK(events != NULL);
+    if (b->failed) {
+        b->failed = false;
+        pw_live_stall_on(live);
+        return true;
+    }
     events->bytes_max = PW_RECORD_BYTES_MAX;
     return take_turn(live, b, events);
 }

@@ -99,7 +99,7 @@ static void tx_encode(void *ctx, pawl_status status, const pawl_error *err, pw_b
     pw_mp_int(record, (int64_t)t->type);
     pw_mp_int(record, t->cmd);
     pw_buf_put(record, t->event.data, t->event.size);
-    record->failed |= t->event.failed || t->before.failed;
+    record->failed |= t->event.failed || t->before.failed || pw_scope_failed(t->scope);
     *ret_events = t->events_before + 1;
 }
 
@@ -121,7 +121,8 @@ const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn,
     }
     tx_wish *wish = pawl_scope_alloc(w->live->scope, sizeof *wish);
     if (wish == NULL) {
-        return pawl_fail(w, "OutOfMemory", "a transactional step did not fit in memory");
+        pw_leave_lost(w);
+        return NULL;
     }
     *wish = (tx_wish){.name = name, .fn = fn, .input = input, .file = file, .line = line};
     (void)pw_wait(w, wish_granted, wish, false);
@@ -188,6 +189,10 @@ static pw_tx_step *tx_new(pawl_run *w, const tx_wish *wish)
     t->events_before = live->record_events;
     pw_buf_put(&t->before, live->record->data, live->record->size);
     t->call = (pw_tx_call){.run = tx_run, .encode = tx_encode, .ctx = t};
+    if (pw_scope_failed(scope) || t->before.failed) {
+        pw_tx_free(t);
+        return NULL;
+    }
     return t;
 }
 
@@ -214,7 +219,7 @@ const pw_tx_call *pw_tx_call_of(const pw_tx_step *tx)
     return &tx->call;
 }
 
-void pw_tx_landed(pw_live *live)
+bool pw_tx_landed(pw_live *live)
 {
     pw_tx_step *t = live->tx;
     pawl_run *w = live->tx_branch;
@@ -222,9 +227,10 @@ void pw_tx_landed(pw_live *live)
     live->tx_branch = NULL;
     tx_wish *wish = w->ready_arg;
     void *body = pw_memdup(live->scope, t->event.data, t->event.size);
-    PW_CHECK(body != NULL);
     pw_event ev = {.seq = live->seq + 1, .type = t->type, .cmd = t->cmd, .body = {body, t->event.size}};
-    PW_CHECK(pw_apply(live, &ev));
-    wish->cmd = pw_cmd_find(live, ev.cmd);
+    bool ok = body != NULL && pw_apply(live, &ev) && !pw_scope_failed(live->scope);
+    PW_CHECK(ok || pw_scope_failed(live->scope));
+    wish->cmd = ok ? pw_cmd_find(live, ev.cmd) : NULL;
     pw_tx_free(t);
+    return ok;
 }

@@ -314,6 +314,9 @@ pawl_run *pw_branch_new(pw_live *live, pawl_branch_fn fn, void *arg)
     bool folded = live->def != NULL && live->def->folded.apply != NULL;
     if (!folded && pw_fiber_new(pw_branch_main, w, live->def->stack_bytes, &w->fiber, &err) != PAWL_OK) {
         pw_core_log(live->core, PAWL_ERROR, live->id, 0, "no stack for a branch: %s", err.message);
+        if (err.status == PAWL_NOMEM) {
+            pw_scope_fail(live->scope);
+        }
         return NULL;
     }
     DL_APPEND(live->branches, w);
@@ -328,6 +331,7 @@ pawl_future *pawl_go(pawl_run *w, pawl_branch_fn fn, void *arg)
     }
     pawl_run *b = w->live->branches_len < PW_BRANCHES_MAX ? pw_branch_new(w->live, fn, arg) : NULL;
     if (b == NULL) {
+        (void)pw_blocked(w); /* no memory: does not come back */
         pw_set_failure(w, pw_failure_new(w->live->scope, "LimitExceeded", "no more than 1024 branches in one run", NULL, false, NULL), 0);
         return NULL;
     }

@@ -27,7 +27,8 @@ struct pawl_scope {
     size_t bytes, bytes_max;
     size_t next_size;
     block *first; /* right behind this struct */
-    size_t pad[3];
+    bool failed;
+    size_t pad[2];
 };
 _Static_assert(sizeof(struct pawl_scope) % ALIGN == 0, "the first block is aligned");
 
@@ -39,6 +40,7 @@ pawl_scope *pw_scope_new(size_t bytes_max)
     }
     s->bytes_max = bytes_max > 0 ? bytes_max : PW_SCOPE_BYTES_MAX;
     s->bytes = FIRST_BYTES;
+    s->failed = false;
     s->next_size = 4096;
     s->first = (block *)(s + 1);
     *s->first = (block){.prev = NULL, .used = 0, .capacity = FIRST_BYTES};
@@ -66,6 +68,7 @@ void pw_scope_reset(pawl_scope *s)
     }
     s->first->used = 0;
     s->next_size = 4096;
+    s->failed = false;
 }
 
 void pawl_scope_free(pawl_scope *s)
@@ -98,6 +101,7 @@ static block *grow(pawl_scope *s, size_t size)
 void *pw_alloc(pawl_scope *s, size_t size)
 {
     if (size > SIZE_MAX / 2) {
+        s->failed = true;
         return NULL;
     }
     size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
@@ -108,6 +112,7 @@ void *pw_alloc(pawl_scope *s, size_t size)
     if (b->capacity - b->used < need) {
         b = grow(s, need);
         if (b == NULL) {
+            s->failed = true;
             return NULL;
         }
     }
@@ -175,6 +180,21 @@ void pw_scope_rewind(pawl_scope *s, pw_mark mark)
         pop(s);
     }
     s->top->used = mark.used;
+}
+
+bool pw_scope_failed(const pawl_scope *s)
+{
+    return s->failed;
+}
+
+void pw_scope_fail(pawl_scope *s)
+{
+    s->failed = true;
+}
+
+void pw_scope_heal(pawl_scope *s)
+{
+    s->failed = false;
 }
 
 size_t pw_scope_bytes(const pawl_scope *s)

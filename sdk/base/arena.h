@@ -28,6 +28,11 @@ pw_mark pw_scope_mark(const pawl_scope *scope);
 void pw_scope_rewind(pawl_scope *scope, pw_mark mark);
 /** Frees everything, keeps the first block. */
 void pw_scope_reset(pawl_scope *scope);
+/** Something that was to be in it is not: an allocation failed, or pw_scope_fail was called. What was built of it cannot be trusted: values
+ * that found no memory look like nil. Stays so until the scope is reset or healed. */
+bool pw_scope_failed(const pawl_scope *scope);
+void pw_scope_fail(pawl_scope *scope);
+void pw_scope_heal(pawl_scope *scope); /* everything built since has been thrown away */
 size_t pw_scope_bytes(const pawl_scope *scope);
 
 #endif

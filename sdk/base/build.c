@@ -22,6 +22,7 @@ typedef struct level {
 typedef struct builder {
     const char *p;
     pw_buf out;
+    bool nomem; /* not its template is bad */
     level stack[PW_DEPTH_MAX];
     int depth;
     bool bad;
@@ -57,6 +58,7 @@ static void close_level(builder *b)
     }
     size_t inner = b->out.size - l.at;
     if (head.failed || !pw_buf_reserve(&b->out, head.size)) {
+        b->nomem |= head.failed;
         b->bad = true;
     } else {
         memmove(b->out.data + l.at + head.size, b->out.data + l.at, inner);
@@ -92,6 +94,7 @@ static void put_quoted(builder *b)
         pw_buf_putc(&text, c);
     }
     if (*b->p != quote || text.failed) {
+        b->nomem |= text.failed;
         b->bad = true;
     } else {
         b->p++;
@@ -284,6 +287,9 @@ const pawl_value *pawl_vbuild(pawl_scope *scope, const char *fmt, va_list args)
     const pawl_value *v = NULL;
     if (!b.bad && *b.p == 0 && b.depth == 0 && pw_buf_ok(&b.out)) {
         v = pw_value_copy(scope, b.out.data, b.out.size);
+    }
+    if ((b.out.failed && !b.out.full) || b.nomem) {
+        pw_scope_fail(scope);
     }
     pw_buf_deinit(&b.out);
     return v;

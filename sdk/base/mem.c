@@ -12,11 +12,12 @@ static atomic_llong fail_at;
 static atomic_llong seen;
 static atomic_bool fail_sticky;
 static atomic_bool did_fail;
+static atomic_bool held;
 
 static bool must_fail(void)
 {
     long long at = atomic_load_explicit(&fail_at, memory_order_relaxed);
-    if (at == 0) {
+    if (at == 0 || atomic_load(&held)) {
         return false;
     }
     long long n = atomic_fetch_add(&seen, 1) + 1;
@@ -53,6 +54,11 @@ void pw_mem_fail(int64_t nth, bool sticky)
     atomic_store(&did_fail, false);
     atomic_store(&fail_sticky, sticky);
     atomic_store(&fail_at, nth);
+}
+
+void pw_mem_hold(bool hold)
+{
+    atomic_store(&held, hold);
 }
 
 int64_t pw_mem_count(bool *ret_failed)

@@ -274,6 +274,9 @@ bool pawl_equal(const pawl_value *a, const pawl_value *b)
 static const pawl_value *from_buf(pawl_scope *scope, pw_buf *buf)
 {
     const pawl_value *v = pw_buf_ok(buf) ? pw_value_copy(scope, buf->data, buf->size) : NULL;
+    if (buf->failed && !buf->full) {
+        pw_scope_fail(scope);
+    }
     pw_buf_deinit(buf);
     return v;
 }
@@ -347,6 +350,7 @@ const pawl_value *pawl_with(pawl_scope *scope, const pawl_value *map, const char
     pw_mp_map(&b, kept + 1);
     pw_buf_put(&b, pairs.data, pairs.size);
     b.failed |= pairs.failed;
+    b.full |= pairs.full;
     pw_buf_deinit(&pairs);
     pw_mp_str(&b, key);
     pw_mp_value(&b, value);
