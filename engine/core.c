@@ -513,7 +513,7 @@ static void run_turns(pw_core *core)
         pw_live *live = core->ready;
         DL_DELETE2(core->ready, live, ready_prev, ready_next);
         live->queued = false;
-        if (!pw_turn_run(live)) {
+        if (pw_scarce_holds(live) || !pw_turn_run(live)) {
             continue;
         }
         if (!live->frozen && !live->stalled && live->inputs == NULL && live->queries != NULL) {
@@ -523,12 +523,15 @@ static void run_turns(pw_core *core)
     note_pace(core, from_ns, core->stats.turns - turns_before);
 }
 
+#define SCARCE_LOOK_MS 1000
+
 static int64_t next_call(pw_core *core)
 {
     if (core->failed) {
         return -1;
     }
-    bool now = may_commit(core) && (core->ready != NULL || (!core->shutdown && (core->inbox_dirty || pw_recover_scanning(core))));
+    bool looks = !core->shutdown && !core->scarce && (core->inbox_dirty || pw_recover_scanning(core));
+    bool now = may_commit(core) && (core->ready != NULL || looks);
     int64_t backoff = (core->backoff_until_ns - core->env.mono_ns(core->env.ctx)) / 1000000;
     if (core->backoff_until_ns != 0 && backoff > 0) {
         return backoff;
@@ -536,7 +539,7 @@ static int64_t next_call(pw_core *core)
     if (now) {
         return 0;
     }
-    int64_t next = core->shutdown ? -1 : pw_timers_next(core);
+    int64_t next = core->shutdown ? -1 : core->scarce ? SCARCE_LOOK_MS : pw_timers_next(core);
     if (core->beats_dirty && (next < 0 || next > PW_HEARTBEAT_WRITE_MS)) {
         next = PW_HEARTBEAT_WRITE_MS;
     }
@@ -554,7 +557,8 @@ static int64_t step(pw_core *core)
     }
     core->backoff_until_ns = 0;
     pw_again_step(core);
-    if (core->recovered) {
+    pw_scarce_step(core);
+    if (core->recovered && !core->scarce) {
         pw_recover_scan(core);
         pw_inbox_poll(core);
         pw_timers_fire(core);

@@ -39,6 +39,8 @@ typedef struct pw_env {
     void (*log)(void *ctx, pawl_level level, const char *run_id, int64_t command, const char *text);
     /** The engine cannot go on (fail-stop): every later request is answered with that error. */
     void (*failed)(void *ctx, const pawl_error *err);
+    /** The disk is full, and what was kept free for it is in use. NULL = never. */
+    bool (*scarce)(void *ctx);
     /** What was replied up to here may be shown: one wake-up for many. NULL = not wanted. */
     void (*replied)(void *ctx);
 } pw_env;

@@ -86,6 +86,13 @@ static void host_report(void *ctx, pw_report *report)
     pw_mailbox_put_report(e->mailbox, report);
 }
 
+static bool host_scarce(void *ctx)
+{
+    const pawl_engine *e = ctx;
+
+    return pw_writer_scarce(e->writer);
+}
+
 static void host_log(void *ctx, pawl_level level, const char *run_id, int64_t command, const char *text)
 {
     pawl_engine *e = ctx;
@@ -122,6 +129,7 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env)
                         .report = host_report,
                         .log = host_log,
                         .failed = host_failed,
+                        .scarce = host_scarce,
                         .replied = host_replied};
 }
 

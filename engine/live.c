@@ -386,6 +386,7 @@ void pw_live_reset(pw_live *live)
     live->frozen = saved.frozen;
     live->stalled = saved.stalled;
     live->stalls = saved.stalls;
+    live->held = saved.held;
     live->crash_owed = saved.crash_owed;
     live->created = saved.created;
     fresh_scope(live);
@@ -486,7 +487,7 @@ void pw_live_touch(pw_live *live)
 
 static bool evictable(const pw_live *live)
 {
-    return !live->frozen && !live->queued && !live->stalled && live->inputs == NULL && live->queries == NULL && !live->created && !live->kick &&
+    return !live->frozen && !live->queued && !live->stalled && !live->held && live->inputs == NULL && live->queries == NULL && !live->created && !live->kick &&
            !live->crash_owed;
 }
 

@@ -588,6 +588,9 @@ void pw_request_handle(pw_core *core, pw_request *rq)
     if (write && answered_before(core, rq)) {
         return;
     }
+    if (write && pw_scarce_refuses(core, rq)) {
+        return;
+    }
     if (write && !dedup_hold(core, rq)) {
         pw_request_nomem(core, rq);
         return;

@@ -201,6 +201,7 @@ struct pw_live {
     const char *cancel_reason;
     bool stalled;                /* no memory for its turn: not before core->again_at_ns; survives a reset */
     int stalls;                  /* in a row; survives a reset */
+    bool held;                   /* it would go on by itself, and the disk is full; survives a reset */
     bool crash_owed;             /* it ended the last process, and the count of that has not landed [E7]; survives a reset */
     bool left_timers;            /* waits that ended while it was a shell: their timers may still stand */
     bool abandoned;              /* its fibers must not run again (mismatch) */
@@ -561,6 +562,7 @@ struct pw_core {
     bool failed;
     pawl_error failure;
     int64_t backoff_until_ns;
+    bool scarce;                 /* the disk is full: nothing new is begun */
     int64_t again_at_ns;         /* then runs that stalled are tried again, and `again` is done; 0 = nothing to do */
     unsigned again;              /* PW_AGAIN_* */
     int64_t scan_before;         /* recovery scan cursor; 0 = done */
@@ -809,6 +811,11 @@ pawl_status pw_fold_load(pw_live *live, pawl_error *err);
 bool pw_fold_event(pw_live *live, const pw_event *ev, pw_cmd *cmd);
 void pw_fold_decide(pw_live *live);
 void pw_fold_snapshot(pw_live *live);
+
+/* scarce.c */
+void pw_scarce_step(pw_core *core);
+bool pw_scarce_holds(pw_live *live); /* true: it does not go on now; it is ready again when there is room */
+bool pw_scarce_refuses(pw_core *core, pw_request *rq); /* true: it was answered */
 
 /* again.c: a second later [E8] */
 enum {

@@ -67,6 +67,10 @@ pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err)
         text = sqlite3_errstr(rc);
     }
     pawl_status st = status_of(rc);
+    const char *path = db->db != NULL ? sqlite3_db_filename(db->db, "main") : NULL;
+    if (st == PAWL_NOSPACE && path != NULL && path[0] != 0) {
+        return pw_err(err, st, "%s: the disk that holds %s is full", what, path);
+    }
     const char *way_out =
         st == PAWL_DAMAGED ? "; pawl verify shows what is damaged, a backup is the way back" : "";
     return pw_err(err, st, "%s: %s (SQLite code %d)%s", what, text, rc, way_out);

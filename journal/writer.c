@@ -47,6 +47,7 @@ struct pw_writer {
     item *items;
     item *last_item;
     bool stop;
+    atomic_bool scarce; /* the ballast is given up */
 };
 
 /* ---- the thread ---- */
@@ -74,6 +75,7 @@ static entry pop(pw_writer *w)
 
 static entry wait_for(pw_writer *w, bool *ret_stop, bool *ret_idle, bool was_idle)
 {
+    was_idle = was_idle && !atomic_load(&w->scarce);
     struct timespec until;
     int rc = 0;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -94,6 +96,9 @@ static void commit_one(pw_writer *w, pw_group *g)
 {
     const pw_journal_ops *ops = w->journal->ops;
     g->status = ops->commit(w->journal, g, &g->error);
+    if (g->status == PAWL_NOSPACE && ops->ballast != NULL && ops->ballast(w->journal, true)) {
+        atomic_store(&w->scarce, true);
+    }
     atomic_store_explicit(&g->answered, true, memory_order_relaxed);
     w->done(w->ctx, g); /* hands the group over: g is not ours any more */
     if (ops->settle != NULL) {
@@ -131,6 +136,18 @@ static void run_item(pw_writer *w, item *i)
     pthread_mutex_unlock(&w->lock);
 }
 
+static void be_idle(pw_writer *w)
+{
+    const pw_journal_ops *ops = w->journal->ops;
+    if (!atomic_load(&w->scarce)) {
+        if (ops->idle != NULL) {
+            ops->idle(w->journal);
+        }
+    } else if (ops->ballast(w->journal, false)) {
+        atomic_store(&w->scarce, false);
+    }
+}
+
 static void *run(void *arg)
 {
     pw_writer *w = arg;
@@ -142,8 +159,8 @@ static void *run(void *arg)
             run_item(w, e.item);
         } else if (e.group != NULL) {
             commit_one(w, e.group);
-        } else if (idle && w->journal->ops->idle != NULL) {
-            w->journal->ops->idle(w->journal);
+        } else if (idle) {
+            be_idle(w);
         }
     }
     return NULL;
@@ -259,6 +276,11 @@ void pw_writer_stop(pw_writer *w)
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
     free_writer(w);
+}
+
+bool pw_writer_scarce(const pw_writer *w)
+{
+    return atomic_load_explicit(&w->scarce, memory_order_relaxed);
 }
 
 int64_t pw_writer_cpu_us(pw_writer *w)

@@ -27,4 +27,7 @@ void pw_writer_stop(pw_writer *w);
 /** CPU microseconds this thread has used. */
 int64_t pw_writer_cpu_us(pw_writer *w);
 
+/** The disk was full and the ballast is given up; it is taken back, once a second, when there is room for it. Thread: any. */
+bool pw_writer_scarce(const pw_writer *w);
+
 #endif

@@ -96,6 +96,7 @@ typedef struct rig {
     uint8_t edges[128];        /* taken by any core of this rig */
     bool failed;               /* the core stopped for good */
     bool crashing;
+    bool scarce;               /* the disk is full, and its ballast given up */
     bool lost_resolve;         /* the next resolve fails */
     int64_t next_ms;           /* what the last step said */
     void (*on_reader)(struct rig *r, pw_reader *reader); /* at every start: may put its own operations there */

@@ -111,6 +111,12 @@ static void env_log(void *ctx, pawl_level level, const char *run_id, int64_t com
     pw_buf_printf(&r->log, "%s %s %lld %s\n", names[level], run_id, (long long)command, text);
 }
 
+static bool env_scarce(void *ctx)
+{
+    const rig *r = ctx;
+    return r->scarce;
+}
+
 static void env_failed(void *ctx, const pawl_error *err)
 {
     rig *r = ctx;
@@ -130,4 +136,5 @@ const pw_env rig_env_ops = {
     .report = env_report,
     .log = env_log,
     .failed = env_failed,
+    .scarce = env_scarce,
 };

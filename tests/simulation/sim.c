@@ -92,6 +92,7 @@ static void order_fault(sim *s)
     if (sim_chance(s, 8)) {
         pw_memory_fail_reopen(s->r->store, 1);
     }
+    s->r->scarce = sim_chance(s, 6);
     s->faults++;
 }
 
@@ -231,6 +232,7 @@ static void settle(sim *s)
 {
     char text[400] = "";
     s->calm = true;
+    s->r->scarce = false;
     pw_memory_fail_commit(s->r->store, PW_FAULT_NONE, 0);
     pw_memory_fail_reopen(s->r->store, 0);
     bring_code(s);
