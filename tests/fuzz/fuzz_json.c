@@ -2,6 +2,8 @@
  * fuzz_json.c - libFuzzer target: whatever bytes come as JSON are refused, or come back the same after a print; whatever comes as msgpack
  * is refused, or walked, canonicalised and printed. Does not know of coverage: build with -DPAWL_FUZZ=ON and clang.
  */
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "sdk/base/error.h"
@@ -9,7 +11,13 @@
 #include "sdk/base/json.h"
 #include "sdk/base/record.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define SEED(text) {text, sizeof text - 1}
+const fuzz_seed fuzz_seeds[] = {
+    SEED("{\"a\":[1,2.5,\"x\",null,true],\"b\":{\"c\":\"\\u00e9\"}}"),
+    SEED("\x82\xa1" "a\x93\x01\xcb?\xf8\0\0\0\0\0\0\xc0\xa1" "b\xc4\x02xy"),
+    SEED("\x95\x01\x00\x05\x06\x91\x93\x14\x01\x81\xa4name\xa1x"),
+    {NULL, 0},
+};
 
 static void as_json(const uint8_t *data, size_t size)
 {
