@@ -229,6 +229,28 @@ static bool find_wait(void *ctx, const pw_wait_row *row)
     return true;
 }
 
+/* False: no memory; the turn fails. */
+static bool remember(pw_live *live, int64_t cmd, bool ended)
+{
+    pw_answered *mark = pw_alloc(live->batch->group.scope, sizeof *mark);
+    if (mark == NULL) {
+        live->record->failed = true;
+        return false;
+    }
+    *mark = (pw_answered){.cmd = cmd, .ended = ended, .next = live->answered};
+    live->answered = mark;
+    return true;
+}
+
+static bool ended_now(const pw_live *live, int64_t cmd)
+{
+    const pw_answered *a = live->answered;
+    while (a != NULL && !(a->cmd == cmd && a->ended)) {
+        a = a->next;
+    }
+    return a != NULL;
+}
+
 static bool one_of(const char *choices, const char *choice)
 {
     size_t n = strlen(choice);
@@ -290,7 +312,7 @@ static bool is_unknown(pw_live *live, int64_t cmd)
 {
     const pw_cmd *c = live->whole ? pw_cmd_find(live, cmd) : NULL;
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
-    return c != NULL ? c->state == PW_S_ACTIVITY_UNKNOWN : job != NULL && job->state == PW_JOB_UNKNOWN;
+    return c != NULL ? c->state == PW_S_ACTIVITY_UNKNOWN : job != NULL; /* (an activity asks nothing else) */
 }
 
 static void in_answer(pw_live *live, pw_request *rq)
@@ -312,15 +334,12 @@ static void in_answer(pw_live *live, pw_request *rq)
         reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice, f.found, f.choices);
         return;
     }
-    pw_answered *mark = pw_alloc(live->batch->group.scope, sizeof *mark);
-    if (mark == NULL) {
-        live->record->failed = true;
+    bool unknown = is_unknown(live, f.cmd);
+    if (!remember(live, f.cmd, !unknown || strcmp(choice, "retry") != 0)) {
         reply_err(live, rq, PAWL_NOMEM, "out of memory");
         return;
     }
-    *mark = (pw_answered){.cmd = f.cmd, .next = live->answered};
-    live->answered = mark;
-    if (is_unknown(live, f.cmd)) {
+    if (unknown) {
         answer_unknown(live, rq, f.cmd, choice);
     } else {
         pw_emit e;
@@ -460,7 +479,7 @@ static bool activity_open(pw_live *live, int64_t id)
         return false;
     }
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, id) : NULL;
-    return !live->whole || (cmd != NULL && !cmd->future.done && pw_state_machine(cmd->state) == PW_M_ACTIVITY);
+    return !live->whole ? !ended_now(live, id) : (cmd != NULL && !cmd->future.done && pw_state_machine(cmd->state) == PW_M_ACTIVITY);
 }
 
 static void drop_task(pw_live *live, int64_t cmd)
@@ -492,6 +511,7 @@ static void in_report(pw_live *live, pw_input *in)
         pw_emit_value(&e, "failure", r->value);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_FAILED, cmd);
     }
+    (void)remember(live, cmd, true);
 }
 
 static void in_task_event(pw_live *live, pw_input *in, pw_event_type type)

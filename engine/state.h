@@ -259,7 +259,7 @@ struct pw_live {
     int64_t retry_next_cmd;
     uint8_t *undone;             /* while looking for retry_from: by command */
     int64_t undone_len;
-    struct pw_answered *answered; /* waits answered in this turn; in the batch */
+    struct pw_answered *answered; /* what this turn has answered or ended, which rows do not show yet; in the batch */
 
     /* folded */
     void *fold_state;
@@ -284,6 +284,7 @@ typedef struct pw_void {
 
 typedef struct pw_answered {
     int64_t cmd;
+    bool ended; /* not only answered: "retry" goes on */
     struct pw_answered *next;
 } pw_answered;
 
