@@ -273,7 +273,8 @@ typedef struct pw_journal_ops {
     pawl_status (*key_max)(pw_reader *r, int64_t *ret_key, pawl_error *err);
     /** Records of a run with first_seq + events > from_seq, in order, each checksum checked; works on compacted runs too.
      * first_seq = events of the run before the record, so from_seq = the events the caller has (0 = all; a snapshot's seq).
-     * A gap, a fork or a missing end is DAMAGED; from_seq 0 read to its end also checks the hash chain. */
+     * A gap, a fork or a missing end is DAMAGED; from_seq 0 read to its end also checks the hash chain (in memory: once for
+     * each head; checksums every time). */
     pawl_status (*read)(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
     /** Timers with due_ms <= until_ms, in (due, run, cmd, kind) order after `after` (NULL = from the first). rows_max 0 = all. */
     pawl_status (*timers)(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn, void *ctx,

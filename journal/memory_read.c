@@ -179,6 +179,26 @@ static const pw_kv_node *first_record(pw_memory_store *s, int64_t run, int64_t f
     return pw_kv_seek(s->kv, pw_row_key_view(&key));
 }
 
+static pw_known_head *known_of(pw_memory_store *s, int64_t run)
+{
+    return &s->known[(uint64_t)run % PW_KNOWN_HEADS];
+}
+
+/** Records that led to this very head once lead to it still: their checksums are looked at every time. */
+static bool head_known(pw_memory_store *s, const pw_run_row *row)
+{
+    const pw_known_head *k = known_of(s, row->key);
+    return k->run == row->key && k->seq == row->seq && memcmp(k->chain, row->chain, sizeof(k->chain)) == 0;
+}
+
+static void note_head(pw_memory_store *s, const pw_run_row *row)
+{
+    pw_known_head *k = known_of(s, row->key);
+    k->run = row->key;
+    k->seq = row->seq;
+    memcpy(k->chain, row->chain, sizeof(k->chain));
+}
+
 pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw_record_fn fn,
                            void *ctx, pawl_error *err)
 {
@@ -189,6 +209,7 @@ pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw
     int64_t next = -1;
     pawl_status st = get_run(s, run, &row, err);
     const pw_kv_node *node = st == PAWL_OK ? first_record(s, run, whole ? 0 : from_seq) : NULL;
+    bool follow = st == PAWL_OK && whole && !head_known(s, &row);
     for (; st == PAWL_OK && node != NULL && starts_with(node, &prefix); node = pw_kv_next(node)) {
         int64_t seq = pw_row_key_get(pw_kv_key(node), 1);
         int64_t pos = 0;
@@ -203,7 +224,9 @@ pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw
             return damaged(run, seq, "the history has a gap", err);
         }
         next = seq + events;
-        pw_chain_next(chain, chain, bytes.data, bytes.size);
+        if (follow) {
+            pw_chain_next(chain, chain, bytes.data, bytes.size);
+        }
         if (next > from_seq && !fn(ctx, pos, seq, events, bytes)) {
             return PAWL_OK;
         }
@@ -211,8 +234,11 @@ pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw
     if (st == PAWL_OK && (next < 0 ? 0 : next) != row.seq) {
         return damaged(run, next, "the history ends before the run's row says", err);
     }
-    if (st == PAWL_OK && whole && memcmp(chain, row.chain, sizeof(chain)) != 0) {
+    if (follow && memcmp(chain, row.chain, sizeof(chain)) != 0) {
         return damaged(run, next, "the history does not lead to the run's chain head", err);
+    }
+    if (follow) {
+        note_head(s, &row);
     }
     return st;
 }
@@ -584,6 +610,7 @@ pawl_status pw_memory_verify(pw_memory_store *s, pw_verify_fn fn, void *ctx,
     pw_row_key from = PW_ROW_KEY(PW_TABLE_RUN, INT64_MIN);
     (void)err;
     pthread_mutex_lock(&s->lock);
+    memset(s->known, 0, sizeof(s->known)); /* whoever asks for the chains gets them hashed */
     const pw_kv_node *at = pw_kv_seek(s->kv, pw_row_key_view(&from));
     for (; at != NULL && pw_kv_key(at).data[0] == PW_TABLE_RUN; at = pw_kv_next(at)) {
         pawl_error found = {0};

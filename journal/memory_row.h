@@ -43,6 +43,14 @@ typedef struct pw_memory_owner {
     int64_t inbox;
 } pw_memory_owner;
 
+/** A chain head that the records of a run were found to lead to. */
+typedef struct pw_known_head {
+    int64_t run;
+    int64_t seq;
+    uint8_t chain[PW_DIGEST_SIZE];
+} pw_known_head;
+enum { PW_KNOWN_HEADS = 64 };
+
 struct pw_memory_store {
     pthread_mutex_t lock; /* recursive: reads nest in row callbacks */
     pw_kv *kv;
@@ -51,6 +59,7 @@ struct pw_memory_store {
     uint64_t fault_skip;
     uint64_t reopen_faults;
     uint64_t commits;
+    pw_known_head known[PW_KNOWN_HEADS];
 };
 
 typedef struct pw_memory {
