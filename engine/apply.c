@@ -61,6 +61,16 @@ bool pw_cmd_skip_to(pw_live *live, int64_t next_cmd)
     return true;
 }
 
+/* Commands of one name mostly follow each other: they share the text. */
+static const char *name_of(const pw_live *live, pw_view name)
+{
+    const pw_cmd *last = live->cmds_len > 0 ? live->cmds[live->cmds_len - 1] : NULL;
+    if (name.size == 0) {
+        return "";
+    }
+    return last != NULL && pw_view_is(name, last->name) ? last->name : pw_strndup(live->scope, (const char *)name.data, name.size);
+}
+
 static pw_cmd *cmd_new(pw_live *live, const pw_event *ev, pw_state first)
 {
     if (ev->cmd != live->next_cmd || !cmds_grow(live)) {
@@ -78,7 +88,7 @@ static pw_cmd *cmd_new(pw_live *live, const pw_event *ev, pw_state first)
     const pw_common *c = pw_body_common(live, ev->body);
     cmd->digest = c->digest;
     cmd->due_ms = c->due_ms;
-    const char *name = c->name.size > 0 ? pw_strndup(live->scope, (const char *)c->name.data, c->name.size) : "";
+    const char *name = name_of(live, c->name);
     if (name == NULL) {
         return NULL;
     }

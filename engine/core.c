@@ -58,6 +58,7 @@ pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_co
         return st;
     }
     core->next_key = max + 1;
+    core->blocks.len_max = PW_RUN_BLOCKS_POOLED_MAX;
     *ret_core = core;
     return PAWL_OK;
 }
@@ -219,6 +220,7 @@ void pw_core_free(pw_core *core)
     free_jobs(core);
     free_code(core);
     pw_batch_trim(core);
+    pw_pool_trim(&core->blocks);
     pw_free(core->heap);
     pw_free(core);
     pw_fiber_trim();

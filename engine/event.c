@@ -21,19 +21,35 @@ pw_view pw_body_get(pw_view body, const char *key)
     return (pw_view){NULL, 0};
 }
 
-static void common_pair(pw_common *c, pw_view key, pw_view raw)
+static bool key_is(pw_view key, const char *text)
 {
-    pw_mp r = pw_mp_reader(raw.data, raw.size);
-    if (key.size == 4 && memcmp(key.data, "name", 4) == 0) {
-        c->name = pw_mp_read_str(&r);
-    } else if (key.size == 6 && memcmp(key.data, "digest", 6) == 0) {
-        c->digest = pw_mp_read_uint(&r);
-    } else if (key.size == 6 && memcmp(key.data, "due_ms", 6) == 0) {
-        c->due_ms = pw_mp_read_int(&r);
-    } else if (key.size == 4 && memcmp(key.data, "undo", 4) == 0) {
-        c->undo = pw_mp_read_str(&r);
-    } else if (key.size == 9 && memcmp(key.data, "on_cancel", 9) == 0) {
-        c->on_cancel = pw_mp_read_int(&r);
+    return memcmp(key.data, text, key.size) == 0;
+}
+
+/* The pair at r; by the length of its key, since most pairs are none of these. */
+static void common_pair(pw_common *c, pw_mp *r)
+{
+    pw_view key = pw_mp_read_str(r);
+    pw_view raw = pw_mp_read_raw(r);
+    pw_mp v = pw_mp_reader(raw.data, raw.size);
+    if (key.size == 4 && key_is(key, "name")) {
+        c->name = pw_mp_read_str(&v);
+    } else if (key.size == 6 && key_is(key, "digest")) {
+        c->digest = pw_mp_read_uint(&v);
+    } else if (key.size == 6 && key_is(key, "due_ms")) {
+        c->due_ms = pw_mp_read_int(&v);
+    } else if (key.size == 4 && key_is(key, "undo")) {
+        c->undo = pw_mp_read_str(&v);
+    } else if (key.size == 9 && key_is(key, "on_cancel")) {
+        c->on_cancel = pw_mp_read_int(&v);
+    }
+}
+
+static void common_pairs(pw_common *c, pw_mp *r)
+{
+    size_t pairs = pw_mp_read_map(r);
+    for (size_t i = 0; i < pairs && pw_mp_ok(r); i++) {
+        common_pair(c, r);
     }
 }
 
@@ -44,13 +60,25 @@ const pw_common *pw_body_common(pw_live *live, pw_view body)
         return c;
     }
     *c = (pw_common){.of = body.data};
-    pw_mp r = pw_mp_reader(body.data, body.size);
-    size_t pairs = body.size > 0 ? pw_mp_read_map(&r) : 0;
-    for (size_t i = 0; i < pairs && pw_mp_ok(&r); i++) {
-        pw_view key = pw_mp_read_str(&r);
-        common_pair(c, key, pw_mp_read_raw(&r));
+    if (body.size > 0) {
+        pw_mp r = pw_mp_reader(body.data, body.size);
+        common_pairs(c, &r);
     }
     return c;
+}
+
+bool pw_body_take(pw_live *live, pw_mp *r, pw_view *ret_body)
+{
+    const uint8_t *from = r->p;
+    live->common = (pw_common){.of = from};
+    int lead = r->p < r->end ? *r->p : 0;
+    if ((lead & 0xf0) == 0x80 || lead == 0xde || lead == 0xdf) { /* a map */
+        common_pairs(&live->common, r);
+    } else {
+        pw_mp_skip(r);
+    }
+    *ret_body = (pw_view){from, (size_t)(r->p - from)};
+    return pw_mp_ok(r);
 }
 
 const char *pw_body_str(pawl_scope *scope, pw_view body, const char *key, const char *otherwise)

@@ -116,7 +116,7 @@ static void index_id(pw_core *core, pw_live *live)
 pw_live *pw_live_new(pw_core *core, const pw_run_row *row)
 {
     pw_live *live = pw_calloc(1, sizeof *live);
-    pawl_scope *scope = live != NULL ? pawl_scope_new() : NULL;
+    pawl_scope *scope = live != NULL ? pw_scope_new_in(&core->blocks) : NULL;
     if (scope == NULL) {
         pw_free(live);
         return NULL;
@@ -333,7 +333,7 @@ static void fresh_scope(pw_live *live)
     pawl_scope *old = live->scope;
     pw_run_row row = live->landed;
     live->row = row;
-    pawl_scope *fresh = pawl_scope_new();
+    pawl_scope *fresh = pw_scope_new_in(&live->core->blocks);
     if (fresh == NULL) {
         pw_scope_heal(old);
         return;

@@ -15,7 +15,7 @@ bool pw_replay_peek(pw_live *live, pw_event *ret_event)
     if (!live->replay_has_next) {
         live->replay_next.seq++;
         pw_event ev = live->replay_next;
-        if (!pw_record_next(&live->replay, &ev)) {
+        if (!pw_record_next_head(&live->replay, &ev) || !pw_body_take(live, &live->replay.body, &ev.body)) {
             live->replay_next.seq--;
             return false;
         }

@@ -60,11 +60,11 @@ typedef struct pw_act {
 struct pawl_future {
     bool is_branch;
     bool done;
+    bool timed_out;
     int64_t done_seq;  /* event that ended it; orders await_any */
     int64_t done_turn; /* turn in which it ended */
     const pawl_value *value;
     const pawl_failure *failure;
-    bool timed_out;
     pw_cmd *cmd;
     pawl_run *branch;
 };
@@ -72,6 +72,7 @@ struct pawl_future {
 struct pw_cmd {
     int64_t id;
     pw_state state;
+    pawl_on_cancel on_cancel;
     pawl_future future;
     const char *name;     /* activity, signal, wait, workflow, key */
     pw_view body;         /* of the event that made it: lives in the run's scope */
@@ -79,11 +80,10 @@ struct pw_cmd {
     int64_t seq;          /* of that event */
     int64_t due_ms;       /* timer, deadline; 0 = none */
     int64_t since_ms;
-    bool cancel_requested;
     const char *undo;     /* activity to take it back; NULL = none */
     const pawl_value *undo_input; /* explicit pawl_undo */
-    pawl_on_cancel on_cancel;
     int64_t attempt;
+    bool cancel_requested;
     int64_t deliver_turn; /* a local step is seen by the code only in a later turn than this */
     struct pw_cmd *prev, *next; /* open commands, in order of id */
 };
@@ -539,6 +539,7 @@ struct pw_core {
     size_t heap_len, heap_cap;
     int64_t horizon_ms;          /* journal timers due up to here are in the heap */
 
+    pw_pool blocks;              /* of the scopes of runs */
     pw_buf spare_fields;         /* pw_emit's, between two events */
     struct pw_batch_bufs *spare_bufs; /* of batches that are done */
     size_t spare_bufs_len;
@@ -661,6 +662,8 @@ bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body);
 bool pw_event_put_fields(pw_live *live, pw_event_type type, int64_t cmd, pw_view fields, size_t len);
 pw_view pw_body_get(pw_view body, const char *key);   /* raw value of a key; empty when missing */
 const pw_common *pw_body_common(pw_live *live, pw_view body);
+/** Reads a body off r, and keeps for pw_body_common what it passes: one walk for both. */
+bool pw_body_take(pw_live *live, pw_mp *r, pw_view *ret_body);
 const char *pw_body_str(pawl_scope *scope, pw_view body, const char *key, const char *otherwise);
 int64_t pw_body_int(pw_view body, const char *key, int64_t otherwise);
 double pw_body_num(pw_view body, const char *key, double otherwise);

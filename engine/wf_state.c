@@ -164,6 +164,7 @@ void pawl_undo(pawl_run *w, const char *activity, const pawl_value *input)
     pw_cmd *cmd = pw_command(w, &ask);
     if (cmd != NULL) {
         cmd->undo = cmd->name;
-        cmd->undo_input = input != NULL ? input : pawl_build(w->live->scope, "{}");
+        static const uint8_t empty_map[1] = {0x80};
+        cmd->undo_input = input != NULL ? input : pw_value_view(w->live->scope, empty_map, sizeof empty_map);
     }
 }

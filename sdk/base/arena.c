@@ -1,5 +1,5 @@
 /*
- * arena.c - bump allocation in a chain of blocks; the first block is part of the scope's own allocation.
+ * arena.c - bump allocation in a chain of blocks; the first block is part of the scope's own allocation. Large blocks may come from a pool.
  * Does not free single objects and does not run destructors.
  */
 #include "sdk/base/arena.h"
@@ -27,8 +27,9 @@ struct pawl_scope {
     size_t bytes, bytes_max;
     size_t next_size;
     block *first; /* right behind this struct */
+    pw_pool *pool;
     bool failed;
-    size_t pad[2];
+    size_t pad[1];
 };
 _Static_assert(sizeof(struct pawl_scope) % ALIGN == 0, "the first block is aligned");
 
@@ -45,7 +46,49 @@ pawl_scope *pw_scope_new(size_t bytes_max)
     s->first = (block *)(s + 1);
     *s->first = (block){.prev = NULL, .used = 0, .capacity = FIRST_BYTES};
     s->top = s->first;
+    s->pool = NULL;
     return s;
+}
+
+pawl_scope *pw_scope_new_in(pw_pool *pool)
+{
+    pawl_scope *s = pw_scope_new(0);
+    if (s != NULL) {
+        s->pool = pool;
+    }
+    return s;
+}
+
+void pw_pool_trim(pw_pool *pool)
+{
+    while (pool->blocks != NULL) {
+        block *b = pool->blocks;
+        pool->blocks = b->prev;
+        pw_free(b);
+    }
+    pool->len = 0;
+}
+
+static void drop_block(pw_pool *pool, block *b)
+{
+    if (pool == NULL || b->capacity != BLOCK_BYTES_MAX || pool->len >= pool->len_max) {
+        pw_free(b);
+        return;
+    }
+    b->prev = pool->blocks;
+    pool->blocks = b;
+    pool->len++;
+}
+
+static block *make_block(pw_pool *pool, size_t capacity)
+{
+    if (pool == NULL || capacity != BLOCK_BYTES_MAX || pool->blocks == NULL) {
+        return pw_malloc(sizeof(block) + capacity);
+    }
+    block *b = pool->blocks;
+    pool->blocks = b->prev;
+    pool->len--;
+    return b;
 }
 
 pawl_scope *pawl_scope_new(void)
@@ -58,7 +101,7 @@ static void pop(pawl_scope *s)
     block *b = s->top;
     s->top = b->prev;
     s->bytes -= b->capacity;
-    pw_free(b);
+    drop_block(s->pool, b);
 }
 
 void pw_scope_reset(pawl_scope *s)
@@ -85,7 +128,7 @@ static block *grow(pawl_scope *s, size_t size)
     if (capacity > s->bytes_max || s->bytes > s->bytes_max - capacity) {
         return NULL;
     }
-    block *b = pw_malloc(sizeof *b + capacity);
+    block *b = make_block(s->pool, capacity);
     if (b == NULL) {
         return NULL;
     }

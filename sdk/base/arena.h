@@ -15,6 +15,17 @@ typedef struct pw_mark {
     size_t used;
 } pw_mark;
 
+/** Blocks of the largest size that scopes gave back: a scope made with a pool takes them again, already in memory, instead of returning them to
+ * the system page by page. One thread's; outlives its scopes; zero bytes make an empty one. */
+typedef struct pw_pool {
+    void *blocks;
+    size_t len;
+    size_t len_max;
+} pw_pool;
+/** NULL when out of memory. */
+pawl_scope *pw_scope_new_in(pw_pool *pool);
+void pw_pool_trim(pw_pool *pool);
+
 /** As pawl_scope_new, with a byte maximum (0 = PW_SCOPE_BYTES_MAX); beyond it pw_alloc gives NULL. */
 pawl_scope *pw_scope_new(size_t bytes_max);
 /** Not zeroed, 16-byte aligned. NULL when out of memory or over the maximum. size 0 gives a valid pointer. */

@@ -64,6 +64,12 @@ typedef struct level {
 static bool is_canonical(const void *data, size_t size)
 {
     pw_mp r = pw_mp_reader(data, size);
+    int lead = size > 0 ? *(const uint8_t *)data : 0xc1;
+    bool holds_others = (lead >= 0x80 && lead < 0xa0) || (lead >= 0xdc && lead < 0xe0);
+    if (!holds_others) {
+        pw_mp_skip(&r);
+        return pw_mp_ok(&r);
+    }
     level stack[PW_DEPTH_MAX];
     int depth = 0;
     do {

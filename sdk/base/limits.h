@@ -32,6 +32,7 @@
 #define PW_STACK_BYTES_MAX (64u << 20)         /* LIMIT */
 #define PW_STACK_GUARD_BYTES (64u << 10)       /* inaccessible, below each stack: wide, so that a big frame cannot step over it */
 #define PW_STACK_WARM_BYTES (16u << 10)        /* touched pages a pooled stack keeps */
+#define PW_RUN_BLOCKS_POOLED_MAX 32            /* of 256 KiB: 8 MB of what large histories took are kept for the next */
 #define PW_STACKS_POOLED_MAX 1024              /* at most 16 MB kept; more are unmapped */
 #define PW_COMMANDS_PER_TURN_MAX 10000         /* a turn that never waits: the run fails with TooManyCommands */
 #define PW_NOOP_COMMANDS_MAX 10000             /* after a failure nobody looks at: the run fails with IgnoredFailure */

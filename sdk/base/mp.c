@@ -314,6 +314,73 @@ static bool read_head(const pw_mp *r, head *h)
     }
 }
 
+/* ---- the short forms, which nearly everything has; each returns false to leave the rest to read_head ---- */
+
+static bool has(const pw_mp *r, size_t size)
+{
+    return !r->bad && (size_t)(r->end - r->p) >= size;
+}
+
+static bool short_int(pw_mp *r, int64_t *ret)
+{
+    if (!has(r, 1) || (r->p[0] >= 0x80 && r->p[0] < 0xe0)) {
+        return false;
+    }
+    *ret = (int8_t)*r->p++;
+    return true;
+}
+
+static bool long_uint(pw_mp *r, uint64_t *ret)
+{
+    if (!has(r, 9) || r->p[0] != 0xcf) {
+        return false;
+    }
+    uint64_t v;
+    memcpy(&v, r->p + 1, sizeof v);
+    *ret = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(v) : v;
+    r->p += 9;
+    return true;
+}
+
+static bool short_str(pw_mp *r, pw_view *ret)
+{
+    if (!has(r, 1) || (r->p[0] & 0xe0) != 0xa0 || !has(r, 1 + (size_t)(r->p[0] & 0x1f))) {
+        return false;
+    }
+    *ret = (pw_view){r->p + 1, (size_t)(r->p[0] & 0x1f)};
+    r->p += 1 + ret->size;
+    return true;
+}
+
+/* lead: 0x80 for maps, 0x90 for arrays. */
+static bool short_count(pw_mp *r, int lead, size_t least, size_t *ret)
+{
+    if (!has(r, 1) || (r->p[0] & 0xf0) != lead || !has(r, 1 + least * (size_t)(r->p[0] & 0x0f))) {
+        return false;
+    }
+    *ret = (size_t)(*r->p++ & 0x0f);
+    return true;
+}
+
+/* Bytes of a whole leaf; 0 = not a leaf of a known length, or cut. */
+static size_t leaf_size(const pw_mp *r)
+{
+    static const uint8_t sizes[32] = {1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9}; /* from 0xc0; 0 = has a length or counts */
+    if (!has(r, 1)) {
+        return 0;
+    }
+    int lead = r->p[0];
+    size_t size = 1;
+    if (lead >= 0xc0 && lead < 0xe0) {
+        size = sizes[lead - 0xc0];
+    } else if (lead >= 0xa0 && lead < 0xc0) {
+        size = 1 + (size_t)(lead & 0x1f);
+    } else if (lead >= 0x80 && lead < 0xa0) {
+        size = 0;
+    }
+    return has(r, size) ? size : 0;
+}
+
 static bool take(pw_mp *r, head *h, pawl_type want)
 {
     if (read_head(r, h) && h->type == want) {
@@ -366,6 +433,10 @@ bool pw_mp_read_bool(pw_mp *r)
 int64_t pw_mp_read_int(pw_mp *r)
 {
     head h;
+    int64_t n;
+    if (short_int(r, &n)) {
+        return n;
+    }
     if (!take(r, &h, PAWL_INT) || h.is_uint) {
         r->bad = true;
         return 0;
@@ -377,6 +448,13 @@ int64_t pw_mp_read_int(pw_mp *r)
 uint64_t pw_mp_read_uint(pw_mp *r)
 {
     head h;
+    uint64_t n;
+    if (long_uint(r, &n)) {
+        return n;
+    }
+    if (has(r, 1) && r->p[0] < 0x80) {
+        return *r->p++;
+    }
     if (!take(r, &h, PAWL_INT) || (!h.is_uint && (int64_t)h.bits < 0)) {
         r->bad = true;
         return 0;
@@ -404,6 +482,10 @@ double pw_mp_read_double(pw_mp *r)
 pw_view pw_mp_read_str(pw_mp *r)
 {
     head h;
+    pw_view text;
+    if (short_str(r, &text)) {
+        return text;
+    }
     if (pw_mp_read_nil(r)) {
         return (pw_view){NULL, 0};
     }
@@ -419,6 +501,10 @@ pw_view pw_mp_read_str(pw_mp *r)
 static size_t read_count(pw_mp *r, pawl_type type)
 {
     head h;
+    size_t n;
+    if (short_count(r, type == PAWL_MAP ? 0x80 : 0x90, type == PAWL_MAP ? 2 : 1, &n)) {
+        return n;
+    }
     if (!take(r, &h, type)) {
         return 0;
     }
@@ -436,18 +522,31 @@ size_t pw_mp_read_map(pw_mp *r)
     return read_count(r, PAWL_MAP);
 }
 
+/* Passes one leaf, or the head of what holds others, and says how many; false: not well formed. */
+static bool pass_one(pw_mp *r, size_t *ret_inner)
+{
+    size_t leaf = leaf_size(r);
+    *ret_inner = 0;
+    if (leaf > 0) {
+        r->p += leaf;
+        return true;
+    }
+    head h;
+    if (!read_head(r, &h)) {
+        return false;
+    }
+    r->p += h.head_size + h.body_size;
+    *ret_inner = h.type == PAWL_MAP ? 2 * h.count : h.type == PAWL_ARRAY ? h.count : 0;
+    return true;
+}
+
 pw_view pw_mp_read_raw(pw_mp *r)
 {
     const uint8_t *from = r->p;
     size_t left[PW_DEPTH_MAX];
+    size_t inner = 0;
     int depth = 0;
-    for (;;) {
-        head h;
-        if (!read_head(r, &h)) {
-            break;
-        }
-        r->p += h.head_size + h.body_size;
-        size_t inner = h.type == PAWL_MAP ? 2 * h.count : h.type == PAWL_ARRAY ? h.count : 0;
+    while (pass_one(r, &inner)) {
         if (inner > 0) {
             if (depth == PW_DEPTH_MAX) {
                 break;

@@ -31,7 +31,7 @@ pawl_status pw_record_open(const void *data, size_t size, pw_record *ret_record,
     return PAWL_OK;
 }
 
-bool pw_record_next(pw_record *record, pw_event *ret_event)
+bool pw_record_next_head(pw_record *record, pw_event *ret_event)
 {
     if (record->events == 0 || record->body.bad) {
         return false;
@@ -41,11 +41,23 @@ bool pw_record_next(pw_record *record, pw_event *ret_event)
         record->body.bad = true;
         return false;
     }
-    pw_event ev = {0};
+    pw_event ev = {.seq = ret_event->seq};
     ev.type = (pw_event_type)pw_mp_read_int(&record->body);
     ev.cmd = pw_mp_read_int(&record->body);
+    if (record->body.bad) {
+        return false;
+    }
+    *ret_event = ev;
+    return true;
+}
+
+bool pw_record_next(pw_record *record, pw_event *ret_event)
+{
+    pw_event ev = *ret_event;
+    if (!pw_record_next_head(record, &ev)) {
+        return false;
+    }
     ev.body = pw_mp_read_raw(&record->body);
-    ev.seq = ret_event->seq;
     if (record->body.bad) {
         return false;
     }

@@ -48,6 +48,8 @@ typedef struct pw_event {
 pawl_status pw_record_open(const void *data, size_t size, pw_record *ret_record, pawl_error *err);
 /** The next event; false at the end or when damaged (then record->body.bad). seq counts from first_seq by the caller. */
 bool pw_record_next(pw_record *record, pw_event *ret_event);
+/** The same without the body: record->body stands at it, and the caller reads it before the next event. */
+bool pw_record_next_head(pw_record *record, pw_event *ret_event);
 
 const char *pw_event_name(int type); /* "ActivityScheduled"; "?" when unknown */
 pw_event_kind pw_event_kind_of(int type);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -229,6 +230,52 @@ static void a_scope_and_a_buffer_keep_their_maximum(void **state)
     pw_buf_deinit(&b);
 }
 
+static void large_blocks_of_a_scope_come_back_from_its_pool(void **state)
+{
+    (void)state;
+    pw_pool pool = {.len_max = 2};
+    for (int round = 0; round < 3; round++) {
+        pawl_scope *s = pw_scope_new_in(&pool);
+        assert_non_null(s);
+        for (int i = 0; i < 3000; i++) { /* 3 MB: several blocks of the largest size */
+            memset(pw_alloc(s, 1000), 0xee, 1000);
+        }
+        assert_int_equal(pool.len, 0);
+        const uint8_t *zeros = pawl_scope_alloc(s, 1000);
+        assert_int_equal(zeros[0] | zeros[999], 0);
+        pawl_scope_free(s);
+        assert_int_equal(pool.len, 2);
+    }
+    pw_pool_trim(&pool);
+    assert_int_equal(pool.len, 0);
+    assert_null(pool.blocks);
+}
+
+/* The buffers are exactly as large as they claim: the address sanitizer sees a reader that goes on. */
+static void no_head_makes_a_reader_pass_the_end(void **state)
+{
+    (void)state;
+    for (int lead = 0; lead < 256; lead++) {
+        for (size_t size = 1; size < 40; size++) {
+            uint8_t *bytes = calloc(1, size);
+            assert_non_null(bytes);
+            bytes[0] = (uint8_t)lead;
+            pw_mp whole = pw_mp_reader(bytes, size), i = whole, u = whole, t = whole, a = whole, m = whole;
+            pw_view raw = pw_mp_read_raw(&whole);
+            (void)pw_mp_read_int(&i);
+            (void)pw_mp_read_uint(&u);
+            pw_view text = pw_mp_read_str(&t);
+            (void)pw_mp_read_array(&a);
+            (void)pw_mp_read_map(&m);
+            assert_true(raw.size <= size && text.size < size && (pw_mp_ok(&whole) ? raw.size > 0 : raw.size == 0));
+            assert_true(i.p <= i.end && u.p <= u.end && t.p <= t.end && a.p <= a.end && m.p <= m.end);
+            assert_true(!pw_mp_ok(&t) || !pw_mp_ok(&whole) || t.p == whole.p);
+            assert_true(!pw_mp_ok(&i) || (pw_mp_ok(&whole) && i.p == whole.p));
+            free(bytes);
+        }
+    }
+}
+
 static void every_failed_allocation_is_survived(void **state)
 {
     (void)state;
@@ -326,6 +373,8 @@ int main(void)
         T(keys_are_strings_and_strings_are_utf8),
         T(a_scope_goes_back_to_its_mark),
         T(a_scope_and_a_buffer_keep_their_maximum),
+        T(large_blocks_of_a_scope_come_back_from_its_pool),
+        T(no_head_makes_a_reader_pass_the_end),
         T(every_failed_allocation_is_survived),
         T(names_and_ids_are_checked_byte_by_byte),
         T(uuids_have_their_version),
