@@ -273,6 +273,10 @@ pawl_status pw_live_load(pw_live *live, pawl_error *err)
     if (st == PAWL_OK && live->mismatch == NULL && live->seq != live->row.seq) {
         st = pw_err(err, PAWL_DAMAGED, "its history ends at event %lld, its row says %lld", (long long)live->seq, (long long)live->row.seq);
     }
+    if (st == PAWL_OK && live->mismatch == NULL && live->row.seq > 0 && live->state != pw_run_state(live->row.status)) {
+        st = pw_err(err, PAWL_DAMAGED, "its history leaves it %s, its row says %s", pw_state_name(live->state),
+                    pw_run_status_name(live->row.status));
+    }
     if (st != PAWL_OK || live->mismatch != NULL) {
         pw_mismatch *m = live->mismatch; /* lives in the scope, which a reset empties: carry it over */
         pw_mismatch saved = {0};
