@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/map.h"
 #include "engine/state.h"
 #include "sdk/base/id.h"
 
@@ -127,8 +128,6 @@ static void free_batch(pw_core *core, pw_batch *b, const pawl_error *err)
     for (pw_publish *p = b->publish; p != NULL; p = p->next) {
         if (p->kind == PW_PUB_REPLY) {
             refuse(core, p->rq, err);
-        } else if (p->kind == PW_PUB_MAP_ITEM) {
-            pw_report_free(p->report);
         }
     }
     while (b->inputs != NULL) {
@@ -560,6 +559,7 @@ static int64_t step(pw_core *core)
     core->backoff_until_ns = 0;
     pw_again_step(core);
     pw_scarce_step(core);
+    pw_maps_pump(core);
     if (core->recovered && !core->scarce) {
         pw_recover_scan(core);
         pw_inbox_poll(core);
@@ -568,8 +568,8 @@ static int64_t step(pw_core *core)
         pw_job_beats(core);
     }
     run_turns(core); /* when closing too: what running activities bring is still kept */
-    pw_maps_flush(core);
     if (may_commit(core)) {
+        pw_maps_flush(core);
         pw_batch_submit(core);
     }
     if (core->flight_len == 0) { /* no ack will look at them */
@@ -589,7 +589,7 @@ int64_t pw_core_step(pw_core *core)
 bool pw_core_idle(const pw_core *core)
 {
     return core->flight_len == 0 && core->ready == NULL && core->building == NULL && core->deferred == NULL && !core->inbox_dirty &&
-           core->scan_before == 0;
+           core->map_work == NULL && core->scan_before == 0;
 }
 
 size_t pw_core_tasks_running(const pw_core *core)

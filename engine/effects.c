@@ -285,14 +285,13 @@ static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 
 static void map_cancel(pw_live *live, const pw_event *ev)
 {
-    const pw_map *map = pw_map_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
     const pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
     pawl_scope *scope = live->batch->group.scope;
     const pawl_value *body = pw_value_view(scope, cmd->body.data, cmd->body.size);
     body = pawl_with(scope, body, "canceling", pawl_make_bool(scope, true)); /* recovery asks it to stop again */
-    op_of(live, PW_OP_MAP_PUT)->u.map = (pw_map_row){.run = live->key, .cmd = ev->cmd, .total = pw_body_int(cmd->body, "total", 0),
-                                                     .done = map != NULL ? map->done : 0, .failed = map != NULL ? map->failed : 0,
-                                                     .body = pw_value_bytes(body)};
+    pw_map_row row = {.run = live->key, .cmd = ev->cmd, .total = pw_body_int(cmd->body, "total", 0), .body = pw_value_bytes(body)};
+    pw_map_counts(pw_map_find(live->core, (pw_job_key){live->key, ev->cmd, 0}), &row);
+    op_of(live, PW_OP_MAP_PUT)->u.map = row;
     (void)publish(live, PW_PUB_CANCEL_MAP, ev->cmd);
 }
 

@@ -25,6 +25,19 @@ static const char *name_of(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     return cmd != NULL ? cmd->name : pw_body_str(live->scope, ev->body, "workflow", "");
 }
 
+/* Of a map. One that cannot be read drops the turn, or pauses the run when its state is being rebuilt. */
+static const pawl_value *results_of(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    pawl_error err;
+    const pawl_value *v = pw_map_results(live, cmd, pw_body_int(ev->body, "total", 0), &err);
+    if (v == NULL && live->batch != NULL) {
+        live->batch->failed = true;
+    } else if (v == NULL) {
+        pw_replay_fail(live, "damage", ev, pw_strdup(live->scope, err.message));
+    }
+    return v;
+}
+
 static const pawl_value *value_of(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     static const char *const keys[] = {"result", "input", "value"};
@@ -32,7 +45,7 @@ static const pawl_value *value_of(pw_live *live, const pw_event *ev, const pw_cm
         return cmd != NULL ? cmd->future.value : NULL;
     }
     if (ev->type == PW_EV_MAP_COMPLETED && cmd != NULL) {
-        return pw_map_results(live->core, live->scope, live->key, cmd->id, pw_body_int(ev->body, "total", 0));
+        return results_of(live, ev, cmd);
     }
     for (size_t i = 0; i < PW_COUNT(keys); i++) {
         if (pw_body_get(ev->body, keys[i]).size > 0) {
@@ -131,7 +144,7 @@ int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t opti
     pawl_map_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_ask a = {.type = PW_EV_MAP_SCHEDULED, .name = o.name, .input = o.items, .has_input = true, .body = pw_map_fields, .arg = &o};
-    bool ok = o.effect != PAWL_EFFECT_UNSAFE && (o.items == NULL || pawl_typeof(o.items) == PAWL_ARRAY);
+    bool ok = o.items == NULL || pawl_typeof(o.items) == PAWL_ARRAY;
     return ok && name_ok(f, "activity", o.name) ? ask(f, &a) : 0;
 }
 
@@ -268,13 +281,14 @@ static void save_cmds(pw_live *live, pw_buf *b)
     pw_mp_array(b, n);
     DL_FOREACH(live->open, cmd)
     {
-        pw_mp_array(b, 6);
+        pw_mp_array(b, 7);
         pw_mp_int(b, cmd->id);
         pw_mp_int(b, (int64_t)cmd->state);
         pw_mp_int(b, cmd->seq);
         pw_mp_int(b, cmd->since_ms);
         pw_mp_bool(b, cmd->cancel_requested);
         pw_buf_put(b, cmd->body.data, cmd->body.size);
+        pw_mp_int(b, cmd->attempt);
     }
     pw_mp_array(b, live->signals_len);
     const pw_signal *sig;
@@ -316,7 +330,8 @@ void pw_fold_snapshot(pw_live *live)
 
 static bool load_cmd(pw_live *live, pw_mp *r)
 {
-    if (pw_mp_read_array(r) != 6) {
+    size_t fields = pw_mp_read_array(r);
+    if (fields != 6 && fields != 7) {
         return false;
     }
     pw_event ev = {.cmd = pw_mp_read_int(r)};
@@ -325,11 +340,13 @@ static bool load_cmd(pw_live *live, pw_mp *r)
     int64_t since = pw_mp_read_int(r);
     bool canceled = pw_mp_read_bool(r);
     ev.body = pw_mp_read_raw(r);
+    int64_t attempt = fields == 7 ? pw_mp_read_int(r) : 1; /* older snapshots are without */
     if (!pw_mp_ok(r) || (size_t)state >= PW_S_COUNT || !pw_cmd_restore(live, &ev, state)) {
         return false;
     }
     pw_cmd *cmd = pw_cmd_find(live, ev.cmd);
     cmd->since_ms = since;
+    cmd->attempt = attempt;
     cmd->cancel_requested = canceled;
     return true;
 }
@@ -379,7 +396,8 @@ static pawl_status load_snapshot(pw_live *live, pawl_error *err)
     if (ops->load != NULL) {
         st = live->core->jops->snapshot(live->core->reader, live->key, &seq, &body, err);
     }
-    if (st == PAWL_NOTFOUND || (st == PAWL_OK && body.size == 0)) {
+    bool none = st == PAWL_NOTFOUND || (st == PAWL_OK && body.size == 0);
+    if (none || (st == PAWL_OK && pw_replay_void(live, seq))) { /* taken of what no longer counts: all of history is read */
         live->fold_state = ops->init(ops->user);
         return live->fold_state != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for the state");
     }
@@ -420,30 +438,45 @@ static bool fold_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     live->kick = (rec.flags & PW_RECORD_INPUT_ONLY) != 0; /* what came has still to be seen by the code */
     live->left_timers |= live->kick;
     pw_event ev = {.seq = first_seq + 1};
-    while (pw_record_next(&rec, &ev)) {
+    for (; pw_record_next(&rec, &ev); ev.seq++) {
+        if (pw_replay_void(live, ev.seq)) {
+            continue;
+        }
+        if (!pw_replay_retried(live, &ev)) {
+            return false;
+        }
         live->core->stats.replayed_events++;
         if (!pw_apply(live, &ev)) {
             pw_replay_fail(live, "damage", &ev, "no such transition");
             return false;
         }
-        ev.seq++;
     }
     return true;
 }
 
-pawl_status pw_fold_load(pw_live *live, pawl_error *err)
+static void begin_load(pw_live *live)
 {
     pw_live_reset(live);
     live->whole = true;
     live->replaying = true;
+    live->restart = false;
     live->state = PW_S_RUN_NONE;
     live->seq = 0;
+    live->snapshot_seq = 0;
     live->next_cmd = 1;
+}
+
+pawl_status pw_fold_load(pw_live *live, pawl_error *err)
+{
     bool kick = live->kick;
-    pawl_status st = load_snapshot(live, err);
-    if (st == PAWL_OK) {
-        st = live->core->jops->read(live->core->reader, live->key, live->snapshot_seq, fold_record, live, err);
-    }
+    pawl_status st;
+    do {
+        begin_load(live);
+        st = load_snapshot(live, err);
+        if (st == PAWL_OK) {
+            st = live->core->jops->read(live->core->reader, live->key, live->snapshot_seq, fold_record, live, err);
+        }
+    } while (st == PAWL_OK && live->restart);
     live->kick |= kick;
     return st;
 }

@@ -11,6 +11,7 @@
 
 #include "engine/bugs.h"
 #include "engine/job.h"
+#include "engine/map.h"
 
 /* ---- making ---- */
 
@@ -73,17 +74,46 @@ static void read_options(pw_job *job)
     job->name = pw_body_str(job->scope, job->body, "name", "");
 }
 
+static void copy_options(pw_job *job, const pw_job *model)
+{
+    job->retry = model->retry;
+    job->timeout_ms = model->timeout_ms;
+    job->schedule_ms = model->schedule_ms;
+    job->heartbeat_ms = model->heartbeat_ms;
+    job->effect = model->effect;
+    job->priority = model->priority;
+    job->let_run = model->let_run;
+    job->queue = model->queue;
+    job->name = model->name;
+    job->run_id = model->run_id;
+}
+
+pw_job *pw_job_model(pawl_scope *scope, const char *run_id, pw_view body)
+{
+    pw_job *job = pawl_scope_alloc(scope, sizeof *job);
+    if (job != NULL) {
+        job->scope = scope;
+        job->run_id = run_id;
+        job->body = body;
+        read_options(job);
+    }
+    return job;
+}
+
 static bool job_fill(pw_core *core, pw_job *job, const char *run_id, pw_view body)
 {
+    if (job->map != NULL) {
+        job->body = body;
+        copy_options(job, job->map->model);
+        return true;
+    }
     job->run_id = pw_strdup(job->scope, run_id);
-    job->body = job->map != NULL ? body : (pw_view){pw_memdup(job->scope, body.data, body.size), body.size};
+    job->body = (pw_view){pw_memdup(job->scope, body.data, body.size), body.size};
     if (pw_scope_failed(job->scope)) {
         return false;
     }
     read_options(job);
-    if (job->map == NULL) {
-        job->input = pw_body_value(core, job->scope, job->body, "input");
-    }
+    job->input = pw_body_value(core, job->scope, job->body, "input");
     return !pw_scope_failed(job->scope);
 }
 
@@ -172,6 +202,7 @@ void pw_job_free(pw_core *core, pw_job *job)
     run_jobs_trim(core, rj);
     HASH_DEL(core->jobs, job);
     pw_report_free(job->owed_report);
+    pw_free(job->note);
     pawl_scope_free(job->detail_scope);
     pawl_scope_free(job->scope);
     pw_free(job);
@@ -293,10 +324,14 @@ static bool try_start(pw_core *core, pw_job *job)
     if (!can) {
         return false;
     }
-    if (unsafe && !job->sent && job->map == NULL) {
+    if (unsafe && !job->sent) {
         pw_job_unqueue(core, job);
         job->state = PW_JOB_SENDING;
-        pw_job_tell(core, job, PW_IN_SENT, NULL);
+        if (job->map != NULL) {
+            pw_map_item_send(core, job);
+        } else {
+            pw_job_tell(core, job, PW_IN_SENT, NULL);
+        }
         return true;
     }
     bool started = act != NULL && act->fn != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job);
@@ -347,7 +382,7 @@ void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
 static int64_t backoff_ms(const pw_job *job)
 {
     double ms = (double)job->retry.initial_ms;
-    for (int64_t i = 1; i < job->attempt && ms < (double)job->retry.max_ms; i++) {
+    for (int64_t i = job->attempt_base + 1; i < job->attempt && ms < (double)job->retry.max_ms; i++) {
         ms *= job->retry.factor;
     }
     return ms > (double)job->retry.max_ms ? job->retry.max_ms : (int64_t)ms;
@@ -367,7 +402,7 @@ static bool listed(const char *list, const char *type)
 
 static bool retry_wanted(const pw_job *job, const pw_report *r)
 {
-    if (r->kind != PW_REPORT_FAILED || job->cancel_requested || job->attempt >= job->retry.attempts_max) {
+    if (r->kind != PW_REPORT_FAILED || job->cancel_requested || job->attempt - job->attempt_base >= job->retry.attempts_max) {
         return false;
     }
     const pawl_value *f = pw_value_view(r->scope, r->value.data, r->value.size);
@@ -377,9 +412,8 @@ static bool retry_wanted(const pw_job *job, const pw_report *r)
 static void item_again(pw_core *core, pw_job *job, pw_report *r)
 {
     int64_t due = pw_core_now(core) + backoff_ms(job);
-    int64_t next = job->attempt + 1;
     pw_report_free(r);
-    pw_job_retry(core, job, next, due);
+    pw_map_item_again(core, job, due);
 }
 
 static void unknown(pw_core *core, pw_job *job);
@@ -524,6 +558,10 @@ void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *messa
 /* Nobody knows what came of it: an unsafe effect is asked about, not repeated. */
 static void unknown(pw_core *core, pw_job *job)
 {
+    if (job->map != NULL) {
+        pw_job_fail(core, job, "Unknown", PW_MAP_UNKNOWN_TEXT, false);
+        return;
+    }
     pw_job_unqueue(core, job);
     abandon(core, job);
     job->state = PW_JOB_UNKNOWN;

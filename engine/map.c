@@ -1,15 +1,19 @@
 /*
- * map.c - one activity over many items: one event starts it, one ends it; in between the journal sees one row an item, in whatever group
- * is next, and no turn of the run.
+ * map.c - one activity over many items: one event starts it, one ends it; in between no turn of the run, and the journal sees pages.
  *
- * Items are read from the input array by a cursor, at most `width` are jobs at a time. What is done is known by a bit per item, which
- * recovery fills from the rows. The run hears of it once, when all has landed.
+ *   items (a cursor over the input array) --pump--> at most `width` jobs --end, retry, sent--> notes --> pages of the next group (map_rows.c)
+ *                                                                                                    `--its ack--> map_landed: goes on
+ *
+ * An item that has ended leaves its place to the next at once: the map was committed, so all its items are [E1]. What it brought, a retry
+ * and a `sent` wait as notes for the next group; a retry or an unsafe effect goes on only after the ack. One group of a map is in flight
+ * at a time, so what ends meanwhile shares the next one. Notes are bounded (PW_MAP_NOTES_MAX, PW_MAP_NOTE_BYTES_MAX): beyond, nothing
+ * is started. A crash repeats the items that were running or whose notes had not landed, under the same attempt numbers and keys; of
+ * those whose effect is unsafe and was sent it says so instead (failure "Unknown").
+ * The run hears of a map once, when all has landed. Does not ask about an unknown item: workflow code or a retry of the run decides.
  */
 #include <string.h>
 
-#include "engine/state.h"
-
-enum { ITEM_DONE = 1, ITEM_FAILED = 2 };
+#include "engine/map.h"
 
 pw_map *pw_map_find(pw_core *core, pw_job_key key)
 {
@@ -19,39 +23,65 @@ pw_map *pw_map_find(pw_core *core, pw_job_key key)
     return map;
 }
 
-static bool has(const pw_map *map, int64_t i)
+void pw_map_touch(pw_core *core, pw_map *map)
 {
-    return (map->finished[i / 8] >> (i % 8) & 1) != 0;
+    if (!map->listed) {
+        map->listed = true;
+        DL_APPEND2(core->map_work, map, work_prev, work_next);
+    }
 }
 
-static void mark(pw_map *map, int64_t i)
+static void unlist(pw_core *core, pw_map *map)
 {
-    map->finished[i / 8] = (uint8_t)(map->finished[i / 8] | 1u << (i % 8));
+    if (map->listed) {
+        map->listed = false;
+        DL_DELETE2(core->map_work, map, work_prev, work_next);
+    }
 }
 
-pw_map *pw_map_new(pw_core *core, int64_t run, int64_t cmd, const char *run_id, pw_view body)
+/* ---- life ---- */
+
+static bool read_body(pw_core *core, pw_map *map)
 {
-    pw_map *map = pw_calloc(1, sizeof *map);
-    PW_CHECK(map != NULL);
-    map->scope = pawl_scope_new();
-    PW_CHECK(map->scope != NULL);
-    map->key = (pw_job_key){run, cmd, 0};
-    map->run_id = pw_strdup(map->scope, run_id);
-    map->body = (pw_view){pw_memdup(map->scope, body.data, body.size), body.size};
+    map->model = pw_job_model(map->scope, map->run_id, map->body);
     map->items = pw_body_value(core, map->scope, map->body, "input");
     map->total = pw_body_int(map->body, "total", 0);
-    map->width = pw_body_int(map->body, "width", 16);
+    int64_t width = pw_body_int(map->body, "width", 16);
+    map->width = width < PW_MAP_WIDTH_MAX ? width : PW_MAP_WIDTH_MAX;
     map->collect = pw_body_int(map->body, "mode", 0) == PAWL_MAP_COLLECT;
+    map->canceling = pw_body_get(map->body, "canceling").size > 0;
+    map->finished = pawl_scope_alloc(map->scope, (size_t)(map->total / PW_MAP_PAGE_ITEMS + 1) * PW_MAP_BITS_BYTES);
     pw_view bytes = pw_value_bytes(map->items);
     map->cursor = pw_mp_reader(bytes.data, bytes.size);
-    if (map->total > 0) {
-        (void)pw_mp_read_array(&map->cursor);
+    bool whole = map->total == 0 || (int64_t)pw_mp_read_array(&map->cursor) == map->total;
+    return whole && !pw_scope_failed(map->scope);
+}
+
+/* NULL: no memory, or its input cannot be read now. */
+static pw_map *map_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body)
+{
+    pw_map *map = pw_calloc(1, sizeof *map);
+    pawl_scope *scope = map != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        pw_free(map);
+        return NULL;
     }
-    map->finished = pawl_scope_alloc(map->scope, (size_t)map->total / 8 + 1);
-    PW_CHECK(map->finished != NULL);
-    const pw_run_jobs *rj = pw_run_jobs_find(core, run);
+    map->scope = scope;
+    map->key = key;
+    map->run_id = pw_strdup(scope, run_id);
+    map->body = (pw_view){pw_memdup(scope, body.data, body.size), body.size};
+    bool ok = !pw_scope_failed(scope) && read_body(core, map);
+    if (ok) {
+        HASH_ADD(hh, core->maps, key, sizeof map->key, map);
+    }
+    if (!ok || map->hh.tbl == NULL) {
+        pawl_scope_free(scope);
+        pw_free(map);
+        return NULL;
+    }
+    const pw_run_jobs *rj = pw_run_jobs_find(core, key.run);
     map->held = rj != NULL && rj->held;
-    HASH_ADD(hh, core->maps, key, sizeof map->key, map);
+    pw_map_touch(core, map);
     return map;
 }
 
@@ -71,32 +101,93 @@ static void drop_items(pw_core *core, pw_map *map)
 
 void pw_map_free(pw_core *core, pw_map *map)
 {
+    if (map == NULL) {
+        return;
+    }
     drop_items(core, map);
+    unlist(core, map);
+    while (map->notes != NULL) {
+        pw_map_note_free(map, map->notes);
+    }
+    for (size_t i = 0; i < PW_COUNT(map->tails); i++) {
+        pw_buf_deinit(&map->tails[i].body);
+    }
+    pw_report_free(map->first_failed);
     HASH_DEL(core->maps, map);
     pawl_scope_free(map->scope);
     pw_free(map);
 }
 
-static void tell_run(pw_core *core, pw_map *map, pw_event_type type)
+/* After its commit. Of a retried run the journal knows what is done. What does not work out is read as after a restart. */
+void pw_map_begin(pw_core *core, const pw_publish *p)
 {
-    map->ended = true;
-    pw_live *live;
+    pw_map *map = map_new(core, p->job, p->live->id, p->body);
     pawl_error err;
-    if (pw_live_open_key(core, map->key.run, &live, &err) != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, map->run_id, map->key.cmd, "the end of a map cannot be delivered: %s", err.message);
+    pawl_status st = map == NULL ? pw_err(&err, PAWL_NOMEM, "out of memory") : p->attempt != 0 ? pw_map_load(core, map, &err) : PAWL_OK;
+    if (st != PAWL_OK) {
+        pw_core_log(core, PAWL_WARN, p->live->id, p->job.cmd, "a map cannot be begun, it is tried again: %s", err.message);
+        pw_map_free(core, map);
+        pw_again(core, PW_AGAIN_JOBS);
+    }
+}
+
+/* The run no longer waits for it. Pages in flight are waited for: a retry of the run reads what they hold. */
+void pw_map_drop(pw_core *core, pw_map *map)
+{
+    if (!map->flies) {
+        pw_map_free(core, map);
         return;
     }
-    pw_input *in = pw_input_new(PW_IN_MAP_DONE);
-    PW_CHECK(in != NULL);
+    drop_items(core, map);
+    map->ended = map->dropped = true;
+}
+
+bool pw_maps_fly(pw_core *core, int64_t run)
+{
+    bool flies = false;
+    pw_map *map, *next;
+    HASH_ITER(hh, core->maps, map, next)
+    {
+        flies |= map->key.run == run && map->flies;
+    }
+    return flies;
+}
+
+/* ---- its end ---- */
+
+/* What finds no memory is tried again: its end stands in its pages. */
+static void starve(pw_core *core, pw_map *map)
+{
+    map->starved = true;
+    pw_again(core, 0);
+}
+
+static void tell_run(pw_core *core, pw_map *map, pw_event_type type)
+{
+    pw_live *live;
+    pawl_error err;
+    pawl_status st = pw_live_open_key(core, map->key.run, &live, &err);
+    pw_input *in = st == PAWL_OK ? pw_input_new(PW_IN_MAP_DONE) : NULL;
+    pawl_scope *scope = in != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        pw_core_log(core, PAWL_WARN, map->run_id, map->key.cmd, "the end of a map cannot be delivered, it is tried again: %s",
+                    st != PAWL_OK ? err.message : "out of memory");
+        pw_input_free(core, in);
+        starve(core, map);
+        return;
+    }
+    in->scope = scope;
     in->cmd = map->key.cmd;
     in->timer_kind = (int)type;
     in->attempt = map->total;
     in->due_ms = map->failed;
-    if (map->failure.size > 0) {
-        in->scope = pawl_scope_new();
-        PW_CHECK(in->scope != NULL);
-        in->value = (pw_view){pw_memdup(in->scope, map->failure.data, map->failure.size), map->failure.size};
+    in->value = (pw_view){pw_memdup(scope, map->failure.data, map->failure.size), map->failure.size};
+    if (pw_scope_failed(scope)) {
+        pw_input_free(core, in);
+        starve(core, map);
+        return;
     }
+    map->ended = true;
     pw_live_input(live, in);
 }
 
@@ -105,7 +196,7 @@ static void check_end(pw_core *core, pw_map *map)
     if (map->ended) {
         return;
     }
-    if (map->canceling && map->running == 0) {
+    if (map->canceling && map->running == 0 && map->notes == NULL) {
         tell_run(core, map, PW_EV_MAP_CANCELED);
     } else if (map->failed > 0 && !map->collect) {
         drop_items(core, map);
@@ -115,71 +206,196 @@ static void check_end(pw_core *core, pw_map *map)
     }
 }
 
-void pw_map_pump(pw_core *core, pw_map *map)
+/* ---- starting items ---- */
+
+static bool may_start(const pw_core *core, const pw_map *map)
 {
-    while (!map->held && !map->canceling && !map->ended && map->running < map->width && map->next < map->total) {
-        int64_t i = map->next++;
-        pw_view raw = pw_mp_read_raw(&map->cursor);
-        if (has(map, i)) {
-            continue;
-        }
-        pw_job *job = pw_job_new(core, (pw_job_key){map->key.run, map->key.cmd, i + 1}, map->run_id, map->body, map);
-        PW_CHECK(job != NULL);
-        job->input = pw_value_view(job->scope, raw.data, raw.size);
-        map->running++;
+    return !core->scarce && !map->held && !map->canceling && !map->ended && !map->failing && map->running < map->width && map->next < map->total &&
+           map->notes_len < PW_MAP_NOTES_MAX && map->note_bytes < PW_MAP_NOTE_BYTES_MAX;
+}
+
+/* What the journal knows of an item that was under way at a restart. Both go up by index. */
+static const pw_open_item *opened(pw_map *map, int64_t index)
+{
+    while (map->open_next < map->open_len && map->open[map->open_next].index < index) {
+        map->open_next++;
+    }
+    bool it = map->open_next < map->open_len && map->open[map->open_next].index == index;
+    return it ? &map->open[map->open_next++] : NULL;
+}
+
+/* False: no memory. */
+static bool start(pw_core *core, pw_map *map, int64_t index, pw_view input)
+{
+    pw_map_note *note = pw_calloc(1, sizeof *note);
+    pw_job *job = note != NULL ? pw_job_new(core, (pw_job_key){map->key.run, map->key.cmd, index + 1}, map->run_id, map->body, map) : NULL;
+    if (job == NULL) {
+        pw_free(note);
+        return false;
+    }
+    job->note = note;
+    job->input = pw_value_view(job->scope, input.data, input.size);
+    if (pw_scope_failed(job->scope)) {
+        pw_job_free(core, job);
+        return false;
+    }
+    const pw_open_item *was = opened(map, index);
+    job->attempt_base = map->base;
+    job->attempt = was != NULL ? was->attempt : map->base + 1;
+    job->due_ms = was != NULL ? was->due_ms : 0;
+    map->running++;
+    if (was != NULL && was->sent && !PW_BUG_RESEND_UNKNOWN) {
+        job->sent = true;
+        job->state = PW_JOB_UNKNOWN;
+        pw_job_fail(core, job, "Unknown", PW_MAP_UNKNOWN_TEXT, false);
+    } else {
         pw_job_queue(core, job);
+    }
+    return true;
+}
+
+static void pump(pw_core *core, pw_map *map)
+{
+    map->starved = false;
+    while (may_start(core, map) && !map->starved) {
+        pw_mp before = map->cursor;
+        pw_view raw = pw_mp_read_raw(&map->cursor);
+        if (pw_page_bit(map->finished, map->next) || start(core, map, map->next, raw)) {
+            map->next++;
+        } else {
+            map->cursor = before;
+            starve(core, map);
+        }
     }
     check_end(core, map);
 }
 
-void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed)
+void pw_maps_pump(pw_core *core)
 {
-    if (report->kind == PW_REPORT_CANCELED) {
-        pw_map *map = job->map;
-        pw_report_free(report);
-        pw_job_free(core, job);
-        map->running--;
-        check_end(core, map);
-        return;
+    pw_map *map, *next;
+    DL_FOREACH_SAFE2(core->map_work, map, next, work_next)
+    {
+        pump(core, map);
     }
-    pw_batch *b = pw_batch_get(core);
-    pw_buf *buf = b != NULL ? pw_batch_buf(b) : NULL;
-    PW_CHECK(buf != NULL);
-    pw_put_value(core, b, buf, report->value);
-    pw_op *op = pw_batch_op(b, PW_OP_MAP_ITEM);
-    PW_CHECK(op != NULL && pw_buf_ok(buf));
-    op->u.item = (pw_map_item){.run = job->key.run, .cmd = job->key.cmd, .index = job->key.item - 1, .state = failed ? ITEM_FAILED : ITEM_DONE,
-                               .attempt = job->attempt, .body = {buf->data, buf->size}};
-    pw_publish *p = pw_batch_publish(b);
-    p->kind = PW_PUB_MAP_ITEM;
-    p->job = job->key;
-    p->report = report;
-    p->attempt = failed;
 }
 
-void pw_map_item_landed(pw_core *core, pw_job_key key, bool failed, pw_view failure)
+/* ---- notes: what the next group will hold ---- */
+
+static pw_map_note *note(pw_core *core, pw_map *map, pw_job *job, int kind)
 {
-    pw_map *map = pw_map_find(core, key);
-    pw_job *job = pw_job_find(core, key);
-    if (job != NULL) {
-        pw_job_free(core, job);
+    pw_map_note *n = job->note;
+    PW_CHECK(n != NULL); /* one at a time: its job waits for it to land */
+    job->note = NULL;
+    *n = (pw_map_note){.kind = (unsigned)kind, .index = job->key.item - 1, .attempt = job->attempt};
+    DL_APPEND(map->notes, n);
+    map->notes_len++;
+    pw_map_touch(core, map);
+    return n;
+}
+
+void pw_map_note_free(pw_map *map, pw_map_note *n)
+{
+    DL_DELETE(map->notes, n);
+    map->notes_len--;
+    map->note_bytes -= n->report != NULL ? n->report->value.size : 0;
+    pw_report_free(n->report);
+    pw_free(n);
+}
+
+/* Has the journal an entry for it beside its place in the array? */
+static bool known(const pw_job *job)
+{
+    return job->sent || job->attempt > job->attempt_base + 1;
+}
+
+void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed)
+{
+    pw_map *map = job->map;
+    map->open_dirty |= known(job);
+    map->running--;
+    if (report->kind == PW_REPORT_CANCELED) {
+        pw_report_free(report);
+        pw_map_touch(core, map);
+    } else {
+        pw_map_note *n = note(core, map, job, PW_NOTE_END);
+        n->report = report;
+        n->failed = failed;
+        map->note_bytes += report->value.size;
+        map->failing |= failed && !map->collect;
+        pw_page_set(map->finished, n->index);
     }
-    if (map == NULL || has(map, key.item - 1)) {
+    pw_job_free(core, job);
+}
+
+void pw_map_item_again(pw_core *core, pw_job *job, int64_t due_ms)
+{
+    job->attempt++;
+    job->due_ms = due_ms;
+    job->sent = false;
+    job->map->open_dirty = true;
+    (void)note(core, job->map, job, PW_NOTE_RETRY);
+}
+
+void pw_map_item_send(pw_core *core, pw_job *job)
+{
+    job->map->open_dirty = true;
+    (void)note(core, job->map, job, PW_NOTE_SENT);
+}
+
+/* ---- after the ack ---- */
+
+static void ended(pw_map *map, pw_map_note *n)
+{
+    map->note_bytes -= n->report->value.size;
+    if (!n->failed) {
+        map->done++;
+    } else if (map->failed++ == 0) {
+        map->first_failed = n->report;
+        map->failure = n->report->value;
+        n->report = NULL;
+    }
+    pw_report_free(n->report);
+    pw_free(n);
+}
+
+static void landed(pw_core *core, pw_map *map, pw_map_note *n)
+{
+    DL_DELETE(map->notes, n);
+    map->notes_len--;
+    if (n->kind == PW_NOTE_END) {
+        ended(map, n);
         return;
     }
-    map->running--;
-    mark(map, key.item - 1);
-    map->dirty = true;
-    core->maps_dirty = true;
-    if (!failed) {
-        map->done++;
-    } else {
-        map->failed++;
-        if (map->failure.size == 0) {
-            map->failure = (pw_view){pw_memdup(map->scope, failure.data, failure.size), failure.size};
-        }
+    bool retry = n->kind == PW_NOTE_RETRY;
+    pw_job *job = pw_job_find(core, (pw_job_key){map->key.run, map->key.cmd, n->index + 1});
+    if (job == NULL) {
+        pw_free(n);
+        return;
     }
-    pw_map_pump(core, map);
+    job->note = n;
+    if (retry) {
+        pw_job_retry(core, job, job->attempt, job->due_ms);
+    } else if (!map->failing) {
+        pw_job_sent(core, job);
+    }
+}
+
+void pw_map_landed(pw_core *core, pw_job_key key, bool ok)
+{
+    pw_map *map = pw_map_find(core, key);
+    if (map == NULL || !map->flies) {
+        return;
+    }
+    pw_map_pages_landed(map, ok);
+    for (; ok && map->flying > 0; map->flying--) {
+        landed(core, map, map->notes);
+    }
+    map->flying = 0;
+    if (map->dropped) {
+        pw_map_free(core, map);
+    } else {
+        pw_map_touch(core, map);
+    }
 }
 
 void pw_map_cancel(pw_core *core, pw_map *map)
@@ -187,7 +403,6 @@ void pw_map_cancel(pw_core *core, pw_map *map)
     map->canceling = true;
     pw_run_jobs *rj = pw_run_jobs_find(core, map->key.run);
     pw_job *job = rj != NULL ? rj->jobs : NULL;
-    map->running++; /* keeps it from ending inside the loop */
     while (job != NULL) {
         pw_job *next = job->r_next;
         if (job->map == map) {
@@ -195,63 +410,37 @@ void pw_map_cancel(pw_core *core, pw_map *map)
         }
         job = next;
     }
-    map->running--;
-    check_end(core, map);
+    pw_map_touch(core, map);
 }
 
-/* Its row belongs to a turn that is about to change it, or has: that turn may clear it, and a cancelled map is marked in it. */
-static bool row_is_taken(pw_core *core, const pw_map *map)
+void pw_maps_hold(pw_core *core, int64_t run, bool hold)
 {
-    const pw_live *live = pw_live_find(core, map->key.run);
-    return map->ended || map->canceling || (live != NULL && live->frozen);
-}
-
-/* Its row shows progress to readers: written with whatever group comes, not for its own sake. */
-void pw_maps_flush(pw_core *core)
-{
-    if (!core->maps_dirty || core->building == NULL || core->building->group.len == 0) {
-        return;
-    }
-    core->maps_dirty = false;
     pw_map *map, *next;
     HASH_ITER(hh, core->maps, map, next)
     {
-        if (!map->dirty) {
-            continue;
+        if (map->key.run == run) {
+            map->held = hold;
+            pw_map_touch(core, map);
         }
-        if (row_is_taken(core, map)) {
-            core->maps_dirty = true;
-            continue;
+    }
+}
+
+void pw_maps_flush(pw_core *core)
+{
+    pw_map *map, *next;
+    DL_FOREACH_SAFE2(core->map_work, map, next, work_next)
+    {
+        bool written = map->flies || pw_map_write(core, map); /* the ack lists it again */
+        if (!written) {
+            starve(core, map);
         }
-        pw_op *op = pw_batch_op(core->building, PW_OP_MAP_PUT);
-        PW_CHECK(op != NULL);
-        map->dirty = false;
-        void *body = pw_memdup(core->building->group.scope, map->body.data, map->body.size);
-        PW_CHECK(body != NULL);
-        op->u.map = (pw_map_row){.run = map->key.run, .cmd = map->key.cmd, .total = map->total, .done = map->done, .failed = map->failed,
-                                 .body = {body, map->body.size}};
+        if (!map->starved) {
+            unlist(core, map);
+        }
     }
 }
 
 /* ---- recovery ---- */
-
-static bool recover_item(void *ctx, const pw_map_item *row)
-{
-    pw_map *map = ctx;
-    if (row->index < 0 || row->index >= map->total || (row->state != ITEM_DONE && row->state != ITEM_FAILED)) {
-        return true;
-    }
-    mark(map, row->index);
-    if (row->state == ITEM_DONE) {
-        map->done++;
-    } else {
-        map->failed++;
-        if (map->failure.size == 0) {
-            map->failure = (pw_view){pw_memdup(map->scope, row->body.data, row->body.size), row->body.size};
-        }
-    }
-    return true;
-}
 
 typedef struct recover_maps {
     pw_core *core;
@@ -273,9 +462,11 @@ static bool recover_map(void *ctx, const pw_map_row *row)
     if (live->row.status == PW_RUN_PAUSED) { /* as committed: a turn in flight may not land */
         pw_jobs_hold(r->core, row->run, true);
     }
-    pw_map *map = pw_map_new(r->core, row->run, row->cmd, live->id, row->body);
-    r->status = r->core->jops->map_items(r->core->reader, &(pw_item_range){row->run, row->cmd, 0, 0}, recover_item, map, r->err);
-    map->canceling = pw_body_get(row->body, "canceling").size > 0;
+    pw_map *map = map_new(r->core, (pw_job_key){row->run, row->cmd, 0}, live->id, row->body);
+    r->status = map != NULL ? pw_map_load(r->core, map, r->err) : pw_err(r->err, PAWL_NOMEM, "a map: out of memory");
+    if (r->status != PAWL_OK) {
+        pw_map_free(r->core, map);
+    }
     return r->status == PAWL_OK;
 }
 
@@ -283,75 +474,5 @@ pawl_status pw_maps_recover(pw_core *core, pawl_error *err)
 {
     recover_maps r = {.core = core, .status = PAWL_OK, .err = err};
     pawl_status st = core->jops->maps(core->reader, 0, recover_map, &r, err);
-    st = st == PAWL_OK ? r.status : st;
-    pw_map *map, *next;
-    HASH_ITER(hh, core->maps, map, next)
-    {
-        if (st == PAWL_OK) {
-            pw_map_pump(core, map);
-        }
-    }
-    return st;
-}
-
-/* ---- results ---- */
-
-typedef struct page {
-    pw_core *core;
-    pawl_scope *scope;
-    pw_buf out;
-    int64_t next, end;
-} page;
-
-static void fill_gap(page *p, int64_t to)
-{
-    for (; p->next < to; p->next++) {
-        pw_mp_nil(&p->out);
-    }
-}
-
-static bool page_item(void *ctx, const pw_map_item *row)
-{
-    page *p = ctx;
-    if (row->index >= p->end) {
-        return false;
-    }
-    fill_gap(p, row->index);
-    pw_mp r = pw_mp_reader(row->body.data, row->body.size);
-    pw_view ref;
-    bool blob = pw_mp_read_ext(&r, PW_EXT_BLOB, &ref);
-    const pawl_value *v = blob ? pw_resolve(p->core, p->scope, row->body) : NULL;
-    pw_view bytes = blob ? pw_value_bytes(v) : row->body;
-    if (row->state == ITEM_FAILED) {
-        pw_mp_map(&p->out, 1);
-        pw_mp_str(&p->out, "$failure");
-    }
-    pw_buf_put(&p->out, bytes.data, bytes.size);
-    p->next++;
-    return true;
-}
-
-const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_span *span)
-{
-    int64_t from = span->from;
-    int64_t end = from + span->len < span->total ? from + span->len : span->total;
-    page p = {.core = core, .scope = scope, .next = from, .end = end};
-    pw_mp_array(&p.out, (size_t)(end - from));
-    pawl_error err;
-    pawl_status st = core->jops->map_items(core->reader, &(pw_item_range){span->run, span->cmd, from, (size_t)(end - from)}, page_item, &p,
-                                          &err);
-    fill_gap(&p, end);
-    const pawl_value *v = NULL;
-    if (st == PAWL_OK && pw_buf_ok(&p.out)) {
-        v = pw_value_copy(scope, p.out.data, p.out.size);
-    } else {
-        pw_core_log(core, PAWL_ERROR, "", span->cmd, "the results of a map cannot be read: %s", st != PAWL_OK ? err.message : "out of memory");
-    }
-    pw_buf_deinit(&p.out);
-    return v;
-}
-
-const pawl_value *pw_map_results(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t total)
-{
-    return pw_map_page(core, scope, &(pw_map_span){.run = run, .cmd = cmd, .len = total, .total = total});
+    return st == PAWL_OK ? r.status : st;
 }

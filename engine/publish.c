@@ -132,31 +132,17 @@ static void pub_drop(pw_core *core, const pw_publish *p)
     }
     pw_map *map = pw_map_find(core, p->job);
     if (map != NULL) {
-        pw_map_free(core, map);
+        pw_map_drop(core, map);
     }
 }
 
 static void hold(pw_core *core, int64_t run, bool on)
 {
     pw_jobs_hold(core, run, on);
-    pw_map *map, *next;
-    HASH_ITER(hh, core->maps, map, next)
-    {
-        if (map->key.run == run) {
-            map->held = on;
-            pw_map_pump(core, map);
-        }
-    }
+    pw_maps_hold(core, run, on);
     if (!on) {
         pw_timers_rescan_run(core, run);
     }
-}
-
-static void pub_map_item(pw_core *core, pw_publish *p)
-{
-    pw_report *r = p->report;
-    pw_map_item_landed(core, p->job, p->attempt != 0, r->value);
-    pw_report_free(r);
 }
 
 static void publish_one(pw_core *core, pw_publish *p)
@@ -196,10 +182,10 @@ static void publish_one(pw_core *core, pw_publish *p)
         }
         break;
     case PW_PUB_MAP:
-        pw_map_pump(core, pw_map_new(core, p->job.run, p->job.cmd, p->live->id, p->body));
+        pw_map_begin(core, p);
         break;
-    case PW_PUB_MAP_ITEM:
-        pub_map_item(core, p);
+    case PW_PUB_PAGES:
+        pw_map_landed(core, p->job, true);
         break;
     case PW_PUB_CANCEL_MAP:
         map = pw_map_find(core, p->job);
@@ -379,13 +365,8 @@ static void unpublish(pw_core *core, pw_batch *b, pawl_status status)
             pawl_error err = b->group.error;
             err.status = status;
             pw_reply_now(core, p->rq, status, &err, (pw_view){NULL, 0});
-        } else if (p->kind == PW_PUB_MAP_ITEM) {
-            pw_job *job = pw_job_find(core, p->job);
-            if (job != NULL) {
-                pw_map_item_end(core, job, p->report, p->attempt != 0);
-            } else {
-                pw_report_free(p->report);
-            }
+        } else if (p->kind == PW_PUB_PAGES) {
+            pw_map_landed(core, p->job, false);
         }
     }
 }

@@ -117,7 +117,7 @@ bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event)
     return false;
 }
 
-static bool is_void(const pw_live *live, int64_t seq)
+bool pw_replay_void(const pw_live *live, int64_t seq)
 {
     if (live->retry_from != 0 && seq >= live->retry_from) {
         return true;
@@ -131,7 +131,7 @@ static bool is_void(const pw_live *live, int64_t seq)
 }
 
 /* A retry says that a stretch of history no longer counts. When it is met for the first time the replay starts over without it. */
-static bool check_void(pw_live *live, const pw_event *ev)
+bool pw_replay_retried(pw_live *live, const pw_event *ev)
 {
     if (ev->type != PW_EV_RUN_RETRIED) {
         return true;
@@ -156,14 +156,14 @@ static bool replay_inputs(pw_live *live)
 {
     pw_event ev;
     while (pw_replay_peek(live, &ev)) {
-        if (pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND && !is_void(live, ev.seq)) {
+        if (pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND && !pw_replay_void(live, ev.seq)) {
             return true;
         }
         live->replay_has_next = false;
-        if (is_void(live, ev.seq)) {
+        if (pw_replay_void(live, ev.seq)) {
             continue;
         }
-        if (!check_void(live, &ev)) {
+        if (!pw_replay_retried(live, &ev)) {
             return false;
         }
         live->core->stats.replayed_events++;
@@ -178,12 +178,12 @@ static bool replay_inputs(pw_live *live)
 /* A record cut by a void stretch keeps its first inputs; its code does not count. */
 static bool cut_by_void(const pw_live *live, int64_t first_seq, int64_t events)
 {
-    return events > 0 && is_void(live, first_seq + events - 1);
+    return events > 0 && pw_replay_void(live, first_seq + events - 1);
 }
 
 bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
 {
-    if (is_void(live, first_seq)) {
+    if (pw_replay_void(live, first_seq)) {
         return true;
     }
     pawl_error err;

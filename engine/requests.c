@@ -179,7 +179,7 @@ static void to_run(pw_core *core, pw_request *rq)
         done_err(core, rq, PAWL_CLOSED, "run \"%s\" is closed (%s)", live->id, pw_run_status_name(live->row.status));
         return;
     }
-    if (rq->op == PW_REQ_RETRY && live->frozen) {
+    if (rq->op == PW_REQ_RETRY && (live->frozen || pw_maps_fly(core, live->key))) {
         pw_core_retry_later(core, rq);
         return;
     }

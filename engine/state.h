@@ -341,6 +341,7 @@ struct pw_job {
     pw_job_key key;
     pw_job_state state;
     pw_map *map;             /* of an item */
+    struct pw_map_note *note; /* of an item: for what it brings next; made with it */
     pawl_scope *scope;       /* owns strings and input */
     const char *run_id;
     const char *name;
@@ -352,6 +353,7 @@ struct pw_job {
     pw_retry retry;
     int64_t timeout_ms, schedule_ms, heartbeat_ms;
     int64_t attempt;
+    int64_t attempt_base;    /* of an item: attempts before its run was retried */
     int64_t scheduled_ms;
     int64_t due_ms;          /* backoff end */
     int64_t schedule_due, close_due, beat_due; /* in-memory deadlines; 0 = none */
@@ -390,28 +392,12 @@ typedef struct pw_run_jobs {
 
 /* ---- maps ---- */
 
-struct pw_map {
-    pw_job_key key;          /* item 0 */
-    pawl_scope *scope;
-    const char *run_id;
-    pw_view body;
-    const pawl_value *items;
-    pw_mp cursor;            /* over the items, at index `next` */
-    int64_t total, next, running, done, failed;
-    int64_t width;
-    bool collect;
-    bool held, canceling, ended;
-    bool dirty;              /* its row has to be written */
-    uint8_t *finished;       /* bit per item */
-    const char *first_failure;  /* msgpack failure of the first final one */
-    pw_view failure;
-    UT_hash_handle hh;
-};
+typedef struct pw_map_note pw_map_note; /* pw_map, pw_map_note: map.h */
 
 /* ---- batches ---- */
 
 typedef struct pw_publish {
-    enum { PW_PUB_REPLY, PW_PUB_JOB, PW_PUB_SENT, PW_PUB_UNKNOWN, PW_PUB_RETRY, PW_PUB_TIMER, PW_PUB_CANCEL_JOB, PW_PUB_MAP, PW_PUB_MAP_ITEM,
+    enum { PW_PUB_REPLY, PW_PUB_JOB, PW_PUB_SENT, PW_PUB_UNKNOWN, PW_PUB_RETRY, PW_PUB_TIMER, PW_PUB_CANCEL_JOB, PW_PUB_MAP, PW_PUB_PAGES,
            PW_PUB_CANCEL_MAP, PW_PUB_DROP_JOB, PW_PUB_INBOX, PW_PUB_UNHOLD, PW_PUB_HOLD, PW_PUB_NOTHING } kind;
     pw_request *rq;
     pawl_status status;
@@ -532,8 +518,9 @@ struct pw_core {
     pw_run_jobs *run_jobs;       /* hash */
     pw_job *queue;               /* jobs that want a slot, in order */
     pw_map *maps;                /* hash */
+    pw_map *map_work;            /* list of those that may have to start items, to end, or to write */
     size_t tasks_running;
-    bool queue_dirty, beats_dirty, maps_dirty;
+    bool queue_dirty, beats_dirty;
 
     pw_heap_timer *heap;
     size_t heap_len, heap_cap;
@@ -690,6 +677,8 @@ typedef struct pw_asked {
 } pw_asked;
 bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event);
 bool pw_replay_peek(pw_live *live, pw_event *ret_event);
+bool pw_replay_void(const pw_live *live, int64_t seq);            /* in a stretch that a retry made void */
+bool pw_replay_retried(pw_live *live, const pw_event *ev); /* false: a void stretch not known yet; read history again */
 void pw_replay_fail(pw_live *live, const char *reason, const pw_event *ev, const char *code);
 
 /* wait.c: branches, futures and cancellation */
@@ -739,6 +728,7 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
 /* job.c */
 pw_job *pw_job_find(pw_core *core, pw_job_key key);
 pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map); /* NULL = no memory */
+pw_job *pw_job_model(pawl_scope *scope, const char *run_id, pw_view body); /* options to copy; no job */
 void pw_job_free(pw_core *core, pw_job *job);
 void pw_job_queue(pw_core *core, pw_job *job);
 void pw_job_dispatch_all(pw_core *core);
@@ -760,20 +750,33 @@ void pw_jobs_close(pw_core *core, int64_t run);
 
 /* map.c */
 pw_map *pw_map_find(pw_core *core, pw_job_key key);
-pw_map *pw_map_new(pw_core *core, int64_t run, int64_t cmd, const char *run_id, pw_view body);
-void pw_map_free(pw_core *core, pw_map *map);
-void pw_map_pump(pw_core *core, pw_map *map);
-void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed);
-void pw_map_item_landed(pw_core *core, pw_job_key key, bool failed, pw_view failure);
+void pw_map_free(pw_core *core, pw_map *map); /* accepts NULL */
+void pw_map_drop(pw_core *core, pw_map *map);  /* the run has ended it */
+void pw_map_touch(pw_core *core, pw_map *map); /* the next step looks at it */
+void pw_maps_pump(pw_core *core);
+void pw_maps_hold(pw_core *core, int64_t run, bool hold);
+void pw_map_begin(pw_core *core, const pw_publish *p);
+bool pw_maps_fly(pw_core *core, int64_t run);  /* are pages of that run in flight? */
+void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed); /* frees the job */
+void pw_map_item_again(pw_core *core, pw_job *job, int64_t due_ms);
+void pw_map_item_send(pw_core *core, pw_job *job);
+void pw_map_landed(pw_core *core, pw_job_key key, bool ok);
 void pw_map_cancel(pw_core *core, pw_map *map);
 pawl_status pw_maps_recover(pw_core *core, pawl_error *err);
 void pw_maps_flush(pw_core *core);
+
+/* map_rows.c */
+void pw_map_retried(pw_live *live, const pw_cmd *cmd); /* in the turn of a retry: rows of a map that was open or had failed */
+void pw_map_counts(const pw_map *map, pw_map_row *ret);
+
+/* map_results.c */
 typedef struct pw_map_span {
     int64_t run, cmd;
     int64_t from, len, total;
 } pw_map_span;
-const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_span *span);
-const pawl_value *pw_map_results(pw_core *core, pawl_scope *scope, int64_t run, int64_t cmd, int64_t total);
+/** An array; NULL when the pages cannot be read. Errors: DAMAGED (also: an item is missing), NOMEM, IO. */
+const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_span *span, pawl_error *err);
+const pawl_value *pw_map_results(pw_live *live, const pw_cmd *cmd, int64_t total, pawl_error *err);
 
 /* timers.c */
 void pw_timer_add(pw_core *core, int64_t due_ms, int64_t run, int64_t cmd, int32_t item, int32_t kind);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/wf.h"
+#include "journal/map_page.h"
 
 /* Options grow at the end: a caller built against an older header hands a smaller struct. */
 void pw_options_copy(void *ret, size_t size, const void *options, size_t options_size)
@@ -121,16 +122,33 @@ static pw_cmd *map_ask(pawl_run *w, const pawl_map_options *o, const char *file,
         return NULL;
     }
     bool array = o->items == NULL || pawl_typeof(o->items) == PAWL_ARRAY;
-    if (!array || pawl_len(o->items) > PW_MAP_ITEMS_MAX || o->effect == PAWL_EFFECT_UNSAFE) {
-        const char *why = !array ? "the items of a map must be an array"
-                          : o->effect == PAWL_EFFECT_UNSAFE ? "a map cannot run unsafe effects; call them one by one"
-                                                            : "a map holds at most 10000000 items";
+    if (!array || pawl_len(o->items) > PW_MAP_ITEMS_MAX) {
+        const char *why = !array ? "the items of a map must be an array" : "a map holds at most 10000000 items";
         pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidMap", why, NULL, false, NULL), 0);
         return NULL;
     }
     pw_ask ask = {.type = PW_EV_MAP_SCHEDULED, .name = o->name, .input = o->items, .has_input = true, .file = file, .line = line,
                   .body = pw_map_fields, .arg = o};
     return pw_command(w, &ask);
+}
+
+/* Stored results that cannot be read: for want of memory the turn is dropped and comes again, a replay pauses the run, and a damaged page
+ * fails the call. */
+static void unread(pawl_run *w, const pw_cmd *cmd, const pawl_error *err)
+{
+    pw_live *live = w->live;
+    pw_core_log(live->core, PAWL_ERROR, live->id, cmd->id, "%s", err->message);
+    bool again = !live->replaying && live->batch != NULL && err->status != PAWL_DAMAGED;
+    if (!live->replaying && !again) {
+        pw_set_failure(w, pw_failure_new(live->scope, "ResultsDamaged", err->message, NULL, false, NULL), 0);
+        return;
+    }
+    if (again) {
+        live->batch->failed = true;
+    } else {
+        pw_replay_fail(live, "damage", NULL, pw_strdup(live->scope, err->message));
+    }
+    pw_leave_lost(w); /* never comes back */
 }
 
 const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line)
@@ -141,19 +159,24 @@ const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size
     if (cmd == NULL || !pw_wait_future(w, &cmd->future)) {
         return NULL;
     }
-    return pw_map_results(w->live->core, w->live->scope, w->live->key, cmd->id, (int64_t)pawl_len(o.items));
+    pawl_error err;
+    const pawl_value *v = pw_map_results(w->live, cmd, (int64_t)pawl_len(o.items), &err);
+    if (v == NULL) {
+        unread(w, cmd, &err);
+    }
+    return v;
 }
 
 struct pawl_items {
     pawl_run *w;
-    int64_t cmd;
+    const pw_cmd *cmd;
     int64_t total, next;
     int64_t page_from;
     pawl_scope *page_scope; /* freed with the run by an unwind */
     const pawl_value *page;
 };
 
-#define PAGE_ITEMS 256
+#define PAGE_ITEMS PW_MAP_PAGE_ITEMS
 
 static void items_unwind(void *arg)
 {
@@ -171,7 +194,7 @@ pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, siz
     if (cmd == NULL || it == NULL || !pw_wait_future(w, &cmd->future)) {
         return NULL;
     }
-    *it = (pawl_items){.w = w, .cmd = cmd->id, .total = (int64_t)pawl_len(o.items), .page_from = -1, .page_scope = pawl_scope_new()};
+    *it = (pawl_items){.w = w, .cmd = cmd, .total = (int64_t)pawl_len(o.items), .page_from = -1, .page_scope = pawl_scope_new()};
     pawl_on_unwind(w, items_unwind, it);
     return it;
 }
@@ -186,8 +209,14 @@ bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl
         pawl_scope_free(items->page_scope);
         items->page_scope = pawl_scope_new();
         items->page_from = items->next;
-        pw_map_span span = {.run = live->key, .cmd = items->cmd, .from = items->next, .len = PAGE_ITEMS, .total = items->total};
-        items->page = pw_map_page(live->core, items->page_scope, &span);
+        pw_map_span span = {.run = live->key, .cmd = items->cmd->id, .from = items->next, .len = PAGE_ITEMS, .total = items->total};
+        pawl_error err;
+        items->page = pw_map_page(live->core, items->page_scope, &span, &err);
+        if (items->page == NULL) {
+            unread(items->w, items->cmd, &err);
+            items->next = items->total;
+            return false;
+        }
     }
     const pawl_value *v = pawl_at(items->page, (size_t)(items->next - items->page_from));
     const pawl_value *failed = pawl_typeof(v) == PAWL_MAP ? pawl_get(v, "$failure") : NULL;

@@ -97,14 +97,15 @@ typedef struct pw_map_row {
     pw_view body;          /* name, width, options, input reference: msgpack map */
 } pw_map_row;
 
-typedef struct pw_map_item {
+/** What became of a range of a map's items: map_page.h has the bytes. The backend adds and checks two checksums. */
+typedef struct pw_page_row {
     int64_t run;
     int64_t cmd;
-    int64_t index;
-    int state;             /* 1 done, 2 failed, 3 waits for a retry */
-    int64_t attempt;
-    pw_view body;          /* result or failure, msgpack */
-} pw_map_item;
+    int64_t page;          /* of 256 items; -1: the items under way */
+    int64_t part;
+    pw_view head;          /* what recovery reads */
+    pw_view body;          /* results and failures */
+} pw_page_row;
 
 typedef struct pw_inbox_row {
     int64_t id;
@@ -158,8 +159,9 @@ typedef enum pw_op_type {
     PW_OP_WAIT_CLEAR,   /* u.wait: run, cmd */
     PW_OP_KEY_PUT,      /* u.kv */
     PW_OP_MAP_PUT,      /* u.map: insert or replace (run, cmd) */
-    PW_OP_MAP_ITEM,     /* u.item: insert or replace (run, cmd, index) */
-    PW_OP_MAP_CLEAR,    /* u.map: the row only; items stay for readers until retention */
+    PW_OP_MAP_PROGRESS, /* u.map: run, cmd, done, failed only; no error when absent */
+    PW_OP_MAP_PAGE,     /* u.page: insert or replace (run, cmd, page, part) */
+    PW_OP_MAP_CLEAR,    /* u.map: the row only; pages stay for readers until retention */
     PW_OP_SNAPSHOT_PUT, /* u.snapshot: replaces the run's one snapshot */
     PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or body.data NULL: a digest whose chunks were staged before */
     PW_OP_NODE_PUT,     /* u.node: conversation chain; id must be pw_node_id(key, parent, body), else INVALID; same id again: kept */
@@ -180,7 +182,7 @@ typedef struct pw_op {
         pw_wait_row wait;
         struct { int64_t run; pw_view key; pw_view value; } kv;
         pw_map_row map;
-        pw_map_item item;
+        pw_page_row page;
         struct { int64_t run; int64_t seq; pw_view body; } snapshot;
         struct { uint8_t digest[PW_DIGEST_SIZE]; pw_view body; } blob;
         struct { uint8_t id[PW_DIGEST_SIZE]; uint8_t parent[PW_DIGEST_SIZE]; int64_t depth; pw_view body; } node;
@@ -216,13 +218,13 @@ typedef struct pw_scan {
     size_t rows_max;       /* 0 = PW_PAGE_ROWS_MAX */
 } pw_scan;
 
-/** Items of one map. */
-typedef struct pw_item_range {
+/** Pages of one map. */
+typedef struct pw_page_range {
     int64_t run;
     int64_t cmd;
-    int64_t from_index;
-    size_t rows_max;       /* 0 = to the end */
-} pw_item_range;
+    int64_t from, to;      /* page numbers, both included */
+    bool heads_only;       /* bodies are not read: empty views */
+} pw_page_range;
 
 /** Row callbacks: the row and its views are valid during the call only; return false to stop. */
 typedef bool (*pw_run_fn)(void *ctx, const pw_run_row *row);
@@ -231,7 +233,7 @@ typedef bool (*pw_timer_fn)(void *ctx, const pw_timer_row *row);
 typedef bool (*pw_task_fn)(void *ctx, const pw_task_row *row);
 typedef bool (*pw_wait_fn)(void *ctx, const pw_wait_row *row);
 typedef bool (*pw_map_fn)(void *ctx, const pw_map_row *row);
-typedef bool (*pw_item_fn)(void *ctx, const pw_map_item *row);
+typedef bool (*pw_page_fn)(void *ctx, const pw_page_row *row);
 typedef bool (*pw_inbox_fn)(void *ctx, const pw_inbox_row *row);
 typedef bool (*pw_key_fn)(void *ctx, pw_view key, pw_view value);
 
@@ -284,7 +286,8 @@ typedef struct pw_journal_ops {
     pawl_status (*waits)(pw_reader *r, int64_t run /* 0 = all */, pw_wait_fn fn, void *ctx, pawl_error *err);
     pawl_status (*keys)(pw_reader *r, int64_t run, pw_view key /* empty = all */, pw_key_fn fn, void *ctx, pawl_error *err);
     pawl_status (*maps)(pw_reader *r, int64_t run /* 0 = all */, pw_map_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*map_items)(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx, pawl_error *err);
+    /** By page, then part. DAMAGED when a checksum does not match; what came before it was given. */
+    pawl_status (*map_pages)(pw_reader *r, const pw_page_range *range, pw_page_fn fn, void *ctx, pawl_error *err);
     pawl_status (*snapshot)(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err);
     pawl_status (*blob)(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err); /* digest checked */
     pawl_status (*node)(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body,

@@ -40,7 +40,7 @@ void pw_memory_fail_reopen(pw_memory_store *store, uint64_t count);
 uint64_t pw_memory_commits(pw_memory_store *store);
 /** Flips one bit of the stored record of a run that holds event seq: what reading it then says is DAMAGED. False: no such record. */
 bool pw_memory_damage(pw_memory_store *store, int64_t run, int64_t seq);
-/** Checks [J3] and [J8] of every run, as pw_sqlite_verify does on a file. */
+/** Checks [J3] and [J8] of every run and [J17] of every map, as pw_sqlite_verify does on a file. */
 pawl_status pw_memory_verify(pw_memory_store *store, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err);
 
 #endif

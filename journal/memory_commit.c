@@ -223,6 +223,21 @@ static pawl_status beat(pw_memory_store *s, const pw_task_row *given, pawl_error
     return put_buf(s, &key, &b, err);
 }
 
+static pawl_status put_progress(pw_memory_store *s, const pw_map_row *given, pawl_error *err)
+{
+    pw_row_key key = PW_ROW_KEY(PW_TABLE_MAP, given->run, given->cmd);
+    const pw_kv_node *node = pw_kv_find(s->kv, pw_row_key_view(&key));
+    pw_map_row row;
+    if (node == NULL || !pw_row_get_map(pw_kv_value(node), &row)) {
+        return PAWL_OK;
+    }
+    pw_buf b = PW_BUF_INIT;
+    row.done = given->done;
+    row.failed = given->failed;
+    pw_row_put_map(&b, &row);
+    return put_buf(s, &key, &b, err);
+}
+
 static pawl_status put_key(pw_memory_store *s, int64_t run, pw_view name, pw_view value,
                            pawl_error *err)
 {
@@ -361,8 +376,9 @@ static pawl_status put_row(pw_memory_store *s, const pw_op *op, pawl_error *err)
         pw_row_put_map(&b, &op->u.map);
         break;
     default:
-        key = PW_ROW_KEY(PW_TABLE_ITEM, op->u.item.run, op->u.item.cmd, op->u.item.index);
-        pw_row_put_item(&b, &op->u.item);
+        key = PW_ROW_KEY(PW_TABLE_PAGE, op->u.page.run, op->u.page.cmd, op->u.page.page,
+                         op->u.page.part);
+        pw_row_put_page(&b, &op->u.page);
         break;
     }
     return put_buf(s, &key, &b, err);
@@ -384,8 +400,10 @@ pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owne
     case PW_OP_TASK_PUT:
     case PW_OP_WAIT_PUT:
     case PW_OP_MAP_PUT:
-    case PW_OP_MAP_ITEM:
+    case PW_OP_MAP_PAGE:
         return put_row(s, op, err);
+    case PW_OP_MAP_PROGRESS:
+        return put_progress(s, &op->u.map, err);
     case PW_OP_TASK_BEAT:
         return beat(s, &op->u.task, err);
     case PW_OP_TASK_CLEAR:

@@ -309,7 +309,6 @@ typedef union row_fn {
     pw_task_fn task;
     pw_wait_fn wait;
     pw_map_fn map;
-    pw_item_fn item;
     pw_inbox_fn inbox;
     pw_key_fn key;
 } row_fn;
@@ -320,7 +319,6 @@ static bool give(pw_table table, const pw_kv_node *node, row_fn fn, void *ctx)
         pw_task_row task;
         pw_wait_row wait;
         pw_map_row map;
-        pw_map_item item;
         pw_inbox_row inbox;
     } row;
     pw_view value = pw_kv_value(node);
@@ -332,8 +330,6 @@ static bool give(pw_table table, const pw_kv_node *node, row_fn fn, void *ctx)
         return pw_row_get_wait(value, &row.wait) && fn.wait(ctx, &row.wait);
     case PW_TABLE_MAP:
         return pw_row_get_map(value, &row.map) && fn.map(ctx, &row.map);
-    case PW_TABLE_ITEM:
-        return pw_row_get_item(value, &row.item) && fn.item(ctx, &row.item);
     case PW_TABLE_INBOX:
         return pw_row_get_inbox(value, &row.inbox) && fn.inbox(ctx, &row.inbox);
     default:
@@ -407,13 +403,29 @@ static pawl_status keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, vo
     return PAWL_OK;
 }
 
-static pawl_status map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx,
+static pawl_status map_pages(pw_reader *r, const pw_page_range *range, pw_page_fn fn, void *ctx,
                              pawl_error *err)
 {
-    (void)err;
-    pw_row_key from = PW_ROW_KEY(PW_TABLE_ITEM, range->run, range->cmd, range->from_index);
-    return list(r, from, from.size - 8, range->rows_max > 0 ? range->rows_max : SIZE_MAX,
-                (row_fn){.item = fn}, ctx);
+    pw_memory_store *s = pw_memory_reader_of(r);
+    pw_row_key from = PW_ROW_KEY(PW_TABLE_PAGE, range->run, range->cmd, range->from);
+    pw_row_key prefix = PW_ROW_KEY(PW_TABLE_PAGE, range->run, range->cmd);
+    pawl_status st = PAWL_OK;
+    bool more = true;
+    pthread_mutex_lock(&s->lock);
+    const pw_kv_node *node = pw_kv_seek(s->kv, pw_row_key_view(&from));
+    for (; more && node != NULL && starts_with(node, &prefix); node = pw_kv_next(node)) {
+        pw_page_row row;
+        st = pw_row_get_page(pw_kv_key(node), pw_kv_value(node), &row, err);
+        if (st != PAWL_OK || row.page > range->to) {
+            break;
+        }
+        if (range->heads_only) {
+            row.body = (pw_view){NULL, 0};
+        }
+        more = fn(ctx, &row);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return st;
 }
 
 static pawl_status inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx,
@@ -581,7 +593,7 @@ const pw_journal_ops pw_memory_ops = {
     .waits = waits,
     .keys = keys,
     .maps = maps,
-    .map_items = map_items,
+    .map_pages = map_pages,
     .snapshot = snapshot,
     .blob = blob,
     .node = node,
@@ -589,41 +601,3 @@ const pw_journal_ops pw_memory_ops = {
     .outcome = outcome,
     .blob_key = blob_key,
 };
-
-/* ---- verify ---- */
-
-static bool count_record(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
-{
-    pw_verify_stats *stats = ctx;
-    (void)pos;
-    (void)first_seq;
-    (void)record;
-    stats->records++;
-    stats->events += events;
-    return true;
-}
-
-pawl_status pw_memory_verify(pw_memory_store *s, pw_verify_fn fn, void *ctx,
-                             pw_verify_stats *ret_stats, pawl_error *err)
-{
-    pw_verify_stats stats = {0};
-    pw_row_key from = PW_ROW_KEY(PW_TABLE_RUN, INT64_MIN);
-    (void)err;
-    pthread_mutex_lock(&s->lock);
-    memset(s->known, 0, sizeof(s->known)); /* whoever asks for the chains gets them hashed */
-    const pw_kv_node *at = pw_kv_seek(s->kv, pw_row_key_view(&from));
-    for (; at != NULL && pw_kv_key(at).data[0] == PW_TABLE_RUN; at = pw_kv_next(at)) {
-        pawl_error found = {0};
-        int64_t run = pw_row_key_get(pw_kv_key(at), 0);
-        stats.runs++;
-        if (pw_memory_walk(s, run, 0, count_record, &stats, &found) != PAWL_OK) {
-            pw_verify_finding f = {.invariant = "J3", .run = run};
-            memcpy(f.message, found.message, sizeof(f.message) - 1);
-            stats.findings++;
-            fn(ctx, &f);
-        }
-    }
-    pthread_mutex_unlock(&s->lock);
-    *ret_stats = stats;
-    return PAWL_OK;
-}

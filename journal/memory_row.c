@@ -4,6 +4,7 @@
  * Decoded views point into the stored value. Does not check more than that the value is whole:
  * nothing but our own encoder writes it.
  */
+#include "journal/map_page.h"
 #include "journal/memory_row.h"
 
 #include <string.h>
@@ -217,28 +218,30 @@ bool pw_row_get_map(pw_view value, pw_map_row *ret)
     return pw_mp_ok(&r);
 }
 
-void pw_row_put_item(pw_buf *b, const pw_map_item *i)
+void pw_row_put_page(pw_buf *b, const pw_page_row *p)
 {
-    pw_mp_array(b, 6);
-    pw_mp_int(b, i->run);
-    pw_mp_int(b, i->cmd);
-    pw_mp_int(b, i->index);
-    pw_mp_int(b, i->state);
-    pw_mp_int(b, i->attempt);
-    put_view(b, i->body);
+    int64_t body_sum = pw_page_body_sum(p->body);
+    pw_mp_array(b, 4);
+    pw_mp_int(b, pw_page_sum(p, body_sum));
+    pw_mp_int(b, body_sum);
+    put_view(b, p->head);
+    put_view(b, p->body);
 }
 
-bool pw_row_get_item(pw_view value, pw_map_item *ret)
+pawl_status pw_row_get_page(pw_view key, pw_view value, pw_page_row *ret, pawl_error *err)
 {
     pw_mp r = pw_mp_reader(value.data, value.size);
+    ret->run = pw_row_key_get(key, 0);
+    ret->cmd = pw_row_key_get(key, 1);
+    ret->page = pw_row_key_get(key, 2);
+    ret->part = pw_row_key_get(key, 3);
     (void)pw_mp_read_array(&r);
-    ret->run = pw_mp_read_int(&r);
-    ret->cmd = pw_mp_read_int(&r);
-    ret->index = pw_mp_read_int(&r);
-    ret->state = (int)pw_mp_read_int(&r);
-    ret->attempt = pw_mp_read_int(&r);
+    int64_t sum = pw_mp_read_int(&r);
+    int64_t body_sum = pw_mp_read_int(&r);
+    ret->head = pw_mp_read_str(&r);
     ret->body = pw_mp_read_str(&r);
-    return pw_mp_ok(&r);
+    bool whole = pw_mp_ok(&r) && pw_page_sum(ret, body_sum) == sum && pw_page_body_sum(ret->body) == body_sum;
+    return whole ? PAWL_OK : pw_page_damaged(ret, err);
 }
 
 void pw_row_put_inbox(pw_buf *b, const pw_inbox_row *i)

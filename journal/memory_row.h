@@ -25,7 +25,7 @@ typedef enum pw_table {
     PW_TABLE_WAIT = 'W',      /* run cmd -> wait */
     PW_TABLE_KEY = 'K',       /* run key -> bytes */
     PW_TABLE_MAP = 'M',       /* run cmd -> map */
-    PW_TABLE_ITEM = 'N',      /* run cmd index -> item */
+    PW_TABLE_PAGE = 'N',      /* run cmd page part -> sum body-sum head body */
     PW_TABLE_SNAPSHOT = 'S',  /* run -> seq sum body */
     PW_TABLE_BLOB = 'B',      /* digest -> 0 and the bytes, or 1 when they are in chunks */
     PW_TABLE_CHUNK = 'H',     /* n after digest -> bytes */
@@ -105,8 +105,9 @@ void pw_row_put_wait(pw_buf *b, const pw_wait_row *w);
 bool pw_row_get_wait(pw_view value, pw_wait_row *ret);
 void pw_row_put_map(pw_buf *b, const pw_map_row *m);
 bool pw_row_get_map(pw_view value, pw_map_row *ret);
-void pw_row_put_item(pw_buf *b, const pw_map_item *i);
-bool pw_row_get_item(pw_view value, pw_map_item *ret);
+void pw_row_put_page(pw_buf *b, const pw_page_row *p);
+/** Errors: DAMAGED. The place is the key's. */
+pawl_status pw_row_get_page(pw_view key, pw_view value, pw_page_row *ret, pawl_error *err);
 void pw_row_put_inbox(pw_buf *b, const pw_inbox_row *i);
 bool pw_row_get_inbox(pw_view value, pw_inbox_row *ret);
 void pw_row_put_outcome(pw_buf *b, const pw_outcome *o);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "journal/map_page.h"
 #include "journal/sqlite.h"
 #include "sdk/base/hash.h"
 
@@ -153,6 +154,68 @@ static pawl_status put_first_rows(pw_sqlite *j, pawl_error *err)
     return pw_db_run(&j->db, PW_SQL_META_PUT, put, NULL, err);
 }
 
+/* Version 2 had a row per item of a map: each becomes a part of its own. (index, state, attempt, value, 0 = head, 1 = body) */
+static bool old_item(sqlite3_value **v, pw_page_head *ret_head, pw_buf *ret_body)
+{
+    int64_t offset = sqlite3_value_int64(v[0]) % PW_MAP_PAGE_ITEMS;
+    pw_view value = {sqlite3_value_blob(v[3]), (size_t)sqlite3_value_bytes(v[3])};
+    pw_mp r = pw_mp_reader(value.data, value.size);
+    pw_mp_skip(&r);
+    PW_CLEANUP(pw_buf_deinit) pw_buf bin = PW_BUF_INIT;
+    if (value.size == 0 || !pw_mp_ok(&r) || !pw_mp_at_end(&r)) { /* no value of ours: kept as bytes */
+        pw_mp_bin(&bin, value.data, value.size);
+        value = (pw_view){bin.data, bin.size};
+    }
+    *ret_head = (pw_page_head){0};
+    pw_page_set(ret_head->finished, offset < 0 ? 0 : offset);
+    if (sqlite3_value_int64(v[1]) == 2) {
+        pw_page_set(ret_head->failed, offset < 0 ? 0 : offset);
+    }
+    pw_page_item_put(ret_body, &(pw_page_item){offset < 0 ? 0 : offset, sqlite3_value_int64(v[2]), value});
+    return pw_buf_ok(&bin) && pw_buf_ok(ret_body);
+}
+
+static void sql_old_item(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    pw_page_head head;
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    (void)n;
+    if (!old_item(v, &head, &body)) {
+        sqlite3_result_error_nomem(ctx);
+    } else if (sqlite3_value_int(v[4]) == 0) {
+        sqlite3_result_blob(ctx, &head, sizeof(head), SQLITE_TRANSIENT);
+    } else {
+        sqlite3_result_blob(ctx, body.data, (int)body.size, SQLITE_TRANSIENT);
+    }
+}
+
+/* (run, cmd, index, state, attempt, value, 0 = the row's sum, 1 = its body's) */
+static void sql_old_item_sum(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    pw_page_head head;
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    (void)n;
+    if (!old_item(v + 2, &head, &body)) {
+        sqlite3_result_error_nomem(ctx);
+        return;
+    }
+    int64_t index = sqlite3_value_int64(v[2]);
+    int64_t body_sum = pw_page_body_sum((pw_view){body.data, body.size});
+    pw_page_row row = {.run = sqlite3_value_int64(v[0]), .cmd = sqlite3_value_int64(v[1]), .page = index / PW_MAP_PAGE_ITEMS,
+                       .part = index % PW_MAP_PAGE_ITEMS, .head = {(const uint8_t *)&head, sizeof(head)}};
+    sqlite3_result_int64(ctx, sqlite3_value_int(v[6]) == 0 ? pw_page_sum(&row, body_sum) : body_sum);
+}
+
+static pawl_status migration_functions(pw_sqlite *j, bool on, pawl_error *err)
+{
+    int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
+    int rc = sqlite3_create_function_v2(j->db.db, "pawl_old_item", 5, flags, NULL, on ? sql_old_item : NULL, NULL, NULL, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_create_function_v2(j->db.db, "pawl_old_item_sum", 7, flags, NULL, on ? sql_old_item_sum : NULL, NULL, NULL, NULL);
+    }
+    return rc == SQLITE_OK ? PAWL_OK : pw_db_error(&j->db, rc, "functions of the migration", err);
+}
+
 static pawl_status run_steps(pw_sqlite *j, int from, pawl_error *err)
 {
     char pragmas[96];
@@ -183,7 +246,9 @@ pawl_status pw_schema_migrate(pw_sqlite *j, int version, pawl_error *err)
         st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
     }
     if (st == PAWL_OK) {
-        st = pw_sqlite_finish(j, run_steps(j, version, err), err);
+        st = migration_functions(j, true, err);
+        st = pw_sqlite_finish(j, st == PAWL_OK ? run_steps(j, version, err) : st, err);
+        (void)migration_functions(j, false, NULL);
     }
     return st == PAWL_OK
                ? st

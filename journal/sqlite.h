@@ -172,7 +172,7 @@ pawl_status pw_sqlite_tasks(pw_reader *r, int64_t run, pw_task_fn fn, void *ctx,
 pawl_status pw_sqlite_waits(pw_reader *r, int64_t run, pw_wait_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_maps(pw_reader *r, int64_t run, pw_map_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_map_pages(pw_reader *r, const pw_page_range *range, pw_page_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err);
 pawl_status pw_sqlite_blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
 pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE],

@@ -6,6 +6,7 @@
  * Everything else is one statement. Does not decide what a group's outcome is called
  * (sqlite_commit.c).
  */
+#include "journal/map_page.h"
 #include "journal/sqlite.h"
 
 #include <string.h>
@@ -284,11 +285,27 @@ static pawl_status put_snapshot(pw_sqlite *j, const pw_op *op, pawl_error *err)
     return put_ints(j, PW_SQL_SNAPSHOT_PUT, INTS(run, seq, sum), &op->u.snapshot.body, NULL, err);
 }
 
+static pawl_status put_page(pw_sqlite *j, const pw_page_row *row, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_PAGE_PUT, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    int64_t body_sum = pw_page_body_sum(row->body);
+    int64_t ints[] = {row->run, row->cmd, row->page, row->part, pw_page_sum(row, body_sum), body_sum};
+    pw_bind b = {st, 0};
+    for (size_t i = 0; i < PW_COUNT(ints); i++) {
+        pw_bind_int(&b, ints[i]);
+    }
+    pw_bind_blob(&b, row->head);
+    pw_bind_blob(&b, row->body);
+    return pw_db_run(&j->db, PW_SQL_PAGE_PUT, st, NULL, err);
+}
+
 pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl_error *err)
 {
     const pw_timer_row *timer = &op->u.timer;
     const pw_map_row *map = &op->u.map;
-    const pw_map_item *item = &op->u.item;
 
     switch (op->type) {
     case PW_OP_RUN_CREATE:
@@ -323,10 +340,11 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
         return put_ints(j, PW_SQL_MAP_PUT,
                         INTS(map->run, map->cmd, map->total, map->done, map->failed), &map->body,
                         NULL, err);
-    case PW_OP_MAP_ITEM:
-        return put_ints(j, PW_SQL_ITEM_PUT,
-                        INTS(item->run, item->cmd, item->index, item->state, item->attempt),
-                        &item->body, NULL, err);
+    case PW_OP_MAP_PROGRESS:
+        return put_ints(j, PW_SQL_MAP_PROGRESS, INTS(map->run, map->cmd, map->done, map->failed),
+                        NULL, NULL, err);
+    case PW_OP_MAP_PAGE:
+        return put_page(j, &op->u.page, err);
     case PW_OP_MAP_CLEAR:
         return put_ints(j, PW_SQL_MAP_CLEAR, INTS(map->run, map->cmd), NULL, NULL, err);
     case PW_OP_SNAPSHOT_PUT:

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "journal/bugs.h"
+#include "journal/map_page.h"
 #include "journal/record_sum.h"
 
 /* ---- lists ---- */
@@ -21,7 +22,6 @@ typedef union row_fn {
     pw_wait_fn wait;
     pw_key_fn key;
     pw_map_fn map;
-    pw_item_fn item;
     pw_inbox_fn inbox;
 } row_fn;
 typedef bool (*give_fn)(pw_cols *c, row_fn fn, void *ctx);
@@ -187,27 +187,56 @@ pawl_status pw_sqlite_maps(pw_reader *r, int64_t run, pw_map_fn fn, void *ctx, p
     return list(r, &a, give_map, (row_fn){.map = fn}, ctx, err);
 }
 
-static bool give_item(pw_cols *c, row_fn fn, void *ctx)
+/* Not a list: a row may be damaged. */
+static pawl_status give_page(pw_cols *c, const pw_page_range *range, pw_page_fn fn, void *ctx,
+                             bool *ret_more, pawl_error *err)
 {
-    pw_map_item i = {0};
-    i.run = pw_col_int(c);
-    i.cmd = pw_col_int(c);
-    i.index = pw_col_int(c);
-    i.state = (int)pw_col_int(c);
-    i.attempt = pw_col_int(c);
-    i.body = pw_col_view(c);
-    return fn.item(ctx, &i);
+    pw_page_row p = {0};
+    p.run = pw_col_int(c);
+    p.cmd = pw_col_int(c);
+    p.page = pw_col_int(c);
+    p.part = pw_col_int(c);
+    int64_t sum = pw_col_int(c);
+    int64_t body_sum = pw_col_int(c);
+    p.head = pw_col_view(c);
+    p.body = range->heads_only ? (pw_view){NULL, 0} : pw_col_view(c);
+    bool whole = pw_page_sum(&p, body_sum) == sum &&
+                 (range->heads_only || pw_page_body_sum(p.body) == body_sum);
+    if (!whole && !PW_BUG_NO_CHECKSUM) {
+        return pw_page_damaged(&p, err);
+    }
+    *ret_more = fn(ctx, &p);
+    return PAWL_OK;
 }
 
-pawl_status pw_sqlite_map_items(pw_reader *r, const pw_item_range *range, pw_item_fn fn, void *ctx,
-                                pawl_error *err)
+pawl_status pw_sqlite_map_pages(pw_reader *base, const pw_page_range *range, pw_page_fn fn,
+                                void *ctx, pawl_error *err)
 {
-    list_args a = {PW_SQL_ITEMS,
-                   {range->run, range->cmd, range->from_index, page(range->rows_max)},
-                   4,
-                   {NULL, 0},
-                   false};
-    return list(r, &a, give_item, (row_fn){.item = fn}, ctx, err);
+    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
+    pw_sql id = range->heads_only ? PW_SQL_PAGE_HEADS : PW_SQL_PAGES;
+    bool row = true;
+    pawl_status status = pw_reader_enter(r, err);
+    if (status != PAWL_OK) {
+        return status;
+    }
+    sqlite3_stmt *st = pw_db_take(&r->db, id, err);
+    pw_bind b = {st, 0};
+    int64_t ints[] = {range->run, range->cmd, range->from, range->to};
+    for (size_t i = 0; st != NULL && i < PW_COUNT(ints); i++) {
+        pw_bind_int(&b, ints[i]);
+    }
+    while (st != NULL && status == PAWL_OK && row) {
+        status = pw_db_step(&r->db, st, &row, err);
+        if (status == PAWL_OK && row) {
+            pw_cols c = {st, 0};
+            status = give_page(&c, range, fn, ctx, &row, err);
+        }
+    }
+    if (st != NULL) {
+        pw_db_give(&r->db, id, st);
+    }
+    pw_reader_leave(r);
+    return st != NULL ? status : PAWL_NOMEM;
 }
 
 static bool give_inbox(pw_cols *c, row_fn fn, void *ctx)

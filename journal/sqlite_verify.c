@@ -5,11 +5,12 @@
  * goes on. The invariants and what they mean are in README.md; most are one query of verify.def
  * that must give no rows
  * [J2] [J5] [J13] [J14]; the rest are asked of SQLite [J0], or walked: histories [J3] [J8] [J18],
- * blobs [J12], nodes [J16], snapshots [J15]. Goes on after a finding, and repairs nothing.
+ * blobs [J12], nodes [J16], snapshots [J15], pages of maps [J17]. Goes on after a finding, and repairs nothing.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "journal/map_page.h"
 #include "journal/record_sum.h"
 #include "journal/sqlite.h"
 #include "journal/walk.h"
@@ -270,6 +271,92 @@ static pawl_status check_snapshots(check *v, pawl_error *err)
     return st;
 }
 
+/* ---- pages of maps [J17] ---- */
+
+typedef struct map_check {
+    int64_t run, cmd, page;
+    int64_t done, failed, last; /* last: the highest page with an item */
+    uint8_t seen[PW_MAP_BITS_BYTES];
+} map_check;
+
+/** An open map's row counts what its pages hold. A closed one has no row. */
+static pawl_status check_map(check *v, const map_check *m, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    bool row = false;
+    int rc = sqlite3_prepare_v2(v->r->db.db, "SELECT total,done,failed FROM pawl_maps WHERE run=?1 AND cmd=?2", -1, &st, NULL);
+    if (rc != SQLITE_OK) {
+        return pw_db_error(&v->r->db, rc, "verify", err);
+    }
+    sqlite3_bind_int64(st, 1, m->run);
+    sqlite3_bind_int64(st, 2, m->cmd);
+    pawl_status status = pw_db_step(&v->r->db, st, &row, err);
+    if (status == PAWL_OK && row) {
+        int64_t total = sqlite3_column_int64(st, 0);
+        bool counted = sqlite3_column_int64(st, 1) == m->done && sqlite3_column_int64(st, 2) == m->failed;
+        if (!counted || m->last * PW_MAP_PAGE_ITEMS >= total) {
+            char text[200];
+            snprintf(text, sizeof(text), "map %lld counts %lld done and %lld failed of %lld; its pages hold %lld and %lld", (long long)m->cmd,
+                     (long long)sqlite3_column_int64(st, 1), (long long)sqlite3_column_int64(st, 2), (long long)total, (long long)m->done,
+                     (long long)m->failed);
+            report(v, "J17", m->run, m->cmd, text);
+        }
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
+static void check_page(check *v, map_check *m, pw_cols *c)
+{
+    pw_page_row p = {.run = m->run, .cmd = m->cmd};
+    p.page = pw_col_int(c);
+    p.part = pw_col_int(c);
+    int64_t sum = pw_col_int(c);
+    int64_t body_sum = pw_col_int(c);
+    p.head = pw_col_view(c);
+    p.body = pw_col_view(c);
+    if (p.page != m->page) {
+        memset(m->seen, 0, sizeof(m->seen));
+        m->page = p.page;
+    }
+    int64_t done = 0, failed = 0;
+    const char *fault = pw_page_sum(&p, body_sum) != sum || pw_page_body_sum(p.body) != body_sum ? "it does not match its checksums"
+                                                                                              : pw_page_fault(&p, m->seen, &done, &failed);
+    if (fault != NULL) {
+        char text[200];
+        snprintf(text, sizeof(text), "page %lld.%lld of map %lld: %s", (long long)p.page, (long long)p.part, (long long)p.cmd, fault);
+        report(v, "J17", p.run, p.cmd, text);
+    }
+    m->done += done;
+    m->failed += failed;
+    m->last = p.page > m->last ? p.page : m->last;
+}
+
+static pawl_status check_maps(check *v, pawl_error *err)
+{
+    sqlite3_stmt *st = NULL;
+    map_check m = {.run = INT64_MIN};
+    bool row = true;
+    const char *sql = "SELECT run,cmd,page,part,sum,body_sum,head,body FROM pawl_map_pages ORDER BY run,cmd,page,part";
+    int rc = sqlite3_prepare_v2(v->r->db.db, sql, -1, &st, NULL);
+    pawl_status status = rc == SQLITE_OK ? PAWL_OK : pw_db_error(&v->r->db, rc, "verify", err);
+    while (status == PAWL_OK && row) {
+        status = pw_db_step(&v->r->db, st, &row, err);
+        pw_cols c = {st, 0};
+        int64_t run = status == PAWL_OK && row ? pw_col_int(&c) : INT64_MIN;
+        int64_t cmd = status == PAWL_OK && row ? pw_col_int(&c) : 0;
+        if (status == PAWL_OK && (run != m.run || cmd != m.cmd)) {
+            status = m.run != INT64_MIN ? check_map(v, &m, err) : PAWL_OK;
+            m = (map_check){.run = run, .cmd = cmd, .page = INT64_MIN};
+        }
+        if (status == PAWL_OK && row) {
+            check_page(v, &m, &c);
+        }
+    }
+    sqlite3_finalize(st);
+    return status;
+}
+
 /* ---- all of it ---- */
 
 static pawl_status check_all(check *v, pawl_error *err)
@@ -286,6 +373,9 @@ static pawl_status check_all(check *v, pawl_error *err)
     }
     if (st == PAWL_OK) {
         st = check_names(v, true, err);
+    }
+    if (st == PAWL_OK) {
+        st = check_maps(v, err);
     }
     return st == PAWL_OK ? check_snapshots(v, err) : st;
 }

@@ -127,7 +127,7 @@ typedef struct pawl_map_options {
     double retry_initial_s, retry_factor, retry_max_s;
     const char *no_retry;
     double timeout_s, heartbeat_s;
-    pawl_effect effect;         /**< PURE or IDEMPOTENT; UNSAFE is refused: call them one by one */
+    pawl_effect effect;         /**< of each item. An UNSAFE one cut by a crash is not sent again: it fails as "Unknown" */
     const char *queue;
     int priority;
 } pawl_map_options;

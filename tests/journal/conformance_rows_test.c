@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "journal/map_page.h"
 #include "tests/journal/rig.h"
 
 static const char *backend_of(void **state)
@@ -198,41 +199,73 @@ static bool add_map(void *ctx, const pw_map_row *row)
     return true;
 }
 
-static bool add_item(void *ctx, const pw_map_item *row)
+static bool add_page(void *ctx, const pw_page_row *row)
 {
     char *out = ctx;
     size_t used = strlen(out);
-    snprintf(out + used, 200 - used, "%lld:%d%.*s ", (long long)row->index, row->state,
-             (int)row->body.size, (const char *)row->body.data);
+    pw_page_head head;
+    pw_page_item item;
+    pw_mp body = pw_mp_reader(row->body.data, row->body.size);
+    used += (size_t)snprintf(out + used, 200 - used, "%lld.%lld:", (long long)row->page, (long long)row->part);
+    if (row->page == PW_MAP_PAGE_OPEN) {
+        used += (size_t)snprintf(out + used, 200 - used, "%.*s", (int)row->head.size, (const char *)row->head.data);
+    } else {
+        assert_true(pw_page_head_read(row->head, &head));
+        used += (size_t)snprintf(out + used, 200 - used, "%lld", (long long)pw_page_count(head.finished));
+    }
+    while (pw_page_item_next(&body, &item)) {
+        used += (size_t)snprintf(out + used, 200 - used, " %lld%s", (long long)item.offset, pw_page_bit(head.failed, item.offset) ? "f" : "");
+    }
+    snprintf(out + used, 200 - used, "|");
     return true;
 }
 
-static void map_items_are_paged_and_outlive_their_row(void **state)
+static void map_pages_are_read_in_order_and_outlive_their_row(void **state)
 {
     OPEN();
     char out[200] = "";
-    rig_op(t, PW_OP_MAP_PUT)->u.map = (pw_map_row){1, 3, 10, 0, 0, rig_text("m")};
-    for (int64_t i = 9; i >= 0; i--) {
-        rig_op(t, PW_OP_MAP_ITEM)->u.item = (pw_map_item){1, 3, i, 1, 1, rig_text("r")};
-    }
-    rig_op(t, PW_OP_MAP_ITEM)->u.item = (pw_map_item){1, 3, 4, 2, 2, rig_text("f")};
-    rig_op(t, PW_OP_MAP_ITEM)->u.item = (pw_map_item){1, 4, 0, 1, 1, rig_text("x")};
-    rig_op(t, PW_OP_MAP_PUT)->u.map = (pw_map_row){1, 3, 10, 10, 0, rig_text("m")};
+    rig_op(t, PW_OP_MAP_PUT)->u.map = (pw_map_row){1, 3, 800, 0, 0, rig_text("m")};
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 2, 7, "5 6");
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 2, "9 255f");
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 0, "7");
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 0, "7 8f"); /* replaces */
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = (pw_page_row){.run = 1, .cmd = 3, .page = -1, .head = rig_text("open")};
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 4, 1, 0, "1");
+    rig_op(t, PW_OP_MAP_PROGRESS)->u.map = (pw_map_row){.run = 1, .cmd = 3, .done = 4, .failed = 2};
+    rig_op(t, PW_OP_MAP_PROGRESS)->u.map = (pw_map_row){.run = 1, .cmd = 9, .done = 4};
     assert_int_equal(rig_commit(t), PAWL_OK);
     assert_int_equal(t->r->ops->maps(t->r, 0, add_map, out, &t->err), PAWL_OK);
-    assert_string_equal(out, "1/3 10 of 10|");
+    assert_string_equal(out, "1/3 4 of 800|");
+    rig_restart(t);
     out[0] = '\0';
-    assert_int_equal(
-        t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 3, 3}, add_item, out, &t->err), PAWL_OK);
-    assert_string_equal(out, "3:1r 4:2f 5:1r ");
+    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, 1, 1, false}, add_page, out, &t->err), PAWL_OK);
+    assert_string_equal(out, "1.0:2 7 8f|1.2:2 9 255f|");
     rig_op(t, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = 1, .cmd = 3};
     assert_int_equal(rig_commit(t), PAWL_OK);
     out[0] = '\0';
     assert_int_equal(t->r->ops->maps(t->r, 1, add_map, out, &t->err), PAWL_OK);
     assert_string_equal(out, "");
-    assert_int_equal(
-        t->r->ops->map_items(t->r, &(pw_item_range){1, 3, 8, 0}, add_item, out, &t->err), PAWL_OK);
-    assert_string_equal(out, "8:1r 9:1r ");
+    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, -1, 9, true}, add_page, out, &t->err), PAWL_OK);
+    assert_string_equal(out, "-1.0:open|1.0:2|1.2:2|2.7:2|");
+    rig_close(t);
+}
+
+static bool first_page(void *ctx, const pw_page_row *row)
+{
+    (void)row;
+    ++*(int *)ctx;
+    return false;
+}
+
+static void a_reader_of_pages_may_stop_early(void **state)
+{
+    OPEN();
+    int rows = 0;
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 0, 0, "1");
+    rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 0, "1");
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, 0, 9, false}, first_page, &rows, &t->err), PAWL_OK);
+    assert_int_equal(rows, 1);
     rig_close(t);
 }
 
@@ -470,7 +503,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_task_is_replaced_beaten_and_cleared),
         cmocka_unit_test(a_wait_is_listed_until_it_is_cleared),
         cmocka_unit_test(keys_of_a_run_are_replaced_and_sorted),
-        cmocka_unit_test(map_items_are_paged_and_outlive_their_row),
+        cmocka_unit_test(map_pages_are_read_in_order_and_outlive_their_row),
+        cmocka_unit_test(a_reader_of_pages_may_stop_early),
         cmocka_unit_test(the_newest_snapshot_replaces_the_one_before),
         cmocka_unit_test(a_blob_is_kept_once_under_its_digest),
         cmocka_unit_test(a_big_blob_is_staged_in_chunks_before_its_group),

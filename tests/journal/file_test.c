@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "journal/map_page.h"
 #include "journal/sqlite.h"
 #include "tests/journal/stored.h"
 
@@ -424,7 +425,7 @@ typedef struct seeded {
     const char *invariant;
 } seeded;
 
-/* [J0] [J2] [J3] [J5] [J8] [J12] [J13] [J14] [J15] [J16] */
+/* [J0] [J2] [J3] [J5] [J8] [J12] [J13] [J14] [J15] [J16] [J17] */
 static void every_seeded_damage_is_found_under_its_number(void **state)
 {
     (void)state;
@@ -448,6 +449,13 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
         {"UPDATE pawl_waits SET run=77", "J13"},
         {"UPDATE pawl_keys SET run=77", "J13"},
         {"UPDATE pawl_maps SET run=77", "J13"},
+        {"UPDATE pawl_map_pages SET run=77", "J13"},
+        {"UPDATE pawl_map_pages SET body=zeroblob(3)", "J17"},
+        {"UPDATE pawl_map_pages SET head=zeroblob(64)", "J17"},
+        {"UPDATE pawl_map_pages SET part=5", "J17"},
+        {"DELETE FROM pawl_map_pages", "J17"},
+        {"UPDATE pawl_maps SET done=2", "J17"},
+        {"UPDATE pawl_maps SET total=0", "J17"},
         {"UPDATE pawl_runs SET closed_ms=5 WHERE key=2", "J14"},
         {"UPDATE pawl_runs SET parent=77 WHERE key=2", "J14"},
         {"UPDATE pawl_snapshots SET seq=99", "J15"},
@@ -596,16 +604,38 @@ static void a_backup_put_in_a_suspect_journals_place_is_not_cut(void **state)
 
 /* ---- migration ---- */
 
-static void a_stored_version_1_file_is_backed_up_and_migrated(void **state)
+typedef struct page_sums {
+    int64_t items, failed, sum;
+} page_sums;
+
+static bool add_sums(void *ctx, const pw_page_row *row)
 {
-    (void)state;
+    page_sums *all = ctx;
+    pw_page_head head;
+    pw_page_item item;
+    pw_mp body = pw_mp_reader(row->body.data, row->body.size);
+    assert_true(pw_page_head_read(row->head, &head));
+    while (pw_page_item_next(&body, &item)) {
+        pw_mp value = pw_mp_reader(item.value.data, item.value.size);
+        all->items++;
+        all->failed += pw_page_bit(head.failed, item.offset) ? 1 : 0;
+        all->sum += pw_mp_read_int(&value);
+        assert_int_equal((row->page * PW_MAP_PAGE_ITEMS + item.offset) % 100, item.value.data[0]);
+    }
+    return true;
+}
+
+static void migrate_stored(int version)
+{
+    char name[PATH_MAX];
     rig *t = rig_open("sqlite");
     char backup[PATH_MAX + 10];
     pawl_error err;
     pw_reader *r = NULL;
     close_journal(t);
     snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
-    copy_file(PAWL_TEST_DATA "/v1.db", t->path);
+    snprintf(name, sizeof(name), "%s/v%d.db", PAWL_TEST_DATA, version);
+    copy_file(name, t->path);
     assert_int_equal(pw_sqlite_reader_open(t->path, &r, &err), PAWL_UNSUPPORTED);
     assert_non_null(strstr(err.message, "pawl serve"));
     rig_restart(t);
@@ -619,11 +649,44 @@ static void a_stored_version_1_file_is_backed_up_and_migrated(void **state)
     assert_int_equal(rig_commit(t), PAWL_OK);
     close_journal(t);
     /* the way back: the backup is the old file, whole */
-    snprintf(backup, sizeof(backup), "%s.v1.bak", t->path);
+    snprintf(backup, sizeof(backup), "%s.v%d.bak", t->path, version);
     snprintf(t->path, sizeof(t->path), "%s/restored.db", t->folder);
     copy_file(backup, t->path);
     rig_restart(t);
     stored_check(t);
+    rig_close(t);
+}
+
+static void a_stored_version_1_file_is_backed_up_and_migrated(void **state)
+{
+    (void)state;
+    migrate_stored(1);
+}
+
+static void a_stored_version_2_file_is_backed_up_and_migrated(void **state)
+{
+    (void)state;
+    migrate_stored(2);
+}
+
+/* Version 2 wrote a row per item, and the counts in the map's row when it had time. */
+static void the_items_of_a_version_2_map_move_into_pages(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    page_sums sums = {0};
+    close_journal(t);
+    snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
+    copy_file(PAWL_TEST_DATA "/v2.db", t->path);
+    rig_tamper(t, "DELETE FROM pawl_map_items; UPDATE pawl_maps SET total=1000, done=3; WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL"
+                  " SELECT i+1 FROM n WHERE i<599) INSERT INTO pawl_map_items SELECT 2, 4, i, CASE WHEN i%100=99 THEN 2 ELSE 1 END, 1,"
+                  " CAST(char(i%100) AS BLOB) FROM n");
+    rig_restart(t);
+    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){2, 4, 0, 9, false}, add_sums, &sums, &t->err), PAWL_OK);
+    assert_int_equal(sums.items, 600);
+    assert_int_equal(sums.failed, 6);
+    assert_int_equal(sums.sum, 6 * 4950);
+    assert_string_equal(verify(t).names, ""); /* the counts are right now */
     rig_close(t);
 }
 
@@ -697,6 +760,8 @@ int main(void)
         cmocka_unit_test(what_was_never_acked_is_cut_off),
         cmocka_unit_test(a_backup_put_in_a_suspect_journals_place_is_not_cut),
         cmocka_unit_test(a_stored_version_1_file_is_backed_up_and_migrated),
+        cmocka_unit_test(a_stored_version_2_file_is_backed_up_and_migrated),
+        cmocka_unit_test(the_items_of_a_version_2_map_move_into_pages),
         cmocka_unit_test(a_migration_that_cannot_back_up_does_not_begin),
         cmocka_unit_test(the_ballast_is_taken_when_idle_and_given_up_on_demand),
     };

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "journal/map_page.h"
 #include "journal/sqlite.h"
 #include "tests/journal/rig.h"
 
@@ -110,6 +111,30 @@ void rig_tamper(rig *t, const char *sql)
 pw_view rig_text(const char *text)
 {
     return (pw_view){(const uint8_t *)text, strlen(text)};
+}
+
+pw_page_row rig_page(rig *t, int64_t run, int64_t cmd, int64_t page, int64_t part, const char *items)
+{
+    pw_page_head head = {0};
+    pw_buf body = PW_BUF_INIT;
+    char *at = NULL;
+    for (int64_t n = strtoll(items, &at, 10); at != items; n = strtoll(items, &at, 10)) {
+        pw_buf value = PW_BUF_INIT;
+        pw_mp_int(&value, n);
+        pw_page_item_put(&body, &(pw_page_item){n, 1, {value.data, value.size}});
+        pw_buf_deinit(&value);
+        pw_page_set(head.finished, n);
+        if (*at == 'f') {
+            pw_page_set(head.failed, n);
+            at++;
+        }
+        items = at;
+    }
+    pw_page_row row = {.run = run, .cmd = cmd, .page = page, .part = part, .head = {pw_memdup(t->scope, &head, sizeof head), sizeof head},
+                       .body = {pw_memdup(t->scope, body.data, body.size), body.size}};
+    assert_true(pw_buf_ok(&body) && row.head.data != NULL && row.body.data != NULL);
+    pw_buf_deinit(&body);
+    return row;
 }
 
 pw_view rig_record(pawl_scope *scope, int64_t events, const char *text)

@@ -54,6 +54,9 @@ pw_view rig_text(const char *text);
 /** A well-formed record of `events` events whose body says `text`. Owns: the scope. */
 pw_view rig_record(pawl_scope *scope, int64_t events, const char *text);
 
+/** A page of a map with these items: "3 4f 5" = 3 and 5 done, 4 failed; each value is its offset. Owns: the rig. */
+pw_page_row rig_page(rig *t, int64_t run, int64_t cmd, int64_t page, int64_t part, const char *items);
+
 /** Collecting a group. */
 pw_op *rig_op(rig *t, pw_op_type type);
 pw_op *rig_op_create(rig *t, int64_t key, const char *id);

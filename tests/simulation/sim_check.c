@@ -5,6 +5,8 @@
  */
 #include "sim.h"
 
+#include "engine/map.h"
+
 /* ---- histories ---- */
 
 typedef struct event_find {

@@ -110,7 +110,8 @@ static void check_items(pawl_run *w, const pawl_value *items, const pawl_value *
 static void one_map(pawl_run *w, program *p)
 {
     const pawl_value *items = map_items(w, p, draw(p, 7));
-    const pawl_value *out = pawl_map(w, "work", items, .width = (int)draw(p, 3) + 1, .mode = draw(p, 3) == 0 ? PAWL_MAP_FAIL_FAST : PAWL_MAP_COLLECT,
+    const char *name = draw(p, 3) == 0 ? "unsafe" : "work";
+    const pawl_value *out = pawl_map(w, name, items, .width = (int)draw(p, 3) + 1, .mode = draw(p, 3) == 0 ? PAWL_MAP_FAIL_FAST : PAWL_MAP_COLLECT,
                                      .retries = 3, .retry_initial_s = 0.5, .timeout_s = 30);
     check_items(w, items, out);
 }
