@@ -159,6 +159,16 @@ static bool apply_started(pw_live *live, const pw_event *ev)
     return pw_branch_new(live, NULL, pawl_v(input)) != NULL;
 }
 
+/* One that was dropped when the run closed may still report under its own number. */
+static void new_attempts(pw_live *live)
+{
+    pw_cmd *cmd;
+    DL_FOREACH(live->open, cmd)
+    {
+        cmd->attempt += cmd->state == PW_S_ACTIVITY_SCHEDULED ? 1 : 0;
+    }
+}
+
 static bool apply_run(pw_live *live, const pw_event *ev)
 {
     bool never_closed = ev->type == PW_EV_RUN_RETRIED && live->replaying && pw_live_open_status(live) && live->state != PW_S_RUN_NONE;
@@ -176,6 +186,7 @@ static bool apply_run(pw_live *live, const pw_event *ev)
     }
     if (ev->type == PW_EV_RUN_RETRIED) {
         live->cancel_requested = false;
+        new_attempts(live);
         if (!pw_cmd_skip_to(live, pw_body_int(ev->body, "next_command", 0))) {
             return false;
         }

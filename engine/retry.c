@@ -2,7 +2,8 @@
  * retry.c - a failed, cancelled or timed-out run opens again at its failed step: what completed is kept, what failed is tried anew.
  *
  * History is never rewritten: RunRetried says that the events from `from` up to it no longer count. from is the event that brought the
- * failure (or, when the code failed by itself, the first command of its last turn), or earlier when compensation took steps back.
+ * failure (or, when the code failed by itself, the first command of its last turn), or earlier when compensation took steps back. A folded
+ * run does not say which command failed it: there it is the first bad end in its last turn, else that turn's first command.
  * Inputs of the void stretch that still matter (signals, results of kept commands) are journaled again behind RunRetried.
  */
 #include <stdio.h>
@@ -24,7 +25,7 @@ typedef struct scan {
 static bool ends_badly(pw_event_type t)
 {
     return t == PW_EV_ACTIVITY_FAILED || t == PW_EV_STEP_FAILED || t == PW_EV_CHILD_FAILED || t == PW_EV_MAP_FAILED ||
-           t == PW_EV_ACTIVITY_CANCELED || t == PW_EV_CHILD_CANCELED || t == PW_EV_WAIT_EXPIRED;
+           t == PW_EV_ACTIVITY_CANCELED || t == PW_EV_CHILD_CANCELED || t == PW_EV_MAP_CANCELED || t == PW_EV_WAIT_EXPIRED;
 }
 
 static bool closes(pw_event_type t)
@@ -42,16 +43,20 @@ static bool find_close(void *ctx, int64_t pos, int64_t first_seq, int64_t events
     if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
         return false;
     }
-    int64_t first_command = 0;
+    int64_t first_command = 0, first_bad = 0;
+    bool folded = s->live->def->folded.apply != NULL;
     pw_event ev = {.seq = first_seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
         if (first_command == 0 && pw_event_kind_of((int)ev.type) == PW_EVENT_COMMAND) {
             first_command = ev.seq;
         }
+        if (folded && first_bad == 0 && ends_badly(ev.type)) {
+            first_bad = ev.seq;
+        }
         s->cmd_max = ev.cmd > s->cmd_max ? ev.cmd : s->cmd_max;
         if (closes(ev.type)) {
             s->failed_cmd = pw_body_int(ev.body, "command", 0);
-            s->close_seq = first_command != 0 ? first_command : ev.seq;
+            s->close_seq = first_bad != 0 ? first_bad : first_command != 0 ? first_command : ev.seq;
         }
         if (ev.type == PW_EV_CANCEL_REQUESTED) {
             s->failing_seq = ev.seq; /* counts only if the run was cancelled */
@@ -181,9 +186,6 @@ pawl_status pw_retry_prepare(pw_live *live, pawl_error *err)
     if (live->def == NULL) {
         return pw_err(err, PAWL_NOCODE, "no code is registered for workflow \"%s\"", (const char *)live->row.workflow.data);
     }
-    if (live->def->folded.apply != NULL) {
-        return pw_err(err, PAWL_UNSUPPORTED, "a folded workflow cannot be retried; start it again");
-    }
     if (live->whole) {
         pw_live_reset(live);
     }
@@ -231,7 +233,6 @@ static void activity_again(pw_live *live, pw_cmd *cmd)
 {
     pw_event made = {.seq = cmd->seq, .type = PW_EV_ACTIVITY_SCHEDULED, .cmd = cmd->id, .body = cmd->body};
     if (cmd->state == PW_S_ACTIVITY_SCHEDULED) {
-        cmd->attempt++; /* the one that was dropped may still report under its own number */
         pw_effects(live, &made, cmd);
         return;
     }
@@ -260,8 +261,7 @@ static void rows_again(pw_live *live, pw_cmd *cmd)
         activity_again(live, cmd);
         break;
     case PW_M_MAP:
-        made.type = PW_EV_MAP_SCHEDULED;
-        pw_effects(live, &made, cmd);
+        pw_map_retried(live, cmd);
         break;
     case PW_M_WAIT:
         made.type = PW_EV_WAIT_CREATED;
