@@ -210,8 +210,9 @@ static void check_end(pw_core *core, pw_map *map)
 
 static bool may_start(const pw_core *core, const pw_map *map)
 {
-    return !core->scarce && !map->held && !map->canceling && !map->ended && !map->failing && map->running < map->width && map->next < map->total &&
-           map->notes_len < PW_MAP_NOTES_MAX && map->note_bytes < PW_MAP_NOTE_BYTES_MAX;
+    bool open = !core->scarce && !map->held && !map->canceling && !map->ended && !map->failing;
+    return open && map->running < map->width && map->next < map->total && map->notes_len < PW_MAP_NOTES_MAX &&
+           map->note_bytes < PW_MAP_NOTE_BYTES_MAX;
 }
 
 /* What the journal knows of an item that was under way at a restart. Both go up by index. */
@@ -422,6 +423,15 @@ void pw_maps_hold(pw_core *core, int64_t run, bool hold)
             map->held = hold;
             pw_map_touch(core, map);
         }
+    }
+}
+
+void pw_maps_room(pw_core *core)
+{
+    pw_map *map, *next;
+    HASH_ITER(hh, core->maps, map, next)
+    {
+        pw_map_touch(core, map);
     }
 }
 

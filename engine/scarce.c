@@ -11,6 +11,7 @@ static void begun_again(pw_core *core)
 {
     core->queue_dirty = true;
     core->inbox_dirty = true;
+    pw_maps_room(core);
     pw_live *live, *next;
     HASH_ITER(hh, core->runs, live, next)
     {

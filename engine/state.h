@@ -754,6 +754,7 @@ void pw_map_free(pw_core *core, pw_map *map); /* accepts NULL */
 void pw_map_drop(pw_core *core, pw_map *map);  /* the run has ended it */
 void pw_map_touch(pw_core *core, pw_map *map); /* the next step looks at it */
 void pw_maps_pump(pw_core *core);
+void pw_maps_room(pw_core *core);              /* items may begin again */
 void pw_maps_hold(pw_core *core, int64_t run, bool hold);
 void pw_map_begin(pw_core *core, const pw_publish *p);
 bool pw_maps_fly(pw_core *core, int64_t run);  /* are pages of that run in flight? */
