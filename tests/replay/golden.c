@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/machine.h"
+#include "journal/map_page.h"
 #include "sdk/base/json.h"
 #include "sdk/base/mem.h"
 
@@ -82,13 +83,28 @@ static bool take_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     return true;
 }
 
-static bool take_item(void *ctx, const pw_map_item *row)
+/* In the order of their numbers: that in a page is the order they ended in. */
+static void add_item(golden *g, const golden_item *item)
+{
+    assert_true(g->items_len < GOLDEN_ITEMS_MAX);
+    size_t at = g->items_len++;
+    for (; at > 0 && g->items[at - 1].run == item->run && g->items[at - 1].cmd == item->cmd && g->items[at - 1].index > item->index; at--) {
+        g->items[at] = g->items[at - 1];
+    }
+    g->items[at] = *item;
+}
+
+static bool take_page(void *ctx, const pw_page_row *row)
 {
     reading *rd = ctx;
-    assert_true(rd->g->items_len < GOLDEN_ITEMS_MAX);
-    pw_map_item *item = &rd->g->items[rd->g->items_len++];
-    *item = *row;
-    item->body = keep(rd->g, row->body);
+    pw_page_head head;
+    pw_page_item item;
+    pw_mp body = pw_mp_reader(row->body.data, row->body.size);
+    assert_true(pw_page_head_read(row->head, &head));
+    while (pw_page_item_next(&body, &item)) {
+        add_item(rd->g, &(golden_item){row->run, row->cmd, row->page * PW_MAP_PAGE_ITEMS + item.offset,
+                                       pw_page_bit(head.failed, item.offset) ? 2 : 1, item.attempt, keep(rd->g, item.value)});
+    }
     return true;
 }
 
@@ -101,8 +117,8 @@ static void read_run(reading *rd, int64_t key)
     assert_int_equal(j->read(rd->r->reader, key, 0, take_record, rd, &err), PAWL_OK);
     for (size_t i = 0; i < rd->run->events_len; i++) {
         if (rd->run->events[i].type == PW_EV_MAP_SCHEDULED) {
-            pw_item_range range = {.run = key, .cmd = rd->run->events[i].cmd};
-            assert_int_equal(j->map_items(rd->r->reader, &range, take_item, rd, &err), PAWL_OK);
+            pw_page_range range = {.run = key, .cmd = rd->run->events[i].cmd, .to = INT64_MAX};
+            assert_int_equal(j->map_pages(rd->r->reader, &range, take_page, rd, &err), PAWL_OK);
         }
     }
 }
@@ -170,7 +186,7 @@ void golden_print(const golden *g, bool plain, pw_buf *out)
         print_run(&g->runs[i], plain, out);
     }
     for (size_t i = 0; i < g->items_len; i++) {
-        const pw_map_item *m = &g->items[i];
+        const golden_item *m = &g->items[i];
         pw_buf_printf(out, "item %lld %lld %lld state=%d attempt=%lld ", (long long)m->run, (long long)m->cmd, (long long)m->index, m->state,
                       (long long)m->attempt);
         print_body(m->body, false, out);
@@ -266,7 +282,7 @@ static bool parse_item(golden *g, const char *line)
         return false;
     }
     assert_true(g->items_len < GOLDEN_ITEMS_MAX);
-    g->items[g->items_len++] = (pw_map_item){.run = run, .cmd = cmd, .index = index, .state = state, .attempt = attempt,
+    g->items[g->items_len++] = (golden_item){.run = run, .cmd = cmd, .index = index, .state = state, .attempt = attempt,
                                              .body = body_of(g, line + at)};
     return true;
 }
@@ -398,6 +414,23 @@ static void store_run(storing *s, const golden_run *run, size_t records, bool as
     }
 }
 
+/* A part of its own each. */
+static void store_item(storing *s, const golden_item *item)
+{
+    int64_t offset = item->index % PW_MAP_PAGE_ITEMS;
+    pw_page_head head = {0};
+    pw_buf body = PW_BUF_INIT;
+    pw_page_set(head.finished, offset);
+    if (item->state == 2) {
+        pw_page_set(head.failed, offset);
+    }
+    pw_page_item_put(&body, &(pw_page_item){offset, item->attempt, item->body});
+    commit_one(s, &(pw_op){.type = PW_OP_MAP_PAGE, .u.page = {.run = item->run, .cmd = item->cmd, .page = item->index / PW_MAP_PAGE_ITEMS,
+                                                              .part = offset, .head = {(const uint8_t *)&head, sizeof head},
+                                                              .body = {body.data, body.size}}});
+    pw_buf_deinit(&body);
+}
+
 void golden_store(rig *r, const golden *g, const golden_cut *cut)
 {
     storing s = {.j = NULL};
@@ -413,7 +446,7 @@ void golden_store(rig *r, const golden *g, const golden_cut *cut)
         store_run(&s, run, this_one ? cut->records : run->records_len, cut->asleep || !this_one);
     }
     for (size_t i = 0; i < g->items_len; i++) {
-        commit_one(&s, &(pw_op){.type = PW_OP_MAP_ITEM, .u.item = g->items[i]});
+        store_item(&s, &g->items[i]);
     }
     s.j->ops->close(s.j);
     rig_boot(r);

@@ -39,11 +39,19 @@ typedef struct golden_run {
     size_t events_len;
 } golden_run;
 
+/** Of a map: as it stands in a page, in a form that does not change with pages. */
+typedef struct golden_item {
+    int64_t run, cmd, index;
+    int state; /* 1 done, 2 failed */
+    int64_t attempt;
+    pw_view body;
+} golden_item;
+
 typedef struct golden {
     pawl_scope *scope; /* owns what views and texts point to */
     golden_run runs[GOLDEN_RUNS_MAX];
     size_t runs_len;
-    pw_map_item items[GOLDEN_ITEMS_MAX];
+    golden_item items[GOLDEN_ITEMS_MAX];
     size_t items_len;
 } golden;
 
