@@ -19,7 +19,7 @@ typedef struct check {
 static void report(check *v, const char *invariant, int64_t run, int64_t pos, const char *message)
 {
     pw_verify_finding f = {.invariant = invariant, .run = run, .pos = pos};
-    snprintf(f.message, sizeof(f.message), "%s", message);
+    snprintf(f.message, sizeof(f.message), "%.190s", message);
     v->stats.findings++;
     v->fn(v->ctx, &f);
 }
