@@ -43,7 +43,7 @@
 #define PW_MAP_WIDTH_MAX 10000                 /* items of one map under way: more are not started */
 #define PW_MAP_NOTES_MAX 1024                  /* ends of items that wait for a commit, and so may be repeated after a crash */
 #define PW_MAP_NOTE_BYTES_MAX (16u << 20)      /* their results */
-#define PW_MAP_PART_BYTES 2000                 /* a part of a page grows to this: fits a row without overflow pages */
+#define PW_MAP_PART_BYTES 7800                 /* a part of a page grows to this: about one page of the file */
 #define PW_MAP_TAILS 8                         /* parts that may still grow, kept per map */
 #define PW_TIMER_WINDOW_MS 600000              /* timers due later than this live in the journal only */
 #define PW_LOCAL_STEP_WARN_MS 50
