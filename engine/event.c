@@ -260,15 +260,15 @@ static bool put_event(pw_live *live, pw_event_type type, int64_t cmd, pw_view bo
 {
     pw_buf *rec = live->record;
     PW_CHECK(rec != NULL);
-    pw_mp_array(rec, 3);
-    pw_mp_int(rec, (int64_t)type);
-    pw_mp_int(rec, cmd);
-    pw_buf_put(rec, body.data, body.size);
     live->record_events++;
     if (body.data == NULL) {
         rec->failed = true;
         return false;
     }
+    pw_mp_array(rec, 3);
+    pw_mp_int(rec, (int64_t)type);
+    pw_mp_int(rec, cmd);
+    pw_buf_put(rec, body.data, body.size);
     pw_event ev = {.seq = live->seq + 1, .type = type, .cmd = cmd, .body = body};
     bool ok = pw_apply(live, &ev);
     if (ok) {

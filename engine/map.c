@@ -172,7 +172,9 @@ static void tell_run(pw_core *core, pw_map *map, pw_event_type type)
     if (scope == NULL) {
         pw_core_log(core, PAWL_WARN, map->run_id, map->key.cmd, "the end of a map cannot be delivered, it is tried again: %s",
                     st != PAWL_OK ? err.message : "out of memory");
-        pw_input_free(core, in);
+        if (in != NULL) {
+            pw_input_free(core, in);
+        }
         starve(core, map);
         return;
     }

@@ -492,6 +492,45 @@ static void a_group_with_pages_may_fail_in_any_way_at_any_time(void **state)
     }
 }
 
+/* The n-th allocation of the core's steps fails, n = 1, 2, 3 ... until none did. */
+static void a_map_survives_an_allocation_that_fails_wherever_it_is(void **state)
+{
+    rig *r = *state;
+    if (r->mode != RIG_NORMAL) {
+        skip();
+    }
+    rig_workflow(r, "wf", mapped);
+    rig_activity(r, "work", tens);
+    bool failed = true;
+    for (int64_t n = 1; failed; n += 3) {
+        char id[24];
+        (void)snprintf(id, sizeof id, "m%lld", (long long)n);
+        rig_start_with(r, "wf", id, rig_value(r, "{count: 0}")); /* (the rig and the journal are warm) */
+        (void)snprintf(id, sizeof id, "n%lld", (long long)n);
+        (void)rig_post(r, "start", "{workflow: %s, id: %s, input: {count: 7, width: 3, collect: true}}", "wf", id);
+        int64_t left = n;
+        failed = false;
+        for (int i = 0; i < 200 && !failed; i++) {
+            pw_mem_fail(left, false);
+            rig_step(r);
+            left -= pw_mem_count(&failed);
+            pw_mem_fail(0, false);
+            (void)rig_commit(r);
+            (void)rig_answer(r);
+            (void)rig_deliver(r);
+            (void)rig_work(r);
+            r->now_ms += 100;
+        }
+        rig_advance(r, 30000);
+        if (strcmp(rig_status(r, id), "") != 0) {
+            rig_finish(r, id, 120000);
+            expect_tens(r, id, 7);
+            (void)check_pages(r, id);
+        }
+        pw_core_check(r->core);
+    }
+}
+
 /* ---- many ---- */
 
 static const pawl_value *sum_up(pawl_run *w, const pawl_value *in)
@@ -571,6 +610,7 @@ int main(void)
         RIG_TEST(a_cancelled_run_with_a_map_can_be_retried),
         RIG_TEST(a_crash_at_any_moment_of_a_map_loses_and_doubles_nothing),
         RIG_TEST(a_group_with_pages_may_fail_in_any_way_at_any_time),
+        RIG_TEST(a_map_survives_an_allocation_that_fails_wherever_it_is),
         RIG_TEST(a_hundred_thousand_items_take_a_few_hundred_pages),
     };
     return rig_run_modes(tests, PW_COUNT(tests), true);

@@ -65,7 +65,7 @@ static pawl_status env_resolve(void *ctx, uint64_t epoch, uint64_t group_no, boo
 static void env_dispatch(void *ctx, pawl_task *task)
 {
     rig *r = ctx;
-    rig_task *t = pw_calloc(1, sizeof *t);
+    rig_task *t = calloc(1, sizeof *t);
     PW_CHECK(t != NULL);
     t->task = task;
     t->token = *pw_task_token(task);
