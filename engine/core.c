@@ -64,16 +64,21 @@ pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_co
     return PAWL_OK;
 }
 
+static void free_def(pw_def *d)
+{
+    pw_free(d->name);
+    pw_free(d->version);
+    pw_free(d->description);
+    pw_free(d->input_schema);
+    pw_free(d);
+}
+
 static void free_code(pw_core *core)
 {
     while (core->defs != NULL) {
         pw_def *d = core->defs;
         core->defs = d->next;
-        pw_free(d->name);
-        pw_free(d->version);
-        pw_free(d->description);
-        pw_free(d->input_schema);
-        pw_free(d);
+        free_def(d);
     }
     pw_act *act, *next;
     HASH_ITER(hh, core->acts, act, next)
@@ -278,6 +283,10 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     def->description = copy_text(options != NULL ? options->description : NULL);
     def->input_schema = copy_text(options != NULL ? options->input_schema : NULL);
     def->stack_bytes = options != NULL ? options->stack_bytes : 0;
+    if (def->name == NULL || def->version == NULL || def->description == NULL || def->input_schema == NULL) {
+        free_def(def);
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
     def->next = core->defs;
     core->defs = def;
     if (core->recovered) { /* runs that waited for it go on; timers that came due without it are due again */
@@ -307,10 +316,13 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
         return pw_err(err, PAWL_EXISTS, "activity \"%s\" is registered already", name);
     }
     act = pw_calloc(1, sizeof *act);
-    if (act == NULL) {
+    char *own = copy_text(name);
+    if (act == NULL || own == NULL) {
+        pw_free(act);
+        pw_free(own);
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    act->name = copy_text(name);
+    act->name = own;
     act->fn = fn;
     if (options != NULL) {
         act->user = options->user;
@@ -318,6 +330,11 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
         act->concurrency = options->concurrency;
     }
     HASH_ADD_KEYPTR(hh, core->acts, act->name, strlen(act->name), act);
+    if (act->hh.tbl == NULL) {
+        pw_free(own);
+        pw_free(act);
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
     core->queue_dirty = true;
     return PAWL_OK;
 }

@@ -260,7 +260,6 @@ static bool put_event(pw_live *live, pw_event_type type, int64_t cmd, pw_view bo
 {
     pw_buf *rec = live->record;
     PW_CHECK(rec != NULL);
-    live->record_events++;
     if (body.data == NULL) {
         rec->failed = true;
         return false;
@@ -269,6 +268,7 @@ static bool put_event(pw_live *live, pw_event_type type, int64_t cmd, pw_view bo
     pw_mp_int(rec, (int64_t)type);
     pw_mp_int(rec, cmd);
     pw_buf_put(rec, body.data, body.size);
+    live->record_events++;
     pw_event ev = {.seq = live->seq + 1, .type = type, .cmd = cmd, .body = body};
     bool ok = pw_apply(live, &ev);
     if (ok) {

@@ -374,7 +374,7 @@ void pawl_task_finish(pawl_task *task, const pawl_value *result)
         return;
     }
     const pw_view bytes = result_bytes(task->scope, result);
-    if (bytes.data == NULL) {
+    if (bytes.data == NULL || pw_scope_failed(task->scope)) { /* what it was built of is not all there */
         task_end(task, PW_REPORT_FAILED,
                  (pw_view){failure_no_memory, sizeof failure_no_memory - 1});
         return;

@@ -56,9 +56,9 @@ void pw_mem_fail(int64_t nth, bool sticky)
     atomic_store(&fail_at, nth);
 }
 
-void pw_mem_hold(bool hold)
+bool pw_mem_hold(bool hold)
 {
-    atomic_store(&held, hold);
+    return atomic_exchange(&held, hold);
 }
 
 int64_t pw_mem_count(bool *ret_failed)

@@ -15,8 +15,8 @@ void pw_free(void *p); /* accepts NULL */
 
 /** Tests: the n-th allocation from now on fails (1 = the next); sticky: all after it too. 0 switches it off. */
 void pw_mem_fail(int64_t nth, bool sticky);
-/** Tests: while held, allocations neither fail nor count: the test's own. */
-void pw_mem_hold(bool hold);
+/** Tests: while held, allocations neither fail nor count: the test's own. Returns what was. */
+bool pw_mem_hold(bool hold);
 /** Allocations since the last pw_mem_fail, and whether one was made to fail. */
 int64_t pw_mem_count(bool *ret_failed);
 

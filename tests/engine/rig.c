@@ -24,18 +24,39 @@ rig_code *rig_code_find(rig *r, const char *name, bool activity)
     return NULL;
 }
 
+bool rig_enter(rig *r)
+{
+    (void)r;
+    return pw_mem_hold(false);
+}
+
+bool rig_own(rig *r)
+{
+    return pw_mem_hold(r->careful);
+}
+
+void rig_leave(rig *r, bool was)
+{
+    (void)r;
+    (void)pw_mem_hold(was);
+}
+
+static pawl_status code_try(rig *r, const rig_code *c, pawl_error *err)
+{
+    if (r->core == NULL || c->missing) {
+        return PAWL_OK;
+    }
+    bool was = rig_enter(r);
+    pawl_status st = c->version != NULL ? pw_core_workflow(r->core, c->name, c->version, c->fn, c->folded, NULL, err)
+                                        : pw_core_activity(r->core, c->name, c->activity, &c->options, err);
+    rig_leave(r, was);
+    return st;
+}
+
 static void code_register(rig *r, const rig_code *c)
 {
     pawl_error err = {0};
-    pawl_status st = PAWL_OK;
-    if (r->core == NULL || c->missing) {
-        return;
-    }
-    if (c->version != NULL) {
-        st = pw_core_workflow(r->core, c->name, c->version, c->fn, c->folded, NULL, &err);
-    } else {
-        st = pw_core_activity(r->core, c->name, c->activity, &c->options, &err);
-    }
+    pawl_status st = code_try(r, c, &err);
     if (st != PAWL_OK) {
         fail_msg("register %s: %s", c->name, err.message);
     }
@@ -111,20 +132,8 @@ void rig_replace(rig *r, const char *name, pawl_workflow_fn fn)
 
 /* ---- life ---- */
 
-void rig_boot(rig *r)
+static pawl_status boot_core(rig *r, pawl_error *err)
 {
-    pawl_error err = {0};
-    assert_null(r->core);
-    pawl_status st = r->store != NULL ? pw_memory_attach(r->store, &r->journal, &err) : pw_sqlite_open(r->path, "", &r->journal, &err);
-    if (st == PAWL_OK) {
-        st = r->journal->ops->lease(r->journal, &r->epoch, &r->group_no, &err);
-    }
-    if (st == PAWL_OK) {
-        st = r->journal->ops->reader_open(r->journal, &r->reader, &err);
-    }
-    if (st == PAWL_OK && r->on_reader != NULL) {
-        r->on_reader(r, r->reader);
-    }
     pw_env env = rig_env_ops;
     env.ctx = r;
     pw_core_options options = {.epoch = r->epoch,
@@ -136,20 +145,48 @@ void rig_boot(rig *r)
                                .live_runs_max = r->mode == RIG_NO_STACKS ? 0 : PW_LIVE_RUNS_DEFAULT,
                                .strict_replay = r->strict,
                                .evict_random = r->mode == RIG_EVICT};
+    bool was = rig_enter(r);
+    pawl_status st = pw_core_new(&env, &options, &r->core, err);
+    rig_leave(r, was);
+    for (size_t i = 0; i < r->code_len && st == PAWL_OK; i++) {
+        st = code_try(r, &r->code[i], err);
+    }
+    was = rig_enter(r);
+    st = st == PAWL_OK ? pw_core_recover(r->core, err) : st;
+    rig_leave(r, was);
+    return st;
+}
+
+pawl_status rig_try_boot(rig *r, pawl_error *err)
+{
+    assert_null(r->core);
+    pawl_status st = r->store != NULL ? pw_memory_attach(r->store, &r->journal, err) : pw_sqlite_open(r->path, "", &r->journal, err);
     if (st == PAWL_OK) {
-        st = pw_core_new(&env, &options, &r->core, &err);
+        st = r->journal->ops->lease(r->journal, &r->epoch, &r->group_no, err);
     }
-    if (st != PAWL_OK) {
-        fail_msg("boot: %s", err.message);
+    if (st == PAWL_OK) {
+        st = r->journal->ops->reader_open(r->journal, &r->reader, err);
     }
-    memset(&r->crumb, 0, sizeof r->crumb);
+    if (st == PAWL_OK && r->on_reader != NULL) {
+        r->on_reader(r, r->reader);
+    }
     r->failed = false;
-    for (size_t i = 0; i < r->code_len; i++) {
-        code_register(r, &r->code[i]);
+    if (st == PAWL_OK) {
+        st = boot_core(r, err);
     }
-    st = pw_core_recover(r->core, &err);
-    if (st != PAWL_OK) {
-        fail_msg("recover: %s", err.message);
+    if (st == PAWL_OK) {
+        memset(&r->crumb, 0, sizeof r->crumb);
+    } else if (r->reader != NULL) {
+        rig_kill(r);
+    }
+    return st;
+}
+
+void rig_boot(rig *r)
+{
+    pawl_error err = {0};
+    if (rig_try_boot(r, &err) != PAWL_OK) {
+        fail_msg("boot: %s", err.message);
     }
 }
 
@@ -162,12 +199,14 @@ static void note_edges(rig *r)
 
 void rig_kill(rig *r)
 {
-    if (r->core == NULL) {
+    if (r->reader == NULL) {
         return;
     }
     r->crashing = true;
     pw_buf_printf(&r->log, "kill, epoch %llu\n", (unsigned long long)r->epoch);
-    note_edges(r);
+    if (r->core != NULL) {
+        note_edges(r);
+    }
     pw_core_free(r->core);
     r->core = NULL;
     r->groups = NULL;
@@ -258,7 +297,9 @@ void rig_close(rig *r)
 
 void rig_step(rig *r)
 {
+    bool was = rig_enter(r);
     r->next_ms = pw_core_step(r->core);
+    rig_leave(r, was);
     pw_core_check(r->core);
     if (r->on_step != NULL) {
         r->on_step(r);
@@ -288,7 +329,9 @@ bool rig_answer(rig *r)
     }
     r->landed = g->next;
     g->next = NULL;
+    bool was = rig_enter(r);
     pw_core_committed(r->core, g);
+    rig_leave(r, was);
     pw_core_check(r->core);
     return true;
 }
@@ -302,7 +345,9 @@ bool rig_deliver(rig *r)
     r->reports = report->next;
     pw_buf_printf(&r->log, "report %d %lld:%lld:%lld attempt %lld\n", (int)report->kind, (long long)report->token.run,
                   (long long)report->token.cmd, (long long)report->token.item, (long long)report->token.attempt);
+    bool was = rig_enter(r);
     pw_core_report(r->core, report);
+    rig_leave(r, was);
     pw_core_check(r->core);
     return true;
 }
@@ -324,8 +369,10 @@ bool rig_work(rig *r)
     rig_task_unlink(r, t);
     void *user;
     pawl_activity_fn fn = pawl_task_function(t->task, &user);
+    bool was = rig_enter(r);
     pawl_task_begin(t->task);
     pawl_task_finish(t->task, fn(t->task, pawl_task_input(t->task), user));
+    rig_leave(r, was);
     pw_free(t);
     return true;
 }

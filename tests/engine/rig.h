@@ -97,6 +97,7 @@ typedef struct rig {
     bool failed;               /* the core stopped for good */
     bool crashing;
     bool scarce;               /* the disk is full, and its ballast given up */
+    bool careful;              /* allocations of the rig itself never fail: only those of the core and of the code it runs do */
     bool lost_resolve;         /* the next resolve fails */
     int64_t next_ms;           /* what the last step said */
     void (*on_reader)(struct rig *r, pw_reader *reader); /* at every start: may put its own operations there */
@@ -113,6 +114,7 @@ void rig_close(rig *r); /* accepts NULL */
 void rig_crash(rig *r);
 void rig_kill(rig *r);  /* the first half */
 void rig_boot(rig *r);  /* the second */
+pawl_status rig_try_boot(rig *r, pawl_error *err); /* the same; without memory there is no core afterwards */
 
 /** cmocka: *state holds the mode before, the rig after. */
 int rig_setup(void **state);

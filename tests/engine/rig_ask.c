@@ -21,6 +21,7 @@ static void on_reply(pw_request *rq, pawl_status status, pw_view body, const paw
 {
     pending *p = rq->user;
     rig_reply *reply = p->reply;
+    bool was = rig_own(p->r);
     reply->replies++;
     reply->done = true;
     reply->lost = p->r->crashing;
@@ -30,6 +31,7 @@ static void on_reply(pw_request *rq, pawl_status status, pw_view body, const paw
         (void)snprintf(reply->message, sizeof reply->message, "%s", err->message);
     }
     (void)more;
+    rig_leave(p->r, was);
 }
 
 static pending *pending_new(rig *r)
@@ -55,7 +57,9 @@ rig_reply *rig_post_value(rig *r, const char *op, const pawl_value *args)
     if (pw_request_new(text(op), pw_value_bytes(args), on_reply, p, &rq, &err) != PAWL_OK) {
         fail_msg("%s: %s", op, err.message);
     }
+    bool was = rig_enter(r);
     pw_core_request(r->core, rq);
+    rig_leave(r, was);
     return p->reply;
 }
 

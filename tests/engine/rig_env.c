@@ -48,18 +48,23 @@ static void env_stage(void *ctx, const uint8_t digest[PW_DIGEST_SIZE], pw_view b
     rig *r = ctx;
     pawl_error err;
     int64_t chunk = 0;
+    bool was = rig_own(r);
     for (size_t at = 0; at < bytes.size; at += PW_BLOB_CHUNK_BYTES) {
         size_t left = bytes.size - at;
         pw_view part = {bytes.data + at, left < PW_BLOB_CHUNK_BYTES ? left : PW_BLOB_CHUNK_BYTES};
         (void)r->journal->ops->stage(r->journal, digest, chunk++, part, &err); /* the group that refers to it will be told */
     }
+    rig_leave(r, was);
 }
 
 static pawl_status env_resolve(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
 {
     rig *r = ctx;
+    bool was = rig_own(r);
     pawl_status st = r->journal->ops->reopen(r->journal, err);
-    return st == PAWL_OK ? r->journal->ops->resolve(r->journal, epoch, group_no, ret_landed, err) : st;
+    st = st == PAWL_OK ? r->journal->ops->resolve(r->journal, epoch, group_no, ret_landed, err) : st;
+    rig_leave(r, was);
+    return st;
 }
 
 static void env_dispatch(void *ctx, pawl_task *task)
@@ -81,6 +86,7 @@ static void env_dispatch(void *ctx, pawl_task *task)
 static void env_cancel(void *ctx, pawl_task *task)
 {
     rig *r = ctx;
+    bool was = rig_own(r);
     rig_task *t;
     DL_FOREACH(r->tasks, t)
     {
@@ -90,6 +96,7 @@ static void env_cancel(void *ctx, pawl_task *task)
             t->cancel_asked = true;
         }
     }
+    rig_leave(r, was);
 }
 
 /* Also called by tasks that outlived their core: those say nothing to the next one but what their token says. */
@@ -108,7 +115,9 @@ static void env_log(void *ctx, pawl_level level, const char *run_id, int64_t com
 {
     rig *r = ctx;
     static const char *const names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
+    bool was = rig_own(r);
     pw_buf_printf(&r->log, "%s %s %lld %s\n", names[level], run_id, (long long)command, text);
+    rig_leave(r, was);
 }
 
 static bool env_scarce(void *ctx)
@@ -120,7 +129,9 @@ static bool env_scarce(void *ctx)
 static void env_failed(void *ctx, const pawl_error *err)
 {
     rig *r = ctx;
+    bool was = rig_own(r);
     pw_buf_printf(&r->log, "FAILED %s\n", err->message);
+    rig_leave(r, was);
     r->failed = true;
 }
 
