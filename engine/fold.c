@@ -32,7 +32,7 @@ static const pawl_value *results_of(pw_live *live, const pw_event *ev, const pw_
     const pawl_value *v = pw_map_results(live, cmd, pw_body_int(ev->body, "total", 0), &err);
     if (v == NULL && live->batch != NULL) {
         live->batch->failed = true;
-    } else if (v == NULL) {
+    } else if (v == NULL && err.status == PAWL_DAMAGED) { /* (else the scope has failed, and it is tried again) */
         pw_replay_fail(live, "damage", ev, pw_strdup(live->scope, err.message));
     }
     return v;

@@ -463,6 +463,9 @@ pw_input *pw_input_new(pw_input_kind kind)
 
 void pw_input_free(pw_core *core, pw_input *in)
 {
+    if (in == NULL) {
+        return;
+    }
     if (in->rq != NULL) { /* nobody will do it any more */
         pawl_error err;
         pw_reply_now(core, in->rq, pw_err(&err, PAWL_NOT, "it was not done; try again"), &err, (pw_view){NULL, 0});

@@ -81,11 +81,11 @@ static bool take_part(void *ctx, const pw_page_row *row)
 
 static pawl_status outcome(const results *r, pawl_status st, pawl_error *err)
 {
+    if (st == PAWL_OK && (!pw_buf_ok(&r->out) || !pw_buf_ok(&r->raw) || pw_scope_failed(r->scope))) { /* what it missed is not damage */
+        return pw_err(err, PAWL_NOMEM, "the results of a map: out of memory");
+    }
     if (st == PAWL_OK && r->fault != NULL) {
         return pw_err(err, PAWL_DAMAGED, "the results of a map: %s", r->fault);
-    }
-    if (st == PAWL_OK && !pw_buf_ok(&r->out)) {
-        return pw_err(err, PAWL_NOMEM, "the results of a map: out of memory");
     }
     return st;
 }
@@ -110,6 +110,9 @@ const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_spa
     }
     pw_buf_deinit(&r.out);
     pw_buf_deinit(&r.raw);
+    if (v == NULL && err->status != PAWL_DAMAGED) { /* the turn of whoever asks is lost, and comes again */
+        pw_scope_fail(scope);
+    }
     return v;
 }
 

@@ -602,7 +602,7 @@ void pw_live_sweep(pw_core *core);
 bool pw_live_stall(pw_live *live);     /* tries again later; false = it has been tried long enough */
 void pw_live_stall_on(pw_live *live);
 pw_input *pw_input_new(pw_input_kind kind); /* NULL = no memory */
-void pw_input_free(pw_core *core, pw_input *in);
+void pw_input_free(pw_core *core, pw_input *in); /* accepts NULL */
 pw_state pw_run_state(int status); /* of the run machine; RUNNING when it is no status */
 bool pw_live_open_status(const pw_live *live);
 bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not abandoned, not quarantined */

@@ -132,23 +132,27 @@ static pw_cmd *map_ask(pawl_run *w, const pawl_map_options *o, const char *file,
     return pw_command(w, &ask);
 }
 
-/* Stored results that cannot be read: for want of memory the turn is dropped and comes again, a replay pauses the run, and a damaged page
- * fails the call. */
+/* Does not come back where there is a stack to leave. */
+static void lose(pawl_run *w)
+{
+    pw_scope_fail(w->live->scope);
+    pw_leave_lost(w);
+}
+
+/* Stored results that cannot be read: for want of memory, or of an answer of the journal, the turn or the replay is lost and comes again;
+ * damage pauses a replay and fails the call of a live turn. */
 static void unread(pawl_run *w, const pw_cmd *cmd, const pawl_error *err)
 {
     pw_live *live = w->live;
     pw_core_log(live->core, PAWL_ERROR, live->id, cmd->id, "%s", err->message);
-    bool again = !live->replaying && live->batch != NULL && err->status != PAWL_DAMAGED;
-    if (!live->replaying && !again) {
+    if (err->status != PAWL_DAMAGED) {
+        lose(w);
+    } else if (!live->replaying) {
         pw_set_failure(w, pw_failure_new(live->scope, "ResultsDamaged", err->message, NULL, false, NULL), 0);
-        return;
-    }
-    if (again) {
-        live->batch->failed = true;
     } else {
         pw_replay_fail(live, "damage", NULL, pw_strdup(live->scope, err->message));
+        pw_leave_lost(w);
     }
-    pw_leave_lost(w); /* never comes back */
 }
 
 const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line)
@@ -201,7 +205,7 @@ pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, siz
 
 bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl_failure **ret_failure)
 {
-    if (items == NULL || items->next >= items->total || items->page_scope == NULL) {
+    if (items == NULL || items->next >= items->total) {
         return false;
     }
     pw_live *live = items->w->live;
@@ -209,6 +213,10 @@ bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl
         pawl_scope_free(items->page_scope);
         items->page_scope = pawl_scope_new();
         items->page_from = items->next;
+        if (items->page_scope == NULL) {
+            lose(items->w);
+            return false;
+        }
         pw_map_span span = {.run = live->key, .cmd = items->cmd->id, .from = items->next, .len = PAGE_ITEMS, .total = items->total};
         pawl_error err;
         items->page = pw_map_page(live->core, items->page_scope, &span, &err);
@@ -224,6 +232,9 @@ bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl
     *ret_value = failed == NULL ? v : NULL;
     if (ret_failure != NULL) {
         *ret_failure = failed != NULL ? pw_failure_read(items->page_scope, failed, 0) : NULL;
+    }
+    if (pw_scope_failed(items->page_scope)) {
+        lose(items->w);
     }
     return true;
 }

@@ -147,8 +147,9 @@ bool pawl_patched_at(pawl_run *w, const char *id, const char *file, int line)
 void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg)
 {
     pw_unwind *u = pawl_scope_alloc(w->live->scope, sizeof *u);
-    if (u == NULL) {
+    if (u == NULL) { /* released at once, so the code must not go on with it */
         fn(arg);
+        pw_leave_lost(w);
         return;
     }
     *u = (pw_unwind){.fn = fn, .arg = arg, .next = w->live->unwinds};
