@@ -207,8 +207,8 @@ bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
     if (run_code) {
         live->kick = false;
         pw_turn_resume(live);
-    } else if (live->state == PW_S_RUN_RUNNING) {
-        live->kick = true; /* what came has still to be seen by the code */
+    } else {
+        live->kick |= live->state == PW_S_RUN_RUNNING; /* what came has still to be seen by the code */
         live->left_timers = true;
     }
     if (live->mismatch != NULL || pw_turn_lost(live)) {
