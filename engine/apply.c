@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/state.h"
 
 void pw_machine_seen(pw_core *core, int edge)
@@ -187,7 +188,7 @@ static bool apply_run(pw_live *live, const pw_event *ev)
     if (ev->type == PW_EV_RUN_RETRIED) {
         live->cancel_requested = false;
         new_attempts(live);
-        if (!pw_cmd_skip_to(live, pw_body_int(ev->body, "next_command", 0))) {
+        if (!PW_BUG_COMMAND_ID_REUSED && !pw_cmd_skip_to(live, pw_body_int(ev->body, "next_command", 0))) {
             return false;
         }
     }

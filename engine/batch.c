@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/state.h"
 
 #define SPARE_BUFS_MAX 4096
@@ -128,7 +129,7 @@ bool pw_batch_hold(pw_batch *b, pw_live *live)
     }
     b->lives[b->lives_len++] = live;
     PW_CHECK(!live->frozen); /* [E2] */
-    live->frozen = true;
+    live->frozen = !PW_BUG_NO_FREEZE;
     return true;
 }
 
@@ -196,6 +197,10 @@ void pw_batch_submit(pw_core *core)
 void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
 {
     pw_request_take(b, rq, status, body);
+    if (PW_BUG_ENGINE_ACK_BEFORE_COMMIT) {
+        pw_reply_now(b->core, rq, status, err, body);
+        return;
+    }
     b->failed |= pw_scope_failed(rq->scope); /* what it asked for was not read right */
     pw_publish *p = pw_batch_publish(b);
     if (pw_batch_lost(b)) { /* it will be undone: nobody but this knows the caller */

@@ -4,6 +4,7 @@
  * One step: inbox -> timers -> dispatches -> turns of ready runs -> one group. At most PW_GROUPS_IN_FLIGHT_MAX groups are in flight.
  * Does not know what an operation means: requests.c, turn.c and job.c do.
  */
+#include "engine/bugs.h"
 #include "engine/core.h"
 
 #include <stdio.h>
@@ -411,7 +412,7 @@ static void answered_unknown(pw_core *core, pw_batch *b)
         (void)pw_error_wrap(&err, st, "a commit failed and the journal could not be reopened; nothing more is acknowledged");
         err.status = PAWL_IO;
         pw_core_fail(core, &err);
-    } else if (landed) {
+    } else if (landed && !PW_BUG_UNKNOWN_TAKEN_AS_LOST) {
         core->group_no = b->group.number;
         pw_publish_resolved(core, b);
     } else {

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/state.h"
 
 static pw_view text_view(const char *text)
@@ -257,6 +258,9 @@ static void schedule(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     pw_publish *p = publish(live, PW_PUB_JOB, ev->cmd);
     p->body = ev->body;
     p->attempt = attempt;
+    if (PW_BUG_DISPATCH_BEFORE_COMMIT) {
+        pw_job_queue(live->core, pw_job_new(live->core, p->job, live->id, ev->body, NULL));
+    }
 }
 
 static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
@@ -594,7 +598,7 @@ static bool carry_all(const pw_live *live, pw_live *next, const pw_buf *start)
     const pw_signal *sig;
     DL_FOREACH(live->signals, sig)
     {
-        ok = ok && carry(next, sig->body);
+        ok = ok && (PW_BUG_SIGNALS_LEFT_BEHIND || carry(next, sig->body));
     }
     return ok;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/wf.h"
 
 struct pawl_fold {
@@ -323,7 +324,7 @@ void pw_fold_snapshot(pw_live *live)
     }
     pw_op *op = pw_batch_op(live->batch, PW_OP_SNAPSHOT_PUT);
     op->u.snapshot.run = live->key;
-    op->u.snapshot.seq = live->seq;
+    op->u.snapshot.seq = live->seq + PW_BUG_SNAPSHOT_TOO_NEW;
     op->u.snapshot.body = (pw_view){b->data, b->size};
     live->snapshot_seq = live->seq;
 }

@@ -213,7 +213,7 @@ void pw_job_free(pw_core *core, pw_job *job)
 void pw_job_queue(pw_core *core, pw_job *job)
 {
     const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
-    if (rj != NULL && rj->held) {
+    if (rj != NULL && rj->held && !PW_BUG_STARTED_IN_PAUSE) {
         job->state = PW_JOB_HELD;
         return;
     }
@@ -324,7 +324,7 @@ static bool try_start(pw_core *core, pw_job *job)
     if (!can) {
         return false;
     }
-    if (unsafe && !job->sent) {
+    if (unsafe && !job->sent && !PW_BUG_START_BEFORE_SENT) {
         pw_job_unqueue(core, job);
         job->state = PW_JOB_SENDING;
         if (job->map != NULL) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/state.h"
 
 #define IDLE_EVICT_NS 5000000000
@@ -335,7 +336,7 @@ static void drop_code(pw_live *live)
 static void fresh_scope(pw_live *live)
 {
     pawl_scope *old = live->scope;
-    pw_run_row row = live->landed;
+    pw_run_row row = PW_BUG_ROW_KEPT_ON_FAILED_GROUP ? live->row : live->landed;
     live->row = row;
     pawl_scope *fresh = pw_scope_new_in(&live->core->blocks);
     if (fresh == NULL) {

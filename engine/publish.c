@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/state.h"
 
 /* ---- replies ---- */
@@ -304,8 +305,8 @@ void pw_input_again(pw_core *core, pw_input *in)
 {
     pw_live *live;
     pawl_error err;
-    bool again = in->report != NULL || in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN || in->kind == PW_IN_MAP_DONE ||
-                 in->kind == PW_IN_TIMER;
+    bool again = (in->report != NULL && !PW_BUG_LOST_REPORT_ON_FAILED_GROUP) || in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN ||
+                 in->kind == PW_IN_MAP_DONE || (in->kind == PW_IN_TIMER && !PW_BUG_TIMER_NOT_REARMED);
     if (!again || pw_live_open_key(core, in->run, &live, &err) != PAWL_OK) {
         pw_input_free(core, in);
         return;
@@ -381,7 +382,9 @@ void pw_publish_failed(pw_core *core, pw_batch *b, pawl_status status)
         DL_DELETE(b->inputs, in);
         pw_input_again(core, in);
     }
-    pw_inbox_reset(core);
+    if (!PW_BUG_LOST_SIGNAL_ON_FAILED_GROUP) {
+        pw_inbox_reset(core);
+    }
 }
 
 /* Landed after all, and read back: what an ack would have said is true, and memory holds what the journal holds. */

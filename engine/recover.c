@@ -64,7 +64,7 @@ static bool recover_task(void *ctx, const pw_task_row *row)
         job->detail = (pw_view){detail, detail != NULL ? row->detail.size : 0};
     }
     place(core, job, row);
-    if ((row->state & PW_TASK_CANCELING) != 0) {
+    if ((row->state & PW_TASK_CANCELING) != 0 && !PW_BUG_CANCELED_RESTARTED) {
         pw_job_cancel(core, job);
     }
     return true;
@@ -169,7 +169,7 @@ pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
     if (st != PAWL_OK) {
         return st;
     }
-    live->crash_owed = true;
+    live->crash_owed = !PW_BUG_CRASH_COUNT_LOST;
     pw_core_log(core, PAWL_WARN, live->id, 0, "the last process ended inside the code of this run (%s), time %lld", found->site,
                 (long long)live->row.crashes + 1);
     pw_batch *b = pw_batch_get(core);

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/state.h"
 
 bool pw_replay_peek(pw_live *live, pw_event *ret_event)
@@ -64,7 +65,7 @@ static bool same_kind(pw_event_type asked, pw_event_type found)
 static bool check_digest(pw_live *live, const pw_event *ev, const char *name, uint64_t digest)
 {
     uint64_t was = pw_body_common(live, ev->body)->digest;
-    if (was == digest) {
+    if (was == digest || PW_BUG_INPUT_UNCHECKED) {
         return true;
     }
     if (live->replay_build == live->core->options.build || live->core->options.strict_replay) {
@@ -123,7 +124,7 @@ bool pw_replay_void(const pw_live *live, int64_t seq)
         return true;
     }
     for (const pw_void *v = live->voids; v != NULL; v = v->next) {
-        if (seq >= v->from && seq < v->to) {
+        if (seq >= v->from && seq < v->to && !PW_BUG_VOID_STRETCH_COUNTS) {
             return true;
         }
     }

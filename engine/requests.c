@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/requests.h"
 
 const char *pw_arg_str(const pw_request *rq, const char *key)
@@ -96,7 +97,7 @@ static void done_err(pw_core *core, pw_request *rq, pawl_status status, const ch
 void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_view body)
 {
     const char *dedup = pw_arg_str(rq, "dedup");
-    if (rq->inbox_id == 0 && dedup[0] == 0) {
+    if (rq->inbox_id == 0 && (dedup[0] == 0 || PW_BUG_DEDUP_NOT_KEPT)) {
         return;
     }
     pw_op *op = pw_batch_op(b, rq->inbox_id != 0 ? PW_OP_INBOX_TAKE : PW_OP_OUTCOME_PUT);

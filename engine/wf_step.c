@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/bugs.h"
 #include "engine/wf.h"
 
 struct pawl_step {
@@ -64,7 +65,7 @@ static void step_body(pw_emit *e, const void *arg)
 static bool step_visible(pawl_run *w, void *arg)
 {
     const pw_cmd *cmd = arg;
-    return w->live->turn > cmd->deliver_turn;
+    return PW_BUG_STEP_BEFORE_COMMIT || w->live->turn > cmd->deliver_turn;
 }
 
 static const pawl_value *step_outcome(pawl_run *w, pw_cmd *cmd)

@@ -132,6 +132,36 @@ static void at_most_two_groups_are_in_flight(void **state)
     assert_int_equal(rig_tasks(r, "work"), 5);
 }
 
+static const pawl_value *some_step(pawl_step *s, const pawl_value *in)
+{
+    (void)in;
+    return pawl_step_build(s, "7");
+}
+
+static const pawl_value *step_then_log(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    const pawl_value *v = pawl_local(w, "some", some_step, NULL);
+    pawl_log(w, PAWL_INFO, "the code behind the step runs");
+    return v;
+}
+
+static void what_stands_behind_a_local_step_runs_once_its_result_has_landed(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "step", step_then_log);
+    (void)rig_post(r, "start", "{workflow: %s, id: %s}", "step", "a");
+    for (int i = 0; i < 3; i++) {
+        rig_step(r);
+    }
+    assert_true(rig_commit(r)); /* RunStarted and StepCompleted */
+    rig_step(r);
+    assert_false(rig_logged(r, "the code behind the step runs"));
+    assert_true(rig_answer(r));
+    rig_step(r);
+    assert_true(rig_logged(r, "the code behind the step runs"));
+}
+
 /* ---- groups that do not land ---- */
 
 /* [E6] */
@@ -388,6 +418,7 @@ int main(void)
         RIG_TEST(a_run_is_frozen_until_its_ack_and_others_go_on_in_a_second_group),
         RIG_TEST(a_query_of_a_frozen_run_is_answered_after_its_ack),
         RIG_TEST(at_most_two_groups_are_in_flight),
+        RIG_TEST(what_stands_behind_a_local_step_runs_once_its_result_has_landed),
         RIG_TEST(a_group_that_was_not_written_is_a_no_to_its_callers_and_the_runs_are_as_before),
         RIG_TEST(a_start_that_was_not_written_did_not_happen),
         RIG_TEST(a_result_whose_group_was_not_written_is_written_with_the_next_and_not_asked_for_again),

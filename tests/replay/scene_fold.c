@@ -9,7 +9,7 @@
 typedef struct jobs {
     int64_t next;      /* job to begin */
     int64_t command;   /* what is waited for; 0 = nothing */
-    int64_t sum;
+    uint64_t sum;      /* wraps: a mutated history may hold any number */
     bool canceled, go_on;
     char failed[64];
 } jobs;
@@ -54,7 +54,7 @@ static void jobs_apply(void *state, const pawl_fold_event *e)
         j->go_on = pawl_bool(e->value, "go_on", false);
         j->next = pawl_int(e->value, "from", 0);
     } else if (strcmp(e->type, "SignalReceived") == 0) {
-        j->sum += 1000 * pawl_int(e->value, "", 0);
+        j->sum += 1000 * (uint64_t)pawl_int(e->value, "", 0);
     } else if (strcmp(e->type, "CancelRequested") == 0) {
         j->canceled = true;
     } else if (strcmp(e->type, "ActivityFailed") == 0) {
@@ -63,7 +63,7 @@ static void jobs_apply(void *state, const pawl_fold_event *e)
         j->command = e->command;
         j->next++;
     } else if (e->command != 0 && e->command == j->command && ends(e->type)) {
-        j->sum += pawl_int(e->value, "", 1);
+        j->sum += (uint64_t)pawl_int(e->value, "", 1);
         j->command = 0;
     }
 }
@@ -109,7 +109,7 @@ static void jobs_decide(void *state, pawl_fold *f)
         pawl_fold_signal_send(f, "nobody", "done", NULL);
         pawl_fold_complete(f, pawl_build(s, "{sum: %lld}", (long long)j->sum));
     } else if (j->command == 0) {
-        pawl_fold_set(f, "sum", pawl_make_int(s, j->sum));
+        pawl_fold_set(f, "sum", pawl_make_int(s, (int64_t)j->sum));
         begin(f, j->next);
     }
 }
