@@ -86,9 +86,11 @@ bench_raw *bench_raw_open(const char *path, int64_t runs)
     check(r, sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL), "open");
     check(r, sqlite3_exec(r->db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF; PRAGMA "
                                  "cache_size=-65536; PRAGMA wal_autocheckpoint=1000", NULL, NULL, NULL), "pragmas");
+    check(r, sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL), "begin");
     for (size_t i = 0; i < sizeof schema / sizeof schema[0]; i++) {
         check(r, sqlite3_exec(r->db, schema[i], NULL, NULL, NULL), schema[i]);
     }
+    check(r, sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL), "commit");
     make_runs(r);
     return r;
 }

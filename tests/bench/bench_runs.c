@@ -250,14 +250,27 @@ int bench_cold_child(const char *path)
     return 0;
 }
 
+/* A new file, its WAL, the tables, the owner, two commits, the checkpoint at closing: the same twelve syncs without pawl. */
+static int64_t raw_life(void)
+{
+    char path[4096];
+    bench_file("h-raw.db", path);
+    int64_t from = bench_ns();
+    bench_raw *raw = bench_raw_open(path, 1);
+    bench_raw_commit(raw, 1, 90);
+    bench_raw_commit(raw, 1, 90);
+    bench_raw_close(raw);
+    int64_t ns = bench_ns() - from;
+    bench_file("h-raw.db", path);
+    return ns;
+}
+
 void bench_cold(bool full)
 {
     enum { TIMES = 20 };
     (void)full;
-    char path[4096], raw_path[4096];
-    int64_t wall[TIMES], cpu[TIMES], syncs[TIMES];
-    bench_file("h-raw.db", raw_path);
-    bench_raw *raw = bench_raw_open(raw_path, 1);
+    char path[4096];
+    int64_t wall[TIMES], cpu[TIMES], syncs[TIMES], over[TIMES];
     for (int i = 0; i < TIMES; i++) {
         bench_file("h.db", path);
         struct rusage before, after;
@@ -268,14 +281,12 @@ void bench_cold(bool full)
         (void)getrusage(RUSAGE_CHILDREN, &after);
         cpu[i] = ((int64_t)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) + (after.ru_stime.tv_sec - before.ru_stime.tv_sec)) * 1000000000 +
                  ((int64_t)(after.ru_utime.tv_usec - before.ru_utime.tv_usec) + (after.ru_stime.tv_usec - before.ru_stime.tv_usec)) * 1000;
-        from = bench_ns();
-        bench_raw_commit(raw, 1, 90);
-        syncs[i] = bench_ns() - from;
+        syncs[i] = raw_life();
+        over[i] = wall[i] - syncs[i];
     }
     bench_result("h. cold start to a finished run, CPU", bench_percentile(cpu, TIMES, 0.5) / 1e6, "ms", 0);
-    bench_result("h. cold start to a finished run, wall", bench_percentile(wall, TIMES, 0.5) / 1e6, "ms", 0);
-    bench_result("h. one raw commit beside it", bench_percentile(syncs, TIMES, 0.5) / 1e6, "ms", 0);
-    bench_raw_close(raw);
+    bench_result("h. cold start to a finished run, wall (raw: SQLite's, alone)", bench_percentile(wall, TIMES, 0.5) / 1e6, "ms",
+                 bench_percentile(syncs, TIMES, 0.5) / 1e6);
+    bench_result("h. wall beyond SQLite's of the same round", bench_percentile(over, TIMES, 0.5) / 1e6, "ms", 0);
     bench_file("h.db", path);
-    bench_file("h-raw.db", raw_path);
 }
