@@ -1,6 +1,7 @@
 /*
  * batch.c - a group being built: its operations, the runs frozen by it, the inputs it consumed, and what to publish after its ack.
  *
+ * A group is handed over when nothing more is ready, and before that when the journal is idle and a sync is cheaper than waiting.
  * Everything the journal thread reads lives in the group's scope, the batch's buffers or frozen runs until the group is answered.
  * Does not publish: publish.c does, after the ack [E1].
  */
@@ -9,6 +10,7 @@
 #include "engine/bugs.h"
 #include "engine/state.h"
 
+#define HAND_OVER_NS 50000 /* to wake the journal thread, and to be woken by it */
 #define SPARE_BUFS_MAX 4096
 #define SPARE_BUF_BYTES_MAX 1024
 
@@ -172,6 +174,57 @@ void pw_batch_free(pw_batch *b)
     pw_free(b->lives);
     pawl_scope_free(b->group.scope);
     pw_free(b);
+}
+
+/* ---- when to hand over ---- */
+
+static bool journal_idle(const pw_core *core)
+{
+    for (const pw_batch *b = core->flight; b != NULL; b = b->next) {
+        if (!atomic_load_explicit(&b->group.answered, memory_order_relaxed)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* To build it and to hand it over took as long as its commit will wait for the disk: a group of its own costs nothing, since the next one is
+ * built meanwhile. */
+static bool pays_for_its_sync(const pw_core *core, const pw_batch *b)
+{
+    return (int64_t)b->lives_len * core->turn_ns + HAND_OVER_NS >= core->sync_ns;
+}
+
+/* In the middle of the ready runs. */
+bool pw_batch_full(const pw_core *core)
+{
+    const pw_batch *b = core->building;
+    if (b == NULL || b->group.len >= PW_GROUP_OPS_MAX) {
+        return b != NULL;
+    }
+    return b->lives_len >= PW_GROUP_TURNS_MIN && pays_for_its_sync(core, b) && journal_idle(core);
+}
+
+/* When nothing more is ready. A small group does not queue behind another: it would be a sync more, and the runs of the other, which are
+ * ready when that has landed, share its own. */
+bool pw_batch_due(const pw_core *core)
+{
+    const pw_batch *b = core->building;
+    return b == NULL || b->group.len == 0 || pays_for_its_sync(core, b) || journal_idle(core);
+}
+
+void pw_batch_note_pace(pw_core *core, int64_t from_ns, int64_t turns)
+{
+    if (turns >= PW_GROUP_TURNS_MIN) {
+        int64_t now_ns = (core->env.mono_ns(core->env.ctx) - from_ns) / turns;
+        core->turn_ns += (now_ns - core->turn_ns) / 4;
+    }
+}
+
+/* What every commit waits is what the quick ones took: the others had more to write, or company. */
+void pw_batch_note_sync(pw_core *core, int64_t sync_ns)
+{
+    core->sync_ns += (sync_ns - core->sync_ns) / (sync_ns < core->sync_ns ? 2 : 8);
 }
 
 void pw_batch_submit(pw_core *core)

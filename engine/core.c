@@ -464,7 +464,7 @@ void pw_core_committed(pw_core *core, pw_group *group)
     int64_t failed_before = core->stats.failed_groups;
     if (b->group.status == PAWL_OK) {
         core->group_no = b->group.number;
-        core->sync_ns += (b->group.sync_ns - core->sync_ns) / 4;
+        pw_batch_note_sync(core, b->group.sync_ns);
     }
     answered(core, b);
     pw_batch_free(b);
@@ -491,41 +491,11 @@ static bool may_commit(const pw_core *core)
     return !core->failed && !core->doomed && core->flight_len < PW_GROUPS_IN_FLIGHT_MAX;
 }
 
-static bool journal_idle(const pw_core *core)
-{
-    for (const pw_batch *b = core->flight; b != NULL; b = b->next) {
-        if (!atomic_load_explicit(&b->group.answered, memory_order_relaxed)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Full; or the journal has nothing to do and building this group took as long already as its commit will wait for the disk: then one
- * more sync costs nothing, and the next group is built while this one is written. */
-static bool hand_over(const pw_core *core)
-{
-    const pw_batch *b = core->building;
-    if (b == NULL || b->lives_len < PW_GROUP_TURNS_MIN) {
-        return b != NULL && b->group.len >= PW_GROUP_OPS_MAX;
-    }
-    bool paid = (int64_t)b->lives_len * core->turn_ns >= core->sync_ns;
-    return b->group.len >= PW_GROUP_OPS_MAX || (paid && journal_idle(core));
-}
-
-static void note_pace(pw_core *core, int64_t from_ns, int64_t turns)
-{
-    if (turns >= PW_GROUP_TURNS_MIN) {
-        int64_t now_ns = (core->env.mono_ns(core->env.ctx) - from_ns) / turns;
-        core->turn_ns += (now_ns - core->turn_ns) / 4;
-    }
-}
-
 static void run_turns(pw_core *core)
 {
     int64_t from_ns = core->env.mono_ns(core->env.ctx), turns_before = core->stats.turns;
     while (core->ready != NULL && may_commit(core)) {
-        if (hand_over(core)) {
+        if (pw_batch_full(core)) {
             pw_batch_submit(core);
             continue;
         }
@@ -539,7 +509,7 @@ static void run_turns(pw_core *core)
             pw_queries_run(live);
         }
     }
-    note_pace(core, from_ns, core->stats.turns - turns_before);
+    pw_batch_note_pace(core, from_ns, core->stats.turns - turns_before);
 }
 
 #define SCARCE_LOOK_MS 1000
@@ -586,7 +556,7 @@ static int64_t step(pw_core *core)
         pw_job_beats(core);
     }
     run_turns(core); /* when closing too: what running activities bring is still kept */
-    if (may_commit(core)) {
+    if (may_commit(core) && pw_batch_due(core)) {
         pw_maps_flush(core);
         pw_batch_submit(core);
     }

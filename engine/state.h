@@ -576,6 +576,10 @@ pw_batch_mark pw_batch_mark_of(const pw_batch *b);
 bool pw_batch_lost(const pw_batch *b);
 /** Takes out operations and publications since the mark; callers among them hear NOMEM. Inputs and runs are the caller's. */
 void pw_batch_undo(pw_batch *b, const pw_batch_mark *mark);
+bool pw_batch_full(const pw_core *core); /* hand it over, though more runs are ready */
+bool pw_batch_due(const pw_core *core);  /* hand it over, nothing more being ready; else an ack comes first */
+void pw_batch_note_pace(pw_core *core, int64_t from_ns, int64_t turns);
+void pw_batch_note_sync(pw_core *core, int64_t sync_ns);
 void pw_batch_submit(pw_core *core);
 void pw_batch_free(pw_batch *b);
 void pw_batch_trim(pw_core *core); /* buffers kept for the next batch */
