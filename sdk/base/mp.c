@@ -540,7 +540,8 @@ static bool pass_one(pw_mp *r, size_t *ret_inner)
     return true;
 }
 
-pw_view pw_mp_read_raw(pw_mp *r)
+/* Apart, so that a leaf needs no kilobyte of stack: workflow code has small stacks, and each page of them is touched for every run. */
+__attribute__((noinline)) static pw_view read_nested(pw_mp *r)
 {
     const uint8_t *from = r->p;
     size_t left[PW_DEPTH_MAX];
@@ -564,6 +565,16 @@ pw_view pw_mp_read_raw(pw_mp *r)
     r->p = from;
     r->bad = true;
     return (pw_view){NULL, 0};
+}
+
+pw_view pw_mp_read_raw(pw_mp *r)
+{
+    size_t leaf = leaf_size(r);
+    if (leaf == 0) {
+        return read_nested(r);
+    }
+    r->p += leaf;
+    return (pw_view){r->p - leaf, leaf};
 }
 
 void pw_mp_skip(pw_mp *r)
