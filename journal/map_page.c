@@ -114,7 +114,7 @@ pawl_status pw_page_damaged(const pw_page_row *row, pawl_error *err)
 static const char *open_fault(const pw_page_row *row)
 {
     pw_mp head = pw_mp_reader(row->head.data, row->head.size);
-    int64_t base, before = -1;
+    int64_t base = 0, before = -1;
     size_t items;
     pw_open_item item;
     bool ok = row->part == 0 && row->body.size == 0 && pw_open_read(&head, &base, &items) && base >= 0;

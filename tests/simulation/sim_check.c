@@ -158,7 +158,7 @@ static bool tell_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
         pawl_scope *scope = pawl_scope_new();
         (void)snprintf(body, sizeof body, "%s", pawl_to_json(scope, pw_value_view(scope, ev.body.data, ev.body.size), 0));
         pawl_scope_free(scope);
-        (void)fprintf(stderr, "%6lld %5lld %-20s %4lld %s\n", (long long)pos, (long long)ev.seq, pw_event_name(ev.type), (long long)ev.cmd,
+        (void)fprintf(stderr, "%6lld %5lld %-20s %4lld %s\n", (long long)pos, (long long)ev.seq, pw_event_name((int)ev.type), (long long)ev.cmd,
                       body);
     }
     return true;
