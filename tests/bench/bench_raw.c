@@ -72,6 +72,22 @@ static void make_runs(bench_raw *r)
     check(r, sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL), "commit");
 }
 
+static void never_called(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    (void)argc;
+    (void)argv;
+    sqlite3_result_null(ctx);
+}
+
+/* What the steps of the schema that convert older files call, row by row: here there are no rows. */
+static void add_functions(bench_raw *r)
+{
+    static const char *const names[] = {"pawl_old_item", "pawl_old_item_sum"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        check(r, sqlite3_create_function(r->db, names[i], -1, SQLITE_UTF8, NULL, never_called, NULL, NULL), names[i]);
+    }
+}
+
 bench_raw *bench_raw_open(const char *path, int64_t runs)
 {
     static const char *const schema[] = {
@@ -86,6 +102,7 @@ bench_raw *bench_raw_open(const char *path, int64_t runs)
     check(r, sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL), "open");
     check(r, sqlite3_exec(r->db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF; PRAGMA "
                                  "cache_size=-65536; PRAGMA wal_autocheckpoint=1000", NULL, NULL, NULL), "pragmas");
+    add_functions(r);
     check(r, sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL), "begin");
     for (size_t i = 0; i < sizeof schema / sizeof schema[0]; i++) {
         check(r, sqlite3_exec(r->db, schema[i], NULL, NULL, NULL), schema[i]);
