@@ -199,7 +199,7 @@ static bool pays_for_its_sync(const pw_core *core, const pw_batch *b)
 bool pw_batch_full(const pw_core *core)
 {
     const pw_batch *b = core->building;
-    if (b == NULL || b->group.len >= PW_GROUP_OPS_MAX) {
+    if (b == NULL || b->group.len >= PW_GROUP_OPS_MAX || b->lives_len >= PW_GROUP_TURNS_MAX) {
         return b != NULL;
     }
     return b->lives_len >= PW_GROUP_TURNS_MIN && pays_for_its_sync(core, b) && journal_idle(core);

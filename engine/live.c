@@ -11,6 +11,7 @@
 #include "engine/state.h"
 
 #define IDLE_EVICT_NS 5000000000
+#define SWEEP_MAX 16384
 
 /* ---- registered code ---- */
 
@@ -514,7 +515,7 @@ void pw_live_sweep(pw_core *core)
     size_t max = core->options.live_runs_max > 0 ? (size_t)core->options.live_runs_max : 0;
     int64_t now = core->env.mono_ns(core->env.ctx);
     pw_live *live, *next;
-    size_t looked = 0;
+    size_t looked = 0, count = HASH_COUNT(core->runs); /* once around, no more */
     DL_FOREACH_SAFE2(core->lru, live, next, lru_next)
     {
         bool over = core->whole_len > max || max == 0;
@@ -522,10 +523,12 @@ void pw_live_sweep(pw_core *core)
         if (!over && !stale && !core->options.evict_random) {
             break;
         }
-        if (++looked > 4096) {
+        if (++looked > SWEEP_MAX || looked > count) {
             break;
         }
-        if (evictable(live) && (over || stale || random_evict(core))) {
+        if (!evictable(live)) {
+            pw_live_touch(live); /* in use, so not idle: else many that wait for their turn would hide those that had it */
+        } else if (over || stale || random_evict(core)) {
             core->stats.evictions++;
             pw_live_free(live);
         }

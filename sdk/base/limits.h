@@ -18,6 +18,7 @@
 #define PW_BLOB_CHUNK_BYTES (1u << 20)         /* blobs above are written in chunks before their group */
 #define PW_GROUPS_IN_FLIGHT_MAX 2
 #define PW_GROUP_TURNS_MIN 32                  /* a group with fewer turns waits for more while others are ready */
+#define PW_GROUP_TURNS_MAX 4096                /* frozen runs keep their stacks: two groups in flight and one begun need 24576 mappings */
 #define PW_GROUP_OPS_MAX 16384                 /* one commit: bounds latency of a group */
 #define PW_BALLAST_BYTES (16u << 20)           /* released at ENOSPC so that pause and cancel still work */
 #define PW_PAGE_ROWS_MAX 1000                  /* one page of a listing */
