@@ -26,6 +26,27 @@ void pw_emit_str(pw_emit *e, const char *key, const char *text)
     }
 }
 
+/* Not in the middle of a character. */
+static size_t cut(const char *text, size_t max)
+{
+    size_t size = strnlen(text, max + 1);
+    if (size > max) {
+        for (size = max; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80; size--) {
+        }
+    }
+    return size;
+}
+
+void pw_emit_text(pw_emit *e, const char *key, const char *text)
+{
+    size_t size = text != NULL ? cut(text, PW_TEXT_BYTES_MAX) : 0;
+    if (size > 0) {
+        pw_mp_str(&e->fields, key);
+        pw_mp_strn(&e->fields, text, size);
+        e->len++;
+    }
+}
+
 void pw_emit_int(pw_emit *e, const char *key, int64_t n)
 {
     pw_mp_str(&e->fields, key);

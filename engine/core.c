@@ -255,6 +255,17 @@ static pawl_status check_names(const char *name, const char *version, pawl_error
     return st;
 }
 
+/* A caller built against an older header has a shorter struct: what it lacks is zero. struct_size comes first, 0 = of today. */
+static void take_options(void *ret, size_t size, const void *given)
+{
+    size_t theirs = 0;
+    memset(ret, 0, size);
+    if (given != NULL) {
+        memcpy(&theirs, given, sizeof theirs);
+        memcpy(ret, given, theirs != 0 && theirs < size ? theirs : size);
+    }
+}
+
 pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version, pawl_workflow_fn fn, const pawl_folded *folded,
                              const pawl_workflow_options *options, pawl_error *err)
 {
@@ -278,12 +289,12 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     def->name = copy_text(name);
     def->version = copy_text(version);
     def->fn = fn;
-    if (folded != NULL) {
-        memcpy(&def->folded, folded, folded->struct_size != 0 && folded->struct_size < sizeof def->folded ? folded->struct_size : sizeof def->folded);
-    }
-    def->description = copy_text(options != NULL ? options->description : NULL);
-    def->input_schema = copy_text(options != NULL ? options->input_schema : NULL);
-    def->stack_bytes = options != NULL ? options->stack_bytes : 0;
+    pawl_workflow_options own;
+    take_options(&own, sizeof own, options);
+    take_options(&def->folded, sizeof def->folded, folded);
+    def->description = copy_text(own.description);
+    def->input_schema = copy_text(own.input_schema);
+    def->stack_bytes = own.stack_bytes;
     if (def->name == NULL || def->version == NULL || def->description == NULL || def->input_schema == NULL) {
         free_def(def);
         return pw_err(err, PAWL_NOMEM, "out of memory");
@@ -323,13 +334,13 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
         pw_free(own);
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
+    pawl_activity_options given;
+    take_options(&given, sizeof given, options);
     act->name = own;
     act->fn = fn;
-    if (options != NULL) {
-        act->user = options->user;
-        act->effect = options->effect;
-        act->concurrency = options->concurrency;
-    }
+    act->user = given.user;
+    act->effect = given.effect;
+    act->concurrency = given.concurrency;
     HASH_ADD_KEYPTR(hh, core->acts, act->name, strlen(act->name), act);
     if (act->hh.tbl == NULL) {
         pw_free(own);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
-#include "engine/state.h"
+#include "engine/shell.h"
 
 static void reply_ok(pw_live *live, pw_request *rq)
 {
@@ -90,52 +90,40 @@ static void signal_event(pw_live *live, const char *name, pw_view value, const c
     (void)pw_emit_end(&e, PW_EV_SIGNAL_RECEIVED, 0);
 }
 
+/* Counted from history once a shell, then along with what comes. */
+static bool signals_full(pw_live *live, pw_request *rq)
+{
+    if (!live->whole && live->shell_unread < 0) {
+        live->shell_unread = pw_shell_unread(live);
+    }
+    int64_t n = live->whole ? (int64_t)live->signals_len : live->shell_unread;
+    if (n >= PW_SIGNALS_MAX) {
+        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id, PW_SIGNALS_MAX);
+        return true;
+    }
+    live->shell_unread = n + 1;
+    return false;
+}
+
 static void in_signal(pw_live *live, pw_request *rq)
 {
-    if (live->signals_len >= PW_SIGNALS_MAX) {
-        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id, PW_SIGNALS_MAX);
+    if (signals_full(live, rq)) {
         return;
     }
     signal_event(live, arg_str(rq, "name"), arg_bytes(rq, "value"), arg_str(rq, "by"));
     reply_ok(live, rq);
 }
 
-static bool last_request(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
-{
-    (void)pos;
-    (void)first_seq;
-    (void)events;
-    bool *asked = ctx;
-    pw_record rec;
-    pawl_error err;
-    pw_event ev = {0};
-    if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
-        return false;
-    }
-    while (pw_record_next(&rec, &ev)) {
-        *asked = ev.type == PW_EV_CANCEL_REQUESTED || (*asked && ev.type != PW_EV_RUN_RETRIED);
-    }
-    return true;
-}
-
 /* A shell may have been evicted since it was asked: its history knows. */
-static bool cancel_known(const pw_live *live)
+static bool cancel_known(pw_live *live)
 {
-    bool asked = live->cancel_requested;
-    pawl_error err;
-    if (!asked && !live->whole) {
-        if (live->core->jops->read(live->core->reader, live->key, 0, last_request, &asked, &err) != PAWL_OK) {
-            pw_scope_fail(live->scope); /* nobody knows: the turn comes again */
-        }
-    }
-    return asked;
+    return live->cancel_requested || (!live->whole && pw_shell_cancel_asked(live));
 }
 
 /* A start that found its run open, and brings a signal. */
 static void in_start_signal(pw_live *live, pw_request *rq)
 {
-    if (live->signals_len >= PW_SIGNALS_MAX) {
-        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id, PW_SIGNALS_MAX);
+    if (signals_full(live, rq)) {
         return;
     }
     signal_event(live, arg_str(rq, "signal"), arg_bytes(rq, "signal_value"), arg_str(rq, "by"));
@@ -147,7 +135,7 @@ static void in_cancel(pw_live *live, pw_request *rq)
     if (!cancel_known(live)) {
         pw_emit e;
         pw_emit_begin(&e, live);
-        pw_emit_str(&e, "reason", arg_str(rq, "reason"));
+        pw_emit_text(&e, "reason", arg_str(rq, "reason"));
         pw_emit_str(&e, "by", arg_str(rq, "by"));
         (void)pw_emit_end(&e, PW_EV_CANCEL_REQUESTED, 0);
     }
@@ -158,7 +146,7 @@ static void end_event(pw_live *live, pw_event_type type, const char *reason, con
 {
     pw_emit e;
     pw_emit_begin(&e, live);
-    pw_emit_str(&e, "reason", reason);
+    pw_emit_text(&e, "reason", reason);
     pw_emit_str(&e, "by", by);
     (void)pw_emit_end(&e, type, 0);
 }
@@ -169,7 +157,7 @@ static void in_pause(pw_live *live, pw_request *rq)
         pw_emit e;
         pw_emit_begin(&e, live);
         pw_emit_str(&e, "reason", "asked");
-        pw_emit_str(&e, "text", arg_str(rq, "reason"));
+        pw_emit_text(&e, "text", arg_str(rq, "reason"));
         pw_emit_str(&e, "by", arg_str(rq, "by"));
         (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
     }
@@ -264,23 +252,43 @@ static bool one_of(const char *choices, const char *choice)
     return false;
 }
 
+static bool answered_whole(const pw_live *live, const char *name, pw_shell_answer *ret_answer)
+{
+    for (size_t i = live->cmds_len; i > 0; i--) {
+        const pw_cmd *cmd = live->cmds[i - 1];
+        bool ended = cmd != NULL && (cmd->state == PW_S_WAIT_ANSWERED || cmd->state == PW_S_WAIT_EXPIRED);
+        if (ended && (name[0] == 0 || strcmp(cmd->name, name) == 0)) {
+            const pawl_value *v = cmd->future.value;
+            *ret_answer = (pw_shell_answer){cmd->name, pawl_str(v, "choice", "data"), pawl_str(v, "by", "deadline")};
+            return true;
+        }
+    }
+    return false;
+}
+
+static void reply_answered(pw_live *live, pw_request *rq, const pw_shell_answer *was)
+{
+    pawl_error err;
+    (void)pw_err(&err, PAWL_CONFLICT, "\"%s\" was answered before: %s by %s", was->name, was->choice, was->by);
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_map(&b, 2);
+    pw_mp_str(&b, "by");
+    pw_mp_str(&b, was->by);
+    pw_mp_str(&b, "choice");
+    pw_mp_str(&b, was->choice);
+    live->record->failed |= b.failed;
+    pw_batch_reply(live->batch, rq, PAWL_CONFLICT, &err, (pw_view){b.data, b.size});
+}
+
 static void no_wait(pw_live *live, pw_request *rq, const wait_find *f)
 {
     if (f->count > 1) {
         reply_err(live, rq, PAWL_INVALID, "run \"%s\" has %zu open waits; name one: %s", live->id, f->count, f->all);
         return;
     }
-    const pw_cmd *done = NULL;
-    for (size_t i = live->whole ? live->cmds_len : 0; i > 0 && done == NULL; i--) {
-        const pw_cmd *cmd = live->cmds[i - 1];
-        bool wait = cmd != NULL && (cmd->state == PW_S_WAIT_ANSWERED || cmd->state == PW_S_WAIT_EXPIRED);
-        if (wait && (f->name[0] == 0 || strcmp(cmd->name, f->name) == 0)) {
-            done = cmd;
-        }
-    }
-    if (done != NULL) {
-        reply_err(live, rq, PAWL_CONFLICT, "\"%s\" was answered before: %s by %s", done->name, pawl_str(done->future.value, "choice", "data"),
-                  pawl_str(done->future.value, "by", "deadline"));
+    pw_shell_answer was;
+    if (live->whole ? answered_whole(live, f->name, &was) : pw_shell_answered(live, f->name, &was)) {
+        reply_answered(live, rq, &was);
         return;
     }
     reply_err(live, rq, PAWL_NOTFOUND, "run \"%s\" waits for no answer%s%s", live->id, f->name[0] != 0 ? " named " : "", f->name);
@@ -363,46 +371,14 @@ static void in_answer(pw_live *live, pw_request *rq)
 
 /* ---- children ---- */
 
-typedef struct child_end {
-    int64_t cmd;
-    int64_t seq; /* of the event that ended it; 0 = open */
-} child_end;
-
-static bool last_child_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
-{
-    (void)pos;
-    (void)events;
-    child_end *end = ctx;
-    pw_record rec;
-    pawl_error err;
-    pw_event ev = {.seq = first_seq + 1};
-    if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
-        return false;
-    }
-    for (; pw_record_next(&rec, &ev); ev.seq++) {
-        bool ends = ev.type == PW_EV_CHILD_COMPLETED || ev.type == PW_EV_CHILD_FAILED || ev.type == PW_EV_CHILD_CANCELED;
-        if (ends && ev.cmd == end->cmd) {
-            end->seq = ev.seq;
-        } else if (ev.type == PW_EV_RUN_RETRIED && end->seq >= pw_body_int(ev.body, "from", ev.seq)) {
-            end->seq = 0; /* void */
-        }
-    }
-    return true;
-}
-
-/* A child that was retried ends twice. A shell knows only from its history that it has heard of the first end. */
+/* A child that was retried ends twice. */
 static bool child_open(pw_live *live, int64_t id)
 {
-    if (live->whole) {
-        const pw_cmd *cmd = pw_cmd_find(live, id);
-        return cmd != NULL && cmd->state == PW_S_CHILD_STARTED;
+    if (!live->whole) {
+        return !pw_shell_child_ended(live, id);
     }
-    child_end end = {.cmd = id};
-    pawl_error err;
-    if (live->core->jops->read(live->core->reader, live->key, 0, last_child_end, &end, &err) != PAWL_OK) {
-        pw_scope_fail(live->scope);
-    }
-    return end.seq == 0;
+    const pw_cmd *cmd = pw_cmd_find(live, id);
+    return cmd != NULL && cmd->state == PW_S_CHILD_STARTED;
 }
 
 static void in_child_done(pw_live *live, pw_request *rq)

@@ -224,8 +224,9 @@ void pw_job_queue(pw_core *core, pw_job *job)
         return;
     }
     job->state = PW_JOB_QUEUED;
-    if (job->schedule_ms > 0 && job->schedule_due == 0) {
-        job->schedule_due = now + job->schedule_ms;
+    if (job->schedule_ms > 0) { /* (the first attempt's counts over restarts and pauses) */
+        int64_t from = job->attempt <= 1 && job->scheduled_ms > 0 ? job->scheduled_ms : now;
+        job->schedule_due = job->schedule_due != 0 ? job->schedule_due : from + job->schedule_ms;
         pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
     }
     pw_job *at = core->queue != NULL ? core->queue->q_prev : NULL; /* the tail */

@@ -97,6 +97,7 @@ static void shell_state(pw_live *live)
     live->seq = live->row.seq;
     live->next_cmd = 1;
     live->kick = pw_row_goes_on(&live->row, live->def);
+    live->shell_unread = -1;
     live->parent_key = live->row.parent_key;
     live->parent_cmd = live->row.parent_cmd;
 }

@@ -28,13 +28,13 @@ static const pawl_module_api table = {
     .abi = PAWL_MODULE_ABI,
     .table_size = sizeof(pawl_module_api),
     .version = PAWL_VERSION,
-#define X(returns, name, params, args) .name = name,
-#define V(name, params, args) .name = name,
-#define T(returns, name, params) .name = name,
+#define PAWL_MODULE_X(returns, name, params, args) .name = name,
+#define PAWL_MODULE_V(name, params, args) .name = name,
+#define PAWL_MODULE_T(returns, name, params) .name = name,
 #include "sdk/pawl_module.def"
-#undef X
-#undef V
-#undef T
+#undef PAWL_MODULE_X
+#undef PAWL_MODULE_V
+#undef PAWL_MODULE_T
 };
 
 /* ---- what a module's entry may call ---- */

@@ -67,6 +67,24 @@ static bool watch_record(const pw_watcher *w, const pw_live *live, int64_t first
     return true;
 }
 
+static void watch_ends(pw_core *core, pw_watcher *w, const pawl_error *err)
+{
+    DL_DELETE(core->watchers, w);
+    pw_reply_now(core, w->rq, err->status, err, (pw_view){NULL, 0});
+    pw_free(w);
+}
+
+static void watch_lost(pw_core *core, const pw_live *live, const pawl_error *err)
+{
+    pw_watcher *w, *next;
+    DL_FOREACH_SAFE(core->watchers, w, next)
+    {
+        if (w->id == NULL || strcmp(w->id, live->id) == 0) {
+            watch_ends(core, w, err);
+        }
+    }
+}
+
 /* A watch with a gap would be a lie: one that there is no memory for ends, and its client asks again. */
 void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record)
 {
@@ -76,10 +94,9 @@ void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view r
         if ((w->id != NULL && strcmp(w->id, live->id) != 0) || watch_record(w, live, first_seq, record)) {
             continue;
         }
-        DL_DELETE(core->watchers, w);
         pawl_error err;
-        pw_reply_now(core, w->rq, pw_err(&err, PAWL_NOMEM, "no memory for an event; watch again"), &err, (pw_view){NULL, 0});
-        pw_free(w);
+        (void)pw_err(&err, PAWL_NOMEM, "no memory for an event; watch again");
+        watch_ends(core, w, &err);
     }
 }
 
@@ -211,6 +228,34 @@ static void publish_one(pw_core *core, pw_publish *p)
 
 /* ---- runs thaw ---- */
 
+typedef struct landed_record {
+    pw_core *core;
+    pw_live *live;
+    int64_t from;
+} landed_record;
+
+static bool watch_stored(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+{
+    (void)pos;
+    (void)events;
+    const landed_record *l = ctx;
+    if (first_seq + 1 >= l->from) {
+        pw_publish_watch(l->core, l->live, first_seq + 1, record);
+    }
+    return true;
+}
+
+/* The record of a transactional step was made by the journal's thread: it is read back. */
+static void watch_landed(pw_core *core, pw_live *live, int64_t first_seq)
+{
+    landed_record l = {core, live, first_seq};
+    pawl_error err;
+    pawl_status st = core->jops->read(core->reader, live->key, first_seq - 1, watch_stored, &l, &err);
+    if (st != PAWL_OK) {
+        watch_lost(core, live, &err);
+    }
+}
+
 static void thaw(pw_core *core, const pw_turn_op *turn)
 {
     pw_live *live = pw_live_find(core, turn->run);
@@ -235,8 +280,10 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
         pw_live_reset(live);
     }
     PW_CHECK(live->seq == row.seq || live->mismatch != NULL);
-    if (core->watchers != NULL) {
+    if (core->watchers != NULL && turn->record.size > 0) {
         pw_publish_watch(core, live, first_seq, turn->record);
+    } else if (core->watchers != NULL) {
+        watch_landed(core, live, first_seq);
     }
 }
 

@@ -372,9 +372,10 @@ static void op_watch(pw_core *core, pw_request *rq)
 static void op_unwatch(pw_core *core, pw_request *rq)
 {
     pw_watcher *w, *next;
+    int64_t only = pawl_int(rq->args, "request", 0);
     DL_FOREACH_SAFE(core->watchers, w, next)
     {
-        if (w->rq->client == rq->client) {
+        if (w->rq->client == rq->client && (only == 0 || (int64_t)w->rq->number == only)) {
             DL_DELETE(core->watchers, w);
             w->rq->reply(w->rq, PAWL_DONE, (pw_view){NULL, 0}, NULL, false);
             pw_request_free(w->rq);

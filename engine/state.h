@@ -259,6 +259,7 @@ struct pw_live {
     int64_t retry_next_cmd;
     uint8_t *undone;             /* while looking for retry_from: by command */
     int64_t undone_len;
+    int64_t shell_unread;        /* signals nobody has read, of a shell; -1 = not counted */
     struct pw_answered *answered; /* what this turn has answered or ended, which rows do not show yet; in the batch */
 
     /* folded */
@@ -639,6 +640,7 @@ typedef struct pw_emit {
 } pw_emit;
 void pw_emit_begin(pw_emit *e, pw_live *live);
 void pw_emit_str(pw_emit *e, const char *key, const char *text);   /* NULL or "" is left out */
+void pw_emit_text(pw_emit *e, const char *key, const char *text);  /* as above, cut at PW_TEXT_BYTES_MAX */
 void pw_emit_int(pw_emit *e, const char *key, int64_t n);          /* always */
 void pw_emit_opt(pw_emit *e, const char *key, int64_t n);          /* left out when 0 */
 void pw_emit_uint(pw_emit *e, const char *key, uint64_t n);

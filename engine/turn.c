@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/state.h"
+#include "engine/shell.h"
 
 _Thread_local bool pw_in_workflow;
 
@@ -266,7 +266,7 @@ static void fill_row(pw_live *live, uint32_t flags, pw_run_row *row)
     row->closed_ms = pw_run_status_is_open(row->status) ? 0 : live->now_ms;
     row->build = live->core->options.build;
     row->crashes = live->state == PW_S_RUN_PAUSED || (flags & PW_RECORD_INPUT_ONLY) != 0 ? live->row.crashes : 0; /* what ended well, forgives */
-    row->unread = row->closed_ms != 0 ? (int64_t)live->signals_len : 0;
+    row->unread = row->closed_ms == 0 ? 0 : live->whole ? (int64_t)live->signals_len : pw_shell_unread(live);
     if (row->closed_ms == 0 && live->def == NULL && live->state != PW_S_RUN_PAUSED) {
         (void)snprintf(waiting, sizeof waiting, "no-code");
     } else if (row->closed_ms == 0 && !live->kick && live->tx == NULL) {

@@ -15,6 +15,8 @@
 
 #include "sdk/base/mem.h"
 
+#define BUSY_GROUPS_MAX 20000 /* an engine that is never idle does what idleness does, now and then */
+
 typedef enum item_type { ITEM_BLOB, ITEM_REOPEN } item_type;
 
 /** What is queued beside groups; it goes before the group that was submitted after it. */
@@ -48,6 +50,7 @@ struct pw_writer {
     item *last_item;
     bool stop;
     atomic_bool scarce; /* the ballast is given up */
+    int busy;           /* groups since it was idle */
 };
 
 /* ---- the thread ---- */
@@ -92,6 +95,19 @@ static entry wait_for(pw_writer *w, bool *ret_stop, bool *ret_idle, bool was_idl
     return e;
 }
 
+static void be_idle(pw_writer *w)
+{
+    const pw_journal_ops *ops = w->journal->ops;
+    w->busy = 0;
+    if (!atomic_load(&w->scarce)) {
+        if (ops->idle != NULL) {
+            ops->idle(w->journal);
+        }
+    } else if (ops->ballast(w->journal, false)) {
+        atomic_store(&w->scarce, false);
+    }
+}
+
 static void commit_one(pw_writer *w, pw_group *g)
 {
     const pw_journal_ops *ops = w->journal->ops;
@@ -103,6 +119,9 @@ static void commit_one(pw_writer *w, pw_group *g)
     w->done(w->ctx, g); /* hands the group over: g is not ours any more */
     if (ops->settle != NULL) {
         ops->settle(w->journal);
+    }
+    if (++w->busy >= BUSY_GROUPS_MAX) {
+        be_idle(w);
     }
 }
 
@@ -134,18 +153,6 @@ static void run_item(pw_writer *w, item *i)
     i->done = true;
     pthread_cond_broadcast(&w->answered);
     pthread_mutex_unlock(&w->lock);
-}
-
-static void be_idle(pw_writer *w)
-{
-    const pw_journal_ops *ops = w->journal->ops;
-    if (!atomic_load(&w->scarce)) {
-        if (ops->idle != NULL) {
-            ops->idle(w->journal);
-        }
-    } else if (ops->ballast(w->journal, false)) {
-        atomic_store(&w->scarce, false);
-    }
 }
 
 static void *run(void *arg)

@@ -47,7 +47,6 @@ typedef struct pawl_options {
     bool no_socket;              /**< do not serve the control protocol */
     bool strict_replay;          /**< input drift under another build pauses too */
     int64_t watchdog_abort_ms;   /**< workflow code that holds the loop this long aborts the process; 0 = never */
-    bool paused;                 /**< accept and journal, but dispatch nothing until pawl_resume_all */
     pawl_level log_level;        /**< least level handed to log */
     pawl_log_fn log;             /**< NULL = silent; called on pawl's threads, must not call pawl */
     void *log_user;
@@ -140,7 +139,7 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_waits(pawl_engine *e, const char *id, pa
 /** Events: [{seq, time_ms, type, command, ...body}] from from_seq (1 = the first). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq, int limit, pawl_scope *scope,
                                                 const pawl_value **ret_value, pawl_error *err);
-/** Counters: {runs_live, runs_open, turns, commits, steps, replayed_events, stale, ...}. */
+/** Counters: {runs_in_memory, stacks, turns, commits, steps, replayed_events, stale, ...}. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_value, pawl_error *err);
 
 /* ---- any operation, as data: the control protocol's requests (see engine/README.md for the table) ---- */

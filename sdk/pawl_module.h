@@ -55,13 +55,13 @@ typedef struct pawl_module_api {
     uint32_t abi;         /**< PAWL_MODULE_ABI of the host */
     uint32_t table_size;  /**< sizeof(pawl_module_api) of the host */
     const char *version;  /**< PAWL_VERSION of the host */
-#define X(returns, name, params, args) returns(*name) params;
-#define V(name, params, args) void(*name) params;
-#define T(returns, name, params) returns(*name) params;
+#define PAWL_MODULE_X(returns, name, params, args) returns(*name) params;
+#define PAWL_MODULE_V(name, params, args) void(*name) params;
+#define PAWL_MODULE_T(returns, name, params) returns(*name) params;
 #include "pawl_module.def"
-#undef X
-#undef V
-#undef T
+#undef PAWL_MODULE_X
+#undef PAWL_MODULE_V
+#undef PAWL_MODULE_T
 } pawl_module_api;
 
 /** Where a module's entry registers its code; valid during the entry only. The arguments are those of pawl_register_*. */
@@ -144,21 +144,21 @@ static inline pawl_status pawl_module_check(const pawl_module_api *api, pawl_err
 extern PAWL_API const pawl_module_api *pawl_module_table;
 PAWL_MODULE_WEAK const pawl_module_api *pawl_module_table;
 
-#define X(returns, name, params, args)                                                                                                     \
+#define PAWL_MODULE_X(returns, name, params, args)                                                                                                     \
     PAWL_MODULE_WEAK returns name params                                                                                                   \
     {                                                                                                                                      \
         return pawl_module_table->name args;                                                                                               \
     }
-#define V(name, params, args)                                                                                                              \
+#define PAWL_MODULE_V(name, params, args)                                                                                                              \
     PAWL_MODULE_WEAK void name params                                                                                                      \
     {                                                                                                                                      \
         pawl_module_table->name args;                                                                                                      \
     }
-#define T(returns, name, params)
+#define PAWL_MODULE_T(returns, name, params)
 #include "pawl_module.def"
-#undef X
-#undef V
-#undef T
+#undef PAWL_MODULE_X
+#undef PAWL_MODULE_V
+#undef PAWL_MODULE_T
 
 /* Variable arguments cannot be handed on as they are: templates go through pawl_vbuild, texts are formatted here. */
 #define PAWL_MODULE_BUILDS(name, type, scope_of)                                                                                           \

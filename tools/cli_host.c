@@ -115,7 +115,6 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         .pool_threads = options->threads,
         .no_socket = !options->socket,
         .watchdog_abort_ms = options->watchdog_ms,
-        .paused = options->still,
         .log_level = options->log_level,
         .log = log_line,
         .log_user = cli,
@@ -157,7 +156,7 @@ bool pw_cli_is_builtin(const char *workflow)
     pawl_error err = {0};
     pawl_engine *e = NULL;
     const pawl_value *tools = NULL;
-    pawl_options o = {.struct_size = sizeof o, .no_socket = true, .memory = true, .paused = true, .pool_threads = 1};
+    pawl_options o = {.struct_size = sizeof o, .no_socket = true, .memory = true, .pool_threads = 1};
     pawl_scope *scope = pawl_scope_new();
     if (scope != NULL && pawl_open("", &o, &e, &err) == PAWL_OK && pawl_workflows_register(e, &err) == PAWL_OK &&
         pawl_request(e, "tools", NULL, 5000, scope, &tools, &err) == PAWL_OK) {

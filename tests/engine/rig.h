@@ -42,6 +42,7 @@ typedef enum rig_mode {
 typedef struct rig_reply {
     bool done;
     bool lost;                /* the core went away before it answered */
+    int64_t number;           /* the client's own, of the request */
     int replies;              /* a watch gets many */
     pawl_status status;
     const pawl_value *value;  /* of the last */
@@ -89,6 +90,7 @@ typedef struct rig {
     pw_report *reports;        /* queue */
     rig_task *tasks;
     rig_reply *replies;
+    int64_t requests;          /* numbers them */
     rig_code code[RIG_CODE_MAX];
     size_t code_len;
     pawl_scope *scope;         /* of replies and of what tests read */
@@ -186,6 +188,8 @@ const char *rig_waiting(rig *r, const char *id);
 const char *rig_reason(rig *r, const char *id);
 int64_t rig_progress(rig *r, const char *id); /* done, of how much */
 int64_t rig_key(rig *r, const char *id);
+int64_t rig_unread(rig *r, const char *id); /* signals nobody read, of a closed run */
+int64_t rig_seq(rig *r, const char *id);    /* events in its history */
 /** The result of a closed run; nil when it has none. */
 const pawl_value *rig_result(rig *r, const char *id);
 const pawl_value *rig_failure(rig *r, const char *id);

@@ -57,6 +57,7 @@ rig_reply *rig_post_value(rig *r, const char *op, const pawl_value *args)
     if (pw_request_new(text(op), pw_value_bytes(args), on_reply, p, &rq, &err) != PAWL_OK) {
         fail_msg("%s: %s", op, err.message);
     }
+    rq->number = p->reply->number = ++r->requests;
     bool was = rig_enter(r);
     pw_core_request(r->core, rq);
     rig_leave(r, was);

@@ -22,7 +22,7 @@ const pawl_value *rig_value(rig *r, const char *fmt, ...)
 
 typedef struct found_row {
     rig *r;
-    int64_t key, progress;
+    int64_t key, progress, unread, seq;
     const char *status, *waiting, *reason;
 } found_row;
 
@@ -36,6 +36,8 @@ static bool take_row(void *ctx, const pw_run_row *row)
     found_row *f = ctx;
     f->key = row->key;
     f->progress = row->progress_done;
+    f->unread = row->unread;
+    f->seq = row->seq;
     f->status = pw_run_status_name(row->status);
     f->waiting = copy(f->r, row->waiting);
     f->reason = copy(f->r, row->reason);
@@ -72,6 +74,16 @@ const char *rig_reason(rig *r, const char *id)
 int64_t rig_progress(rig *r, const char *id)
 {
     return row_of(r, id).progress;
+}
+
+int64_t rig_unread(rig *r, const char *id)
+{
+    return row_of(r, id).unread;
+}
+
+int64_t rig_seq(rig *r, const char *id)
+{
+    return row_of(r, id).seq;
 }
 
 int64_t rig_key(rig *r, const char *id)

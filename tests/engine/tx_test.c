@@ -81,9 +81,21 @@ static void several_branches_take_turns(void **state)
     }
 }
 
+static void a_watch_sees_transactional_steps_too(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", adds_in_branches);
+    const rig_reply *watch = rig_post(r, "watch", "{id: %s}", "a");
+    rig_start(r, "wf", "a");
+    rig_run(r);
+    assert_int_equal(watch->replies, rig_seq(r, "a"));
+    assert_int_equal(pawl_int(watch->value, "seq", 0), watch->replies);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        RIG_TEST(a_watch_sees_transactional_steps_too),
         RIG_TEST(a_transactional_step_happens_exactly_once_and_a_failed_one_not_at_all),
         RIG_TEST(several_branches_take_turns),
     };
