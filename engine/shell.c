@@ -30,12 +30,13 @@ static bool walk_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     return true;
 }
 
-/* What nobody can read is asked again: the turn fails and comes again. */
+/* What cannot be read now fails the turn, which comes again; a run that is not written yet, or damaged, has no more than this. */
 static void read_all(pw_live *live, void (*each)(void *ctx, const pw_event *ev), void *ctx)
 {
     walk w = {each, ctx};
     pawl_error err;
-    if (live->core->jops->read(live->core->reader, live->key, 0, walk_record, &w, &err) != PAWL_OK) {
+    pawl_status st = live->core->jops->read(live->core->reader, live->key, 0, walk_record, &w, &err);
+    if (st != PAWL_OK && st != PAWL_NOTFOUND && st != PAWL_DAMAGED) {
         pw_scope_fail(live->scope);
     }
 }
