@@ -317,6 +317,7 @@ void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed)
     map->open_dirty |= known(job);
     map->running--;
     if (report->kind == PW_REPORT_CANCELED) {
+        map->top = job->attempt > map->top ? job->attempt : map->top;
         pw_report_free(report);
         pw_map_touch(core, map);
     } else {

@@ -60,6 +60,7 @@ struct pw_map {
     bool starved;            /* something found no memory: it stays listed */
 
     int64_t base;            /* attempts begin behind it */
+    int64_t top;             /* the highest attempt that was cancelled: a retry of the run begins behind it */
     pw_open_item *open;      /* under way before a restart, not begun again yet: from open_next on */
     size_t open_len, open_next;
     bool open_dirty;         /* the row of items under way is behind */

@@ -114,7 +114,7 @@ static bool put_open(pw_core *core, pw_batch *b, pw_map *map)
         n += under_way(map, job) ? 1 : 0;
     }
     pw_op *op = pw_batch_op(b, PW_OP_MAP_PAGE);
-    pw_open_begin(head, map->base, n);
+    pw_open_begin(head, map->top > map->base ? map->top : map->base, n);
     for (const pw_job *job = jobs; job != NULL; job = job->r_next) { /* made, and so listed, by index */
         if (under_way(map, job)) {
             pw_open_put(head, &(pw_open_item){job->key.item - 1, job->attempt, sends(map, job), job->due_ms});
