@@ -119,7 +119,7 @@ static const char *open_fault(const pw_page_row *row)
     pw_open_item item;
     bool ok = row->part == 0 && row->body.size == 0 && pw_open_read(&head, &base, &items) && base >= 0;
     while (ok && pw_open_next(&head, &item)) {
-        ok = item.index > before && item.attempt > base;
+        ok = item.index > before && item.attempt > 0;
         before = item.index;
     }
     return ok && pw_mp_ok(&head) && pw_mp_at_end(&head) ? NULL : "its items under way are not well formed";
