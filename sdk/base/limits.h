@@ -59,6 +59,33 @@
 #define PW_POOL_THREADS_MAX 256
 #define PW_OUTPUT_BYTES_MAX (1u << 20)         /* captured output of a process: the tail is kept */
 
+/* Network */
+#define PW_NET_TRANSFERS_MAX 4096              /* under way at a time, fewer where descriptors are scarce: the rest waits its turn */
+#define PW_NET_WAITING_MAX 65536               /* that wait their turn: FULL to the caller */
+#define PW_NET_IDLE_CONNECTIONS_MAX 256        /* kept open for the next request */
+#define PW_HTTP_URL_BYTES_MAX 65536            /* INVALID */
+#define PW_HTTP_REQUEST_HEAD_BYTES_MAX 262144  /* names and values of one request; INVALID */
+#define PW_HTTP_HEAD_BYTES_MAX 262144          /* of one response, trailers included: HeadTooLarge */
+#define PW_HTTP_HEADERS_MAX 1000               /* lines of it */
+#define PW_HTTP_BODY_BYTES_DEFAULT (16u << 20) /* of a response, decoded: TooLarge */
+#define PW_HTTP_BODY_BYTES_MAX (64u << 20)     /* as a value */
+#define PW_HTTP_REDIRECTS_DEFAULT 5
+#define PW_HTTP_REDIRECTS_MAX 20
+#define PW_HTTP_CONNECT_MS 10000               /* name, connection and TLS */
+#define PW_HTTP_FIRST_BYTE_MS 120000           /* from the start, or the last byte sent, to the first byte of the response */
+#define PW_HTTP_IDLE_MS 60000                  /* between two bytes of the response */
+#define PW_HTTP_TOTAL_MS 600000                /* the whole of it, redirects included */
+#define PW_HTTP_TIMEOUT_MS_MAX 86400000        /* any of them: a day */
+#define PW_RETRY_AFTER_MS_MAX 604800000        /* a server may ask for a week of patience; more is cut */
+#define PW_HTTP_ERROR_BODY_BYTES_MAX 4096      /* of a failed response, shown in the failure */
+#define PW_EGRESS_RULES_MAX 4096               /* INVALID */
+#define PW_SECRET_BYTES_MAX 65536              /* of one value; INVALID */
+#define PW_SECRET_BYTES_MIN 4                  /* a shorter one cannot be hidden without hiding everything: INVALID */
+#define PW_SECRETS_MAX 32                      /* of one request; INVALID */
+#define PW_SECRET_COMMAND_MS 30000
+#define PW_SSE_EVENT_BYTES_MAX (4u << 20)      /* of one event; LIMIT */
+#define PW_SSE_FIELD_BYTES_MAX 4096            /* an event's type, an id; longer ones are ignored */
+
 /* Reads and watches */
 #define PW_WATCH_EVENTS_MAX 8192               /* of one watcher that does not dispatch: more are dropped and counted */
 #define PW_VIEW_BLOB_BYTES_MAX (8u << 20)      /* a payload shown whole; larger ones are shown as a reference */
