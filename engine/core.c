@@ -604,11 +604,11 @@ const pawl_value *pw_core_stats(pw_core *core, pawl_scope *scope)
     return pawl_build(scope,
                       "{runs_in_memory: %u, stacks: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, commits: %lld, "
                       "group_ops: %lld, failed_groups: %lld, commands: %lld, steps: %lld, replayed_events: %lld, loads: %lld, evictions: %lld, "
-                      "stale: %lld, attempts: %lld, timers_fired: %lld, requests: %lld, mismatches: %lld, epoch: %llu}",
+                      "stale: %lld, refused: %lld, attempts: %lld, timers_fired: %lld, requests: %lld, mismatches: %lld, epoch: %llu}",
                       HASH_COUNT(core->runs), core->whole_len, core->heap_len, core->heap_cap * sizeof *core->heap,
                       HASH_CNT(hh, core->jobs), core->tasks_running, (long long)s->turns, (long long)s->groups, (long long)s->group_ops,
                       (long long)s->failed_groups, (long long)s->commands, (long long)s->steps, (long long)s->replayed_events,
-                      (long long)s->loads, (long long)s->evictions, (long long)s->stale, (long long)s->jobs_started,
+                      (long long)s->loads, (long long)s->evictions, (long long)s->stale, (long long)s->refused, (long long)s->jobs_started,
                       (long long)s->timers_fired, (long long)s->requests, (long long)s->mismatches, (unsigned long long)core->options.epoch);
 }
 

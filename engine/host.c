@@ -224,7 +224,7 @@ pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine
         return pw_err(err, PAWL_NOMEM, "no memory for an engine");
     }
     e->pid = getpid();
-    atomic_store(&e->clients, (uint64_t)1 << 62); /* apart from the control server's */
+    atomic_store(&e->clients, PW_CLIENT_HOST); /* apart from the control server's */
     pthread_mutex_init(&e->view_lock, NULL);
     pthread_mutex_init(&e->waiters_lock, NULL);
     pawl_status status = open_parts(e, path, options, err);

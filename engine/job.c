@@ -173,7 +173,7 @@ static void release(pw_core *core, pw_job *job)
         job->task = NULL;
         core->tasks_running--;
     }
-    job->remote = false;
+    pw_job_remote_over(core, job);
     job->fail_type = NULL;
     job->begun = false;
     job->schedule_due = job->close_due = job->beat_due = 0;
@@ -243,9 +243,10 @@ void pw_job_queue(pw_core *core, pw_job *job)
     core->queue_dirty = true;
 }
 
-static pawl_effect effect_of(const pw_job *job, const pw_act *act)
+/* As the call says, else as whoever would run it says: the registration here, or the worker. */
+static pawl_effect effect_of(const pw_job *job, pawl_effect registered)
 {
-    pawl_effect e = job->effect != PAWL_EFFECT_DEFAULT ? job->effect : act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
+    pawl_effect e = job->effect != PAWL_EFFECT_DEFAULT ? job->effect : registered;
     return e == PAWL_EFFECT_DEFAULT ? PAWL_EFFECT_IDEMPOTENT : e;
 }
 
@@ -320,8 +321,10 @@ static bool try_start(pw_core *core, pw_job *job)
 {
     pw_act *act;
     HASH_FIND(hh, core->acts, job->name, strlen(job->name), act);
-    bool unsafe = effect_of(job, act) == PAWL_EFFECT_UNSAFE;
-    bool can = act != NULL && act->fn != NULL ? act->concurrency == 0 || act->running < act->concurrency : pw_job_poller(core, job) != NULL;
+    pawl_effect registered = act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
+    bool local = act != NULL && act->fn != NULL;
+    bool can = local ? act->concurrency == 0 || act->running < act->concurrency : pw_job_poller(core, job, &registered) != NULL;
+    bool unsafe = effect_of(job, registered) == PAWL_EFFECT_UNSAFE;
     if (!can) {
         return false;
     }
@@ -335,7 +338,7 @@ static bool try_start(pw_core *core, pw_job *job)
         }
         return true;
     }
-    bool started = act != NULL && act->fn != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job);
+    bool started = local ? start_local(core, job, act) : pw_job_start_remote(core, job);
     if (!started) { /* it stays where it is in the queue */
         pw_again(core, 0);
     }
@@ -425,6 +428,16 @@ static void stopped_unasked(pw_core *core, pw_job *job)
         unknown(core, job);
     } else {
         release(core, job);
+        pw_job_queue(core, job);
+    }
+}
+
+void pw_job_return(pw_core *core, pw_job *job)
+{
+    release(core, job);
+    if (job->cancel_requested) {
+        pw_job_cancel_now(core, job);
+    } else {
         pw_job_queue(core, job);
     }
 }
@@ -649,6 +662,7 @@ void pw_job_cancel(pw_core *core, pw_job *job)
             pw_task_cancel(job->task);
             core->env.cancel(core->env.ctx, job->task);
         }
+        pw_job_remote_cancel(core, job);
         break;
     case PW_JOB_SENDING:
     case PW_JOB_ENDING:

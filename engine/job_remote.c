@@ -1,45 +1,101 @@
 /*
- * job_remote.c - jobs that a worker elsewhere runs: task_poll parks until there is one; task_beat, task_done, task_fail and
- * task_canceled report by token. A worker whose connection is gone has lost its attempts.
- * Does not know the wire: requests come and go as data.
+ * job_remote.c - jobs that a worker elsewhere runs: task_poll parks until there is one, task_wait until the worker should stop; task_beat,
+ * task_done, task_fail and task_canceled report by token. A worker whose connection is gone has lost its attempts.
+ *
+ *   token = run:command:item:attempt:epoch:secret       the secret is random, and new for every attempt handed out
+ *
+ * A token counts on the connection that got it and on no other [C6]: knowing the numbers, or another worker's token, is not enough.
+ * One for an attempt that is over is STALE; one that was never given to whoever shows it is DENIED. Both are counted.
+ *
+ * Does not know the wire: requests come and go as data. Does not decide what the end of an attempt means: job.c does.
  */
 #include <string.h>
 
 #include "engine/job.h"
 #include "engine/requests.h"
 
-static bool wants(const pw_request *rq, const pw_job *job)
+#define SECRET_HEX (2 * PW_TOKEN_SECRET_BYTES)
+#define TOKEN_TEXT_MAX (120 + 1 + SECRET_HEX)
+
+/* ---- who wants what ---- */
+
+static pawl_effect effect_named(const char *name)
+{
+    static const char *const names[] = {"", "pure", "idempotent", "unsafe"};
+    for (size_t i = 1; i < PW_COUNT(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return (pawl_effect)i;
+        }
+    }
+    return PAWL_EFFECT_DEFAULT;
+}
+
+static bool names_queue(const pw_request *rq, const char *queue)
+{
+    const pawl_value *list = pawl_get(rq->args, "queues");
+    for (size_t i = 0; i < pawl_len(list); i++) {
+        if (pawl_is(pawl_at(list, i), "", queue)) {
+            return true;
+        }
+    }
+    return list == NULL;
+}
+
+static bool wants(const pw_request *rq, const pw_job *job, pawl_effect *ret_effect)
 {
     const pawl_value *list = pawl_get(rq->args, "activities");
     for (size_t i = 0; i < pawl_len(list); i++) {
-        if (pawl_is(pawl_at(list, i), "", job->name)) {
-            return true;
+        const pawl_value *item = pawl_at(list, i);
+        if (pawl_is(item, "", job->name) || pawl_is(item, "name", job->name)) {
+            *ret_effect = effect_named(pawl_str(item, "effect", ""));
+            return names_queue(rq, job->queue);
         }
     }
     return false;
 }
 
-pw_request *pw_job_poller(pw_core *core, const pw_job *job)
+pw_request *pw_job_poller(pw_core *core, const pw_job *job, pawl_effect *ret_effect)
 {
     for (pw_request *rq = core->polls; rq != NULL; rq = rq->next) {
-        if (wants(rq, job)) {
+        if (wants(rq, job, ret_effect)) {
             return rq;
         }
     }
     return NULL;
 }
 
+/* ---- handing out ---- */
+
+static void token_write(const pw_core *core, const pw_job *job, char text[TOKEN_TEXT_MAX + 1])
+{
+    pw_token token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
+    char hex[SECRET_HEX + 1];
+    char numbers[120];
+    pw_token_print(&token, numbers);
+    pw_hex(hex, job->secret, sizeof job->secret);
+    (void)snprintf(text, TOKEN_TEXT_MAX + 1, "%s:%s", numbers, hex);
+}
+
+static const pawl_value *task_value(pw_core *core, const pw_job *job, pawl_scope *scope)
+{
+    pw_token token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
+    char text[TOKEN_TEXT_MAX + 1];
+    token_write(core, job, text);
+    const pawl_value *v =
+        pawl_build(scope, "{token: %s, activity: %s, run: %s, attempt: %lld, key: %s, deadline_ms: %lld, heartbeat_ms: %lld, input: %p}", text,
+                   job->name, job->run_id, (long long)job->attempt, pw_task_key(scope, &token, job->run_id),
+                   (long long)(job->timeout_ms > 0 ? pw_core_now(core) + job->timeout_ms : 0), (long long)job->heartbeat_ms,
+                   pawl_v(job->input));
+    return job->detail.size == 0 ? v : pawl_with(scope, v, "detail", pw_value_view(scope, job->detail.data, job->detail.size));
+}
+
 bool pw_job_start_remote(pw_core *core, pw_job *job)
 {
-    pw_request *rq = pw_job_poller(core, job);
+    pawl_effect effect;
+    pw_request *rq = pw_job_poller(core, job, &effect);
     PW_CHECK(rq != NULL);
-    pw_token token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
-    char text[120];
-    pw_token_print(&token, text);
-    const pawl_value *reply =
-        pawl_build(rq->scope, "{token: %s, activity: %s, run: %s, attempt: %lld, key: %s, deadline_ms: %lld, input: %p}", text, job->name,
-                   job->run_id, (long long)job->attempt, pw_task_key(rq->scope, &token, job->run_id),
-                   (long long)(job->timeout_ms > 0 ? pw_core_now(core) + job->timeout_ms : 0), pawl_v(job->input));
+    core->env.random(core->env.ctx, job->secret, sizeof job->secret);
+    const pawl_value *reply = task_value(core, job, rq->scope);
     LL_DELETE(core->polls, rq);
     rq->next = NULL;
     if (pw_scope_failed(rq->scope)) {
@@ -50,6 +106,7 @@ bool pw_job_start_remote(pw_core *core, pw_job *job)
     job->state = PW_JOB_RUNNING;
     job->remote = true;
     job->client = rq->client;
+    DL_APPEND2(core->remote_jobs, job, m_prev, m_next);
     core->stats.jobs_started++;
     pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(reply));
     pw_job_begun(core, job);
@@ -61,6 +118,143 @@ void pw_job_poll(pw_core *core, pw_request *rq)
     LL_APPEND(core->polls, rq);
     core->queue_dirty = true;
 }
+
+static void drop_polls(pw_core *core, uint64_t client, bool answer)
+{
+    pw_request *rq, *next;
+    LL_FOREACH_SAFE(core->polls, rq, next)
+    {
+        if (rq->client != client) {
+            continue;
+        }
+        LL_DELETE(core->polls, rq);
+        rq->next = NULL;
+        pawl_error err;
+        if (answer) {
+            pw_reply_now(core, rq, pw_err(&err, PAWL_DONE, "this poll was taken back"), &err, (pw_view){NULL, 0});
+        } else {
+            pw_request_free(rq);
+        }
+    }
+}
+
+void pw_job_unpoll(pw_core *core, pw_request *rq)
+{
+    drop_polls(core, rq->client, true);
+    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
+}
+
+/* ---- asking a worker to stop ---- */
+
+static void answer_wait(pw_core *core, pw_job *job, pawl_status status, bool cancel)
+{
+    pw_request *rq = job->stop_wait;
+    pawl_error err;
+    if (rq == NULL) {
+        return;
+    }
+    job->stop_wait = NULL;
+    if (status != PAWL_OK) {
+        pw_reply_now(core, rq, pw_err(&err, status, "that attempt is over"), &err, (pw_view){NULL, 0});
+        return;
+    }
+    const pawl_value *v = pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
+    pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(v));
+}
+
+void pw_job_remote_over(pw_core *core, pw_job *job)
+{
+    if (!job->remote) {
+        return;
+    }
+    answer_wait(core, job, job->let_run ? PAWL_OK : PAWL_STALE, false);
+    DL_DELETE2(core->remote_jobs, job, m_prev, m_next);
+    job->remote = false;
+}
+
+void pw_job_remote_cancel(pw_core *core, pw_job *job)
+{
+    answer_wait(core, job, PAWL_OK, true);
+}
+
+static void take_wait(pw_core *core, pw_job *job, pw_request *rq)
+{
+    answer_wait(core, job, PAWL_DONE, false); /* one is enough */
+    job->stop_wait = rq;
+    if (job->cancel_requested) {
+        answer_wait(core, job, PAWL_OK, true);
+    }
+}
+
+/* ---- tokens ---- */
+
+/* A hostile worker must not fill the log. */
+static void refused(pw_core *core, const char *why)
+{
+    int64_t n = ++core->stats.refused;
+    if ((n & (n - 1)) == 0) {
+        pw_core_log(core, PAWL_WARN, "", 0, "a worker was refused: %s (%lld so far)", why, (long long)n);
+    }
+}
+
+static bool token_read(const char *text, pw_token *ret_token, const char **ret_secret)
+{
+    char numbers[120];
+    const char *last = strrchr(text, ':');
+    size_t size = last != NULL ? (size_t)(last - text) : 0;
+    if (last == NULL || size >= sizeof numbers || strlen(last + 1) != SECRET_HEX) {
+        return false;
+    }
+    memcpy(numbers, text, size);
+    numbers[size] = 0;
+    *ret_secret = last + 1;
+    return pw_token_parse(numbers, ret_token);
+}
+
+/* Takes the same time wherever they differ. */
+static bool secret_equal(const pw_job *job, const char *secret)
+{
+    char hex[SECRET_HEX + 1];
+    unsigned differs = 0;
+    pw_hex(hex, job->secret, sizeof job->secret);
+    for (size_t i = 0; i < SECRET_HEX; i++) {
+        differs |= (unsigned)(unsigned char)hex[i] ^ (unsigned char)secret[i];
+    }
+    return differs == 0;
+}
+
+static bool same_client(uint64_t a, uint64_t b)
+{
+    return a == b || (a >= PW_CLIENT_HOST && b >= PW_CLIENT_HOST); /* the host's calls are one worker */
+}
+
+/* The job that the token stands for, if this client holds it [C6]; else it was answered. */
+static pw_job *job_held(pw_core *core, pw_request *rq, pw_token *ret_token)
+{
+    pawl_error err;
+    const char *secret = "";
+    if (!token_read(pawl_str(rq->args, "token", ""), ret_token, &secret)) {
+        refused(core, "what it sent is no task token");
+        pw_reply_now(core, rq, pw_err(&err, PAWL_INVALID, "that is not a task token"), &err, (pw_view){NULL, 0});
+        return NULL;
+    }
+    pw_job *job = pw_job_find(core, (pw_job_key){ret_token->run, ret_token->cmd, ret_token->item});
+    bool current = job != NULL && job->remote && job->state == PW_JOB_RUNNING && job->attempt == ret_token->attempt &&
+                   ret_token->epoch == core->options.epoch;
+    if (!current) {
+        core->stats.stale++;
+        pw_reply_now(core, rq, pw_err(&err, PAWL_STALE, "that task is no longer the current attempt"), &err, (pw_view){NULL, 0});
+        return NULL;
+    }
+    if (!same_client(job->client, rq->client) || !secret_equal(job, secret)) {
+        refused(core, "its token is not one that it was given");
+        pw_reply_now(core, rq, pw_err(&err, PAWL_DENIED, "that token was not given to you"), &err, (pw_view){NULL, 0});
+        return NULL;
+    }
+    return job;
+}
+
+/* ---- reports ---- */
 
 static pw_report_kind kind_of(pw_req_op op)
 {
@@ -105,39 +299,41 @@ void pw_job_remote(pw_core *core, pw_request *rq)
 {
     pw_token token;
     pawl_error err;
-    if (!pw_token_parse(pawl_str(rq->args, "token", ""), &token)) {
-        pw_reply_now(core, rq, pw_err(&err, PAWL_INVALID, "that is not a task token"), &err, (pw_view){NULL, 0});
+    pw_job *job = job_held(core, rq, &token);
+    if (job == NULL) {
         return;
     }
-    const pw_job *job = pw_job_find(core, (pw_job_key){token.run, token.cmd, token.item});
-    bool cancel = job != NULL && job->cancel_requested;
+    if (rq->op == PW_REQ_TASK_WAIT) {
+        take_wait(core, job, rq);
+        return;
+    }
+    bool cancel = job->cancel_requested;
     const pawl_value *reply = pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
+    if (rq->op == PW_REQ_TASK_CANCELED && !pawl_bool(rq->args, "begun", true)) {
+        pw_job_return(core, job);
+        pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(reply));
+        return;
+    }
     pw_report *r = report_of(rq, &token);
     if (r == NULL) {
         pw_reply_now(core, rq, pw_err(&err, PAWL_NOMEM, "out of memory"), &err, (pw_view){NULL, 0});
         return;
     }
-    if (!pw_job_report(core, r)) {
-        pw_reply_now(core, rq, pw_err(&err, PAWL_STALE, "that task is no longer the current attempt"), &err, (pw_view){NULL, 0});
-        return;
-    }
+    PW_CHECK(pw_job_report(core, r));
     pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(reply));
 }
 
+/* ---- a worker that is gone ---- */
+
 void pw_job_client_gone(pw_core *core, uint64_t client)
 {
-    pw_request *rq, *next;
-    LL_FOREACH_SAFE(core->polls, rq, next)
+    drop_polls(core, client, false);
+    pw_job *job, *next;
+    DL_FOREACH_SAFE2(core->remote_jobs, job, next, m_next)
     {
-        if (rq->client == client) {
-            LL_DELETE(core->polls, rq);
-            pw_request_free(rq);
-        }
-    }
-    pw_job *job, *jnext;
-    HASH_ITER(hh, core->jobs, job, jnext)
-    {
-        if (job->remote && job->client == client && job->state == PW_JOB_RUNNING) {
+        if (job->client == client) {
+            pw_request_free(job->stop_wait);
+            job->stop_wait = NULL;
             pw_job_lost(core, job, "WorkerLost", "the worker's connection is gone");
         }
     }

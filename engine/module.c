@@ -16,8 +16,7 @@
 #include "engine/host.h"
 #include "sdk/base/mem.h"
 
-#define PAWL_MODULE_HOST
-#include "sdk/pawl_module.h"
+#include "engine/module.h"
 
 struct pw_module {
     void *handle;
@@ -125,11 +124,10 @@ static pawl_status find_entry(const char *path, void *handle, pawl_module_init_f
     return PAWL_OK;
 }
 
-static pawl_status start_module(pawl_engine *e, const char *path, pawl_module_init_fn entry, pawl_error *err)
+static pawl_status start_module(pawl_module_registrar *reg, const char *path, pawl_module_init_fn entry, pawl_error *err)
 {
-    pawl_module_registrar reg = {.struct_size = sizeof reg, .engine = e, .workflow = reg_workflow, .folded = reg_folded, .activity = reg_activity};
     pawl_error mine = {.status = PAWL_OK};
-    pawl_status status = entry(&table, &reg, &mine);
+    pawl_status status = entry(&table, reg, &mine);
 
     if (status == PAWL_OK) {
         return PAWL_OK;
@@ -164,5 +162,23 @@ pawl_status pw_module_load(pawl_engine *e, const char *path, pawl_error *err)
         dlclose(handle); /* nothing of it was called */
         return status;
     }
-    return start_module(e, path, entry, err);
+    pawl_module_registrar reg = {.struct_size = sizeof reg, .engine = e, .workflow = reg_workflow, .folded = reg_folded, .activity = reg_activity};
+    return start_module(&reg, path, entry, err);
+}
+
+pawl_status pw_module_register(const char *path, pawl_module_registrar *reg, pawl_error *err)
+{
+    void *handle = NULL;
+    pawl_module_init_fn entry = NULL;
+    pawl_status status = open_object(path, &handle, err);
+
+    if (status != PAWL_OK) {
+        return status;
+    }
+    status = find_entry(path, handle, &entry, err);
+    if (status != PAWL_OK) {
+        dlclose(handle);
+        return status;
+    }
+    return start_module(reg, path, entry, err);
 }

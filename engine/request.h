@@ -30,6 +30,8 @@ pw_op_kind pw_req_kind(pw_req_op op);
 
 typedef struct pw_request pw_request;
 
+#define PW_CLIENT_HOST ((uint64_t)1 << 62) /* calls of the host are numbered from here; connections stay below */
+
 /** Answers on the engine's thread; must only hand the bytes over. more = further replies follow (watch). body is valid during the call.
  * err is set when status is not OK. */
 typedef void (*pw_request_fn)(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err, bool more);
@@ -40,7 +42,7 @@ struct pw_request {
     const pawl_value *args; /* a map */
     pw_request_fn reply;    /* NULL = nobody waits */
     void *user;
-    uint64_t client;        /* who: groups the live requests of one connection; 0 = the host */
+    uint64_t client;        /* who: groups the live requests of one connection; 0, or from PW_CLIENT_HOST on: the host */
     int64_t inbox_id;       /* taken from the inbox; 0 = not */
     bool holds_key;         /* the core's: its dedup key is held until it is answered */
     int64_t number;         /* the client's own number of it: UNWATCH names it by that; 0 = none */

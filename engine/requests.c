@@ -484,6 +484,10 @@ static void dispatch(pw_core *core, pw_request *rq)
     case PW_REQ_TASK_POLL:
         pw_job_poll(core, rq);
         break;
+    case PW_REQ_TASK_UNPOLL:
+        pw_job_unpoll(core, rq);
+        break;
+    case PW_REQ_TASK_WAIT:
     case PW_REQ_TASK_BEAT:
     case PW_REQ_TASK_DONE:
     case PW_REQ_TASK_FAIL:

@@ -360,6 +360,9 @@ struct pw_job {
     int64_t schedule_due, close_due, beat_due; /* in-memory deadlines; 0 = none */
     pawl_task *task;         /* running here */
     bool remote;             /* running at a worker */
+    uint8_t secret[PW_TOKEN_SECRET_BYTES]; /* of the token that it holds */
+    pw_request *stop_wait;   /* the worker's task_wait; NULL = none */
+    pw_job *m_prev, *m_next; /* those running at workers */
     bool sent;               /* `sent` is committed */
     bool asked;              /* its outcome was unknown: a question may stand */
     uint64_t client;
@@ -494,7 +497,7 @@ typedef struct pw_dedup_busy {
 } pw_dedup_busy;
 
 typedef struct pw_stats {
-    int64_t turns, groups, commands, replayed_events, loads, evictions, stale, jobs_started, timers_fired, requests, group_ops,
+    int64_t turns, groups, commands, replayed_events, loads, evictions, stale, refused, jobs_started, timers_fired, requests, group_ops,
         failed_groups, mismatches, steps;
 } pw_stats;
 
@@ -518,6 +521,7 @@ struct pw_core {
     pw_job *jobs;                /* hash */
     pw_run_jobs *run_jobs;       /* hash */
     pw_job *queue;               /* jobs that want a slot, in order */
+    pw_job *remote_jobs;         /* running at workers; list by m_prev, m_next */
     pw_map *maps;                /* hash */
     pw_map *map_work;            /* list of those that may have to start items, to end, or to write */
     size_t tasks_running;
@@ -749,6 +753,7 @@ void pw_jobs_owed(pw_core *core); /* what there was no memory for, once more */
 pw_run_jobs *pw_run_jobs_find(pw_core *core, int64_t run);
 void pw_job_beats(pw_core *core); /* writes heartbeat details that are due */
 void pw_job_poll(pw_core *core, pw_request *rq);
+void pw_job_unpoll(pw_core *core, pw_request *rq);
 void pw_job_remote(pw_core *core, pw_request *rq);
 void pw_job_client_gone(pw_core *core, uint64_t client);
 pawl_status pw_jobs_recover(pw_core *core, pawl_error *err);

@@ -46,6 +46,7 @@ struct pw_client {
     int fd;             /* -1 = nobody owns the journal */
     pw_frames in;
     int64_t number;     /* last given */
+    int64_t taken;      /* of the last reply that was taken; -1 = none was */
     struct kept *replies;
     pw_reader *reader;  /* opened when first needed */
     bool kept_write;
@@ -222,7 +223,9 @@ pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, paw
     int64_t until_ms = timeout_ms < 0 ? -1 : mono_ms() + timeout_ms;
     struct kept *k = take_kept(c, number);
 
+    c->taken = -1;
     if (k != NULL) {
+        c->taken = k->number;
         pawl_status status = take_reply((pw_view){k->bytes, k->size}, scope, ret_reply, err);
         pw_free(k);
         return status;
@@ -243,6 +246,7 @@ pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, paw
                 *err = why;
             }
             if (status == PAWL_OK && (number == 0 || got == number || got == 0)) { /* 0: an error of the connection itself */
+                c->taken = got;
                 return take_reply(frame, scope, ret_reply, err);
             }
             status = status == PAWL_OK ? keep_reply(c, got, frame, err) : status;
@@ -376,6 +380,11 @@ void pw_client_close(pw_client *c)
     }
     pawl_scope_free(c->scope);
     pw_free(c);
+}
+
+int64_t pw_client_taken(const pw_client *c)
+{
+    return c->taken;
 }
 
 bool pw_client_is_live(const pw_client *c)

@@ -40,6 +40,8 @@ pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args,
 /** ... and takes the next reply to `number` (0 = to any). Errors: as pw_client_request. */
 pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
                            pawl_error *err);
+/** To which request the last pw_client_next took a reply; 0 = an error of the connection itself, -1 = it took none. */
+int64_t pw_client_taken(const pw_client *c);
 /** To poll beside others; -1 when not live. Ask pw_client_next with timeout 0 before polling: a reply may be buffered. */
 int pw_client_fd(const pw_client *c);
 

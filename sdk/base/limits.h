@@ -55,6 +55,7 @@
 #define PW_HEARTBEAT_WRITE_MS 1000             /* heartbeat detail is written at most this often */
 
 /* Activities */
+#define PW_TOKEN_SECRET_BYTES 16               /* random, in the token of each attempt that a worker elsewhere runs */
 #define PW_POOL_THREADS_DEFAULT 4
 #define PW_POOL_THREADS_MAX 256
 #define PW_OUTPUT_BYTES_MAX (1u << 20)         /* captured output of a process: the tail is kept */

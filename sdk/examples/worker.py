@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""A pawl worker in Python: runs activities for the engine that serves a journal. Standard library and python3-msgpack.
+
+    import worker
+
+    @worker.activity("resize", effect="idempotent")
+    def resize(task, value):
+        task.beat({"done": 1})            # alive; the detail is what the next attempt gets as task.detail
+        if task.stop.is_set():            # the run was cancelled, or the attempt is over
+            raise worker.Canceled()
+        return {"width": value["width"]}  # or raise worker.Failed("Type", "why", retryable=False)
+
+    worker.serve("pawl.db", parallel=4)
+
+An activity runs at least once: hand task.key, which is the same for every attempt, to whatever you call. The protocol is described in
+engine/README-control.md; this file is all there is to it. Run by itself it serves two activities:
+
+    python3 worker.py pawl.db             # "upper" and "wait"
+"""
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+import msgpack
+
+VERSION = 1
+OK = 0
+FRAME_MAX = 64 << 20
+ACTIVITIES = {}  # name -> (function, effect)
+
+
+class Failed(Exception):
+    """The attempt failed; another is made unless retryable is false. retry_s: not before so many seconds, and it costs no attempt."""
+
+    def __init__(self, kind, message, retryable=True, details=None, retry_s=None):
+        super().__init__(message)
+        self.kind, self.message, self.retryable, self.details, self.retry_s = kind, message, retryable, details, retry_s
+
+
+class Canceled(Exception):
+    """The code saw task.stop and stopped."""
+
+
+def activity(name, effect="idempotent"):
+    """Registers a function of (task, input). effect: pure, idempotent or unsafe."""
+
+    def take(function):
+        ACTIVITIES[name] = (function, effect)
+        return function
+
+    return take
+
+
+def owner_socket(journal):
+    """The control socket of the process that owns the journal, None when nobody does: `<journal>.lock` says so."""
+    try:
+        with open(os.path.realpath(journal) + ".lock", "rb") as lock:
+            lines = lock.read(400).split(b"\0")[0].decode().split("\n")
+    except OSError:
+        return None
+    return lines[4] if len(lines) > 4 and lines[0] == "pawl-owner 1" and lines[1] != "0" and lines[4] != "-" else None
+
+
+class Connection:
+    """Frames over the control socket: requests [1, number, op, args], replies [1, number, status, body], in any order."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(path)
+        self.lock = threading.Lock()
+        self.number = 0
+
+    def send(self, op, args):
+        """Returns the request's number."""
+        with self.lock:
+            self.number += 1
+            message = msgpack.packb([VERSION, self.number, op, args])
+            self.socket.sendall(struct.pack(">I", len(message)) + message)
+            return self.number
+
+    def _read(self, size):
+        data = bytearray()
+        while len(data) < size:
+            piece = self.socket.recv(min(size - len(data), 1 << 16))
+            if not piece:
+                raise ConnectionError("the engine went away")
+            data += piece
+        return bytes(data)
+
+    def receive(self):
+        """The next reply: (number, status, body)."""
+        (size,) = struct.unpack(">I", self._read(4))
+        if size > FRAME_MAX:
+            raise ConnectionError("a frame beyond the maximum")
+        _, number, status, body = msgpack.unpackb(self._read(size), strict_map_key=False)
+        return number, status, body
+
+    def close(self):
+        """Ends receive in other threads too."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+
+class Task:
+    """One attempt of an activity."""
+
+    def __init__(self, connection, body):
+        self.connection, self.token = connection, body["token"]
+        self.run, self.key, self.attempt, self.name = body["run"], body["key"], body["attempt"], body["activity"]
+        self.input, self.detail = body.get("input"), body.get("detail")
+        self.stop = threading.Event()
+        self.ended = False
+
+    def beat(self, detail=None):
+        """Still alive."""
+        self.connection.send("task_beat", {"token": self.token, "detail": detail})
+
+    def work(self):
+        """Runs the code and reports its end. A connection that is gone has lost the attempt: nothing is to be told then."""
+        try:
+            op, args = self._end()
+            self.ended = True
+            self.connection.send(op, {"token": self.token, **args})
+        except OSError:
+            self.ended = True
+
+    def _end(self):
+        try:
+            return "task_done", {"result": ACTIVITIES[self.name][0](self, self.input)}
+        except Failed as failed:
+            retry = {} if failed.retry_s is None else {"retry_ms": int(failed.retry_s * 1000)}
+            return "task_fail", {"type": failed.kind, "message": failed.message, "details": failed.details, "retryable": failed.retryable,
+                                 **retry}
+        except Canceled:
+            return "task_canceled", {}
+        except OSError:
+            if self.stop.is_set():
+                raise
+            return "task_fail", {"type": "OSError", "message": str(sys.exc_info()[1])}
+        except Exception as error:  # pylint: disable=broad-except
+            return "task_fail", {"type": type(error).__name__, "message": str(error)}
+
+
+class Session:
+    """One connection: as many polls parked as there are free slots."""
+
+    def __init__(self, connection, parallel, queues, draining):
+        self.connection, self.parallel, self.queues, self.draining = connection, parallel, queues, draining
+        self.polls, self.waits, self.tasks = set(), {}, []
+        self.taken_back = False
+
+    def poll(self):
+        """Sends what polls are missing; when draining takes those back that are parked."""
+        self.tasks = [task for task in self.tasks if not task.ended]
+        if self.draining.is_set():
+            if not self.taken_back:
+                self.connection.send("task_unpoll", {})
+                self.taken_back = True
+            return
+        args = {"activities": [{"name": name, "effect": effect} for name, (_, effect) in ACTIVITIES.items()]}
+        if self.queues:
+            args["queues"] = self.queues
+        while len(self.polls) + len(self.tasks) < self.parallel:
+            self.polls.add(self.connection.send("task_poll", args))
+
+    def take(self, number, status, body):
+        """One reply."""
+        if number in self.polls:
+            self.polls.discard(number)
+            if status == OK:
+                task = Task(self.connection, body)
+                self.waits[self.connection.send("task_wait", {"token": task.token})] = task
+                self.tasks.append(task)
+                threading.Thread(target=task.work, daemon=True).start()
+        elif number in self.waits:
+            task = self.waits.pop(number)
+            if status != OK or body["cancel"]:  # STALE: the attempt is over
+                task.stop.set()
+        elif number == 0:
+            raise ConnectionError(body.get("message", "the engine refused the connection"))
+
+    def done(self):
+        """Draining, and nothing is left."""
+        return self.draining.is_set() and not self.polls and all(task.ended for task in self.tasks)
+
+    def run(self):
+        """Until the connection ends, or all is drained."""
+        try:
+            while not self.done():
+                self.poll()
+                if select.select([self.connection.socket], [], [], 0.2)[0]:
+                    self.take(*self.connection.receive())
+        finally:
+            for task in self.waits.values():
+                task.stop.set()
+            self.connection.close()
+
+
+def serve(journal, parallel=1, queues=None, say=print):
+    """Works until SIGTERM or SIGINT; connects again whenever an engine serves the journal."""
+    draining = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: draining.set())
+    while not draining.is_set():
+        path = owner_socket(journal)
+        try:
+            if path is None:
+                raise ConnectionError("no engine serves the journal")
+            session = Session(Connection(path), parallel, queues, draining)
+            say("connected", flush=True)
+            session.run()
+        except OSError as error:
+            say(f"waiting: {error}", file=sys.stderr, flush=True)
+            draining.wait(0.2)
+
+
+@activity("upper", effect="pure")
+def _upper(_task, value):
+    return str(value).upper()
+
+
+@activity("wait")
+def _wait(task, value):
+    end = time.monotonic() + float(value)
+    while time.monotonic() < end:
+        task.beat()
+        if task.stop.wait(0.1):
+            raise Canceled()
+    return value
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PAWL_DB", "pawl.db"))

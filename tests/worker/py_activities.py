@@ -1,0 +1,35 @@
+"""Activities of a Python worker, for the tests: py_activities.py EXAMPLES JOURNAL"""
+import os
+import sys
+
+sys.path.insert(0, sys.argv[1])
+import worker  # noqa: E402  pylint: disable=import-error,wrong-import-position
+
+
+def put(value, what, task):
+    with open(value["log"], "a") as f:
+        f.write(f"{what} {value['line']} {task.attempt}\n")
+
+
+def hold(task, value):
+    put(value, "began", task)
+    while not os.path.exists(value["until"]):
+        task.beat({"at": task.attempt})
+        if task.stop.wait(0.02):
+            put(value, "stopped", task)
+            raise worker.Canceled()
+    put(value, "ended", task)
+    return {"key": task.key, "detail": task.detail}
+
+
+@worker.activity("fails")
+def fails(task, value):
+    put(value, "did", task)
+    if task.attempt < 3:
+        raise worker.Failed("Busy", "not yet")
+    return {"attempt": task.attempt}
+
+
+worker.activity("hold")(hold)
+worker.activity("hold_unsafe", effect="unsafe")(hold)
+worker.serve(sys.argv[2], parallel=2)

@@ -1,0 +1,101 @@
+/*
+ * worker_code.c - the worker's side of the worker tests: activities that write down what they did, and such that take their process with
+ * them. Does not check anything.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sdk/pawl_module.h"
+
+/* One line, in one write. */
+static void put(const pawl_value *in, const char *what, const pawl_task *t)
+{
+    FILE *f = fopen(pawl_str(in, "log", "/dev/null"), "ae");
+    if (f != NULL) {
+        (void)fprintf(f, "%s %s %d\n", what, pawl_str(in, "line", "?"), pawl_task_attempt(t));
+        (void)fclose(f);
+    }
+}
+
+static bool there(const char *path)
+{
+    return path != NULL && access(path, F_OK) == 0;
+}
+
+static const pawl_value *note(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    put(in, "did", t);
+    return pawl_task_build(t, "{pid: %d, attempt: %d, key: %s}", (int)getpid(), pawl_task_attempt(t), pawl_task_key(t));
+}
+
+/* Begins, waits for the file "until", ends. Says whether it saw a cancel. */
+static const pawl_value *hold(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    put(in, "began", t);
+    while (!there(pawl_str(in, "until", NULL))) {
+        if (!pawl_task_heartbeat(t, NULL)) {
+            put(in, "stopped", t);
+            return pawl_task_fail(t, "Canceled", "it was told to stop");
+        }
+        struct pollfd stop = {.fd = pawl_task_cancel_fd(t), .events = POLLIN};
+        (void)poll(&stop, 1, 5);
+    }
+    put(in, "ended", t);
+    return pawl_task_build(t, "{pid: %d}", (int)getpid());
+}
+
+/* Dies in every attempt that does not find the file "until". */
+static const pawl_value *crash(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    put(in, "began", t);
+    if (!there(pawl_str(in, "until", NULL))) {
+        _exit(3);
+    }
+    return pawl_task_build(t, "{attempt: %d}", pawl_task_attempt(t));
+}
+
+/* Never looks whether it should stop; later attempts do their work. */
+static const pawl_value *hang(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    put(in, "began", t);
+    while (pawl_task_attempt(t) == 1) {
+        (void)pause();
+    }
+    return pawl_task_build(t, "{attempt: %d}", pawl_task_attempt(t));
+}
+
+/* Takes all the memory there is; later attempts do their work. */
+static const pawl_value *eat(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    put(in, "began", t);
+    for (size_t n = 0; pawl_task_attempt(t) == 1; n++) {
+        volatile char *p = malloc(1 << 20);
+        if (p == NULL) {
+            abort(); /* what most programs do */
+        }
+        p[n % (1 << 20)] = 1;
+    }
+    return pawl_task_build(t, "{attempt: %d}", pawl_task_attempt(t));
+}
+
+PAWL_MODULE(reg, err)
+{
+    static const pawl_activity_options unsafe = {.struct_size = sizeof unsafe, .effect = PAWL_EFFECT_UNSAFE};
+    static const pawl_activity_options one = {.struct_size = sizeof one, .concurrency = 1};
+    pawl_status st = reg->activity(reg, "note", note, NULL, err);
+    st = st == PAWL_OK ? reg->activity(reg, "hold", hold, NULL, err) : st;
+    st = st == PAWL_OK ? reg->activity(reg, "hold_one", hold, &one, err) : st;
+    st = st == PAWL_OK ? reg->activity(reg, "hold_unsafe", hold, &unsafe, err) : st;
+    st = st == PAWL_OK ? reg->activity(reg, "crash", crash, NULL, err) : st;
+    st = st == PAWL_OK ? reg->activity(reg, "crash_unsafe", crash, &unsafe, err) : st;
+    st = st == PAWL_OK ? reg->activity(reg, "hang", hang, NULL, err) : st;
+    return st == PAWL_OK ? reg->activity(reg, "eat", eat, NULL, err) : st;
+}

@@ -1,0 +1,652 @@
+/*
+ * worker.c - the loop of a worker process: polls the engine for tasks, runs them on a pool of threads, reports.
+ *
+ *   no connection --> connected: as many polls parked as there are free slots --> attempts
+ *        ^                 |
+ *        `---- lost -------'   every attempt is over for the engine: its code is told to stop and its result is dropped
+ *
+ * An attempt holds its slot until its code has returned, also when nobody waits for it any more. Code that does not stop within the grace
+ * makes the worker take nothing new, let the others finish, and ask to be replaced: a thread cannot be stopped from outside.
+ *
+ * Does not start or replace processes and sets no limits (cli_worker.c), does not decide what the end of an attempt means (the engine does).
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "tools/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/module.h"
+#include "engine/task.h"
+#include "sdk/base/arena.h"
+#include "sdk/base/mem.h"
+#include "tools/client.h"
+
+#define LOOK_EVERY_MS 500
+#define CONNECT_EVERY_MS 200
+#define STOP_MS 200 /* for the pool's threads at the very end */
+
+typedef struct worker_act {
+    char *name;
+    pawl_activity_fn fn;
+    void *user;
+    pawl_effect effect;
+    uint32_t concurrency; /* 0 = no limit */
+    uint32_t running;
+    struct worker_act *next;
+} worker_act;
+
+typedef struct attempt {
+    pw_worker *worker;
+    worker_act *act;
+    pawl_task *task;
+    char *token;
+    pw_report *reports;   /* under the worker's lock: newest first */
+    int64_t wait_number;  /* of its task_wait; 0 = answered */
+    int64_t told_ms;      /* when it was told to stop; 0 = it was not */
+    bool over;            /* the engine does not wait for it */
+    bool begun;
+    struct attempt *next;
+} attempt;
+
+struct pw_worker {
+    pw_worker_options options;
+    pawl_scope *scope;
+    worker_act *acts;
+    size_t acts_len;
+    pawl_runner *pool;
+    pthread_mutex_t lock;
+    int event_fd;
+    pw_client *client; /* NULL = not connected */
+    attempt *attempts;
+    uint32_t attempts_len;
+    int64_t polls[PW_WORKER_PARALLEL_MAX]; /* numbers of those parked */
+    uint32_t polls_len;
+    int64_t unpoll;          /* number of the one under way; 0 = none */
+    bool offer_changed;      /* the parked polls name other activities than they should */
+    bool draining;
+    bool hung;
+    int64_t end_ms;          /* draining, or hung: then attempts are told to stop */
+    bool waiting_said;
+};
+
+static int64_t mono_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void say(const pw_worker *w, const char *fmt, ...) PAWL_PRINTF(2, 3);
+static void say(const pw_worker *w, const char *fmt, ...)
+{
+    char text[400];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    w->options.say(w->options.ctx, text);
+}
+
+/* ---- the code ---- */
+
+typedef struct registrar {
+    pawl_module_registrar base; /* first: the module hands it back */
+    pw_worker *worker;
+} registrar;
+
+static pawl_status reg_workflow(pawl_module_registrar *reg, const char *name, const char *version, pawl_workflow_fn fn,
+                                const pawl_workflow_options *options, pawl_error *err)
+{
+    (void)reg, (void)name, (void)version, (void)fn, (void)options, (void)err;
+    return PAWL_OK; /* workflows run in the engine */
+}
+
+static pawl_status reg_folded(pawl_module_registrar *reg, const char *name, const char *version, const pawl_folded *folded,
+                              const pawl_workflow_options *options, pawl_error *err)
+{
+    (void)reg, (void)name, (void)version, (void)folded, (void)options, (void)err;
+    return PAWL_OK;
+}
+
+static worker_act *act_find(const pw_worker *w, const char *name)
+{
+    worker_act *a = w->acts;
+    while (a != NULL && strcmp(a->name, name) != 0) {
+        a = a->next;
+    }
+    return a;
+}
+
+static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pawl_activity_fn fn, const pawl_activity_options *options,
+                                pawl_error *err)
+{
+    pw_worker *w = ((registrar *)(void *)reg)->worker;
+    if (name == NULL || name[0] == '\0' || fn == NULL) {
+        return pw_err(err, PAWL_INVALID, "an activity without a name or code");
+    }
+    if (act_find(w, name) != NULL) {
+        return pw_err(err, PAWL_EXISTS, "activity \"%s\" is registered already", name);
+    }
+    worker_act *a = pawl_scope_alloc(w->scope, sizeof *a);
+    char *own = pw_strdup(w->scope, name);
+    if (a == NULL || own == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for an activity");
+    }
+    *a = (worker_act){.name = own, .fn = fn, .next = w->acts};
+    if (options != NULL) {
+        a->user = options->user;
+        a->effect = options->effect;
+        a->concurrency = options->concurrency;
+    }
+    w->acts = a;
+    w->acts_len++;
+    return PAWL_OK;
+}
+
+pawl_status pw_worker_module(pw_worker *w, const char *path, pawl_error *err)
+{
+    registrar reg = {{.struct_size = sizeof reg.base, .workflow = reg_workflow, .folded = reg_folded, .activity = reg_activity}, w};
+    return pw_module_register(path, &reg.base, err);
+}
+
+size_t pw_worker_activities(const pw_worker *w)
+{
+    return w->acts_len;
+}
+
+/* ---- life ---- */
+
+pawl_status pw_worker_new(const pw_worker_options *options, pw_worker **ret_worker, pawl_error *err)
+{
+    pw_worker *w = pw_calloc(1, sizeof *w);
+    pawl_scope *scope = w != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        pw_free(w);
+        return pw_err(err, PAWL_NOMEM, "no memory for a worker");
+    }
+    w->options = *options;
+    w->scope = scope;
+    pthread_mutex_init(&w->lock, NULL);
+    w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pawl_status st = w->event_fd < 0 ? pw_err(err, PAWL_IO, "eventfd: %s", strerror(errno)) : pawl_pool_start(options->parallel, &w->pool, err);
+    if (st != PAWL_OK) {
+        pw_worker_free(w);
+        return st;
+    }
+    *ret_worker = w;
+    return PAWL_OK;
+}
+
+static void attempt_free(attempt *a)
+{
+    while (a->reports != NULL) {
+        pw_report *r = a->reports;
+        a->reports = r->next;
+        pw_report_free(r);
+    }
+    pw_task_unref(a->task);
+    pw_free(a->token);
+    pw_free(a);
+}
+
+void pw_worker_free(pw_worker *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    if (w->pool != NULL) {
+        w->pool->ops->stop(w->pool, STOP_MS);
+    }
+    pw_client_close(w->client);
+    w->client = NULL;
+    if (w->attempts != NULL) { /* their threads may still write here */
+        return;
+    }
+    if (w->event_fd >= 0) {
+        close(w->event_fd);
+    }
+    pthread_mutex_destroy(&w->lock);
+    pawl_scope_free(w->scope);
+    pw_free(w);
+}
+
+/* ---- talking ---- */
+
+static void tell_to_stop(attempt *a)
+{
+    if (a->told_ms == 0) {
+        a->told_ms = mono_ms();
+        pw_task_cancel(a->task);
+        a->worker->pool->ops->cancel(a->worker->pool, a->task);
+    }
+}
+
+/* The engine has given up every attempt of this connection, as its own end of it does. */
+static void lost(pw_worker *w)
+{
+    say(w, "the engine is gone");
+    pw_client_close(w->client);
+    w->client = NULL;
+    w->polls_len = 0;
+    w->unpoll = 0;
+    w->offer_changed = false;
+    for (attempt *a = w->attempts; a != NULL; a = a->next) {
+        a->over = true;
+        a->wait_number = 0;
+        tell_to_stop(a);
+    }
+}
+
+static int64_t send_request(pw_worker *w, const char *op, const pawl_value *args)
+{
+    int64_t number = 0;
+    pawl_error err;
+    if (w->client == NULL) {
+        return 0;
+    }
+    pawl_status st = pw_client_send(w->client, op, args, &number, &err);
+    if (st == PAWL_LIMIT) {
+        return -1;
+    }
+    if (st != PAWL_OK) {
+        lost(w);
+        return 0;
+    }
+    return number;
+}
+
+static const pawl_value *token_args(const attempt *a, pawl_scope *scope)
+{
+    return pawl_build(scope, "{token: %s}", a->token);
+}
+
+static void connect_engine(pw_worker *w)
+{
+    pawl_error err;
+    pw_client *c = NULL;
+    pawl_status st = pw_client_open(w->options.journal_path, &c, &err);
+    if (st == PAWL_OK && pw_client_is_live(c)) {
+        w->client = c;
+        w->waiting_said = false;
+        say(w, "connected");
+        return;
+    }
+    pw_client_close(c);
+    if (!w->waiting_said) {
+        say(w, st == PAWL_OK ? "no engine serves the journal yet" : "waiting: %s", err.message);
+        w->waiting_said = true;
+    }
+}
+
+/* ---- polls ---- */
+
+static bool has_room(const worker_act *a)
+{
+    return a->concurrency == 0 || a->running < a->concurrency;
+}
+
+static const pawl_value *offer(const pw_worker *w, pawl_scope *scope)
+{
+    static const char *const effects[] = {"", "pure", "idempotent", "unsafe"};
+    const pawl_value **items = pawl_scope_alloc(scope, w->acts_len * sizeof *items);
+    size_t n = 0;
+    for (const worker_act *a = items != NULL ? w->acts : NULL; a != NULL; a = a->next) {
+        if (has_room(a)) {
+            size_t effect = (size_t)a->effect < PW_COUNT(effects) ? (size_t)a->effect : 0;
+            items[n++] = pawl_build(scope, "{name: %s, effect: %s}", a->name, effects[effect]);
+        }
+    }
+    if (n == 0) {
+        return NULL;
+    }
+    const pawl_value *args = pawl_build(scope, "{activities: %p}", pawl_v(pawl_make_array(scope, items, n)));
+    return w->options.queue == NULL ? args : pawl_with(scope, args, "queues", pawl_build(scope, "[%s]", w->options.queue));
+}
+
+static void poll_engine(pw_worker *w)
+{
+    bool stopping = w->draining || w->hung;
+    uint32_t wanted = stopping ? 0 : w->options.parallel - w->attempts_len;
+    if (w->client == NULL || w->unpoll != 0) {
+        return;
+    }
+    if (w->polls_len > 0 && (stopping || w->offer_changed)) {
+        int64_t number = send_request(w, "task_unpoll", NULL);
+        w->unpoll = number > 0 ? number : 0;
+        w->offer_changed = false;
+        return;
+    }
+    w->offer_changed = false;
+    pawl_scope *scope = w->polls_len < wanted ? pawl_scope_new() : NULL;
+    const pawl_value *args = scope != NULL ? offer(w, scope) : NULL;
+    while (args != NULL && w->client != NULL && w->polls_len < wanted) {
+        int64_t number = send_request(w, "task_poll", args);
+        if (number <= 0) {
+            break;
+        }
+        w->polls[w->polls_len++] = number;
+    }
+    pawl_scope_free(scope);
+}
+
+static bool take_poll(pw_worker *w, int64_t number)
+{
+    for (uint32_t i = 0; i < w->polls_len; i++) {
+        if (w->polls[i] == number) {
+            w->polls[i] = w->polls[--w->polls_len];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- attempts ---- */
+
+/* Any thread. */
+static void take_report(void *ctx, pw_report *report)
+{
+    attempt *a = ctx;
+    pw_worker *w = a->worker;
+    const uint64_t one = 1;
+    pthread_mutex_lock(&w->lock);
+    report->next = a->reports;
+    a->reports = report;
+    pthread_mutex_unlock(&w->lock);
+    while (write(w->event_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+static bool numbers_of(const char *token, pw_token *ret_token)
+{
+    char numbers[120];
+    const char *last = strrchr(token, ':');
+    if (last == NULL || (size_t)(last - token) >= sizeof numbers) {
+        return false;
+    }
+    memcpy(numbers, token, (size_t)(last - token));
+    numbers[last - token] = '\0';
+    return pw_token_parse(numbers, ret_token);
+}
+
+static attempt *attempt_new(pw_worker *w, worker_act *act, const pawl_value *v)
+{
+    const char *token = pawl_str(v, "token", "");
+    pw_task_init init = {
+        .run_id = pawl_str(v, "run", ""),
+        .activity = act->name,
+        .journal_path = w->options.journal_path,
+        .input = pw_value_bytes(pawl_get(v, "input")),
+        .last_detail = pw_value_bytes(pawl_get(v, "detail")),
+        .deadline_ms = pawl_int(v, "deadline_ms", 0),
+        .fn = act->fn,
+        .fn_user = act->user,
+        .report = take_report,
+    };
+    attempt *a = numbers_of(token, &init.token) ? pw_calloc(1, sizeof *a) : NULL;
+    if (a == NULL) {
+        return NULL;
+    }
+    a->worker = w;
+    a->act = act;
+    init.report_ctx = a;
+    a->token = pw_malloc(strlen(token) + 1);
+    a->task = a->token != NULL ? pw_task_new(&init) : NULL;
+    if (a->task == NULL) {
+        attempt_free(a);
+        return NULL;
+    }
+    memcpy(a->token, token, strlen(token) + 1);
+    return a;
+}
+
+static void give_back(pw_worker *w, const char *token, pawl_scope *scope)
+{
+    const pawl_value *begun = pawl_make_bool(scope, false);
+    (void)send_request(w, "task_canceled", pawl_build(scope, "{token: %s, begun: %p}", token, pawl_v(begun)));
+}
+
+static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
+{
+    worker_act *act = act_find(w, pawl_str(v, "activity", ""));
+    if (act == NULL || !has_room(act) || w->draining || w->hung) {
+        give_back(w, pawl_str(v, "token", ""), scope);
+        return;
+    }
+    attempt *a = attempt_new(w, act, v);
+    if (a == NULL) {
+        (void)send_request(w, "task_fail", pawl_build(scope, "{token: %s, type: \"OutOfMemory\", message: \"the worker has no memory for it\"}",
+                                                      pawl_str(v, "token", "")));
+        return;
+    }
+    a->next = w->attempts;
+    w->attempts = a;
+    w->attempts_len++;
+    act->running++;
+    w->offer_changed |= !has_room(act);
+    int64_t number = send_request(w, "task_wait", token_args(a, scope));
+    a->wait_number = number > 0 ? number : 0;
+    w->pool->ops->start(w->pool, a->task);
+}
+
+static void stop_answered(attempt *a, pawl_status status, const pawl_value *v)
+{
+    a->wait_number = 0;
+    if (status == PAWL_OK && pawl_bool(v, "cancel", false)) {
+        tell_to_stop(a);
+    } else if (status == PAWL_OK) { /* it may go on, unheard */
+        a->over = true;
+    } else if (status == PAWL_STALE || status == PAWL_DENIED) {
+        a->over = true;
+        tell_to_stop(a);
+    }
+}
+
+static void take_reply(pw_worker *w, int64_t number, pawl_status status, const pawl_value *v, pawl_scope *scope)
+{
+    if (number == w->unpoll) {
+        w->unpoll = 0;
+        return;
+    }
+    if (take_poll(w, number)) {
+        if (status == PAWL_OK) {
+            begin(w, v, scope);
+        }
+        return;
+    }
+    for (attempt *a = w->attempts; a != NULL; a = a->next) {
+        if (a->wait_number == number) {
+            stop_answered(a, status, v);
+            return;
+        }
+    }
+}
+
+static void take_replies(pw_worker *w)
+{
+    while (w->client != NULL) {
+        pawl_scope *scope = pawl_scope_new();
+        const pawl_value *v = NULL;
+        pawl_error err;
+        pawl_status st = scope != NULL ? pw_client_next(w->client, 0, 0, scope, &v, &err) : PAWL_TIMEOUT;
+        int64_t number = scope != NULL ? pw_client_taken(w->client) : -1;
+        bool nothing = number < 0 && st == PAWL_TIMEOUT;
+        if (number > 0) {
+            take_reply(w, number, st, v, scope);
+        } else if (!nothing) {
+            lost(w);
+        }
+        pawl_scope_free(scope);
+        if (nothing) {
+            return;
+        }
+    }
+}
+
+/* ---- reports ---- */
+
+static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_scope *scope)
+{
+    const pawl_value *v = pw_value_view(scope, r->value.data, r->value.size);
+    const pawl_value *args = token_args(a, scope);
+    switch (r->kind) {
+    case PW_REPORT_DONE:
+        return pawl_with(scope, args, "result", v);
+    case PW_REPORT_FAILED:
+        return pawl_with(scope, pawl_copy(scope, v), "token", pawl_make_str(scope, a->token));
+    case PW_REPORT_CANCELED:
+        return a->begun ? args : pawl_with(scope, args, "begun", pawl_make_bool(scope, false));
+    case PW_REPORT_BEAT:
+        return v == NULL ? args : pawl_with(scope, args, "detail", v);
+    case PW_REPORT_BEGIN:
+        break;
+    }
+    return args;
+}
+
+static void report(pw_worker *w, const attempt *a, const pw_report *r)
+{
+    static const char *const ops[] = {
+        [PW_REPORT_BEAT] = "task_beat", [PW_REPORT_DONE] = "task_done", [PW_REPORT_FAILED] = "task_fail", [PW_REPORT_CANCELED] = "task_canceled"};
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *args = scope != NULL ? final_args(a, r, scope) : NULL;
+    bool whole = scope != NULL && !pw_scope_failed(scope);
+    if (whole && send_request(w, ops[r->kind], args) != -1) {
+        pawl_scope_free(scope);
+        return;
+    }
+    pawl_scope_free(scope);
+    if (r->kind == PW_REPORT_BEAT) {
+        return; /* it may come late */
+    }
+    if (!whole) { /* a final report that cannot be made: the engine sees that the connection ends */
+        lost(w);
+        return;
+    }
+    scope = pawl_scope_new();
+    (void)send_request(w, "task_fail", pawl_with(scope, pawl_build(scope, "{token: %s, type: \"ResultTooLarge\", message: \"a frame holds 64 MiB\"}", a->token),
+                                                 "retryable", pawl_make_bool(scope, false)));
+    pawl_scope_free(scope);
+}
+
+static void ended(pw_worker *w, attempt *a)
+{
+    attempt **at = &w->attempts;
+    while (*at != a) {
+        at = &(*at)->next;
+    }
+    *at = a->next;
+    w->attempts_len--;
+    w->offer_changed |= !has_room(a->act);
+    a->act->running--;
+    attempt_free(a);
+}
+
+/* Newest first, so the first beat is the one that counts. True: it has ended. */
+static bool take_attempt(pw_worker *w, attempt *a)
+{
+    pthread_mutex_lock(&w->lock);
+    pw_report *list = a->reports;
+    a->reports = NULL;
+    pthread_mutex_unlock(&w->lock);
+    pw_report *last = list; /* reports of one attempt come in order, its end last */
+    bool final = last != NULL && last->kind != PW_REPORT_BEGIN && last->kind != PW_REPORT_BEAT;
+    for (const pw_report *r = list; r != NULL; r = r->next) {
+        a->begun |= r->kind == PW_REPORT_BEGIN;
+    }
+    if (last != NULL && last->kind != PW_REPORT_BEGIN && !a->over) {
+        report(w, a, last);
+    }
+    while (list != NULL) {
+        pw_report *r = list;
+        list = r->next;
+        pw_report_free(r);
+    }
+    return final;
+}
+
+static void take_reports(pw_worker *w)
+{
+    uint64_t count;
+    while (read(w->event_fd, &count, sizeof count) < 0 && errno == EINTR) {
+    }
+    for (attempt *a = w->attempts, *next; a != NULL; a = next) {
+        next = a->next;
+        if (take_attempt(w, a)) {
+            ended(w, a);
+        }
+    }
+}
+
+/* ---- the end ---- */
+
+static void look_for_hung(pw_worker *w)
+{
+    int64_t now = mono_ms();
+    for (attempt *a = w->attempts; a != NULL; a = a->next) {
+        if (!w->hung && a->told_ms != 0 && now - a->told_ms > w->options.grace_ms) {
+            say(w, "activity \"%s\" does not stop: this process is going to be replaced", a->act->name);
+            w->hung = true;
+            w->end_ms = now + w->options.drain_ms;
+        }
+        if ((w->draining || w->hung) && now >= w->end_ms) {
+            tell_to_stop(a);
+        }
+    }
+}
+
+/* Nothing to wait for: all has ended, or only what does not stop is left. */
+static bool is_done(const pw_worker *w)
+{
+    int64_t now = mono_ms();
+    if ((!w->draining && !w->hung) || w->unpoll != 0 || (w->client != NULL && w->polls_len > 0)) {
+        return false;
+    }
+    for (const attempt *a = w->attempts; a != NULL; a = a->next) {
+        if (a->told_ms == 0 || now - a->told_ms <= w->options.grace_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void wait_for_something(pw_worker *w, int signal_fd)
+{
+    struct pollfd fds[] = {{.fd = w->event_fd, .events = POLLIN},
+                           {.fd = w->draining ? -1 : signal_fd, .events = POLLIN},
+                           {.fd = w->client != NULL ? pw_client_fd(w->client) : -1, .events = POLLIN}};
+    (void)poll(fds, PW_COUNT(fds), w->client != NULL ? LOOK_EVERY_MS : CONNECT_EVERY_MS);
+    if ((fds[1].revents & POLLIN) != 0) {
+        w->draining = true;
+        w->end_ms = mono_ms() + w->options.drain_ms;
+    }
+}
+
+int pw_worker_run(pw_worker *w, int signal_fd)
+{
+    while (!is_done(w)) {
+        if (w->client == NULL && !w->draining && !w->hung) {
+            connect_engine(w);
+        }
+        take_replies(w);
+        take_reports(w);
+        look_for_hung(w);
+        poll_engine(w);
+        if (is_done(w)) {
+            break;
+        }
+        if (write(w->options.beat_fd, "", 1) < 0 && errno == EPIPE) {
+            return 1; /* whoever watches over this process is gone */
+        }
+        wait_for_something(w, signal_fd);
+    }
+    return w->hung ? PW_WORKER_EXIT_HUNG : 0;
+}
