@@ -367,6 +367,7 @@ pawl_status pw_core_recover(pw_core *core, pawl_error *err)
     core->scan_before = INT64_MAX;
     core->inbox_dirty = true;
     core->queue_dirty = true;
+    core->recovered = st == PAWL_OK; /* else it may be asked for again: what is in memory already is passed over */
     return st;
 }
 

@@ -17,6 +17,8 @@
 #include "engine/threads.h"
 #include "engine/view.h"
 #include "sdk/base/mem.h"
+#include "sdk/base/arena.h"
+#include "sdk/base/limits.h"
 #include "sdk/base/value.h"
 
 struct pw_waiter {
@@ -89,6 +91,11 @@ static pw_waiter *waiter_new(pawl_engine *e)
         atomic_store(&w->refs, 2);
         pw_buf_init(&w->body, 0);
         pw_gate_init(&w->done);
+        if (!pw_buf_reserve(&w->body, PW_REPLY_BYTES_SMALL)) { /* what has been done is not told as "no memory" */
+            pw_gate_deinit(&w->done);
+            pw_free(w);
+            return NULL;
+        }
     }
     return w;
 }
@@ -382,8 +389,12 @@ pawl_status pawl_request(pawl_engine *e, const char *op, const pawl_value *args,
     }
     pawl_scope *mine = pawl_scope_new();
     const pawl_value *reply = NULL;
-    pw_ask ask = {.op = op, .args = args_view(signed_args(e, op, args, mine)), .timeout_ms = timeout_ms};
-    status = pw_host_request(e, &ask, scope != NULL ? scope : mine, &reply, err);
+    pw_ask ask = {.op = op, .args = mine != NULL ? args_view(signed_args(e, op, args, mine)) : (pw_view){NULL, 0}, .timeout_ms = timeout_ms};
+    if (mine == NULL || pw_scope_failed(mine)) {
+        status = pw_err(err, PAWL_NOMEM, "no memory for a call");
+    } else {
+        status = pw_host_request(e, &ask, scope != NULL ? scope : mine, &reply, err);
+    }
     if (ret_reply != NULL && scope != NULL) {
         *ret_reply = reply;
     }
@@ -435,7 +446,13 @@ pawl_status pawl_request_async(pawl_engine *e, const char *op, const pawl_value 
         status = fn == NULL ? pw_err(err, PAWL_INVALID, "pawl_request_async without a function")
                             : pw_err(err, PAWL_NOMEM, "no memory for a call");
     } else {
-        status = start_async(e, op, args_view(signed_args(e, op, args, mine)), slot, err);
+        const pawl_value *own = mine != NULL ? signed_args(e, op, args, mine) : NULL;
+        if (mine == NULL || pw_scope_failed(mine)) {
+            pw_slot_free(slot);
+            status = pw_err(err, PAWL_NOMEM, "no memory for a call");
+        } else {
+            status = start_async(e, op, args_view(own), slot, err);
+        }
     }
     pawl_scope_free(mine);
     pw_host_leave(e);
@@ -457,7 +474,7 @@ static pawl_status start_watch(pawl_engine *e, const char *id, pawl_watch_fn fn,
         pw_mp_str(&args, "id");
         pw_mp_str(&args, id);
     }
-    status = pw_outbox_watch(e->outbox, fn, user, &w->watch, err);
+    status = pw_buf_ok(&args) ? pw_outbox_watch(e->outbox, fn, user, &w->watch, err) : pw_err(err, PAWL_NOMEM, "no memory for a watch");
     if (status == PAWL_OK) {
         status = post(e, "watch", (pw_view){args.data, args.size}, w, &number, err);
     } else {

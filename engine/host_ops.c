@@ -346,7 +346,11 @@ pawl_status pawl_result(pawl_engine *e, const char *id, int64_t timeout_ms, pawl
     pawl_scope *mine = scope != NULL ? NULL : pawl_scope_new();
     add_str(&a, "id", id);
     pw_ask question = {.op = "result", .args = args_done(&a), .timeout_ms = timeout_ms};
-    status = pw_host_request(e, &question, mine != NULL ? mine : scope, &reply, err);
+    if (!pw_buf_ok(&a.buf) || (mine == NULL && scope == NULL)) {
+        status = pw_err(err, PAWL_NOMEM, "no memory for a call");
+    } else {
+        status = pw_host_request(e, &question, mine != NULL ? mine : scope, &reply, err);
+    }
     if (status == PAWL_OK) {
         status = end_of_run(reply, id, scope != NULL ? ret_value : NULL, err);
     }

@@ -33,7 +33,8 @@ struct pw_slot {
     pawl_status status;
     pawl_error err;
     uint8_t *data;
-    size_t size;
+    size_t size, capacity;
+    pawl_scope *scope;  /* of the value that is handed out: whoever made the slot had the memory for it */
     struct pw_slot *next;
 };
 
@@ -69,6 +70,7 @@ void pw_slot_free(pw_slot *slot)
 {
     if (slot != NULL) {
         pw_free(slot->data);
+        pawl_scope_free(slot->scope);
         pw_free(slot);
     }
 }
@@ -120,21 +122,41 @@ void pw_outbox_ring(pw_outbox *ob)
 
 static bool keep(pw_slot *slot, pw_view body)
 {
-    if (body.size == 0) {
-        return true;
+    if (body.size > slot->capacity) {
+        uint8_t *grown = pw_realloc(slot->data, body.size);
+        if (grown == NULL) {
+            return false;
+        }
+        slot->data = grown;
+        slot->capacity = body.size;
     }
-    slot->data = pw_malloc(body.size);
-    if (slot->data == NULL) {
-        return false;
+    if (body.size > 0) {
+        memcpy(slot->data, body.data, body.size);
     }
-    memcpy(slot->data, body.data, body.size);
     slot->size = body.size;
     return true;
 }
 
-pw_slot *pw_outbox_slot(pawl_reply_fn fn, void *user)
+/* With room for what a change of a run is answered with: what has been done is not told as "no memory". */
+static pw_slot *slot_new(size_t capacity)
 {
     pw_slot *slot = pw_calloc(1, sizeof *slot);
+    if (slot == NULL) {
+        return NULL;
+    }
+    slot->scope = pawl_scope_new();
+    slot->data = pw_malloc(capacity);
+    slot->capacity = slot->data != NULL ? capacity : 0;
+    if (slot->scope == NULL || slot->data == NULL) {
+        pw_slot_free(slot);
+        return NULL;
+    }
+    return slot;
+}
+
+pw_slot *pw_outbox_slot(pawl_reply_fn fn, void *user)
+{
+    pw_slot *slot = slot_new(PW_REPLY_BYTES_SMALL);
 
     if (slot != NULL) {
         slot->fn = fn;
@@ -178,7 +200,7 @@ pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watc
 
 void pw_outbox_event(pw_outbox *ob, pw_watch *watch, pw_view event)
 {
-    pw_slot *slot = pw_calloc(1, sizeof *slot);
+    pw_slot *slot = slot_new(event.size);
     bool kept = slot != NULL && keep(slot, event);
 
     pthread_mutex_lock(&ob->lock);
@@ -217,15 +239,24 @@ static pw_slot *take_all(pw_outbox *ob)
 
 static void deliver(const pw_slot *slot)
 {
-    pawl_scope *scope = pawl_scope_new();
-    const pawl_value *body = slot->size > 0 && scope != NULL ? pw_value_view(scope, slot->data, slot->size) : NULL;
+    const pawl_value *body = slot->size > 0 ? pw_value_view(slot->scope, slot->data, slot->size) : NULL;
 
     if (slot->fn != NULL) {
         slot->fn(slot->user, slot->status, body, slot->status == PAWL_OK ? NULL : &slot->err);
     } else {
         slot->watch->fn(slot->watch->user, body);
     }
+}
+
+static bool tell_lost(const pw_watch *watch, int64_t lost)
+{
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *v = scope != NULL ? pawl_build(scope, "{type: \"Lost\", count: %lld}", (long long)lost) : NULL;
+    if (v != NULL) {
+        watch->fn(watch->user, v);
+    }
     pawl_scope_free(scope);
+    return v != NULL;
 }
 
 /** Events are lost only while a watch's queue is full, so what was lost came after all that has just been delivered. */
@@ -241,11 +272,12 @@ static int deliver_lost(pw_outbox *ob)
         int64_t lost = watch->lost;
         watch->lost = 0;
         pthread_mutex_unlock(&ob->lock);
-        if (lost > 0) {
-            pawl_scope *scope = pawl_scope_new();
-            watch->fn(watch->user, pawl_build(scope, "{type: \"Lost\", count: %lld}", (long long)lost));
-            pawl_scope_free(scope);
+        if (lost > 0 && tell_lost(watch, lost)) {
             count++;
+        } else if (lost > 0) { /* it is told with the next */
+            pthread_mutex_lock(&ob->lock);
+            watch->lost += lost;
+            pthread_mutex_unlock(&ob->lock);
         }
     }
     return count;

@@ -170,11 +170,13 @@ pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
         return st;
     }
     live->crash_owed = !PW_BUG_CRASH_COUNT_LOST;
+    core->options.crumb_found.run = 0; /* once, even if opening has to be tried again */
     pw_core_log(core, PAWL_WARN, live->id, 0, "the last process ended inside the code of this run (%s), time %lld", found->site,
                 (long long)live->row.crashes + 1);
     pw_batch *b = pw_batch_get(core);
     if (b == NULL) {
-        return pw_err(err, PAWL_NOMEM, "out of memory");
+        pw_live_stall_on(live);
+        return PAWL_OK;
     }
     pw_recover_count(live, b);
     return PAWL_OK;

@@ -423,6 +423,9 @@ static bool refuse_inputs(pw_live *live, const pawl_error *err, bool requests_on
         }
         DL_DELETE(live->inputs, in);
         if (in->rq != NULL) {
+            if (requests_only && in->rq->inbox_id != 0) { /* its row is still there */
+                pw_again(live->core, PW_AGAIN_INBOX);
+            }
             pw_reply_now(live->core, in->rq, err->status, err, (pw_view){NULL, 0});
             in->rq = NULL;
         }
@@ -448,11 +451,8 @@ static bool load_if_needed(pw_live *live)
     if (!passing) {
         return refuse_inputs(live, &err, false);
     }
-    if (!pw_live_stall(live)) { /* callers have waited long enough; what must not be lost stays */
-        pw_live_stall_on(live);
-        return refuse_inputs(live, &err, true);
-    }
-    return false;
+    pw_live_stall_on(live); /* callers are told at once; what must not be lost stays */
+    return refuse_inputs(live, &err, true);
 }
 
 /* What came, then the code. The flags of its record. */

@@ -87,6 +87,9 @@
 #define PW_SSE_EVENT_BYTES_MAX (4u << 20)      /* of one event; LIMIT */
 #define PW_SSE_FIELD_BYTES_MAX 4096            /* an event's type, an id; longer ones are ignored */
 
+/* Replies */
+#define PW_REPLY_BYTES_SMALL 1024              /* room made with the call: what a change of a run is answered with always fits */
+
 /* Reads and watches */
 #define PW_WATCH_EVENTS_MAX 8192               /* of one watcher that does not dispatch: more are dropped and counted */
 #define PW_VIEW_BLOB_BYTES_MAX (8u << 20)      /* a payload shown whole; larger ones are shown as a reference */
