@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -82,8 +81,11 @@ static bool again(told *t, pawl_status st, const char *what)
     if (t->tries == TRIES_WITHOUT) {
         memory_back(t);
     }
-    struct timespec nap = {.tv_nsec = 5000000};
-    (void)nanosleep(&nap, NULL);
+    if (t->engine != NULL) { /* in the meantime the run may go on */
+        pawl_error err;
+        const pawl_value *v;
+        (void)!pawl_result(t->engine, "a", 5, t->scope, &v, &err);
+    }
     return true;
 }
 
