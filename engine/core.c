@@ -266,6 +266,20 @@ static void take_options(void *ret, size_t size, const void *given)
     }
 }
 
+/* Runs in memory may have come there before their code did: by a question about them, before recovery too. */
+static void give_code(pw_core *core)
+{
+    pw_live *live, *next;
+    HASH_ITER(hh, core->runs, live, next)
+    {
+        if (live->def == NULL) {
+            live->def = pw_def_find(core, live->row.workflow, live->row.version);
+            bool waited = core->recovered || pw_view_is(live->row.waiting, "no-code") || pw_view_is(live->row.waiting, "code");
+            live->kick |= live->def != NULL && waited;
+        }
+    }
+}
+
 pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version, pawl_workflow_fn fn, const pawl_folded *folded,
                              const pawl_workflow_options *options, pawl_error *err)
 {
@@ -304,15 +318,8 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     if (core->recovered) { /* runs that waited for it go on; timers that came due without it are due again */
         core->scan_before = INT64_MAX;
         pw_timers_reset(core);
-        pw_live *live, *next;
-        HASH_ITER(hh, core->runs, live, next)
-        {
-            if (live->def == NULL) {
-                live->def = pw_def_find(core, live->row.workflow, live->row.version);
-                live->kick |= live->def != NULL;
-            }
-        }
     }
+    give_code(core);
     return PAWL_OK;
 }
 

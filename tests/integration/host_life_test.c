@@ -144,6 +144,22 @@ static void a_timer_that_fires_before_the_code_is_there_is_not_lost(void **state
     assert_string_equal(pawl_str(rig_result(r, "s-1"), "", ""), "awake");
 }
 
+static void a_run_that_is_asked_about_before_its_code_is_there_goes_on_with_it(void **state)
+{
+    rig *r = *state;
+    const pawl_value *v = NULL;
+
+    rig_start(r, "counter", "c-1", "{\"steps\": 4, \"wait\": true}");
+    rig_until(r, "c-1", "waiting", "signal go");
+    rig_close(r);
+    ok(r, pawl_open(r->path, NULL, &r->engine, &r->err));
+    expect(r, PAWL_TIMEOUT, pawl_result(r->engine, "c-1", 5, r->scope, &v, &r->err)); /* it is in memory now, without code */
+    rig_register(r);
+    ok(r, pawl_resume_all(r->engine, &r->err));
+    ok(r, pawl_signal_post(r->engine, "c-1", "go", NULL, NULL, &r->err));
+    assert_int_equal(pawl_int(rig_result(r, "c-1"), "", 0), 4);
+}
+
 static void opening_what_is_no_journal_says_why(void **state)
 {
     rig *r = *state;
@@ -454,6 +470,7 @@ int main(void)
         T(a_journal_without_its_code_waits_for_it),
         T(a_timer_that_came_due_while_nobody_was_there_fires_at_open),
         T(a_timer_that_fires_before_the_code_is_there_is_not_lost),
+        T(a_run_that_is_asked_about_before_its_code_is_there_goes_on_with_it),
         C(opening_what_is_no_journal_says_why),
         T(close_lets_blocked_callers_out),
         T(close_lets_running_activities_finish),
