@@ -170,7 +170,7 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
     const pw_cmd *made = live->whole ? pw_cmd_find(live, cmd) : NULL;
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
     bool canceling = (made != NULL && made->cancel_requested) || (job != NULL && job->cancel_requested);
-    t->state = state | (canceling ? PW_TASK_CANCELING : 0);
+    t->state = state | (canceling ? PW_TASK_CANCELING : 0) | (job != NULL ? (int)job->attempts_free << PW_TASK_FREE_SHIFT : 0);
     t->due_ms = due_ms;
     t->scheduled_ms = live->now_ms;
     pawl_scope *scope = live->batch->group.scope;

@@ -386,7 +386,7 @@ void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
 static int64_t backoff_ms(const pw_job *job)
 {
     double ms = (double)job->retry.initial_ms;
-    for (int64_t i = job->attempt_base + 1; i < job->attempt && ms < (double)job->retry.max_ms; i++) {
+    for (int64_t i = job->attempt_base + job->attempts_free + 1; i < job->attempt && ms < (double)job->retry.max_ms; i++) {
         ms *= job->retry.factor;
     }
     return ms > (double)job->retry.max_ms ? job->retry.max_ms : (int64_t)ms;
@@ -404,20 +404,21 @@ static bool listed(const char *list, const char *type)
     return false;
 }
 
-static bool retry_wanted(const pw_job *job, const pw_report *r)
+/* Is another attempt to be made, and in how long? One that the code gave a time for costs none of the retries. */
+static bool retry_wanted(pw_job *job, const pw_report *r, int64_t *ret_ms)
 {
-    if (r->kind != PW_REPORT_FAILED || job->cancel_requested || job->attempt - job->attempt_base >= job->retry.attempts_max) {
+    if (r->kind != PW_REPORT_FAILED || job->cancel_requested) {
         return false;
     }
     const pawl_value *f = pw_value_view(r->scope, r->value.data, r->value.size);
-    return pawl_bool(f, "retryable", true) && !listed(job->retry.no_retry, pawl_str(f, "type", ""));
-}
-
-static void item_again(pw_core *core, pw_job *job, pw_report *r)
-{
-    int64_t due = pw_core_now(core) + backoff_ms(job);
-    pw_report_free(r);
-    pw_map_item_again(core, job, due);
+    int64_t after_ms = pawl_int(f, "retry_ms", -1);
+    bool left = job->attempt - job->attempt_base - job->attempts_free < job->retry.attempts_max;
+    if (!pawl_bool(f, "retryable", true) || listed(job->retry.no_retry, pawl_str(f, "type", "")) || (after_ms < 0 && !left)) {
+        return false;
+    }
+    *ret_ms = after_ms < 0 ? backoff_ms(job) : after_ms < PW_TIMER_MS_MAX ? after_ms : PW_TIMER_MS_MAX;
+    job->attempts_free += after_ms >= 0 && job->attempts_free < PW_TASK_FREE_MAX ? 1 : 0;
+    return true;
 }
 
 static void unknown(pw_core *core, pw_job *job);
@@ -444,7 +445,8 @@ void pw_job_return(pw_core *core, pw_job *job)
 
 static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
 {
-    bool retry = retry_wanted(job, r);
+    int64_t wait_ms = 0;
+    bool retry = retry_wanted(job, r, &wait_ms);
     if (r->kind == PW_REPORT_CANCELED && !job->cancel_requested) { /* it stopped because this process is closing: it runs again */
         pw_report_free(r);
         stopped_unasked(core, job);
@@ -454,13 +456,14 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {
         if (retry) {
-            item_again(core, job, r);
+            pw_report_free(r);
+            pw_map_item_again(core, job, pw_core_now(core) + wait_ms);
         } else {
             pw_map_item_end(core, job, r, r->kind != PW_REPORT_DONE);
         }
         return;
     }
-    job->owed_due_ms = retry ? pw_core_now(core) + backoff_ms(job) : 0;
+    job->owed_due_ms = retry ? pw_core_now(core) + wait_ms : 0;
     pw_job_tell(core, job, retry ? PW_IN_RETRIED : PW_IN_REPORT, r);
 }
 

@@ -286,6 +286,8 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
         v = pawl_build(scope, "{type: %s, message: %s, details: %p, retryable: %p}", pawl_str(rq->args, "type", "Failed"),
                        pawl_str(rq->args, "message", ""), pawl_v(pawl_get(rq->args, "details")),
                        pawl_v(pawl_make_bool(scope, pawl_bool(rq->args, "retryable", true))));
+        const pawl_value *after = pawl_get(rq->args, "retry_ms");
+        v = pawl_int(after, "", -1) < 0 ? v : pawl_with(scope, v, "retry_ms", after);
     }
     r->value = pw_value_bytes(v);
     if (pw_scope_failed(scope) || pw_scope_failed(rq->scope)) {

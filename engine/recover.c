@@ -18,7 +18,7 @@ typedef struct recover_tasks {
 
 static void place(pw_core *core, pw_job *job, const pw_task_row *row)
 {
-    int state = row->state & ~PW_TASK_CANCELING;
+    int state = row->state & (PW_TASK_CANCELING - 1);
     if (state == PW_TASK_SENT) {
         if (PW_BUG_RESEND_UNKNOWN) {
             pw_job_queue(core, job);
@@ -57,6 +57,7 @@ static bool recover_task(void *ctx, const pw_task_row *row)
         return false;
     }
     job->attempt = row->attempt;
+    job->attempts_free = row->state >> PW_TASK_FREE_SHIFT;
     job->due_ms = row->due_ms;
     job->scheduled_ms = row->scheduled_ms;
     if (row->detail.size > 0) {

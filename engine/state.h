@@ -313,6 +313,8 @@ typedef struct pw_mismatch {
 
 /* pw_task_row.state: one of these, and PW_TASK_CANCELING beside it once it was asked to stop. */
 enum { PW_TASK_SCHEDULED = 0, PW_TASK_SENT = 1, PW_TASK_UNKNOWN = 2, PW_TASK_CANCELING = 8 };
+/* And above them how many attempts cost none of the retries. */
+enum { PW_TASK_FREE_SHIFT = 8, PW_TASK_FREE_MAX = 0x7fffff };
 
 typedef enum pw_job_state {
     PW_JOB_HELD,     /* the run is paused, or the engine does not dispatch yet */
@@ -354,6 +356,7 @@ struct pw_job {
     pw_retry retry;
     int64_t timeout_ms, schedule_ms, heartbeat_ms;
     int64_t attempt;
+    int64_t attempts_free;   /* that a retry time of their own followed; of an item in memory only */
     int64_t attempt_base;    /* of an item: attempts before its run was retried */
     int64_t scheduled_ms;
     int64_t due_ms;          /* backoff end */

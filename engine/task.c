@@ -39,6 +39,10 @@ typedef struct task_failure {
     bool retryable;
 } task_failure;
 
+enum {
+    AT_ITS_TIME = -1
+}; /* retry_ms: as the call's retry policy says */
+
 struct pawl_task {
     atomic_int refs;
     atomic_bool canceled;
@@ -60,6 +64,7 @@ struct pawl_task {
     pw_report *begin; /* NULL once sent */
     pw_report *final;
     task_failure failure;
+    int64_t retry_ms; /* not before; AT_ITS_TIME */
 };
 
 /* ---- tokens ---- */
@@ -186,6 +191,7 @@ pawl_task *pw_task_new(const pw_task_init *init)
     atomic_init(&task->cancel_fd, -1);
     task->token = init->token;
     task->deadline_ms = init->deadline_ms;
+    task->retry_ms = AT_ITS_TIME;
     task->fn = init->fn;
     task->fn_user = init->fn_user;
     task->report = init->report;
@@ -313,14 +319,14 @@ static const uint8_t failure_no_memory[] = "\x83\xa4"
                                            "retryable"
                                            "\xc3";
 
-static pw_view failure_bytes(pawl_scope *scope, const task_failure *failure)
+static pw_view failure_bytes(pawl_scope *scope, const task_failure *failure, int64_t retry_ms)
 {
     const pw_view no_memory = {failure_no_memory, sizeof failure_no_memory - 1};
     if (failure->message == NULL) {
         return no_memory;
     }
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_mp_map(&b, failure->details != NULL ? 4 : 3);
+    pw_mp_map(&b, 3 + (size_t)(failure->details != NULL) + (size_t)(retry_ms != AT_ITS_TIME));
     pw_mp_str(&b, "type");
     pw_mp_str(&b, failure->type);
     pw_mp_str(&b, "message");
@@ -330,6 +336,10 @@ static pw_view failure_bytes(pawl_scope *scope, const task_failure *failure)
     if (failure->details != NULL) {
         pw_mp_str(&b, "details");
         pw_mp_value(&b, failure->details);
+    }
+    if (retry_ms != AT_ITS_TIME) {
+        pw_mp_str(&b, "retry_ms");
+        pw_mp_int(&b, retry_ms);
     }
     const void *data = pw_buf_ok(&b) ? pw_memdup(scope, b.data, b.size) : NULL;
     return data != NULL ? (pw_view){data, b.size} : no_memory;
@@ -370,7 +380,7 @@ void pawl_task_finish(pawl_task *task, const pawl_value *result)
             pawl_task_finish_canceled(task);
             return;
         }
-        task_end(task, PW_REPORT_FAILED, failure_bytes(task->scope, &task->failure));
+        task_end(task, PW_REPORT_FAILED, failure_bytes(task->scope, &task->failure, task->retry_ms));
         return;
     }
     const pw_view bytes = result_bytes(task->scope, result);
@@ -381,7 +391,7 @@ void pawl_task_finish(pawl_task *task, const pawl_value *result)
     }
     if (bytes.size > PW_VALUE_BYTES_MAX) {
         (void)pawl_task_fail_with(task, "ResultTooLarge", "a result may have 64 MiB", NULL, false);
-        task_end(task, PW_REPORT_FAILED, failure_bytes(task->scope, &task->failure));
+        task_end(task, PW_REPORT_FAILED, failure_bytes(task->scope, &task->failure, task->retry_ms));
         return;
     }
     task_end(task, PW_REPORT_DONE, bytes);
@@ -447,6 +457,13 @@ const pawl_value *pawl_task_fail(pawl_task *task, const char *type, const char *
     (void)vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
     return pawl_task_fail_with(task, type, message, NULL, true);
+}
+
+const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds)
+{
+    const double ms = seconds * 1000.0;
+    task->retry_ms = !(ms > 0) ? 0 : ms >= (double)PW_TIMER_MS_MAX ? (int64_t)PW_TIMER_MS_MAX : (int64_t)ms;
+    return NULL;
 }
 
 /* ---- what the code may ask ---- */

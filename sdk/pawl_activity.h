@@ -59,6 +59,9 @@ PAWL_API const pawl_value *pawl_task_fail(pawl_task *task, const char *type, con
 /** As pawl_task_fail, with details (may be nil), and whether another attempt makes sense. */
 PAWL_API const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type, const char *message,
                                                const pawl_value *details, bool retryable);
+/** With a failure (before or after it is set): the next attempt comes not before so many seconds (a 429, a Retry-After) and costs none of
+ * the call's retries. The time is kept in the journal; 0 = at once. No effect on a failure that is not to be retried. Always NULL. */
+PAWL_API const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds);
 /** Stable over retries and restarts: hand it to the system you call. Owns: the task. Thread: any. */
 PAWL_API const char *pawl_task_key(const pawl_task *task);
 PAWL_API const char *pawl_task_run_id(const pawl_task *task);

@@ -30,6 +30,14 @@ def fails(task, value):
     return {"attempt": task.attempt}
 
 
+@worker.activity("busy")
+def busy(task, value):
+    put(value, "did", task)
+    if task.attempt < 4:
+        raise worker.Failed("Busy", "429", retry_s=0.05)
+    return {"attempt": task.attempt}
+
+
 worker.activity("hold")(hold)
 worker.activity("hold_unsafe", effect="unsafe")(hold)
 worker.serve(sys.argv[2], parallel=2)

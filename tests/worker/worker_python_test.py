@@ -49,6 +49,14 @@ def it_fails_is_tried_again_and_drains(p):
     equal(lines(p)[-2:], ["began r2 1", "ended r2 1"])
 
 
+def it_says_when_to_try_again_and_that_costs_no_attempt(p):
+    p.serve()
+    python_worker(p, PYTHON)
+    start(p, "r1", "busy", retries=-1)
+    equal(result(p, "r1"), {"attempt": 4})
+    equal(lines(p), [f"did r1 {i}" for i in range(1, 5)])
+
+
 def it_stops_when_the_run_is_cancelled_and_outlives_the_engine(p):
     p.serve()
     python_worker(p, PYTHON)
