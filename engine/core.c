@@ -347,6 +347,7 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
     act->fn = fn;
     act->user = given.user;
     act->effect = given.effect;
+    act->runner = given.runner;
     act->concurrency = given.concurrency;
     HASH_ADD_KEYPTR(hh, core->acts, act->name, strlen(act->name), act);
     if (act->hh.tbl == NULL) {

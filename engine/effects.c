@@ -219,7 +219,7 @@ static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     pw_buf *buf = pw_batch_buf(live->batch);
     pw_mp_map(buf, 2);
     pw_mp_str(buf, "prompt");
-    pw_mp_str(buf, "The process died after this was sent and before its result was known. Did it happen? done (data: its result), retry "
+    pw_mp_str(buf, "This was sent, and its result was never known. Did it happen? done (data: its result), retry "
                    "(it did not), or fail.");
     pw_mp_str(buf, "choices");
     pw_mp_str(buf, "done|retry|fail");

@@ -247,6 +247,14 @@ static pawl_status shutdown_core(void *ctx, pawl_error *err)
     return PAWL_OK;
 }
 
+static void stop_runners(pawl_engine *e)
+{
+    while (e->runners_len > 0) {
+        pawl_runner *runner = e->runners[--e->runners_len];
+        runner->ops->stop(runner, POOL_STOP_MS);
+    }
+}
+
 /** Lets what runs finish, at most until then; then asks it to stop, and gets what it reported committed. */
 static void drain(pawl_engine *e, int64_t drain_ms)
 {
@@ -257,6 +265,7 @@ static void drain(pawl_engine *e, int64_t drain_ms)
     if (drain_ms > 0) {
         (void)pw_loop_settle(e->loop, true, drain_ms);
     }
+    stop_runners(e);
     e->pool->ops->stop(e->pool, POOL_STOP_MS);
     e->pool = NULL;
     (void)pw_loop_settle(e->loop, false, POOL_STOP_MS);
@@ -394,6 +403,29 @@ struct code {
     const pawl_activity_options *activity_options;
 };
 
+/** Takes the runner over, unless it has it already. */
+static pawl_status register_activity(struct code *c, pawl_error *err)
+{
+    pawl_engine *e = c->engine;
+    pawl_runner *runner = NULL;
+    bool known = false;
+
+    if (c->activity_options != NULL && (c->activity_options->struct_size == 0 || c->activity_options->struct_size >= sizeof *c->activity_options)) {
+        runner = c->activity_options->runner;
+    }
+    for (size_t i = 0; i < e->runners_len; i++) {
+        known = known || e->runners[i] == runner;
+    }
+    if (runner != NULL && !known && e->runners_len == PW_RUNNERS_MAX) {
+        return pw_err(err, PAWL_LIMIT, "an engine has %d runners at most", PW_RUNNERS_MAX);
+    }
+    pawl_status status = pw_core_activity(e->core, c->name, c->activity, c->activity_options, err);
+    if (status == PAWL_OK && runner != NULL && !known) {
+        e->runners[e->runners_len++] = runner;
+    }
+    return status;
+}
+
 static pawl_status register_on_loop(void *ctx, pawl_error *err)
 {
     struct code *c = ctx;
@@ -402,7 +434,7 @@ static pawl_status register_on_loop(void *ctx, pawl_error *err)
         return pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
     }
     if (c->activity != NULL) {
-        return pw_core_activity(c->engine->core, c->name, c->activity, c->activity_options, err);
+        return register_activity(c, err);
     }
     return pw_core_workflow(c->engine->core, c->name, c->version, c->workflow, c->folded, c->workflow_options, err);
 }

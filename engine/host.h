@@ -40,6 +40,8 @@ struct pawl_engine {
     pthread_t journal_thread;    /* learnt from the first commit */
     atomic_bool journal_thread_known;
     pawl_runner *pool;
+    pawl_runner *runners[PW_RUNNERS_MAX]; /* of activities that brought their own; the loop's */
+    size_t runners_len;
     pw_mailbox *mailbox;
     pw_core *core;
     pw_loop *loop;

@@ -63,19 +63,30 @@ static pawl_status host_resolve(void *ctx, uint64_t epoch, uint64_t group_no, bo
     return e->journal->ops->resolve(e->journal, epoch, group_no, ret_landed, err);
 }
 
+static pawl_runner *runner_of(const pawl_engine *e, const pawl_task *task)
+{
+    pawl_runner *own = pw_task_runner(task);
+
+    return own != NULL ? own : e->pool;
+}
+
 static void host_dispatch(void *ctx, pawl_task *task)
 {
     pawl_engine *e = ctx;
 
-    e->pool->ops->start(e->pool, task);
+    pawl_runner *runner = runner_of(e, task);
+
+    runner->ops->start(runner, task);
 }
 
 static void host_cancel(void *ctx, pawl_task *task)
 {
     pawl_engine *e = ctx;
 
-    if (e->pool->ops->cancel != NULL) {
-        e->pool->ops->cancel(e->pool, task);
+    pawl_runner *runner = runner_of(e, task);
+
+    if (runner->ops->cancel != NULL) {
+        runner->ops->cancel(runner, task);
     }
 }
 

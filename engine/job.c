@@ -298,6 +298,8 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
         .deadline_ms = job->timeout_ms > 0 ? now + job->timeout_ms : 0,
         .fn = act->fn,
         .fn_user = act->user,
+        .effect = effect_of(job, act->effect),
+        .runner = act->runner,
         .report = core->env.report,
         .report_ctx = core->env.ctx,
     };
@@ -443,8 +445,23 @@ void pw_job_return(pw_core *core, pw_job *job)
     }
 }
 
+/* An unsafe effect whose own code does not know what came of it. */
+static bool outcome_unknown(const pw_job *job, const pw_report *r)
+{
+    if (r->kind != PW_REPORT_FAILED || !job->sent) {
+        return false;
+    }
+    return pawl_bool(pw_value_view(r->scope, r->value.data, r->value.size), "unknown", false);
+}
+
 static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
 {
+    if (outcome_unknown(job, r)) {
+        pw_report_free(r);
+        release(core, job);
+        unknown(core, job);
+        return;
+    }
     int64_t wait_ms = 0;
     bool retry = retry_wanted(job, r, &wait_ms);
     if (r->kind == PW_REPORT_CANCELED && !job->cancel_requested) { /* it stopped because this process is closing: it runs again */

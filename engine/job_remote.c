@@ -288,6 +288,7 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
                        pawl_v(pawl_make_bool(scope, pawl_bool(rq->args, "retryable", true))));
         const pawl_value *after = pawl_get(rq->args, "retry_ms");
         v = pawl_int(after, "", -1) < 0 ? v : pawl_with(scope, v, "retry_ms", after);
+        v = pawl_bool(rq->args, "unknown", false) ? pawl_with(scope, v, "unknown", pawl_make_bool(scope, true)) : v;
     }
     r->value = pw_value_bytes(v);
     if (pw_scope_failed(scope) || pw_scope_failed(rq->scope)) {

@@ -50,6 +50,7 @@ typedef struct pw_act {
     pawl_activity_fn fn;
     void *user;
     pawl_effect effect;
+    pawl_runner *runner; /* NULL = the pool */
     uint32_t concurrency;
     uint32_t running;
     UT_hash_handle hh;

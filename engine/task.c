@@ -59,12 +59,15 @@ struct pawl_task {
     int64_t deadline_ms;
     pawl_activity_fn fn;
     void *fn_user;
+    pawl_effect effect;
+    pawl_runner *runner;
     pw_report_fn report;
     void *report_ctx;
     pw_report *begin; /* NULL once sent */
     pw_report *final;
     task_failure failure;
     int64_t retry_ms; /* not before; AT_ITS_TIME */
+    bool unknown;
 };
 
 /* ---- tokens ---- */
@@ -194,6 +197,8 @@ pawl_task *pw_task_new(const pw_task_init *init)
     task->retry_ms = AT_ITS_TIME;
     task->fn = init->fn;
     task->fn_user = init->fn_user;
+    task->effect = init->effect != PAWL_EFFECT_DEFAULT ? init->effect : PAWL_EFFECT_IDEMPOTENT;
+    task->runner = init->runner;
     task->report = init->report;
     task->report_ctx = init->report_ctx;
     task->scope = pw_scope_new(0);
@@ -212,6 +217,11 @@ void pw_task_unref(pawl_task *task)
     if (task != NULL && atomic_fetch_sub(&task->refs, 1) == 1) {
         task_free(task);
     }
+}
+
+pawl_runner *pw_task_runner(const pawl_task *task)
+{
+    return task->runner;
 }
 
 const pw_token *pw_task_token(const pawl_task *task)
@@ -319,14 +329,16 @@ static const uint8_t failure_no_memory[] = "\x83\xa4"
                                            "retryable"
                                            "\xc3";
 
-static pw_view failure_bytes(pawl_scope *scope, const task_failure *failure, int64_t retry_ms)
+static pw_view failure_bytes(const pawl_task *task)
 {
+    const task_failure *failure = &task->failure;
+    const int64_t retry_ms = task->retry_ms;
     const pw_view no_memory = {failure_no_memory, sizeof failure_no_memory - 1};
     if (failure->message == NULL) {
         return no_memory;
     }
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_mp_map(&b, 3 + (size_t)(failure->details != NULL) + (size_t)(retry_ms != AT_ITS_TIME));
+    pw_mp_map(&b, 3 + (size_t)(failure->details != NULL) + (size_t)(retry_ms != AT_ITS_TIME) + (size_t)task->unknown);
     pw_mp_str(&b, "type");
     pw_mp_str(&b, failure->type);
     pw_mp_str(&b, "message");
@@ -341,7 +353,11 @@ static pw_view failure_bytes(pawl_scope *scope, const task_failure *failure, int
         pw_mp_str(&b, "retry_ms");
         pw_mp_int(&b, retry_ms);
     }
-    const void *data = pw_buf_ok(&b) ? pw_memdup(scope, b.data, b.size) : NULL;
+    if (task->unknown) {
+        pw_mp_str(&b, "unknown");
+        pw_mp_bool(&b, true);
+    }
+    const void *data = pw_buf_ok(&b) ? pw_memdup(task->scope, b.data, b.size) : NULL;
     return data != NULL ? (pw_view){data, b.size} : no_memory;
 }
 
@@ -380,7 +396,7 @@ void pawl_task_finish(pawl_task *task, const pawl_value *result)
             pawl_task_finish_canceled(task);
             return;
         }
-        task_end(task, PW_REPORT_FAILED, failure_bytes(task->scope, &task->failure, task->retry_ms));
+        task_end(task, PW_REPORT_FAILED, failure_bytes(task));
         return;
     }
     const pw_view bytes = result_bytes(task->scope, result);
@@ -391,7 +407,7 @@ void pawl_task_finish(pawl_task *task, const pawl_value *result)
     }
     if (bytes.size > PW_VALUE_BYTES_MAX) {
         (void)pawl_task_fail_with(task, "ResultTooLarge", "a result may have 64 MiB", NULL, false);
-        task_end(task, PW_REPORT_FAILED, failure_bytes(task->scope, &task->failure, task->retry_ms));
+        task_end(task, PW_REPORT_FAILED, failure_bytes(task));
         return;
     }
     task_end(task, PW_REPORT_DONE, bytes);
@@ -466,7 +482,17 @@ const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds)
     return NULL;
 }
 
+void pawl_task_outcome_unknown(pawl_task *task)
+{
+    task->unknown = true;
+}
+
 /* ---- what the code may ask ---- */
+
+pawl_effect pawl_task_effect(const pawl_task *task)
+{
+    return task->effect;
+}
 
 pawl_scope *pawl_task_scope(pawl_task *task)
 {

@@ -35,7 +35,7 @@ typedef struct pw_report {
     pw_token token;
     pawl_scope *scope; /* owns what follows */
     pw_view
-        value; /* result or heartbeat detail, msgpack; for FAILED: a failure map {type, message, details?, retryable} */
+        value; /* result or heartbeat detail, msgpack; for FAILED: a failure map {type, message, details?, retryable, retry_ms?, unknown?} */
     struct pw_report *next;
 } pw_report;
 void pw_report_free(pw_report *report);
@@ -53,6 +53,8 @@ typedef struct pw_task_init {
     int64_t deadline_ms;
     pawl_activity_fn fn; /* NULL = for a worker elsewhere */
     void *fn_user;
+    pawl_effect effect;
+    pawl_runner *runner; /* NULL = the pool */
     pw_report_fn report;
     void *report_ctx;
 } pw_task_init;
@@ -61,6 +63,7 @@ pawl_task *pw_task_new(const pw_task_init *init); /* NULL when out of memory; tw
 void pw_task_unref(pawl_task *task);
 /** Asks it to stop: pawl_task_canceled turns true, the cancel descriptor readable. */
 void pw_task_cancel(pawl_task *task);
+pawl_runner *pw_task_runner(const pawl_task *task);
 const pw_token *pw_task_token(const pawl_task *task);
 /** The idempotency key of a command or item, as pawl_task_key gives it: the same for every attempt. NULL when out of memory. */
 const char *pw_task_key(pawl_scope *scope, const pw_token *token, const char *run_id);

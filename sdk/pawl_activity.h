@@ -35,6 +35,7 @@ typedef enum pawl_effect {
 } pawl_effect;
 
 typedef struct pawl_task pawl_task;
+typedef struct pawl_runner pawl_runner;
 
 /** Does the work and returns its result (nil allowed). To fail: `return pawl_task_fail(t, "Type", "why")`.
  * Thread: a pool thread. Owns: input and result belong to the task. */
@@ -47,6 +48,8 @@ typedef struct pawl_activity_options {
     uint32_t concurrency;   /**< at most so many at a time in this process; 0 = no limit of its own */
     const char *description;/**< for listings; static or copied */
     void *user;             /**< handed to the function; must outlive the engine */
+    pawl_runner *runner;    /**< who runs it; NULL = the pool. Once registered it belongs to the engine, which stops it when it closes;
+                                 one runner may serve many activities of one engine. A worker process has its pool only */
 } pawl_activity_options;
 
 /* ---- inside an activity: thread = the one that runs it, unless said otherwise ---- */
@@ -62,6 +65,11 @@ PAWL_API const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type
 /** With a failure (before or after it is set): the next attempt comes not before so many seconds (a 429, a Retry-After) and costs none of
  * the call's retries. The time is kept in the journal; 0 = at once. No effect on a failure that is not to be retried. Always NULL. */
 PAWL_API const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds);
+/** With a failure: something may have happened, and nobody knows. An unsafe effect is then not tried again: its run asks. For any other
+ * effect the failure stands as it is. */
+PAWL_API void pawl_task_outcome_unknown(pawl_task *task);
+/** What its call or its registration says, never PAWL_EFFECT_DEFAULT. Thread: any. */
+PAWL_API pawl_effect pawl_task_effect(const pawl_task *task);
 /** Stable over retries and restarts: hand it to the system you call. Owns: the task. Thread: any. */
 PAWL_API const char *pawl_task_key(const pawl_task *task);
 PAWL_API const char *pawl_task_run_id(const pawl_task *task);
@@ -86,13 +94,13 @@ PAWL_API const char *pawl_task_scratch_path(pawl_task *task);
 /* ---- runners: how tasks get to the code ---- */
 
 /** What an engine asks of a runner. All calls come on the engine's thread and must return at once. */
-typedef struct pawl_runner pawl_runner;
 typedef struct pawl_runner_ops {
     size_t struct_size;
     const char *name;
     /** Takes the task over; exactly one of complete, fail, canceled must follow, from any thread. */
     void (*start)(pawl_runner *runner, pawl_task *task);
-    /** The run or a timeout wants it to stop; pawl_task_canceled is already true. May be NULL. */
+    /** The run or a timeout wants it to stop; pawl_task_canceled is already true. May be NULL. The task may have made its final call on
+     * another thread: compare it with those at work, and touch it only if it is one. */
     void (*cancel)(pawl_runner *runner, pawl_task *task);
     /** No task comes after this. Waits for running ones until deadline_ms (monotonic budget), then frees. */
     void (*stop)(pawl_runner *runner, int64_t deadline_ms);

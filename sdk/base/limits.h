@@ -58,6 +58,7 @@
 #define PW_TOKEN_SECRET_BYTES 16               /* random, in the token of each attempt that a worker elsewhere runs */
 #define PW_POOL_THREADS_DEFAULT 4
 #define PW_POOL_THREADS_MAX 256
+#define PW_RUNNERS_MAX 16                      /* that activities bring along; LIMIT */
 #define PW_OUTPUT_BYTES_MAX (1u << 20)         /* captured output of a process: the tail is kept */
 
 /* Network */
