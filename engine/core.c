@@ -296,6 +296,11 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     if (fn == NULL && !callbacks) {
         return pw_err(err, PAWL_INVALID, "workflow \"%s\" needs a function, or init, apply, decide and deinit", name);
     }
+    pawl_workflow_options own;
+    take_options(&own, sizeof own, options);
+    if (own.stack_bytes > PW_STACK_BYTES_MAX) {
+        return pw_err(err, PAWL_LIMIT, "workflow \"%s\": a stack of %zu bytes is more than %u", name, own.stack_bytes, PW_STACK_BYTES_MAX);
+    }
     pw_def *def = pw_calloc(1, sizeof *def);
     if (def == NULL) {
         return pw_err(err, PAWL_NOMEM, "out of memory");
@@ -303,8 +308,6 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     def->name = copy_text(name);
     def->version = copy_text(version);
     def->fn = fn;
-    pawl_workflow_options own;
-    take_options(&own, sizeof own, options);
     take_options(&def->folded, sizeof def->folded, folded);
     def->description = copy_text(own.description);
     def->input_schema = copy_text(own.input_schema);
@@ -611,10 +614,10 @@ const pawl_value *pw_core_stats(pw_core *core, pawl_scope *scope)
 {
     const pw_stats *s = &core->stats;
     return pawl_build(scope,
-                      "{runs_in_memory: %u, stacks: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, commits: %lld, "
-                      "group_ops: %lld, failed_groups: %lld, commands: %lld, steps: %lld, replayed_events: %lld, loads: %lld, evictions: %lld, "
+                      "{runs_in_memory: %u, stacks: %zu, stack_peak: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, "
+                      "commits: %lld, group_ops: %lld, failed_groups: %lld, commands: %lld, steps: %lld, replayed_events: %lld, loads: %lld, evictions: %lld, "
                       "stale: %lld, refused: %lld, attempts: %lld, timers_fired: %lld, requests: %lld, mismatches: %lld, epoch: %llu}",
-                      HASH_COUNT(core->runs), core->whole_len, core->heap_len, core->heap_cap * sizeof *core->heap,
+                      HASH_COUNT(core->runs), core->whole_len, s->stack_peak, core->heap_len, core->heap_cap * sizeof *core->heap,
                       HASH_CNT(hh, core->jobs), core->tasks_running, (long long)s->turns, (long long)s->groups, (long long)s->group_ops,
                       (long long)s->failed_groups, (long long)s->commands, (long long)s->steps, (long long)s->replayed_events,
                       (long long)s->loads, (long long)s->evictions, (long long)s->stale, (long long)s->refused, (long long)s->jobs_started,

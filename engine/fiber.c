@@ -245,16 +245,18 @@ PW_NO_ASAN size_t pw_fiber_peak(const pw_fiber *f)
     return f->size - at;
 }
 
-/* Zero again, and no more than the warm pages in memory. */
-static void stack_clear(pw_fiber *f)
+/* Zero again, and no more than the warm pages in memory: above the peak it is zero already. Gives the peak. */
+static size_t stack_clear(pw_fiber *f)
 {
-    const size_t low = lowest_resident(f);
+    const size_t peak = pw_fiber_peak(f);
+    const size_t low = f->size - peak;
     const size_t warm = pw_note_valgrind_on() ? f->size : f->size - PW_STACK_WARM_BYTES;
     if (low < warm) {
         (void)madvise(f->low, warm, MADV_DONTNEED);
     }
     const size_t from = low > warm ? low : warm;
     memset(f->low + from, 0, f->size - from);
+    return peak;
 }
 
 /* ---- life ---- */
@@ -270,7 +272,7 @@ static void fiber_main(void *arg)
     pw_ctx_leave(f->ctx);
 }
 
-static size_t stack_size_for(size_t stack_bytes)
+size_t pw_fiber_bytes(size_t stack_bytes)
 {
     if (stack_bytes == 0) {
         stack_bytes = PW_STACK_BYTES;
@@ -285,7 +287,7 @@ pawl_status pw_fiber_new(pw_fiber_fn fn, void *arg, size_t stack_bytes, pw_fiber
         return pw_err(err, PAWL_LIMIT, "a stack of %zu bytes is more than %u", stack_bytes,
                       PW_STACK_BYTES_MAX);
     }
-    const size_t size = stack_size_for(stack_bytes);
+    const size_t size = pw_fiber_bytes(stack_bytes);
     pw_fiber *f = pool_take(size);
     if (f == NULL) {
         f = stack_map(size);
@@ -334,17 +336,18 @@ void pw_fiber_yield(pw_fiber *f)
     pw_note_asan_arrive(&f->self, &f->host);
 }
 
-void pw_fiber_free(pw_fiber *f)
+size_t pw_fiber_free(pw_fiber *f)
 {
     if (f == NULL) {
-        return;
+        return 0;
     }
     PW_CHECK(f->state != FIBER_RUNNING);
     atomic_store(&f->slot->live, false);
     pw_note_asan_dead(&f->self);
     pw_note_tsan_dead(&f->self);
-    stack_clear(f);
+    const size_t peak = stack_clear(f);
     if (!pool_give(f)) {
         stack_unmap(f);
     }
+    return peak;
 }

@@ -314,6 +314,29 @@ pawl_status pw_live_load(pw_live *live, pawl_error *err)
 
 /* ---- dropping ---- */
 
+/* Notes how deep it was used. */
+void pw_branch_stack_free(pawl_run *w)
+{
+    pw_live *live = w->live;
+    size_t peak = pw_fiber_free(w->fiber);
+    w->fiber = NULL;
+    live->stack_peak = peak > live->stack_peak ? peak : live->stack_peak;
+    live->core->stats.stack_peak = live->stack_peak > live->core->stats.stack_peak ? live->stack_peak : live->core->stats.stack_peak;
+}
+
+/* Of the deepest stack it has had since it came into memory. */
+size_t pw_live_stack_peak(const pw_live *live)
+{
+    size_t peak = live->stack_peak;
+    const pawl_run *w;
+    DL_FOREACH(live->branches, w)
+    {
+        size_t now = w->fiber != NULL ? pw_fiber_peak(w->fiber) : 0;
+        peak = now > peak ? now : peak;
+    }
+    return peak;
+}
+
 static void drop_code(pw_live *live)
 {
     for (pw_unwind *u = live->unwinds; u != NULL; u = u->next) {
@@ -323,8 +346,7 @@ static void drop_code(pw_live *live)
     pawl_run *w;
     DL_FOREACH(live->branches, w)
     {
-        pw_fiber_free(w->fiber);
-        w->fiber = NULL;
+        pw_branch_stack_free(w);
     }
     live->branches = NULL;
     live->branches_len = 0;
@@ -395,6 +417,7 @@ void pw_live_reset(pw_live *live)
     live->stalls = saved.stalls;
     live->held = saved.held;
     live->crash_owed = saved.crash_owed;
+    live->stack_peak = saved.stack_peak;
     live->created = saved.created;
     fresh_scope(live);
     if (live->in_ids) {

@@ -167,7 +167,16 @@ static void answer_stack(pw_live *live, pw_request *rq)
     {
         n++;
     }
-    pw_mp_map(&b, 3);
+    bool stacks = live->def->folded.apply == NULL;
+    pw_mp_map(&b, stacks ? 5 : 3);
+    if (stacks) {
+        size_t peak = pw_live_stack_peak(live);
+        live->core->stats.stack_peak = peak > live->core->stats.stack_peak ? peak : live->core->stats.stack_peak;
+        pw_mp_str(&b, "stack_peak");
+        pw_mp_int(&b, (int64_t)peak);
+        pw_mp_str(&b, "stack_bytes");
+        pw_mp_int(&b, (int64_t)pw_fiber_bytes(live->def->stack_bytes));
+    }
     pw_mp_str(&b, "id");
     pw_mp_str(&b, live->id);
     pw_mp_str(&b, "status");

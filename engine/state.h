@@ -206,6 +206,7 @@ struct pw_live {
     bool crash_owed;             /* it ended the last process, and the count of that has not landed [E7]; survives a reset */
     bool left_timers;            /* waits that ended while it was a shell: their timers may still stand */
     bool abandoned;              /* its fibers must not run again (mismatch) */
+    size_t stack_peak;           /* of the stacks it gave back, bytes; survives a reset */
 
     int64_t turn;                /* counts turns, in replay too */
     int64_t now_ms;              /* of the turn */
@@ -503,6 +504,7 @@ typedef struct pw_dedup_busy {
 typedef struct pw_stats {
     int64_t turns, groups, commands, replayed_events, loads, evictions, stale, refused, jobs_started, timers_fired, requests, group_ops,
         failed_groups, mismatches, steps;
+    size_t stack_peak; /* deepest of the stacks that were given back or looked at, bytes */
 } pw_stats;
 
 struct pw_core {
@@ -606,6 +608,8 @@ pawl_status pw_live_open(pw_core *core, pw_view id, pw_live **ret_live, pawl_err
 pawl_status pw_live_open_key(pw_core *core, int64_t key, pw_live **ret_live, pawl_error *err);
 /** Makes it whole: rebuilds the code's state from the journal. A mismatch leaves it a shell with `mismatch` set. */
 pawl_status pw_live_load(pw_live *live, pawl_error *err);
+void pw_branch_stack_free(pawl_run *w);
+size_t pw_live_stack_peak(const pw_live *live);
 void pw_live_reset(pw_live *live);   /* back to a shell: fibers and state dropped, inputs kept */
 void pw_live_free(pw_live *live);    /* out of memory and tables */
 void pw_live_ready(pw_live *live);

@@ -66,8 +66,7 @@ void pw_code_leave(const pw_live *live)
 static void give_stack_back(pawl_run *w)
 {
     if (w->live->handlers == NULL && w->live->unwinds == NULL) {
-        pw_fiber_free(w->fiber);
-        w->fiber = NULL;
+        pw_branch_stack_free(w);
     }
 }
 

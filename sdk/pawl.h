@@ -67,11 +67,11 @@ PAWL_API void pawl_close(pawl_engine *e, int64_t drain_ms);
 typedef struct pawl_workflow_options {
     size_t struct_size;
     const char *description;       /**< for listings and tools */
-    const char *input_schema;      /**< JSON Schema text, or NULL */
-    size_t stack_bytes;            /**< 0 = 256 KiB */
+    const char *input_schema;      /**< JSON Schema text for listings and tools, or NULL; inputs are not checked against it */
+    size_t stack_bytes;            /**< 0 = 256 KiB; at least 16 KiB, at most 64 MiB */
 } pawl_workflow_options;
 
-/** Registers code under name and version. Open runs of it are recovered with it. Errors: EXISTS, INVALID. */
+/** Registers code under name and version. Open runs of it are recovered with it. Errors: EXISTS, INVALID, LIMIT. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_register_workflow(pawl_engine *e, const char *name, const char *version, pawl_workflow_fn fn,
                                                           const pawl_workflow_options *options, pawl_error *err);
 PAWL_API PAWL_MUST_USE pawl_status pawl_register_folded(pawl_engine *e, const char *name, const char *version, const pawl_folded *folded,
@@ -139,7 +139,8 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_waits(pawl_engine *e, const char *id, pa
 /** Events: [{seq, time_ms, type, command, ...body}] from from_seq (1 = the first). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq, int limit, pawl_scope *scope,
                                                 const pawl_value **ret_value, pawl_error *err);
-/** Counters: {runs_in_memory, stacks, turns, commits, steps, replayed_events, stale, ...}. */
+/** Counters: {runs_in_memory, stacks, turns, commits, steps, replayed_events, stale, ...}, and stack_peak: the deepest use of a stack that was
+ * given back or looked at, in bytes. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_value, pawl_error *err);
 
 /* ---- any operation, as data: the control protocol's requests (see engine/README.md for the table) ---- */

@@ -114,6 +114,17 @@ static void pause_print(pw_cli *cli)
     pw_out_puts(o, "\n");
 }
 
+/* How much of the stack that its code has was ever used: what to go by when stack_bytes is chosen. */
+static void stack_use_print(pw_cli_out *o, int64_t peak, int64_t bytes)
+{
+    if (peak <= 0) {
+        return;
+    }
+    pw_out_style(o, PW_DIM);
+    pw_out_printf(o, "  stack %" PRId64 " of %" PRId64 " KiB", (peak + 1023) / 1024, bytes / 1024);
+    pw_out_style(o, PW_PLAIN);
+}
+
 static void stack_print(pw_cli *cli, const pawl_value *stack)
 {
     pw_cli_out *o = &cli->out;
@@ -123,6 +134,7 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
     pw_out_styled(o, PW_BOLD, pawl_str(stack, "id", cli->run_id));
     pw_out_puts(o, " ");
     pw_out_styled(o, pw_cli_status_style(status), status);
+    stack_use_print(o, pawl_int(stack, "stack_peak", 0), pawl_int(stack, "stack_bytes", 0));
     pw_out_puts(o, "\n");
     bool paused = strcmp(status, pw_run_status_name(PW_RUN_PAUSED)) == 0;
     if (paused) {

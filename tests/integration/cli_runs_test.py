@@ -1,5 +1,6 @@
 """Every verb that drives or shows runs, with an engine running: what it prints, as text and as JSON, and its exit code."""
 import json
+import re
 import signal
 
 from cli_rig import check, equal, main, plain, within
@@ -377,6 +378,7 @@ def it_says_where_a_run_waits(p):
     text = p.ok("stack", "l1").out
     within(text, "signal go")
     within(text, "cli_module.c:")
+    check(re.search(r"stack \d+ of 256 KiB", text), text)
     p.ok("start", "retrying", "-w", "r1", "-i", json.dumps({"file": p.path("none")}))
     p.until("r1", lambda d: any(e["type"] == "ActivityRetried" for e in p.ok("show", "r1", "-o", "json").json()))
     within(p.ok("stack", "r1").out, "attempt ")
