@@ -7,8 +7,8 @@
  *
  * [J1] a commit that returned OK is on disk.            [J5] the group number is stored in the group's transaction.
  * [J2] a group lands whole or not at all.               [J6] nothing is dispatched from here: only the engine, after OK.
- * [J3] a turn lands only at its expected sequence.      [J7] hints (watch) may be lost; polling is enough.
- * [J4] a stale epoch lands nothing.                     [J8] every record has a checksum, every run a chain.
+ * [J3] a turn lands only at its expected sequence.      [J8] every record has a checksum, every run a chain.
+ * [J4] a stale epoch lands nothing.
  * (journal/README.md has the whole list with the checks that `verify` makes.)
  *
  * Thread: the vtable's writing half belongs to one thread (the journal thread, writer.h); each reader to one thread.
@@ -26,7 +26,8 @@
 typedef struct pw_journal pw_journal;
 typedef struct pw_reader pw_reader;
 
-enum { PW_CAP_TX = 1, PW_CAP_SHARED = 2, PW_CAP_FILE = 4 };
+/** What a backend can do, and another may not: transactional steps. */
+enum { PW_CAP_TX = 1 };
 
 /* ---- rows ---- */
 

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/request.h"
@@ -459,6 +461,86 @@ static void a_worker_elsewhere_does_a_task(void **state)
     pw_client_close(c);
 }
 
+/* ---- who may ---- */
+
+#define ANOTHER_USER 65534
+
+/* In a child that is another user: connects and hands over what it is told, by a pipe. Exits with the errno of connect. */
+static void be_another_user(const rig *r, int out)
+{
+    uint8_t bytes[1024];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s.sock", r->path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (setgid(ANOTHER_USER) != 0 || setuid(ANOTHER_USER) != 0 || fd < 0) {
+        _exit(255);
+    }
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        _exit(errno);
+    }
+    for (ssize_t n = 1; n > 0;) {
+        n = recv(fd, bytes, sizeof bytes, 0);
+        if (n > 0 && write(out, bytes, (size_t)n) != n) {
+            _exit(254);
+        }
+    }
+    _exit(0);
+}
+
+/* The errno of its connect; what it was told can be read from *ret_fd. */
+static int as_another_user(const rig *r, int *ret_fd)
+{
+    int pipes[2];
+    int status = 0;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        be_another_user(r, pipes[1]);
+    }
+    assert_true(child > 0);
+    close(pipes[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    *ret_fd = pipes[0];
+    return WEXITSTATUS(status);
+}
+
+static void another_user_is_denied_twice_over(void **state)
+{
+    rig *r = *state;
+    char path[128];
+    char said[1024];
+    struct stat st;
+    int fd = -1;
+
+    (void)snprintf(path, sizeof path, "%s.sock", r->path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    if (geteuid() != 0) {
+        print_message("skipped: only root can become another user\n");
+        skip();
+    }
+    assert_int_equal(chmod(r->folder, 0755), 0);
+    assert_int_equal(as_another_user(r, &fd), EACCES); /* by the socket's mode, */
+    close(fd);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(as_another_user(r, &fd), 0); /* and where that was opened, by its credentials */
+    ssize_t n = read(fd, said, sizeof said);
+    assert_true(n > 4); /* one reply, and a close: the child has seen the end */
+    pw_view body;
+    pawl_status status = PAWL_OK;
+    pawl_error err;
+    int64_t number = -1;
+    assert_int_equal(pw_reply_parse((pw_view){(const uint8_t *)said + 4, (size_t)n - 4}, &number, &status, &body, &err), PAWL_OK);
+    assert_int_equal(number, 0);
+    assert_int_equal(status, PAWL_DENIED);
+    assert_non_null(strstr(err.message, "user 65534 may not speak to an engine of user 0"));
+    close(fd);
+    rig_start(r, "go", "go-1", NULL); /* nobody else is harmed */
+    fd = connect_raw(r);
+    close(fd);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_setup, rig_teardown)
@@ -479,6 +561,7 @@ int main(void)
         T(a_client_finds_the_next_owner_when_the_first_is_gone),
         C(an_owner_that_does_not_answer_is_busy_and_named),
         T(a_worker_elsewhere_does_a_task),
+        T(another_user_is_denied_twice_over),
     };
 #undef T
 #undef C

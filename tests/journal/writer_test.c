@@ -82,7 +82,7 @@ static void groups_are_answered_in_the_order_they_were_submitted(void **state)
     pw_writer_stop(w); /* finishes what was submitted */
     assert_int_equal(
         a.len,
-        GROUPS); /* [J6] [J7]: answers only, each exactly once, and nothing else leaves the thread */
+        GROUPS); /* [J6]: answers only, each exactly once, and nothing else leaves the thread */
     for (size_t i = 0; i < GROUPS; i++) {
         assert_int_equal(a.statuses[i], PAWL_OK);
         assert_true(a.numbers[i] == t->number + 1 + i);
