@@ -43,6 +43,9 @@ typedef struct pw_env {
     bool (*scarce)(void *ctx);
     /** What was replied up to here may be shown: one wake-up for many. NULL = not wanted. */
     void (*replied)(void *ctx);
+    /** debug_held: remembers which descriptors are open; later says how many more there are, and which. NULL = not looked at. */
+    void (*fds_mark)(void *ctx);
+    int (*fds_since)(void *ctx, char *ret_names, size_t size);
 } pw_env;
 
 typedef struct pw_core_options {
@@ -55,6 +58,7 @@ typedef struct pw_core_options {
     uint64_t build;           /* digest of this program's code */
     int live_runs_max;        /* stacks kept; 0 = evict at every wait */
     bool strict_replay;
+    bool debug_held;          /* says what code holds at each wait */
     bool evict_random;        /* the simulator's: evict at random from env.random */
 } pw_core_options;
 

@@ -142,7 +142,8 @@ static pawl_status open_core(pawl_engine *e, uint64_t group_no, pawl_error *err)
                                .journal_path = e->path,
                                .build = pw_build_digest(),
                                .live_runs_max = live_runs(e),
-                               .strict_replay = e->options.strict_replay};
+                               .strict_replay = e->options.strict_replay,
+                               .debug_held = e->options.debug_held};
     pw_host_env(e, &env);
     return pw_core_new(&env, &options, &e->core, err);
 }

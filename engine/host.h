@@ -22,6 +22,12 @@
 typedef struct pw_waiter pw_waiter;
 typedef struct pw_module pw_module;
 
+#define PW_FDS_MAX 8192 /* numbers above are not looked at */
+typedef struct pw_fds {
+    bool known;
+    uint8_t open[PW_FDS_MAX / 8];
+} pw_fds;
+
 struct pawl_engine {
     pid_t pid;                   /* of the opener: a child of fork is refused */
     pawl_scope *scope;           /* the opener's copies: path, identity */
@@ -54,6 +60,7 @@ struct pawl_engine {
     atomic_uint_fast64_t clients;/* last number given to a waiter that may be dropped */
     atomic_bool closing;
     atomic_uint calls;           /* threads inside a call */
+    pw_fds fds;                  /* of debug_held; the loop's */
 };
 
 /* host_env.c: the core's environment table over real things */
@@ -61,6 +68,10 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env);
 void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command, const char *fmt, ...) PAWL_PRINTF(5, 6);
 /** For the watchdog. */
 void pw_host_held(void *ctx, int64_t run, const char *site, int64_t held_ms, bool fatal);
+
+/* host_fds.c: of the core's environment, with debug_held */
+void pw_host_fds_mark(void *ctx);
+int pw_host_fds_since(void *ctx, char *ret_names, size_t size);
 
 /* host_call.c */
 /** Every public call begins and ends so. Errors: MISUSE, FORKED, SHUTDOWN, INVALID (no engine). */

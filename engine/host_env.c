@@ -141,7 +141,9 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env)
                         .log = host_log,
                         .failed = host_failed,
                         .scarce = host_scarce,
-                        .replied = host_replied};
+                        .replied = host_replied,
+                        .fds_mark = pw_host_fds_mark,
+                        .fds_since = pw_host_fds_since};
 }
 
 void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command, const char *fmt, ...)

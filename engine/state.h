@@ -627,6 +627,14 @@ bool pw_live_crashed(const pw_live *live); /* it ended its process too often: no
 bool pw_row_goes_on(const pw_run_row *row, const pw_def *def); /* without anything else coming */
 pw_def *pw_def_find(pw_core *core, pw_view name, pw_view version); /* version empty = newest */
 
+/* held.c: only with debug_held */
+typedef struct pw_held {
+    int unwinds;
+    size_t scope_bytes;
+} pw_held;
+void pw_held_mark(const pw_live *live, pw_held *ret);
+void pw_held_tell(pw_live *live, const pw_held *before);
+
 /* turn.c */
 void pw_turn_first(pw_live *live, pw_batch *b); /* a created run's start, as input only */
 bool pw_turn_run(pw_live *live);       /* one turn of a ready run into the batch being built; false = the run is gone */

@@ -402,7 +402,15 @@ static void run_code(pw_live *live)
     bool kicked = live->kick;
     int64_t before = live->record_events;
     live->kick = false;
+    pw_held held = {0};
+    bool tell = live->core->options.debug_held && live->def->folded.apply == NULL;
+    if (tell) {
+        pw_held_mark(live, &held);
+    }
     pw_turn_resume(live);
+    if (tell && !live->closing && !live->abandoned && !pw_turn_lost(live)) {
+        pw_held_tell(live, &held);
+    }
     if (kicked && live->record_events == before && before == 0 && live->tx == NULL) {
         (void)pw_event_put(live, PW_EV_TURN_TAKEN, 0, (pw_view){NULL, 0});
     }

@@ -52,6 +52,7 @@ typedef struct pawl_options {
     void *log_user;
     const char *identity;        /**< who answers and signals are recorded as coming from; NULL = user@host */
     bool memory;                 /**< an in-memory journal; path names nothing */
+    bool debug_held;             /**< logs what workflow code holds at each wait (engine/README.md); costs a listing of descriptors a turn */
 } pawl_options;
 
 /** Opens (creating or migrating) a journal as its one owner and starts the engine's threads. Runs do not move until pawl_resume_all,

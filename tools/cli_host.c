@@ -115,6 +115,7 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         .pool_threads = options->threads,
         .no_socket = !options->socket,
         .watchdog_abort_ms = options->watchdog_ms,
+        .debug_held = options->debug_held,
         .log_level = options->log_level,
         .log = log_line,
         .log_user = cli,

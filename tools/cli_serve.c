@@ -98,6 +98,10 @@ int pw_verb_serve(pw_cli *cli)
     if (pw_cli_has(a, PW_OPT_LIVE_RUNS)) {
         options.max_live_runs = a->number[PW_OPT_LIVE_RUNS] == 0 ? -1 : (int)a->number[PW_OPT_LIVE_RUNS];
     }
+    options.debug_held = pw_cli_has(a, PW_OPT_DEBUG_HELD);
+    if (options.debug_held && !pw_cli_has(a, PW_OPT_LOG_LEVEL)) {
+        options.log_level = PAWL_DEBUG; /* what is held as it should be is said there */
+    }
     int code = pw_cli_host(cli, &options);
     if (code != PW_EXIT_OK) {
         return code;

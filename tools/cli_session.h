@@ -98,6 +98,7 @@ typedef struct pw_cli_host_options {
     uint32_t threads;
     int max_live_runs;    /* as pawl_options */
     int64_t watchdog_ms;
+    bool debug_held;
 } pw_cli_host_options;
 /** Opens the journal as its owner, registers the built-in code and the modules of the command line, lets runs go on. 0 or an exit
  * code after having said why. SIGINT and SIGTERM are blocked from then on: ask pw_cli_signal_take. */

@@ -48,6 +48,7 @@
 #define PW_MAP_TAILS 8                         /* parts that may still grow, kept per map */
 #define PW_TIMER_WINDOW_MS 600000              /* timers due later than this live in the journal only */
 #define PW_LOCAL_STEP_WARN_MS 50
+#define PW_HELD_SCOPE_BYTES (1u << 20)         /* debug_held warns of a run that has more memory than this while it waits */
 #define PW_WATCHDOG_ABORT_MS 10000
 #define PW_CRASHES_MAX 3                       /* then the run opens paused as "crashed" */
 #define PW_TIMER_MS_MAX 3155760000000          /* 100 years */
