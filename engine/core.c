@@ -71,6 +71,7 @@ static void free_def(pw_def *d)
     pw_free(d->version);
     pw_free(d->description);
     pw_free(d->input_schema);
+    pw_schemas_free(d->input_fits);
     pw_free(d);
 }
 
@@ -315,6 +316,11 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     if (def->name == NULL || def->version == NULL || def->description == NULL || def->input_schema == NULL) {
         free_def(def);
         return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    st = pw_fits_text(own.input_schema, &def->input_fits, err);
+    if (st != PAWL_OK) {
+        free_def(def);
+        return pw_error_wrap(err, st, "workflow \"%s\"", name);
     }
     def->next = core->defs;
     core->defs = def;

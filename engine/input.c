@@ -181,6 +181,7 @@ typedef struct wait_find {
     int64_t cmd;
     size_t count;
     char choices[512];
+    const pawl_value *schema; /* of the answer's data */
     char found[PW_NAME_BYTES_MAX + 1];
     char all[512]; /* "name:command, ..." of those that fit, to choose from */
 } wait_find;
@@ -212,6 +213,7 @@ static bool find_wait(void *ctx, const pw_wait_row *row)
     f->cmd = row->cmd;
     const char *choices = pw_body_str(f->live->scope, row->body, "choices", "");
     (void)snprintf(f->choices, sizeof f->choices, "%s", choices);
+    f->schema = pw_body_value(f->live->core, f->live->scope, row->body, "schema");
     (void)snprintf(f->found, sizeof f->found, "%.*s", (int)row->name.size, (const char *)row->name.data);
     size_t used = strlen(f->all);
     (void)snprintf(f->all + used, sizeof f->all - used, "%s%s:%lld", used > 0 ? ", " : "", f->found, (long long)row->cmd);
@@ -341,6 +343,13 @@ static void in_answer(pw_live *live, pw_request *rq)
     const char *choice = pawl_str(rq->args, "value.choice", "");
     if (f.choices[0] != 0 && !one_of(f.choices, choice)) {
         reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice, f.found, f.choices);
+        return;
+    }
+    pw_view data = pw_body_get(arg_bytes(rq, "value"), "data");
+    bool checked = data.size > 0 || f.choices[0] == 0; /* a choice may stand alone */
+    st = checked ? pw_fits_value(f.schema, data, "the answer's data", &err) : PAWL_OK;
+    if (st != PAWL_OK) {
+        reply_err(live, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
         return;
     }
     bool unknown = is_unknown(live, f.cmd);

@@ -299,7 +299,12 @@ void pw_request_start(pw_core *core, pw_request *rq)
     }
     pw_live *old;
     pawl_error err;
-    pawl_status st = pw_live_open(core, a.id, &old, &err);
+    pawl_status st = def != NULL ? pw_fits(def->input_fits, pw_body_get(pw_value_bytes(rq->args), "input"), "the input", &err) : PAWL_OK;
+    if (st != PAWL_OK) {
+        refuse(core, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
+        return;
+    }
+    st = pw_live_open(core, a.id, &old, &err);
     if (st == PAWL_OK && !resolve_existing(core, rq, &a, old)) {
         return;
     }

@@ -17,6 +17,7 @@
 #define PW_STATE_H
 
 #include "engine/core.h"
+#include "engine/fits.h"
 #include "engine/fiber.h"
 #include "engine/hash.h"
 #include "engine/machine.h"
@@ -39,6 +40,7 @@ typedef struct pw_def {
     char *version;
     char *description;
     char *input_schema;
+    pw_schemas *input_fits; /* the same, compiled; NULL = none */
     pawl_workflow_fn fn;  /* code */
     pawl_folded folded;   /* or folded: folded.apply set */
     size_t stack_bytes;

@@ -68,7 +68,7 @@ PAWL_API void pawl_close(pawl_engine *e, int64_t drain_ms);
 typedef struct pawl_workflow_options {
     size_t struct_size;
     const char *description;       /**< for listings and tools */
-    const char *input_schema;      /**< JSON Schema text for listings and tools, or NULL; inputs are not checked against it */
+    const char *input_schema;      /**< JSON Schema text of the input, or NULL: a start that does not fit is INVALID */
     size_t stack_bytes;            /**< 0 = 256 KiB; at least 16 KiB, at most 64 MiB */
 } pawl_workflow_options;
 

@@ -239,7 +239,7 @@ typedef struct pawl_ask_options {
     const char *kind;            /**< "approval", "question", "form", "url", "other"; NULL = approval with choices, else question */
     const char *prompt;
     const char *choices;         /**< "approve|reject"; NULL = free answer */
-    const pawl_value *schema;    /**< JSON Schema of the answer's data; kept and shown, validated by the doors that can */
+    const pawl_value *schema;    /**< JSON Schema of the answer's data; shown, and what does not fit is refused with INVALID */
     const pawl_value *show;      /**< what the person should see */
     const pawl_value *request;   /**< opaque, for a program that answers */
     double deadline_s;           /**< 0 = none */

@@ -1,9 +1,10 @@
-# What the core links: SQLite, libuv, xxHash, libsodium, uthash (headers only), threads, libm. Nothing else, and never a copy of ours.
+# What the core links: SQLite, libuv, xxHash, libsodium, PCRE2, uthash (headers only), threads, libm. Nothing else, and never a copy of ours.
 # The Debian package of each is in tools/packages.txt.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(PAWL_UV REQUIRED IMPORTED_TARGET libuv>=1.44)
 pkg_check_modules(PAWL_XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8)
+pkg_check_modules(PAWL_PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8>=10.40)
 pkg_check_modules(PAWL_SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
 find_path(PAWL_UTHASH_INCLUDE uthash.h REQUIRED)
 mark_as_advanced(PAWL_UTHASH_INCLUDE)
@@ -26,4 +27,4 @@ endif()
 add_library(pawl_depends INTERFACE)
 target_include_directories(pawl_depends SYSTEM INTERFACE ${PAWL_UTHASH_INCLUDE})
 target_link_libraries(pawl_depends INTERFACE
-  pawl_sqlite PkgConfig::PAWL_UV PkgConfig::PAWL_XXHASH PkgConfig::PAWL_SODIUM Threads::Threads ${CMAKE_DL_LIBS} m)
+  pawl_sqlite PkgConfig::PAWL_UV PkgConfig::PAWL_XXHASH PkgConfig::PAWL_SODIUM PkgConfig::PAWL_PCRE2 Threads::Threads ${CMAKE_DL_LIBS} m)

@@ -17,7 +17,7 @@ import unittest
 ARGS = None
 HERE = os.path.dirname(os.path.abspath(__file__))
 # All that the core may need; the sanitizers only in a build with them.
-NEEDED = r"lib(sqlite3|uv|xxhash|sodium|c|m|dl|pthread)\.so\.\d+|ld-linux[-\w]*\.so\.\d+|lib(asan|ubsan|tsan)\.so\.\d+"
+NEEDED = r"lib(sqlite3|uv|xxhash|sodium|pcre2-8|c|m|dl|pthread)\.so\.\d+|ld-linux[-\w]*\.so\.\d+|lib(asan|ubsan|tsan)\.so\.\d+"
 HEADERS = {"pawl.h", "pawl_activity.h", "pawl_value.h", "pawl_workflow.h"}
 
 

@@ -18,6 +18,7 @@ FOREIGN = {
     "sqlite3.h": r"journal/|tests/",
     "uv.h": r"engine/(loop|control)\w*\.[ch]$|activities/|tools/|tests/",
     "ucontext.h": r"engine/fiber_ucontext\.c$|engine/watchdog\.c$",
+    "pcre2.h": r"sdk/base/",
     "sodium.h": r"sdk/base/|journal/|workflows/|tests/",
     "xxhash.h": r"sdk/base/|journal/record_sum\.h$|engine/hash\.h$|tests/",
     "uthash.h": r"engine/hash\.h$|sdk/base/hash_map\.h$|journal/|tests/",
