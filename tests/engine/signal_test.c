@@ -192,7 +192,7 @@ static void one_answer_wins_and_later_ones_are_told_so(void **state)
     rig *r = *state;
     rig_workflow(r, "wf", asks);
     rig_start(r, "wf", "a");
-    const rig_reply *one = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: 5}, by: %s}", "a", "approve", "yes", "ann");
+    const rig_reply *one = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: {n: 5}}, by: %s}", "a", "approve", "yes", "ann");
     const rig_reply *two = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s}, by: %s}", "a", "approve", "no", "bob");
     rig_run(r);
     assert_int_equal(one->status, PAWL_OK);
@@ -200,7 +200,7 @@ static void one_answer_wins_and_later_ones_are_told_so(void **state)
     const pawl_value *v = pawl_get(rig_result(r, "a"), "answer");
     assert_string_equal(pawl_str(v, "choice", ""), "yes");
     assert_string_equal(pawl_str(v, "by", ""), "ann");
-    assert_int_equal(pawl_int(v, "data", 0), 5);
+    assert_int_equal(pawl_int(v, "data.n", 0), 5);
     assert_int_equal(pawl_int(v, "at_ms", 0), RIG_START_MS);
     assert_int_equal(rig_count(r, "a", "WaitAnswered"), 1);
 }
