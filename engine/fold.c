@@ -306,7 +306,9 @@ void pw_fold_snapshot(pw_live *live)
         return;
     }
     pw_buf *b = pw_batch_buf(live->batch);
+    pw_code_enter(live);
     const pawl_value *state = live->def->folded.save(live->fold_state, live->scope);
+    pw_code_leave(live);
     pw_mp_array(b, 12);
     pw_mp_int(b, 1);
     pw_mp_value(b, state);
@@ -388,6 +390,13 @@ static bool load_engine(pw_live *live, pw_mp *r)
     return load_signals(live, r) && pw_cmd_skip_to(live, next_cmd);
 }
 
+void pw_fold_init(pw_live *live)
+{
+    pw_code_enter(live);
+    live->fold_state = live->def->folded.init(live->def->folded.user);
+    pw_code_leave(live);
+}
+
 static pawl_status load_snapshot(pw_live *live, pawl_error *err)
 {
     const pawl_folded *ops = &live->def->folded;
@@ -399,7 +408,7 @@ static pawl_status load_snapshot(pw_live *live, pawl_error *err)
     }
     bool none = st == PAWL_NOTFOUND || (st == PAWL_OK && body.size == 0);
     if (none || (st == PAWL_OK && pw_replay_void(live, seq))) { /* taken of what no longer counts: all of history is read */
-        live->fold_state = ops->init(ops->user);
+        pw_fold_init(live);
         return live->fold_state != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for the state");
     }
     if (st != PAWL_OK) {
@@ -411,7 +420,9 @@ static pawl_status load_snapshot(pw_live *live, pawl_error *err)
         return pw_err(err, PAWL_DAMAGED, "a snapshot is not well formed");
     }
     pw_view state = pw_mp_read_raw(&r);
+    pw_code_enter(live);
     live->fold_state = ops->load(pw_value_view(live->scope, state.data, state.size), ops->user);
+    pw_code_leave(live);
     if (live->fold_state == NULL || !load_engine(live, &r)) {
         return pw_err(err, PAWL_DAMAGED, "a snapshot cannot be loaded");
     }

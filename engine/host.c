@@ -327,14 +327,16 @@ static void release_callers(pawl_engine *e)
     }
 }
 
-/** A clean end, unless nobody has counted yet what the last owner left: then it is left again, in the file's page, which stays mapped. */
+/** A clean end, unless nobody has counted yet what the last owner left: then it is left again. */
 static void close_crumb(pawl_engine *e)
 {
-    if (e->crumb_found.run != 0 && !atomic_load(&e->recovered)) {
-        pw_crumb_enter(e->crumb, e->crumb_found.run, e->crumb_found.site, 0);
-    } else {
-        pw_crumb_close(e->crumb);
+    bool counted = atomic_load(&e->recovered);
+
+    if (e->crumb != NULL && !counted) {
+        pw_crumb_put_back(e->crumb, &e->crumb_found);
     }
+    pw_crumb_close(e->crumb, counted);
+    e->crumb = NULL;
 }
 
 static void close_journal(pawl_engine *e)

@@ -67,7 +67,7 @@ struct pawl_engine {
 void pw_host_env(pawl_engine *e, pw_env *ret_env);
 void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command, const char *fmt, ...) PAWL_PRINTF(5, 6);
 /** For the watchdog. */
-void pw_host_held(void *ctx, int64_t run, const char *site, int64_t held_ms, bool fatal);
+void pw_host_held(void *ctx, int slot, int64_t run, const char *site, int64_t held_ms, bool fatal);
 
 /* host_fds.c: of the core's environment, with debug_held */
 void pw_host_fds_mark(void *ctx);

@@ -174,20 +174,21 @@ static bool take_name(void *ctx, const pw_run_row *row)
     return false;
 }
 
-void pw_host_held(void *ctx, int64_t run, const char *site, int64_t held_ms, bool fatal)
+void pw_host_held(void *ctx, int slot, int64_t run, const char *site, int64_t held_ms, bool fatal)
 {
     pawl_engine *e = ctx;
     struct run_name name;
     pawl_error err;
 
+    const char *what = slot == PW_CRUMB_JOURNAL ? "journal's thread" : "engine's loop";
     const char *end = strstr(site, " in ");
     (void)snprintf(name.id, sizeof name.id, "%.*s", end != NULL ? (int)(end - site) : 0, site); /* a new run has no row yet */
     pthread_mutex_lock(&e->view_lock);
     (void)!e->view_reader->ops->run_get(e->view_reader, run, take_name, &name, &err);
     pthread_mutex_unlock(&e->view_lock);
-    pw_host_log(e, fatal ? PAWL_ERROR : PAWL_WARN, name.id, 0, "%s holds the engine's loop for %lld ms; long work belongs in an activity",
-                site, (long long)held_ms);
+    pw_host_log(e, fatal ? PAWL_ERROR : PAWL_WARN, name.id, 0, "%s holds the %s for %lld ms; long work belongs in an activity", site, what,
+                (long long)held_ms);
     if (fatal) { /* the log hook may be silent, and these are the last words */
-        fprintf(stderr, "pawl: run %s has held the engine's loop for %lld ms: aborting\n", site, (long long)held_ms);
+        fprintf(stderr, "pawl: run %s has held the %s for %lld ms: aborting\n", site, what, (long long)held_ms);
     }
 }

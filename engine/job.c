@@ -300,6 +300,7 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
         .fn_user = act->user,
         .effect = effect_of(job, act->effect),
         .runner = act->runner,
+        .crumb = core->options.crumb,
         .report = core->env.report,
         .report_ctx = core->env.ctx,
     };
@@ -354,6 +355,9 @@ void pw_job_dispatch_all(pw_core *core)
     }
     core->queue_dirty = false;
     pw_job *job, *next;
+    while ((job = pw_recover_begun(core)) != NULL) {
+        pw_job_fail(core, job, "ProcessEnded", "the process ended while this attempt ran", true);
+    }
     DL_FOREACH_SAFE2(core->queue, job, next, q_next)
     {
         (void)try_start(core, job);

@@ -340,7 +340,9 @@ size_t pw_live_stack_peak(const pw_live *live)
 static void drop_code(pw_live *live)
 {
     for (pw_unwind *u = live->unwinds; u != NULL; u = u->next) {
+        pw_code_enter(live);
         u->fn(u->arg);
+        pw_code_leave(live);
     }
     live->unwinds = NULL;
     pawl_run *w;
@@ -351,7 +353,9 @@ static void drop_code(pw_live *live)
     live->branches = NULL;
     live->branches_len = 0;
     if (live->fold_state != NULL) {
+        pw_code_enter(live);
         live->def->folded.deinit(live->fold_state);
+        pw_code_leave(live);
         live->fold_state = NULL;
     }
 }

@@ -156,29 +156,80 @@ void pw_recover_count(pw_live *live, pw_batch *b)
     }
 }
 
-pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
+static bool take_crashes(void *ctx, const pw_run_row *row)
 {
-    const pw_crumb_found *found = &core->options.crumb_found;
-    if (found->run == 0) {
-        return PAWL_OK;
-    }
+    *(pw_run_row *)ctx = (pw_run_row){.key = row->key, .status = row->status, .crashes = row->crashes};
+    return false;
+}
+
+static pawl_status count_open(pw_core *core, int64_t run, pw_batch *b, pawl_error *err)
+{
     pw_live *live;
-    pawl_status st = pw_live_open_key(core, found->run, &live, err);
-    if (st == PAWL_NOTFOUND || (st == PAWL_OK && !pw_live_open_status(live))) {
-        return PAWL_OK;
-    }
-    if (st != PAWL_OK) {
+    pawl_status st = pw_live_open_key(core, run, &live, err);
+    if (st != PAWL_OK || live->crash_owed) { /* (found twice: it is one crash) */
         return st;
     }
     live->crash_owed = !PW_BUG_CRASH_COUNT_LOST;
-    core->options.crumb_found.run = 0; /* once, even if opening has to be tried again */
-    pw_core_log(core, PAWL_WARN, live->id, 0, "the last process ended inside the code of this run (%s), time %lld", found->site,
-                (long long)live->row.crashes + 1);
-    pw_batch *b = pw_batch_get(core);
-    if (b == NULL) {
-        pw_live_stall_on(live);
-        return PAWL_OK;
-    }
     pw_recover_count(live, b);
     return PAWL_OK;
+}
+
+/* A query runs the code of a closed run too; that one is not brought into memory, it may not be the newest of its id. */
+static pawl_status count_one(pw_core *core, int64_t run, const char *site, pawl_error *err)
+{
+    pw_run_row row = {0};
+    pawl_status st = core->jops->run_get(core->reader, run, take_crashes, &row, err);
+    if (st == PAWL_NOTFOUND || (st == PAWL_OK && row.key == 0)) {
+        return PAWL_OK;
+    }
+    pw_batch *b = st == PAWL_OK ? pw_batch_get(core) : NULL;
+    if (b == NULL) {
+        return st != PAWL_OK ? st : pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    pw_core_log(core, PAWL_WARN, "", 0, "the last process ended inside the code of a run (%s), time %lld", site, (long long)row.crashes + 1);
+    if (pw_run_status_is_open(row.status)) {
+        return count_open(core, run, b, err);
+    }
+    row.crashes++;
+    pw_batch_op(b, PW_OP_RUN_CRASHES)->u.run = row;
+    return pw_batch_lost(b) ? pw_err(err, PAWL_NOMEM, "out of memory") : PAWL_OK;
+}
+
+pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
+{
+    const pw_crumb_found *found = &core->options.crumb_found;
+    pawl_status st = found->run != 0 ? count_one(core, found->run, found->site, err) : PAWL_OK;
+    if (st == PAWL_OK && found->tx_run != 0) {
+        st = count_one(core, found->tx_run, found->tx_site, err);
+    }
+    return st;
+}
+
+/* ---- attempts that had begun in the last process ---- */
+
+static bool is_over(pw_core *core, const pw_crumb_task *t, const pw_job *job)
+{
+    if (job != NULL) {
+        return job->attempt != t->attempt || job->state == PW_JOB_UNKNOWN;
+    }
+    return t->item == 0 || pw_map_find(core, (pw_job_key){t->run, t->cmd, 0}) == NULL;
+}
+
+/* Removed when it is given: its end, and the number of the next attempt, land before that begins. */
+pw_job *pw_recover_begun(pw_core *core)
+{
+    pw_crumb_found *found = &core->options.crumb_found;
+    for (size_t i = found->tasks_len; i > 0; i--) {
+        pw_crumb_task t = found->tasks[i - 1];
+        pw_job *job = pw_job_find(core, (pw_job_key){t.run, t.cmd, t.item});
+        bool over = is_over(core, &t, job);
+        bool queued = job != NULL && job->state == PW_JOB_QUEUED;
+        if (over || queued) {
+            found->tasks[i - 1] = found->tasks[--found->tasks_len];
+        }
+        if (!over && queued) {
+            return job;
+        }
+    }
+    return NULL;
 }

@@ -93,11 +93,12 @@ static void run_handler(pw_live *live, pw_request *rq, const pw_handler *h)
     probe.fiber = NULL; /* nothing it does may leave through the branch's stack, or stay with the run */
     bool abandoned = live->abandoned;
     const pawl_failure *final = live->final_failure;
-    pw_in_workflow = true;
+    pw_code_enter(live);
+    pw_code_at(live, "query", h->name);
     live->replaying = true; /* silences pawl_log and pawl_progress */
     const pawl_value *v = h->fn(&probe, pawl_get(rq->args, "input"), h->arg);
     live->replaying = false;
-    pw_in_workflow = false;
+    pw_code_leave(live);
     bool strayed = live->mismatch != NULL;
     live->mismatch = NULL;
     live->abandoned = abandoned;
@@ -120,7 +121,10 @@ static void answer_query(pw_live *live, pw_request *rq)
     if (live->def->folded.apply != NULL) {
         const pawl_value *v = NULL;
         if (live->def->folded.query != NULL) {
+            pw_code_enter(live);
+            pw_code_at(live, "query", name);
             v = live->def->folded.query(live->fold_state, name, pawl_get(rq->args, "input"), rq->scope);
+            pw_code_leave(live);
         }
         pw_reply_now(live->core, rq, PAWL_OK, NULL, pw_value_bytes(v));
         return;

@@ -147,7 +147,7 @@ static pw_live *created(pw_core *core, const pw_request *rq, const start_args *a
         live->whole = true;
         core->whole_len++;
         if (live->def->folded.apply != NULL) {
-            live->fold_state = live->def->folded.init(live->def->folded.user);
+            pw_fold_init(live);
         }
     }
     return live;

@@ -642,6 +642,9 @@ void pw_turn_first(pw_live *live, pw_batch *b); /* a created run's start, as inp
 bool pw_turn_run(pw_live *live);       /* one turn of a ready run into the batch being built; false = the run is gone */
 /** Around every call into a run's code: the breadcrumb, and host calls answer MISUSE. */
 void pw_code_enter(const pw_live *live);
+/** Inside: what of its code runs now ("step", name); what NULL = the workflow itself again. */
+void pw_code_at(const pw_live *live, const char *what, const char *name);
+void pw_code_site(const pw_live *live, const char *what, const char *name, char ret_site[PW_CRUMB_SITE_BYTES]);
 void pw_code_leave(const pw_live *live);
 bool pw_turn_lost(const pw_live *live); /* something found no memory: what it made so far counts for nothing [E8] */
 void pw_turn_resume(pw_live *live);    /* resumes branches until none can go on */
@@ -844,6 +847,7 @@ void pw_input_again(pw_core *core, pw_input *in);        /* its turn did not hap
 void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record);
 
 /* fold.c */
+void pw_fold_init(pw_live *live); /* fold_state NULL = no memory */
 pawl_status pw_fold_load(pw_live *live, pawl_error *err);
 bool pw_fold_event(pw_live *live, const pw_event *ev, pw_cmd *cmd);
 void pw_fold_decide(pw_live *live);
@@ -870,6 +874,8 @@ int64_t pw_again_next(pw_core *core); /* ms until then; -1 = nothing is to be do
 void pw_recover_scan(pw_core *core);
 bool pw_recover_scanning(const pw_core *core);
 void pw_recover_count(pw_live *live, pw_batch *b); /* its crash, in a group before any of its code runs */
+/** A queued job whose attempt had begun when the last process ended: it has failed. NULL = none (any more). */
+pw_job *pw_recover_begun(pw_core *core);
 pawl_status pw_recover_crumb(pw_core *core, pawl_error *err);
 
 extern _Thread_local bool pw_in_workflow;

@@ -61,6 +61,8 @@ struct pawl_task {
     void *fn_user;
     pawl_effect effect;
     pawl_runner *runner;
+    pw_crumb *crumb; /* NULL = none */
+    int crumb_slot;  /* -1 = none */
     pw_report_fn report;
     void *report_ctx;
     pw_report *begin; /* NULL once sent */
@@ -199,6 +201,8 @@ pawl_task *pw_task_new(const pw_task_init *init)
     task->fn_user = init->fn_user;
     task->effect = init->effect != PAWL_EFFECT_DEFAULT ? init->effect : PAWL_EFFECT_IDEMPOTENT;
     task->runner = init->runner;
+    task->crumb = init->crumb;
+    task->crumb_slot = -1;
     task->report = init->report;
     task->report_ctx = init->report_ctx;
     task->scope = pw_scope_new(0);
@@ -296,6 +300,11 @@ void pawl_task_begin(pawl_task *task)
 {
     pw_report *report = task->begin;
     task->begin = NULL;
+    if (report != NULL && task->crumb != NULL && task->runner == NULL) { /* other runners run code of their own */
+        const pw_token *t = &task->token;
+        task->crumb_slot = pw_crumb_task_begin(
+            task->crumb, &(pw_crumb_task){t->run, t->cmd, t->item, t->attempt});
+    }
     if (report != NULL) {
         report_send(task, report, PW_REPORT_BEGIN);
     }
@@ -375,6 +384,8 @@ static pw_view result_bytes(pawl_scope *scope, const pawl_value *result)
 static void task_end(pawl_task *task, pw_report_kind kind, pw_view value)
 {
     PW_CHECK(!atomic_exchange(&task->ended, true));
+    pw_crumb_task_end(task->crumb, task->crumb_slot);
+    task->crumb_slot = -1;
     pw_report *report = task->final;
     task->final = NULL;
     report->value = value;

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "journal/crumb.h"
 #include "sdk/base/error.h"
 #include "sdk/base/value.h"
 #include "sdk/pawl_activity.h"
@@ -55,6 +56,7 @@ typedef struct pw_task_init {
     void *fn_user;
     pawl_effect effect;
     pawl_runner *runner; /* NULL = the pool */
+    pw_crumb *crumb;      /* notes that it runs in the pool; NULL = none */
     pw_report_fn report;
     void *report_ctx;
 } pw_task_init;

@@ -32,32 +32,48 @@ static bool can_go(pawl_run *w)
     return w->ready == NULL || w->ready(w, w->ready_arg) || (w->wait_cancelable && pw_canceled(w));
 }
 
-/** "order-17 in checkout": names the run even when its first turn, which would be its first row, never ends. */
-static void enter_crumb(const pw_live *live)
+static size_t put_text(char *site, size_t at, const char *text, size_t max)
 {
-    char site[64];
-    size_t size = strnlen(live->id, 40);
-    memcpy(site, live->id, size);
-    memcpy(site + size, " in ", 4);
-    size += 4;
-    size_t name = strnlen(live->def->name, sizeof site - 1 - size);
-    memcpy(site + size, live->def->name, name);
-    site[size + name] = '\0';
-    pw_crumb_enter(live->core->options.crumb, live->key, site, live->core->env.mono_ns(live->core->env.ctx));
+    size_t size = strnlen(text, max);
+    memcpy(site + at, text, size);
+    return at + size;
+}
+
+/* "order-17 in checkout: step charge": names the run even when its first turn, which would be its first row, never ends. */
+void pw_code_site(const pw_live *live, const char *what, const char *name, char ret_site[PW_CRUMB_SITE_BYTES])
+{
+    size_t at = put_text(ret_site, 0, live->id, 40);
+    at = put_text(ret_site, at, " in ", 4);
+    at = put_text(ret_site, at, live->def != NULL ? live->def->name : "", 30);
+    if (what != NULL) {
+        at = put_text(ret_site, at, ": ", 2);
+        at = put_text(ret_site, at, what, 10);
+        at = put_text(ret_site, at, " ", 1);
+        at = put_text(ret_site, at, name, 40);
+    }
+    ret_site[at] = '\0';
+}
+
+void pw_code_at(const pw_live *live, const char *what, const char *name)
+{
+    pw_core *core = live->core;
+    if (core->options.crumb != NULL) {
+        char site[PW_CRUMB_SITE_BYTES];
+        pw_code_site(live, what, name, site);
+        pw_crumb_enter(core->options.crumb, PW_CRUMB_LOOP, live->key, site, core->env.mono_ns(core->env.ctx));
+    }
 }
 
 void pw_code_enter(const pw_live *live)
 {
     pw_in_workflow = true;
-    if (live->core->options.crumb != NULL) {
-        enter_crumb(live);
-    }
+    pw_code_at(live, NULL, NULL);
 }
 
 void pw_code_leave(const pw_live *live)
 {
     if (live->core->options.crumb != NULL) {
-        pw_crumb_leave(live->core->options.crumb);
+        pw_crumb_leave(live->core->options.crumb, PW_CRUMB_LOOP);
     }
     pw_in_workflow = false;
 }

@@ -25,6 +25,11 @@ struct pw_tx_step {
     uint64_t build;
     uint32_t flags;
     int64_t events_before;
+    pw_crumb *crumb;        /* NULL = none */
+    int64_t (*mono_ns)(void *ctx);
+    void *mono_ctx;
+    int64_t run;
+    char site[PW_CRUMB_SITE_BYTES];
     pw_buf before;          /* events of the turn so far */
     const pawl_value *result;
     pw_buf event;           /* body of the step's event, for the ack */
@@ -56,7 +61,13 @@ void pw_tx_free(pw_tx_step *tx)
 static pawl_status tx_run(void *ctx, pawl_tx *tx, pawl_error *err)
 {
     pw_tx_step *t = ctx;
-    return t->fn(tx, t->scope, t->input, &t->result, err);
+    if (t->crumb == NULL) {
+        return t->fn(tx, t->scope, t->input, &t->result, err);
+    }
+    pw_crumb_enter(t->crumb, PW_CRUMB_JOURNAL, t->run, t->site, t->mono_ns(t->mono_ctx));
+    pawl_status st = t->fn(tx, t->scope, t->input, &t->result, err);
+    pw_crumb_leave(t->crumb, PW_CRUMB_JOURNAL);
+    return st;
 }
 
 static void tx_body(pw_tx_step *t, pawl_status status, const pawl_error *err, pw_buf *body)
@@ -178,6 +189,10 @@ static pw_tx_step *tx_new(pawl_run *w, const tx_wish *wish)
     t->scope = scope;
     t->input = pawl_copy(scope, wish->input);
     t->name = pw_strdup(scope, wish->name);
+    if (pw_scope_failed(scope)) {
+        pw_tx_free(t);
+        return NULL;
+    }
     const char *base = strrchr(wish->file, '/');
     (void)snprintf(t->at, sizeof t->at, "%s:%d", base != NULL ? base + 1 : wish->file, wish->line);
     pw_view in = pw_value_bytes(wish->input);
@@ -186,6 +201,11 @@ static pw_tx_step *tx_new(pawl_run *w, const tx_wish *wish)
     t->branch = w->index;
     t->now_ms = live->now_ms;
     t->build = live->core->options.build;
+    t->run = live->key;
+    t->crumb = live->core->options.crumb;
+    t->mono_ns = live->core->env.mono_ns;
+    t->mono_ctx = live->core->env.ctx;
+    pw_code_site(live, "tx", t->name, t->site);
     t->events_before = live->record_events;
     pw_buf_put(&t->before, live->record->data, live->record->size);
     t->call = (pw_tx_call){.run = tx_run, .encode = tx_encode, .ctx = t};
@@ -205,6 +225,10 @@ void pw_tx_take(pw_live *live)
     tx_wish *wish = w->ready_arg;
     if (live->replaying) {
         take_replay(w, wish);
+        return;
+    }
+    if (live->created) { /* the start lands first: should the function end the process, its crash needs a row to be counted in [E7] */
+        live->kick = true;
         return;
     }
     live->tx = tx_new(w, wish);

@@ -35,8 +35,8 @@ struct pw_watchdog {
     atomic_bool asleep;  /* the loop's */
     atomic_bool parked;
     atomic_bool stop;
-    int64_t since_ns;    /* of the hold that was reported last */
-    int64_t next_ms;     /* when it is reported again */
+    int64_t since_ns[PW_CRUMB_SITES]; /* of the hold that was reported last */
+    int64_t next_ms[PW_CRUMB_SITES];  /* when it is reported again */
 };
 
 static int64_t mono_ns(void)
@@ -47,28 +47,40 @@ static int64_t mono_ns(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void look(pw_watchdog *wd)
+/** True when somebody is in there. */
+static bool look_at(pw_watchdog *wd, int slot)
 {
-    char site[64];
+    char site[PW_CRUMB_SITE_BYTES];
     int64_t since_ns = 0;
-    int64_t run = pw_crumb_peek(wd->options.crumb, &since_ns, site);
+    int64_t run = pw_crumb_peek(wd->options.crumb, slot, &since_ns, site);
 
     if (run == 0 || since_ns == 0) {
-        return;
+        return false;
     }
-    if (since_ns != wd->since_ns) {
-        wd->since_ns = since_ns;
-        wd->next_ms = wd->options.warn_ms;
+    if (since_ns != wd->since_ns[slot]) {
+        wd->since_ns[slot] = since_ns;
+        wd->next_ms[slot] = wd->options.warn_ms;
     }
     int64_t held_ms = (mono_ns() - since_ns) / 1000000;
     if (wd->options.abort_ms > 0 && held_ms >= wd->options.abort_ms) {
-        wd->options.held(wd->options.ctx, run, site, held_ms, true);
+        wd->options.held(wd->options.ctx, slot, run, site, held_ms, true);
         abort();
     }
-    if (held_ms > wd->next_ms) {
-        wd->options.held(wd->options.ctx, run, site, held_ms, false);
-        wd->next_ms *= 10;
+    if (held_ms > wd->next_ms[slot]) {
+        wd->options.held(wd->options.ctx, slot, run, site, held_ms, false);
+        wd->next_ms[slot] *= 10;
     }
+    return true;
+}
+
+static bool look(pw_watchdog *wd)
+{
+    bool busy = false;
+
+    for (int slot = 0; slot < PW_CRUMB_SITES; slot++) {
+        busy |= look_at(wd, slot);
+    }
+    return busy;
 }
 
 /** Sleeps until the loop is awake again. */
@@ -105,8 +117,8 @@ static void *run(void *arg)
 
     while (!atomic_load(&wd->stop)) {
         tick(wd);
-        look(wd);
-        idle = atomic_load(&wd->asleep) ? idle + 1 : 0;
+        bool busy = look(wd);
+        idle = atomic_load(&wd->asleep) && !busy ? idle + 1 : 0;
         if (idle >= TICKS_BEFORE_PARKING) {
             park(wd);
             idle = 0;
@@ -198,9 +210,9 @@ static void on_segv(int number, siginfo_t *info, void *context)
 
     (void)context;
     if (pw_fiber_guard_hit(info->si_addr, &fiber_arg)) {
-        char site[64] = "";
+        char site[PW_CRUMB_SITE_BYTES] = "";
         int64_t since_ns = 0;
-        int64_t key = crumb != NULL ? pw_crumb_peek(crumb, &since_ns, site) : 0;
+        int64_t key = crumb != NULL ? pw_crumb_peek(crumb, PW_CRUMB_LOOP, &since_ns, site) : 0;
         say("pawl: stack overflow in the code of run ");
         say(site[0] != '\0' ? site : "");
         say(" (key ");

@@ -1,7 +1,7 @@
 /*
  * watchdog.h - notices code that holds the engine's loop, and names it.
  *
- * Reads the breadcrumb every PW_WATCHDOG_TICK_MS while the loop is awake, and parks when the loop has slept for a second. It cannot stop the
+ * Reads the breadcrumb every PW_WATCHDOG_TICK_MS while the loop is awake or a transactional step runs, and parks after a second without. It cannot stop the
  * code: C offers no way to. It says so (at 50 ms, 500 ms, 5 s), and aborts when the host chose a limit; the breadcrumb then counts towards
  * the run's quarantine.
  */
@@ -14,8 +14,8 @@
 
 typedef struct pw_watchdog pw_watchdog;
 
-/** Called on the watchdog's thread. fatal: the process is aborted when it comes back. */
-typedef void (*pw_held_fn)(void *ctx, int64_t run, const char *site, int64_t held_ms, bool fatal);
+/** Called on the watchdog's thread. slot: PW_CRUMB_LOOP or PW_CRUMB_JOURNAL. fatal: the process is aborted when it comes back. */
+typedef void (*pw_held_fn)(void *ctx, int slot, int64_t run, const char *site, int64_t held_ms, bool fatal);
 
 typedef struct pw_watchdog_options {
     const pw_crumb *crumb;

@@ -89,7 +89,9 @@ static void run_step(pw_live *live, const char *name, pawl_step_fn fn, const paw
     s.failure = NULL;
     s.cmd = live->next_cmd;
     int64_t from = core->env.mono_ns(core->env.ctx);
+    pw_code_at(live, "step", name);
     ret_end->result = fn(&s, input);
+    pw_code_at(live, NULL, NULL);
     ret_end->failure = s.failure;
     int64_t ms = (core->env.mono_ns(core->env.ctx) - from) / 1000000;
     core->stats.steps++;

@@ -1,13 +1,14 @@
 /*
- * crumb.c - the breadcrumb: one mapped page that says whose code holds the loop.
+ * crumb.c - the breadcrumb: a mapped file that says whose code runs in this process.
  *
  * Shared mapping: what is stored there survives SIGKILL without a sync, because the page belongs
- * to the kernel. A power cut may lose it, and may: it only counts crashes of code. Written by the
- * loop thread, read by the watchdog without a lock: `turn` is odd while the site is being written,
- * so a reader that saw it odd or changed says "nobody".
+ * to the kernel. A power cut may lose it, and may: it only counts crashes of code. A site is
+ * written by its own thread, read by the watchdog without a lock: `turn` is odd while it is being
+ * written, so a reader that saw it odd or changed says "nobody". A task's slot is claimed by -1 in
+ * `run`, and counts once its run stands there.
  *
- * Beside the page that this owner writes lies nothing: what the last owner left is read before it
- * is cleared. Does not create anything when the path is NULL.
+ * What the last owner left is read before it is cleared. The mapping goes with its last user: a
+ * thread of the pool may outlive the engine. Does not create anything when the path is NULL.
  */
 #include "journal/crumb.h"
 
@@ -21,26 +22,47 @@
 #include <unistd.h>
 
 #include "journal/place.h"
+#include "sdk/base/mem.h"
 
-#define CRUMB_MAGIC 0x626d726331777061u /* "apw1crmb" */
-#define CRUMB_BYTES 4096
+#define CRUMB_MAGIC 0x626d726332777061u /* "apw2crmb" */
+#define SITE_WORDS (PW_CRUMB_SITE_BYTES / 8)
 
-struct pw_crumb {
-    uint64_t magic;
+typedef struct site {
     _Atomic uint64_t turn; /* odd: being written */
     _Atomic int64_t run;   /* 0 = nobody in there */
     _Atomic int64_t since_ns;
-    _Atomic uint64_t site[8]; /* text, NUL-padded */
-    uint64_t mapped;          /* 1 = a file, 2 = anonymous memory */
+    _Atomic uint64_t text[SITE_WORDS]; /* NUL-padded */
+} site;
+
+typedef struct task_slot {
+    _Atomic int64_t run; /* 0 = free, -1 = being written */
+    _Atomic int64_t cmd;
+    _Atomic int64_t item;
+    _Atomic int64_t attempt;
+} task_slot;
+
+typedef struct page {
+    uint64_t magic;
+    uint64_t mapped; /* 1 = a file, 2 = anonymous memory */
+    site sites[PW_CRUMB_SITES];
+    task_slot tasks[PW_CRUMB_TASKS_MAX];
+} page;
+
+#define CRUMB_BYTES ((sizeof(page) + 4095) / 4096 * 4096)
+
+struct pw_crumb {
+    page *page;
+    atomic_int refs;    /* the owner's, and one for each attempt that runs */
+    atomic_bool closed; /* the file may be another owner's by now */
 };
 
-static void get_site(const pw_crumb *c, char site[64])
+static void get_text(const site *s, char text[PW_CRUMB_SITE_BYTES])
 {
-    for (size_t i = 0; i < 8; i++) {
-        uint64_t word = atomic_load_explicit(&c->site[i], memory_order_relaxed);
-        memcpy(site + 8 * i, &word, 8);
+    for (size_t i = 0; i < SITE_WORDS; i++) {
+        uint64_t word = atomic_load_explicit(&s->text[i], memory_order_relaxed);
+        memcpy(text + 8 * i, &word, 8);
     }
-    site[63] = '\0';
+    text[PW_CRUMB_SITE_BYTES - 1] = '\0';
 }
 
 static pawl_status open_file(const char *journal_path, int *ret_fd, pawl_error *err)
@@ -58,7 +80,7 @@ static pawl_status open_file(const char *journal_path, int *ret_fd, pawl_error *
     struct stat s;
     bool ok = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode);
     /* blocks, not a hole: a store into a hole on a full disk is a SIGBUS */
-    int code = ok ? posix_fallocate(fd, 0, CRUMB_BYTES) : errno;
+    int code = ok ? posix_fallocate(fd, 0, (off_t)CRUMB_BYTES) : errno;
     if (!ok || code != 0) {
         if (fd >= 0) {
             close(fd);
@@ -70,8 +92,28 @@ static pawl_status open_file(const char *journal_path, int *ret_fd, pawl_error *
     return PAWL_OK;
 }
 
-pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found,
-                          pawl_error *err)
+static void take_found(const page *p, pw_crumb_found *found)
+{
+    memset(found, 0, sizeof(*found));
+    if (p->magic != CRUMB_MAGIC) {
+        return;
+    }
+    found->run = atomic_load(&p->sites[PW_CRUMB_LOOP].run);
+    get_text(&p->sites[PW_CRUMB_LOOP], found->site);
+    found->tx_run = atomic_load(&p->sites[PW_CRUMB_JOURNAL].run);
+    get_text(&p->sites[PW_CRUMB_JOURNAL], found->tx_site);
+    for (size_t i = 0; i < PW_CRUMB_TASKS_MAX; i++) {
+        const task_slot *t = &p->tasks[i];
+        int64_t run = atomic_load(&t->run);
+        if (run > 0) {
+            found->tasks[found->tasks_len++] =
+                (pw_crumb_task){run, atomic_load(&t->cmd), atomic_load(&t->item),
+                                atomic_load(&t->attempt)};
+        }
+    }
+}
+
+static pawl_status map_page(const char *journal_path, page **ret_page, pawl_error *err)
 {
     int fd = -1;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -82,67 +124,155 @@ pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_cru
         }
         flags = MAP_SHARED;
     }
-    pw_crumb *c = mmap(NULL, CRUMB_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
+    void *p = mmap(NULL, CRUMB_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
+    int code = errno;
     if (fd >= 0) {
         close(fd);
     }
-    if (c == MAP_FAILED) {
-        return pw_err(err, PAWL_NOMEM, "mapping the breadcrumb: %s", strerror(errno));
+    if (p == MAP_FAILED) {
+        return pw_err(err, PAWL_NOMEM, "mapping the breadcrumb: %s", strerror(code));
     }
-    pw_crumb_found found = {0};
-    if (c->magic == CRUMB_MAGIC) {
-        found.run = atomic_load(&c->run);
-        get_site(c, found.site);
+    *ret_page = p;
+    return PAWL_OK;
+}
+
+pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found,
+                          pawl_error *err)
+{
+    page *p = NULL;
+    pw_crumb *c = pw_calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    memset(c, 0, CRUMB_BYTES);
-    c->magic = CRUMB_MAGIC;
-    c->mapped = journal_path != NULL ? 1 : 2;
-    *ret_found = found;
+    pawl_status st = map_page(journal_path, &p, err);
+    if (st != PAWL_OK) {
+        pw_free(c);
+        return st;
+    }
+    take_found(p, ret_found);
+    memset(p, 0, CRUMB_BYTES);
+    p->magic = CRUMB_MAGIC;
+    p->mapped = journal_path != NULL ? 1 : 2;
+    c->page = p;
+    atomic_init(&c->refs, 1);
+    atomic_init(&c->closed, false);
     *ret_crumb = c;
     return PAWL_OK;
 }
 
-void pw_crumb_enter(pw_crumb *c, int64_t run, const char *site, int64_t since_ns)
+void pw_crumb_enter(pw_crumb *c, int slot, int64_t run, const char *where, int64_t since_ns)
 {
-    char text[64] = {0};
-    size_t size = strnlen(site, sizeof(text) - 1);
-    memcpy(text, site, size);
-    atomic_fetch_add_explicit(&c->turn, 1, memory_order_acquire);
-    for (size_t i = 0; i < 8; i++) {
+    site *s = &c->page->sites[slot];
+    char text[PW_CRUMB_SITE_BYTES] = {0};
+    memcpy(text, where, strnlen(where, sizeof(text) - 1));
+    atomic_fetch_add_explicit(&s->turn, 1, memory_order_acquire);
+    for (size_t i = 0; i < SITE_WORDS; i++) {
         uint64_t word;
         memcpy(&word, text + 8 * i, 8);
-        atomic_store_explicit(&c->site[i], word, memory_order_relaxed);
+        atomic_store_explicit(&s->text[i], word, memory_order_relaxed);
     }
-    atomic_store_explicit(&c->since_ns, since_ns, memory_order_relaxed);
-    atomic_store_explicit(&c->run, run, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->turn, 1, memory_order_release);
+    atomic_store_explicit(&s->since_ns, since_ns, memory_order_relaxed);
+    atomic_store_explicit(&s->run, run, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->turn, 1, memory_order_release);
 }
 
-void pw_crumb_leave(pw_crumb *c)
+void pw_crumb_leave(pw_crumb *c, int slot)
 {
-    atomic_store_explicit(&c->run, 0, memory_order_release);
+    atomic_store_explicit(&c->page->sites[slot].run, 0, memory_order_release);
 }
 
-int64_t pw_crumb_peek(const pw_crumb *c, int64_t *ret_since_ns, char site[64])
+int64_t pw_crumb_peek(const pw_crumb *c, int slot, int64_t *ret_since_ns,
+                      char where[PW_CRUMB_SITE_BYTES])
 {
-    uint64_t before = atomic_load_explicit(&c->turn, memory_order_acquire);
-    int64_t run = atomic_load_explicit(&c->run, memory_order_relaxed);
-    int64_t since = atomic_load_explicit(&c->since_ns, memory_order_relaxed);
-    get_site(c, site);
+    const site *s = &c->page->sites[slot];
+    uint64_t before = atomic_load_explicit(&s->turn, memory_order_acquire);
+    int64_t run = atomic_load_explicit(&s->run, memory_order_relaxed);
+    int64_t since = atomic_load_explicit(&s->since_ns, memory_order_relaxed);
+    get_text(s, where);
     atomic_thread_fence(memory_order_acquire);
-    uint64_t after = atomic_load_explicit(&c->turn, memory_order_relaxed);
+    uint64_t after = atomic_load_explicit(&s->turn, memory_order_relaxed);
     if ((before & 1) != 0 || before != after || run == 0) {
-        site[0] = '\0';
+        where[0] = '\0';
         return 0;
     }
     *ret_since_ns = since;
     return run;
 }
 
-void pw_crumb_close(pw_crumb *c)
+/* ---- attempts ---- */
+
+static int claim(page *p)
 {
-    if (c != NULL) {
-        pw_crumb_leave(c);
-        munmap(c, CRUMB_BYTES);
+    for (int i = 0; i < PW_CRUMB_TASKS_MAX; i++) {
+        int64_t none = 0;
+        if (atomic_load_explicit(&p->tasks[i].run, memory_order_relaxed) == 0 &&
+            atomic_compare_exchange_strong(&p->tasks[i].run, &none, -1)) {
+            return i;
+        }
     }
+    return -1;
+}
+
+int pw_crumb_task_begin(pw_crumb *c, const pw_crumb_task *task)
+{
+    int slot = claim(c->page);
+    if (slot < 0) {
+        return -1;
+    }
+    task_slot *t = &c->page->tasks[slot];
+    atomic_fetch_add(&c->refs, 1);
+    atomic_store_explicit(&t->cmd, task->cmd, memory_order_relaxed);
+    atomic_store_explicit(&t->item, task->item, memory_order_relaxed);
+    atomic_store_explicit(&t->attempt, task->attempt, memory_order_relaxed);
+    atomic_store_explicit(&t->run, task->run, memory_order_release);
+    return slot;
+}
+
+static void unref(pw_crumb *c)
+{
+    if (atomic_fetch_sub(&c->refs, 1) == 1) {
+        munmap(c->page, CRUMB_BYTES);
+        pw_free(c);
+    }
+}
+
+void pw_crumb_task_end(pw_crumb *c, int slot)
+{
+    if (slot < 0) {
+        return;
+    }
+    if (!atomic_load(&c->closed)) {
+        atomic_store_explicit(&c->page->tasks[slot].run, 0, memory_order_release);
+    }
+    unref(c);
+}
+
+/* ---- the end ---- */
+
+void pw_crumb_put_back(pw_crumb *c, const pw_crumb_found *found)
+{
+    pw_crumb_enter(c, PW_CRUMB_LOOP, found->run, found->site, 0);
+    pw_crumb_enter(c, PW_CRUMB_JOURNAL, found->tx_run, found->tx_site, 0);
+    for (size_t i = 0; i < found->tasks_len; i++) {
+        task_slot *t = &c->page->tasks[i];
+        atomic_store(&t->cmd, found->tasks[i].cmd);
+        atomic_store(&t->item, found->tasks[i].item);
+        atomic_store(&t->attempt, found->tasks[i].attempt);
+        atomic_store(&t->run, found->tasks[i].run);
+    }
+}
+
+void pw_crumb_close(pw_crumb *c, bool clean)
+{
+    if (c == NULL) {
+        return;
+    }
+    atomic_store(&c->closed, true);
+    for (int i = 0; clean && i < PW_CRUMB_SITES; i++) {
+        pw_crumb_leave(c, i);
+    }
+    for (int i = 0; clean && i < PW_CRUMB_TASKS_MAX; i++) {
+        atomic_store(&c->page->tasks[i].run, 0);
+    }
+    unref(c);
 }

@@ -148,6 +148,65 @@ static void any_other_attempt_that_does_not_know_is_tried_again(void **state)
     assert_int_equal(pawl_int(rig_result(r, "a"), "tries", 0), 2);
 }
 
+/* ---- attempts that had begun when the process ended ---- */
+
+static void end_inside(rig *r, int64_t attempt)
+{
+    int64_t run = rig_key(r, "a");
+    rig_kill(r);
+    r->crumb = (pw_crumb_found){.tasks_len = 2, .tasks = {{run, 1, 0, attempt}, {4711, 1, 0, 1}}};
+    rig_boot(r);
+    rig_run(r);
+}
+
+static void an_attempt_that_had_begun_when_the_process_ended_counts(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", asks);
+    rig_held(r, "ask", PAWL_EFFECT_IDEMPOTENT);
+    rig_start(r, "wf", "a");
+    assert_int_equal(pawl_task_attempt(rig_task_find(r, "ask")->task), 1);
+    end_inside(r, 1);
+    assert_null(rig_task_find(r, "ask")); /* it waits as after any failure */
+    rig_advance(r, 1000);
+    assert_int_equal(pawl_task_attempt(rig_task_find(r, "ask")->task), 2);
+    end_inside(r, 1); /* an older attempt's: this one had not begun */
+    assert_int_equal(pawl_task_attempt(rig_task_find(r, "ask")->task), 2);
+    end_inside(r, 2);
+    assert_null(rig_task_find(r, "ask"));
+    assert_string_equal(rig_status(r, "a"), "failed");
+}
+
+static void an_unsafe_attempt_that_had_begun_is_asked_about_as_ever(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", asks_unsafe);
+    rig_held(r, "ask", PAWL_EFFECT_UNSAFE);
+    rig_start(r, "wf", "a");
+    end_inside(r, 1);
+    assert_null(rig_task_find(r, "ask"));
+    assert_string_equal(rig_status(r, "a"), "running");
+    rig_advance(r, 100000);
+    assert_null(rig_task_find(r, "ask"));
+}
+
+static void an_item_that_had_begun_when_the_process_ended_counts(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", asks_thrice);
+    rig_held(r, "ask", PAWL_EFFECT_IDEMPOTENT);
+    rig_start(r, "wf", "a");
+    int64_t run = rig_key(r, "a");
+    rig_kill(r);
+    r->crumb = (pw_crumb_found){.tasks_len = 1, .tasks = {{run, 1, 1, 1}}};
+    rig_boot(r);
+    rig_run(r);
+    rig_advance(r, 1000);
+    const rig_task *t = rig_task_find(r, "ask");
+    assert_non_null(t);
+    assert_int_equal(pawl_task_attempt(t->task), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +218,9 @@ int main(void)
         RIG_TEST(items_of_a_map_wait_without_counting_too),
         RIG_TEST(an_unsafe_attempt_that_does_not_know_is_asked_about),
         RIG_TEST(any_other_attempt_that_does_not_know_is_tried_again),
+        RIG_TEST(an_attempt_that_had_begun_when_the_process_ended_counts),
+        RIG_TEST(an_unsafe_attempt_that_had_begun_is_asked_about_as_ever),
+        RIG_TEST(an_item_that_had_begun_when_the_process_ended_counts),
     };
     return rig_run_modes(tests, PW_COUNT(tests), true);
 }

@@ -203,7 +203,7 @@ static void a_crumb_survives_sigkill_and_is_cleared_by_a_clean_end(void **state)
     pid_t child = fork();
     if (child == 0) {
         if (pw_crumb_open(t->path, &c, &found, NULL) == PAWL_OK) {
-            pw_crumb_enter(c, 42, "step build", 7);
+            pw_crumb_enter(c, PW_CRUMB_LOOP, 42, "step build", 7);
             (void)!write(ready[1], "x", 1);
         }
         for (;;) {
@@ -216,15 +216,50 @@ static void a_crumb_survives_sigkill_and_is_cleared_by_a_clean_end(void **state)
     assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
     assert_int_equal(found.run, 42);
     assert_string_equal(found.site, "step build");
-    pw_crumb_enter(c, 43, "other", 9);
-    pw_crumb_leave(c);
-    pw_crumb_close(c);
+    pw_crumb_enter(c, PW_CRUMB_LOOP, 43, "other", 9);
+    pw_crumb_leave(c, PW_CRUMB_LOOP);
+    pw_crumb_close(c, true);
     assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
     assert_int_equal(found.run, 0);
-    pw_crumb_close(c);
-    pw_crumb_close(NULL);
+    pw_crumb_close(c, true);
+    pw_crumb_close(NULL, true);
     close(ready[0]);
     close(ready[1]);
+    rig_close(t);
+}
+
+static void attempts_and_transactional_steps_leave_crumbs_of_their_own(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pw_crumb *c = NULL;
+    pw_crumb_found found;
+    assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    pw_crumb_enter(c, PW_CRUMB_JOURNAL, 5, "tx", 1);
+    int first = pw_crumb_task_begin(c, &(pw_crumb_task){7, 1, 0, 2});
+    int second = pw_crumb_task_begin(c, &(pw_crumb_task){8, 2, 3, 1});
+    assert_true(first >= 0 && second >= 0 && first != second);
+    pw_crumb_task_end(c, first);
+    pw_crumb_close(c, false); /* as a process that ends: nothing is cleared */
+    pw_crumb *late = c;       /* the second attempt's thread comes back later */
+    assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    assert_int_equal(found.run, 0);
+    assert_int_equal(found.tx_run, 5);
+    assert_string_equal(found.tx_site, "tx");
+    assert_int_equal(found.tasks_len, 1);
+    assert_int_equal(found.tasks[0].run, 8);
+    assert_int_equal(found.tasks[0].item, 3);
+    assert_int_equal(found.tasks[0].attempt, 1);
+    pw_crumb_put_back(c, &found);
+    pw_crumb_task_end(late, second);
+    pw_crumb_close(c, false);
+    assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    assert_int_equal(found.tx_run, 5);
+    assert_int_equal(found.tasks_len, 1);
+    pw_crumb_close(c, true);
+    assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    assert_int_equal(found.tx_run + (int64_t)found.tasks_len, 0);
+    pw_crumb_close(c, true);
     rig_close(t);
 }
 
@@ -237,10 +272,10 @@ typedef struct watch {
 static void *peek_on(void *arg)
 {
     watch *w = arg;
-    char site[64];
+    char site[PW_CRUMB_SITE_BYTES];
     int64_t since = 0;
     while (!w->stop) {
-        int64_t run = pw_crumb_peek(w->crumb, &since, site);
+        int64_t run = pw_crumb_peek(w->crumb, PW_CRUMB_LOOP, &since, site);
         if (run != 0) {
             char expected[64];
             snprintf(expected, sizeof(expected), "site of run %lld", (long long)run);
@@ -265,14 +300,14 @@ static void a_watchdog_never_sees_half_a_crumb(void **state)
     for (int64_t run = 1; run < 100000; run++) {
         char site[64];
         snprintf(site, sizeof(site), "site of run %lld", (long long)run);
-        pw_crumb_enter(w.crumb, run, site, run * 3);
+        pw_crumb_enter(w.crumb, PW_CRUMB_LOOP, run, site, run * 3);
         if (run % 3 == 0) {
-            pw_crumb_leave(w.crumb);
+            pw_crumb_leave(w.crumb, PW_CRUMB_LOOP);
         }
     }
     w.stop = true;
     pthread_join(thread, NULL);
-    pw_crumb_close(w.crumb);
+    pw_crumb_close(w.crumb, true);
 }
 
 int main(void)
@@ -288,6 +323,7 @@ int main(void)
         cmocka_unit_test(the_rite_on_a_sound_file_changes_nothing_and_readers_go_on),
         cmocka_unit_test_prestate(the_thread_says_how_much_processor_time_it_used, sqlite),
         cmocka_unit_test(a_crumb_survives_sigkill_and_is_cleared_by_a_clean_end),
+        cmocka_unit_test(attempts_and_transactional_steps_leave_crumbs_of_their_own),
         cmocka_unit_test(a_watchdog_never_sees_half_a_crumb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
