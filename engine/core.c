@@ -368,13 +368,26 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
     return PAWL_OK;
 }
 
+/* Until the crashes found are on disk no code runs, whose crash would lose the count [E7]. */
+static void count_owed(pw_core *core)
+{
+    core->crashes_owed = 0;
+    pw_live *live, *next;
+    HASH_ITER(hh, core->runs, live, next)
+    {
+        core->crashes_owed += live->crash_owed ? 1 : 0;
+    }
+}
+
 pawl_status pw_core_recover(pw_core *core, pawl_error *err)
 {
     if (core->recovered) {
         return PAWL_OK;
     }
     core->recovered = true;
+    core->careful = core->careful || core->options.crumb_found.run >= core->next_key; /* it died in its first turn, and left no row */
     pawl_status st = pw_recover_crumb(core, err);
+    count_owed(core);
     if (st == PAWL_OK) {
         st = pw_jobs_recover(core, err);
     }

@@ -471,7 +471,7 @@ bool pw_live_crashed(const pw_live *live)
 bool pw_live_can_run(const pw_live *live)
 {
     return !pw_live_crashed(live) && (live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_NONE) && live->def != NULL && live->mismatch == NULL &&
-           !live->abandoned && live->core->recovered; /* before that inputs are kept, and no code runs */
+           !live->abandoned && live->core->recovered && live->core->crashes_owed == 0; /* else inputs are kept, and no code runs */
 }
 
 void pw_live_ready(pw_live *live)

@@ -291,10 +291,15 @@ static void crash_counted(pw_core *core, const pw_run_row *row)
 {
     pw_live *live = pw_live_find(core, row->key);
     if (live != NULL) {
+        core->crashes_owed -= live->crash_owed ? 1 : 0;
         live->frozen = false;
         live->crash_owed = false;
         live->stalls = 0;
         live->row.crashes = live->landed.crashes = row->crashes;
+    }
+    if (core->crashes_owed == 0) {
+        pw_recover_ready(core);
+        pw_timers_reset(core); /* what came due meanwhile could not be taken */
     }
 }
 

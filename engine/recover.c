@@ -105,7 +105,7 @@ static bool scan_row(void *ctx, const pw_run_row *row)
     return true;
 }
 
-static void ready_known(pw_core *core)
+void pw_recover_ready(pw_core *core)
 {
     pw_live *live, *next;
     HASH_ITER(hh, core->runs, live, next)
@@ -137,7 +137,7 @@ void pw_recover_scan(pw_core *core)
         pw_again(core, PW_AGAIN_SCAN);
     } else if (page.rows < PW_PAGE_ROWS_MAX) {
         core->scan_before = 0;
-        ready_known(core);
+        pw_recover_ready(core);
     }
 }
 

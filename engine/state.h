@@ -565,6 +565,8 @@ struct pw_core {
     pawl_error failure;
     int64_t backoff_until_ns;
     bool scarce;                 /* the disk is full: nothing new is begun */
+    bool careful;                /* the last process died in the first turn of some run: starts land before their code runs */
+    int crashes_owed;            /* runs whose crash has been found and is not on disk: no code runs before */
     int64_t again_at_ns;         /* then runs that stalled are tried again, and `again` is done; 0 = nothing to do */
     unsigned again;              /* PW_AGAIN_* */
     int64_t scan_before;         /* recovery scan cursor; 0 = done */
@@ -872,6 +874,7 @@ int64_t pw_again_next(pw_core *core); /* ms until then; -1 = nothing is to be do
 
 /* recover.c */
 void pw_recover_scan(pw_core *core);
+void pw_recover_ready(pw_core *core); /* runs in memory that can go on by themselves */
 bool pw_recover_scanning(const pw_core *core);
 void pw_recover_count(pw_live *live, pw_batch *b); /* its crash, in a group before any of its code runs */
 /** A queued job whose attempt had begun when the last process ended: it has failed. NULL = none (any more). */

@@ -493,7 +493,9 @@ static uint32_t turn_body(pw_live *live)
         pw_effects_left_timers(live);
     }
     pw_inputs_apply(live);
-    if (pw_turn_lost(live) || !pw_live_can_run(live) || !live->whole) {
+    bool lands_first = live->created && live->core->careful; /* a run that dies in its first turn is known when it does so again */
+    if (pw_turn_lost(live) || !pw_live_can_run(live) || !live->whole || lands_first) {
+        live->kick |= live->state == PW_S_RUN_RUNNING && live->def != NULL && live->record_events > 0; /* the code has still to see it */
         return PW_RECORD_INPUT_ONLY;
     }
     run_code(live);

@@ -362,10 +362,64 @@ static void a_timer_of_a_run_that_has_ended_writes_nothing_into_its_history(void
     assert_string_equal(rig_history(r, "a"), history);
 }
 
+static int ran;
+
+static const pawl_value *counts_itself(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    ran++;
+    return pawl_signal(w, "go");
+}
+
+static void after_a_death_in_a_first_turn_starts_land_before_their_code_runs(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", counts_itself);
+    rig_kill(r);
+    r->crumb = (pw_crumb_found){.run = 77, .site = "a in wf"}; /* a run that the journal does not have */
+    rig_boot(r);
+    ran = 0;
+    (void)rig_post(r, "start", "{workflow: %s, id: %s}", "wf", "a");
+    rig_step(r);
+    (void)rig_commit(r);
+    assert_int_equal(ran, 0);
+    assert_int_equal(rig_count(r, "a", "RunStarted"), 1);
+    rig_run(r);
+    assert_true(ran > 0);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "completed");
+}
+
+static void no_code_runs_before_a_crash_that_was_found_is_counted_on_disk(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", counts_itself);
+    rig_start(r, "wf", "a");
+    rig_start(r, "wf", "b");
+    (void)rig_ask(r, "pause", "{id: %s}", "b");
+    (void)rig_ask(r, "resume", "{id: %s}", "b"); /* it goes on by itself after a restart */
+    int64_t key = rig_key(r, "a");
+    rig_kill(r);
+    r->crumb = (pw_crumb_found){.run = key, .site = "a in wf"};
+    rig_boot(r);
+    ran = 0;
+    const rig_reply *signal = rig_post(r, "signal", "{id: %s, name: %s}", "b", "go");
+    for (int i = 0; i < 5; i++) {
+        rig_step(r);
+    }
+    assert_int_equal(ran, 0);
+    rig_run(r);
+    assert_int_equal(signal->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "b"), "completed");
+    assert_true(ran > 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         RIG_TEST(a_key_of_a_frozen_run_is_answered_after_its_ack),
+        RIG_TEST(after_a_death_in_a_first_turn_starts_land_before_their_code_runs),
+        RIG_TEST(no_code_runs_before_a_crash_that_was_found_is_counted_on_disk),
         RIG_TEST(who_asked_about_a_start_that_was_not_written_is_told),
         RIG_TEST(a_query_of_a_run_whose_group_was_not_written_is_answered),
         RIG_TEST(what_a_turn_that_was_not_written_changed_in_the_row_is_not_in_a_later_one),
