@@ -36,6 +36,7 @@ typedef struct rule {
 } rule;
 
 struct pw_egress {
+    bool open; /* no list at all */
     size_t len;
     rule rules[];
 };
@@ -278,6 +279,7 @@ pawl_status pw_egress_new(const char *const *rules, pw_egress **ret_egress, pawl
     if (e == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for egress rules");
     }
+    e->open = rules == NULL;
     e->len = len;
     for (size_t i = 0; i < len; i++) {
         if (!rule_parse(rules[i], &e->rules[i])) {
@@ -326,7 +328,7 @@ static bool name_ruled(const pw_egress *e, const char *name, int port)
             return true;
         }
     }
-    return e->len == 0;
+    return e->open;
 }
 
 static bool any_address_rule(const pw_egress *e, int port)

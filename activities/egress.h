@@ -10,7 +10,7 @@
  *   [fd00::/8]  [::1]:8080  the same for IPv6
  *
  * What is allowed: an address that a rule names, whatever it is. Otherwise the address must be public, and its name (or the address
- * itself, written as a name) allowed by a rule. With no rule at all every public address is allowed.
+ * itself, written as a name) allowed by a rule. Without a list every public address is allowed; with an empty one none is.
  * So a name rule never opens loopback, private or metadata addresses: a name can be made to lead there.
  *
  * Immutable once made. Thread: any.
@@ -29,7 +29,7 @@ typedef struct pw_egress_why {
     char text[400];
 } pw_egress_why;
 
-/** rules ends with NULL; NULL itself = no rule. Errors: INVALID (names the rule), NOMEM. */
+/** rules ends with NULL; NULL itself = no list. Errors: INVALID (names the rule), NOMEM. */
 PAWL_MUST_USE pawl_status pw_egress_new(const char *const *rules, pw_egress **ret_egress, pawl_error *err);
 void pw_egress_free(pw_egress *egress); /* accepts NULL */
 

@@ -100,6 +100,9 @@ void pw_http_cancel(pw_http *http);
 /** Gives the reference back; does not cancel. Accepts NULL. Thread: any. */
 void pw_http_free(pw_http *http);
 
+/** The host of a URL, as it is looked up: lower case, no brackets. Errors: INVALID. */
+PAWL_MUST_USE pawl_status pw_http_host(const char *url, char ret_host[256], pawl_error *err);
+
 /** What a server asked for with Retry-After (seconds, fractions, the three forms of a date), retry-after-ms, or x-ratelimit-reset when
  * nothing remains; -1 = nothing. now_ms: UTC; a Date header corrects it. Cut at PW_RETRY_AFTER_MS_MAX. */
 int64_t pw_http_retry_after(const pw_http_head *head, int64_t now_ms);

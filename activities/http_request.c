@@ -79,6 +79,24 @@ pawl_status pw_http_place_of(pw_http *h, const char *base, const char *url, pw_h
     return PAWL_OK;
 }
 
+pawl_status pw_http_host(const char *url, char ret_host[256], pawl_error *err)
+{
+    PW_CLEANUP(url_free) CURLU *u = curl_url();
+    char *host = NULL;
+    if (u == NULL || curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_HOST, &host, CURLU_PUNYCODE) != CURLUE_OK) {
+        return pw_err(err, PAWL_INVALID, "the URL is malformed, or holds a user");
+    }
+    const size_t size = host[0] == '[' ? strcspn(host + 1, "]%") : strlen(host);
+    const bool fits = size > 0 && size < 256;
+    for (size_t i = 0; fits && i < size; i++) {
+        ret_host[i] = (char)tolower((unsigned char)host[i + (host[0] == '[')]);
+    }
+    ret_host[fits ? size : 0] = '\0';
+    curl_free(host);
+    return fits ? PAWL_OK : pw_err(err, PAWL_INVALID, "the URL has no usable host");
+}
+
 /* ---- egress ---- */
 
 const char *pw_http_proxy(const pw_http *h)

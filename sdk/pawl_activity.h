@@ -135,6 +135,7 @@ typedef struct pawl_exec_options {
     size_t stdin_size;
     size_t output_bytes_max;     /**< of each stream, the tail is kept; 0 = 1 MiB */
     int64_t timeout_ms;          /**< 0 = the task's own */
+    bool quiet;                  /**< its output is private: no heartbeat carries a line of it */
 } pawl_exec_options;
 
 /** Runs it to its end from inside an activity; beats the task's heart; kills the group on cancel and timeout. A new attempt of

@@ -88,6 +88,7 @@ static void log_line(void *user, pawl_level level, const char *run_id, int64_t c
 static pawl_status code_register(pw_cli *cli, pawl_error *err)
 {
     pawl_status s = pawl_workflows_register(cli->engine, err);
+    s = s == PAWL_OK ? pw_cli_net_register(cli->engine, err) : s;
     for (size_t i = 0; s == PAWL_OK && i < cli->args->module_count; i++) {
         s = pawl_load_module(cli->engine, cli->args->module[i], err);
     }

@@ -100,7 +100,13 @@ static void main_page(pw_buf *b)
     options_page(b, pw_cli_global_options());
     pw_buf_puts(b, ".SH ENVIRONMENT\n.TP\n.B PAWL_DB\nthe journal, when \\fB\\-\\-db\\fR is not given\n"
                    ".TP\n.B NO_COLOR\nset to anything: no colours\n"
-                   ".TP\n.B TRACEPARENT\nW3C trace context kept on runs that are started\n");
+                   ".TP\n.B TRACEPARENT\nW3C trace context kept on runs that are started\n"
+                   ".TP\n.B PAWL_EGRESS\nwhat the engine's network activities may reach, with commas: api.example.com:443, *.example.com, 10.0.0.0/8,\n"
+                   "[::1]:8080; unset: every public address; set and empty: nothing\n"
+                   ".TP\n.B PAWL_SECRETS\nwhich references to secrets they may use, with commas: env:NAME, file:/path/*, command:...; =>host binds one to a\n"
+                   "host; unset: env:PAWL_SECRET_*\n"
+                   ".TP\n.B PAWL_PROXY\nthe proxy that they use; unset: none\n"
+                   ".TP\n.B PAWL_CA_FILE\nauthorities that they trust instead of the system's, PEM\n");
     exits_page(b);
 }
 

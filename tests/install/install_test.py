@@ -55,9 +55,14 @@ class Installed(unittest.TestCase):
     def needs(self, program):
         return run(["ldd", program], env=self.environment)
 
-    def by_pkg_config(self, package):
+    def has_net(self):
+        if not os.path.exists(os.path.join(self.lib, "libpawl_net.so")):
+            self.skipTest("built without the network activities")
+        return os.path.join(self.lib, "libpawl_net.so")
+
+    def by_pkg_config(self, package, source="hello.c"):
         program = os.path.join(self.scratch, package)
-        run([ARGS.cc, "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-o", program, os.path.join(HERE, "consumer", "hello.c"),
+        run([ARGS.cc, "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-o", program, os.path.join(HERE, "consumer", source),
              *self.pkg_config("--cflags", "--libs", package)])
         return program
 
@@ -80,6 +85,28 @@ class Installed(unittest.TestCase):
         self.assertNotIn("libpawl", self.needs(os.path.join(folder, "hello_static")))
         self.says_hello(os.path.join(folder, "hello_shared"))
         self.says_hello(os.path.join(folder, "hello_static"))
+
+    def is_denied(self, program):
+        self.assertEqual("EgressDenied\n", run([program], env=self.environment))
+
+    def test_a_program_asks_by_the_network_library_found_by_pkg_config(self):
+        self.has_net()
+        self.is_denied(self.by_pkg_config("pawl-net", "net.c"))
+        self.is_denied(self.by_pkg_config("pawl-net-static", "net.c"))
+
+    def test_a_program_asks_by_the_network_library_found_by_cmake(self):
+        self.has_net()
+        folder = os.path.join(self.scratch, "net-by-cmake")
+        run([ARGS.cmake, "-S", os.path.join(HERE, "consumer"), "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+             f"-DCMAKE_C_COMPILER={ARGS.cc}", f"-DCMAKE_PREFIX_PATH={self.prefix}"])
+        run([ARGS.cmake, "--build", folder])
+        self.assertNotIn("libpawl", self.needs(os.path.join(folder, "net_static")))
+        self.is_denied(os.path.join(folder, "net_shared"))
+        self.is_denied(os.path.join(folder, "net_static"))
+
+    def test_the_network_library_shows_its_entry_alone(self):
+        names = [line.split()[-1] for line in run(["nm", "-D", "--defined-only", self.has_net()]).splitlines()]
+        self.assertEqual(["pawl_net_register"], names)
 
     def test_the_shared_library_is_versioned(self):
         self.assertEqual(f"libpawl.so.{ARGS.version}", os.path.basename(os.path.realpath(self.shared)))

@@ -69,6 +69,12 @@ static void without_rules_every_public_address_is_allowed_and_no_other(void **st
     }
 }
 
+static void an_empty_list_allows_nothing(void **state)
+{
+    (void)state;
+    assert_false(allows((const char *const[]){NULL}, "x.example", "93.184.216.34", 443));
+}
+
 static void a_name_rule_allows_that_name_and_port(void **state)
 {
     (void)state;
@@ -238,6 +244,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, net_setup, net_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_rules_every_public_address_is_allowed_and_no_other),
+        cmocka_unit_test(an_empty_list_allows_nothing),
         cmocka_unit_test(a_name_rule_allows_that_name_and_port),
         cmocka_unit_test(an_address_rule_allows_whatever_leads_there),
         cmocka_unit_test(a_rule_that_is_none_is_refused_by_name),

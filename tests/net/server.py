@@ -3,6 +3,7 @@
 
 Prints one line, "PORT TLSPORT" (0 = no TLS), then serves until its standard input ends. A thread for each connection.
 """
+import base64
 import gzip
 import json
 import socket
@@ -78,7 +79,26 @@ class Request:
 
 def echo(conn, rq):
     said = {"method": rq.method, "target": rq.target, "headers": rq.headers, "body": rq.body.decode("latin-1")}
-    conn.answer(200, json.dumps(said).encode(), ["Content-Type: application/json", *rq.query.get("h", [])])
+    back = [f"X-Echo: {v}" for k, v in rq.headers if k == rq.first("header")]
+    conn.answer(200, json.dumps(said).encode(), ["Content-Type: application/json", *back, *rq.query.get("h", [])])
+
+
+def mirror(conn, rq):
+    """Fails, and says all that was sent: body, headers, target."""
+    said = "\n".join([rq.target, rq.body.decode("latin-1"), *(f"{k}: {v}" for k, v in rq.headers)])
+    conn.answer(int(rq.path.split("/")[2]), said.encode("latin-1"), ["Retry-After: 60", f"X-Target: {rq.target}"])
+
+
+def check(conn, rq):
+    """Were the planted values sent, each in its place? Says so without saying them."""
+    headers = dict(rq.headers)
+    basic = base64.b64encode(b"me:pw-s3cret-word-0f0f").decode()
+    one = 'pw-s3cret/env+"q" 7f3a'
+    right = {"query": rq.first("q") == one, "key": headers.get("x-key") == "Key pw-s3cret-file-91bc!",
+             "command": headers.get("x-cmd") == "pw-s3cret-command-55de", "json": json.loads(rq.body) == {"deep": [{"k": one}, 2]},
+             "auth": headers.get("authorization") == "Basic " + basic}
+    conn.answer(200, json.dumps({k: "ok" if v else "wrong" for k, v in right.items()}).encode(), ["Content-Type: application/json"])
+
 
 
 def status(conn, rq):
@@ -188,8 +208,8 @@ def keep(conn, rq):
     raise Gone
 
 
-PATHS = {"echo": echo, "status": status, "count": count, "flaky": flaky, "redirect": redirect, "loop": loop, "cut": cut, "slow": slow,
-         "big": big, "bomb": bomb, "packed": packed, "raw": raw, "events": events, "keep": keep}
+PATHS = {"echo": echo, "mirror": mirror, "check": check, "status": status, "count": count, "flaky": flaky, "redirect": redirect,
+         "loop": loop, "cut": cut, "slow": slow, "big": big, "bomb": bomb, "packed": packed, "raw": raw, "events": events, "keep": keep}
 
 
 def tunnel(conn, rq):

@@ -1,0 +1,72 @@
+/*
+ * net_register.c - the entry of libpawl_net: an engine's network thread, and what is registered on it.
+ *
+ * Does not read the environment: options say what may be reached, and which secrets may be used.
+ */
+#include "sdk/pawl_net.h"
+
+#include <string.h>
+
+#include "activities/http_activity.h"
+#include "activities/net_runner.h"
+#include "sdk/base/error.h"
+
+static pawl_net_options options_take(const pawl_net_options *given)
+{
+    pawl_net_options o;
+    memset(&o, 0, sizeof o);
+    if (given != NULL) {
+        const size_t size = given->struct_size == 0 || given->struct_size > sizeof o ? sizeof o : given->struct_size;
+        memcpy(&o, given, size);
+    }
+    return o;
+}
+
+static pawl_status runner_make(const pawl_net_options *o, pw_net_runner **ret_runner, pawl_error *err)
+{
+    pw_egress *egress = NULL;
+    pw_secret_rules *secrets = NULL;
+    pawl_status status = pw_egress_new(o->egress, &egress, err);
+    if (status != PAWL_OK) {
+        return status;
+    }
+    status = pw_secret_rules_new(o->secrets, &secrets, err);
+    if (status != PAWL_OK) {
+        pw_egress_free(egress);
+        return status;
+    }
+    const pw_net_options net = {.proxy = o->proxy, .ca_file = o->ca_file, .transfers_max = o->requests_max};
+    return pw_net_runner_start(egress, secrets, &net, ret_runner, err);
+}
+
+static void *user_of(const pw_net_activity *activity)
+{
+    union {
+        const pw_net_activity *in;
+        void *out;
+    } u = {.in = activity};
+    return u.out;
+}
+
+pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err)
+{
+    const pawl_net_options o = options_take(options);
+    pw_net_runner *runner = NULL;
+    if (strcmp(pawl_version(), PAWL_VERSION) != 0) { /* both libraries know the inside of values */
+        return pw_err(err, PAWL_ABI, "libpawl_net is of version %s, libpawl of %s", PAWL_VERSION, pawl_version());
+    }
+    pawl_status status = runner_make(&o, &runner, err);
+    if (status != PAWL_OK) {
+        return status;
+    }
+    pawl_runner *base = pw_net_runner_base(runner);
+    const pawl_activity_options http = {.struct_size = sizeof http,
+                                        .description = "An HTTP request: {url, method, headers, query, json ...} gives {status, headers, body}",
+                                        .user = user_of(&pw_http_activity),
+                                        .runner = base};
+    status = pawl_register_activity(engine, "http", pw_net_nowhere, &http, err);
+    if (status != PAWL_OK) {
+        base->ops->stop(base, 0); /* the engine has not taken it */
+    }
+    return status;
+}

@@ -1,0 +1,69 @@
+/*
+ * pawl_net.h - the network activities: a library of its own (libpawl_net), so that the core needs no curl.
+ *
+ *     pawl_net_options o = {.struct_size = sizeof o, .egress = (const char *const[]){"api.example.com:443", NULL}};
+ *     pawl_net_register(engine, &o, &err);          // before pawl_resume_all
+ *
+ *     pawl_call(w, "http", .input = pawl_json(w, "{url: %s, json: {id: %d}, headers: {authorization: {$secret: %s, prefix: %s}}}",
+ *                                             "https://api.example.com/orders", 7, "env:PAWL_SECRET_ORDERS", "Bearer "));
+ *
+ * The activity "http" takes
+ *
+ *     url                  http or https; with "query": {name: text | number | bool | [..]} added
+ *     method               default GET, or POST when there is a body
+ *     headers              {name: text | [..]}
+ *     auth                 {bearer: text} or {basic: {user, password}}
+ *     json | text | bytes | form     the body, with its content type unless headers say one; form: {name: text | [..]}
+ *     ok                   [statuses] that are results, or "any"; default: 200 to 299, and 3xx that are not followed
+ *     retry                [statuses] worth another attempt; default: 408 425 429 500 502 503 504
+ *     as                   how the body of the response stands in the result: "auto" (default), "json", "text", "bytes"
+ *     idempotency_header   carries the task's key with everything but GET, HEAD and OPTIONS; default "Idempotency-Key", "" = none
+ *     redirects            how many are followed; default 5
+ *     max_bytes            of the body of the response, decompressed; default 16 MiB, at most 64 MiB
+ *     timeout_s connect_timeout_s first_byte_timeout_s idle_timeout_s      default 600, 10, 120, 60
+ *     compression          false = does not ask for a compressed response
+ *     version              "1.1" or "2" (without negotiation); default: negotiated
+ *     proxy                http://host:port, or "" = none; default: the option below
+ *     tls                  {ca, cert, key}: paths of PEM files
+ *
+ * and gives {status, headers: {name: text, "set-cookie": [..]}, body}. It fails with RateLimited (429), HttpStatus (details: status, headers,
+ * the first 4 KiB of the body), BadInput, BadBody, SecretFailed, or with how the connection ended (EgressDenied, NameNotFound, ConnectFailed,
+ * TlsFailed, ConnectTimeout, ConnectionCut, ResponseTooLarge ...). A 429 or 503 that says when to come again waits so long, durably, and
+ * burns no attempt. An unsafe effect that was sent and whose answer never came is asked about; one that was not sent is tried again.
+ *
+ * Secrets: wherever a text stands in url, query, headers, auth, proxy or body, {"$secret": "env:NAME" | "file:/path" | "command:..."} may stand,
+ * with "prefix" and "suffix" if need be. The value is read when the attempt runs, never journaled, and replaced by [redacted] in results and
+ * errors. Which references are allowed, and for which hosts, is the option below.
+ *
+ * Thread: any. Clean as C99 and C++11.
+ */
+#ifndef PAWL_NET_H
+#define PAWL_NET_H
+
+#include "pawl.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** All zero is a good default. Everything is copied. */
+typedef struct pawl_net_options {
+    size_t struct_size;         /**< sizeof(pawl_net_options) */
+    const char *const *egress;  /**< what may be reached, NULL-terminated: "api.example.com:443", "*.example.com", "10.0.0.0/8", "[::1]:8080";
+                                     NULL = every public address. Loopback, private, link-local and metadata addresses only when an address
+                                     rule names them */
+    const char *const *secrets; /**< references that may be used, NULL-terminated: "env:NAME", a last * matches the rest; with "=>host" for that
+                                     host only ("env:KEY=>api.example.com", "=>*.example.com"); NULL = "env:PAWL_SECRET_*" */
+    const char *proxy;          /**< for every request that names none, not under the egress rules; NULL = none: the environment is not asked */
+    const char *ca_file;        /**< PEM; NULL = the system's */
+    uint32_t requests_max;      /**< under way at a time; 0 = 4096, fewer where descriptors are scarce */
+} pawl_net_options;
+
+/** Starts the engine's network thread and registers "http" on it. The thread ends when the engine is closed. options may be NULL.
+ * Errors: EXISTS, INVALID (names the rule), LIMIT, NOMEM, UNSUPPORTED (curl without TLS), ABI (libpawl is of another version). */
+PAWL_API PAWL_MUST_USE pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
