@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/map.h"
+#include "engine/queue.h"
 #include "engine/state.h"
 #include "sdk/base/id.h"
 
@@ -61,6 +62,7 @@ pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_co
     }
     core->next_key = max + 1;
     core->blocks.len_max = PW_RUN_BLOCKS_POOLED_MAX;
+    pw_queues_init(core);
     *ret_core = core;
     return PAWL_OK;
 }
@@ -98,7 +100,8 @@ static void refuse(pw_core *core, pw_request *rq, const pawl_error *err)
 
 static void free_requests(pw_core *core, const pawl_error *err)
 {
-    pw_request **lists[] = {&core->deferred, &core->polls, &core->inbox_queue};
+    pw_request **lists[] = {&core->deferred, &core->inbox_queue};
+    pw_polls_free(core, err);
     for (size_t i = 0; i < PW_COUNT(lists); i++) {
         while (*lists[i] != NULL) {
             pw_request *rq = *lists[i];
@@ -224,6 +227,7 @@ void pw_core_free(pw_core *core)
     free_waiting(core, &err);
     free_runs(core);
     free_jobs(core);
+    pw_queues_free(core);
     free_code(core);
     pw_batch_trim(core);
     pw_pool_trim(&core->blocks);
@@ -364,7 +368,7 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
         pw_free(act);
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    core->queue_dirty = true;
+    pw_queue_act(core, act);
     return PAWL_OK;
 }
 
@@ -388,6 +392,9 @@ pawl_status pw_core_recover(pw_core *core, pawl_error *err)
     core->careful = core->careful || core->options.crumb_found.run >= core->next_key; /* it died in its first turn, and left no row */
     pawl_status st = pw_recover_crumb(core, err);
     count_owed(core);
+    if (st == PAWL_OK) {
+        st = pw_queues_recover(core, err);
+    }
     if (st == PAWL_OK) {
         st = pw_jobs_recover(core, err);
     }
@@ -518,6 +525,7 @@ void pw_core_committed(pw_core *core, pw_group *group)
 
 void pw_core_clock_changed(pw_core *core)
 {
+    pw_queues_clock(core);
     pw_timers_reset(core);
 }
 
@@ -574,6 +582,8 @@ static int64_t next_call(pw_core *core)
     if (core->beats_dirty && (next < 0 || next > PW_HEARTBEAT_WRITE_MS)) {
         next = PW_HEARTBEAT_WRITE_MS;
     }
+    int64_t bucket = core->shutdown || core->scarce || !core->recovered ? -1 : pw_queues_next(core);
+    next = bucket >= 0 && (next < 0 || next > bucket) ? bucket : next;
     int64_t again = pw_again_next(core);
     return again >= 0 && (next < 0 || next > again) ? again : next;
 }
@@ -594,6 +604,7 @@ static int64_t step(pw_core *core)
         pw_recover_scan(core);
         pw_inbox_poll(core);
         pw_timers_fire(core);
+        pw_queues_step(core);
         pw_job_dispatch_all(core);
         pw_job_beats(core);
     }
@@ -685,5 +696,6 @@ void pw_core_check(pw_core *core)
         PW_CHECK(job->in_queue == (job->state == PW_JOB_QUEUED));
     }
     PW_CHECK(running == core->tasks_running);
+    pw_queues_check(core);
     PW_CHECK(core->flight_len <= PW_GROUPS_IN_FLIGHT_MAX);
 }

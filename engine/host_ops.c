@@ -296,6 +296,32 @@ pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope, const pawl_value **ret
     return status;
 }
 
+/* ---- task queues ---- */
+
+static void add_num(struct args *a, const char *key, double number)
+{
+    if (number != 0) {
+        add_key(a, key);
+        pw_mp_double(&a->buf, number);
+    }
+}
+
+pawl_status pawl_queue_set(pawl_engine *e, const pawl_queue_options *options, size_t options_size, pawl_error *err)
+{
+    PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
+    pawl_queue_options o = {0};
+
+    if (e == NULL || options == NULL) {
+        return pw_err(err, PAWL_INVALID, "a queue without an engine or options");
+    }
+    memcpy(&o, options, options_size < sizeof o ? options_size : sizeof o);
+    add_str(&a, "name", o.name);
+    add_int(&a, "concurrency", o.concurrency);
+    add_num(&a, "rate", o.rate);
+    add_int(&a, "burst", o.burst);
+    return ask(e, "queue_set", &a, NULL, NULL, err);
+}
+
 /* ---- the end of a run ---- */
 
 static const struct {

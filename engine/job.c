@@ -12,6 +12,7 @@
 #include "engine/bugs.h"
 #include "engine/job.h"
 #include "engine/map.h"
+#include "engine/queue.h"
 
 /* ---- making ---- */
 
@@ -71,6 +72,7 @@ static void read_options(pw_job *job)
     job->priority = pw_body_int(job->body, "priority", 0);
     job->let_run = pw_body_int(job->body, "on_cancel", 0) == PAWL_CANCEL_ABANDON;
     job->queue = pw_body_str(job->scope, job->body, "queue", "default");
+    job->limit_key = pw_body_str(job->scope, job->body, "limit_key", "");
     job->name = pw_body_str(job->scope, job->body, "name", "");
 }
 
@@ -84,6 +86,7 @@ static void copy_options(pw_job *job, const pw_job *model)
     job->priority = model->priority;
     job->let_run = model->let_run;
     job->queue = model->queue;
+    job->limit_key = model->limit_key;
     job->name = model->name;
     job->run_id = model->run_id;
 }
@@ -123,8 +126,11 @@ static bool job_index(pw_core *core, pw_job *job)
     if (rj == NULL) {
         return false;
     }
-    HASH_ADD(hh, core->jobs, key, sizeof job->key, job);
+    if (pw_queue_join(core, job)) {
+        HASH_ADD(hh, core->jobs, key, sizeof job->key, job);
+    }
     if (job->hh.tbl == NULL) {
+        pw_queue_leave(core, job);
         run_jobs_trim(core, rj);
         return false;
     }
@@ -153,21 +159,19 @@ pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view bo
     return job;
 }
 
-void pw_job_unqueue(pw_core *core, pw_job *job)
+static void give_place(pw_core *core, pw_job *job)
 {
-    if (job->in_queue) {
-        DL_DELETE2(core->queue, job, q_prev, q_next);
-        job->in_queue = false;
+    if (job->slot != NULL) {
+        job->slot->running--;
+        pw_queue_act(core, job->slot);
+        job->slot = NULL;
     }
+    pw_queue_end(core, job);
 }
 
 static void release(pw_core *core, pw_job *job)
 {
-    if (job->slot != NULL) {
-        job->slot->running--;
-        job->slot = NULL;
-        core->queue_dirty = true;
-    }
+    give_place(core, job);
     if (job->task != NULL) {
         pw_task_unref(job->task);
         job->task = NULL;
@@ -196,7 +200,7 @@ void pw_job_free(pw_core *core, pw_job *job)
     } else {
         abandon(core, job);
     }
-    pw_job_unqueue(core, job);
+    pw_queue_leave(core, job);
     pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     DL_DELETE2(rj->jobs, job, r_prev, r_next);
     run_jobs_trim(core, rj);
@@ -214,6 +218,7 @@ void pw_job_queue(pw_core *core, pw_job *job)
 {
     const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     if (rj != NULL && rj->held && !PW_BUG_STARTED_IN_PAUSE) {
+        give_place(core, job);
         job->state = PW_JOB_HELD;
         return;
     }
@@ -229,18 +234,7 @@ void pw_job_queue(pw_core *core, pw_job *job)
         job->schedule_due = job->schedule_due != 0 ? job->schedule_due : from + job->schedule_ms;
         pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
     }
-    pw_job *at = core->queue != NULL ? core->queue->q_prev : NULL; /* the tail */
-    if (at != NULL && at->priority < job->priority) {
-        pw_job *first = core->queue;
-        while (first != NULL && first->priority >= job->priority) {
-            first = first->q_next;
-        }
-        DL_PREPEND_ELEM2(core->queue, first, job, q_prev, q_next);
-    } else {
-        DL_APPEND2(core->queue, job, q_prev, q_next);
-    }
-    job->in_queue = true;
-    core->queue_dirty = true;
+    pw_queue_put(core, job);
 }
 
 /* As the call says, else as whoever would run it says: the registration here, or the worker. */
@@ -285,6 +279,16 @@ void pw_job_tell(pw_core *core, pw_job *job, pw_input_kind kind, pw_report *repo
     pay(core, job);
 }
 
+/* Its place here, until it is given back. */
+static void take_slot(pw_core *core, pw_job *job, pw_act *act)
+{
+    if (job->slot == NULL) {
+        job->slot = act;
+        act->running++;
+        pw_queue_act(core, act);
+    }
+}
+
 static bool start_local(pw_core *core, pw_job *job, pw_act *act)
 {
     int64_t now = pw_core_now(core);
@@ -308,44 +312,69 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
     if (task == NULL) {
         return false;
     }
-    pw_job_unqueue(core, job);
+    if (job->granted) {
+        pw_queue_out(core, job);
+    } else {
+        pw_queue_grant(core, job);
+    }
     job->state = PW_JOB_RUNNING;
     job->task = task;
-    job->slot = act;
-    act->running++;
+    take_slot(core, job, act);
     core->tasks_running++;
     core->stats.jobs_started++;
     core->env.dispatch(core->env.ctx, task);
     return true;
 }
 
-/* True if the job has left the queue. */
-static bool try_start(pw_core *core, pw_job *job)
+static pw_act *act_here(pw_core *core, const pw_job *job)
 {
     pw_act *act;
     HASH_FIND(hh, core->acts, job->name, strlen(job->name), act);
-    pawl_effect registered = act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
-    bool local = act != NULL && act->fn != NULL;
-    bool can = local ? act->concurrency == 0 || act->running < act->concurrency : pw_job_poller(core, job, &registered) != NULL;
-    bool unsafe = effect_of(job, registered) == PAWL_EFFECT_UNSAFE;
-    if (!can) {
-        return false;
+    return act != NULL && act->fn != NULL ? act : NULL;
+}
+
+/* `sent` is committed before an unsafe effect begins; its token and its place are taken already, so that it then begins at once. */
+static void send_first(pw_core *core, pw_job *job, pw_act *act)
+{
+    pw_queue_grant(core, job);
+    if (act != NULL) {
+        take_slot(core, job, act);
     }
-    if (unsafe && !job->sent && !PW_BUG_START_BEFORE_SENT) {
-        pw_job_unqueue(core, job);
-        job->state = PW_JOB_SENDING;
-        if (job->map != NULL) {
-            pw_map_item_send(core, job);
-        } else {
-            pw_job_tell(core, job, PW_IN_SENT, NULL);
-        }
+    job->state = PW_JOB_SENDING;
+    if (job->map != NULL) {
+        pw_map_item_send(core, job);
+    } else {
+        pw_job_tell(core, job, PW_IN_SENT, NULL);
+    }
+}
+
+/* False: no memory, it stays in the queue. */
+static bool start(pw_core *core, pw_job *job, pw_poll *poll)
+{
+    pw_act *act = act_here(core, job);
+    pawl_effect registered = act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
+    if (poll != NULL) {
+        (void)pw_queue_poll_for(job, &registered);
+    }
+    if (effect_of(job, registered) == PAWL_EFFECT_UNSAFE && !job->sent && !PW_BUG_START_BEFORE_SENT) {
+        send_first(core, job, act);
         return true;
     }
-    bool started = local ? start_local(core, job, act) : pw_job_start_remote(core, job);
-    if (!started) { /* it stays where it is in the queue */
-        pw_again(core, 0);
+    return act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll);
+}
+
+/* It has its place already; when it cannot start now it gives it back, and stands in the queue as others do. */
+static void begin_sent(pw_core *core, pw_job *job)
+{
+    pw_act *act = act_here(core, job);
+    pawl_effect effect;
+    pw_poll *poll = act == NULL ? pw_queue_poll_for(job, &effect) : NULL;
+    bool can = act != NULL ? job->slot == act : poll != NULL;
+    if (!can || !(act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll))) {
+        pw_queue_out(core, job);
+        give_place(core, job);
+        pw_queue_put(core, job);
     }
-    return started;
 }
 
 void pw_job_dispatch_all(pw_core *core)
@@ -354,13 +383,19 @@ void pw_job_dispatch_all(pw_core *core)
         return;
     }
     core->queue_dirty = false;
-    pw_job *job, *next;
-    while ((job = pw_recover_begun(core)) != NULL) {
-        pw_job_fail(core, job, "ProcessEnded", "the process ended while this attempt ran", true);
+    pw_job *begun;
+    while ((begun = pw_recover_begun(core)) != NULL) {
+        pw_job_fail(core, begun, "ProcessEnded", "the process ended while this attempt ran", true);
     }
-    DL_FOREACH_SAFE2(core->queue, job, next, q_next)
-    {
-        (void)try_start(core, job);
+    while (core->queue_granted != NULL) {
+        begin_sent(core, core->queue_granted);
+    }
+    pw_poll *poll = NULL;
+    for (pw_job *job = pw_queue_pick(core, &poll); job != NULL; job = pw_queue_pick(core, &poll)) {
+        if (!start(core, job, poll)) {
+            pw_again(core, 0);
+            return;
+        }
     }
 }
 
@@ -370,7 +405,7 @@ void pw_job_sent(pw_core *core, pw_job *job)
     if (job->state == PW_JOB_SENDING && job->cancel_requested) { /* in the meantime; nothing has left */
         pw_job_cancel_now(core, job);
     } else if (job->state == PW_JOB_SENDING) {
-        pw_job_queue(core, job);
+        pw_job_queue(core, job); /* not at once: the same group may have ended it */
     }
 }
 
@@ -580,7 +615,7 @@ static void fail_now(pw_core *core, pw_job *job)
         pw_again(core, PW_AGAIN_OWED);
         return;
     }
-    pw_job_unqueue(core, job);
+    pw_queue_out(core, job);
     abandon(core, job);
     attempt_end(core, job, r);
 }
@@ -600,7 +635,7 @@ static void unknown(pw_core *core, pw_job *job)
         pw_job_fail(core, job, "Unknown", PW_MAP_UNKNOWN_TEXT, false);
         return;
     }
-    pw_job_unqueue(core, job);
+    pw_queue_out(core, job);
     abandon(core, job);
     job->state = PW_JOB_UNKNOWN;
     job->asked = true;
@@ -667,7 +702,7 @@ void pw_job_cancel_now(pw_core *core, pw_job *job)
         pw_again(core, PW_AGAIN_OWED);
         return;
     }
-    pw_job_unqueue(core, job);
+    pw_queue_out(core, job);
     attempt_end(core, job, r);
 }
 
@@ -705,7 +740,8 @@ void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
     DL_FOREACH_SAFE2(rj->jobs, job, next, r_next)
     {
         if (hold && (job->state == PW_JOB_QUEUED || job->state == PW_JOB_BACKOFF)) {
-            pw_job_unqueue(core, job);
+            pw_queue_out(core, job);
+            give_place(core, job);
             job->state = PW_JOB_HELD;
         } else if (!hold && job->state == PW_JOB_HELD) {
             pw_job_queue(core, job);

@@ -8,10 +8,8 @@
 
 #include "engine/state.h"
 
-/** A parked poll that would take this job, and what its worker says of the effect; NULL = none. */
-pw_request *pw_job_poller(pw_core *core, const pw_job *job, pawl_effect *ret_effect);
-/** Hands the job to that poll. False: no memory; the poll is refused and the job stays in the queue. */
-bool pw_job_start_remote(pw_core *core, pw_job *job);
+/** Hands the job to that poll. False: no memory; the poll is refused and the job stays where it is. */
+bool pw_job_start_remote(pw_core *core, pw_job *job, struct pw_poll *poll);
 /** Its worker holds it no longer; nothing for a job that runs here. */
 void pw_job_remote_over(pw_core *core, pw_job *job);
 /** Asks the worker to stop; nothing for a job that runs here. */
@@ -20,7 +18,6 @@ void pw_job_remote_cancel(pw_core *core, pw_job *job);
 void pw_job_return(pw_core *core, pw_job *job);
 /** Tells its run, now or as soon as there is memory. Takes the report over, which may be NULL. */
 void pw_job_tell(pw_core *core, pw_job *job, pw_input_kind kind, pw_report *report);
-void pw_job_unqueue(pw_core *core, pw_job *job);
 void pw_job_begun(pw_core *core, pw_job *job);
 void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable);
 /** The attempt ended without a word: tried again, or, when `sent` was written for it, asked about. */

@@ -12,57 +12,11 @@
 #include <string.h>
 
 #include "engine/job.h"
+#include "engine/queue.h"
 #include "engine/requests.h"
 
 #define SECRET_HEX (2 * PW_TOKEN_SECRET_BYTES)
 #define TOKEN_TEXT_MAX (120 + 1 + SECRET_HEX)
-
-/* ---- who wants what ---- */
-
-static pawl_effect effect_named(const char *name)
-{
-    static const char *const names[] = {"", "pure", "idempotent", "unsafe"};
-    for (size_t i = 1; i < PW_COUNT(names); i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return (pawl_effect)i;
-        }
-    }
-    return PAWL_EFFECT_DEFAULT;
-}
-
-static bool names_queue(const pw_request *rq, const char *queue)
-{
-    const pawl_value *list = pawl_get(rq->args, "queues");
-    for (size_t i = 0; i < pawl_len(list); i++) {
-        if (pawl_is(pawl_at(list, i), "", queue)) {
-            return true;
-        }
-    }
-    return list == NULL;
-}
-
-static bool wants(const pw_request *rq, const pw_job *job, pawl_effect *ret_effect)
-{
-    const pawl_value *list = pawl_get(rq->args, "activities");
-    for (size_t i = 0; i < pawl_len(list); i++) {
-        const pawl_value *item = pawl_at(list, i);
-        if (pawl_is(item, "", job->name) || pawl_is(item, "name", job->name)) {
-            *ret_effect = effect_named(pawl_str(item, "effect", ""));
-            return names_queue(rq, job->queue);
-        }
-    }
-    return false;
-}
-
-pw_request *pw_job_poller(pw_core *core, const pw_job *job, pawl_effect *ret_effect)
-{
-    for (pw_request *rq = core->polls; rq != NULL; rq = rq->next) {
-        if (wants(rq, job, ret_effect)) {
-            return rq;
-        }
-    }
-    return NULL;
-}
 
 /* ---- handing out ---- */
 
@@ -89,20 +43,20 @@ static const pawl_value *task_value(pw_core *core, const pw_job *job, pawl_scope
     return job->detail.size == 0 ? v : pawl_with(scope, v, "detail", pw_value_view(scope, job->detail.data, job->detail.size));
 }
 
-bool pw_job_start_remote(pw_core *core, pw_job *job)
+bool pw_job_start_remote(pw_core *core, pw_job *job, pw_poll *poll)
 {
-    pawl_effect effect;
-    pw_request *rq = pw_job_poller(core, job, &effect);
-    PW_CHECK(rq != NULL);
+    pw_request *rq = pw_queue_poll_take(core, poll);
     core->env.random(core->env.ctx, job->secret, sizeof job->secret);
     const pawl_value *reply = task_value(core, job, rq->scope);
-    LL_DELETE(core->polls, rq);
-    rq->next = NULL;
     if (pw_scope_failed(rq->scope)) {
         pw_request_nomem(core, rq);
         return false;
     }
-    pw_job_unqueue(core, job);
+    if (job->granted) {
+        pw_queue_out(core, job);
+    } else {
+        pw_queue_grant(core, job);
+    }
     job->state = PW_JOB_RUNNING;
     job->remote = true;
     job->client = rq->client;
@@ -115,26 +69,26 @@ bool pw_job_start_remote(pw_core *core, pw_job *job)
 
 void pw_job_poll(pw_core *core, pw_request *rq)
 {
-    LL_APPEND(core->polls, rq);
-    core->queue_dirty = true;
+    pawl_error err;
+    pawl_status st = pw_queue_poll(core, rq, &err);
+    if (st != PAWL_OK) {
+        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
+    }
 }
 
 static void drop_polls(pw_core *core, uint64_t client, bool answer)
 {
-    pw_request *rq, *next;
-    LL_FOREACH_SAFE(core->polls, rq, next)
-    {
-        if (rq->client != client) {
-            continue;
-        }
-        LL_DELETE(core->polls, rq);
-        rq->next = NULL;
-        pawl_error err;
-        if (answer) {
+    pawl_error err;
+    pw_poll *poll = pw_queue_poll_next(core, NULL);
+    while (poll != NULL) {
+        pw_poll *next = pw_queue_poll_next(core, poll);
+        pw_request *rq = pw_queue_poll_client(poll) == client ? pw_queue_poll_take(core, poll) : NULL;
+        if (rq != NULL && answer) {
             pw_reply_now(core, rq, pw_err(&err, PAWL_DONE, "this poll was taken back"), &err, (pw_view){NULL, 0});
         } else {
             pw_request_free(rq);
         }
+        poll = next;
     }
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
+#include "engine/queue.h"
 #include "engine/state.h"
 
 /* ---- replies ---- */
@@ -220,6 +221,9 @@ static void publish_one(pw_core *core, pw_publish *p)
     case PW_PUB_HOLD:
     case PW_PUB_UNHOLD:
         hold(core, p->job.run, p->kind == PW_PUB_HOLD);
+        break;
+    case PW_PUB_QUEUE:
+        pw_queue_landed(core, p->body);
         break;
     case PW_PUB_NOTHING:
         break;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
+#include "engine/queue.h"
 #include "engine/requests.h"
 
 const char *pw_arg_str(const pw_request *rq, const char *key)
@@ -480,6 +481,12 @@ static void dispatch(pw_core *core, pw_request *rq)
         break;
     case PW_REQ_STATS:
         op_stats(core, rq);
+        break;
+    case PW_REQ_QUEUE_SET:
+        pw_queue_set(core, rq);
+        break;
+    case PW_REQ_QUEUES:
+        pw_queue_list(core, rq);
         break;
     case PW_REQ_TASK_POLL:
         pw_job_poll(core, rq);

@@ -21,6 +21,7 @@
 #include "engine/fiber.h"
 #include "engine/hash.h"
 #include "engine/machine.h"
+#include "engine/pq.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -29,6 +30,7 @@
 typedef struct pw_live pw_live;
 typedef struct pw_cmd pw_cmd;
 typedef struct pw_job pw_job;
+typedef struct pw_flow pw_flow;
 typedef struct pw_map pw_map;
 typedef struct pw_batch pw_batch;
 typedef struct pw_input pw_input;
@@ -353,6 +355,7 @@ struct pw_job {
     const char *run_id;
     const char *name;
     const char *queue;
+    const char *limit_key;
     int64_t priority;
     pw_view body;            /* of the scheduling event: options and input */
     const pawl_value *input;
@@ -388,8 +391,11 @@ struct pw_job {
     bool fail_retryable;
     const char *last_failure;
     pw_act *slot;            /* counted in its concurrency */
-    pw_job *q_prev, *q_next; /* queue */
+    pw_flow *flow;           /* its place in its queue */
+    pw_job *q_prev, *q_next;
+    uint64_t q_number;       /* the order in which they were queued */
     bool in_queue;
+    bool granted;            /* has a place among those under way in its queue */
     pw_job *r_prev, *r_next; /* jobs of the same run */
     UT_hash_handle hh;
 };
@@ -409,7 +415,7 @@ typedef struct pw_map_note pw_map_note; /* pw_map, pw_map_note: map.h */
 
 typedef struct pw_publish {
     enum { PW_PUB_REPLY, PW_PUB_JOB, PW_PUB_SENT, PW_PUB_UNKNOWN, PW_PUB_RETRY, PW_PUB_TIMER, PW_PUB_CANCEL_JOB, PW_PUB_MAP, PW_PUB_PAGES,
-           PW_PUB_CANCEL_MAP, PW_PUB_DROP_JOB, PW_PUB_INBOX, PW_PUB_UNHOLD, PW_PUB_HOLD, PW_PUB_NOTHING } kind;
+           PW_PUB_CANCEL_MAP, PW_PUB_DROP_JOB, PW_PUB_INBOX, PW_PUB_UNHOLD, PW_PUB_HOLD, PW_PUB_QUEUE, PW_PUB_NOTHING } kind;
     pw_request *rq;
     pawl_status status;
     pawl_error error;
@@ -528,7 +534,14 @@ struct pw_core {
 
     pw_job *jobs;                /* hash */
     pw_run_jobs *run_jobs;       /* hash */
-    pw_job *queue;               /* jobs that want a slot, in order */
+    struct pw_queue *queues;     /* hash by name: queue.h */
+    struct pw_queue *queues_ready; /* list: those that have something to start take turns */
+    pw_job *queue_granted;       /* list: `sent` is committed, they start first */
+    struct pw_offer *offers;     /* hash by activity */
+    struct pw_poll *polls;       /* parked task_poll requests; list */
+    pw_pq queue_waits;           /* keys by when their bucket is looked at */
+    uint64_t queue_number;
+    int64_t queues_opened_us;    /* buckets begin empty as of then */
     pw_job *remote_jobs;         /* running at workers; list by m_prev, m_next */
     pw_map *maps;                /* hash */
     pw_map *map_work;            /* list of those that may have to start items, to end, or to write */
@@ -550,7 +563,6 @@ struct pw_core {
     int64_t turn_ns, sync_ns;    /* running means: to build one turn, to wait for one COMMIT */
     bool doomed;                 /* groups in flight follow one that did not land */
     pw_request *deferred;        /* looked at again when a group has landed; list by next */
-    pw_request *polls;           /* parked task_poll requests */
     pw_watcher *watchers;
     pw_waiter *waiters[PW_WAITER_LISTS]; /* by run_key; pw_waiters_of */
     bool inbox_dirty;

@@ -56,6 +56,7 @@ void pw_call_fields(pw_emit *e, const void *arg)
     pw_emit_opt(e, "on_cancel", (int64_t)o->on_cancel);
     pw_emit_str(e, "queue", o->queue);
     pw_emit_opt(e, "priority", o->priority);
+    pw_emit_str(e, "limit_key", o->limit_key);
 }
 
 void pw_map_fields(pw_emit *e, const void *arg)
@@ -70,6 +71,7 @@ void pw_map_fields(pw_emit *e, const void *arg)
     pw_emit_opt(e, "effect", (int64_t)o->effect);
     pw_emit_str(e, "queue", o->queue);
     pw_emit_opt(e, "priority", o->priority);
+    pw_emit_str(e, "limit_key", o->limit_key);
 }
 
 bool pw_name_ok(pawl_run *w, const char *what, const char *name)

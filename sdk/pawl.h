@@ -144,6 +144,22 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_history(pawl_engine *e, const char *id, 
  * given back or looked at, in bytes. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_value, pawl_error *err);
 
+/* ---- task queues ---- */
+
+/** The limits of a queue (pawl_call_options.queue), for this engine and every worker of it. All zero: no limits. */
+typedef struct pawl_queue_options {
+    size_t struct_size;
+    const char *name;          /**< "default" is that of calls that name none */
+    uint32_t concurrency;      /**< attempts under way at a time; 0 = no limit */
+    double rate;               /**< starts a second of each limit_key, on average; 0 = no limit */
+    uint32_t burst;            /**< starts at once after a pause; 0 = 1 */
+} pawl_queue_options;
+
+/** Sets them for good: they are kept in the journal, replace those of before, and count as soon as this returns; what is under way is not
+ * stopped. The rate holds across restarts: after one, a key starts as if it had just used up its burst.
+ * Errors: INVALID, NOSPACE, IO, SHUTDOWN, MISUSE, FORKED. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_queue_set(pawl_engine *e, const pawl_queue_options *options, size_t options_size, pawl_error *err);
+
 /* ---- any operation, as data: the control protocol's requests (see engine/README.md for the table) ---- */
 
 /** Blocking: op is "start", "signal", "cancel", ...; args a map. What the typed calls above are made of.

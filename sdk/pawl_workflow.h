@@ -98,8 +98,9 @@ typedef struct pawl_call_options {
     const char *undo;           /**< activity that takes it back; called with {input, result} when the run fails or is cancelled
                                      after this step completed or is unknown */
     pawl_on_cancel on_cancel;
-    const char *queue;          /**< NULL = "default" */
+    const char *queue;          /**< NULL = "default"; its limits: pawl_queue_set */
     int priority;               /**< higher first */
+    const char *limit_key;      /**< whose rate it counts against in its queue: a tenant, an API key's name; NULL = "" */
 } pawl_call_options;
 #define PAWL_RETRY_FOREVER 2147483647
 #define PAWL_RETRY_NONE (-1)
@@ -130,6 +131,7 @@ typedef struct pawl_map_options {
     pawl_effect effect;         /**< of each item. An UNSAFE one cut by a crash is not sent again: it fails as "Unknown" */
     const char *queue;
     int priority;
+    const char *limit_key;      /**< of every item */
 } pawl_map_options;
 
 /** Runs the activity over all items, `width` at a time, and returns the array of results in item order. One event in the journal, whatever

@@ -56,6 +56,8 @@
 #define PW_HEARTBEAT_WRITE_MS 1000             /* heartbeat detail is written at most this often */
 
 /* Activities */
+#define PW_POLL_NAMES_MAX 4096                 /* activities times queues of one poll: LIMIT */
+#define PW_QUEUE_LIMIT_MAX 1000000000          /* attempts at a time, starts a second, burst; INVALID */
 #define PW_TOKEN_SECRET_BYTES 16               /* random, in the token of each attempt that a worker elsewhere runs */
 #define PW_POOL_THREADS_DEFAULT 4
 #define PW_POOL_THREADS_MAX 256
