@@ -40,6 +40,9 @@ static const pawl_value *task_value(pw_core *core, const pw_job *job, pawl_scope
                    job->name, job->run_id, (long long)job->attempt, pw_task_key(scope, &token, job->run_id),
                    (long long)(job->timeout_ms > 0 ? pw_core_now(core) + job->timeout_ms : 0), (long long)job->heartbeat_ms,
                    pawl_v(job->input));
+    if (job->effect != PAWL_EFFECT_DEFAULT && (size_t)job->effect < PW_COUNT(pw_effect_names)) {
+        v = pawl_with(scope, v, "effect", pawl_make_str(scope, pw_effect_names[job->effect]));
+    }
     return job->detail.size == 0 ? v : pawl_with(scope, v, "detail", pw_value_view(scope, job->detail.data, job->detail.size));
 }
 

@@ -123,10 +123,11 @@ static int64_t slack_us(const pw_queue *q)
     return interval_us(q) * (q->limits.burst - 1);
 }
 
-/* A bucket that nobody remembers is empty as of when the journal was opened: whatever was taken from it before, it owes no more than that. */
+/* A bucket that nobody remembers, of a queue that was limited before the journal was opened, is empty as of then: whatever was taken from it
+ * before, it owes no more than that. */
 static int64_t first_tat_us(const pw_core *core, const pw_queue *q)
 {
-    return q->limits.rate > 0 ? core->queues_opened_us + slack_us(q) + interval_us(q) : 0;
+    return q->limits.rate > 0 && q->limited_before ? core->queues_opened_us + slack_us(q) + interval_us(q) : 0;
 }
 
 static void wait_until(pw_core *core, pw_qkey *key, int64_t us)

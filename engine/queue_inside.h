@@ -83,6 +83,7 @@ struct pw_flow {
 struct pw_queue {
     pw_queue_limits limits;
     bool configured;
+    bool limited_before;      /* it had a rate when the journal was opened */
     int64_t running;
     size_t queued;
     pw_pq lanes;

@@ -23,17 +23,6 @@ struct pw_poll {
     pw_poll_link links[];
 };
 
-static pawl_effect effect_named(const char *name)
-{
-    static const char *const names[] = {"", "pure", "idempotent", "unsafe"};
-    for (size_t i = 1; i < PW_COUNT(names); i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return (pawl_effect)i;
-        }
-    }
-    return PAWL_EFFECT_DEFAULT;
-}
-
 /* ---- hanging it up ---- */
 
 static void unlink_one(pw_core *core, pw_poll_link *link)
@@ -107,7 +96,7 @@ static bool link_all(pw_core *core, pw_poll *poll, const pawl_value *activities,
         for (size_t j = 0; ok && name != NULL && j < len; j++) {
             const char *queue = queues == NULL ? NULL : pawl_str(pawl_at(queues, j), "", "");
             pw_poll_link *link = &poll->links[poll->len];
-            *link = (pw_poll_link){.poll = poll, .effect = effect_named(pawl_str(item, "effect", ""))};
+            *link = (pw_poll_link){.poll = poll, .effect = pw_effect_named(pawl_str(item, "effect", ""))};
             ok = queue == NULL ? link_any(core, link, name) : link_queue(core, link, name, queue);
             poll->len += ok ? 1 : 0;
         }

@@ -88,7 +88,7 @@ void pw_queue_set(pw_core *core, pw_request *rq)
     }
 }
 
-static bool apply(pw_core *core, const pawl_value *v)
+static bool apply(pw_core *core, const pawl_value *v, bool before)
 {
     pw_queue *q = pw_queue_get(core, pawl_str(v, "name", ""));
     if (q == NULL) {
@@ -97,6 +97,7 @@ static bool apply(pw_core *core, const pawl_value *v)
     int64_t burst = pawl_int(v, "burst", 1);
     q->configured = true;
     q->limits = (pw_queue_limits){pawl_int(v, "concurrency", 0), pawl_num(v, "rate", 0), burst > 0 ? burst : 1};
+    q->limited_before |= before && q->limits.rate > 0;
     for (pw_qkey *key = q->keys; key != NULL; key = key->hh.next) {
         pw_qkey_place(core, key);
     }
@@ -104,17 +105,17 @@ static bool apply(pw_core *core, const pawl_value *v)
     return true;
 }
 
-static bool take_row(pw_core *core, pw_view row)
+static bool take_row(pw_core *core, pw_view row, bool before)
 {
     pawl_scope *scope = pawl_scope_new();
-    bool ok = scope != NULL && apply(core, pw_value_view(scope, row.data, row.size)) && !pw_scope_failed(scope);
+    bool ok = scope != NULL && apply(core, pw_value_view(scope, row.data, row.size), before) && !pw_scope_failed(scope);
     pawl_scope_free(scope);
     return ok;
 }
 
 void pw_queue_landed(pw_core *core, pw_view row)
 {
-    if (!take_row(core, row)) {
+    if (!take_row(core, row, false)) {
         pw_core_log(core, PAWL_WARN, "", 0, "no memory for the limits of a queue: they count when the journal is opened again");
     }
 }
@@ -131,7 +132,7 @@ static bool recover_queue(void *ctx, pw_view key, pw_view value)
     recover_queues *r = ctx;
     size_t size = sizeof ROW - 1;
     if (key.size > size && memcmp(key.data, ROW, size) == 0) {
-        r->ok = r->ok && take_row(r->core, value);
+        r->ok = r->ok && take_row(r->core, value, true);
     }
     return r->ok;
 }

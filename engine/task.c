@@ -72,6 +72,20 @@ struct pawl_task {
     bool unknown;
 };
 
+/* ---- effects ---- */
+
+const char *const pw_effect_names[PW_EFFECTS] = {"", "pure", "idempotent", "unsafe"};
+
+pawl_effect pw_effect_named(const char *name)
+{
+    for (size_t i = 1; i < PW_EFFECTS; i++) {
+        if (strcmp(name, pw_effect_names[i]) == 0) {
+            return (pawl_effect)i;
+        }
+    }
+    return PAWL_EFFECT_DEFAULT;
+}
+
 /* ---- tokens ---- */
 
 void pw_token_print(const pw_token *token, char ret[120])

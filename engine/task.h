@@ -61,6 +61,11 @@ typedef struct pw_task_init {
     void *report_ctx;
 } pw_task_init;
 
+/** Effects by name, as workers say them; "" = as registered. */
+enum { PW_EFFECTS = PAWL_EFFECT_UNSAFE + 1 };
+extern const char *const pw_effect_names[PW_EFFECTS];
+pawl_effect pw_effect_named(const char *name); /* PAWL_EFFECT_DEFAULT when it is none */
+
 pawl_task *pw_task_new(const pw_task_init *init); /* NULL when out of memory; two references */
 void pw_task_unref(pawl_task *task);
 /** Asks it to stop: pawl_task_canceled turns true, the cancel descriptor readable. */

@@ -296,13 +296,12 @@ static bool has_room(const worker_act *a)
 
 static const pawl_value *offer(const pw_worker *w, pawl_scope *scope)
 {
-    static const char *const effects[] = {"", "pure", "idempotent", "unsafe"};
     const pawl_value **items = pawl_scope_alloc(scope, w->acts_len * sizeof *items);
     size_t n = 0;
     for (const worker_act *a = items != NULL ? w->acts : NULL; a != NULL; a = a->next) {
         if (has_room(a)) {
-            size_t effect = (size_t)a->effect < PW_COUNT(effects) ? (size_t)a->effect : 0;
-            items[n++] = pawl_build(scope, "{name: %s, effect: %s}", a->name, effects[effect]);
+            size_t effect = (size_t)a->effect < PW_EFFECTS ? (size_t)a->effect : 0;
+            items[n++] = pawl_build(scope, "{name: %s, effect: %s}", a->name, pw_effect_names[effect]);
         }
     }
     if (n == 0) {
@@ -389,6 +388,7 @@ static attempt *attempt_new(pw_worker *w, worker_act *act, const pawl_value *v)
         .deadline_ms = pawl_int(v, "deadline_ms", 0),
         .fn = act->fn,
         .fn_user = act->user,
+        .effect = pawl_get(v, "effect") != NULL ? pw_effect_named(pawl_str(v, "effect", "")) : act->effect,
         .report = take_report,
     };
     attempt *a = numbers_of(token, &init.token) ? pw_calloc(1, sizeof *a) : NULL;

@@ -149,6 +149,29 @@ def it_runs_no_more_of_one_activity_than_its_limit(p):
         result(p, f"r{i}")
 
 
+def it_shares_a_queue_with_other_workers_and_across_restarts(p):
+    p.serve()
+    p.ok("queue", "narrow", "--concurrency", "2", "--rate", "600/m", "--burst", "600")
+    worker(p, "--parallel", "4")
+    worker(p, "--parallel", "4", "--queue", "narrow", name="second")
+    for i in range(5):
+        start(p, f"r{i}", "hold", queue="narrow")
+    until(p, lambda: len(lines(p)) >= 2, "two begin")
+    start(p, "n", "note")
+    result(p, "n")
+    row = [q for q in p.ok("queue", "-o", "json").json() if q["name"] == "narrow"][0]
+    equal((row["running"], row["queued"], row["concurrency"], row["rate"], row["burst"]), (2, 3, 2, 10, 600))
+    p.stop(signal.SIGKILL)
+    p.serve()
+    until(p, lambda: [q for q in p.ok("queue", "-o", "json").json() if q["name"] == "narrow"][0]["running"] == 2, "as before")
+    within(p.ok("queue", "narrow").out, "narrow")
+    p.write("go", "")
+    for i in range(5):
+        result(p, f"r{i}")
+    p.run("queue", "--rate", "5").exits(2)
+    p.run("queue", "narrow", "--rate", "fast").exits(2)
+
+
 def it_says_what_is_wrong_with_its_options(p):
     p.run("worker").exits(2)
     p.run("worker", "--module", p.modules[1], "--parallel", "0").exits(2)
