@@ -370,14 +370,24 @@ void pawl_unshield(pawl_run *w)
     }
 }
 
+/* It failed, and nobody can say that it did not happen: an attempt that took too long may still have done it. */
+static bool may_have_happened(const pawl_failure *f)
+{
+    static const char *const types[] = {"OutcomeUnknown", "Timeout", "HeartbeatTimeout", "WorkerLost"};
+    bool may = false;
+    for (size_t i = 0; f != NULL && i < PW_COUNT(types); i++) {
+        may |= pawl_failure_is(f, types[i]);
+    }
+    return may;
+}
+
 static bool wants_undo(const pw_cmd *cmd)
 {
     if (cmd == NULL || cmd->undo == NULL) {
         return false;
     }
     return cmd->undo_input != NULL || cmd->state == PW_S_ACTIVITY_COMPLETED || cmd->state == PW_S_ACTIVITY_UNKNOWN ||
-           cmd->state == PW_S_ACTIVITY_SENT ||
-           (cmd->future.failure != NULL && pawl_failure_is(cmd->future.failure, "OutcomeUnknown"));
+           cmd->state == PW_S_ACTIVITY_SENT || may_have_happened(cmd->future.failure);
 }
 
 static void undo_one(pawl_run *w, pw_cmd *cmd)

@@ -229,6 +229,29 @@ static void two_unknown_outcomes_of_one_activity_are_answered_one_by_one(void **
 
 /* ---- compensation ---- */
 
+static const pawl_value *slow_trip(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_call(w, "book", .timeout_s = 5, .no_retry = "Timeout", .undo = "cancel_booking");
+    return NULL;
+}
+
+static void a_step_that_took_too_long_may_have_happened_and_is_taken_back(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", slow_trip);
+    rig_held(r, "book", PAWL_EFFECT_DEFAULT);
+    rig_held(r, "cancel_booking", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "wf", "a");
+    rig_begin(r, rig_task_find(r, "book"));
+    rig_advance(r, 6000);
+    assert_int_equal(rig_tasks(r, "cancel_booking"), 1);
+    rig_begin(r, rig_task_find(r, "cancel_booking"));
+    rig_end(r, rig_task_find(r, "cancel_booking"), NULL);
+    assert_string_equal(rig_status(r, "a"), "failed");
+    assert_string_equal(pawl_str(rig_failure(r, "a"), "type", ""), "Timeout");
+}
+
 static const pawl_value *trip(pawl_run *w, const pawl_value *in)
 {
     (void)in;
@@ -378,6 +401,7 @@ int main(void)
         RIG_TEST(an_unsafe_attempt_that_stops_unasked_is_unknown_and_not_repeated),
         RIG_TEST(an_idempotent_effect_is_repeated_after_a_crash_under_the_same_key),
         RIG_TEST(an_effect_registered_unsafe_needs_no_word_at_the_call),
+        RIG_TEST(a_step_that_took_too_long_may_have_happened_and_is_taken_back),
         RIG_TEST(two_unknown_outcomes_of_one_activity_are_answered_one_by_one),
         RIG_TEST(what_completed_is_taken_back_last_first_when_the_run_fails),
         RIG_TEST(a_step_that_failed_is_not_taken_back),
