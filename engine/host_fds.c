@@ -35,7 +35,7 @@ static bool note(void *ctx, int fd)
 {
     pw_fds *fds = ctx;
     if (fd >= 0 && fd < PW_FDS_MAX) {
-        fds->open[fd / 8] = (uint8_t)(fds->open[fd / 8] | 1u << (fd % 8));
+        fds->open[fd / 8] = (uint8_t)(fds->open[fd / 8] | 1u << ((unsigned)fd % 8u));
     }
     return true;
 }
@@ -45,6 +45,12 @@ void pw_host_fds_mark(void *ctx)
     pw_fds *fds = &((pawl_engine *)ctx)->fds;
     memset(fds, 0, sizeof *fds);
     fds->known = each_fd(note, fds);
+}
+
+static bool is_open(const pw_fds *fds, int fd)
+{
+    unsigned byte = fds->open[fd / 8];
+    return ((byte >> ((unsigned)fd % 8u)) & 1u) != 0;
 }
 
 typedef struct naming {
@@ -59,7 +65,7 @@ static bool name_new(void *ctx, int fd)
     naming *n = ctx;
     char path[64];
     char target[160];
-    if (fd < 0 || fd >= PW_FDS_MAX || (n->fds->open[fd / 8] >> (fd % 8) & 1u) != 0) {
+    if (fd < 0 || fd >= PW_FDS_MAX || is_open(n->fds, fd)) {
         return true;
     }
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

@@ -145,7 +145,7 @@ pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_cru
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
     pawl_status st = map_page(journal_path, &p, err);
-    if (st != PAWL_OK) {
+    if (p == NULL) {
         pw_free(c);
         return st;
     }

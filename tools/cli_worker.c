@@ -43,7 +43,7 @@ static void say(void *ctx, const char *text)
     pw_cli_note(ctx, "worker %d: %s", (int)getpid(), text);
 }
 
-static int limit(pw_cli *cli, int resource, uint64_t value, const char *name)
+static int limit(pw_cli *cli, unsigned resource, uint64_t value, const char *name)
 {
     struct rlimit r = {.rlim_cur = value, .rlim_max = value};
     if (setrlimit(resource, &r) != 0) {
