@@ -260,8 +260,9 @@ typedef struct pw_journal_ops {
     pawl_status (*resolve)(pw_journal *j, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
     /** Called by the writer after the group was answered: an in-line checkpoint when it is due. NULL = nothing to do. */
     void (*settle)(pw_journal *j);
-    /** Called when there is nothing to write for a while: TRUNCATE checkpoint, sweep of orphan blobs, ballast back. */
-    void (*idle)(pw_journal *j);
+    /** Called when there is nothing to write for a while: sweep of orphan blobs, compaction of a few closed runs, TRUNCATE checkpoint, ballast
+     * back. True: there is more to compact; call again. */
+    bool (*idle)(pw_journal *j);
     /** Releases the ballast after NOSPACE / takes it back when there is room. */
     bool (*ballast)(pw_journal *j, bool release);
 

@@ -382,7 +382,8 @@ static void sweep(pw_memory *m)
     }
 }
 
-void pw_memory_idle(pw_journal *base)
+/* Compaction saves no rows here: a record is one. */
+bool pw_memory_idle(pw_journal *base)
 {
     pw_memory *m = pw_memory_of(base);
     pthread_mutex_lock(&m->store->lock);
@@ -392,6 +393,7 @@ void pw_memory_idle(pw_journal *base)
         pw_kv_end(m->store->kv, true);
     }
     pthread_mutex_unlock(&m->store->lock);
+    return false;
 }
 
 bool pw_memory_ballast(pw_journal *base, bool release)

@@ -140,7 +140,7 @@ pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
                             pawl_error *err);
 pawl_status pw_memory_reopen(pw_journal *base, pawl_error *err);
 pawl_status pw_memory_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
-void pw_memory_idle(pw_journal *base);
+bool pw_memory_idle(pw_journal *base);
 bool pw_memory_ballast(pw_journal *base, bool release);
 /** Inside a transaction of the map. */
 pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owner, pawl_error *err);

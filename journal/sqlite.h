@@ -7,6 +7,7 @@
  *   sqlite_op.c      what each operation writes      sqlite_blob.c    staging, sweeping, reading blobs
  *   sqlite_rite.c    reopening after UNKNOWN         sqlite_tx.c      transactional steps
  *   schema.c         versions and migration          sqlite_post.c    the inbox without an owner
+ *   compact.c        which runs, when idle
  *   history.c        compacted runs                  walk.c           a run's records, checked, in order
  *   sqlite_verify.c  every invariant of a file       sqlite_query.c   SQL of people, with pawl_events
  */
@@ -54,6 +55,7 @@ typedef struct pw_sqlite {
     uint64_t epoch;        /* 0 until lease */
     uint64_t group_no;     /* last that landed */
     int64_t pos;           /* last position given out */
+    int64_t compacted;     /* runs up to this key have been looked at (compact.c) */
     uint8_t blob_key[PW_KEY_SIZE];
     bool ready;            /* connected, identified, migrated */
     _Atomic bool failed;   /* after a failed sync, until reopen: [J9] nothing is acked */
@@ -119,13 +121,15 @@ pawl_status pw_sqlite_finish(pw_sqlite *j, pawl_status st, pawl_error *err);
 void pw_sqlite_fail(pw_sqlite *j);
 pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err);
 pawl_status pw_sqlite_renew(pw_journal *base, uint64_t epoch, pawl_error *err);
-void pw_sqlite_idle(pw_journal *base);
+bool pw_sqlite_idle(pw_journal *base);
 
 /** Runs a transactional step of a turn: fills record and events. */
 pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *record, int64_t *ret_events, pawl_error *err);
 
 /** Inside a group: a closed run's log rows become history rows, every record and the chain checked on the way. */
 pawl_status pw_sqlite_compact(pw_sqlite *j, int64_t run, pawl_error *err);
+/** Some closed runs, in a transaction of its own. True: there is more to do. */
+bool pw_sqlite_compact_some(pw_sqlite *j);
 
 pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes,
                             pawl_error *err);

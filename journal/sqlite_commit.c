@@ -47,7 +47,6 @@ static pawl_status unknown(pw_sqlite *j, const char *what, int rc, pawl_error *e
     pawl_error detail = {0};
     pw_db_error(&j->db, rc, what, &detail);
     pw_sqlite_fail(j);
-    j->told = true;
     return pw_err(err, PAWL_UNKNOWN,
                   "%.180s; nothing more is written until the journal is reopened", detail.message);
 }
@@ -94,7 +93,6 @@ pawl_status pw_sqlite_finish(pw_sqlite *j, pawl_status st, pawl_error *err)
         if (pw_db_simple(&j->db, PW_SQL_ROLLBACK, &ignored) != PAWL_OK &&
             !sqlite3_get_autocommit(j->db.db)) {
             pw_sqlite_fail(j);
-            j->told = true;
             return pw_err(err, PAWL_UNKNOWN,
                           "a transaction could neither be committed nor rolled back");
         }
@@ -192,13 +190,13 @@ static pawl_status outcome_of(pawl_status st, pawl_error *err)
     }
 }
 
-/** A checkpoint's failure has no caller to tell: the next group hears UNKNOWN, so that the engine reopens. */
+/** A failed checkpoint, chunk, sweep or compaction has no caller to tell: the next group hears UNKNOWN, so that the engine reopens. */
 static pawl_status refuse(pw_sqlite *j, pawl_error *err)
 {
     if (!j->told) {
         j->told = true;
         return pw_err(err, PAWL_UNKNOWN,
-                      "a checkpoint failed: nothing more is written until the journal is reopened");
+                      "a checkpoint or an idle commit failed: nothing more is written until the journal is reopened");
     }
     return pw_err(err, PAWL_NOT,
                   "an earlier commit failed at its sync: the journal must be reopened first");
@@ -234,6 +232,7 @@ pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
     } else {
         j->pos = pos;
     }
+    j->told = j->told || st == PAWL_UNKNOWN;
     return outcome_of(st, err);
 }
 

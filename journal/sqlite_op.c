@@ -118,6 +118,9 @@ static pawl_status land_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pw_
                       "a turn's record must hold 1 event and at most %u bytes (run %lld)",
                       PW_RECORD_BYTES_MAX, (long long)t->run);
     }
+    if (t->row.closed_ms != 0 && j->compacted >= t->run) {
+        j->compacted = t->run - 1;
+    }
     pw_chain_next(t->chain_next, t->chain_prev, record.data, record.size);
     pawl_status st = move_run(j, t, err);
     return st == PAWL_OK ? put_log(j, g, t, record, err) : st;

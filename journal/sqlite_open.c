@@ -341,18 +341,20 @@ pawl_status pw_sqlite_renew(pw_journal *base, uint64_t epoch, pawl_error *err)
     return st;
 }
 
-void pw_sqlite_idle(pw_journal *base)
+bool pw_sqlite_idle(pw_journal *base)
 {
     pw_sqlite *j = pw_sqlite_of(base);
     if (j->failed || pw_sqlite_check_pid(j, NULL) != PAWL_OK) {
-        return;
+        return false;
     }
     pw_sqlite_sweep(j);
+    bool more = !j->failed && pw_sqlite_compact_some(j);
     if (j->failed) {
-        return;
+        return false;
     }
     truncate_wal(j);
     (void)pw_sqlite_ballast(base, false);
+    return more && !j->failed;
 }
 
 /* ---- the table ---- */

@@ -153,6 +153,10 @@ static pawl_status next_key(check *v, const char *sql, int64_t after, int64_t *r
     pawl_status status = pw_db_step(&v->r->db, st, ret_more, err);
     if (status == PAWL_OK && *ret_more) {
         *ret_key = sqlite3_column_int64(st, 0);
+        if (*ret_key <= after) { /* a damaged table may lead around in a circle */
+            report(v, "J0", 0, *ret_key, "the rows of a table are out of order");
+            *ret_more = false;
+        }
     }
     sqlite3_finalize(st);
     return status;

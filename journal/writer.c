@@ -4,7 +4,7 @@
  * One mutex guards the queue and nothing else; commits run outside it. Groups are linked through
  * their own `next`, so handing one over cannot fail. A blob's note is allocated; when that fails
  * the blob is not staged, and the group that refers to it ends NOT, which is the truth. After a
- * quiet second idle() is called once. Does not look into groups.
+ * quiet second idle() is called, once, or until it has nothing more to do. Does not look into groups.
  */
 #include "journal/writer.h"
 
@@ -95,17 +95,18 @@ static entry wait_for(pw_writer *w, bool *ret_stop, bool *ret_idle, bool was_idl
     return e;
 }
 
-static void be_idle(pw_writer *w)
+/* True: it can be let rest until something comes. */
+static bool be_idle(pw_writer *w)
 {
     const pw_journal_ops *ops = w->journal->ops;
     w->busy = 0;
     if (!atomic_load(&w->scarce)) {
-        if (ops->idle != NULL) {
-            ops->idle(w->journal);
-        }
-    } else if (ops->ballast(w->journal, false)) {
+        return ops->idle == NULL || !ops->idle(w->journal);
+    }
+    if (ops->ballast(w->journal, false)) {
         atomic_store(&w->scarce, false);
     }
+    return true;
 }
 
 static void commit_one(pw_writer *w, pw_group *g)
@@ -121,7 +122,7 @@ static void commit_one(pw_writer *w, pw_group *g)
         ops->settle(w->journal);
     }
     if (++w->busy >= BUSY_GROUPS_MAX) {
-        be_idle(w);
+        (void)be_idle(w);
     }
 }
 
@@ -167,7 +168,7 @@ static void *run(void *arg)
         } else if (e.group != NULL) {
             commit_one(w, e.group);
         } else if (idle) {
-            be_idle(w);
+            idle = be_idle(w); /* else again after another quiet second */
         }
     }
     return NULL;

@@ -20,6 +20,10 @@
 #define PW_GROUP_TURNS_MIN 32                  /* a group with fewer turns waits for more while others are ready */
 #define PW_GROUP_TURNS_MAX 4096                /* frozen runs keep their stacks: two groups in flight and one begun need 24576 mappings */
 #define PW_GROUP_OPS_MAX 16384                 /* one commit: bounds latency of a group */
+#define PW_COMPACT_RUNS 64                     /* closed runs compacted at a time: what the next commit may have to wait for */
+#define PW_COMPACT_ROWS 4096                   /* their turns together; a run with more is left as it is */
+#define PW_COMPACT_BYTES (8u << 20)            /* of one run; larger ones are left as they are */
+#define PW_COMPACT_KEYS 1024                   /* runs looked at for them */
 #define PW_BALLAST_BYTES (16u << 20)           /* released at ENOSPC so that pause and cancel still work */
 #define PW_PAGE_ROWS_MAX 1000                  /* one page of a listing */
 #define PW_RECORD_BYTES_MAX (32u << 20)        /* one turn's record: LIMIT fails the run */

@@ -99,10 +99,52 @@ static void no_failed_operation_loses_or_invents_anything(void **state)
     free(w);
 }
 
+/* False: no sync was left to fail. */
+static bool try_idle_sync(world *w, int64_t nth)
+{
+    int64_t failed = 0;
+    ram_format(0);
+    world_init(w, 0, 7);
+    assert_int_equal(world_open(w), PAWL_OK);
+    for (int i = 0; i < 60; i++) {
+        (void)world_step(w);
+    }
+    ram_fail(0, RAM_SYNC, RAM_EIO, nth, false, (uint64_t)nth);
+    (void)w->j->ops->idle(w->j);
+    (void)ram_ops(0, &failed);
+    ram_fail(0, 0, RAM_EIO, 0, false, 0);
+    if (failed > 0) {
+        pawl_status st = world_step(w);
+        if (st != PAWL_UNKNOWN) { /* NOT would be for ever: nobody would reopen */
+            fail_msg("after sync %lld of idleness failed the next group ends as %s", (long long)nth, pawl_status_name(st));
+        }
+        assert_int_equal(world_recover(w), PAWL_OK);
+        assert_int_equal(world_step(w), PAWL_OK);
+    }
+    assert_string_equal(w->problem, "");
+    world_kill(w);
+    world_deinit(w);
+    return failed > 0;
+}
+
+static void a_sync_that_fails_in_idleness_is_told_to_the_next_group(void **state)
+{
+    (void)state;
+    int64_t nth = 1;
+    world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    while (try_idle_sync(w, nth)) {
+        nth++;
+    }
+    assert_true(nth > 2); /* the compaction's and the checkpoint's */
+    free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_failed_operation_loses_or_invents_anything),
+        cmocka_unit_test(a_sync_that_fails_in_idleness_is_told_to_the_next_group),
     };
     ram_register();
     sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, 1, NULL);
