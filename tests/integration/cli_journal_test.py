@@ -125,8 +125,10 @@ def it_finds_a_damaged_journal_and_says_where(p):
     value = p.ok("verify", "-o", "json").json()
     equal((value["sound"], value["runs"], value["list"]), (True, 20, []))
     with sqlite3.connect(p.db) as db:
-        pos, data = db.execute("SELECT pos, bytes FROM pawl_log ORDER BY pos LIMIT 1").fetchone()
-        db.execute("UPDATE pawl_log SET bytes = ? WHERE pos = ?", (data[:-1] + bytes([data[-1] ^ 1]), pos))
+        for table in ("pawl_log", "pawl_history"):  # the latter when it was idle for a second: compacted
+            row = db.execute(f"SELECT rowid, bytes FROM {table} WHERE run = 1 ORDER BY seq LIMIT 1").fetchone()
+            if row is not None:
+                db.execute(f"UPDATE {table} SET bytes = ? WHERE rowid = ?", (row[1][:-1] + bytes([row[1][-1] ^ 1]), row[0]))
     done = p.run("verify").exits(8)
     within(done.out, "damaged")
     check(p.run("verify", "-o", "json").exits(8).json()["list"], "findings in JSON")
