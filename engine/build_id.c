@@ -1,8 +1,9 @@
 /*
- * build_id.c - a digest of the code that runs: the ELF build ids of the program and of the object this file is in (libpawl when shared).
+ * build_id.c - a digest of the code that runs: the ELF build ids of the program and of the object this file is in (libpawl when shared), and of
+ * each module that holds a workflow.
  *
  * Evidence, not identity: a run is bound to code by name and version; the digest tells whether a difference in replay was made by another
- * build. An object without a build id counts by its name. Modules are not in it: they come later than the journal is opened.
+ * build. An object without a build id counts by its name: link modules with one (the compilers' default).
  */
 #include <elf.h>
 #include <link.h>
@@ -82,4 +83,35 @@ uint64_t pw_build_digest(void)
 
     dl_iterate_phdr(look, &s);
     return s.digest;
+}
+
+struct find {
+    const void *code;
+    uint64_t digest;
+    size_t objects;
+    bool own; /* the program, or libpawl */
+    bool found;
+};
+
+static int look_for(struct dl_phdr_info *info, size_t size, void *ctx)
+{
+    struct find *f = ctx;
+    bool program = f->objects++ == 0;
+
+    (void)size;
+    if (!holds(info, f->code)) {
+        return 0;
+    }
+    f->found = true;
+    f->own = program || holds(info, (const void *)(uintptr_t)&pw_build_digest);
+    f->digest = object_digest(info);
+    return 1;
+}
+
+uint64_t pw_build_digest_of(const void *code)
+{
+    struct find f = {.code = code};
+
+    dl_iterate_phdr(look_for, &f);
+    return f.found && !f.own ? f.digest : pw_build_digest();
 }

@@ -198,8 +198,11 @@ static pw_cmd *ask_replay(pawl_run *w, const pw_ask *ask, uint64_t digest)
 }
 
 /* "release.c:40". Every command has one: printf would be a tenth of a step. */
-static void emit_at(pw_emit *e, const char *file, int line)
+void pw_emit_at(pw_emit *e, const char *file, int line)
 {
+    if (file == NULL) {
+        return;
+    }
     char at[160];
     char digits[12];
     size_t n = 0;
@@ -227,9 +230,7 @@ static pw_cmd *ask_live(pawl_run *w, const pw_ask *ask, uint64_t digest)
         pw_emit_value(&e, "input", pw_value_bytes(ask->input));
         pw_emit_uint(&e, "digest", digest);
     }
-    if (ask->file != NULL) {
-        emit_at(&e, ask->file, ask->line);
-    }
+    pw_emit_at(&e, ask->file, ask->line);
     pw_emit_opt(&e, "branch", w->index);
     if (ask->body != NULL) {
         ask->body(&e, ask->arg);
@@ -246,6 +247,10 @@ pw_cmd *pw_command(pawl_run *w, const pw_ask *ask)
 {
     if (pw_blocked(w) || !within_bounds(w)) {
         return NULL;
+    }
+    if (ask->file != NULL) {
+        w->live->last_file = ask->file;
+        w->live->last_line = ask->line;
     }
     uint64_t digest = 0;
     if (ask->has_input) {

@@ -285,6 +285,20 @@ static void give_code(pw_core *core)
     }
 }
 
+static uint64_t build_of(const pw_core *core, const pw_def *def)
+{
+    const void *code = NULL; /* ISO C has no cast from a function's pointer to an object's */
+    if (core->env.build_of == NULL) {
+        return core->options.build;
+    }
+    if (def->fn != NULL) {
+        memcpy(&code, &def->fn, sizeof code);
+    } else {
+        memcpy(&code, &def->folded.decide, sizeof code);
+    }
+    return core->env.build_of(core->env.ctx, code);
+}
+
 pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version, pawl_workflow_fn fn, const pawl_folded *folded,
                              const pawl_workflow_options *options, pawl_error *err)
 {
@@ -317,6 +331,7 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     def->description = copy_text(own.description);
     def->input_schema = copy_text(own.input_schema);
     def->stack_bytes = own.stack_bytes;
+    def->build = build_of(core, def);
     if (def->name == NULL || def->version == NULL || def->description == NULL || def->input_schema == NULL) {
         free_def(def);
         return pw_err(err, PAWL_NOMEM, "out of memory");

@@ -43,6 +43,8 @@ typedef struct pw_env {
     bool (*scarce)(void *ctx);
     /** What was replied up to here may be shown: one wake-up for many. NULL = not wanted. */
     void (*replied)(void *ctx);
+    /** A digest of the object that holds this code. NULL = the build of the options for all. */
+    uint64_t (*build_of)(void *ctx, const void *code);
     /** debug_held: remembers which descriptors are open; later says how many more there are, and which. NULL = not looked at. */
     void (*fds_mark)(void *ctx);
     int (*fds_since)(void *ctx, char *ret_names, size_t size);

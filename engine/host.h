@@ -95,5 +95,7 @@ void pw_modules_close(pawl_engine *e);
 /* build_id.c */
 /** A digest of this program's code and of libpawl's. */
 uint64_t pw_build_digest(void);
+/** Of the object that holds this code: a module's own; the program's and libpawl's are as above. */
+uint64_t pw_build_digest_of(const void *code);
 
 #endif

@@ -97,6 +97,12 @@ static void host_report(void *ctx, pw_report *report)
     pw_mailbox_put_report(e->mailbox, report);
 }
 
+static uint64_t host_build_of(void *ctx, const void *code)
+{
+    (void)ctx;
+    return pw_build_digest_of(code);
+}
+
 static bool host_scarce(void *ctx)
 {
     const pawl_engine *e = ctx;
@@ -141,6 +147,7 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env)
                         .log = host_log,
                         .failed = host_failed,
                         .scarce = host_scarce,
+                        .build_of = host_build_of,
                         .replied = host_replied,
                         .fds_mark = pw_host_fds_mark,
                         .fds_since = pw_host_fds_since};

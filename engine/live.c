@@ -463,6 +463,11 @@ bool pw_live_open_status(const pw_live *live)
     return live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_PAUSED || live->state == PW_S_RUN_NONE;
 }
 
+uint64_t pw_live_build(const pw_live *live)
+{
+    return live->def != NULL ? live->def->build : live->core->options.build;
+}
+
 bool pw_live_crashed(const pw_live *live)
 {
     return live->row.crashes >= PW_CRASHES_MAX && live->state == PW_S_RUN_RUNNING;

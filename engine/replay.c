@@ -27,12 +27,29 @@ bool pw_replay_peek(pw_live *live, pw_event *ret_event)
     return true;
 }
 
+/* The end of a run has no place of its own: it stands after the last command that has one. */
+static const char *preposition(pw_event_type type)
+{
+    bool end = type == PW_EV_RUN_COMPLETED || type == PW_EV_RUN_FAILED || type == PW_EV_RUN_CANCELED || type == PW_EV_RUN_CONTINUED;
+    return end ? " after " : " at ";
+}
+
 static const char *describe_event(pw_live *live, const pw_event *ev)
 {
     const char *name = pw_body_str(live->scope, ev->body, "name", "");
     const char *at = pw_body_str(live->scope, ev->body, "at", "");
     return pw_sprintf(live->scope, "%s%s%s%s%s%s", pw_event_name((int)ev->type), name[0] != 0 ? " \"" : "", name, name[0] != 0 ? "\"" : "",
-                      at[0] != 0 ? " at " : "", at);
+                      at[0] != 0 ? preposition(ev->type) : "", at);
+}
+
+/* "release.c:40", or "". */
+static const char *place(pw_live *live, const pw_asked *a)
+{
+    if (a->file == NULL) {
+        return "";
+    }
+    const char *base = strrchr(a->file, '/');
+    return pw_sprintf(live->scope, "%s:%d", base != NULL ? base + 1 : a->file, a->line);
 }
 
 void pw_replay_fail(pw_live *live, const char *reason, const pw_event *ev, const char *code)
@@ -62,18 +79,21 @@ static bool same_kind(pw_event_type asked, pw_event_type found)
     return asked == found;
 }
 
-static bool check_digest(pw_live *live, const pw_event *ev, const char *name, uint64_t digest)
+static bool check_digest(pw_live *live, const pw_event *ev, const pw_asked *asked)
 {
+    uint64_t digest = asked->digest;
     uint64_t was = pw_body_common(live, ev->body)->digest;
     if (was == digest || PW_BUG_INPUT_UNCHECKED) {
         return true;
     }
-    if (live->replay_build == live->core->options.build || live->core->options.strict_replay) {
+    if (live->replay_build == pw_live_build(live) || live->core->options.strict_replay) {
         return false;
     }
     pw_drift *d = pawl_scope_alloc(live->scope, sizeof *d);
     if (d != NULL) { /* (else the replay is lost) */
-        *d = (pw_drift){.cmd = ev->cmd, .name = name, .history = was, .code = digest, .next = live->drift};
+        *d = (pw_drift){.cmd = ev->cmd, .name = asked->name, .history = was, .code = digest, .next = live->drift};
+        d->at = place(live, asked);
+        d->was_at = pw_body_str(live->scope, ev->body, "at", "");
         live->drift = d;
     }
     return true;
@@ -86,11 +106,10 @@ static bool name_matches(pw_live *live, const pw_event *ev, const char *name)
 
 static const char *describe_asked(pw_live *live, const pw_asked *a)
 {
-    const char *base = a->file != NULL ? strrchr(a->file, '/') : NULL;
-    const char *file = base != NULL ? base + 1 : a->file != NULL ? a->file : "?";
     bool named = a->name != NULL && a->name[0] != 0;
-    return pw_sprintf(live->scope, "%s%s%s%s at %s:%d", pw_event_name((int)a->type), named ? " \"" : "", named ? a->name : "",
-                      named ? "\"" : "", file, a->line);
+    const char *at = place(live, a);
+    return pw_sprintf(live->scope, "%s%s%s%s%s%s", pw_event_name((int)a->type), named ? " \"" : "", named ? a->name : "", named ? "\"" : "",
+                      at != NULL && at[0] != 0 ? preposition(a->type) : "", at != NULL ? at : "");
 }
 
 bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event)
@@ -98,7 +117,7 @@ bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event)
     pw_event ev;
     while (pw_replay_peek(live, &ev)) {
         bool kind = same_kind(asked->type, ev.type) && name_matches(live, &ev, asked->name);
-        if (kind && (!asked->check_input || check_digest(live, &ev, asked->name, asked->digest))) {
+        if (kind && (!asked->check_input || check_digest(live, &ev, asked))) {
             live->replay_has_next = false;
             *ret_event = ev;
             return true;

@@ -134,7 +134,7 @@ static pw_live *created(pw_core *core, const pw_request *rq, const start_args *a
                       .parent_cmd = pawl_int(rq->args, "parent_cmd", 0), .parent_policy = (int)pawl_int(rq->args, "policy", 0),
                       .status = PW_RUN_RUNNING, .waiting = str_view(""), .reason = str_view(""), .progress_text = str_view("")};
     row.updated_ms = row.created_ms;
-    row.build = core->options.build;
+    row.build = def != NULL ? def->build : core->options.build;
     pw_live *live = pw_live_new(core, &row);
     if (live == NULL) {
         return NULL;

@@ -46,6 +46,7 @@ typedef struct pw_def {
     pawl_workflow_fn fn;  /* code */
     pawl_folded folded;   /* or folded: folded.apply set */
     size_t stack_bytes;
+    uint64_t build;       /* of the object that holds its code */
     struct pw_def *next;
 } pw_def;
 
@@ -237,6 +238,8 @@ struct pw_live {
     int64_t record_events;
     pw_batch *batch;
     int64_t commands_in_turn;
+    const char *last_file;       /* of the last command that had a place; the end of the run has none of its own */
+    int last_line;
     bool progress_dirty;
     bool stepped;                /* a local step ended in this turn: kick after the ack */
     struct pw_tx_step *tx;       /* transactional step of this turn */
@@ -299,6 +302,7 @@ typedef struct pw_drift {
     int64_t cmd;
     const char *name;
     uint64_t history, code;
+    const char *at, *was_at;     /* places of both sides; may be "" */
     struct pw_drift *next;
 } pw_drift;
 
@@ -639,6 +643,7 @@ void pw_input_free(pw_core *core, pw_input *in); /* accepts NULL */
 pw_state pw_run_state(int status); /* of the run machine; RUNNING when it is no status */
 bool pw_live_open_status(const pw_live *live);
 bool pw_live_can_run(const pw_live *live); /* open, not paused, has code, not abandoned, not quarantined */
+uint64_t pw_live_build(const pw_live *live); /* of its code; of the program when there is none */
 bool pw_live_crashed(const pw_live *live); /* it ended its process too often: nothing of its code may run */
 bool pw_row_goes_on(const pw_run_row *row, const pw_def *def); /* without anything else coming */
 pw_def *pw_def_find(pw_core *core, pw_view name, pw_view version); /* version empty = newest */
@@ -687,6 +692,7 @@ void pw_emit_num(pw_emit *e, const char *key, double n);
 void pw_emit_value(pw_emit *e, const char *key, pw_view value);    /* big ones become blobs; empty is left out */
 void pw_emit_failure(pw_emit *e, const char *key, const pawl_failure *f);
 /** Appends the event to the turn's record and applies it. False: memory, or no edge. */
+void pw_emit_at(pw_emit *e, const char *file, int line); /* "release.c:40"; file NULL is left out */
 bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd);
 void pw_emit_drop(pw_emit *e);
 bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body); /* appends to the record and applies */

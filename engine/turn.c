@@ -165,7 +165,7 @@ void pw_close_run(pw_live *live)
     close_arg arg = {live, live->final_failure, live->branches != NULL ? live->branches->failed_cmd : 0};
     if (live->replaying) {
         pw_event ev;
-        if (!pw_replay_match(live, &(pw_asked){.type = type}, &ev)) {
+        if (!pw_replay_match(live, &(pw_asked){.type = type, .file = live->last_file, .line = live->last_line}, &ev)) {
             return;
         }
         live->core->stats.replayed_events++;
@@ -176,6 +176,7 @@ void pw_close_run(pw_live *live)
     }
     pw_emit e;
     pw_emit_begin(&e, live);
+    pw_emit_at(&e, live->last_file, live->last_line);
     close_body(&e, &arg, type);
     (void)pw_emit_end(&e, type, 0);
 }
@@ -191,9 +192,11 @@ static void note_drift(pw_live *live)
         pw_emit_str(&e, "name", d->name);
         pw_emit_uint(&e, "history", d->history);
         pw_emit_uint(&e, "code", d->code);
+        pw_emit_str(&e, "at", d->at);
+        pw_emit_str(&e, "was_at", d->was_at);
         (void)pw_emit_end(&e, PW_EV_DRIFT_NOTED, 0);
-        pw_core_log(live->core, PAWL_INFO, live->id, d->cmd, "the input of \"%s\" differs under this build; the journaled result counts",
-                    d->name);
+        pw_core_log(live->core, PAWL_INFO, live->id, d->cmd, "the input of \"%s\" differs under this build; the journaled result counts (code: %s, history: %s)",
+                    d->name, d->at, d->was_at);
     }
     live->drift = NULL;
 }
@@ -238,7 +241,7 @@ static void put_record(pw_live *live, pw_buf *out, uint32_t flags)
     pw_mp_int(out, PW_RECORD_VERSION);
     pw_mp_uint(out, flags);
     pw_mp_int(out, live->now_ms);
-    pw_mp_uint(out, live->core->options.build);
+    pw_mp_uint(out, pw_live_build(live));
     pw_mp_array(out, (size_t)live->record_events);
     pw_buf_put(out, live->record->data, live->record->size);
 }
@@ -279,7 +282,7 @@ static void fill_row(pw_live *live, uint32_t flags, pw_run_row *row)
     row->status = status_of(live->state);
     row->updated_ms = live->now_ms;
     row->closed_ms = pw_run_status_is_open(row->status) ? 0 : live->now_ms;
-    row->build = live->core->options.build;
+    row->build = pw_live_build(live);
     row->crashes = live->state == PW_S_RUN_PAUSED || (flags & PW_RECORD_INPUT_ONLY) != 0 ? live->row.crashes : 0; /* what ended well, forgives */
     row->unread = row->closed_ms == 0 ? 0 : live->whole ? (int64_t)live->signals_len : pw_shell_unread(live);
     if (row->closed_ms == 0 && live->def == NULL && live->state != PW_S_RUN_PAUSED) {

@@ -135,6 +135,8 @@ const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn,
         pw_leave_lost(w);
         return NULL;
     }
+    w->live->last_file = file;
+    w->live->last_line = line;
     *wish = (tx_wish){.name = name, .fn = fn, .input = input, .file = file, .line = line};
     (void)pw_wait(w, wish_granted, wish, false);
     if (wish->cmd->future.failure != NULL) {
@@ -200,7 +202,7 @@ static pw_tx_step *tx_new(pawl_run *w, const tx_wish *wish)
     t->cmd = live->next_cmd;
     t->branch = w->index;
     t->now_ms = live->now_ms;
-    t->build = live->core->options.build;
+    t->build = pw_live_build(live);
     t->run = live->key;
     t->crumb = live->core->options.crumb;
     t->mono_ns = live->core->env.mono_ns;

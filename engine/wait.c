@@ -347,14 +347,19 @@ static void shield_body(pw_emit *e, const void *arg)
     pw_emit_int(e, "due_ms", *(const int64_t *)arg);
 }
 
-void pawl_shield(pawl_run *w, double deadline_s)
+void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line)
 {
     if (w->shield_depth++ > 0 || !(deadline_s > 0)) {
         return;
     }
     int64_t due = w->live->now_ms + pw_seconds_ms(deadline_s);
-    pw_ask ask = {.type = PW_EV_SHIELD_ENTERED, .body = shield_body, .arg = &due};
+    pw_ask ask = {.type = PW_EV_SHIELD_ENTERED, .file = file, .line = line, .body = shield_body, .arg = &due};
     w->shield_cmd = pw_command(w, &ask);
+}
+
+void(pawl_shield)(pawl_run *w, double deadline_s)
+{
+    pawl_shield_at(w, deadline_s, NULL, 0);
 }
 
 void pawl_unshield(pawl_run *w)

@@ -14,14 +14,19 @@ static void value_body(pw_emit *e, const void *arg)
     pw_emit_value(e, "value", pw_value_bytes(((const value_arg *)arg)->value));
 }
 
-void pawl_set(pawl_run *w, const char *key, const pawl_value *value)
+void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const char *file, int line)
 {
     if (pw_blocked(w) || !pw_name_ok(w, "key", key)) {
         return;
     }
     value_arg arg = {value};
-    pw_ask ask = {.type = PW_EV_KEY_SET, .name = key, .body = value_body, .arg = &arg};
+    pw_ask ask = {.type = PW_EV_KEY_SET, .name = key, .file = file, .line = line, .body = value_body, .arg = &arg};
     (void)pw_command(w, &ask);
+}
+
+void(pawl_set)(pawl_run *w, const char *key, const pawl_value *value)
+{
+    pawl_set_at(w, key, value, NULL, 0);
 }
 
 void pawl_on_query(pawl_run *w, const char *name, pawl_query_fn fn, void *arg)
@@ -156,16 +161,21 @@ void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg)
     w->live->unwinds = u;
 }
 
-void pawl_undo(pawl_run *w, const char *activity, const pawl_value *input)
+void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, const char *file, int line)
 {
     if (pw_blocked(w) || !pw_name_ok(w, "activity", activity)) {
         return;
     }
-    pw_ask ask = {.type = PW_EV_UNDO_REGISTERED, .name = activity, .input = input, .has_input = true};
+    pw_ask ask = {.type = PW_EV_UNDO_REGISTERED, .name = activity, .input = input, .has_input = true, .file = file, .line = line};
     pw_cmd *cmd = pw_command(w, &ask);
     if (cmd != NULL) {
         cmd->undo = cmd->name;
         static const uint8_t empty_map[1] = {0x80};
         cmd->undo_input = input != NULL ? input : pw_value_view(w->live->scope, empty_map, sizeof empty_map);
     }
+}
+
+void(pawl_undo)(pawl_run *w, const char *activity, const pawl_value *input)
+{
+    pawl_undo_at(w, activity, input, NULL, 0);
 }

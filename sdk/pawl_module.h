@@ -133,7 +133,7 @@ static inline pawl_status pawl_module_check(const pawl_module_api *api, pawl_err
 
 #ifndef PAWL_MODULE_HOST /* the one side that has the functions themselves */
 
-/* ---- the ways through the table; weak, so that every file of a module may hold them ---- */
+/* ---- the ways through the table; weak, so that every file of a module may hold them; in parentheses, since some names are macros too ---- */
 
 #if defined(__GNUC__)
 #define PAWL_MODULE_WEAK __attribute__((weak))
@@ -145,14 +145,14 @@ extern PAWL_API const pawl_module_api *pawl_module_table;
 PAWL_MODULE_WEAK const pawl_module_api *pawl_module_table;
 
 #define PAWL_MODULE_X(returns, name, params, args)                                                                                                     \
-    PAWL_MODULE_WEAK returns name params                                                                                                   \
+    PAWL_MODULE_WEAK returns(name) params                                                                                                  \
     {                                                                                                                                      \
-        return pawl_module_table->name args;                                                                                               \
+        return (pawl_module_table->name)args;                                                                                              \
     }
 #define PAWL_MODULE_V(name, params, args)                                                                                                              \
-    PAWL_MODULE_WEAK void name params                                                                                                      \
+    PAWL_MODULE_WEAK void(name) params                                                                                                     \
     {                                                                                                                                      \
-        pawl_module_table->name args;                                                                                                      \
+        (pawl_module_table->name)args;                                                                                                     \
     }
 #define PAWL_MODULE_T(returns, name, params)
 #include "pawl_module.def"

@@ -281,15 +281,21 @@ PAWL_API void pawl_future_cancel(pawl_run *w, pawl_future *future);
 /** True once cancellation was asked, shielded or not. */
 PAWL_API bool pawl_cancel_requested(const pawl_run *w);
 /** Until pawl_unshield or the deadline, waits of this branch are not cut by cancellation. Nests. */
-PAWL_API void pawl_shield(pawl_run *w, double deadline_s);
+#define pawl_shield(w, deadline_s) pawl_shield_at((w), (deadline_s), __FILE__, __LINE__)
+PAWL_API void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line);
+PAWL_API void(pawl_shield)(pawl_run *w, double deadline_s); /* for what was built before the macro */
 PAWL_API void pawl_unshield(pawl_run *w);
 /** Registers an activity to be called with input when the run fails or is cancelled; last registered runs first. */
-PAWL_API void pawl_undo(pawl_run *w, const char *activity, const pawl_value *input);
+#define pawl_undo(w, activity, input) pawl_undo_at((w), (activity), (input), __FILE__, __LINE__)
+PAWL_API void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, const char *file, int line);
+PAWL_API void(pawl_undo)(pawl_run *w, const char *activity, const pawl_value *input); /* for what was built before the macro */
 
 /* ---- state for others to see ---- */
 
 /** Publishes a key: readable while live, evicted, finished, and with no owner running. nil removes it. */
-PAWL_API void pawl_set(pawl_run *w, const char *key, const pawl_value *value);
+#define pawl_set(w, key, value) pawl_set_at((w), (key), (value), __FILE__, __LINE__)
+PAWL_API void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const char *file, int line);
+PAWL_API void(pawl_set)(pawl_run *w, const char *key, const pawl_value *value); /* for what was built before the macro */
 typedef const pawl_value *(*pawl_query_fn)(pawl_run *w, const pawl_value *input, void *arg);
 /** Answers queries of that name by code; it must only read. Commands in there are MISUSE and fail the query. arg must live in the run's memory. */
 PAWL_API void pawl_on_query(pawl_run *w, const char *name, pawl_query_fn fn, void *arg);

@@ -138,7 +138,7 @@ static void one_command_more_pauses(void **state)
     open_run(r);
     redeploy(r, one_more, true);
     wake(r);
-    (void)report_of(r);
+    assert_non_null(strstr(pawl_str(report_of(r), "code", ""), "KeySet \"extra\" at replay_test.c:"));
     mend_and_finish(r);
 }
 
@@ -158,8 +158,34 @@ static void code_that_returns_where_history_goes_on_pauses(void **state)
     open_run(r);
     redeploy(r, returns_early, true);
     wake(r);
-    (void)report_of(r);
+    assert_non_null(strstr(pawl_str(report_of(r), "code", ""), "RunCompleted after replay_test.c:"));
     mend_and_finish(r);
+}
+
+static const pawl_value *shielded(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_shield(w, 5);
+    return pawl_signal(w, .name = "never");
+}
+
+static const pawl_value *undoing(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_undo(w, "second", NULL);
+    return pawl_signal(w, .name = "never");
+}
+
+static void shields_and_undos_have_their_place_in_the_report(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", shielded);
+    rig_start(r, "wf", "a");
+    redeploy(r, undoing, true);
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a", "other");
+    const pawl_value *report = report_of(r);
+    assert_non_null(strstr(pawl_str(report, "history", ""), "ShieldEntered at replay_test.c:"));
+    assert_non_null(strstr(pawl_str(report, "code", ""), "UndoRegistered \"second\" at replay_test.c:"));
 }
 
 static void another_input_under_the_same_build_pauses(void **state)
@@ -183,6 +209,9 @@ static void another_input_under_another_build_goes_on_with_the_journals_result_a
     const pawl_value *drift = rig_event(r, "a", "DriftNoted", 0);
     assert_string_equal(pawl_str(drift, "name", ""), "first");
     assert_int_equal(pawl_int(drift, "of", 0), 1);
+    assert_non_null(strstr(pawl_str(drift, "at", ""), "replay_test.c:"));
+    assert_non_null(strstr(pawl_str(drift, "was_at", ""), "replay_test.c:"));
+    assert_string_not_equal(pawl_str(drift, "at", ""), pawl_str(drift, "was_at", ""));
     rig_crash(r);
     rig_run(r);
     rig_done(r, rig_task_find(r, "second"), rig_value(r, "2"));
@@ -434,6 +463,7 @@ int main(void)
         RIG_TEST(one_command_more_pauses),
         RIG_TEST(one_command_less_pauses),
         RIG_TEST(code_that_returns_where_history_goes_on_pauses),
+        RIG_TEST(shields_and_undos_have_their_place_in_the_report),
         RIG_TEST(another_input_under_the_same_build_pauses),
         RIG_TEST(another_input_under_another_build_goes_on_with_the_journals_result_and_notes_it_once),
         RIG_TEST(strict_replay_pauses_at_drift_too),

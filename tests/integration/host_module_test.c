@@ -72,6 +72,26 @@ static void a_run_of_a_module_goes_on_after_the_next_load(void **state)
     assert_string_equal(pawl_str(rig_result(r, "m-1"), "text", ""), "AGAIN");
 }
 
+static void an_edited_prompt_in_a_module_goes_on_and_is_noted(void **state)
+{
+    rig *r = *state;
+    const pawl_value *v = NULL;
+
+    ok(r, pawl_load_module(r->engine, module_path(r, "host_module_prompt_old"), &r->err));
+    ok(r, pawl_resume_all(r->engine, &r->err));
+    rig_start(r, "prompted", "m-1", NULL);
+    rig_until(r, "m-1", "waiting", "signal go");
+    rig_close(r);
+    rig_open(r, NULL);
+    ok(r, pawl_load_module(r->engine, module_path(r, "host_module_prompt_new"), &r->err));
+    ok(r, pawl_resume_all(r->engine, &r->err));
+    ok(r, pawl_signal_post(r->engine, "m-1", "go", NULL, NULL, &r->err));
+    assert_string_equal(pawl_str(rig_result(r, "m-1"), "was_asked", ""), "old");
+    ok(r, pawl_history(r->engine, "m-1", 0, 100, r->scope, &v, &r->err));
+    assert_non_null(strstr(pawl_to_json(r->scope, v, 0), "DriftNoted"));
+    assert_non_null(strstr(pawl_to_json(r->scope, v, 0), "\"was_at\":\"host_module_prompt.c:"));
+}
+
 static void a_module_is_loaded_once(void **state)
 {
     rig *r = *state;
@@ -118,6 +138,7 @@ int main(int argc, char **argv)
         T(a_module_brings_workflows_and_activities),
         T(failures_of_a_module_are_formatted_on_its_side),
         T(a_run_of_a_module_goes_on_after_the_next_load),
+        T(an_edited_prompt_in_a_module_goes_on_and_is_noted),
         T(a_module_is_loaded_once),
         T(what_is_no_module_is_named_with_the_reason),
         cmocka_unit_test(another_abi_is_refused_with_both_numbers),

@@ -145,7 +145,8 @@ static pw_view without_at(pw_view body, pw_buf *buf)
         pw_view key = pw_mp_read_raw(&r);
         pw_view value = pw_mp_read_raw(&r);
         pw_mp k = pw_mp_reader(key.data, key.size);
-        if (!pw_view_is(pw_mp_read_str(&k), "at")) {
+        pw_view name = pw_mp_read_str(&k);
+        if (!pw_view_is(name, "at") && !pw_view_is(name, "was_at")) {
             pw_buf_put(&fields, key.data, key.size);
             pw_buf_put(&fields, value.data, value.size);
             left++;
