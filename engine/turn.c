@@ -195,8 +195,8 @@ static void note_drift(pw_live *live)
         pw_emit_str(&e, "at", d->at);
         pw_emit_str(&e, "was_at", d->was_at);
         (void)pw_emit_end(&e, PW_EV_DRIFT_NOTED, 0);
-        pw_core_log(live->core, PAWL_INFO, live->id, d->cmd, "the input of \"%s\" differs under this build; the journaled result counts (code: %s, history: %s)",
-                    d->name, d->at, d->was_at);
+        pw_core_log(live->core, PAWL_INFO, live->id, d->cmd, "the input of \"%s\" differs under this build (code: %s, history: %s); the journaled "
+                    "result counts", d->name, d->at, d->was_at);
     }
     live->drift = NULL;
 }

@@ -357,7 +357,8 @@ void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line)
     w->shield_cmd = pw_command(w, &ask);
 }
 
-void(pawl_shield)(pawl_run *w, double deadline_s)
+#undef pawl_shield
+void pawl_shield(pawl_run *w, double deadline_s)
 {
     pawl_shield_at(w, deadline_s, NULL, 0);
 }

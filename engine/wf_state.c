@@ -24,7 +24,8 @@ void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const ch
     (void)pw_command(w, &ask);
 }
 
-void(pawl_set)(pawl_run *w, const char *key, const pawl_value *value)
+#undef pawl_set
+void pawl_set(pawl_run *w, const char *key, const pawl_value *value)
 {
     pawl_set_at(w, key, value, NULL, 0);
 }
@@ -175,7 +176,8 @@ void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, co
     }
 }
 
-void(pawl_undo)(pawl_run *w, const char *activity, const pawl_value *input)
+#undef pawl_undo
+void pawl_undo(pawl_run *w, const char *activity, const pawl_value *input)
 {
     pawl_undo_at(w, activity, input, NULL, 0);
 }
