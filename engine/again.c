@@ -4,7 +4,7 @@
  * Only that something is to be done again is remembered, never what: that stands in the journal (rows), or in the object itself (a run
  * that stalled). So remembering needs no memory. Does not decide what may wait: whoever asks does.
  */
-#include "engine/state.h"
+#include "engine/parts.h"
 
 #define AGAIN_NS INT64_C(1000000000)
 #define STALLS_MAX 60

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 
 void pw_machine_seen(pw_core *core, int edge)
 {

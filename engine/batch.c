@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 
 #define HAND_OVER_NS 50000 /* to wake the journal thread, and to be woken by it */
 #define SPARE_BUFS_MAX 4096

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 
 #define SPARE_BYTES_MAX (64u << 10)
 

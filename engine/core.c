@@ -12,7 +12,7 @@
 
 #include "engine/map.h"
 #include "engine/queue.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "sdk/base/id.h"
 
 /* ---- small things ---- */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 
 static pw_view text_view(const char *text)
 {

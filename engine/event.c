@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 
 pw_view pw_body_get(pw_view body, const char *key)
 {

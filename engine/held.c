@@ -8,7 +8,7 @@
  */
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 
 static int unwinds_len(const pw_live *live)
 {

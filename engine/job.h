@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 
 /** Hands the job to that poll. False: no memory; the poll is refused and the job stays where it is. */
 bool pw_job_start_remote(pw_core *core, pw_job *job, struct pw_poll *poll);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 
 #define IDLE_EVICT_NS 5000000000
 #define SWEEP_MAX 16384

@@ -8,7 +8,7 @@
 
 #include "engine/bugs.h"
 #include "engine/job.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "journal/map_page.h"
 
 #define PW_MAP_UNKNOWN_TEXT "it was sent, and its result was never known: it may have happened"

@@ -6,7 +6,7 @@
 
 #include "engine/bugs.h"
 #include "engine/queue.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 
 /* ---- replies ---- */
 

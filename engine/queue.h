@@ -17,7 +17,7 @@
 #ifndef PW_QUEUE_H
 #define PW_QUEUE_H
 
-#include "engine/state.h"
+#include "engine/parts.h"
 
 /** A parked poll of a worker. */
 typedef struct pw_poll pw_poll;

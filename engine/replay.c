@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
-#include "engine/state.h"
+#include "engine/parts.h"
 
 bool pw_replay_peek(pw_live *live, pw_event *ret_event)
 {

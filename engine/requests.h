@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "sdk/base/id.h"
 
 void pw_request_start(pw_core *core, pw_request *rq);

@@ -5,7 +5,7 @@
  *
  * The ballast is given up and taken back by the journal's thread, which knows the disk. Does not look at the disk.
  */
-#include "engine/state.h"
+#include "engine/parts.h"
 
 static void begun_again(pw_core *core)
 {

@@ -6,7 +6,7 @@
 #ifndef PW_SHELL_H
 #define PW_SHELL_H
 
-#include "engine/state.h"
+#include "engine/parts.h"
 
 typedef struct pw_shell_answer {
     const char *name;

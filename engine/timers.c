@@ -3,7 +3,7 @@
  * and the deadlines of attempts. An entry may be stale: whoever it wakes checks. Ties fire in order of (run, command).
  * Does not decide whether a timer still counts: input.c and job.c do.
  */
-#include "engine/state.h"
+#include "engine/parts.h"
 
 static bool before(const pw_heap_timer *a, const pw_heap_timer *b)
 {

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "sdk/base/id.h"
 
 void pw_options_copy(void *ret, size_t size, const void *options, size_t options_size);

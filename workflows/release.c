@@ -16,26 +16,6 @@
 
 enum { STEPS = 8, SHORT_COMMIT = 12 };
 
-/* What is missing or wrong in the input, or NULL. */
-static const char *input_problem(const pawl_value *in)
-{
-    static const char *const texts[] = {"repo", "publish_dir", "work_dir"};
-    static const char *const lists[] = {"build", "test", "artefacts"};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (pawl_str(in, texts[i], "")[0] != '/') {
-            return texts[i];
-        }
-    }
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        if (pawl_typeof(pawl_get(in, lists[i])) != PAWL_ARRAY ||
-            pawl_len(pawl_get(in, lists[i])) == 0) {
-            return lists[i];
-        }
-    }
-    const char *name = pawl_str(in, "name", "x");
-    return name[0] == '.' || name[0] == '\0' || strchr(name, '/') != NULL ? "name" : NULL;
-}
-
 /* work_dir/<run>. */
 static const char *folder_of(pawl_run *w, const pawl_value *in, const char *below)
 {
@@ -137,13 +117,7 @@ static const pawl_value *publish(pawl_run *w, const pawl_value *in, const pawl_v
 
 const pawl_value *pw_release(pawl_run *w, const pawl_value *in)
 {
-    const char *problem = input_problem(in);
     const char *log = pawl_str(in, "log", NULL);
-    if (problem != NULL) {
-        return pawl_fail(
-            w, "BadInput",
-            "%s is missing or not as it must be (paths are absolute, commands are lists)", problem);
-    }
     const pawl_value *ready = prepare(w, in, log);
     const char *commit = pawl_str(ready, "commit", "");
     const char *name = name_of(w, in, commit);

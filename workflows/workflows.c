@@ -25,20 +25,21 @@ const pw_release_row pw_release_steps[] = {
 
 static const char release_description[] = "Builds, tests and hashes a commit of a git repository, "
                                           "waits for a person's approval, publishes it to a folder";
+#define PATH_TEXT "{\"type\": \"string\", \"pattern\": \"^/\", \"description\": "
+#define WORDS "\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": \"string\"}"
+
 static const char release_schema[] =
     "{\"type\": \"object\", \"required\": [\"repo\", \"build\", \"test\", \"artefacts\", "
     "\"publish_dir\", \"work_dir\"], \"properties\": {"
-    "\"repo\": {\"type\": \"string\", \"description\": \"absolute path of a git repository\"},"
+    "\"repo\": " PATH_TEXT "\"absolute path of a git repository\"},"
     "\"ref\": {\"type\": \"string\", \"description\": \"what to release; default HEAD\"},"
-    "\"name\": {\"type\": \"string\", \"description\": \"of the publication; default: the short "
-    "commit\"},"
-    "\"build\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}},"
-    "\"test\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}},"
-    "\"verify\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": \"run "
-    "in the published folder\"},"
-    "\"artefacts\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}, \"description\": "
-    "\"patterns below the built tree\"},"
-    "\"publish_dir\": {\"type\": \"string\"}, \"work_dir\": {\"type\": \"string\"},"
+    "\"name\": {\"type\": \"string\", \"pattern\": \"^[^./][^/]*$\", \"description\": \"of the "
+    "publication; default: the short commit\"},"
+    "\"build\": {" WORDS "}, \"test\": {" WORDS "},"
+    "\"verify\": {" WORDS ", \"description\": \"run in the published folder\"},"
+    "\"artefacts\": {" WORDS ", \"description\": \"patterns below the built tree\"},"
+    "\"publish_dir\": " PATH_TEXT "\"absolute path: what is published goes below\"},"
+    "\"work_dir\": " PATH_TEXT "\"absolute path: the build goes below\"},"
     "\"step_timeout_s\": {\"type\": \"number\"}, \"approval_s\": {\"type\": \"number\"},"
     "\"log\": {\"type\": \"string\", \"description\": \"file that each step appends a line to\"}}}";
 

@@ -236,7 +236,7 @@ static void clean(const sweep *s)
 static int complain(const sweep *s, long n, long second, const char *why)
 {
     char path[3100], line[512];
-    (void)fprintf(stderr, "FAILED at system call %ld%s%ld: %s\n", n, second > 0 ? ", then at " : "", second, why);
+    (void)fprintf(stderr, "FAILED at system call %ld (then at %ld; 0 = not again): %s\n", n, second, why);
     (void)snprintf(path, sizeof path, "%s/out", s->dir);
     FILE *f = fopen(path, "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {

@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "tests/replay/scene.h"
 
 #define EDGES_MAX 128

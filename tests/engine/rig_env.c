@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "rig_inside.h"
 
 uint64_t rig_draw(uint64_t *state)

@@ -190,13 +190,20 @@ static void a_failed_build_asks_nobody(void **state)
     assert_false(b->asked);
 }
 
+#define INCOMPLETE \
+    "{\"build\": [\"true\"], \"test\": [\"true\"], \"artefacts\": [\"x\"], \"publish_dir\": \"/p\", \"work_dir\": \"/w\"}"
+
 static void an_input_without_a_repository_is_refused(void **state)
 {
     bench *b = *state;
     pawl_error err;
-    const pawl_start_options options = {.workflow = "release", .id = "r1"};
-    assert_int_equal(pawl_start(b->engine, &options, sizeof options, NULL, &err), PAWL_OK);
-    assert_string_equal(pawl_str(result(b, PAWL_FAILED), "type", ""), "BadInput");
+    const pawl_value *given = NULL;
+    pawl_scope *scope = pawl_scope_new();
+    assert_int_equal(pawl_parse_json(scope, INCOMPLETE, strlen(INCOMPLETE), &given, &err), PAWL_OK);
+    const pawl_start_options options = {.workflow = "release", .id = "r1", .input = given};
+    assert_int_equal(pawl_start(b->engine, &options, sizeof options, NULL, &err), PAWL_INVALID);
+    assert_non_null(strstr(err.message, "repo"));
+    pawl_scope_free(scope);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

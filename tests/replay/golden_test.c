@@ -12,7 +12,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "scene.h"
 
 #define BUILD_TODAY 99 /* no build that wrote any of them */

@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#include "engine/state.h"
+#include "engine/parts.h"
 #include "tests/engine/rig.h"
 
 #define SIM_COUNTERS 4      /* ids counter-0 ... : the odd ones are folded */
