@@ -95,6 +95,15 @@
 #define PW_SSE_EVENT_BYTES_MAX (4u << 20)      /* of one event; LIMIT */
 #define PW_SSE_FIELD_BYTES_MAX 4096            /* an event's type, an id; longer ones are ignored */
 
+/* Language models */
+#define PW_LLM_ANSWER_BYTES_MAX (16u << 20)    /* a streamed answer put together, structure included: BadModelResponse */
+#define PW_LLM_FIELDS_MAX 256                  /* of one streamed object: looked up one by one; BadModelResponse */
+#define PW_LLM_ITEMS_MAX 1024                  /* parts or calls of one streamed answer; BadModelResponse */
+#define PW_LLM_MAX_TOKENS_DEFAULT 8192         /* where the wire demands a number and the request has none */
+#define PW_LLM_REPAIRS_MAX 3                   /* a model that fails so often will fail again: each try is paid */
+#define PW_LLM_REPAIR_BYTES_MAX 6000           /* of the message that asks for a mended answer: cut */
+#define PW_LLM_EXTRACT_TRIES_MAX 64            /* places in a text where JSON may begin: NOTFOUND */
+
 /* Replies */
 #define PW_REPLY_BYTES_SMALL 1024              /* room made with the call: what a change of a run is answered with always fits */
 
