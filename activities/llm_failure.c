@@ -81,9 +81,14 @@ static pw_view error_in(pw_view body)
     return pw_view_none(error) ? body : error;
 }
 
+/* A finer word than the type: of a list of details (Gemini), of a map of them (Anthropic), or beside the message. */
 static pw_view reason_of(pw_view error)
 {
     pw_each each = pw_each_of(pw_field(error, "details"));
+    const pw_view code = pw_field_text(pw_field(error, "details"), "error_code");
+    if (!pw_view_none(code)) {
+        return code;
+    }
     while (!each.map && pw_each_next(&each)) {
         const pw_view reason = pw_field_text(each.value, "reason");
         if (!pw_view_none(reason)) {

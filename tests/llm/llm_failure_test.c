@@ -10,6 +10,7 @@
 #include "sdk/base/limits.h"
 
 #define O "{'wire':'openai-chat'}"
+#define A "{'wire':'anthropic'}"
 #define NOW_MS INT64_C(1795253400000) /* 2026-11-21T09:30:00Z */
 
 typedef struct failure_case {
@@ -72,6 +73,10 @@ static void money_is_never_a_matter_of_waiting(void **state)
          "{'error':{'message':'You exceeded your current quota','type':'insufficient_quota','param':null,'code':'insufficient_quota'}}",
          "BudgetExhausted", false, 1000},
         {"OpenAI: hard limit", O, 400, "", "{'error':{'message':'x','code':'billing_hard_limit_reached'}}", "BudgetExhausted", false, -1},
+        {"Anthropic: billing", A, 402, "", "{'type':'error','error':{'type':'billing_error','message':'x'},'request_id':'r'}", "BudgetExhausted", false, -1},
+        {"Anthropic: an enforced limit", A, 429, "retry-after: 3600",
+         "{'type':'error','error':{'type':'rate_limit_error','message':'x','details':{'error_code':'enforced_spend_limit_reached'}}}",
+         "BudgetExhausted", false, 3600000},
         {"a gateway: 402 without a word", O, 402, "", "", "BudgetExhausted", false, -1},
         {"the words alone", O, 400, "", "{'error':{'message':'Your Credit Balance is too low to access the API'}}", "BudgetExhausted", false, -1},
     };
@@ -94,6 +99,14 @@ static void an_error_has_the_class_of_its_words_and_then_of_its_status(void **st
         {"a model", O, 404, "", "{'error':{'message':'no','code':'model_not_found'}}", "ModelNotFound", false, -1},
         {"a request", O, 422, "", "{'detail':[{'loc':['body'],'msg':'x'}]}", "BadModelRequest", false, -1},
         {"the filter", O, 400, "", "{'error':{'message':'x','code':'content_filter'}}", "ContentFiltered", false, -1},
+        {"Anthropic: overloaded", A, 529, "x-should-retry: true", "{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}",
+         "ModelOverloaded", true, -1},
+        {"Anthropic: a key", A, 401, "", "{'type':'error','error':{'type':'authentication_error','message':'invalid x-api-key'}}", "NotAuthorized", false, -1},
+        {"Anthropic: too long", A, 400, "", "{'type':'error','error':{'type':'invalid_request_error','message':'prompt is too long: 9 tokens > 8'}}",
+         "ContextTooLong", false, -1},
+        {"Anthropic: too large", A, 413, "", "{'type':'error','error':{'type':'request_too_large','message':'x'}}", "RequestTooLarge", false, -1},
+        {"Anthropic: a request", A, 400, "", "{'type':'error','error':{'type':'invalid_request_error','message':'max_tokens: required'}}", "BadModelRequest",
+         false, -1},
         {"a server", O, 500, "", "{'error':{'message':'x','type':'server_error'}}", "ProviderError", true, -1},
         {"overload", O, 503, "", "{'error':{'message':'x','code':'server_overloaded'}}", "ModelOverloaded", true, -1},
         {"529", O, 529, "", "", "ModelOverloaded", true, -1},
