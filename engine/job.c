@@ -235,6 +235,7 @@ void pw_job_queue(pw_core *core, pw_job *job)
         pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
     }
     pw_queue_put(core, job);
+    pw_queue_missed(core, job);
 }
 
 /* As the call says, else as whoever would run it says: the registration here, or the worker. */

@@ -41,6 +41,9 @@ pw_poll *pw_queue_poll_for(const pw_job *job, pawl_effect *ret_effect);
 pw_request *pw_queue_poll_take(pw_core *core, pw_poll *poll);
 pw_poll *pw_queue_poll_next(pw_core *core, const pw_poll *after); /* NULL: the first */
 uint64_t pw_queue_poll_client(const pw_poll *poll);
+/** It waits to start, and nobody is here who could run it: no registration, no worker that asks for it or runs another of its kind. */
+bool pw_queue_nobody(const pw_core *core, const pw_job *job);
+void pw_queue_missed(pw_core *core, const pw_job *job); /* warns of that, once for all who wait for the same */
 
 /* the loop */
 void pw_queues_step(pw_core *core);             /* buckets that have a token again */

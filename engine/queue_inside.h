@@ -21,6 +21,7 @@ typedef struct pw_offer {
     pw_act *act;              /* registered here; NULL = not */
     struct pw_poll_link *polls; /* of workers that take it from any queue; list, oldest first */
     pw_lane *lanes;           /* list */
+    bool missed;              /* it was warned of */
     UT_hash_handle hh;
     char name[];
 } pw_offer;

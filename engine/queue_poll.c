@@ -153,6 +153,33 @@ pw_poll *pw_queue_poll_next(pw_core *core, const pw_poll *after)
     return after == NULL ? core->polls : after->next;
 }
 
+bool pw_queue_nobody(const pw_core *core, const pw_job *job)
+{
+    const pw_lane *lane = job->flow->lane;
+    const pw_offer *offer = lane->offer;
+    bool waits = job->state == PW_JOB_QUEUED || job->state == PW_JOB_HELD;
+    if (!waits || (offer->act != NULL && offer->act->fn != NULL) || offer->polls != NULL || lane->polls != NULL) {
+        return false;
+    }
+    const pw_job *other = core->remote_jobs; /* its worker asks again when it has room */
+    while (other != NULL && other->flow->lane != lane) {
+        other = other->m_next;
+    }
+    return other == NULL;
+}
+
+/* A thousand runs that wait for one worker are one line in the log. */
+void pw_queue_missed(pw_core *core, const pw_job *job)
+{
+    pw_offer *offer = job->flow->lane->offer;
+    if (!core->recovered || offer->missed || !pw_queue_nobody(core, job)) {
+        return;
+    }
+    offer->missed = true;
+    pw_core_log(core, PAWL_WARN, job->run_id, job->key.cmd, "no activity \"%s\" is registered (%s), and no worker asks for it: it waits", job->name,
+                pw_body_str(job->scope, job->body, "at", "?"));
+}
+
 uint64_t pw_queue_poll_client(const pw_poll *poll)
 {
     return poll->rq->client;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/queue.h"
 #include "engine/requests.h"
 
 typedef struct key_find {
@@ -143,7 +144,22 @@ static void answer_query(pw_live *live, pw_request *rq)
 static void stack_one(pw_buf *b, pawl_scope *scope, const pw_live *live, const pw_cmd *cmd)
 {
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd->id, 0});
-    pw_mp_map(b, 8);
+    bool nobody = job != NULL && pw_queue_nobody(live->core, job);
+    bool backoff = job != NULL && job->state == PW_JOB_BACKOFF;
+    const char *child = strcmp(pw_machine_name(pw_state_machine(cmd->state)), "child") == 0 ? pw_body_str(scope, cmd->body, "id", "") : "";
+    pw_mp_map(b, (size_t)8 + nobody + backoff + (*child != 0));
+    if (nobody) {
+        pw_mp_str(b, "why");
+        pw_mp_str(b, "no activity of that name is registered, and no worker asks for it");
+    }
+    if (backoff) {
+        pw_mp_str(b, "retry");
+        pw_mp_bool(b, true);
+    }
+    if (*child != 0) {
+        pw_mp_str(b, "child");
+        pw_mp_str(b, child);
+    }
     pw_mp_str(b, "command");
     pw_mp_int(b, cmd->id);
     pw_mp_str(b, "kind");
@@ -155,7 +171,7 @@ static void stack_one(pw_buf *b, pawl_scope *scope, const pw_live *live, const p
     pw_mp_str(b, "since_ms");
     pw_mp_int(b, cmd->since_ms);
     pw_mp_str(b, "due_ms");
-    pw_mp_int(b, cmd->due_ms);
+    pw_mp_int(b, backoff ? job->due_ms : cmd->due_ms);
     pw_mp_str(b, "at");
     pw_mp_str(b, pw_body_str(scope, cmd->body, "at", ""));
     pw_mp_str(b, "attempt");

@@ -95,20 +95,36 @@ struct events {
     size_t len_max;
 };
 
+/* RunFailed belongs to no command, but its body names the one that it failed of. */
+static bool names_command(const pw_event *ev)
+{
+    pw_mp r = pw_mp_reader(ev->body.data, ev->body.size);
+    for (size_t left = ev->cmd == 0 && ev->body.size > 0 ? pw_mp_read_map(&r) : 0; left > 0; left--) {
+        if (pw_view_is(pw_mp_read_str(&r), "command")) {
+            return true;
+        }
+        pw_mp_skip(&r);
+    }
+    return false;
+}
+
 static pawl_status show_event(struct events *es, const pw_record *record, const pw_event *ev, int64_t seq)
 {
     pw_mp r = pw_mp_reader(ev->body.data, ev->body.size);
     size_t pairs = ev->body.size > 0 ? pw_mp_read_map(&r) : 0;
+    bool own = names_command(ev);
 
-    pw_mp_map(es->out, pairs + 4);
+    pw_mp_map(es->out, pairs + 4 - own);
     pw_mp_str(es->out, "seq");
     pw_mp_int(es->out, seq);
     pw_mp_str(es->out, "time_ms");
     pw_mp_int(es->out, record->now_ms);
     pw_mp_str(es->out, "type");
     pw_mp_str(es->out, pw_event_name((int)ev->type));
-    pw_mp_str(es->out, "command");
-    pw_mp_int(es->out, ev->cmd);
+    if (!own) {
+        pw_mp_str(es->out, "command");
+        pw_mp_int(es->out, ev->cmd);
+    }
     for (size_t i = 0; i < pairs; i++) {
         pw_view key = pw_mp_read_raw(&r);
         pw_buf_put(es->out, key.data, key.size);

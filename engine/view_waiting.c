@@ -138,7 +138,13 @@ static bool show_task(void *ctx, const pw_task_row *row)
 {
     struct shown *s = ctx;
 
-    pw_mp_map(s->out, 6);
+    bool backoff = row->attempt > 1 && row->due_ms > 0;
+
+    pw_mp_map(s->out, backoff ? 7 : 6);
+    if (backoff) {
+        pw_mp_str(s->out, "retry");
+        pw_mp_bool(s->out, true);
+    }
     put_entry(s, row->cmd, "activity", row->name);
     put_int(s->out, "since_ms", row->scheduled_ms);
     put_int(s->out, "due_ms", row->due_ms);

@@ -59,7 +59,7 @@ static int connect_table(sqlite3 *db, void *aux, int argc, const char *const *ar
     (void)argv;
     (void)ret_error;
     int rc = sqlite3_declare_vtab(
-        db, "CREATE TABLE x(run TEXT, seq INTEGER, time INTEGER, type TEXT, cmd INTEGER,"
+        db, "CREATE TABLE x(run TEXT, seq INTEGER, time INTEGER, type TEXT, command INTEGER,"
             " body TEXT, key INTEGER, of HIDDEN)");
     events_table *t = rc == SQLITE_OK ? pw_calloc(1, sizeof(*t)) : NULL;
     if (t == NULL) {
@@ -251,7 +251,7 @@ static int give_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int colu
         sqlite3_result_value(ctx, sqlite3_column_value(c->runs, 1));
         break;
     case COL_SEQ:
-        sqlite3_result_int64(ctx, c->event.seq);
+        sqlite3_result_int64(ctx, c->event.seq + 1); /* as everywhere else that people see it */
         break;
     case COL_TIME:
         sqlite3_result_int64(ctx, c->record.now_ms);

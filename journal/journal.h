@@ -356,5 +356,7 @@ pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, voi
 /** The newest journal version this pawl knows, and the SQLite it runs on ("3.40.1"). */
 int pw_schema_version(void);
 const char *pw_sqlite_version(void);
+/** The journal version that a file says it has, also one this pawl cannot read. Errors: FOREIGN, READONLY, IO. */
+pawl_status pw_sqlite_file_version(const char *path, int64_t *ret_version, pawl_error *err);
 
 #endif

@@ -91,6 +91,23 @@ static pawl_status run_query(pw_sqlite_reader *r, const char *sql, pw_sql_fn fn,
     return status;
 }
 
+pawl_status pw_sqlite_file_version(const char *path, int64_t *ret_version, pawl_error *err)
+{
+    pw_db db;
+    int64_t app = 0;
+    pawl_status st = pw_db_open(&db, path, NULL, SQLITE_OPEN_READONLY, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    st = pw_db_int(&db, "PRAGMA application_id", &app, err);
+    if (st == PAWL_OK && app != PW_SQLITE_APPLICATION_ID) {
+        st = pw_err(err, PAWL_FOREIGN, "%s is not a pawl journal", path);
+    }
+    st = st == PAWL_OK ? pw_db_int(&db, "PRAGMA user_version", ret_version, err) : st;
+    pw_db_close(&db);
+    return st;
+}
+
 pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, void *ctx,
                             pawl_error *err)
 {

@@ -44,7 +44,8 @@ extern "C" {
 
 typedef struct pawl_run pawl_run;
 
-/* Options of a call, stamped with their size. */
+/* Options of a call, stamped with their size. A compound literal: C++ has none, and calls the functions that end in _at, with options that it
+ * has filled itself: pawl_call_options o = {}; o.struct_size = sizeof o; o.name = "exec"; pawl_call_at(w, &o, sizeof o, __FILE__, __LINE__); */
 #define PAWL_OPTIONS(type, ...) &(type){.struct_size = sizeof(type), __VA_ARGS__}, sizeof(type)
 typedef struct pawl_future pawl_future;
 

@@ -240,28 +240,27 @@ int pw_verb_sql(pw_cli *cli)
 
 /* ---- version ---- */
 
-static bool version_row(void *ctx, pw_view row_map)
+/* ", schema 3: the next engine migrates it" */
+static void schema_print(pw_cli_out *o, int64_t schema)
 {
-    const pawl_value **ret = ((void **)ctx)[0];
-    pawl_scope *scope = ((void **)ctx)[1];
-    *ret = pw_value_copy(scope, row_map.data, row_map.size);
-    return false;
+    if (schema > 0) {
+        pw_out_printf(o, ", schema %" PRId64 "%s", schema,
+                      schema > pw_schema_version() ? " (newer than this pawl)" : schema < pw_schema_version() ? " (the next engine migrates it)" : "");
+    }
 }
 
 int pw_verb_version(pw_cli *cli)
 {
     pw_cli_out *o = &cli->out;
     struct stat st;
-    const pawl_value *row = NULL;
-    void *ctx[2] = {(void *)&row, cli->scope};
     pawl_error err = {0};
     int64_t pid = 0;
     uint64_t epoch = 0;
     char socket[108];
     bool there = stat(cli->db, &st) == 0;
     int64_t schema = 0;
-    if (there && pw_sqlite_query(cli->db, "SELECT user_version AS v FROM pragma_user_version", version_row, ctx, &err) == PAWL_OK) {
-        schema = pawl_int(row, "v", 0);
+    if (there) {
+        (void)pw_sqlite_file_version(cli->db, &schema, &err);
     }
     if (!there || pw_owner_probe(cli->db, &pid, &epoch, socket, &err) != PAWL_OK) {
         pid = 0;
@@ -280,9 +279,7 @@ int pw_verb_version(pw_cli *cli)
     if (there) {
         pw_out_puts(o, "journal  ");
         (void)pw_out_str(o, cli->db);
-        if (schema > 0) {
-            pw_out_printf(o, ", schema %" PRId64, schema);
-        }
+        schema_print(o, schema);
         if (pid != 0) {
             pw_out_printf(o, ", owned by pid %" PRId64 "\n", pid);
         } else {

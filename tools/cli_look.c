@@ -141,11 +141,30 @@ static pawl_status list_pages(listing *l, pawl_error *err)
     return s;
 }
 
+/* Starts that wait in the inbox are no runs yet, but who asked for them looks for them here. */
+static void list_kept(listing *l, const pawl_value *kept)
+{
+    for (size_t i = 0; i < pawl_len(kept) && !pw_cli_has(l->cli->args, PW_OPT_QUERY); i++) {
+        const pawl_value *item = pawl_at(kept, i);
+        const pawl_value *args = pawl_get(item, "args");
+        if (pawl_is(item, "op", "start")) {
+            list_row(l->cli, &l->grid, pawl_build(l->cli->scope, "{id: %s, workflow: %s, version: %s, status: %s, created_ms: %lld, reason: %s}",
+                                                  pawl_str(item, "id", "?"), pawl_str(args, "workflow", "?"), pawl_str(args, "version", ""), "kept",
+                                                  (long long)pawl_int(item, "posted_ms", 0), "its start waits for an engine"));
+            l->len++;
+        }
+    }
+}
+
 static void list_print(listing *l)
 {
     static const char *const headings[] = {"id", "workflow", "status", "started", "took", "doing"};
     pw_cli *cli = l->cli;
-    size_t kept = pawl_len(pw_cli_inbox(cli));
+    const pawl_value *inbox = pw_cli_inbox(cli);
+    size_t kept = pawl_len(inbox);
+    if (cli->out.format == PW_FORMAT_TEXT) {
+        list_kept(l, inbox);
+    }
     if (cli->out.format == PW_FORMAT_JSON) {
         pw_out_json(&cli->out, pawl_make_array(cli->scope, l->all, l->len));
     } else if (cli->out.format == PW_FORMAT_TEXT && l->len > 0) {
@@ -449,6 +468,8 @@ static int query_ask(pw_cli *cli, const char *name, const pawl_value *input, con
         (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
                            "%.80s publishes no \"%.80s\"; a query handler may answer it, but no engine runs", cli->run_id, name);
         s = PAWL_NOCODE;
+        const char *quoted = pw_cli_shell_word(cli->scope, name);
+        cli->next = pw_sprintf(cli->scope, "pawl%%d query %%w %s --module FILE.so", strchr(quoted, '%') == NULL ? quoted : "NAME");
     }
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }

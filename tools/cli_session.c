@@ -139,9 +139,12 @@ int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const ch
         if (statuses[i].status == status && statuses[i].way_out != NULL) {
             pw_out_printf(o, "      %s\n", statuses[i].way_out);
         }
-        if (statuses[i].status == status && statuses[i].next != NULL) {
+        if (statuses[i].status == status && cli->next == NULL && statuses[i].next != NULL) {
             next_command(cli, statuses[i].next);
         }
+    }
+    if (cli->next != NULL) {
+        next_command(cli, cli->next);
     }
     (void)pw_cli_out_flush(o);
     return pw_cli_exit_of(status);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "sdk/base/arena.h"
 #include "sdk/base/record.h"
 #include "tools/cli_event.h"
 
@@ -36,7 +37,12 @@ static void waiting_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *w)
     const char *name = pawl_str(w, "name", "");
     const char *file = pawl_str(w, "file", "");
     cell(grid, PW_DIM, pawl_int(w, "command", 0) != 0 ? "#%" PRId64 : "%.0" PRId64, pawl_int(w, "command", 0));
-    cell(grid, PW_NOW, "%s%s%s", kind_word(pawl_str(w, "kind", "?")), *name != '\0' ? " " : "", name);
+    const char *child = pawl_str(w, "child", "");
+    if (*child != '\0') {
+        cell(grid, PW_NOW, "child %s (%s)", child, name);
+    } else {
+        cell(grid, PW_NOW, "%s%s%s", kind_word(pawl_str(w, "kind", "?")), *name != '\0' ? " " : "", name);
+    }
     if (pawl_get(w, "total") != NULL) {
         cell(grid, PW_PLAIN, "%" PRId64 " of %" PRId64, pawl_int(w, "done", 0), pawl_int(w, "total", 0));
     } else if (pawl_int(w, "attempt", 0) > 1) {
@@ -49,13 +55,27 @@ static void waiting_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *w)
     if (due != 0) {
         pw_cli_left(span, due, now);
     }
-    cell(grid, PW_PLAIN, "%s", due != 0 ? span : "");
+    if (due != 0 && pawl_bool(w, "retry", false)) {
+        pw_cli_relative(span, due, now);
+    }
+    cell(grid, PW_PLAIN, "%s%s", due != 0 && pawl_bool(w, "retry", false) ? "retry " : "", due != 0 ? span : "");
     cell(grid, PW_DIM, pawl_int(w, "branch", 0) > 0 ? "branch %" PRId64 : "%.0" PRId64, pawl_int(w, "branch", 0));
     if (*file != '\0') {
         cell(grid, PW_PLAIN, "%s:%" PRId64, file, pawl_int(w, "line", 0));
     } else {
         cell(grid, PW_PLAIN, "%s", pawl_str(w, "at", ""));
     }
+}
+
+static void try_print(pw_cli *cli, const char *verb)
+{
+    pw_cli_out *o = &cli->out;
+    pw_out_puts(o, "  ");
+    pw_out_style(o, PW_DIM);
+    pw_out_printf(o, "pawl%s %s ", pw_cli_db_words(cli), verb);
+    pw_out_puts(o, pw_cli_shell_word(cli->scope, cli->run_id));
+    pw_out_style(o, PW_PLAIN);
+    pw_out_puts(o, "\n");
 }
 
 typedef struct last_pause {
@@ -104,14 +124,7 @@ static void pause_print(pw_cli *cli)
         (void)pw_out_str(o, pawl_str(report, "code", "-"));
         pw_out_puts(o, "\n");
     }
-    pw_out_puts(o, "  ");
-    pw_out_style(o, PW_DIM);
-    pw_out_puts(o, "pawl");
-    pw_out_puts(o, pw_cli_db_words(cli));
-    pw_out_puts(o, " resume ");
-    pw_out_puts(o, pw_cli_shell_word(cli->scope, cli->run_id));
-    pw_out_style(o, PW_PLAIN);
-    pw_out_puts(o, "\n");
+    try_print(cli, "resume");
 }
 
 /* How much of the stack that its code has was ever used: what to go by when stack_bytes is chosen. */
@@ -125,12 +138,97 @@ static void stack_use_print(pw_cli_out *o, int64_t peak, int64_t bytes)
     pw_out_style(o, PW_PLAIN);
 }
 
+/* Under the rows: what keeps them, and the way out. */
+static void whys_print(pw_cli *cli, const pawl_value *waiting, bool paused)
+{
+    pw_cli_out *o = &cli->out;
+    const char *last = "";
+    for (size_t i = 0; i < pawl_len(waiting); i++) {
+        const pawl_value *w = pawl_at(waiting, i);
+        const char *why = pawl_str(w, "why", "");
+        if (*why == '\0' || strcmp(why, last) == 0 || (paused && pawl_int(w, "command", 0) == 0)) {
+            continue;
+        }
+        pw_out_puts(o, "    ");
+        (void)pw_out_str(o, why);
+        pw_out_puts(o, "\n");
+        if (pawl_int(w, "command", 0) != 0) {
+            pw_out_puts(o, "    the engine needs it: pawl serve --module FILE.so, or a worker\n");
+        }
+        last = why;
+    }
+}
+
+static bool end_find(void *ctx, const pawl_value *event)
+{
+    last_pause *p = ctx;
+    if (pawl_get(event, "failure") != NULL) {
+        p->event = pawl_copy(p->scope, event);
+    }
+    return true;
+}
+
+typedef struct made_at {
+    int64_t command;
+    pawl_scope *scope;
+    const char *name, *at;
+} made_at;
+
+static bool made_find(void *ctx, const pawl_value *event)
+{
+    made_at *m = ctx;
+    if (pawl_int(event, "command", 0) == m->command && pawl_get(event, "at") != NULL && m->at == NULL) {
+        m->at = pw_strdup(m->scope, pawl_str(event, "at", ""));
+        m->name = pw_strdup(m->scope, pawl_str(event, "name", ""));
+    }
+    return true;
+}
+
+/* "#2 zoo.gate at zoo.c:52": the command that the run failed of. */
+static void at_print(pw_cli *cli, int64_t key, int64_t command)
+{
+    made_at m = {.command = command, .scope = cli->scope};
+    pawl_error err = {0};
+    if (command != 0 && pw_cli_events(cli, key, 1, made_find, &m, &err) == PAWL_OK && m.at != NULL && m.name != NULL) {
+        pw_out_printf(&cli->out, "  #%" PRId64 " ", command);
+        (void)pw_out_str(&cli->out, m.name);
+        pw_out_puts(&cli->out, " at ");
+        (void)pw_out_str(&cli->out, m.at);
+        pw_out_puts(&cli->out, "\n");
+    }
+}
+
+/* A closed run waits for nothing: what it failed of, where, and how it goes on. */
+static void closed_print(pw_cli *cli, int status)
+{
+    const pawl_value *run = NULL;
+    pw_cli_out *o = &cli->out;
+    last_pause p = {.scope = cli->scope};
+    pawl_error err = {0};
+    if (status != PW_RUN_FAILED) {
+        pw_out_puts(o, "  it waits for nothing any more\n");
+        return;
+    }
+    if (pw_cli_describe(cli, &run) == PW_EXIT_OK && pw_cli_events(cli, pawl_int(run, "key", 0), 1, end_find, &p, &err) == PAWL_OK &&
+        p.event != NULL) {
+        pw_out_puts(o, "  ");
+        pw_out_failure(o, pawl_get(p.event, "failure"), 2);
+        at_print(cli, pawl_int(run, "key", 0), pawl_int(p.event, "command", 0));
+    }
+    try_print(cli, "resume");
+}
+
 static void stack_print(pw_cli *cli, const pawl_value *stack)
 {
     pw_cli_out *o = &cli->out;
     const char *status = pawl_str(stack, "status", "?");
+    int number = pw_run_status_from_name(status);
+    bool closed = number != 0 && !pw_run_status_is_open(number);
     const pawl_value *waiting = pawl_get(stack, "waiting");
     size_t len = pawl_typeof(waiting) == PAWL_ARRAY ? pawl_len(waiting) : 0;
+    if (closed) {
+        len = 0; /* what its code left behind waits for nothing any more */
+    }
     pw_out_styled(o, PW_BOLD, pawl_str(stack, "id", cli->run_id));
     pw_out_puts(o, " ");
     pw_out_styled(o, pw_cli_status_style(status), status);
@@ -142,16 +240,14 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
     }
     pw_cli_grid grid;
     pw_grid_init(&grid, 7);
-    const char *why = len == 1 ? pawl_str(pawl_at(waiting, 0), "why", NULL) : NULL;
-    for (size_t i = 0; i < len && (why == NULL || !paused); i++) {
+    for (size_t i = 0; i < len && (!paused || pawl_int(pawl_at(waiting, i), "command", 0) != 0); i++) {
         waiting_row(cli, &grid, pawl_at(waiting, i));
     }
     (void)pw_grid_print(o, &grid, NULL, 2);
     pw_grid_deinit(&grid);
-    if (why != NULL && !paused) {
-        pw_out_puts(o, "    ");
-        (void)pw_out_str(o, why);
-        pw_out_puts(o, "\n");
+    whys_print(cli, waiting, paused);
+    if (closed) {
+        closed_print(cli, number);
     }
     if (len == 0 && strcmp(status, pw_run_status_name(PW_RUN_RUNNING)) == 0) {
         pw_out_puts(o, pw_cli_live(cli) ? "  ready to go on\n" : "  ready to go on; no engine runs\n");

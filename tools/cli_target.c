@@ -86,8 +86,14 @@ int pw_cli_target(pw_cli *cli, bool writing)
         return code;
     }
     (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", given);
-    if (exists(cli, given, &err) || (writing && !pw_cli_live(cli) && pw_cli_inbox_starts(cli, given))) {
+    bool there = exists(cli, given, &err);
+    bool kept = !there && !pw_cli_live(cli) && pw_cli_inbox_starts(cli, given);
+    if (there || (writing && kept)) {
         return PW_EXIT_OK;
+    }
+    if (kept) {
+        (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__, "the start of %s is kept, and no engine runs: it begins with the next", given);
+        return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
     }
     if (err.status != PAWL_NOTFOUND) {
         return pw_cli_fail(cli, err.status, &err, NULL);

@@ -320,8 +320,23 @@ static void stack_merge(pw_cli *cli, pw_trace *t, int64_t key)
         const pawl_value *w = pawl_at(waiting, i);
         pw_node *n = node_find(t, pawl_int(w, "command", 0));
         if (n != NULL && n->state == PW_STATE_OPEN) {
+            const char *why = pawl_str(w, "why", "");
+            n->note = n->kind == PW_NODE_ACTIVITY && *why != '\0' ? why : n->note;
             n->attempts = pawl_int(w, "attempt", n->attempts);
             n->due_ms = pawl_int(w, "due_ms", n->due_ms);
+        }
+    }
+}
+
+/* The run is over: what was under way was cut with it. */
+static void cut_open(pw_trace *t, int64_t closed_ms)
+{
+    for (size_t i = 0; i < t->len; i++) {
+        pw_node *n = &t->nodes[i];
+        if (n->state == PW_STATE_OPEN && !n->dropped) {
+            n->state = PW_STATE_CANCELED;
+            n->end_ms = closed_ms;
+            n->cut = true;
         }
     }
 }
@@ -381,6 +396,8 @@ pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope
     if (pawl_int(run, "closed_ms", 0) == 0) {
         stack_merge(cli, t, key);
         maps_merge(cli, t, key);
+    } else {
+        cut_open(t, pawl_int(run, "closed_ms", 0));
     }
     children_build(cli, t, level);
     *ret_trace = t;

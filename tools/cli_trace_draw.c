@@ -189,7 +189,15 @@ static const char *note_node(const drawing *d, const pw_node *n)
     if (n->kind == PW_NODE_WAIT || n->kind == PW_NODE_LIFE) {
         pw_buf_puts(&b, n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN ? "" : n->note);
     }
+    if (n->kind == PW_NODE_ACTIVITY && n->state == PW_STATE_OPEN && *n->note != '\0') {
+        add_part(&b, ", ");
+        pw_buf_puts(&b, n->note);
+    }
     note_failure(n, &b);
+    if (n->cut) {
+        add_part(&b, ", ");
+        pw_buf_puts(&b, "cut when the run ended");
+    }
     bool waits = n->kind == PW_NODE_WAIT || n->kind == PW_NODE_SIGNAL || n->kind == PW_NODE_TIMER;
     if (waits && n->state == PW_STATE_OPEN && n->due_ms != 0) {
         add_part(&b, ", ");

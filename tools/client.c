@@ -434,28 +434,41 @@ static bool is_pending_start(void *ctx, const pw_inbox_row *row)
     return !p->found;
 }
 
-static bool stop_at_first(void *ctx, const pw_run_row *row)
+static bool take_status(void *ctx, const pw_run_row *row)
 {
-    (void)ctx;
-    (void)row;
+    *(int *)ctx = row->status;
     return false;
 }
 
-/** What is said to a run that does not exist would be kept for nobody. A start that waits in the inbox counts as a run. */
-static pawl_status check_target(pw_client *c, const pawl_value *args, pawl_error *err)
+/** A request with this key was answered before: it has its answer, whatever became of the run. */
+static bool was_answered(pw_client *c, const pawl_value *args)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
+    const char *dedup = pawl_str(args, "dedup", "");
+    pw_outcome outcome;
+    pawl_error why;
+
+    return c->reader->ops->outcome(c->reader, (pw_view){(const uint8_t *)dedup, strlen(dedup)}, &body, &outcome, &why) == PAWL_OK;
+}
+
+/** What is said to a run that does not exist, or is closed, would be kept for nobody. A start that waits in the inbox counts as a run. */
+static pawl_status check_target(pw_client *c, const char *op, const pawl_value *args, pawl_error *err)
 {
     struct pending p = {.id = pawl_str(args, "id", "")};
+    int now = PW_RUN_RUNNING;
     pawl_status status = need_reader(c, err);
 
     if (status == PAWL_OK) {
-        status = c->reader->ops->run_find(c->reader, (pw_view){(const uint8_t *)p.id, strlen(p.id)}, stop_at_first, NULL, err);
+        status = c->reader->ops->run_find(c->reader, (pw_view){(const uint8_t *)p.id, strlen(p.id)}, take_status, &now, err);
     }
-    if (status != PAWL_NOTFOUND) {
+    bool closed = status == PAWL_OK && !pw_run_status_is_open(now) && strcmp(op, "retry") != 0;
+    if ((status != PAWL_NOTFOUND && !closed) || (closed && was_answered(c, args))) {
         return status;
     }
     status = c->reader->ops->inbox(c->reader, 0, PW_PAGE_ROWS_MAX, is_pending_start, &p, err);
     if (status == PAWL_OK && !p.found) {
-        return pw_err(err, PAWL_NOTFOUND, "there is no run \"%.200s\"", p.id);
+        return closed ? pw_err(err, PAWL_CLOSED, "run \"%.200s\" is closed (%s)", p.id, pw_run_status_name(now))
+                      : pw_err(err, PAWL_NOTFOUND, "there is no run \"%.200s\"", p.id);
     }
     return status;
 }
@@ -466,7 +479,7 @@ static pawl_status post_write(pw_client *c, const char *op, const pawl_value *ar
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     const char *dedup = pawl_str(args, "dedup", "");
     int64_t inbox_id = 0;
-    pawl_status status = strcmp(op, "start") == 0 ? PAWL_OK : check_target(c, args, err);
+    pawl_status status = strcmp(op, "start") == 0 ? PAWL_OK : check_target(c, op, args, err);
 
     if (status != PAWL_OK) {
         return status;

@@ -18,6 +18,9 @@ def it_keeps_what_is_posted_without_an_engine_and_delivers_it_to_the_next(p):
     equal((value["id"], value["kept"]), ("l1", True))
     within(p.ok("list").err, "2 requests are kept")
     equal(p.ok("list", "-o", "json").json(), [])
+    check(any(line.split()[:3] == ["l1", "listening", "kept"] for line in p.ok("list").out.splitlines()), p.ok("list").says())
+    for verb in ("describe", "trace", "stack", "result", "show"):
+        within(p.run(verb, "l1").exits(10).err, "the start of l1 is kept")
     p.run("signal", "l2", "go").exits(4)
     p.serve()
     equal(p.ok("result", "l1", "-o", "json").json()["result"], {"got": "later"})
@@ -36,6 +39,8 @@ def it_works_on_a_journal_that_nobody_owns(p):
     within(p.ok("trace", "ask1").out, "approval publish")
     within(p.ok("describe", "ask1").out, "running")
     p.run("result", "b1").exits(5)
+    for args in (["answer", "b1", "yes"], ["signal", "b1", "go"], ["terminate", "b1"]):
+        within(p.run(*args).exits(9).err, "is closed (failed)")
     done = p.run("result", "ask1").exits(10)
     within(done.err, "no engine runs")
     value = p.ok("answer", "ask1", "approve", "--by", "bob", "-o", "json").json()
@@ -47,8 +52,12 @@ def it_works_on_a_journal_that_nobody_owns(p):
 def it_drains_on_sigterm_and_loses_nothing_to_sigkill(p):
     p.serve()
     p.ok("start", "sleeping", "-w", "s1", "-i", '{"seconds": 0.5}')
+    p.ok("start", "asking", "-w", "ask1")
+    p.until_waiting("ask1", "publish")
+    p.ok("pause", "ask1")
     equal(p.stop(signal.SIGTERM), 0)
-    p.serve()
+    within(p.serve().ready, " open run")
+    check("0 open" not in p.engine.ready, p.engine.ready)
     equal(p.stop(signal.SIGINT), 0)
     p.serve()
     equal(p.stop(signal.SIGKILL), -signal.SIGKILL)
@@ -112,6 +121,8 @@ def it_refuses_a_journal_of_a_newer_pawl(p):
         equal(done.code, 8, done.says())
         within(done.err, "newer")
         equal(done.out, "")
+    equal(p.ok("version", "-o", "json").json()["journal"]["schema"], 9999)
+    within(p.ok("version").out, "schema 9999 (newer than this pawl)")
 
 
 def it_finds_a_damaged_journal_and_says_where(p):
@@ -174,6 +185,8 @@ def it_asks_with_sql_and_cannot_write(p):
         text = p.ok("sql", "SELECT id, status FROM pawl_runs").out
         equal(text.split(), ["id", "status", "h1", "3"])
         types = [r["type"] for r in p.ok("sql", "SELECT seq, type FROM pawl_events('h1') ORDER BY seq", "-o", "jsonl").jsonl()]
+        equal(p.ok("sql", "SELECT seq, command FROM pawl_events('h1') WHERE type = 'ActivityScheduled'", "-o", "json").json(),
+              [{"seq": e["seq"], "command": e["command"]} for e in p.ok("show", "h1", "-o", "json").json() if e["type"] == "ActivityScheduled"])
         equal((types[0], types[-1]), ("RunStarted", "RunCompleted"))
         equal(p.ok("sql", "-", "-o", "json", stdin="SELECT 1 AS one").json(), [{"one": 1}])
         equal(p.ok("sql", "SELECT 1 WHERE 0", "-o", "json").json(), [])

@@ -71,6 +71,11 @@ static const pawl_value *broken(pawl_run *w, const pawl_value *in)
     return pawl_call(w, "fail", .input = in, .retries = PAWL_RETRY_NONE);
 }
 
+static const pawl_value *lacking(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "nobody_has_this", .input = in);
+}
+
 static const pawl_value *mendable(pawl_run *w, const pawl_value *in)
 {
     (void)pawl_call(w, "note", .input = pawl_json(w, "{log: %s, line: %s}", pawl_str(in, "log", ""), "once"));
@@ -201,7 +206,8 @@ PAWL_MODULE(reg, err)
     } workflows[] = {{"hello", hello},         {"echo", echo},           {"broken", broken},       {"mendable", mendable},
                      {"retrying", retrying},   {"asking", asking},       {"listening", listening}, {"queried", queried},
                      {"sleeping", sleeping},   {"undone", undone},       {"branching", branching}, {"mapping", mapping},
-                     {"parent", parent},       {"renewing", renewing},   {"gallery", gallery},     {"spinning", spinning}};
+                     {"parent", parent},       {"renewing", renewing},   {"gallery", gallery},     {"spinning", spinning},
+                     {"lacking", lacking}};
     pawl_status s = PAWL_OK;
     for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
         s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);

@@ -117,6 +117,7 @@ class Place:
         log.close()
         line = self.engine.stdout.readline()
         check("ready" in line, f"serve did not get ready: {line!r}\n{self.read('serve.log')}")
+        self.engine.ready = line
         return self.engine
 
     def stop(self, number=signal.SIGTERM):

@@ -205,7 +205,7 @@ def it_asks_a_query_handler_and_hosts_one_when_none_runs(p):
     p.run("query", "q1", "nosuch")
     p.stop()
     done = p.run("query", "q1", "price").exits(10)
-    within(done.err, "--module")
+    within(done.err, "pawl query q1 price --module FILE.so")
     equal(p.ok("query", "q1", "price", "--module", p.modules[0], "-o", "json").json(), {"price": 42, "currency": "EUR"})
     equal(p.state("q1")["status"], "running")
 
@@ -384,6 +384,23 @@ def it_says_where_a_run_waits(p):
     within(p.ok("stack", "r1").out, "attempt ")
     value = p.ok("stack", "l1", "-o", "json").json()
     equal((value["id"], value["waiting"][0]["kind"]), ("l1", "signal"))
+    p.run("execute", "broken", "-w", "b1", "-i", '{"message": "no disk", "type": "NoDisk"}').exits(5)
+    for part in ("b1 failed", "NoDisk: no disk", "#1 fail at cli_module.c:", "pawl resume b1"):
+        within(p.ok("stack", "b1").out, part)
+    p.ok("execute", "hello", "-w", "h1")
+    within(p.ok("stack", "h1").out, "waits for nothing any more")
+
+
+def it_says_that_nobody_has_an_activity(p):
+    p.serve()
+    p.ok("start", "lacking", "-w", "k1")
+    p.until_waiting("k1", "nobody_has_this")
+    for verb in ("stack", "trace"):
+        within(p.ok(verb, "k1").out, "no activity of that name is registered")
+    equal(p.read("serve.log").count("no activity \"nobody_has_this\" is registered (cli_module.c:"), 1)
+    p.ok("terminate", "k1")
+    p.until_status("k1", "terminated")
+    within(p.ok("trace", "k1").out, "cut when the run ended")
 
 
 def it_waits_through_a_killed_engine(p):

@@ -53,10 +53,10 @@ static void pawl_events_gives_every_event_with_its_body_as_json(void **state)
     stored_fill(t);
     assert_int_equal(ask(t, "SELECT seq FROM pawl_events('one') ORDER BY seq", &a), PAWL_OK);
     assert_int_equal(a.rows, 21);
-    assert_int_equal(a.first, 20);
-    assert_int_equal(ask(t, "SELECT body FROM pawl_events WHERE run='two' AND seq=1", &a), PAWL_OK);
+    assert_int_equal(a.first, 21);
+    assert_int_equal(ask(t, "SELECT body FROM pawl_events WHERE run='two' AND seq=2", &a), PAWL_OK);
     assert_string_equal(a.text, "{\"t\":\"a\"}");
-    assert_int_equal(ask(t, "SELECT type FROM pawl_events WHERE key=2 AND seq=3", &a), PAWL_OK);
+    assert_int_equal(ask(t, "SELECT type FROM pawl_events WHERE key=2 AND seq=4", &a), PAWL_OK);
     assert_string_equal(a.text, "KeySet");
     assert_int_equal(ask(t, "SELECT count(*) FROM pawl_events", &a), PAWL_OK);
     assert_int_equal(a.first, 25);
@@ -84,7 +84,7 @@ static void a_long_history_is_read_in_batches(void **state)
         assert_int_equal(rig_turn(t, &run, 2, text), PAWL_OK);
     }
     assert_int_equal(ask(t, "SELECT sum(seq) FROM pawl_events('long')", &a), PAWL_OK);
-    assert_int_equal(a.first, 600 * 601 / 2);
+    assert_int_equal(a.first, 601 * 602 / 2);
     rig_close(t);
 }
 
