@@ -40,10 +40,13 @@
  * that cache_write_1h) are parts of it; output is all of it, reasoning is a part of it. The provider's own words are in raw.
  *
  * ENDPOINT = {wire, base_url?, provider?, path?, key?: secret reference, auth?: "bearer" | "none" | a header's name, version?,
- *   headers?: {name: text | {secret: reference, prefix?}}, options?: {..}}. Options of the OpenAI chat wire, and their defaults for
- *   `openai-chat` | `openai-compatible`: max_tokens_field "max_completion_tokens" | "max_tokens"; system_role "developer" | "system";
- *   schema "json_schema" | same, or "structured_outputs" (vLLM), "json_object", "none"; stream_usage true;
- *   replay_reasoning false | true; key_header "x-client-request-id" | "x-request-id".
+ *   headers?: {name: text | {secret: reference, prefix?}}, options?: {..}}. Options, by wire, and their defaults:
+ *   openai-chat | openai-compatible   max_tokens_field "max_completion_tokens" | "max_tokens"; system_role "developer" | "system";
+ *       schema "json_schema" | same, or "structured_outputs" (vLLM), "json_object", "none"; stream_usage true;
+ *       replay_reasoning false | true; key_header "x-client-request-id" | "x-request-id"
+ *   openai-responses   store false; encrypted_reasoning: asked for when the request has `reasoning`, since other models refuse it
+ *   anthropic          none; `version` is what anthropic-version says, "2023-06-01"
+ *   gemini             foreign_signature: for calls of other providers; `path` may hold {model}
  */
 #ifndef PW_LLM_H
 #define PW_LLM_H
@@ -184,6 +187,8 @@ PAWL_MUST_USE pawl_status pw_llm_stream_end(pw_llm_stream *stream, pawl_scope *s
 /** True once the provider has said its last word: what follows is not needed. */
 bool pw_llm_stream_done(const pw_llm_stream *stream);
 const pw_llm_failure *pw_llm_stream_failure(const pw_llm_stream *stream);
+/** The provider's id of the answer, once it has said one; missing before. */
+pw_view pw_llm_stream_id(const pw_llm_stream *stream);
 /** What it holds, in bytes. */
 size_t pw_llm_stream_bytes(const pw_llm_stream *stream);
 void pw_llm_stream_close(pw_llm_stream *stream); /* accepts NULL */

@@ -30,25 +30,30 @@ static const char *option(const pw_llm_writer *w, const char *name, const char *
 
 /* ---- messages ---- */
 
-static void put_image(pw_llm_writer *w, pw_view part)
+void pw_llm_put_image_url(pw_llm_writer *w, pw_view part)
 {
     const pw_view url = pw_field_text(part, "url");
-    const pw_view detail = pw_field_text(part, "detail");
-    pw_llm_puts(w, "{\"type\":\"image_url\",\"image_url\":{\"url\":");
+    const pw_view mime = pw_llm_image_mime(part);
     if (!pw_view_none(url)) {
         pw_llm_put_text(w, url);
-    } else {
-        PW_CLEANUP(pw_buf_deinit) pw_buf mime = PW_BUF_INIT;
-        pw_buf_puts(&mime, "data:");
-        const pw_view type = pw_llm_image_mime(part);
-        pw_buf_put(&mime, type.data, type.size);
-        pw_buf_puts(&mime, ";base64,");
-        pw_llm_put_text(w, (pw_view){mime.data, mime.size});
-        w->out->size -= w->out->failed ? 0 : 1; /* its closing quote comes after the data */
-        pw_llm_put_image_data(w, part);
-        pw_buf_putc(w->out, '"');
-        w->out->failed |= mime.failed;
+        return;
     }
+    PW_CLEANUP(pw_buf_deinit) pw_buf start = PW_BUF_INIT;
+    pw_buf_puts(&start, "data:");
+    pw_buf_put(&start, mime.data, mime.size);
+    pw_buf_puts(&start, ";base64,");
+    pw_llm_put_text(w, (pw_view){start.data, start.size});
+    w->out->size -= w->out->failed ? 0 : 1; /* its closing quote comes after the data */
+    pw_llm_put_image_data(w, part);
+    pw_buf_putc(w->out, '"');
+    w->out->failed |= start.failed;
+}
+
+static void put_image(pw_llm_writer *w, pw_view part)
+{
+    const pw_view detail = pw_field_text(part, "detail");
+    pw_llm_puts(w, "{\"type\":\"image_url\",\"image_url\":{\"url\":");
+    pw_llm_put_image_url(w, part);
     if (!pw_view_none(detail)) {
         pw_llm_puts(w, ",\"detail\":");
         pw_llm_put_text(w, detail);
@@ -246,7 +251,7 @@ static void put_message(pw_llm_writer *w, pw_view message)
 
 /* ---- bodies ---- */
 
-static void put_tools(pw_llm_writer *w)
+void pw_llm_put_chat_tools(pw_llm_writer *w)
 {
     const pw_view tools = pw_field(w->request, "tools");
     pw_each each = pw_each_of(tools);
@@ -407,7 +412,7 @@ static void put_body(pw_llm_writer *w, const pw_llm_frame *frame)
     (void)pw_llm_open(w, NULL);
     pw_llm_member_of(w, "model", "model");
     put_messages(w, frame);
-    put_tools(w);
+    pw_llm_put_chat_tools(w);
     put_tool_choice(w);
     put_response_format(w);
     put_settings(w);

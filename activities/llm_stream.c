@@ -228,6 +228,11 @@ const pw_llm_failure *pw_llm_stream_failure(const pw_llm_stream *s)
     return &s->failure;
 }
 
+pw_view pw_llm_stream_id(const pw_llm_stream *s)
+{
+    return pw_fold_text(&s->root, "id");
+}
+
 size_t pw_llm_stream_bytes(const pw_llm_stream *s)
 {
     return sizeof *s + s->bytes + s->event.capacity + s->line.capacity + s->sse.line.capacity + s->sse.data.capacity;
