@@ -132,8 +132,8 @@ static void mint_id(const pw_llm_answer *a, char ret[40])
     char number[24];
     (void)snprintf(number, sizeof number, "call %zu", a->calls);
     pw_chain_next(digest, a->salt, number, strlen(number));
-    memcpy(ret, "call_", 5);
-    pw_hex(ret + 5, digest, 12);
+    memcpy(ret, PW_LLM_MINTED, sizeof PW_LLM_MINTED - 1);
+    pw_hex(ret + sizeof PW_LLM_MINTED - 1, digest, 12);
 }
 
 /* Reads arguments as a map into value; true when it is one. */

@@ -21,6 +21,9 @@ typedef enum pw_llm_kind {
     PW_LLM_WIRE_OLLAMA
 } pw_llm_kind;
 
+/** How the ids begin that are ours: the provider has none for them. */
+#define PW_LLM_MINTED "pawl_"
+
 typedef enum pw_llm_stop {
 #define X(name, word) PW_LLM_STOP_##name,
 #include "activities/llm_stops.def"
