@@ -11,6 +11,7 @@
 
 #define O "{'wire':'openai-chat'}"
 #define A "{'wire':'anthropic'}"
+#define G "{'wire':'gemini'}"
 #define NOW_MS INT64_C(1795253400000) /* 2026-11-21T09:30:00Z */
 
 typedef struct failure_case {
@@ -77,6 +78,9 @@ static void money_is_never_a_matter_of_waiting(void **state)
         {"Anthropic: an enforced limit", A, 429, "retry-after: 3600",
          "{'type':'error','error':{'type':'rate_limit_error','message':'x','details':{'error_code':'enforced_spend_limit_reached'}}}",
          "BudgetExhausted", false, 3600000},
+        {"Gemini: the day's quota", G, 429, "",
+         "{'error':{'code':429,'status':'RESOURCE_EXHAUSTED','message':'x','details':[{'@type':'QuotaFailure','violations':[{'quotaId':"
+         "'GenerateRequestsPerDayPerProjectPerModel-FreeTier'}]},{'@type':'RetryInfo','retryDelay':'40s'}]}}", "BudgetExhausted", false, 40000},
         {"a gateway: 402 without a word", O, 402, "", "", "BudgetExhausted", false, -1},
         {"the words alone", O, 400, "", "{'error':{'message':'Your Credit Balance is too low to access the API'}}", "BudgetExhausted", false, -1},
     };
@@ -107,6 +111,14 @@ static void an_error_has_the_class_of_its_words_and_then_of_its_status(void **st
         {"Anthropic: too large", A, 413, "", "{'type':'error','error':{'type':'request_too_large','message':'x'}}", "RequestTooLarge", false, -1},
         {"Anthropic: a request", A, 400, "", "{'type':'error','error':{'type':'invalid_request_error','message':'max_tokens: required'}}", "BadModelRequest",
          false, -1},
+        {"Gemini: a rate", G, 429, "",
+         "[{'error':{'code':429,'status':'RESOURCE_EXHAUSTED','message':'x','details':[{'violations':[{'quotaId':'PerMinute'}]},{'retryDelay':'2s'}]}}]",
+         "RateLimited", true, 2000},
+        {"Gemini: a key", G, 400, "", "{'error':{'code':400,'status':'INVALID_ARGUMENT','message':'x','details':[{'reason':'API_KEY_INVALID'}]}}",
+         "NotAuthorized", false, -1},
+        {"Gemini: overload", G, 503, "", "{'error':{'code':503,'status':'UNAVAILABLE','message':'x'}}", "ModelOverloaded", true, -1},
+        {"Ollama: no such model", "{'wire':'ollama'}", 404, "", "{'error':'model \\u0027x\\u0027 not found'}", "ModelNotFound", false, -1},
+        {"Ollama: busy", "{'wire':'ollama'}", 503, "", "{'error':'server busy, please try again'}", "ModelOverloaded", true, -1},
         {"a server", O, 500, "", "{'error':{'message':'x','type':'server_error'}}", "ProviderError", true, -1},
         {"overload", O, 503, "", "{'error':{'message':'x','code':'server_overloaded'}}", "ModelOverloaded", true, -1},
         {"529", O, 529, "", "", "ModelOverloaded", true, -1},
