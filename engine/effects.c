@@ -365,6 +365,14 @@ static void timer_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     }
 }
 
+/* Who asked for it may have said why; everything else has a word of its own. */
+static const char *pause_reason(const pw_live *live, const pw_event *ev)
+{
+    const char *reason = pw_body_str(live->scope, ev->body, "reason", "");
+    const char *text = strcmp(reason, "asked") == 0 ? pw_body_str(live->scope, ev->body, "text", "") : "";
+    return *text != '\0' ? text : reason;
+}
+
 static void run_effects(pw_live *live, const pw_event *ev)
 {
     int64_t deadline = pw_body_int(ev->body, "deadline_ms", 0);
@@ -376,7 +384,7 @@ static void run_effects(pw_live *live, const pw_event *ev)
         break;
     case PW_EV_RUN_PAUSED:
         (void)publish(live, PW_PUB_HOLD, 0);
-        live->row.reason = text_view(pw_body_str(live->scope, ev->body, "reason", ""));
+        live->row.reason = text_view(pause_reason(live, ev));
         break;
     case PW_EV_RUN_RESUMED:
     case PW_EV_RUN_RETRIED:

@@ -254,18 +254,23 @@ static bool one_of(const char *choices, const char *choice)
     return false;
 }
 
+/* Which one was meant is not known when no name is given and there were several. */
 static bool answered_whole(const pw_live *live, const char *name, pw_shell_answer *ret_answer)
 {
+    size_t count = 0;
     for (size_t i = live->cmds_len; i > 0; i--) {
         const pw_cmd *cmd = live->cmds[i - 1];
         bool ended = cmd != NULL && (cmd->state == PW_S_WAIT_ANSWERED || cmd->state == PW_S_WAIT_EXPIRED);
         if (ended && (name[0] == 0 || strcmp(cmd->name, name) == 0)) {
             const pawl_value *v = cmd->future.value;
             *ret_answer = (pw_shell_answer){cmd->name, pawl_str(v, "choice", "data"), pawl_str(v, "by", "deadline")};
-            return true;
+            if (name[0] != 0) {
+                return true;
+            }
+            count++;
         }
     }
-    return false;
+    return count == 1;
 }
 
 static void reply_answered(pw_live *live, pw_request *rq, const pw_shell_answer *was)
@@ -293,7 +298,7 @@ static void no_wait(pw_live *live, pw_request *rq, const wait_find *f)
         reply_answered(live, rq, &was);
         return;
     }
-    reply_err(live, rq, PAWL_NOTFOUND, "run \"%s\" waits for no answer%s%s", live->id, f->name[0] != 0 ? " named " : "", f->name);
+    reply_err(live, rq, PAWL_NOTFOUND, "run \"%s\" asks nothing now%s%s", live->id, f->name[0] != 0 ? " under the name " : "", f->name);
 }
 
 static void answer_unknown(pw_live *live, pw_request *rq, int64_t cmd, const char *choice)

@@ -97,6 +97,7 @@ typedef struct answer_find {
     pawl_scope *scope;
     const char *name;
     int64_t cmd; /* the last wait of that name */
+    size_t ends; /* of all */
     pw_shell_answer *answer;
 } answer_find;
 
@@ -109,7 +110,11 @@ static void see_answer(void *ctx, const pw_event *ev)
             f->cmd = ev->cmd;
             *f->answer = (pw_shell_answer){.name = name};
         }
-    } else if ((ev->type == PW_EV_WAIT_ANSWERED || ev->type == PW_EV_WAIT_EXPIRED) && ev->cmd == f->cmd && f->cmd != 0) {
+        return;
+    }
+    bool ends = ev->type == PW_EV_WAIT_ANSWERED || ev->type == PW_EV_WAIT_EXPIRED;
+    f->ends += ends;
+    if (ends && ev->cmd == f->cmd && f->cmd != 0) {
         f->answer->choice = pw_body_str(f->scope, ev->body, "choice", "data");
         f->answer->by = pw_body_str(f->scope, ev->body, "by", "deadline");
     }
@@ -120,7 +125,7 @@ bool pw_shell_answered(pw_live *live, const char *name, pw_shell_answer *ret_ans
     *ret_answer = (pw_shell_answer){.name = ""};
     answer_find f = {.scope = live->batch->group.scope, .name = name, .answer = ret_answer};
     read_all(live, see_answer, &f);
-    return ret_answer->choice != NULL;
+    return ret_answer->choice != NULL && (name[0] != 0 || f.ends == 1);
 }
 
 /* ---- signals nobody has read ---- */

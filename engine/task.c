@@ -524,11 +524,21 @@ pawl_scope *pawl_task_scope(pawl_task *task)
     return task->scope;
 }
 
+const pawl_value *pawl_task_vbuild(pawl_task *task, const char *fmt, va_list args)
+{
+    pawl_error err = {0};
+    const pawl_value *v = pw_vbuild(task->scope, fmt, args, &err);
+    if (err.status != PAWL_OK && task->failure.type == NULL) {
+        (void)pawl_task_fail_with(task, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", err.message, NULL, false);
+    }
+    return v;
+}
+
 const pawl_value *pawl_task_build(pawl_task *task, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    const pawl_value *v = pawl_vbuild(task->scope, fmt, args);
+    const pawl_value *v = pawl_task_vbuild(task, fmt, args);
     va_end(args);
     return v;
 }

@@ -94,11 +94,21 @@ void *pawl_alloc(pawl_run *w, size_t size)
     return pawl_scope_alloc(w->live->scope, size);
 }
 
+const pawl_value *pawl_vjson(pawl_run *w, const char *fmt, va_list args)
+{
+    pawl_error err = {0};
+    const pawl_value *v = pw_vbuild(w->live->scope, fmt, args, &err);
+    if (err.status != PAWL_OK && w->failure == NULL) {
+        (void)pawl_fail(w, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", "%s", err.message);
+    }
+    return v;
+}
+
 const pawl_value *pawl_json(pawl_run *w, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    const pawl_value *v = pawl_vbuild(w->live->scope, fmt, args);
+    const pawl_value *v = pawl_vjson(w, fmt, args);
     va_end(args);
     return v;
 }

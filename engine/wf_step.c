@@ -21,11 +21,21 @@ pawl_scope *pawl_step_scope(pawl_step *s)
     return s->live->scope;
 }
 
+const pawl_value *pawl_step_vbuild(pawl_step *s, const char *fmt, va_list args)
+{
+    pawl_error err = {0};
+    const pawl_value *v = pw_vbuild(s->live->scope, fmt, args, &err);
+    if (err.status != PAWL_OK && s->failure == NULL) {
+        (void)pawl_step_fail(s, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", "%s", err.message);
+    }
+    return v;
+}
+
 const pawl_value *pawl_step_build(pawl_step *s, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    const pawl_value *v = pawl_vbuild(s->live->scope, fmt, args);
+    const pawl_value *v = pawl_step_vbuild(s, fmt, args);
     va_end(args);
     return v;
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "journal/place.h"
+
 static const char *const sql_text[PW_SQL_COUNT] = {
 #define X(name, sql) [PW_SQL_##name] = sql,
 #include "journal/sql.def"
@@ -72,21 +74,26 @@ pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err)
         return pw_err(err, st, "%s: the disk that holds %s is full", what, path);
     }
     const char *way_out =
-        st == PAWL_DAMAGED ? "; pawl verify shows what is damaged, a backup is the way back" : "";
+        st == PAWL_DAMAGED ? "; a backup is the way back" : "";
     return pw_err(err, st, "%s: %s (SQLite code %d)%s", what, text, rc, way_out);
 }
 
 /* SQLite takes a file that is shorter than its header for an empty one, and would write over it. Looks, does not open. */
-static bool too_short(const char *path)
+static bool too_short(const struct stat *st)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && st.st_size > 0 && st.st_size < 512;
+    return st->st_size > 0 && st->st_size < 512;
 }
 
 pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err)
 {
+    struct stat it;
+
     memset(db, 0, sizeof(*db));
-    if (vfs == NULL && too_short(path)) {
+    bool there = vfs == NULL && stat(path, &it) == 0;
+    if (there && S_ISDIR(it.st_mode)) {
+        return pw_err(err, PAWL_FOREIGN, "%s is a folder", path);
+    }
+    if (there && too_short(&it)) {
         return pw_err(err, PAWL_FOREIGN, "%s is not an SQLite file, so no pawl journal", path);
     }
     int rc =
@@ -94,9 +101,40 @@ pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, 
     if (rc == SQLITE_OK) {
         return PAWL_OK;
     }
-    pawl_status st = pw_db_error(db, rc, "open", err);
+    pawl_status st = pw_db_error(db, rc, path, err);
     pw_db_close(db);
     return st;
+}
+
+static void put_uri(pw_buf *b, const char *path)
+{
+    pw_buf_puts(b, "file:");
+    for (; *path != 0; path++) {
+        if (*path == '?' || *path == '#' || *path == '%') {
+            pw_buf_printf(b, "%%%02x", (unsigned)*path);
+        } else {
+            pw_buf_putc(b, (uint8_t)*path);
+        }
+    }
+    pw_buf_puts(b, "?immutable=1");
+}
+
+pawl_status pw_db_open_as_is(pw_db *db, const char *path, pawl_error *err)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf name = PW_BUF_INIT;
+    char wal[PATH_MAX];
+    struct stat st;
+
+    memset(db, 0, sizeof(*db));
+    pawl_status status = pw_place_beside(path, "-wal", wal, err);
+    if (status == PAWL_OK && stat(wal, &st) == 0 && st.st_size > 0) {
+        status = pw_err(err, PAWL_READONLY, "%s was not closed as it should be, and this user may not write beside it", path);
+    }
+    put_uri(&name, path);
+    if (status == PAWL_OK && !pw_buf_ok(&name)) {
+        status = pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    return status == PAWL_OK ? pw_db_open(db, pw_buf_cstr(&name), NULL, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err) : status;
 }
 
 void pw_db_close(pw_db *db)
@@ -112,7 +150,7 @@ void pw_db_close(pw_db *db)
 pawl_status pw_db_exec(pw_db *db, const char *sql, pawl_error *err)
 {
     int rc = sqlite3_exec(db->db, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? PAWL_OK : pw_db_error(db, rc, sql, err);
+    return rc == SQLITE_OK ? PAWL_OK : pw_db_error(db, rc, "journal", err);
 }
 
 pawl_status pw_db_int(pw_db *db, const char *sql, int64_t *ret, pawl_error *err)
@@ -126,7 +164,7 @@ pawl_status pw_db_int(pw_db *db, const char *sql, int64_t *ret, pawl_error *err)
     if (rc == SQLITE_ROW) {
         *ret = sqlite3_column_int64(st, 0);
     } else {
-        status = pw_db_error(db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, sql, err);
+        status = pw_db_error(db, rc == SQLITE_DONE ? SQLITE_CORRUPT : rc, "journal", err);
     }
     sqlite3_finalize(st);
     return status;

@@ -31,6 +31,9 @@ typedef struct pw_db {
 
 /** Opens a connection; db is zeroed first. flags are SQLite's; NOMUTEX is added. A failed open leaves nothing behind. */
 pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err);
+/** As pw_db_open, for a file in a place where SQLite may not make what it needs to read it: the file as it is, without locks. Only while it holds
+ * everything, so not beside a -wal with something in it. Errors: READONLY, IO */
+pawl_status pw_db_open_as_is(pw_db *db, const char *path, pawl_error *err);
 /** Finalises the statements and closes. Accepts a zeroed db, and closes twice without harm. */
 void pw_db_close(pw_db *db);
 

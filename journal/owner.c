@@ -258,7 +258,7 @@ pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epo
         return st;
     }
     int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 && errno != ENOENT) {
+    if (fd < 0 && errno != ENOENT && errno != EACCES) { /* another user's: nobody this one could talk to; the file may be readable yet */
         return pw_err(err, PAWL_IO, "lock file %s: %s", lock_path, strerror(errno));
     }
     owner_file file = {0};

@@ -68,6 +68,9 @@ pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, i
         *ret_version = 0;
         return PAWL_OK;
     }
+    if (app == 0 && version == 0 && tables == 0) {
+        return pw_err(err, PAWL_FOREIGN, "%s is empty: it becomes a journal with the first run, or with pawl serve", path);
+    }
     if (app != PW_SQLITE_APPLICATION_ID || version < 1) {
         return pw_err(
             err, PAWL_FOREIGN,

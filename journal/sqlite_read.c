@@ -51,18 +51,29 @@ static pawl_status check_version(pw_sqlite_reader *r, pawl_error *err)
     return st;
 }
 
-static pawl_status connect_reader(pw_sqlite_reader *r, pawl_error *err)
+static pawl_status set_up(pw_sqlite_reader *r, pawl_error *err)
 {
-    pawl_status st = pw_db_open(&r->db, r->path, r->env.vfs, SQLITE_OPEN_READWRITE, err);
-    if (st != PAWL_OK) {
-        return pw_error_wrap(err, st, "%s", r->path);
-    }
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
     sqlite3_busy_timeout(r->db.db, pw_sqlite_busy_ms(&r->env));
-    st = pw_db_exec(
+    return pw_db_exec(
         &r->db, "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-8192", err);
+}
+
+static pawl_status connect_reader(pw_sqlite_reader *r, pawl_error *err)
+{
+    pawl_status st = pw_db_open(&r->db, r->path, r->env.vfs, SQLITE_OPEN_READWRITE, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    st = set_up(r, err);
+    bool barred = st == PAWL_READONLY || (st != PAWL_OK && sqlite3_errcode(r->db.db) == SQLITE_CANTOPEN);
+    if (barred && r->env.vfs == NULL) {
+        pw_db_close(&r->db);
+        st = pw_db_open_as_is(&r->db, r->path, err);
+        st = st == PAWL_OK ? set_up(r, err) : st;
+    }
     if (st == PAWL_FOREIGN) {
         st = pw_err(err, PAWL_FOREIGN, "%s is not an SQLite file, so no pawl journal", r->path);
     }

@@ -363,25 +363,42 @@ static pawl_status check_maps(check *v, pawl_error *err)
 
 /* ---- all of it ---- */
 
+typedef pawl_status (*check_fn)(check *v, pawl_error *err);
+
+static pawl_status check_blobs(check *v, pawl_error *err)
+{
+    return check_names(v, false, err);
+}
+
+static pawl_status check_nodes(check *v, pawl_error *err)
+{
+    return check_names(v, true, err);
+}
+
+/* A page that cannot be read ends one check, not the others. It is a finding of its own when SQLite's own check has not named it. */
+static pawl_status noted(check *v, pawl_status st, const pawl_error *found, pawl_error *err)
+{
+    if (st != PAWL_OK && st != PAWL_DAMAGED && err != NULL) {
+        *err = *found;
+    }
+    if (st == PAWL_DAMAGED && v->stats.findings == 0) {
+        report(v, "J0", 0, 0, found->message);
+    }
+    return st == PAWL_DAMAGED ? PAWL_OK : st;
+}
+
 static pawl_status check_all(check *v, pawl_error *err)
 {
-    pawl_status st = check_pages(v, err);
+    static const check_fn checks[] = {check_histories, check_blobs, check_nodes, check_maps, check_snapshots};
+    pawl_error found = {0};
+    pawl_status st = noted(v, check_pages(v, &found), &found, err);
     for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(rules); i++) {
-        st = run_rule(v, &rules[i], err);
+        st = noted(v, run_rule(v, &rules[i], &found), &found, err);
     }
-    if (st == PAWL_OK) {
-        st = check_histories(v, err);
+    for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(checks); i++) {
+        st = noted(v, checks[i](v, &found), &found, err);
     }
-    if (st == PAWL_OK) {
-        st = check_names(v, false, err);
-    }
-    if (st == PAWL_OK) {
-        st = check_names(v, true, err);
-    }
-    if (st == PAWL_OK) {
-        st = check_maps(v, err);
-    }
-    return st == PAWL_OK ? check_snapshots(v, err) : st;
+    return st;
 }
 
 pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_verify_fn fn,

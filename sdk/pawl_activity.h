@@ -56,7 +56,9 @@ typedef struct pawl_activity_options {
 
 /** The scope that dies with the task. */
 PAWL_API pawl_scope *pawl_task_scope(pawl_task *task);
+/** pawl_build in that scope; a malformed template fails the attempt, and no other is made: BadTemplate. */
 PAWL_API const pawl_value *pawl_task_build(pawl_task *task, const char *fmt, ...) PAWL_PRINTF(2, 3);
+PAWL_API const pawl_value *pawl_task_vbuild(pawl_task *task, const char *fmt, va_list args) PAWL_PRINTF(2, 0);
 /** Marks the attempt failed; always returns NULL. Type: a short CamelCase name retry policies refer to. */
 PAWL_API const pawl_value *pawl_task_fail(pawl_task *task, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
 /** As pawl_task_fail, with details (may be nil), and whether another attempt makes sense. */

@@ -160,20 +160,20 @@ PAWL_MODULE_WEAK const pawl_module_api *pawl_module_table;
 #undef PAWL_MODULE_V
 #undef PAWL_MODULE_T
 
-/* Variable arguments cannot be handed on as they are: templates go through pawl_vbuild, texts are formatted here. */
-#define PAWL_MODULE_BUILDS(name, type, scope_of)                                                                                           \
+/* Variable arguments cannot be handed on as they are: templates go through the forms with va_list, texts are formatted here. */
+#define PAWL_MODULE_BUILDS(name, type, through)                                                                                            \
     PAWL_MODULE_WEAK const pawl_value *name(type *subject, const char *fmt, ...)                                                           \
     {                                                                                                                                      \
         va_list args;                                                                                                                      \
         va_start(args, fmt);                                                                                                               \
-        const pawl_value *v = pawl_module_table->pawl_vbuild(scope_of, fmt, args);                                                         \
+        const pawl_value *v = pawl_module_table->through(subject, fmt, args);                                                              \
         va_end(args);                                                                                                                      \
         return v;                                                                                                                          \
     }
-PAWL_MODULE_BUILDS(pawl_build, pawl_scope, subject)
-PAWL_MODULE_BUILDS(pawl_task_build, pawl_task, pawl_module_table->pawl_task_scope(subject))
-PAWL_MODULE_BUILDS(pawl_step_build, pawl_step, pawl_module_table->pawl_step_scope(subject))
-PAWL_MODULE_BUILDS(pawl_json, pawl_run, pawl_module_table->pawl_run_scope(subject))
+PAWL_MODULE_BUILDS(pawl_build, pawl_scope, pawl_vbuild)
+PAWL_MODULE_BUILDS(pawl_task_build, pawl_task, pawl_task_vbuild)
+PAWL_MODULE_BUILDS(pawl_step_build, pawl_step, pawl_step_vbuild)
+PAWL_MODULE_BUILDS(pawl_json, pawl_run, pawl_vjson)
 #undef PAWL_MODULE_BUILDS
 
 #define PAWL_MODULE_FAILS(name, type)                                                                                                      \

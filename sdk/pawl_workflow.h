@@ -157,7 +157,9 @@ typedef const pawl_value *(*pawl_step_fn)(pawl_step *s, const pawl_value *input)
 #define pawl_local(w, name, fn, input) pawl_local_at((w), (name), (fn), (input), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn, const pawl_value *input, const char *file, int line);
 PAWL_API pawl_scope *pawl_step_scope(pawl_step *s);
+/** pawl_build in the run's scope; a malformed template fails the step: BadTemplate. */
 PAWL_API const pawl_value *pawl_step_build(pawl_step *s, const char *fmt, ...) PAWL_PRINTF(2, 3);
+PAWL_API const pawl_value *pawl_step_vbuild(pawl_step *s, const char *fmt, va_list args) PAWL_PRINTF(2, 0);
 PAWL_API const pawl_value *pawl_step_fail(pawl_step *s, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
 /** Stable over retries and restarts. */
 PAWL_API const char *pawl_step_key(pawl_step *s);
@@ -313,8 +315,9 @@ PAWL_API const char *pawl_run_id(const pawl_run *w);
 PAWL_API pawl_scope *pawl_run_scope(pawl_run *w);
 /** Zeroed memory that lives as long as the run is in memory. NULL when out of memory. */
 PAWL_API void *pawl_alloc(pawl_run *w, size_t size);
-/** pawl_build in the run's scope. */
+/** pawl_build in the run's scope. A template that is malformed is a failure of the run, BadTemplate, which says where. */
 PAWL_API const pawl_value *pawl_json(pawl_run *w, const char *fmt, ...) PAWL_PRINTF(2, 3);
+PAWL_API const pawl_value *pawl_vjson(pawl_run *w, const char *fmt, va_list args) PAWL_PRINTF(2, 0);
 typedef enum pawl_level { PAWL_DEBUG = 0, PAWL_INFO = 1, PAWL_WARN = 2, PAWL_ERROR = 3 } pawl_level;
 /** Goes to the host's log hook with run and step ids; silent in replay. */
 PAWL_API void pawl_log(pawl_run *w, pawl_level level, const char *fmt, ...) PAWL_PRINTF(3, 4);

@@ -228,19 +228,30 @@ typedef struct act {
     const pawl_value *args;
 } act;
 
-/* resume: a closed run is retried, an open one resumed. NULL: it runs already. */
-static const char *resume_op(pw_cli *cli, const char *id)
+static int status_of(pw_cli *cli, const char *id)
 {
     const pawl_value *run = NULL;
     pawl_error err = {0};
-    if (pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, &err) != PAWL_OK) {
-        return "resume";
-    }
-    int status = pw_run_status_from_name(pawl_str(run, "status", ""));
+    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, &err);
+    return s == PAWL_OK ? pw_run_status_from_name(pawl_str(run, "status", "")) : 0;
+}
+
+/* resume: a closed run is retried, an open one resumed. NULL: it runs already. */
+static const char *resume_op(pw_cli *cli, int status)
+{
     if (status == PW_RUN_RUNNING && pw_cli_live(cli)) {
         return NULL;
     }
     return status != 0 && !pw_run_status_is_open(status) ? "retry" : "resume";
+}
+
+static void done_print(pw_cli *cli, const char *done, const char *id)
+{
+    if (cli->out.format == PW_FORMAT_TEXT) {
+        pw_out_printf(&cli->out, "%s%s ", pw_cli_kept(cli) ? "kept: " : "", done);
+        pw_out_styled(&cli->out, PW_BOLD, id);
+        pw_out_puts(&cli->out, "\n");
+    }
 }
 
 static int act_one(pw_cli *cli, const act *what, const char *id, const pawl_value **ret_outcome)
@@ -248,15 +259,13 @@ static int act_one(pw_cli *cli, const act *what, const char *id, const pawl_valu
     char doing[300];
     const pawl_value *reply = NULL;
     pawl_error err = {0};
-    const char *op = what->op != NULL ? what->op : resume_op(cli, id);
+    bool pauses = what->op != NULL && strcmp(what->op, "pause") == 0;
+    int before = what->op == NULL || pauses ? status_of(cli, id) : 0;
+    const char *op = what->op != NULL ? what->op : resume_op(cli, before);
     (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", id);
     if (op == NULL) {
         *ret_outcome = pawl_build(cli->scope, "{id: %s, running: true, kept: false}", id);
-        if (cli->out.format == PW_FORMAT_TEXT) {
-            pw_out_puts(&cli->out, "running already: ");
-            (void)pw_out_str(&cli->out, id);
-            pw_out_puts(&cli->out, "\n");
-        }
+        done_print(cli, "running already:", id);
         return PW_EXIT_OK;
     }
     const pawl_value *args = with_str(cli, what->args, "id", id);
@@ -267,12 +276,7 @@ static int act_one(pw_cli *cli, const act *what, const char *id, const pawl_valu
         return pw_cli_fail(cli, s, &err, doing);
     }
     *ret_outcome = outcome(cli, id, reply);
-    if (cli->out.format == PW_FORMAT_TEXT) {
-        pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept: " : "");
-        pw_out_printf(&cli->out, "%s ", what->done);
-        pw_out_styled(&cli->out, PW_BOLD, id);
-        pw_out_puts(&cli->out, "\n");
-    }
+    done_print(cli, pw_cli_kept(cli) ? what->doing : pauses && before == PW_RUN_PAUSED ? "paused already:" : what->done, id);
     return PW_EXIT_OK;
 }
 
@@ -422,7 +426,7 @@ int pw_verb_answer(pw_cli *cli)
         return PW_EXIT_OK;
     }
     const char *name = pawl_str(reply, "name", cli->args->value[PW_OPT_NAME]);
-    pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept: answered " : "answered ");
+    pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept: answer " : "answered ");
     pw_out_styled(&cli->out, PW_BOLD, cli->run_id);
     if (name != NULL) {
         pw_out_puts(&cli->out, " ");

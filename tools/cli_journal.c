@@ -127,6 +127,8 @@ int pw_verb_verify(pw_cli *cli)
         verify_print(&v, &stats);
         code = stats.findings == 0 ? PW_EXIT_OK : PW_EXIT_JOURNAL;
     } else {
+        cli->way_out = s == PAWL_DAMAGED ? "keep the file, and restore a backup" : NULL;
+        cli->next = s == PAWL_DAMAGED ? "" : NULL;
         code = pw_cli_fail(cli, s, &err, NULL);
     }
     pw_grid_deinit(&v.grid);

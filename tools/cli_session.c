@@ -126,6 +126,8 @@ static void prefix(pw_cli_out *o)
 int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const char *what)
 {
     pw_cli_out *o = &cli->complain;
+    const char *way_out = cli->way_out;
+    const char *next = cli->next;
     const char *why = err != NULL && err->status == status && err->message[0] != '\0' ? err->message : pawl_status_text(status);
     (void)pw_cli_out_flush(&cli->out);
     prefix(o);
@@ -136,15 +138,16 @@ int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const ch
     pw_out_lines(o, why, strlen(why), 6);
     pw_buf_putc(&o->text, '\n');
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        if (statuses[i].status == status && statuses[i].way_out != NULL) {
-            pw_out_printf(o, "      %s\n", statuses[i].way_out);
-        }
-        if (statuses[i].status == status && cli->next == NULL && statuses[i].next != NULL) {
-            next_command(cli, statuses[i].next);
+        if (statuses[i].status == status) {
+            way_out = way_out != NULL ? way_out : statuses[i].way_out;
+            next = next != NULL ? next : statuses[i].next;
         }
     }
-    if (cli->next != NULL) {
-        next_command(cli, cli->next);
+    if (way_out != NULL && *way_out != '\0') {
+        pw_out_printf(o, "      %s\n", way_out);
+    }
+    if (next != NULL && *next != '\0') {
+        next_command(cli, next);
     }
     (void)pw_cli_out_flush(o);
     return pw_cli_exit_of(status);
@@ -188,7 +191,8 @@ void pw_cli_complaint_print(pw_cli_out *o, const pw_cli_complaint *c)
         pw_out_printf(o, "      usage: pawl %s%s%s [OPTIONS]\n", c->command->name, c->command->operands[0] != '\0' ? " " : "",
                       c->command->operands);
     }
-    pw_out_printf(o, "      try: pawl help%s%s\n", c->command != NULL ? " " : "", c->command != NULL ? c->command->name : "");
+    const char *topic = c->command != NULL && c->command->verb != PW_CMD_HELP ? c->command->name : "";
+    pw_out_printf(o, "      try: pawl help%s%s\n", *topic != '\0' ? " " : "", topic);
     (void)pw_cli_out_flush(o);
 }
 

@@ -22,7 +22,8 @@ typedef struct pw_cli {
     pw_client *client;    /* NULL until pw_cli_connect */
     pawl_engine *engine;  /* hosted here; NULL = not */
     char run_id[201];     /* the run the command is about; "" = none yet */
-    const char *next;     /* what to type after a failure, instead of what its status says; NULL = that */
+    const char *way_out;  /* of a failure, instead of what its status says; NULL = that, "" = none */
+    const char *next;     /* what to type after it; as way_out */
 } pw_cli;
 
 typedef int (*pw_cli_fn)(pw_cli *cli);

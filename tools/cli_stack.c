@@ -103,14 +103,16 @@ static void pause_print(pw_cli *cli)
         pw_cli_events(cli, pawl_int(run, "key", 0), 1, pause_find, &p, &err) != PAWL_OK || p.event == NULL) {
         return;
     }
+    bool asked = pawl_is(p.event, "reason", "asked");
+    const char *by = pawl_str(p.event, "by", "");
     const char *text = pawl_str(p.event, "text", "");
     const pawl_value *report = pawl_get(p.event, "report");
     pw_out_puts(o, "  ");
     pw_out_styled(o, PW_WARN, "paused");
-    pw_out_puts(o, ": ");
-    (void)pw_out_str(o, pawl_str(p.event, "reason", "?"));
+    pw_out_puts(o, asked ? *by != '\0' ? " by " : "" : ": ");
+    (void)pw_out_str(o, asked ? by : pawl_str(p.event, "reason", "?"));
     if (*text != '\0') {
-        pw_out_puts(o, ", ");
+        pw_out_puts(o, asked ? ": " : ", ");
         pw_out_lines(o, text, strlen(text), 4);
     }
     pw_out_puts(o, "\n");

@@ -34,6 +34,31 @@ static int ambiguous(pw_cli *cli, const char *prefix, const char *const *ids, si
     return PW_EXIT_USAGE;
 }
 
+static bool exists(pw_cli *cli, const char *id, pawl_error *err)
+{
+    const pawl_value *run = NULL;
+    return pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, err) == PAWL_OK;
+}
+
+static bool is_among(const char *const *ids, size_t len, const char *id)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (strcmp(ids[i], id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who types "wall" means wall-1, not its child wall-1/7: an id stands for what is above it, if that is a run and begins with the prefix too. */
+static const char *root_of(pw_cli *cli, const char *id, size_t prefix_size, const char *const *ids, size_t len)
+{
+    pawl_error err = {0};
+    const char *slash = strchr(id + prefix_size, '/');
+    const char *root = slash != NULL && slash > id ? pw_sprintf(cli->scope, "%.*s", (int)(slash - id), id) : NULL;
+    return root != NULL && (is_among(ids, len, root) || exists(cli, root, &err)) ? root : id;
+}
+
 /* The distinct ids that begin with prefix, at most CANDIDATES_SHOWN + 1 of them. */
 static pawl_status candidates(pw_cli *cli, const char *prefix, const char **ids, size_t *ret_len, pawl_error *err)
 {
@@ -50,23 +75,14 @@ static pawl_status candidates(pw_cli *cli, const char *prefix, const char **ids,
         const pawl_value *runs = pawl_get(page, "runs");
         for (size_t i = 0; i < pawl_len(runs) && *ret_len <= CANDIDATES_SHOWN; i++) {
             const char *id = pawl_str(pawl_at(runs, i), "id", "");
-            size_t known = 0;
-            while (known < *ret_len && strcmp(ids[known], id) != 0) {
-                known++;
-            }
-            if (known == *ret_len && strncmp(id, prefix, strlen(prefix)) == 0) {
+            id = strncmp(id, prefix, strlen(prefix)) == 0 ? root_of(cli, id, strlen(prefix), ids, *ret_len) : NULL;
+            if (id != NULL && !is_among(ids, *ret_len, id)) {
                 ids[(*ret_len)++] = id;
             }
         }
         cursor = pawl_int(page, "next", 0);
     } while (cursor != 0 && *ret_len <= CANDIDATES_SHOWN);
     return PAWL_OK;
-}
-
-static bool exists(pw_cli *cli, const char *id, pawl_error *err)
-{
-    const pawl_value *run = NULL;
-    return pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, err) == PAWL_OK;
 }
 
 int pw_cli_target(pw_cli *cli, bool writing)

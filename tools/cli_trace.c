@@ -7,6 +7,7 @@
 #include "tools/cli_trace.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "journal/journal.h"
@@ -63,6 +64,9 @@ static bool grow(pawl_scope *scope, void *array, size_t *capacity, size_t len, s
     return true;
 }
 
+/* Where compensation asks for a step it says what it takes back: "compensation:3". */
+#define UNDO_AT "compensation:"
+
 static pw_node *node_add(pw_trace *t, pw_node_kind kind, const pawl_value *event)
 {
     int64_t command = pawl_int(event, "command", 0);
@@ -90,6 +94,10 @@ static pw_node *node_add(pw_trace *t, pw_node_kind kind, const pawl_value *event
                    .kind_text = keep(t, event, "kind"),
                    .at = keep(t, event, "at"),
                    .note = ""};
+    if (strncmp(n->at, UNDO_AT, strlen(UNDO_AT)) == 0) {
+        n->undoes = strtoll(n->at + strlen(UNDO_AT), NULL, 10);
+        n->at = "";
+    }
     return n;
 }
 
@@ -150,7 +158,9 @@ static void on_ended(pw_trace *t, pw_node_state state, const pawl_value *event)
     if (n->kind == PW_NODE_WAIT) {
         const char *choice = pawl_str(event, "choice", "");
         const char *by = pawl_str(event, "by", "");
-        const char *note = pw_sprintf(t->scope, "%s%s%s", choice, *by != '\0' ? (*choice != '\0' ? " by " : "answered by ") : "", by);
+        const char *note = state == PW_STATE_LATE ? pw_sprintf(t->scope, "%s%s", choice, *choice != '\0' ? ", by its deadline" : "timed out")
+                                                  : pw_sprintf(t->scope, "%s%s%s", choice,
+                                                               *by != '\0' ? (*choice != '\0' ? " by " : "answered by ") : "", by);
         n->note = note != NULL ? note : "";
     }
 }
@@ -215,11 +225,11 @@ static void on_awaited(pw_trace *t, const pawl_value *event)
 static void life(pw_trace *t, const pawl_value *event, const char *what)
 {
     pw_node *n = node_add(t, PW_NODE_LIFE, event);
-    const char *reason = pawl_str(event, "reason", "");
+    bool asked = pawl_is(event, "reason", "asked"); /* a pause; why stands beside it */
+    const char *reason = pawl_str(event, asked ? "text" : "reason", "");
     const char *by = pawl_str(event, "by", "");
     if (n != NULL) {
-        const char *note = pw_sprintf(t->scope, "%s%s%s%s", reason, *reason != '\0' && *by != '\0' ? ", " : "",
-                                      *by != '\0' ? "by " : "", by);
+        const char *note = pw_sprintf(t->scope, "%s%s%s%s", *by != '\0' ? "by " : "", by, *reason != '\0' && *by != '\0' ? ": " : "", reason);
         n->state = PW_STATE_NOTE;
         n->name = what;
         n->note = note != NULL ? note : "";

@@ -49,6 +49,7 @@ typedef struct pw_node {
     int64_t total, done, failed; /* maps */
     bool dropped;       /* a retry of the run has taken it back */
     bool cut;           /* still open when its run ended */
+    int64_t undoes;     /* the command it takes back; 0 = none */
     const char *name;   /* "" when none */
     const char *kind_text; /* of a wait: "approval" ... */
     const char *at;     /* "release.c:40" or "" */

@@ -48,11 +48,11 @@ typedef struct drawing {
 
 typedef struct glyphs {
     const char *branch, *last, *down, *none;
-    const char *done, *failed, *open, *ask, *canceled, *late, *unknown, *note, *group;
+    const char *done, *failed, *open, *ask, *canceled, *late, *unknown, *note, *group, *undo;
 } glyphs;
 
-static const glyphs unicode_glyphs = {"├─ ", "└─ ", "│  ", "   ", "✓", "✗", "●", "◆", "⊘", "◷", "?", "·", "╴"};
-static const glyphs ascii_glyphs = {"|- ", "`- ", "|  ", "   ", "+", "x", "*", "?", "/", "!", "?", ".", "-"};
+static const glyphs unicode_glyphs = {"├─ ", "└─ ", "│  ", "   ", "✓", "✗", "●", "◆", "⊘", "◷", "?", "·", "╴", "↩"};
+static const glyphs ascii_glyphs = {"|- ", "`- ", "|  ", "   ", "+", "x", "*", "?", "/", "!", "?", ".", "-", "<"};
 
 static const glyphs *glyphs_of(const drawing *d)
 {
@@ -106,12 +106,22 @@ static void mark_node(const drawing *d, const pw_node *n, line *l)
         [PW_STATE_UNKNOWN] = {g->unknown, PW_BAD},
         [PW_STATE_NOTE] = {g->note, PW_DIM},
     };
-    l->mark = marks[n->state].mark;
+    l->mark = n->undoes != 0 && n->state == PW_STATE_DONE ? g->undo : marks[n->state].mark;
     l->style = marks[n->state].style;
     l->label_style = n->state == PW_STATE_OPEN ? PW_BOLD : n->state == PW_STATE_NOTE ? PW_DIM : PW_PLAIN;
 }
 
-static const char *label_node(const drawing *d, const pw_node *n)
+static const char *label_step(const drawing *d, const pw_trace *t, const pw_node *n)
+{
+    for (size_t i = 0; n->undoes != 0 && i < t->len; i++) {
+        if (t->nodes[i].command == n->undoes) {
+            return pw_sprintf(d->scope, "%s (undoes %s)", n->name, t->nodes[i].name);
+        }
+    }
+    return n->undoes != 0 ? pw_sprintf(d->scope, "%s (undo)", n->name) : n->name; /* registered by itself */
+}
+
+static const char *label_node(const drawing *d, const pw_trace *t, const pw_node *n)
 {
     char span[32];
     const char *label = n->name;
@@ -136,6 +146,8 @@ static const char *label_node(const drawing *d, const pw_node *n)
         label = pw_sprintf(d->scope, "%s %s", *n->kind_text != '\0' ? n->kind_text : "wait", n->name);
         break;
     case PW_NODE_ACTIVITY:
+        label = label_step(d, t, n);
+        break;
     case PW_NODE_STEP:
     case PW_NODE_LIFE:
         break;
@@ -194,9 +206,13 @@ static const char *note_node(const drawing *d, const pw_node *n)
         pw_buf_puts(&b, n->note);
     }
     note_failure(n, &b);
-    if (n->cut) {
+    if (n->cut || (n->state == PW_STATE_CANCELED && n->failure == NULL)) {
         add_part(&b, ", ");
-        pw_buf_puts(&b, "cut when the run ended");
+        pw_buf_puts(&b, n->cut ? "cut when the run ended" : "canceled");
+    }
+    if (n->state == PW_STATE_LATE && n->kind != PW_NODE_WAIT) {
+        add_part(&b, ", ");
+        pw_buf_puts(&b, "timed out");
     }
     bool waits = n->kind == PW_NODE_WAIT || n->kind == PW_NODE_SIGNAL || n->kind == PW_NODE_TIMER;
     if (waits && n->state == PW_STATE_OPEN && n->due_ms != 0) {
@@ -241,7 +257,7 @@ static void draw_node(drawing *d, const pw_trace *t, const pw_node *n, const cha
         return;
     }
     mark_node(d, n, l);
-    l->label = label_node(d, n);
+    l->label = label_node(d, t, n);
     l->note = note_node(d, n);
     l->at = n->state == PW_STATE_DONE || n->state == PW_STATE_NOTE ? "" : n->at;
     if (n->kind != PW_NODE_LIFE && n->kind != PW_NODE_SEND) {
@@ -399,8 +415,11 @@ static void print_header(const drawing *d, const pw_trace *t)
     pw_cli_span(span, (closed != 0 ? closed : o->now_ms) - created);
     pw_out_printf(o, closed != 0 ? " after %s\n" : " for %s\n", span);
     if (pawl_int(t->run, "previous_key", 0) != 0) {
-        pw_out_styled(o, PW_DIM, glyphs_of(d)->down);
-        pw_out_styled(o, PW_DIM, "an earlier run of this id came before");
+        const char *filter = pw_sprintf(d->scope, "id = \"%s\"", pawl_str(t->run, "id", "?"));
+        pw_out_style(o, PW_DIM);
+        pw_out_printf(o, "an earlier run of this id came before: pawl%s list -q ", pw_cli_db_words(d->cli));
+        (void)pw_out_str(o, filter != NULL ? pw_cli_shell_word(d->scope, filter) : "");
+        pw_out_style(o, PW_PLAIN);
         pw_out_puts(o, "\n");
     }
 }

@@ -276,7 +276,7 @@ static void run(builder *b, arguments *a)
     }
 }
 
-const pawl_value *pawl_vbuild(pawl_scope *scope, const char *fmt, va_list args)
+const pawl_value *pw_vbuild(pawl_scope *scope, const char *fmt, va_list args, pawl_error *err)
 {
     builder b = {.p = fmt};
     arguments a;
@@ -290,9 +290,19 @@ const pawl_value *pawl_vbuild(pawl_scope *scope, const char *fmt, va_list args)
     }
     if ((b.out.failed && !b.out.full) || b.nomem) {
         pw_scope_fail(scope);
+    } else if (b.out.full) {
+        (void)pw_err(err, PAWL_LIMIT, "the value is larger than a value may be");
+    } else if (b.bad || *b.p != 0 || b.depth != 0) {
+        (void)pw_err(err, PAWL_INVALID, "column %zu of the template %.120s", (size_t)(b.p - fmt) + 1, fmt);
     }
     pw_buf_deinit(&b.out);
     return v;
+}
+
+const pawl_value *pawl_vbuild(pawl_scope *scope, const char *fmt, va_list args)
+{
+    pawl_error err;
+    return pw_vbuild(scope, fmt, args, &err);
 }
 
 const pawl_value *pawl_build(pawl_scope *scope, const char *fmt, ...)

@@ -1,8 +1,10 @@
 """The journal as commands meet it: nobody's, somebody's, damaged, foreign, newer, read-only; and what is kept until an engine comes."""
 import json
 import os
+import random
 import signal
 import sqlite3
+import subprocess
 
 from cli_rig import check, equal, main, within
 
@@ -39,6 +41,7 @@ def it_works_on_a_journal_that_nobody_owns(p):
     within(p.ok("trace", "ask1").out, "approval publish")
     within(p.ok("describe", "ask1").out, "running")
     p.run("result", "b1").exits(5)
+    within(p.ok("pause", "ask1").out, "kept: pause ask1")
     for args in (["answer", "b1", "yes"], ["signal", "b1", "go"], ["terminate", "b1"]):
         within(p.run(*args).exits(9).err, "is closed (failed)")
     done = p.run("result", "ask1").exits(10)
@@ -46,6 +49,7 @@ def it_works_on_a_journal_that_nobody_owns(p):
     value = p.ok("answer", "ask1", "approve", "--by", "bob", "-o", "json").json()
     equal(value["kept"], True)
     p.serve()
+    p.ok("resume", "ask1")
     equal(p.ok("result", "ask1", "-o", "json").json()["result"]["by"], "bob")
 
 
@@ -174,6 +178,49 @@ def it_reads_but_does_not_write_a_read_only_journal(p):
         p.run("start", "hello").exits(1)
     finally:
         os.chmod(p.folder, 0o755)
+
+
+def it_is_read_by_a_user_who_may_not_write_beside_it(p):
+    if os.geteuid() != 0:
+        print("        skipped: only root can become another user")
+        return
+    p.run("execute", "hello", "-w", "a", "--module", p.modules[0]).exits(0)
+    db = sqlite3.connect(p.db)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    check(not os.path.exists(p.db + "-wal"), "the file is all there is")
+    os.chmod(p.folder, 0o755)
+    os.chmod(p.db, 0o644)
+    for args in (["list"], ["describe", "a"], ["trace", "a"], ["show", "a"], ["verify"], ["sql", "SELECT id FROM pawl_runs"], ["result", "a"]):
+        done = subprocess.run([p.pawl, *args], cwd="/", env=p.env, capture_output=True, text=True, user=65534, group=65534, extra_groups=[],
+                              check=False)
+        equal((done.returncode, done.stderr), (0, ""), f"pawl {args} as nobody\n{done.stdout}")
+    equal(sorted(n for n in os.listdir(p.folder) if n.endswith(("-wal", "-shm"))), [])
+
+
+def it_lists_damaged_pages_and_does_not_point_to_itself(p):
+    p.serve()
+    for i in range(20):
+        p.ok("start", "hello", "-w", f"h{i}")
+        p.ok("result", f"h{i}")
+    p.stop()
+    size = os.path.getsize(p.db)
+    with open(p.db, "r+b") as f:
+        f.seek(3 * 8192)
+        f.write(random.Random(1).randbytes(min(2 * 8192, size - 3 * 8192)))
+    done = p.run("verify").exits(8)
+    check(done.out != "" or "restore a backup" in done.err, done.says())
+    check("pawl verify" not in done.err and "verify\n" not in done.err, done.says())
+
+
+def it_says_what_is_wrong_with_the_path_it_was_given(p):
+    empty = p.write("empty.db", b"")
+    within(p.run("list", "--db", empty).exits(8).err, "is empty")
+    done = p.run("list", "--db", p.folder)
+    within(done.exits(8).err, "is a folder")
+    equal(done.err.count(p.folder), 1, done.err)
+    done = p.run("list", "--db", p.write("text", b"hello, I am no journal\n" * 500)).exits(8)
+    equal(done.err.splitlines()[0].count("/text"), 1, done.err)
 
 
 def it_asks_with_sql_and_cannot_write(p):

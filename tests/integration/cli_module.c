@@ -76,6 +76,26 @@ static const pawl_value *lacking(pawl_run *w, const pawl_value *in)
     return pawl_call(w, "nobody_has_this", .input = in);
 }
 
+static const pawl_value *reverting(pawl_run *w, const pawl_value *in)
+{
+    (void)pawl_call(w, "greet", .input = in, .undo = "note");
+    return pawl_fail(w, "Regretted", "it was not meant");
+}
+
+static const pawl_value *asking_twice(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_ask(w, "first", .prompt = "First?", .choices = "yes|no");
+    (void)pawl_ask(w, "second", .prompt = "Second?", .choices = "yes|no", .deadline_s = 0.1, .on_deadline = "no");
+    return pawl_signal(w, .name = "go");
+}
+
+static const pawl_value *misspelt(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    return pawl_json(w, "{oops: yes}");
+}
+
 static const pawl_value *mendable(pawl_run *w, const pawl_value *in)
 {
     (void)pawl_call(w, "note", .input = pawl_json(w, "{log: %s, line: %s}", pawl_str(in, "log", ""), "once"));
@@ -207,7 +227,8 @@ PAWL_MODULE(reg, err)
                      {"retrying", retrying},   {"asking", asking},       {"listening", listening}, {"queried", queried},
                      {"sleeping", sleeping},   {"undone", undone},       {"branching", branching}, {"mapping", mapping},
                      {"parent", parent},       {"renewing", renewing},   {"gallery", gallery},     {"spinning", spinning},
-                     {"lacking", lacking}};
+                     {"lacking", lacking},     {"misspelt", misspelt},
+                     {"reverting", reverting}, {"asking_twice", asking_twice}};
     pawl_status s = PAWL_OK;
     for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
         s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);

@@ -159,6 +159,9 @@ def it_takes_a_unique_prefix_of_an_id_and_lists_the_candidates_of_another(p):
     within(done.err, "order-1\n")
     within(done.err, "order-12\n")
     check("other" not in done.err, done.err)
+    p.ok("execute", "parent", "-w", "wall-1")
+    equal(len(p.ok("list", "-q", "id ~ \"wall*\"", "-o", "json").json()), 2, "it has a child")
+    equal(p.ok("describe", "wall", "-o", "json").json()["id"], "wall-1", "a run with children has usable prefixes")
     within(p.ok("pause", "ot").out, "other")
     p.run("describe", "ORDER").exits(4)
 
@@ -227,6 +230,13 @@ def it_lists_what_is_asked_and_answers_it_once(p):
     done = p.run("answer", "ask1", "reject")
     check(done.code in (4, 9), done.says())
     equal(p.ok("wait", "-o", "json").json(), [])
+    p.ok("start", "asking_twice", "-w", "ask2")
+    p.until_waiting("ask2", "first")
+    p.ok("answer", "ask2", "yes")
+    p.until_waiting("ask2", "signal")
+    within(p.ok("trace", "ask2").out, "no, by its deadline")
+    within(p.run("answer", "ask2", "yes").exits(4).err, "asks nothing now")
+    within(p.run("answer", "ask2", "yes", "--name", "first").exits(9).err, "answered before")
 
 
 def it_pauses_resumes_and_retries(p):
@@ -234,7 +244,12 @@ def it_pauses_resumes_and_retries(p):
     p.ok("start", "listening", "-w", "l1")
     p.until_waiting("l1", "signal")
     p.ok("pause", "l1", "--reason", "lunch")
-    within(p.ok("stack", "l1").out, "paused")
+    within(p.ok("pause", "l1").out, "paused already: l1")
+    by = p.ok("show", "l1", "-o", "json").json()[-1]["by"]
+    for verb in ("stack", "trace"):
+        within(p.ok(verb, "l1").out, f"by {by}: lunch")
+    row = p.ok("list").out.splitlines()[1]
+    check("lunch" in row and "asked" not in row, row)
     p.ok("signal", "l1", "go")
     equal(p.state("l1")["status"], "paused", "a signal does not move a paused run")
     within(p.ok("resume", "l1").out, "resumed l1")
@@ -257,6 +272,9 @@ def it_undoes_on_cancel(p):
     p.ok("cancel", "u1")
     p.run("result", "u1").exits(6)
     equal(p.read("log"), "did\nundid\n")
+    within(p.ok("trace", "u1").out, "note (undo)")
+    p.run("execute", "reverting", "-w", "v1", "-i", json.dumps({"log": p.path("other"), "line": "x"})).exits(5)
+    within(p.ok("trace", "v1").out, "note (undoes greet)")
 
 
 def it_acts_on_many_runs_by_a_filter_after_asking(p):
@@ -389,6 +407,11 @@ def it_says_where_a_run_waits(p):
         within(p.ok("stack", "b1").out, part)
     p.ok("execute", "hello", "-w", "h1")
     within(p.ok("stack", "h1").out, "waits for nothing any more")
+
+
+def it_fails_a_run_whose_template_is_malformed(p):
+    done = p.run("execute", "misspelt", "-w", "m1", "--module", p.modules[0]).exits(5)
+    within(done.err, "BadTemplate: column 8 of the template {oops: yes}")
 
 
 def it_says_that_nobody_has_an_activity(p):

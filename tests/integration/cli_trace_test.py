@@ -66,12 +66,12 @@ order-1  work@1  failed after 1 min 35 s
 ├─ branch 1
 │  └─ ✓ left                 3 s         2 attempts
 ├─ branch 2
-│  └─ ⊘ right                4 s         work.c:21
+│  └─ ⊘ right                4 s         canceled  work.c:21
 ├─ ✗ order-1/7  work         8 s         Broken: no disk  work.c:30
 │  └─ ✗ disk                 0 ms        Broken: no disk  work.c:50
 ├─ ✓ map square, 1000 items  10 s        2 failed
 ├─ ✓ approval publish        50 s        approve by ada
-├─ ◷ question again          10 s        no  work.c:33
+├─ ◷ question again          10 s        no, by its deadline  work.c:33
 ├─ ✓ send stop to other-1
 ├─ ✗ make                    5 s         3 attempts: ExitStatus: make: error 2  work.c:35
 └─ signal other is not read yet
@@ -106,7 +106,7 @@ def it_shows_where_an_open_run_is(p):
     text = draw(p, runs)
     for part in ("● map square, 1000 items", "250 of 1000, 1 failed", "? unsafe", "whether it happened is not known", "work.c:2",
                  "● slow", "attempt 5, after Timeout: too slow", "◆ approval publish", "Publish it?", "pawl wait open-1",
-                 "· asked to cancel", "enough, by ada"):
+                 "· asked to cancel", "by ada: enough"):
         within(text, part)
     value = p.ok("trace", "open-1", "-o", "json").json()
     steps = {s["name"]: s for s in value["steps"]}
