@@ -544,11 +544,6 @@ void pw_core_clock_changed(pw_core *core)
     pw_timers_reset(core);
 }
 
-void pw_core_shutdown(pw_core *core)
-{
-    core->shutdown = true;
-}
-
 /* ---- stepping ---- */
 
 static bool may_commit(const pw_core *core)

@@ -21,6 +21,8 @@
 #include "sdk/pawl.h"
 
 typedef struct pw_core pw_core;
+/** NEW: nothing new begins; STOP: what runs was told to stop, too. */
+typedef enum pw_shutdown { PW_SHUTDOWN_NONE, PW_SHUTDOWN_NEW, PW_SHUTDOWN_STOP } pw_shutdown;
 
 typedef struct pw_env {
     void *ctx;
@@ -35,7 +37,9 @@ typedef struct pw_env {
     /** Starts an attempt; the core holds its own reference. Must return at once. */
     void (*dispatch)(void *ctx, pawl_task *task);
     void (*cancel)(void *ctx, pawl_task *task);
-    void (*report)(void *ctx, pw_report *report); /* for pw_task_init: any thread */
+    /** For pw_task_init: any thread, and perhaps after the core is gone. Called with report_ctx (NULL = ctx). */
+    void (*report)(void *report_ctx, pw_report *report);
+    void *report_ctx;
     void (*log)(void *ctx, pawl_level level, const char *run_id, int64_t command, const char *text);
     /** The engine cannot go on (fail-stop): every later request is answered with that error. */
     void (*failed)(void *ctx, const pawl_error *err);
@@ -85,6 +89,10 @@ void pw_core_client_gone(pw_core *core, uint64_t client);
 void pw_core_clock_changed(pw_core *core);
 /** No new turns, no new dispatches; what is in flight is answered. */
 void pw_core_shutdown(pw_core *core);
+/** After it: asks what runs in this process to stop. What fails then has been stopped, not failed: it runs again after the next open. */
+void pw_core_stop_tasks(pw_core *core);
+/** "fetch, 3 of plan": the activities that run in this process, by name, some of them. */
+void pw_core_tasks_text(const pw_core *core, char *ret_text, size_t size);
 
 /** Does all that can be done now. Returns milliseconds until it wants to be called again (0 = at once, -1 = only on input). */
 int64_t pw_core_step(pw_core *core);

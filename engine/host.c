@@ -4,8 +4,9 @@
  * Open, in this order: journal (owner lock), lease (epoch), breadcrumb, readers, pool, mailbox, writer, core, watchdog, loop, control socket.
  * Close runs it backwards, after the work has been let finish:
  *
- *   no new calls -> core takes no new work -> what runs may finish -> pool stops -> what it reported is committed -> loop and writer stop
- *   -> core is freed -> control socket closes -> waiting calls get SHUTDOWN -> crumb (a clean end), journal (gives the lock back)
+ *   no new calls -> core takes no new work -> what runs may finish -> what still runs is told to stop -> runners stop
+ *   -> what they reported is committed -> loop and writer stop -> core is freed -> control socket closes -> waiting calls get SHUTDOWN
+ *   -> crumb (a clean end), journal (gives the lock back)
  *
  * A half-opened engine is closed by the same function: every part may be missing.
  */
@@ -24,7 +25,6 @@
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
-#define POOL_STOP_MS 2000 /* for activities to see that they are cancelled, after the drain */
 
 const char *pawl_version(void)
 {
@@ -239,20 +239,83 @@ pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine
 
 /* ---- closing ---- */
 
+struct closing {
+    pawl_engine *engine;
+    int64_t drain_ms;
+};
+
+/** "2 activities (fetch, plan)"; false when none runs. */
+static bool running_text(const pawl_engine *e, char *ret_text, size_t size)
+{
+    char names[400];
+    size_t count = pw_core_tasks_running(e->core);
+
+    pw_core_tasks_text(e->core, names, sizeof names);
+    (void)snprintf(ret_text, size, "%zu activit%s (%s)", count, count == 1 ? "y" : "ies", names);
+    return count > 0;
+}
+
 static pawl_status shutdown_core(void *ctx, pawl_error *err)
 {
-    pawl_engine *e = ctx;
+    struct closing *c = ctx;
+    char text[440];
 
     (void)err;
-    pw_core_shutdown(e->core);
+    pw_core_shutdown(c->engine->core);
+    if (running_text(c->engine, text, sizeof text) && c->drain_ms > 0) {
+        pw_host_log(c->engine, PAWL_INFO, NULL, 0, "closing: waiting for %s, at most %.3g s", text, (double)c->drain_ms / 1000);
+    }
     return PAWL_OK;
 }
 
+static pawl_status stop_tasks(void *ctx, pawl_error *err)
+{
+    pawl_engine *e = ((struct closing *)ctx)->engine;
+    char text[440];
+
+    (void)err;
+    if (running_text(e, text, sizeof text)) {
+        pw_host_log(e, PAWL_INFO, NULL, 0, "closing: %s told to stop, within %.3g s", text, (double)PW_STOP_MS / 1000);
+    }
+    pw_core_stop_tasks(e->core);
+    e->runners_stopped = true; /* from here on they are the closing thread's */
+    return PAWL_OK;
+}
+
+static pawl_status tell_of_the_rest(void *ctx, pawl_error *err)
+{
+    pawl_engine *e = ((struct closing *)ctx)->engine;
+    char text[440];
+
+    (void)err;
+    if (running_text(e, text, sizeof text)) {
+        pw_host_log(e, PAWL_WARN, NULL, 0, "closed without %s: told to stop and still running; done again after the next open", text);
+    }
+    return PAWL_OK;
+}
+
+static int64_t mono_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/** One budget for all of them. */
 static void stop_runners(pawl_engine *e)
 {
+    int64_t until_ms = mono_ms() + PW_STOP_MS;
+
     while (e->runners_len > 0) {
         pawl_runner *runner = e->runners[--e->runners_len];
-        runner->ops->stop(runner, POOL_STOP_MS);
+        int64_t left_ms = until_ms - mono_ms();
+        runner->ops->stop(runner, left_ms > 0 ? left_ms : 0);
+    }
+    if (e->pool != NULL) {
+        int64_t left_ms = until_ms - mono_ms();
+        e->pool->ops->stop(e->pool, left_ms > 0 ? left_ms : 0);
+        e->pool = NULL;
     }
 }
 
@@ -260,16 +323,17 @@ static void stop_runners(pawl_engine *e)
 static void drain(pawl_engine *e, int64_t drain_ms)
 {
     pawl_error err;
+    struct closing c = {e, drain_ms};
 
     pw_mailbox_shut(e->mailbox);
-    (void)!pw_loop_call(e->loop, shutdown_core, e, &err);
+    (void)!pw_loop_call(e->loop, shutdown_core, &c, &err);
     if (drain_ms > 0) {
         (void)pw_loop_settle(e->loop, true, drain_ms);
     }
+    (void)!pw_loop_call(e->loop, stop_tasks, &c, &err);
     stop_runners(e);
-    e->pool->ops->stop(e->pool, POOL_STOP_MS);
-    e->pool = NULL;
-    (void)pw_loop_settle(e->loop, false, POOL_STOP_MS);
+    (void)pw_loop_settle(e->loop, false, PW_STOP_MS);
+    (void)!pw_loop_call(e->loop, tell_of_the_rest, &c, &err);
 }
 
 static void drop_requests(pw_request *first)
@@ -367,8 +431,8 @@ static void close_parts(pawl_engine *e, int64_t drain_ms)
 {
     if (e->loop != NULL) {
         drain(e, drain_ms);
-    } else if (e->pool != NULL) {
-        e->pool->ops->stop(e->pool, POOL_STOP_MS);
+    } else {
+        stop_runners(e);
     }
     pw_loop_stop(e->loop);
     pw_watchdog_stop(e->watchdog);

@@ -48,6 +48,7 @@ struct pawl_engine {
     pawl_runner *pool;
     pawl_runner *runners[PW_RUNNERS_MAX]; /* of activities that brought their own; the loop's */
     size_t runners_len;
+    bool runners_stopped;        /* no task goes there any more; the loop's */
     pw_mailbox *mailbox;
     pw_core *core;
     pw_loop *loop;

@@ -2,6 +2,9 @@
  * host_env.c - the core's environment table over real things: the clock, the kernel's random numbers, the journal thread, the pool.
  *
  * Everything here is called on the engine's thread, but for host_report (any) and pw_host_held (the watchdog's). Decides nothing.
+ *
+ * A task given to a runner holds the mailbox until its final report: code that ignores that it was told to stop comes back when it likes,
+ * perhaps after the engine is gone.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -74,8 +77,12 @@ static void host_dispatch(void *ctx, pawl_task *task)
 {
     pawl_engine *e = ctx;
 
+    pw_mailbox_hold(e->mailbox);
+    if (e->runners_stopped) {
+        pawl_task_finish_canceled(task);
+        return;
+    }
     pawl_runner *runner = runner_of(e, task);
-
     runner->ops->start(runner, task);
 }
 
@@ -83,18 +90,24 @@ static void host_cancel(void *ctx, pawl_task *task)
 {
     pawl_engine *e = ctx;
 
+    if (e->runners_stopped) {
+        return; /* its flag says so, and there is nobody to wake */
+    }
     pawl_runner *runner = runner_of(e, task);
-
     if (runner->ops->cancel != NULL) {
         runner->ops->cancel(runner, task);
     }
 }
 
-static void host_report(void *ctx, pw_report *report)
+static void host_report(void *report_ctx, pw_report *report)
 {
-    pawl_engine *e = ctx;
+    pw_mailbox *mailbox = report_ctx;
+    bool final = report->kind == PW_REPORT_DONE || report->kind == PW_REPORT_FAILED || report->kind == PW_REPORT_CANCELED;
 
-    pw_mailbox_put_report(e->mailbox, report);
+    pw_mailbox_put_report(mailbox, report);
+    if (final) {
+        pw_mailbox_free(mailbox); /* the task's */
+    }
 }
 
 static uint64_t host_build_of(void *ctx, const void *code)
@@ -144,6 +157,7 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env)
                         .dispatch = host_dispatch,
                         .cancel = host_cancel,
                         .report = host_report,
+                        .report_ctx = e->mailbox,
                         .log = host_log,
                         .failed = host_failed,
                         .scarce = host_scarce,

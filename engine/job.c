@@ -307,7 +307,7 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
         .runner = act->runner,
         .crumb = core->options.crumb,
         .report = core->env.report,
-        .report_ctx = core->env.ctx,
+        .report_ctx = core->env.report_ctx != NULL ? core->env.report_ctx : core->env.ctx,
     };
     pawl_task *task = pw_task_new(&init);
     if (task == NULL) {
@@ -494,6 +494,13 @@ static bool outcome_unknown(const pw_job *job, const pw_report *r)
     return pawl_bool(pw_value_view(r->scope, r->value.data, r->value.size), "unknown", false);
 }
 
+/* It stopped because this process is closing, whatever it calls that: it runs again. An unsafe one that says that it failed is believed. */
+static bool stopped_by_close(const pw_core *core, const pw_job *job, const pw_report *r)
+{
+    bool told = core->shutdown == PW_SHUTDOWN_STOP && r->kind == PW_REPORT_FAILED && !job->sent;
+    return !job->cancel_requested && (told || r->kind == PW_REPORT_CANCELED);
+}
+
 static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
 {
     if (outcome_unknown(job, r)) {
@@ -502,13 +509,13 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
         unknown(core, job);
         return;
     }
-    int64_t wait_ms = 0;
-    bool retry = retry_wanted(job, r, &wait_ms);
-    if (r->kind == PW_REPORT_CANCELED && !job->cancel_requested) { /* it stopped because this process is closing: it runs again */
+    if (stopped_by_close(core, job, r)) {
         pw_report_free(r);
         stopped_unasked(core, job);
         return;
     }
+    int64_t wait_ms = 0;
+    bool retry = retry_wanted(job, r, &wait_ms);
     release(core, job);
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {

@@ -17,6 +17,7 @@
 #include "sdk/base/mem.h"
 
 struct pw_mailbox {
+    atomic_size_t refs;
     pthread_mutex_t lock;
     int fd;
     atomic_bool mail;      /* something is in; written under the lock, peeked at without */
@@ -60,15 +61,21 @@ pawl_status pw_mailbox_new(pw_mailbox **ret_mailbox, pawl_error *err)
         pw_free(mb);
         return pw_err(err, PAWL_IO, "eventfd: %s", strerror(number));
     }
+    atomic_init(&mb->refs, 1);
     pthread_mutex_init(&mb->lock, NULL);
     empty(mb);
     *ret_mailbox = mb;
     return PAWL_OK;
 }
 
+void pw_mailbox_hold(pw_mailbox *mb)
+{
+    atomic_fetch_add(&mb->refs, 1);
+}
+
 void pw_mailbox_free(pw_mailbox *mb)
 {
-    if (mb == NULL) {
+    if (mb == NULL || atomic_fetch_sub(&mb->refs, 1) > 1) {
         return;
     }
     while (mb->box.reports != NULL) {

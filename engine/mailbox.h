@@ -45,7 +45,9 @@ typedef struct pw_mailbox pw_mailbox;
 
 /** Errors: NOMEM, IO (no eventfd). */
 pawl_status pw_mailbox_new(pw_mailbox **ret_mailbox, pawl_error *err);
-/** Frees what nobody took, without answers. Accepts NULL. */
+/** One more who frees it: a runner that has a task may report it after its engine is gone. */
+void pw_mailbox_hold(pw_mailbox *mb);
+/** The last one frees what nobody took, without answers. Accepts NULL. */
 void pw_mailbox_free(pw_mailbox *mb);
 
 /* any thread; each takes its argument over, but for put_request on error */

@@ -576,7 +576,7 @@ struct pw_core {
     pw_dedup_busy *dedup_busy;   /* keys held by a request */
 
     bool recovered;
-    bool shutdown;
+    pw_shutdown shutdown;
     bool failed;
     pawl_error failure;
     int64_t backoff_until_ns;

@@ -59,7 +59,10 @@ typedef struct pawl_options {
  * so that code can be registered first. Errors: BUSY (names the pid), FOREIGN, NEWER, DAMAGED, READONLY, NOSPACE, IO,
  * UNSUPPORTED (network file system). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine **ret_engine, pawl_error *err);
-/** Stops taking work, lets running activities finish within drain_ms, commits, closes. What did not finish runs again after the next open.
+/** Stops taking work and lets running activities finish within drain_ms; those that have not are told to stop (pawl_task_canceled) and get
+ * two more seconds; then commits and closes. What did not finish, or failed after it was told to stop, runs again after the next open and has
+ * used up none of its retries (an unsafe one that just stopped is asked about). An activity that does not even stop is left to itself: it may
+ * return at any later time and is not heard, but what it uses of the host's must still be there. The log says who is waited for.
  * Accepts NULL. */
 PAWL_API void pawl_close(pawl_engine *e, int64_t drain_ms);
 

@@ -83,7 +83,7 @@ PAWL_API int pawl_task_attempt(const pawl_task *task); /**< 1 = the first */
 PAWL_API bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail);
 /** The last heartbeat detail of the attempt before this one; nil when none. */
 PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);
-/** True once the run wants it to stop, or the engine is closing. Thread: any. */
+/** True once the run wants it to stop, or the engine is closing and has waited long enough (pawl_close). Thread: any. */
 PAWL_API bool pawl_task_canceled(const pawl_task *task);
 /** A descriptor that becomes readable on cancel, to poll beside your own; -1 when none can be had. Owns: the task. */
 PAWL_API int pawl_task_cancel_fd(pawl_task *task);
@@ -95,7 +95,7 @@ PAWL_API const char *pawl_task_scratch_path(pawl_task *task);
 
 /* ---- runners: how tasks get to the code ---- */
 
-/** What an engine asks of a runner. All calls come on the engine's thread and must return at once. */
+/** What an engine asks of a runner. start and cancel come on the engine's thread and must return at once; stop on the thread that closes. */
 typedef struct pawl_runner_ops {
     size_t struct_size;
     const char *name;
@@ -104,7 +104,7 @@ typedef struct pawl_runner_ops {
     /** The run or a timeout wants it to stop; pawl_task_canceled is already true. May be NULL. The task may have made its final call on
      * another thread: compare it with those at work, and touch it only if it is one. */
     void (*cancel)(pawl_runner *runner, pawl_task *task);
-    /** No task comes after this. Waits for running ones until deadline_ms (monotonic budget), then frees. */
+    /** No call comes after this. What runs has been told to stop: waits for it until deadline_ms (monotonic budget), then frees. */
     void (*stop)(pawl_runner *runner, int64_t deadline_ms);
 } pawl_runner_ops;
 struct pawl_runner {

@@ -1,8 +1,8 @@
 /*
  * cli_serve.c - `serve`: hosts an engine until a signal, or until nothing has happened for --idle-exit.
  *
- * The first signal lets running activities finish within --drain; signals are then as usual again, so a second one ends the process
- * at once. Nothing acknowledged is lost either way.
+ * The first signal lets running activities finish within --drain, then tells them to stop (the engine's log names them); signals are then as
+ * usual again, so a second one ends the process at once. Nothing acknowledged is lost either way.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -134,7 +134,7 @@ int pw_verb_serve(pw_cli *cli)
     int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
         pw_out_puts(&cli->complain, "\r"); /* over the ^C that the terminal shows */
-        pw_cli_note(cli, "stopping; the same again stops at once");
+        pw_cli_note(cli, "stopping; ^C again stops at once");
     }
     pw_cli_signals_unblock();
     pw_cli_unhost(cli, drain);

@@ -57,6 +57,7 @@
 #define PW_CRASHES_MAX 3                       /* then the run opens paused as "crashed" */
 #define PW_TIMER_MS_MAX 3155760000000          /* 100 years */
 #define PW_SNAPSHOT_EVENTS 200                 /* a folded run is snapshot every so many events */
+#define PW_STOP_MS 2000                        /* at close, for activities to see that they were told to stop; after the drain */
 #define PW_HEARTBEAT_WRITE_MS 1000             /* heartbeat detail is written at most this often */
 
 /* Activities */
