@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/misuse.h"
 #include "engine/queue.h"
 #include "engine/requests.h"
 
@@ -95,6 +96,7 @@ static void run_handler(pw_live *live, pw_request *rq, const pw_handler *h)
     bool abandoned = live->abandoned;
     const pawl_failure *final = live->final_failure;
     pw_code_enter(live);
+    pw_running = &probe;
     pw_code_at(live, "query", h->name);
     live->replaying = true; /* silences pawl_log and pawl_progress */
     const pawl_value *v = h->fn(&probe, pawl_get(rq->args, "input"), h->arg);

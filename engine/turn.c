@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/misuse.h"
 #include "engine/shell.h"
 
 _Thread_local bool pw_in_workflow;
+_Thread_local pawl_run *pw_running;
 
 bool pw_core_in_workflow(void)
 {
@@ -67,6 +69,7 @@ void pw_code_at(const pw_live *live, const char *what, const char *name)
 void pw_code_enter(const pw_live *live)
 {
     pw_in_workflow = true;
+    pw_running = live->def != NULL && live->def->folded.apply != NULL ? live->branches : NULL;
     pw_code_at(live, NULL, NULL);
 }
 
@@ -76,6 +79,7 @@ void pw_code_leave(const pw_live *live)
         pw_crumb_leave(live->core->options.crumb, PW_CRUMB_LOOP);
     }
     pw_in_workflow = false;
+    pw_running = NULL;
 }
 
 /* What has returned needs no stack any more, and the next run takes it warm; unless somebody may still be shown a local of it. */
@@ -90,6 +94,7 @@ static void resume_one(pawl_run *w)
 {
     w->ready = NULL;
     pw_code_enter(w->live);
+    pw_running = w;
     bool more = pw_fiber_resume(w->fiber);
     pw_code_leave(w->live);
     if (!more) {

@@ -124,6 +124,9 @@ static bool wish_granted(pawl_run *w, void *arg)
 
 const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn, const pawl_value *input, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_transact", file, line)) {
+        return NULL;
+    }
     if (!pw_may_start(w) || !pw_name_ok(w, "step", name)) {
         return NULL;
     }

@@ -13,11 +13,14 @@
 
 bool pawl_ok(const pawl_run *w)
 {
-    return w != NULL && w->failure == NULL;
+    return w != NULL && pw_ours(w, "pawl_ok", NULL, 0) && w->failure == NULL;
 }
 
 const pawl_failure *pawl_catch(pawl_run *w)
 {
+    if (!pw_mine(w, "pawl_catch", NULL, 0)) {
+        return NULL;
+    }
     const pawl_failure *f = w->failure;
     w->failure = NULL;
     w->failed_cmd = 0;
@@ -35,6 +38,9 @@ void pw_set_failure(pawl_run *w, const pawl_failure *f, int64_t cmd)
 
 const pawl_value *pawl_fail(pawl_run *w, const char *type, const char *fmt, ...)
 {
+    if (!pw_mine(w, "pawl_fail", NULL, 0)) {
+        return NULL;
+    }
     char text[PW_TEXT_BYTES_MAX];
     va_list args;
     va_start(args, fmt);
@@ -46,6 +52,9 @@ const pawl_value *pawl_fail(pawl_run *w, const char *type, const char *fmt, ...)
 
 const pawl_value *pawl_rethrow(pawl_run *w, const pawl_failure *failure)
 {
+    if (!pw_mine(w, "pawl_rethrow", NULL, 0)) {
+        return NULL;
+    }
     if (failure != NULL) {
         pw_set_failure(w, failure, 0);
     }
@@ -76,6 +85,9 @@ bool pw_canceled(const pawl_run *w)
 
 bool pawl_cancel_requested(const pawl_run *w)
 {
+    if (!pw_ours(w, "pawl_cancel_requested", NULL, 0)) {
+        return false;
+    }
     return w->live->cancel_requested;
 }
 
@@ -164,6 +176,9 @@ bool pw_wait_future(pawl_run *w, pawl_future *f)
 
 bool pawl_timed_out(const pawl_run *w)
 {
+    if (!pw_mine(w, "pawl_timed_out", NULL, 0)) {
+        return false;
+    }
     return w->timed_out;
 }
 
@@ -186,7 +201,7 @@ const pawl_failure *pawl_future_failure(const pawl_future *future)
 
 const pawl_value *pawl_await(pawl_run *w, pawl_future *future)
 {
-    if (future == NULL || !pw_wait_future(w, future)) {
+    if (future == NULL || !pw_mine(w, "pawl_await", NULL, 0) || !pw_wait_future(w, future)) {
         return NULL;
     }
     return future->value;
@@ -194,6 +209,9 @@ const pawl_value *pawl_await(pawl_run *w, pawl_future *future)
 
 void pawl_future_cancel(pawl_run *w, pawl_future *future)
 {
+    if (!pw_mine(w, "pawl_future_cancel", NULL, 0)) {
+        return;
+    }
     if (future != NULL && !pw_blocked(w)) {
         pw_cmd_cancel(w, future->cmd);
     }
@@ -255,6 +273,9 @@ static bool await_set_of(pawl_run *w, await_set *set, pw_ready_fn ready)
 
 bool pawl_await_all(pawl_run *w, pawl_future *const *futures, size_t len)
 {
+    if (!pw_mine(w, "pawl_await_all", NULL, 0)) {
+        return false;
+    }
     await_set set = {futures, len};
     if (!await_set_of(w, &set, all_ready)) {
         return false;
@@ -271,6 +292,9 @@ bool pawl_await_all(pawl_run *w, pawl_future *const *futures, size_t len)
 
 int pawl_await_any(pawl_run *w, pawl_future *const *futures, size_t len)
 {
+    if (!pw_mine(w, "pawl_await_any", NULL, 0)) {
+        return -1;
+    }
     await_set set = {futures, len};
     if (len == 0 || !await_set_of(w, &set, any_ready)) {
         return -1;
@@ -282,6 +306,9 @@ int pawl_await_any(pawl_run *w, pawl_future *const *futures, size_t len)
 
 int pawl_await_first(pawl_run *w, pawl_future *const *futures, size_t len)
 {
+    if (!pw_mine(w, "pawl_await_first", NULL, 0)) {
+        return -1;
+    }
     await_set set = {futures, len};
     if (len == 0 || !await_set_of(w, &set, success_or_all)) {
         return -1;
@@ -326,6 +353,9 @@ pawl_run *pw_branch_new(pw_live *live, pawl_branch_fn fn, void *arg)
 
 pawl_future *pawl_go(pawl_run *w, pawl_branch_fn fn, void *arg)
 {
+    if (!pw_mine(w, "pawl_go", NULL, 0)) {
+        return NULL;
+    }
     if (pw_blocked(w)) {
         return NULL;
     }
@@ -349,6 +379,9 @@ static void shield_body(pw_emit *e, const void *arg)
 
 void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_shield", NULL, 0)) {
+        return;
+    }
     if (w->shield_depth++ > 0 || !(deadline_s > 0)) {
         return;
     }
@@ -365,6 +398,9 @@ void pawl_shield(pawl_run *w, double deadline_s)
 
 void pawl_unshield(pawl_run *w)
 {
+    if (!pw_mine(w, "pawl_unshield", NULL, 0)) {
+        return;
+    }
     if (w->shield_depth == w->shield_base || --w->shield_depth > 0 || /* (what it stands under is not its own to leave) */
          w->shield_cmd == NULL) {
         return;

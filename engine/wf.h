@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "engine/misuse.h"
 #include "engine/parts.h"
 #include "sdk/base/id.h"
 

@@ -100,6 +100,9 @@ bool pw_may_start(pawl_run *w)
 
 pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_call", file, line)) {
+        return NULL;
+    }
     pawl_call_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     if (!pw_may_start(w) || !pw_name_ok(w, "activity", o.name)) {
@@ -159,6 +162,9 @@ static void unread(pawl_run *w, const pw_cmd *cmd, const pawl_error *err)
 
 const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_map", file, line)) {
+        return NULL;
+    }
     pawl_map_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_cmd *cmd = map_ask(w, &o, file, line);
@@ -193,6 +199,9 @@ static void items_unwind(void *arg)
 
 pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_map_cursor", file, line)) {
+        return NULL;
+    }
     pawl_map_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_cmd *cmd = map_ask(w, &o, file, line);
@@ -207,7 +216,7 @@ pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, siz
 
 bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl_failure **ret_failure)
 {
-    if (items == NULL || items->next >= items->total) {
+    if (items == NULL || !pw_mine(items->w, "pawl_items_next", NULL, 0) || items->next >= items->total) {
         return false;
     }
     pw_live *live = items->w->live;

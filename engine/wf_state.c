@@ -16,6 +16,9 @@ static void value_body(pw_emit *e, const void *arg)
 
 void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_set", NULL, 0)) {
+        return;
+    }
     if (pw_blocked(w) || !pw_name_ok(w, "key", key)) {
         return;
     }
@@ -32,6 +35,9 @@ void pawl_set(pawl_run *w, const char *key, const pawl_value *value)
 
 void pawl_on_query(pawl_run *w, const char *name, pawl_query_fn fn, void *arg)
 {
+    if (!pw_ours(w, "pawl_on_query", NULL, 0)) {
+        return;
+    }
     pw_handler *h = pawl_scope_alloc(w->live->scope, sizeof *h);
     char *copy = pw_strdup(w->live->scope, name);
     if (h != NULL && copy != NULL) {
@@ -42,6 +48,9 @@ void pawl_on_query(pawl_run *w, const char *name, pawl_query_fn fn, void *arg)
 
 void pawl_progress(pawl_run *w, int64_t done, int64_t total, const char *text)
 {
+    if (!pw_ours(w, "pawl_progress", NULL, 0)) {
+        return;
+    }
     pw_live *live = w->live;
     if (pw_blocked(w) || live->replaying) { /* counts as a no-op in replay too */
         return;
@@ -64,11 +73,17 @@ static uint64_t draw(pw_live *live)
 
 uint64_t pawl_random(pawl_run *w)
 {
+    if (!pw_ours(w, "pawl_random", NULL, 0)) {
+        return 0;
+    }
     return draw(w->live);
 }
 
 const char *pawl_uuid(pawl_run *w)
 {
+    if (!pw_ours(w, "pawl_uuid", NULL, 0)) {
+        return NULL;
+    }
     uint64_t bits[2] = {draw(w->live), draw(w->live)};
     uint8_t bytes[16];
     memcpy(bytes, bits, sizeof bytes);
@@ -81,16 +96,25 @@ const char *pawl_uuid(pawl_run *w)
 
 const char *pawl_run_id(const pawl_run *w)
 {
+    if (!pw_ours(w, "pawl_run_id", NULL, 0)) {
+        return NULL;
+    }
     return w->live->id;
 }
 
 pawl_scope *pawl_run_scope(pawl_run *w)
 {
+    if (!pw_ours(w, "pawl_run_scope", NULL, 0)) {
+        return NULL;
+    }
     return w->live->scope;
 }
 
 void *pawl_alloc(pawl_run *w, size_t size)
 {
+    if (!pw_ours(w, "pawl_alloc", NULL, 0)) {
+        return NULL;
+    }
     return pawl_scope_alloc(w->live->scope, size);
 }
 
@@ -106,6 +130,9 @@ const pawl_value *pawl_vjson(pawl_run *w, const char *fmt, va_list args)
 
 const pawl_value *pawl_json(pawl_run *w, const char *fmt, ...)
 {
+    if (!pw_ours(w, "pawl_json", NULL, 0)) {
+        return NULL;
+    }
     va_list args;
     va_start(args, fmt);
     const pawl_value *v = pawl_vjson(w, fmt, args);
@@ -115,6 +142,9 @@ const pawl_value *pawl_json(pawl_run *w, const char *fmt, ...)
 
 void pawl_log(pawl_run *w, pawl_level level, const char *fmt, ...)
 {
+    if (!pw_ours(w, "pawl_log", NULL, 0)) {
+        return;
+    }
     if (w->live->replaying) {
         return;
     }
@@ -141,6 +171,9 @@ static bool patch_decide(pawl_run *w, const char *id, const char *file, int line
 
 bool pawl_patched_at(pawl_run *w, const char *id, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_patched", file, line)) {
+        return false;
+    }
     pw_live *live = w->live;
     for (const pw_patch *p = live->patches; p != NULL; p = p->next) {
         if (strcmp(p->id, id) == 0) {
@@ -162,6 +195,9 @@ bool pawl_patched_at(pawl_run *w, const char *id, const char *file, int line)
 
 void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg)
 {
+    if (!pw_ours(w, "pawl_on_unwind", NULL, 0)) {
+        return;
+    }
     pw_unwind *u = pawl_scope_alloc(w->live->scope, sizeof *u);
     if (u == NULL) { /* released at once, so the code must not go on with it */
         fn(arg);
@@ -174,6 +210,9 @@ void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg)
 
 void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_undo", NULL, 0)) {
+        return;
+    }
     if (pw_blocked(w) || !pw_name_ok(w, "activity", activity)) {
         return;
     }

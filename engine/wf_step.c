@@ -113,6 +113,9 @@ static void run_step(pw_live *live, const char *name, pawl_step_fn fn, const paw
 
 const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn, const pawl_value *input, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_local", file, line)) {
+        return NULL;
+    }
     if (!pw_may_start(w) || !pw_name_ok(w, "step", name)) {
         return NULL;
     }

@@ -24,18 +24,24 @@ static pw_cmd *timer_ask(pawl_run *w, int64_t due_ms, const char *file, int line
 
 pawl_future *pawl_timer_start_at(pawl_run *w, double seconds, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_timer_start", file, line)) {
+        return NULL;
+    }
     pw_cmd *cmd = timer_ask(w, w->live->now_ms + pw_seconds_ms(seconds), file, line);
     return cmd != NULL ? &cmd->future : NULL;
 }
 
 bool pawl_sleep_at(pawl_run *w, double seconds, const char *file, int line)
 {
-    pawl_future *f = pawl_timer_start_at(w, seconds, file, line);
+    pawl_future *f = pw_mine(w, "pawl_sleep", file, line) ? pawl_timer_start_at(w, seconds, file, line) : NULL;
     return f != NULL && pw_wait_future(w, f);
 }
 
 bool pawl_sleep_until_at(pawl_run *w, int64_t unix_ms, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_sleep_until", file, line)) {
+        return false;
+    }
     int64_t latest = w->live->now_ms + PW_TIMER_MS_MAX;
     pw_cmd *cmd = timer_ask(w, unix_ms > latest ? latest : unix_ms < 1 ? 1 : unix_ms, file, line);
     return cmd != NULL && pw_wait_future(w, &cmd->future);
@@ -43,6 +49,9 @@ bool pawl_sleep_until_at(pawl_run *w, int64_t unix_ms, const char *file, int lin
 
 int64_t pawl_now_ms(pawl_run *w)
 {
+    if (!pw_ours(w, "pawl_now_ms", NULL, 0)) {
+        return 0;
+    }
     return w->live->now_ms;
 }
 
@@ -59,6 +68,9 @@ static void signal_body(pw_emit *e, const void *arg)
 
 pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_signal", file, line)) {
+        return NULL;
+    }
     pawl_signal_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     if (!pw_may_start(w) || !pw_name_ok(w, "signal", o.name)) {
@@ -89,6 +101,9 @@ static void send_body(pw_emit *e, const void *arg)
 
 void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, const pawl_value *value, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_signal_send", file, line)) {
+        return;
+    }
     if (pw_blocked(w) || !pw_name_ok(w, "signal", name)) {
         return;
     }
@@ -111,6 +126,9 @@ void pw_child_fields(pw_emit *e, const void *child_options)
 
 pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_child", file, line)) {
+        return NULL;
+    }
     pawl_child_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     if (!pw_may_start(w) || !pw_name_ok(w, "workflow", o.workflow)) {
@@ -134,6 +152,9 @@ const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options, 
 
 const pawl_value *pawl_continue_as_new(pawl_run *w, const pawl_value *input)
 {
+    if (!pw_mine(w, "pawl_continue_as_new", NULL, 0)) {
+        return NULL;
+    }
     if (!pw_blocked(w)) {
         w->live->continued = true;
         w->live->continue_input = input;
@@ -192,6 +213,9 @@ static bool name_taken(pawl_run *w, const char *name)
 
 pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line)
 {
+    if (!pw_mine(w, "pawl_ask", file, line)) {
+        return NULL;
+    }
     pawl_ask_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     if (!pw_may_start(w) || !pw_name_ok(w, "wait", o.name) || !kind_ok(w, kind_of(&o)) || name_taken(w, o.name)) {

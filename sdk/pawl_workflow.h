@@ -30,7 +30,10 @@
  *    run (pawl_alloc, pawl_json): it is freed with it. What you hold otherwise, register with pawl_on_unwind.
  *  - Cancel is a level: the pending and every later wait fails with type "Canceled", except inside a shield.
  *
- * Thread: everything here belongs to the engine's thread, inside a workflow function. Host calls (pawl.h) from here are MISUSE.
+ * Thread: everything here belongs to the engine's thread, inside a workflow function, with the handle that function was given. A handle that was
+ * kept and is used elsewhere - on another thread, after its turn, in another run, by another branch - does nothing and returns nil: where code
+ * runs, that code fails with type "Misuse", elsewhere standard error names the call. (A branch may use its run's other handles for memory, values,
+ * logs and time.) Host calls (pawl.h) from here are MISUSE.
  * Replay: everything here is safe in replay; that is what it is for.
  */
 #ifndef PAWL_WORKFLOW_H

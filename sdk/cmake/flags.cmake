@@ -2,10 +2,18 @@
 add_library(pawl_flags INTERFACE)
 target_include_directories(pawl_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(pawl_flags INTERFACE _GNU_SOURCE)
+# A message says engine/turn.c, and never names a folder of the machine that built it; debuggers still find theirs. ccache may make paths relative.
+file(RELATIVE_PATH pawl_source_from_build ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR})
+set(pawl_prefix_maps "-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=")
+if(pawl_source_from_build)
+  string(REGEX REPLACE "/$" "" pawl_source_from_build "${pawl_source_from_build}")
+  list(APPEND pawl_prefix_maps "-fmacro-prefix-map=${pawl_source_from_build}/=")
+endif()
 target_compile_options(pawl_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
   -Wundef -Wformat=2 -Wswitch-enum -Wcast-qual -Wnull-dereference -Wimplicit-fallthrough
-  -fno-omit-frame-pointer -fno-common)
+  -fno-omit-frame-pointer -fno-common
+  ${pawl_prefix_maps})
 
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(pawl_flags INTERFACE
