@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "engine/host.h"
+#include "engine/overflow.h"
 #include "engine/threads.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/limits.h"
@@ -159,6 +160,10 @@ static pawl_status start_threads(pawl_engine *e, pawl_error *err)
         status = pawl_pool_start(e->options.pool_threads, &e->pool, err);
     }
     pw_signals_restore(&before);
+    if (status == PAWL_OK && !e->options.no_segv_handler) {
+        status = pw_overflow_watch(err);
+        e->watches_overflow = status == PAWL_OK;
+    }
     if (status == PAWL_OK) {
         status = pw_watchdog_start(&wd, &e->watchdog, err);
     }
@@ -436,6 +441,9 @@ static void close_parts(pawl_engine *e, int64_t drain_ms)
     }
     pw_loop_stop(e->loop);
     pw_watchdog_stop(e->watchdog);
+    if (e->watches_overflow) {
+        pw_overflow_unwatch();
+    }
     pw_writer_stop(e->writer); /* answers what it has into the mailbox */
     pw_core_free(e->core);
     e->core = NULL;

@@ -62,6 +62,7 @@ struct pawl_engine {
     atomic_bool closing;
     atomic_uint calls;           /* threads inside a call */
     pw_fds fds;                  /* of debug_held; the loop's */
+    bool watches_overflow;       /* it counts as a watcher of overflow.h */
 };
 
 /* host_env.c: the core's environment table over real things */

@@ -1,11 +1,10 @@
 /*
- * watchdog.c - a thread that looks at the breadcrumb, and the handler that explains a stack overflow.
+ * watchdog.c - a thread that looks at the breadcrumb; and the stack on which a handler runs (overflow.c) when the loop's own is full.
  *
  * Parking: the loop stores `asleep` and looks at `parked`; the watchdog stores `parked` and looks at `asleep`. Both are sequentially
  * consistent, so at least one of the two sees the other and no wake-up is lost.
  *
- * The crumb of the SIGSEGV handler is the one global of this file: a signal handler has no other way to know anything. Nothing here reads
- * the journal or takes a lock of the engine.
+ * Nothing here reads the journal or takes a lock of the engine.
  */
 #include "engine/watchdog.h"
 
@@ -20,7 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/fiber.h"
 #include "engine/threads.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -179,64 +177,7 @@ void pw_watchdog_loop_asleep(pw_watchdog *wd)
     }
 }
 
-/* ---- stack overflow ---- */
-
-static const pw_crumb *_Atomic segv_crumb;
-static struct sigaction segv_before;
-
-static void say(const char *text)
-{
-    ssize_t n = write(STDERR_FILENO, text, strlen(text));
-    (void)n;
-}
-
-static void say_number(int64_t number)
-{
-    char text[24];
-    size_t at = sizeof text - 1;
-
-    text[at] = '\0';
-    do {
-        text[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0 && at > 0);
-    say(text + at);
-}
-
-static void on_segv(int number, siginfo_t *info, void *context)
-{
-    void *fiber_arg = NULL;
-    const pw_crumb *crumb = atomic_load(&segv_crumb);
-
-    (void)context;
-    if (pw_fiber_guard_hit(info->si_addr, &fiber_arg)) {
-        char site[PW_CRUMB_SITE_BYTES] = "";
-        int64_t since_ns = 0;
-        int64_t key = crumb != NULL ? pw_crumb_peek(crumb, PW_CRUMB_LOOP, &since_ns, site) : 0;
-        say("pawl: stack overflow in the code of run ");
-        say(site[0] != '\0' ? site : "");
-        say(" (key ");
-        say_number(key);
-        say("); the run is quarantined as crashed after the third time; give it more stack_bytes or less recursion\n");
-    }
-    sigaction(number, &segv_before, NULL);
-    raise(number); /* delivered when this handler returns: the instruction faults again in any case */
-}
-
-pawl_status pw_watchdog_install_segv(const pw_crumb *crumb, pawl_error *err)
-{
-    struct sigaction act = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
-
-    if (atomic_exchange(&segv_crumb, crumb) != NULL) {
-        return PAWL_OK;
-    }
-    sigemptyset(&act.sa_mask);
-    act.sa_sigaction = on_segv;
-    if (sigaction(SIGSEGV, &act, &segv_before) != 0) {
-        return pw_err(err, PAWL_IO, "sigaction: %s", strerror(errno));
-    }
-    return PAWL_OK;
-}
+/* ---- where a handler runs ---- */
 
 void *pw_watchdog_altstack_init(void)
 {

@@ -32,11 +32,6 @@ void pw_watchdog_stop(pw_watchdog *wd); /* accepts NULL */
 void pw_watchdog_loop_awake(pw_watchdog *wd);
 void pw_watchdog_loop_asleep(pw_watchdog *wd);
 
-/**
- * For a program that is all pawl (`pawl serve`): a SIGSEGV handler that says which run overflowed its stack, then lets the signal take its
- * course. A process has one; a second call replaces the crumb. A host with crash handlers of its own does not want it.
- */
-pawl_status pw_watchdog_install_segv(const pw_crumb *crumb, pawl_error *err);
 /** An alternate signal stack for the calling thread (a handler cannot run on a stack that has just overflowed). Freed by deinit on the same
  * thread. */
 void *pw_watchdog_altstack_init(void);

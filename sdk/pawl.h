@@ -15,7 +15,10 @@
  * Threads: every function here may be called from any thread, but not from workflow code (MISUSE). An engine always has its own
  * threads. Blocking calls wait for the commit of what they asked. Programs with a loop use the _async forms: completions
  * wait behind pawl_poll_fd and are delivered by pawl_dispatch on the caller's thread.
- * Signals: pawl installs no signal handlers and blocks all signals in its own threads. SIGPIPE never reaches the host from pawl.
+ * Signals: pawl blocks all signals in its own threads, faults excepted. SIGPIPE never reaches the host from pawl. It installs one handler, for
+ * SIGSEGV, while an engine is open: it names the run whose code has used up its stack, on standard error, and then, as for any other fault,
+ * calls the handler that was there before (none: the process ends as it would have). Handlers that are put over it should hand on to it.
+ * pawl_options.no_segv_handler leaves it out; the run is counted as crashed either way.
  * Fork: after fork the child's calls return FORKED and touch nothing; call exec or _exit there. A child must not call pawl_close.
  * Exit: without pawl_close nothing acknowledged is lost; the next open recovers as after kill -9.
  * Files: nothing in the process may open the journal file by itself: a close of such a descriptor drops SQLite's POSIX locks.
@@ -53,6 +56,7 @@ typedef struct pawl_options {
     const char *identity;        /**< who answers and signals are recorded as coming from; NULL = user@host */
     bool memory;                 /**< an in-memory journal; path names nothing */
     bool debug_held;             /**< logs what workflow code holds at each wait (engine/README.md); costs a listing of descriptors a turn */
+    bool no_segv_handler;        /**< install no handler that names the run whose stack overflowed (above, Signals) */
 } pawl_options;
 
 /** Opens (creating or migrating) a journal as its one owner and starts the engine's threads. Runs do not move until pawl_resume_all,

@@ -50,6 +50,9 @@ static const pawl_value *digger(pawl_run *w, const pawl_value *in)
 {
     volatile char top[16] = {0};
 
+    if (pawl_bool(in, "first", false)) {
+        pawl_sleep(w, 0.01);
+    }
     return pawl_json(w, "%d", dig(top, (int)pawl_int(in, "depth", 1000000)));
 }
 
@@ -71,9 +74,16 @@ static void on_log(void *user, pawl_level level, const char *run_id, int64_t com
     }
 }
 
+static bool wants_no_handler;
+
 static void open_with(rig *r, struct log *log, int64_t abort_ms)
 {
-    pawl_options o = {.struct_size = sizeof o, .log = on_log, .log_user = log, .watchdog_abort_ms = abort_ms, .log_level = PAWL_WARN};
+    pawl_options o = {.struct_size = sizeof o,
+                      .log = on_log,
+                      .log_user = log,
+                      .watchdog_abort_ms = abort_ms,
+                      .log_level = PAWL_WARN,
+                      .no_segv_handler = wants_no_handler};
 
     rig_open(r, &o);
     ok(r, pawl_register_workflow(r->engine, "holder", "1", holder, NULL, &r->err));
@@ -131,19 +141,41 @@ static int run_child(const char *role, const char *path, char *said, size_t said
     return status;
 }
 
+/** A handler of the host's own: says so, and ends the process its way. */
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+    static const char text[] = "the host's own handler\n";
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+
+    (void)n;
+    (void)context;
+    _exit(number == SIGSEGV && info->si_addr != NULL ? 42 : 43);
+}
+
+static void handle_first(void)
+{
+    struct sigaction act = {.sa_flags = SA_SIGINFO};
+
+    sigemptyset(&act.sa_mask);
+    act.sa_sigaction = on_fault;
+    (void)sigaction(SIGSEGV, &act, NULL);
+}
+
 static int child(const char *role, const char *path)
 {
     rig r = {.scope = pawl_scope_new()};
     struct log log = {0};
 
     (void)snprintf(r.path, sizeof r.path, "%s", path);
+    wants_no_handler = strcmp(role, "dig-unheard") == 0;
+    if (strcmp(role, "dig-handled") == 0) {
+        handle_first();
+    }
     open_with(&r, &log, strcmp(role, "hold") == 0 ? 300 : 0);
-    if (strcmp(role, "dig") == 0) {
-        pawl_error err;
-        if (pw_watchdog_install_segv(r.engine->crumb, &err) != PAWL_OK) {
-            return 3;
-        }
-        rig_start(&r, "digger", "d-1", "{\"depth\": 1000000}");
+    if (strcmp(role, "dig-again") == 0) {
+        pause(); /* until the run that was there before ends this */
+    } else if (strncmp(role, "dig", 3) == 0) {
+        rig_start(&r, "digger", "d-1", "{\"depth\": 1000000, \"first\": true}");
     } else {
         rig_start(&r, "holder", "h-1", "{\"ms\": 60000, \"first\": true}");
     }
@@ -166,24 +198,80 @@ static void a_host_that_chose_a_limit_dies_with_the_runs_name(void **state)
     }
 }
 
+static const char overflow_text[] = "pawl: workflow digger, run d-1 overflowed its stack of 256 KiB, after command 1: less recursion";
+
 static void a_stack_overflow_names_the_run_and_kills_as_before(void **state)
 {
     rig *r = *state;
-    char said[2000];
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    print_message("skipped: a sanitizer has a SIGSEGV handler of its own\n");
-    (void)r;
-    (void)said;
-    skip();
-#else
+    char said[8000];
     int status = run_child("dig", r->path, said, sizeof said);
+
+#if !defined(__SANITIZE_ADDRESS__) /* (which then says what it has to say, and ends it another way) */
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSEGV);
-    if (strstr(said, "stack overflow") == NULL || strstr(said, "d-1") == NULL) {
+#endif
+    assert_true(status != 0);
+    if (strstr(said, overflow_text) == NULL) {
         fail_msg("the child said: %s", said);
     }
-#endif
+}
+
+static void a_handler_of_the_hosts_gets_the_fault_after_the_run_was_named(void **state)
+{
+    rig *r = *state;
+    char said[8000];
+    int status = run_child("dig-handled", r->path, said, sizeof said);
+
+    if (strstr(said, overflow_text) == NULL || strstr(said, "the host's own handler") == NULL) {
+        fail_msg("the child said: %s", said);
+    }
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 42);
+}
+
+static void a_host_may_do_without_the_handler(void **state)
+{
+    rig *r = *state;
+    char said[8000];
+    int status = run_child("dig-unheard", r->path, said, sizeof said);
+
+    assert_true(status != 0);
+    assert_null(strstr(said, "overflowed its stack"));
+}
+
+static void the_handler_is_gone_with_the_last_engine(void **state)
+{
+    rig *r = *state;
+    struct sigaction before;
+    struct sigaction now;
+    pawl_options memory = {.struct_size = sizeof memory, .memory = true};
+
+    assert_int_equal(sigaction(SIGSEGV, NULL, &before), 0);
+    rig_open(r, NULL);
+    pawl_engine *first = r->engine;
+    rig_open(r, &memory);
+    assert_int_equal(sigaction(SIGSEGV, NULL, &now), 0);
+    assert_true(now.sa_sigaction != before.sa_sigaction);
+    pawl_close(first, 0);
+    assert_int_equal(sigaction(SIGSEGV, NULL, &now), 0);
+    assert_true(now.sa_sigaction != before.sa_sigaction);
+    rig_close(r);
+    assert_int_equal(sigaction(SIGSEGV, NULL, &now), 0);
+    assert_true(now.sa_sigaction == before.sa_sigaction);
+}
+
+static void a_run_that_overflows_its_stack_three_times_is_quarantined(void **state)
+{
+    rig *r = *state;
+    char said[8000];
+    struct log log = {0};
+
+    for (int i = 0; i < 3; i++) {
+        assert_true(run_child(i == 0 ? "dig" : "dig-again", r->path, said, sizeof said) != 0);
+    }
+    open_with(r, &log, 0);
+    rig_until(r, "d-1", "status", "paused");
+    assert_string_equal(pawl_str(rig_describe(r, "d-1"), "reason", ""), "crashed");
 }
 
 static void a_run_that_kills_its_process_three_times_is_quarantined(void **state)
@@ -226,6 +314,10 @@ int main(int argc, char **argv)
         C(code_that_holds_the_loop_is_named),
         C(a_host_that_chose_a_limit_dies_with_the_runs_name),
         C(a_stack_overflow_names_the_run_and_kills_as_before),
+        C(a_handler_of_the_hosts_gets_the_fault_after_the_run_was_named),
+        C(a_host_may_do_without_the_handler),
+        C(the_handler_is_gone_with_the_last_engine),
+        C(a_run_that_overflows_its_stack_three_times_is_quarantined),
         C(a_run_that_kills_its_process_three_times_is_quarantined),
     };
 #undef C

@@ -80,7 +80,7 @@ def no_goto(tree):
 # Variables that outlive every engine, each with its reason.
 GLOBALS = {
     "sdk/base/mem.c": "the allocation-fault counter is of the process, as malloc is",
-    "engine/watchdog.c": "a signal's disposition is of the process",
+    "engine/overflow.c": "a signal's disposition is of the process",
     "engine/fiber.c": "the guard-page handler's list is read by a signal handler",
 }
 
