@@ -5,7 +5,7 @@
 #ifndef PW_MISUSE_H
 #define PW_MISUSE_H
 
-#include "engine/state.h"
+#include "engine/parts.h"
 
 /** Whose function is on this thread's stack: a branch, a query handler's, a folded run's; NULL = none. */
 extern _Thread_local pawl_run *pw_running;
