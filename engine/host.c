@@ -457,10 +457,15 @@ static void close_parts(pawl_engine *e, int64_t drain_ms)
 
 void pawl_close(pawl_engine *e, int64_t drain_ms)
 {
-    if (e == NULL || getpid() != e->pid || pw_core_in_workflow() || pw_loop_is_self(e->loop)) {
-        return;
+    pawl_error err;
+
+    pawl_status status = e != NULL ? pw_host_refuse(e, &err) : PAWL_INVALID;
+    if (status == PAWL_MISUSE) {
+        pw_host_log(e, PAWL_ERROR, NULL, 0, "pawl_close does nothing: %s", err.message);
     }
-    if (!atomic_exchange(&e->closing, true)) {
+    if (status == PAWL_OK && !atomic_exchange(&e->closing, true)) {
+        pw_outbox_shut(e->outbox);
+        pw_host_leave_dispatches(e);
         close_parts(e, drain_ms);
     }
 }

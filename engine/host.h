@@ -79,6 +79,10 @@ int pw_host_fds_since(void *ctx, char *ret_names, size_t size);
 /** Every public call begins and ends so. Errors: MISUSE, FORKED, SHUTDOWN, INVALID (no engine). */
 pawl_status pw_host_enter(pawl_engine *e, pawl_error *err);
 void pw_host_leave(pawl_engine *e);
+/** Why that call cannot be made from here: MISUSE, FORKED, INVALID; OK = it can. */
+pawl_status pw_host_refuse(pawl_engine *e, pawl_error *err);
+/** Closing from a callback: the dispatches that this thread is inside of are not waited for, and do not look at the engine again. */
+void pw_host_leave_dispatches(pawl_engine *e);
 /** At close: everybody who still waits gets SHUTDOWN. After the core is gone. */
 void pw_host_answer_all(pawl_engine *e);
 typedef struct pw_ask {

@@ -39,7 +39,7 @@ struct pw_waiter {
 
 /* ---- entering and leaving ---- */
 
-static pawl_status refuse(pawl_engine *e, pawl_error *err)
+pawl_status pw_host_refuse(pawl_engine *e, pawl_error *err)
 {
     if (e == NULL) {
         return pw_err(err, PAWL_INVALID, "no engine was given");
@@ -61,7 +61,7 @@ static pawl_status refuse(pawl_engine *e, pawl_error *err)
 
 pawl_status pw_host_enter(pawl_engine *e, pawl_error *err)
 {
-    pawl_status status = refuse(e, err);
+    pawl_status status = pw_host_refuse(e, err);
 
     if (status != PAWL_OK) {
         return status;
@@ -501,7 +501,37 @@ int pawl_poll_fd(pawl_engine *e)
     return e != NULL && getpid() == e->pid ? pw_outbox_fd(e->outbox) : -1;
 }
 
+/* The dispatches that this thread is inside of, innermost first: a callback may dispatch again, for another engine too. */
+struct dispatching {
+    pawl_engine *engine; /* NULL: it was closed by a callback */
+    struct dispatching *outer;
+};
+static _Thread_local struct dispatching *innermost;
+
 int pawl_dispatch(pawl_engine *e)
 {
-    return refuse(e, NULL) == PAWL_OK ? pw_outbox_dispatch(e->outbox) : 0;
+    if (pw_host_enter(e, NULL) != PAWL_OK) {
+        return 0;
+    }
+    struct dispatching mine = {.engine = e, .outer = innermost};
+    pw_outbox *outbox = e->outbox;
+    pw_outbox_hold(outbox);
+    innermost = &mine;
+    int count = pw_outbox_dispatch(outbox);
+    innermost = mine.outer;
+    pw_outbox_free(outbox);
+    if (mine.engine != NULL) {
+        pw_host_leave(e);
+    }
+    return count;
+}
+
+void pw_host_leave_dispatches(pawl_engine *e)
+{
+    for (struct dispatching *d = innermost; d != NULL; d = d->outer) {
+        if (d->engine == e) {
+            d->engine = NULL;
+            pw_host_leave(e);
+        }
+    }
 }

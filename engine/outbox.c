@@ -39,6 +39,8 @@ struct pw_slot {
 };
 
 struct pw_outbox {
+    atomic_size_t refs;
+    atomic_bool shut;
     pthread_mutex_t lock;
     int fd;
     atomic_bool unseen;    /* something is in, and nobody has rung since */
@@ -60,6 +62,7 @@ pawl_status pw_outbox_new(pw_outbox **ret_outbox, pawl_error *err)
         pw_free(ob);
         return pw_err(err, PAWL_IO, "eventfd: %s", strerror(number));
     }
+    atomic_init(&ob->refs, 1);
     pthread_mutex_init(&ob->lock, NULL);
     ob->end = &ob->first;
     *ret_outbox = ob;
@@ -75,9 +78,19 @@ void pw_slot_free(pw_slot *slot)
     }
 }
 
+void pw_outbox_shut(pw_outbox *ob)
+{
+    atomic_store(&ob->shut, true);
+}
+
+void pw_outbox_hold(pw_outbox *ob)
+{
+    atomic_fetch_add(&ob->refs, 1);
+}
+
 void pw_outbox_free(pw_outbox *ob)
 {
-    if (ob == NULL) {
+    if (ob == NULL || atomic_fetch_sub(&ob->refs, 1) > 1) {
         return;
     }
     while (ob->first != NULL) {
@@ -267,7 +280,7 @@ static int deliver_lost(pw_outbox *ob)
     pthread_mutex_lock(&ob->lock);
     pw_watch *watch = ob->watches;
     pthread_mutex_unlock(&ob->lock);
-    for (; watch != NULL; watch = watch->next) {
+    for (; watch != NULL && !atomic_load(&ob->shut); watch = watch->next) {
         pthread_mutex_lock(&ob->lock);
         int64_t lost = watch->lost;
         watch->lost = 0;
@@ -289,10 +302,12 @@ int pw_outbox_dispatch(pw_outbox *ob)
 
     for (pw_slot *slot = take_all(ob); slot != NULL;) {
         pw_slot *next = slot->next;
-        deliver(slot);
+        if (!atomic_load(&ob->shut)) { /* a callback may have closed the engine */
+            deliver(slot);
+            count++;
+        }
         pw_slot_free(slot);
         slot = next;
-        count++;
     }
     return count + deliver_lost(ob);
 }

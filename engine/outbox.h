@@ -18,7 +18,11 @@ typedef struct pw_outbox pw_outbox;
 typedef struct pw_watch pw_watch;
 
 pawl_status pw_outbox_new(pw_outbox **ret_outbox, pawl_error *err);
-void pw_outbox_free(pw_outbox *ob); /* accepts NULL; undelivered ones are dropped */
+/** No callback is called from here on, but those that are being called. */
+void pw_outbox_shut(pw_outbox *ob);
+/** One more who frees it: a dispatch whose callback closes the engine is still in there. */
+void pw_outbox_hold(pw_outbox *ob);
+void pw_outbox_free(pw_outbox *ob); /* accepts NULL; undelivered ones are dropped by the last */
 int pw_outbox_fd(const pw_outbox *ob);
 
 /** Any thread. Copies body and err. Out of memory: the callback gets NOMEM instead of the body. slot was made by pw_outbox_slot. */

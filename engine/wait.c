@@ -379,7 +379,7 @@ static void shield_body(pw_emit *e, const void *arg)
 
 void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line)
 {
-    if (!pw_mine(w, "pawl_shield", NULL, 0)) {
+    if (!pw_mine(w, "pawl_shield", file, line)) {
         return;
     }
     if (w->shield_depth++ > 0 || !(deadline_s > 0)) {

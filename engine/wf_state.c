@@ -16,7 +16,7 @@ static void value_body(pw_emit *e, const void *arg)
 
 void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const char *file, int line)
 {
-    if (!pw_mine(w, "pawl_set", NULL, 0)) {
+    if (!pw_mine(w, "pawl_set", file, line)) {
         return;
     }
     if (pw_blocked(w) || !pw_name_ok(w, "key", key)) {
@@ -210,7 +210,7 @@ void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg)
 
 void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, const char *file, int line)
 {
-    if (!pw_mine(w, "pawl_undo", NULL, 0)) {
+    if (!pw_mine(w, "pawl_undo", file, line)) {
         return;
     }
     if (pw_blocked(w) || !pw_name_ok(w, "activity", activity)) {

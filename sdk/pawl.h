@@ -67,7 +67,10 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_open(const char *path, const pawl_option
  * two more seconds; then commits and closes. What did not finish, or failed after it was told to stop, runs again after the next open and has
  * used up none of its retries (an unsafe one that just stopped is asked about). An activity that does not even stop is left to itself: it may
  * return at any later time and is not heard, but what it uses of the host's must still be there. The log says who is waited for.
- * Accepts NULL. */
+ * Blocked calls on other threads get SHUTDOWN; it waits until all of them have returned, callbacks of theirs in pawl_dispatch too. What was not
+ * dispatched by then is dropped: no callback comes after it. Thread: any, callbacks of pawl_dispatch included; one thread closes, and nobody
+ * uses the handle after that (a second call at the same time returns at once). From workflow code, a transactional step or the log's function
+ * it does nothing, and in a child of fork. Accepts NULL. */
 PAWL_API void pawl_close(pawl_engine *e, int64_t drain_ms);
 
 /* ---- code ---- */
@@ -184,7 +187,8 @@ typedef void (*pawl_watch_fn)(void *user, const pawl_value *event);
 PAWL_API PAWL_MUST_USE pawl_status pawl_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err);
 /** Readable when pawl_dispatch has something to deliver. Owns: the engine. */
 PAWL_API int pawl_poll_fd(pawl_engine *e);
-/** Calls the callbacks that are due, on this thread. Returns how many. */
+/** Calls the callbacks that are due, on this thread. Returns how many. Several threads may dispatch at a time; then order is theirs to keep.
+ * Callbacks may call everything of this header, pawl_close too. */
 PAWL_API int pawl_dispatch(pawl_engine *e);
 
 #ifdef __cplusplus

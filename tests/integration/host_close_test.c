@@ -281,6 +281,134 @@ static void the_log_names_who_is_waited_for_and_who_is_left(void **state)
     scene_deinit(&s);
 }
 
+/* ---- who closes, and from where ---- */
+
+struct closer {
+    pawl_engine *engine;
+    int replies;
+    int after;
+};
+
+static void close_in_callback(void *user, pawl_status status, const pawl_value *reply, const pawl_error *err)
+{
+    struct closer *c = user;
+
+    (void)status;
+    (void)reply;
+    (void)err;
+    c->after += c->engine == NULL;
+    c->replies++;
+    if (c->engine != NULL) {
+        pawl_close(c->engine, 100);
+        c->engine = NULL;
+    }
+}
+
+static void a_callback_may_close_the_engine_and_none_comes_after_it(void **state)
+{
+    rig *r = *state;
+
+    rig_open(r, NULL);
+    struct closer c = {.engine = r->engine};
+    for (int i = 0; i < 8; i++) {
+        ok(r, pawl_request_async(r->engine, "hello", NULL, close_in_callback, &c, &r->err)); /* answered at once: all wait for the dispatch */
+    }
+    assert_int_equal(pawl_dispatch(r->engine), 1);
+    r->engine = NULL;
+    assert_int_equal(c.replies, 1);
+    assert_int_equal(c.after, 0);
+}
+
+struct elsewhere {
+    pawl_engine *engine;
+    sem_t inside;
+    atomic_bool left;
+};
+
+static void stay(void *user, pawl_status status, const pawl_value *reply, const pawl_error *err)
+{
+    struct elsewhere *x = user;
+
+    (void)status;
+    (void)reply;
+    (void)err;
+    sem_post(&x->inside);
+    while (!atomic_load(&x->engine->closing)) {
+        sched_yield();
+    }
+    atomic_store(&x->left, true);
+}
+
+static void *dispatch_elsewhere(void *arg)
+{
+    struct elsewhere *x = arg;
+
+    (void)pawl_dispatch(x->engine);
+    return NULL;
+}
+
+static void a_close_waits_for_callbacks_on_other_threads(void **state)
+{
+    rig *r = *state;
+    struct elsewhere x = {.left = false};
+    pthread_t thread;
+
+    rig_open(r, NULL);
+    x.engine = r->engine;
+    assert_int_equal(sem_init(&x.inside, 0, 0), 0);
+    ok(r, pawl_request_async(r->engine, "hello", NULL, stay, &x, &r->err));
+    assert_int_equal(pthread_create(&thread, NULL, dispatch_elsewhere, &x), 0);
+    take(&x.inside);
+    close_after(r, 100);
+    assert_true(atomic_load(&x.left));
+    pthread_join(thread, NULL);
+    sem_destroy(&x.inside);
+}
+
+struct inside {
+    pawl_engine *engine;
+    sem_t done;
+    bool told;
+};
+
+/** Closes the engine it runs in: it is the one that does not stop. */
+static const pawl_value *closes(pawl_task *t, const pawl_value *in, void *user)
+{
+    struct inside *x = user;
+
+    (void)in;
+    pawl_close(x->engine, 10);
+    x->told = pawl_task_canceled(t);
+    sem_post(&x->done);
+    return NULL;
+}
+
+static const pawl_value *closes_flow(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "closes", .input = in);
+}
+
+static void an_activity_that_closes_its_engine_is_left_behind_by_it(void **state)
+{
+    rig *r = *state;
+    struct inside x = {.told = false};
+    pawl_activity_options user = {.struct_size = sizeof user, .user = &x};
+
+    assert_int_equal(sem_init(&x.done, 0, 0), 0);
+    rig_open(r, NULL);
+    x.engine = r->engine;
+    ok(r, pawl_register_activity(r->engine, "closes", closes, &user, &r->err));
+    ok(r, pawl_register_workflow(r->engine, "closes_flow", "1", closes_flow, NULL, &r->err));
+    rig_start(r, "closes_flow", "c-1", NULL);
+    take(&x.done);
+    r->engine = NULL;
+    assert_true(x.told);
+    wait_for_the_pool_to_go();
+    sem_destroy(&x.done);
+    rig_open(r, NULL); /* the lock is free */
+    assert_string_equal(pawl_str(rig_describe(r, "c-1"), "status", ""), "running");
+}
+
 int main(void)
 {
 #define C(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -290,6 +418,9 @@ int main(void)
         C(running_activities_are_told_to_stop_after_the_drain),
         C(a_close_without_a_drain_tells_them_at_once),
         C(the_log_names_who_is_waited_for_and_who_is_left),
+        C(a_callback_may_close_the_engine_and_none_comes_after_it),
+        C(a_close_waits_for_callbacks_on_other_threads),
+        C(an_activity_that_closes_its_engine_is_left_behind_by_it),
     };
 #undef C
 

@@ -220,7 +220,7 @@ static void a_handle_of_a_run_that_is_gone_does_nothing(void **state)
     rig_until(r, "l-1", "waiting", "signal go");
     hear(r);
     use(atomic_load(&place.leaked)); /* its stack has been discarded */
-    assert_heard(r, "pawl: misuse: pawl_set at host_misuse_test+0x");
+    assert_heard(r, "pawl: misuse: pawl_alloc at host_misuse_test+0x");
     ok(r, pawl_signal_post(r->engine, "l-1", "go", pawl_build(r->scope, "%d", 7), NULL, &r->err));
     assert_int_equal(pawl_int(rig_result(r, "l-1"), "", 0), 7);
     hear(r);
