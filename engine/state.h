@@ -34,6 +34,7 @@ typedef struct pw_flow pw_flow;
 typedef struct pw_map pw_map;
 typedef struct pw_batch pw_batch;
 typedef struct pw_input pw_input;
+typedef struct pw_shield pw_shield;
 
 /* ---- registered code ---- */
 
@@ -145,9 +146,8 @@ struct pawl_run {
     const pawl_failure *failure;  /* sticky */
     int64_t failed_cmd;           /* the command whose failure it is; 0 = none */
     bool timed_out;
-    int shield_depth;
-    int shield_base;              /* of the branch it came from: not its own to leave */
-    pw_cmd *shield_cmd;           /* shield with a deadline; NULL = none */
+    pw_shield *shield;            /* the innermost; NULL = none */
+    pw_shield *shield_base;       /* of the branch it came from: not its own to leave */
     uint32_t noops;               /* commands since failure without anyone looking */
     pw_ready_fn ready;            /* what it waits for; NULL = can run */
     void *ready_arg;

@@ -1,5 +1,5 @@
 /*
- * wait.c - branches, futures, cancellation, shields and compensation.
+ * wait.c - branches, futures, cancellation and compensation; shields are shield.c's.
  *
  * A branch that waits keeps a condition; turn.c resumes it once the condition holds, or once the run is cancelled and nothing shields it.
  * What already ended in the same turn wins over cancellation. Does not decide the order of branches: turn.c does.
@@ -72,24 +72,6 @@ bool pawl_failure_is(const pawl_failure *failure, const char *type)
 }
 
 /* ---- waiting ---- */
-
-static bool shielded(const pawl_run *w)
-{
-    return w->shield_depth > 0 && (w->shield_cmd == NULL || w->shield_cmd->state != PW_S_SHIELD_EXPIRED);
-}
-
-bool pw_canceled(const pawl_run *w)
-{
-    return w->live->cancel_requested && !shielded(w);
-}
-
-bool pawl_cancel_requested(const pawl_run *w)
-{
-    if (!pw_ours(w, "pawl_cancel_requested", NULL, 0)) {
-        return false;
-    }
-    return w->live->cancel_requested;
-}
 
 static void set_canceled(pawl_run *w)
 {
@@ -365,52 +347,11 @@ pawl_future *pawl_go(pawl_run *w, pawl_branch_fn fn, void *arg)
         pw_set_failure(w, pw_failure_new(w->live->scope, "LimitExceeded", "no more than 1024 branches in one run", NULL, false, NULL), 0);
         return NULL;
     }
-    b->shield_depth = b->shield_base = w->shield_depth;
-    b->shield_cmd = w->shield_cmd;
+    pw_shield_inherit(b, w);
     return &b->future;
 }
 
-/* ---- shield and compensation ---- */
-
-static void shield_body(pw_emit *e, const void *arg)
-{
-    pw_emit_int(e, "due_ms", *(const int64_t *)arg);
-}
-
-void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line)
-{
-    if (!pw_mine(w, "pawl_shield", file, line)) {
-        return;
-    }
-    if (w->shield_depth++ > 0 || !(deadline_s > 0)) {
-        return;
-    }
-    int64_t due = w->live->now_ms + pw_seconds_ms(deadline_s);
-    pw_ask ask = {.type = PW_EV_SHIELD_ENTERED, .file = file, .line = line, .body = shield_body, .arg = &due};
-    w->shield_cmd = pw_command(w, &ask);
-}
-
-#undef pawl_shield
-void pawl_shield(pawl_run *w, double deadline_s)
-{
-    pawl_shield_at(w, deadline_s, NULL, 0);
-}
-
-void pawl_unshield(pawl_run *w)
-{
-    if (!pw_mine(w, "pawl_unshield", NULL, 0)) {
-        return;
-    }
-    if (w->shield_depth == w->shield_base || --w->shield_depth > 0 || /* (what it stands under is not its own to leave) */
-         w->shield_cmd == NULL) {
-        return;
-    }
-    pw_cmd *cmd = w->shield_cmd;
-    w->shield_cmd = NULL;
-    if (!cmd->future.done && !pw_command_note(w->live, PW_EV_SHIELD_LEFT, cmd) && w->fiber != NULL && w->live->mismatch != NULL) {
-        pw_fiber_yield(w->fiber);
-    }
-}
+/* ---- compensation ---- */
 
 /* It failed, and nobody can say that it did not happen: an attempt that took too long may still have done it. */
 static bool may_have_happened(const pawl_failure *f)
@@ -455,8 +396,8 @@ static void compensate(pawl_run *w)
     live->final_failure = w->failure;
     int64_t failed_cmd = w->failed_cmd;
     (void)pawl_catch(w);
-    w->shield_depth++;
-    w->shield_cmd = NULL;
+    w->shield = NULL; /* it is not cut, whatever the code had entered */
+    (void)pw_shield_enter(w);
     for (size_t i = live->cmds_len; i > 0; i--) {
         if (wants_undo(live->cmds[i - 1])) {
             undo_one(w, live->cmds[i - 1]);

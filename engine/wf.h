@@ -23,4 +23,8 @@ typedef struct pw_ask_fields_arg {
 } pw_ask_fields_arg;
 void pw_ask_fields(pw_emit *e, const void *ask_fields_arg);
 
+/* shield.c */
+bool pw_shield_enter(pawl_run *w); /* without a deadline; false = no memory */
+void pw_shield_inherit(pawl_run *branch, const pawl_run *from);
+
 #endif

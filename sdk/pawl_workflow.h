@@ -286,7 +286,8 @@ PAWL_API void pawl_future_cancel(pawl_run *w, pawl_future *future);
 
 /** True once cancellation was asked, shielded or not. */
 PAWL_API bool pawl_cancel_requested(const pawl_run *w);
-/** Until pawl_unshield or the deadline, waits of this branch are not cut by cancellation. Nests. */
+/** Until pawl_unshield or the deadline (0 = none), waits of this branch are not cut by cancellation. Nests: the earliest deadline of those it is
+ * in counts. Also after a failure, which stays set. A branch begun in there stands under it too, until whoever entered it leaves it. */
 #define pawl_shield(w, deadline_s) pawl_shield_at((w), (deadline_s), __FILE__, __LINE__)
 PAWL_API void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line);
 PAWL_API void(pawl_shield)(pawl_run *w, double deadline_s); /* for what was built before the macro */
