@@ -151,14 +151,16 @@ bool pw_replay_void(const pw_live *live, int64_t seq);            /* in a stretc
 bool pw_replay_retried(pw_live *live, const pw_event *ev); /* false: a void stretch not known yet; read history again */
 void pw_replay_fail(pw_live *live, const char *reason, const pw_event *ev, const char *code);
 
-/* wait.c: branches, futures and cancellation */
+/* wait.c, await.c, shield.c, compensate.c: branches, futures, cancellation, compensation */
 bool pw_wait(pawl_run *w, pw_ready_fn ready, void *arg, bool cancelable); /* false = cancelled */
 bool pw_wait_future(pawl_run *w, pawl_future *f);
 bool pw_canceled(const pawl_run *w);
+void pw_set_canceled(pawl_run *w);
 void pw_set_failure(pawl_run *w, const pawl_failure *f, int64_t cmd);
 bool pw_blocked(pawl_run *w); /* failure is set: counts a no-op; or the turn is lost: does not come back */
 void pw_leave_lost(pawl_run *w);
 void pw_branch_main(void *arg);
+void pw_compensate(pawl_run *w);
 pawl_run *pw_branch_new(pw_live *live, pawl_branch_fn fn, void *arg);
 void pw_cmd_cancel(pawl_run *w, pw_cmd *cmd);
 /** The name of what it waits for, for people. */

@@ -29,14 +29,19 @@ static bool shielded(const pawl_run *w)
     return any;
 }
 
-bool pw_canceled(const pawl_run *w)
+static bool requested(const pawl_run *w)
 {
-    return w->live->cancel_requested && !shielded(w);
+    return w->live->cancel_requested || w->stopped;
 }
 
 bool pawl_cancel_requested(const pawl_run *w)
 {
-    return pw_ours(w, "pawl_cancel_requested", NULL, 0) && w->live->cancel_requested;
+    return pw_ours(w, "pawl_cancel_requested", NULL, 0) && requested(w);
+}
+
+bool pw_canceled(const pawl_run *w)
+{
+    return requested(w) && !shielded(w);
 }
 
 static void shield_body(pw_emit *e, const void *arg)
@@ -95,6 +100,10 @@ void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line)
     if (!pw_mine(w, "pawl_shield", file, line)) {
         return;
     }
+    if (w->fiber == NULL) { /* a query handler only reads */
+        (void)pw_blocked(w);
+        return;
+    }
     int64_t due = deadline_s > 0 ? w->live->now_ms + pw_seconds_ms(deadline_s) : 0;
     pw_cmd *cmd = due > 0 && earliest(w, due) ? deadline(w, due, file, line) : NULL;
     if (!pw_shield_enter(w)) {
@@ -119,11 +128,14 @@ void pawl_unshield(pawl_run *w)
     if (s == w->shield_base) { /* (what it stands under is not its own to leave) */
         return;
     }
+    if (w->fiber == NULL) {
+        (void)pw_blocked(w);
+        return;
+    }
     s->left = true;
     w->shield = s->outer;
     pw_cmd *cmd = s->cmd;
-    if (cmd != NULL && !cmd->future.done && !pw_command_note(w->live, PW_EV_SHIELD_LEFT, cmd) && w->fiber != NULL &&
-        w->live->mismatch != NULL) {
+    if (cmd != NULL && !cmd->future.done && !pw_command_note(w->live, PW_EV_SHIELD_LEFT, cmd) && w->live->mismatch != NULL) {
         pw_fiber_yield(w->fiber);
     }
 }

@@ -148,6 +148,7 @@ struct pawl_run {
     bool timed_out;
     pw_shield *shield;            /* the innermost; NULL = none */
     pw_shield *shield_base;       /* of the branch it came from: not its own to leave */
+    bool stopped;                 /* its own future was cancelled, or what awaited it */
     uint32_t noops;               /* commands since failure without anyone looking */
     pw_ready_fn ready;            /* what it waits for; NULL = can run */
     void *ready_arg;

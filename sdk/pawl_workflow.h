@@ -267,7 +267,8 @@ typedef const pawl_value *(*pawl_branch_fn)(pawl_run *w, void *arg);
 /** Runs fn as a branch of this run, on its own stack, interleaved at waits in creation order. arg must live in the run's memory. A branch has
  * its own sticky failure. */
 PAWL_API pawl_future *pawl_go(pawl_run *w, pawl_branch_fn fn, void *arg);
-/** Waits for one; fails with its failure. NULL future is a no-op. */
+/** Waits for one; fails with its failure. NULL future is a no-op. Cancelled, it asks what is behind it to stop as the call's on_cancel says (a
+ * branch: is cancelled, and waited for), and what completes all the same counts. The three below do so for each future that is still open. */
 PAWL_API const pawl_value *pawl_await(pawl_run *w, pawl_future *future);
 /** Waits for all; fails with the first failure by order in the array (after all have ended). True if none failed. */
 PAWL_API bool pawl_await_all(pawl_run *w, pawl_future *const *futures, size_t len);
@@ -279,12 +280,13 @@ PAWL_API bool pawl_future_done(const pawl_future *future);
 /** Result of one that is done; nil otherwise or when it failed (pawl_future_failure). */
 PAWL_API const pawl_value *pawl_future_value(const pawl_future *future);
 PAWL_API const pawl_failure *pawl_future_failure(const pawl_future *future);
-/** Asks what is behind it to stop: a timer, wait or signal is dropped at once, an activity or child is asked. */
+/** Asks what is behind it to stop: a timer, wait or signal is dropped at once, an activity or child is asked; a branch is cancelled as the run
+ * would be, and with it the branches that it awaits. */
 PAWL_API void pawl_future_cancel(pawl_run *w, pawl_future *future);
 
 /* ---- cancel, shield, compensation ---- */
 
-/** True once cancellation was asked, shielded or not. */
+/** True once cancellation was asked, of the run or of this branch, shielded or not. */
 PAWL_API bool pawl_cancel_requested(const pawl_run *w);
 /** Until pawl_unshield or the deadline (0 = none), waits of this branch are not cut by cancellation. Nests: the earliest deadline of those it is
  * in counts. Also after a failure, which stays set. A branch begun in there stands under it too, until whoever entered it leaves it. */

@@ -28,12 +28,23 @@ static const pawl_value *bad_handler(pawl_run *w, const pawl_value *in, void *ar
     return NULL;
 }
 
+static const pawl_value *unshields(pawl_run *w, const pawl_value *in, void *arg)
+{
+    (void)in;
+    (void)arg;
+    pawl_unshield(w);
+    pawl_shield(w, 1);
+    return NULL;
+}
+
 static const pawl_value *shows(pawl_run *w, const pawl_value *in)
 {
     (void)in;
     counter *c = pawl_alloc(w, sizeof *c);
     pawl_on_query(w, "how-many", how_many, c);
     pawl_on_query(w, "bad", bad_handler, NULL);
+    pawl_on_query(w, "unshields", unshields, NULL);
+    pawl_shield(w, 0);
     for (int i = 1; i <= 2; i++) {
         c->n = i;
         pawl_set(w, "step", pawl_json(w, "{i: %d}", i));
@@ -89,7 +100,10 @@ static void a_handler_that_asks_for_commands_is_told_off_and_changes_nothing(voi
     rig_start(r, "wf", "a");
     const char *before = rig_history(r, "a");
     assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "bad")->status, PAWL_MISUSE);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "unshields")->status, PAWL_MISUSE);
     assert_string_equal(rig_history(r, "a"), before);
+    assert_int_equal(rig_ask(r, "cancel", "{id: %s}", "a")->status, PAWL_OK);
+    assert_int_equal(rig_count(r, "a", "TimerCanceled"), 0); /* it is shielded as it was */
     assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "none")->status, PAWL_NOTFOUND);
     assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "none", "none")->status, PAWL_NOTFOUND);
     rig_advance(r, 300000);
