@@ -227,6 +227,23 @@ static void begin_load(pw_live *live)
     live->cancel_requested = false;
 }
 
+/* What a retry has made void need not fit the code any more, and it stands before the event that says so. */
+static bool find_voids(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+{
+    (void)pos;
+    (void)events;
+    pw_record rec;
+    pawl_error err;
+    if (pw_record_open(record.data, record.size, &rec, &err) != PAWL_OK) {
+        return false;
+    }
+    pw_event ev = {.seq = first_seq + 1};
+    for (; pw_record_next(&rec, &ev); ev.seq++) {
+        (void)pw_replay_retried(ctx, &ev);
+    }
+    return true;
+}
+
 static pawl_status load_code(pw_live *live, pawl_error *err)
 {
     pw_core *core = live->core;
@@ -235,6 +252,9 @@ static pawl_status load_code(pw_live *live, pawl_error *err)
         pw_live_reset(live);
         begin_load(live);
         st = core->jops->read(core->reader, live->key, 0, load_record, live, err);
+        if (st == PAWL_OK && live->mismatch != NULL) {
+            st = core->jops->read(core->reader, live->key, 0, find_voids, live, err);
+        }
     } while (st == PAWL_OK && live->restart);
     return st;
 }

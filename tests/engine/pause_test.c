@@ -221,6 +221,39 @@ static void open_compensated(rig *r)
     assert_string_equal(rig_status(r, "a"), "failed");
 }
 
+static const pawl_value *calls_two(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    return pawl_call(w, "two", .retries = PAWL_RETRY_NONE);
+}
+
+static const pawl_value *goes_on_without(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_call(w, "two", .retries = PAWL_RETRY_NONE);
+    (void)pawl_catch(w);
+    return pawl_call(w, "three");
+}
+
+static void the_stretch_that_a_retry_made_void_need_not_fit_the_mended_code(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", calls_two);
+    rig_held(r, "two", PAWL_EFFECT_DEFAULT);
+    rig_held(r, "three", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "wf", "a");
+    rig_fail(r, rig_task_find(r, "two"), "Boom", false);
+    rig_kill(r);
+    rig_replace(r, "wf", goes_on_without);
+    rig_boot(r);
+    ok(r, "retry", "a");
+    rig_crash(r); /* all is read again, and the void stretch before what says that it is void */
+    rig_run(r);
+    rig_done(r, rig_task_find(r, "two"), NULL);
+    rig_done(r, rig_task_find(r, "three"), rig_value(r, "3"));
+    assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 3);
+}
+
 static void what_compensation_took_back_is_done_again_on_retry(void **state)
 {
     rig *r = *state;
@@ -511,6 +544,7 @@ int main(void)
         RIG_TEST(terminate_ends_a_run_at_once_also_a_paused_one),
         RIG_TEST(a_run_that_takes_longer_than_its_timeout_ends),
         RIG_TEST(retry_opens_a_failed_run_at_its_failed_step_and_keeps_what_completed),
+        RIG_TEST(the_stretch_that_a_retry_made_void_need_not_fit_the_mended_code),
         RIG_TEST(what_compensation_took_back_is_done_again_on_retry),
         RIG_TEST(a_retried_run_that_fails_again_takes_back_what_it_did_the_second_time),
         RIG_TEST(a_cancelled_run_can_be_opened_again_and_is_no_longer_cancelled),
