@@ -204,6 +204,25 @@ static bool apply_run(pw_live *live, const pw_event *ev)
     return true;
 }
 
+/* An attempt failed, and nobody can say that it did not happen: one that took too long may still have done it. */
+static bool may_have_happened(const pw_live *live, const pw_event *ev)
+{
+    static const char *const types[] = {"OutcomeUnknown", "Timeout", "HeartbeatTimeout", "WorkerLost", "ProcessEnded"};
+    const pawl_value *v = pw_body_value(live->core, live->scope, ev->body, "failure");
+    const pawl_failure *f = pw_failure_read(live->scope, v, 0);
+    bool may = pawl_bool(v, "unknown", false);
+    for (size_t i = 0; i < PW_COUNT(types); i++) {
+        may |= pawl_failure_is(f, types[i]);
+    }
+    return may;
+}
+
+static bool began(const pw_event *ev)
+{
+    pw_view begun = pw_body_get(ev->body, "begun");
+    return begun.size == 1 && begun.data[0] == 0xc3;
+}
+
 /* What was sent and never heard of again may have happened: it is still to be taken back. */
 static const pawl_failure *activity_canceled(pw_live *live, bool unknown)
 {
@@ -236,12 +255,15 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
         break;
     case PW_EV_ACTIVITY_FAILED:
         pw_cmd_end(live, cmd, NULL, body_failure(live, ev));
+        cmd->may_have_happened |= cmd->undo != NULL && may_have_happened(live, ev);
         break;
     case PW_EV_ACTIVITY_CANCELED:
+        cmd->may_have_happened |= unknown || began(ev);
         pw_cmd_end(live, cmd, NULL, activity_canceled(live, unknown));
         break;
     case PW_EV_ACTIVITY_RETRIED:
         cmd->attempt = pw_body_int(ev->body, "attempt", cmd->attempt) + 1;
+        cmd->may_have_happened |= cmd->undo != NULL && !unknown && may_have_happened(live, ev); /* (else somebody said that it did not) */
         break;
     case PW_EV_ACTIVITY_CANCEL_REQUESTED:
         cmd->cancel_requested = true;

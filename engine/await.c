@@ -52,7 +52,7 @@ void pw_cmd_cancel(pawl_run *w, pw_cmd *cmd)
         if (pw_state_machine(cmd->state) != how[i].machine) {
             continue;
         }
-        if (!pw_command_note(w->live, how[i].event, cmd) && w->live->mismatch != NULL && w->fiber != NULL) {
+        if (!pw_command_note(w->live, how[i].event, cmd, (pw_view){NULL, 0}) && w->live->mismatch != NULL && w->fiber != NULL) {
             pw_fiber_yield(w->fiber); /* abandoned */
         }
         return;

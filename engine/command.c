@@ -261,10 +261,10 @@ pw_cmd *pw_command(pawl_run *w, const pw_ask *ask)
     return w->live->replaying ? ask_replay(w, ask, digest) : ask_live(w, ask, digest);
 }
 
-bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd)
+bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd, pw_view body)
 {
     if (!live->replaying) {
-        return pw_event_put(live, type, cmd->id, (pw_view){NULL, 0});
+        return pw_event_put(live, type, cmd->id, body);
     }
     pw_event ev;
     if (!pw_replay_match(live, &(pw_asked){.type = type}, &ev)) {

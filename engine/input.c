@@ -497,6 +497,8 @@ static void in_report(pw_live *live, pw_input *in)
         pw_emit_value(&e, "result", r->value);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
     } else if (r->kind == PW_REPORT_CANCELED) {
+        static const uint8_t yes[1] = {0xc3};
+        pw_emit_value(&e, "begun", (pw_view){yes, r->begun ? 1 : 0});
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_CANCELED, cmd);
     } else {
         pw_emit_value(&e, "failure", r->value);

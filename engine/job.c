@@ -414,6 +414,7 @@ void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
 {
     release(core, job);
     job->sent = false;
+    job->may_have = false;
     job->attempt = attempt;
     job->due_ms = due_ms;
     if (job->cancel_requested) {
@@ -517,6 +518,7 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
     int64_t wait_ms = 0;
     bool retry = retry_wanted(job, r, &wait_ms);
     release(core, job);
+    r->begun = job->may_have;
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {
         if (retry) {
@@ -549,6 +551,7 @@ void pw_job_begun(pw_core *core, pw_job *job)
 {
     int64_t now = pw_core_now(core);
     job->begun = true;
+    job->may_have = true;
     job->schedule_due = 0;
     int32_t item = (int32_t)job->key.item;
     if (job->timeout_ms > 0) {

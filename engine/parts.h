@@ -180,7 +180,7 @@ typedef struct pw_ask {
 /** In a live turn writes the event, in replay matches it; applies it. The command made, or NULL (failure or mismatch). */
 pw_cmd *pw_command(pawl_run *w, const pw_ask *ask);
 /** An event about an existing command (cancel requests and the like). */
-bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd);
+bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd, pw_view body);
 void pw_close_run(pw_live *live); /* the main branch has returned */
 
 /* tx.c: transactional steps */

@@ -132,10 +132,14 @@ static void pub_job(pw_core *core, const pw_publish *p)
 /* A retried run may ask about an attempt whose job was dropped when it closed. */
 static void pub_unknown(pw_core *core, const pw_publish *p)
 {
-    if (!pw_live_open_status(p->live) || pw_job_find(core, p->job) != NULL) {
+    pw_job *job = pw_job_find(core, p->job);
+    if (job != NULL && job->cancel_requested && job->state == PW_JOB_UNKNOWN) { /* nobody is asked about what is to stop */
+        pw_job_cancel(core, job);
+    }
+    if (!pw_live_open_status(p->live) || job != NULL) {
         return;
     }
-    pw_job *job = job_of(core, p);
+    job = job_of(core, p);
     if (job != NULL) {
         job->attempt = p->attempt;
         job->state = PW_JOB_UNKNOWN;

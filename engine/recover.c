@@ -64,6 +64,7 @@ static bool recover_task(void *ctx, const pw_task_row *row)
         const void *detail = pw_memdup(job->scope, row->detail.data, row->detail.size);
         job->detail = (pw_view){detail, detail != NULL ? row->detail.size : 0};
     }
+    job->may_have = row->due_ms <= pw_core_now(core);
     place(core, job, row);
     if ((row->state & PW_TASK_CANCELING) != 0 && !PW_BUG_CANCELED_RESTARTED) {
         pw_job_cancel(core, job);

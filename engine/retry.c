@@ -86,6 +86,7 @@ static bool find_from(void *ctx, int64_t pos, int64_t first_seq, int64_t events,
         bool failing = s->failed_cmd != 0 && ev.cmd == s->failed_cmd && ends_badly(ev.type);
         bool undone = ev.type == PW_EV_ACTIVITY_SCHEDULED && s->live->undone != NULL && ev.cmd < s->live->undone_len &&
                       s->live->undone[ev.cmd] != 0;
+        undone |= ev.type == PW_EV_ACTIVITY_CANCEL_REQUESTED && pw_body_get(ev.body, "undo").size > 0;
         int64_t at = failing && !command ? ev.seq : failing || undone ? first_command : 0;
         if (at != 0 && at < s->from) {
             s->from = at;

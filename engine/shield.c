@@ -135,7 +135,7 @@ void pawl_unshield(pawl_run *w)
     s->left = true;
     w->shield = s->outer;
     pw_cmd *cmd = s->cmd;
-    if (cmd != NULL && !cmd->future.done && !pw_command_note(w->live, PW_EV_SHIELD_LEFT, cmd) && w->live->mismatch != NULL) {
+    if (cmd != NULL && !cmd->future.done && !pw_command_note(w->live, PW_EV_SHIELD_LEFT, cmd, (pw_view){NULL, 0}) && w->live->mismatch != NULL) {
         pw_fiber_yield(w->fiber);
     }
 }

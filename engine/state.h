@@ -89,6 +89,7 @@ struct pw_cmd {
     int64_t since_ms;
     const char *undo;     /* activity to take it back; NULL = none */
     const pawl_value *undo_input; /* explicit pawl_undo */
+    bool may_have_happened; /* one of its attempts, whatever became of it */
     int64_t attempt;
     bool cancel_requested;
     int64_t deliver_turn; /* a local step is seen by the code only in a later turn than this */
@@ -382,6 +383,7 @@ struct pw_job {
     bool asked;              /* its outcome was unknown: a question may stand */
     uint64_t client;
     bool begun;
+    bool may_have;           /* this attempt may have begun, here or before a restart */
     bool cancel_requested;
     bool let_run;            /* PAWL_CANCEL_ABANDON: nobody asks it to stop */
     pw_view detail;          /* last heartbeat, own scope */

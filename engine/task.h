@@ -37,6 +37,7 @@ typedef struct pw_report {
     pawl_scope *scope; /* owns what follows */
     pw_view
         value; /* result or heartbeat detail, msgpack; for FAILED: a failure map {type, message, details?, retryable, retry_ms?, unknown?} */
+    bool begun; /* of CANCELED: its code may have run */
     struct pw_report *next;
 } pw_report;
 void pw_report_free(pw_report *report);

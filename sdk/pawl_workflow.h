@@ -100,7 +100,9 @@ typedef struct pawl_call_options {
     const char *no_retry;       /**< failure types that end it at once: "BadInput|Denied" */
     pawl_effect effect;
     const char *undo;           /**< activity that takes it back; called with {input, result} when the run fails or is cancelled
-                                     after this step completed or is unknown */
+                                     after this step completed or may have happened (its outcome is unknown, an attempt took too
+                                     long, or was stopped). Open then, it is asked to stop, whatever on_cancel says, and its end
+                                     waited for */
     pawl_on_cancel on_cancel;
     const char *queue;          /**< NULL = "default"; its limits: pawl_queue_set */
     int priority;               /**< higher first */

@@ -7,6 +7,7 @@ const scene scene_list[] = {
     {.name = "call", .code = scene_call_code, .play = scene_call_play},
     {.name = "unsafe", .code = scene_unsafe_code, .play = scene_unsafe_play},
     {.name = "undo", .code = scene_undo_code, .play = scene_undo_play},
+    {.name = "undo-open", .code = scene_undo_open_code, .play = scene_undo_open_play},
     {.name = "step", .code = scene_step_code, .play = scene_step_play},
     {.name = "transact", .code = scene_transact_code, .play = scene_transact_play, .file = true},
     {.name = "map", .code = scene_map_code, .play = scene_map_play},

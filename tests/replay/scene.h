@@ -28,6 +28,8 @@ void scene_unsafe_code(rig *r);
 void scene_unsafe_play(rig *r);
 void scene_undo_code(rig *r);
 void scene_undo_play(rig *r);
+void scene_undo_open_code(rig *r);
+void scene_undo_open_play(rig *r);
 void scene_step_code(rig *r);
 void scene_step_play(rig *r);
 void scene_transact_code(rig *r);

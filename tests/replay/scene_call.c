@@ -133,6 +133,39 @@ void scene_undo_play(rig *r)
     scene_end(r, "failed", "completed");
 }
 
+static const pawl_value *works(pawl_run *b, void *arg)
+{
+    (void)arg;
+    return pawl_call(b, "work", .undo = "auto", .on_cancel = PAWL_CANCEL_ABANDON);
+}
+
+static const pawl_value *undo_open(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_go(w, works, NULL);
+    (void)pawl_call_start(w, "work", .undo = "auto");
+    (void)pawl_signal(w, "go");
+    return pawl_fail(w, "Boom", "with two under way");
+}
+
+void scene_undo_open_code(rig *r)
+{
+    rig_workflow(r, "undo-open", undo_open);
+    rig_activity(r, "auto", echo);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+}
+
+void scene_undo_open_play(rig *r)
+{
+    rig_start(r, "undo-open", "open");
+    rig_begin(r, rig_task_find(r, "work")); /* of these two, one has begun */
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "open", "go");
+    rig_stop(r, rig_task_find(r, "work"));
+    rig_stop(r, rig_task_find(r, "work"));
+    scene_end(r, "open", "failed");
+    assert_int_equal(rig_count(r, "open", "ActivityScheduled"), 3);
+}
+
 /* ---- local steps, keys, draws ---- */
 
 static const pawl_value *good_step(pawl_step *s, const pawl_value *in)
