@@ -132,12 +132,23 @@ static bool name_ok(pawl_fold *f, const char *what, const char *name)
     return false;
 }
 
+/* A folded run may fail long after its calls have left memory: what is to be taken back is for its own state to know. */
+static bool undo_ok(const pawl_fold *f, const pawl_call_options *o)
+{
+    if (o->undo == NULL) {
+        return true;
+    }
+    pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: activity \"%s\" with .undo = \"%s\" in a folded workflow: remember what "
+                "completed in its state, and call what takes it back before pawl_fold_fail", o->name != NULL ? o->name : "", o->undo);
+    return false;
+}
+
 int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options, size_t options_size)
 {
     pawl_call_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_ask a = {.type = PW_EV_ACTIVITY_SCHEDULED, .name = o.name, .input = o.input, .has_input = true, .body = pw_call_fields, .arg = &o};
-    return name_ok(f, "activity", o.name) ? ask(f, &a) : 0;
+    return undo_ok(f, &o) && name_ok(f, "activity", o.name) ? ask(f, &a) : 0;
 }
 
 int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t options_size)

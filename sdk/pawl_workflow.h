@@ -368,7 +368,8 @@ typedef struct pawl_folded {
     void *user;
 } pawl_folded;
 
-/* Commands of decide. Each returns the command id its events will carry, or 0 when refused (logged). */
+/* Commands of decide. Each returns the command id its events will carry, or 0 when refused (logged). A call with `.undo` is refused: decide
+ * itself calls what takes a step back, before pawl_fold_fail or pawl_fold_canceled. */
 PAWL_API int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options, size_t options_size);
 PAWL_API int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t options_size);
 PAWL_API int64_t pawl_fold_timer(pawl_fold *f, double seconds);

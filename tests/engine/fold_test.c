@@ -417,6 +417,30 @@ static void a_folded_run_may_continue_as_new(void **state)
     assert_int_equal(rig_key(r, "a"), 4);
 }
 
+/* ---- what takes back ---- */
+
+static void undo_decide(void *state, pawl_fold *f)
+{
+    (void)state;
+    pawl_call_options o = {.name = "work", .undo = "unwork"};
+    int64_t refused = pawl_fold_call(f, &o, sizeof o);
+    pawl_fold_complete(f, pawl_make_int(pawl_fold_scope(f), refused));
+}
+
+static void a_call_with_an_undo_is_refused_and_the_log_names_the_way_out(void **state)
+{
+    rig *r = *state;
+    static pawl_folded ops;
+    ops = ledger_ops;
+    ops.decide = undo_decide;
+    rig_folded(r, "ledger", &ops);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+    rig_start(r, "ledger", "a");
+    assert_int_equal(pawl_int(rig_result(r, "a"), "", -1), 0);
+    assert_int_equal(rig_count(r, "a", "ActivityScheduled"), 0);
+    assert_true(rig_logged(r, "call what takes it back before pawl_fold_fail"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +456,7 @@ int main(void)
         RIG_TEST(recovery_costs_what_came_since_the_snapshot_whatever_the_length_of_history),
         RIG_TEST(a_folded_run_may_use_every_command_also_without_snapshots),
         RIG_TEST(a_folded_run_may_continue_as_new),
+        RIG_TEST(a_call_with_an_undo_is_refused_and_the_log_names_the_way_out),
     };
     return rig_run_modes(tests, PW_COUNT(tests), false);
 }
