@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/misuse.h"
 #include "engine/wf.h"
 
 /* ---- failure ---- */
@@ -82,7 +83,7 @@ void pw_set_canceled(pawl_run *w)
 
 bool pawl_timed_out(const pawl_run *w)
 {
-    return w->timed_out;
+    return pw_mine(w, "pawl_timed_out", NULL, 0) && w->timed_out;
 }
 
 bool pw_wait(pawl_run *w, pw_ready_fn ready, void *arg, bool cancelable)
