@@ -52,3 +52,14 @@ pawl_status pw_fits_value(const pawl_value *schema, pw_view value, const char *w
     pw_schemas_free(set);
     return st;
 }
+
+pawl_status pw_fits_compiles(const pawl_value *schema, pawl_error *err)
+{
+    if (schema == NULL) {
+        return PAWL_OK;
+    }
+    pw_schemas *set = pw_schemas_new();
+    pawl_status st = set != NULL ? pw_schemas_add(set, "", pw_value_bytes(schema), err) : pw_err(err, PAWL_NOMEM, "out of memory");
+    pw_schemas_free(set);
+    return st == PAWL_OK || st == PAWL_NOMEM ? st : pw_error_wrap(err, st, "the schema");
+}

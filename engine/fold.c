@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
+#include "engine/options.h"
 #include "engine/wf.h"
 
 struct pawl_fold {
@@ -111,35 +112,26 @@ void pw_fold_decide(pw_live *live)
 
 /* ---- commands ---- */
 
-static int64_t ask(pawl_fold *f, const pw_ask *a)
+#define BY(call) (&(pw_asker){"fold_" call, NULL, 0})
+
+/* Every command comes here, with whether its options may be so. */
+static int64_t ask(pawl_fold *f, bool ok, const pw_ask *a)
 {
-    if (f->live->closing || f->live->abandoned) {
-        return 0;
+    pw_cmd *cmd = ok && !f->live->closing && !f->live->abandoned ? pw_command(f->w, a) : NULL;
+    if (cmd == NULL && f->w->failure != NULL) {
+        pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: %s", f->w->failure->message);
     }
     f->w->failure = NULL;
-    pw_cmd *cmd = pw_command(f->w, a);
     return cmd != NULL ? cmd->id : 0;
 }
 
-static bool name_ok(pawl_fold *f, const char *what, const char *name)
+/* Nothing takes back what a state machine asked for, but itself. */
+static bool no_undo(pawl_fold *f, const pawl_call_options *o)
 {
-    f->w->failure = NULL;
-    if (pw_name_ok(f->w, what, name)) {
+    if (o->undo == NULL || o->undo[0] == 0) {
         return true;
     }
-    pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: %s", f->w->failure->message);
-    f->w->failure = NULL;
-    return false;
-}
-
-/* A folded run may fail long after its calls have left memory: what is to be taken back is for its own state to know. */
-static bool undo_ok(const pawl_fold *f, const pawl_call_options *o)
-{
-    if (o->undo == NULL) {
-        return true;
-    }
-    pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: activity \"%s\" with .undo = \"%s\" in a folded workflow: remember what "
-                "completed in its state, and call what takes it back before pawl_fold_fail", o->name != NULL ? o->name : "", o->undo);
+    (void)pawl_fail(f->w, "BadOption", "pawl_fold_call \"%s\": undo is for code workflows; a folded one decides by itself", o->name);
     return false;
 }
 
@@ -148,7 +140,7 @@ int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options, size_t op
     pawl_call_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_ask a = {.type = PW_EV_ACTIVITY_SCHEDULED, .name = o.name, .input = o.input, .has_input = true, .body = pw_call_fields, .arg = &o};
-    return undo_ok(f, &o) && name_ok(f, "activity", o.name) ? ask(f, &a) : 0;
+    return ask(f, pw_call_ok(f->w, &o, BY("call")) && no_undo(f, &o), &a);
 }
 
 int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t options_size)
@@ -156,8 +148,7 @@ int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t opti
     pawl_map_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_ask a = {.type = PW_EV_MAP_SCHEDULED, .name = o.name, .input = o.items, .has_input = true, .body = pw_map_fields, .arg = &o};
-    bool ok = o.items == NULL || pawl_typeof(o.items) == PAWL_ARRAY;
-    return ok && name_ok(f, "activity", o.name) ? ask(f, &a) : 0;
+    return ask(f, pw_map_ok(f->w, &o, BY("map")), &a);
 }
 
 static void due_body(pw_emit *e, const void *arg)
@@ -169,7 +160,7 @@ int64_t pawl_fold_timer(pawl_fold *f, double seconds)
 {
     int64_t due = f->live->now_ms + pw_seconds_ms(seconds);
     pw_ask a = {.type = PW_EV_TIMER_STARTED, .body = due_body, .arg = &due};
-    return ask(f, &a);
+    return ask(f, pw_seconds_ok(f->w, seconds, BY("timer")), &a);
 }
 
 int64_t pawl_fold_child(pawl_fold *f, const pawl_child_options *options, size_t options_size)
@@ -177,7 +168,7 @@ int64_t pawl_fold_child(pawl_fold *f, const pawl_child_options *options, size_t 
     pawl_child_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_ask a = {.type = PW_EV_CHILD_STARTED, .name = o.workflow, .input = o.input, .has_input = true, .body = pw_child_fields, .arg = &o};
-    return name_ok(f, "workflow", o.workflow) ? ask(f, &a) : 0;
+    return ask(f, pw_child_ok(f->w, &o, BY("child")), &a);
 }
 
 int64_t pawl_fold_ask(pawl_fold *f, const pawl_ask_options *options, size_t options_size)
@@ -186,7 +177,7 @@ int64_t pawl_fold_ask(pawl_fold *f, const pawl_ask_options *options, size_t opti
     pw_options_copy(&o, sizeof o, options, options_size);
     pw_ask_fields_arg arg = {&o, f->live->now_ms};
     pw_ask a = {.type = PW_EV_WAIT_CREATED, .name = o.name, .body = pw_ask_fields, .arg = &arg};
-    return name_ok(f, "wait", o.name) ? ask(f, &a) : 0;
+    return ask(f, pw_ask_ok(f->w, &o, BY("ask")), &a);
 }
 
 void pawl_fold_cancel(pawl_fold *f, int64_t command)
@@ -194,34 +185,18 @@ void pawl_fold_cancel(pawl_fold *f, int64_t command)
     pw_cmd_cancel(f->w, pw_cmd_find(f->live, command));
 }
 
-typedef struct value_arg {
-    const pawl_value *value;
-    const char *to;
-} value_arg;
-
-static void value_body(pw_emit *e, const void *arg)
-{
-    const value_arg *v = arg;
-    pw_emit_str(e, "to", v->to);
-    pw_emit_value(e, "value", pw_value_bytes(v->value));
-}
-
 void pawl_fold_set(pawl_fold *f, const char *key, const pawl_value *value)
 {
-    value_arg arg = {value, NULL};
-    pw_ask a = {.type = PW_EV_KEY_SET, .name = key, .body = value_body, .arg = &arg};
-    if (name_ok(f, "key", key)) {
-        (void)ask(f, &a);
-    }
+    pw_letter arg = {NULL, key, value};
+    pw_ask a = {.type = PW_EV_KEY_SET, .name = key, .body = pw_letter_fields, .arg = &arg};
+    (void)ask(f, pw_set_ok(f->w, key, value, BY("set")), &a);
 }
 
 void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name, const pawl_value *value)
 {
-    value_arg arg = {value, run_id};
-    pw_ask a = {.type = PW_EV_SIGNAL_SENT, .name = name, .body = value_body, .arg = &arg};
-    if (name_ok(f, "signal", name)) {
-        (void)ask(f, &a);
-    }
+    pw_letter arg = {run_id, name, value};
+    pw_ask a = {.type = PW_EV_SIGNAL_SENT, .name = name, .body = pw_letter_fields, .arg = &arg};
+    (void)ask(f, pw_signal_send_ok(f->w, &arg, BY("signal_send")), &a);
 }
 
 void pawl_fold_progress(pawl_fold *f, int64_t done, int64_t total, const char *text)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
+#include "engine/options.h"
 #include "engine/shell.h"
 
 static void reply_ok(pw_live *live, pw_request *rq)
@@ -180,7 +181,7 @@ typedef struct wait_find {
     const char *name;
     int64_t cmd;
     size_t count;
-    char choices[512];
+    char choices[PW_CHOICES_BYTES_MAX + 1];
     const pawl_value *schema; /* of the answer's data */
     char found[PW_NAME_BYTES_MAX + 1];
     char all[512]; /* "name:command, ..." of those that fit, to choose from */
@@ -240,18 +241,6 @@ static bool ended_now(const pw_live *live, int64_t cmd)
         a = a->next;
     }
     return a != NULL;
-}
-
-static bool one_of(const char *choices, const char *choice)
-{
-    size_t n = strlen(choice);
-    for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
-        at += *at == '|';
-        if (n > 0 && strncmp(at, choice, n) == 0 && (at[n] == '|' || at[n] == 0)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Which one was meant is not known when no name is given and there were several. */
@@ -346,7 +335,7 @@ static void in_answer(pw_live *live, pw_request *rq)
         return;
     }
     const char *choice = pawl_str(rq->args, "value.choice", "");
-    if (f.choices[0] != 0 && !one_of(f.choices, choice)) {
+    if (f.choices[0] != 0 && !pw_one_of(f.choices, choice)) {
         reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice, f.found, f.choices);
         return;
     }

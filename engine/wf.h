@@ -21,6 +21,7 @@ typedef struct pw_ask_fields_arg {
     const pawl_ask_options *options;
     int64_t now_ms;
 } pw_ask_fields_arg;
+void pw_letter_fields(pw_emit *e, const void *letter); /* pw_letter */
 void pw_ask_fields(pw_emit *e, const void *ask_fields_arg);
 
 /* shield.c */

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/options.h"
 #include "engine/wf.h"
 #include "journal/map_page.h"
 
@@ -105,7 +106,7 @@ pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, s
     }
     pawl_call_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
-    if (!pw_may_start(w) || !pw_name_ok(w, "activity", o.name)) {
+    if (!pw_may_start(w) || !pw_call_ok(w, &o, &(pw_asker){"call", file, line})) {
         return NULL;
     }
     pw_ask ask = {.type = PW_EV_ACTIVITY_SCHEDULED, .name = o.name, .input = o.input, .has_input = true, .file = file, .line = line,
@@ -123,13 +124,7 @@ const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *options, si
 
 static pw_cmd *map_ask(pawl_run *w, const pawl_map_options *o, const char *file, int line)
 {
-    if (!pw_may_start(w) || !pw_name_ok(w, "activity", o->name)) {
-        return NULL;
-    }
-    bool array = o->items == NULL || pawl_typeof(o->items) == PAWL_ARRAY;
-    if (!array || pawl_len(o->items) > PW_MAP_ITEMS_MAX) {
-        const char *why = !array ? "the items of a map must be an array" : "a map holds at most 10000000 items";
-        pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidMap", why, NULL, false, NULL), 0);
+    if (!pw_may_start(w) || !pw_map_ok(w, o, &(pw_asker){"map", file, line})) {
         return NULL;
     }
     pw_ask ask = {.type = PW_EV_MAP_SCHEDULED, .name = o->name, .input = o->items, .has_input = true, .file = file, .line = line,

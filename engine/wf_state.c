@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "engine/options.h"
 #include "engine/wf.h"
 
 typedef struct value_arg {
@@ -19,7 +20,7 @@ void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const ch
     if (!pw_mine(w, "pawl_set", file, line)) {
         return;
     }
-    if (pw_blocked(w) || !pw_name_ok(w, "key", key)) {
+    if (pw_blocked(w) || !pw_set_ok(w, key, value, &(pw_asker){"set", file, line})) {
         return;
     }
     value_arg arg = {value};

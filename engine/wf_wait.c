@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "engine/options.h"
 #include "engine/wf.h"
 
 /* ---- time ---- */
@@ -22,18 +23,26 @@ static pw_cmd *timer_ask(pawl_run *w, int64_t due_ms, const char *file, int line
     return pw_command(w, &ask);
 }
 
+static pawl_future *timer_in(pawl_run *w, double seconds, const pw_asker *by)
+{
+    if (!pw_may_start(w) || !pw_seconds_ok(w, seconds, by)) {
+        return NULL;
+    }
+    pw_cmd *cmd = timer_ask(w, w->live->now_ms + pw_seconds_ms(seconds), by->file, by->line);
+    return cmd != NULL ? &cmd->future : NULL;
+}
+
 pawl_future *pawl_timer_start_at(pawl_run *w, double seconds, const char *file, int line)
 {
     if (!pw_mine(w, "pawl_timer_start", file, line)) {
         return NULL;
     }
-    pw_cmd *cmd = timer_ask(w, w->live->now_ms + pw_seconds_ms(seconds), file, line);
-    return cmd != NULL ? &cmd->future : NULL;
+    return timer_in(w, seconds, &(pw_asker){"timer_start", file, line});
 }
 
 bool pawl_sleep_at(pawl_run *w, double seconds, const char *file, int line)
 {
-    pawl_future *f = pw_mine(w, "pawl_sleep", file, line) ? pawl_timer_start_at(w, seconds, file, line) : NULL;
+    pawl_future *f = pw_mine(w, "pawl_sleep", file, line) ? timer_in(w, seconds, &(pw_asker){"sleep", file, line}) : NULL;
     return f != NULL && pw_wait_future(w, f);
 }
 
@@ -73,7 +82,7 @@ pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *option
     }
     pawl_signal_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
-    if (!pw_may_start(w) || !pw_name_ok(w, "signal", o.name)) {
+    if (!pw_may_start(w) || !pw_signal_ok(w, &o, &(pw_asker){"signal", file, line})) {
         return NULL;
     }
     signal_arg arg = {o.timeout_s > 0 ? w->live->now_ms + pw_seconds_ms(o.timeout_s) : 0};
@@ -87,28 +96,23 @@ const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options
     return pawl_await(w, pawl_signal_start_at(w, options, options_size, file, line));
 }
 
-typedef struct send_arg {
-    const char *to;
-    const pawl_value *value;
-} send_arg;
-
-static void send_body(pw_emit *e, const void *arg)
+void pw_letter_fields(pw_emit *e, const void *letter)
 {
-    const send_arg *s = arg;
+    const pw_letter *s = letter;
     pw_emit_str(e, "to", s->to);
     pw_emit_value(e, "value", pw_value_bytes(s->value));
 }
 
 void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, const pawl_value *value, const char *file, int line)
 {
+    pw_letter arg = {run_id, name, value};
     if (!pw_mine(w, "pawl_signal_send", file, line)) {
         return;
     }
-    if (pw_blocked(w) || !pw_name_ok(w, "signal", name)) {
+    if (pw_blocked(w) || !pw_signal_send_ok(w, &arg, &(pw_asker){"signal_send", file, line})) {
         return;
     }
-    send_arg arg = {run_id, value};
-    pw_ask ask = {.type = PW_EV_SIGNAL_SENT, .name = name, .file = file, .line = line, .body = send_body, .arg = &arg};
+    pw_ask ask = {.type = PW_EV_SIGNAL_SENT, .name = name, .file = file, .line = line, .body = pw_letter_fields, .arg = &arg};
     (void)pw_command(w, &ask);
 }
 
@@ -131,12 +135,7 @@ pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options,
     }
     pawl_child_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
-    if (!pw_may_start(w) || !pw_name_ok(w, "workflow", o.workflow)) {
-        return NULL;
-    }
-    pawl_error err;
-    if (o.id != NULL && pw_id_check(o.id, strlen(o.id), &err) != PAWL_OK) {
-        pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidName", err.message, NULL, false, NULL), 0);
+    if (!pw_may_start(w) || !pw_child_ok(w, &o, &(pw_asker){"child", file, line})) {
         return NULL;
     }
     pw_ask ask = {.type = PW_EV_CHILD_STARTED, .name = o.workflow, .input = o.input, .has_input = true, .file = file, .line = line,
@@ -166,7 +165,7 @@ const pawl_value *pawl_continue_as_new(pawl_run *w, const pawl_value *input)
 
 static const char *kind_of(const pawl_ask_options *o)
 {
-    return o->kind != NULL ? o->kind : o->choices != NULL ? "approval" : "question";
+    return o->kind != NULL ? o->kind : o->choices != NULL && o->choices[0] != 0 ? "approval" : "question";
 }
 
 void pw_ask_fields(pw_emit *e, const void *ask_fields_arg)
@@ -185,32 +184,6 @@ void pw_ask_fields(pw_emit *e, const void *ask_fields_arg)
     pw_emit_str(e, "on_deadline", o->on_deadline);
 }
 
-static bool kind_ok(pawl_run *w, const char *kind)
-{
-    static const char *const kinds[] = {"approval", "question", "form", "url", "other"};
-    for (size_t i = 0; i < PW_COUNT(kinds); i++) {
-        if (strcmp(kind, kinds[i]) == 0) {
-            return true;
-        }
-    }
-    pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidName", "the kind of a wait is approval, question, form, url or other", NULL,
-                                     false, NULL), 0);
-    return false;
-}
-
-static bool name_taken(pawl_run *w, const char *name)
-{
-    const pw_cmd *cmd;
-    DL_FOREACH(w->live->open, cmd)
-    {
-        if (cmd->state == PW_S_WAIT_CREATED && strcmp(cmd->name, name) == 0) {
-            pw_set_failure(w, pw_failure_new(w->live->scope, "InvalidName", "a wait of that name is open already", NULL, false, NULL), 0);
-            return true;
-        }
-    }
-    return false;
-}
-
 pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line)
 {
     if (!pw_mine(w, "pawl_ask", file, line)) {
@@ -218,7 +191,7 @@ pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, siz
     }
     pawl_ask_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
-    if (!pw_may_start(w) || !pw_name_ok(w, "wait", o.name) || !kind_ok(w, kind_of(&o)) || name_taken(w, o.name)) {
+    if (!pw_may_start(w) || !pw_ask_ok(w, &o, &(pw_asker){"ask", file, line})) {
         return NULL;
     }
     pw_ask_fields_arg arg = {&o, w->live->now_ms};

@@ -26,6 +26,8 @@
  *  - Failure is sticky. A call that fails returns nil and marks this branch; later commands of the branch do nothing and
  *    return nil; value functions accept nil. Ask with pawl_ok, take with pawl_catch. Returning with it set fails the run
  *    (and runs what `.undo` registered, last first).
+ *  - What cannot be is refused where it is asked for: a name or id that is none fails with "InvalidName", a negative time, an unknown
+ *    effect, a deadline that takes none of the choices and the like with "BadOption"; the message has the place and what is wrong.
  *  - Every call that can wait suspends the function; its stack may be discarded there and rebuilt later. Memory comes from the
  *    run (pawl_alloc, pawl_json): it is freed with it. What you hold otherwise, register with pawl_on_unwind.
  *  - Cancel is a level: the pending and every later wait fails with type "Canceled", except inside a shield.
@@ -184,9 +186,10 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_tx_query(pawl_tx *tx, pawl_scope *scope,
 
 /* ---- time ---- */
 
-/** Sleeps: milliseconds to a hundred years. False when cancelled (failure is set). */
+/** Sleeps: 0 to a hundred years, else BadOption. False when cancelled (failure is set). */
 #define pawl_sleep(w, seconds) pawl_sleep_at((w), (seconds), __FILE__, __LINE__)
 PAWL_API bool pawl_sleep_at(pawl_run *w, double seconds, const char *file, int line);
+/** Until then: a time gone by ends at once, one more than a hundred years away is cut to that. */
 #define pawl_sleep_until(w, unix_ms) pawl_sleep_until_at((w), (unix_ms), __FILE__, __LINE__)
 PAWL_API bool pawl_sleep_until_at(pawl_run *w, int64_t unix_ms, const char *file, int line);
 #define pawl_timer_start(w, seconds) pawl_timer_start_at((w), (seconds), __FILE__, __LINE__)
@@ -247,13 +250,13 @@ typedef struct pawl_ask_options {
     size_t struct_size; /**< filled by the macros */
     const char *name;            /**< of the wait, unique among the open ones of the run */
     const char *kind;            /**< "approval", "question", "form", "url", "other"; NULL = approval with choices, else question */
-    const char *prompt;
-    const char *choices;         /**< "approve|reject"; NULL = free answer */
+    const char *prompt;          /**< at most 64 KiB; what is longer belongs in show */
+    const char *choices;         /**< "approve|reject", at most 511 bytes; NULL = free answer */
     const pawl_value *schema;    /**< JSON Schema of the answer's data; shown, and what does not fit is refused with INVALID */
     const pawl_value *show;      /**< what the person should see */
     const pawl_value *request;   /**< opaque, for a program that answers */
     double deadline_s;           /**< 0 = none */
-    const char *on_deadline;     /**< the choice taken then; NULL = fail with type "DeadlineExceeded" */
+    const char *on_deadline;     /**< the choice taken then, one of choices if there are any; NULL = fail with type "DeadlineExceeded" */
 } pawl_ask_options;
 /** Waits for one answer: {choice, data, by, at_ms}. The first answer wins; later ones are told so. by is "deadline" on expiry. */
 #define pawl_ask(w, ...) \
@@ -368,8 +371,8 @@ typedef struct pawl_folded {
     void *user;
 } pawl_folded;
 
-/* Commands of decide. Each returns the command id its events will carry, or 0 when refused (logged). A call with `.undo` is refused: decide
- * itself calls what takes a step back, before pawl_fold_fail or pawl_fold_canceled. */
+/* Commands of decide. Each returns the command id its events will carry, or 0 when refused, which is logged: what the call of the same
+  * name refuses to code, and .undo: decide itself calls what takes a step back, before pawl_fold_fail or pawl_fold_canceled. */
 PAWL_API int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options, size_t options_size);
 PAWL_API int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t options_size);
 PAWL_API int64_t pawl_fold_timer(pawl_fold *f, double seconds);

@@ -12,6 +12,8 @@
 #define PW_ID_BYTES_MAX 200                    /* run ids: printable ASCII without spaces and '/' edges; INVALID */
 #define PW_NAME_BYTES_MAX 100                  /* workflow, activity, signal, key names; INVALID */
 #define PW_TEXT_BYTES_MAX 1000                 /* reasons, progress text: cut */
+#define PW_PROMPT_BYTES_MAX 65536              /* of a described wait: what is longer belongs in .show; BadOption */
+#define PW_CHOICES_BYTES_MAX 511               /* all choices of a described wait; BadOption */
 
 /* Journal */
 #define PW_INLINE_BYTES_MAX 4096               /* larger payloads become blobs: rows stay small */

@@ -230,6 +230,7 @@ static void an_answer_outside_the_choices_is_refused_and_the_wait_stays(void **s
     rig_workflow(r, "wf", asks);
     rig_start(r, "wf", "a");
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "ye")->status, PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes|no")->status, PAWL_INVALID);
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "")->status, PAWL_INVALID);
     assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}}", "a", "other", "yes")->status, PAWL_NOTFOUND);
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "no")->status, PAWL_OK);

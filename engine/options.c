@@ -1,0 +1,338 @@
+/*
+ * options.c - what a command's options may be: one place for code and for folded workflows, so that neither takes what the other refuses.
+ *
+ * A check looks at nothing but the options and the run's open waits, so a replay comes to the same answer. What is refused fails the branch of
+ * a code workflow; fold.c logs it and gives no command. Does not look at registered code: an activity may be registered later.
+ */
+#include "engine/options.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "engine/wf.h"
+#include "sdk/base/error.h"
+
+/* One command being checked. */
+typedef struct check {
+    pawl_run *w;
+    const pw_asker *by;
+    const char *name; /* the command's, once it is known to be one */
+    bool refused;
+} check;
+
+static void refuse(check *c, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
+static void refuse(check *c, const char *type, const char *fmt, ...)
+{
+    if (c->refused) {
+        return;
+    }
+    char why[PW_TEXT_BYTES_MAX];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(why, sizeof why, fmt, args);
+    va_end(args);
+    char place[200] = "";
+    if (c->by->file != NULL) {
+        const char *base = strrchr(c->by->file, '/');
+        (void)snprintf(place, sizeof place, " at %.150s:%d", base != NULL ? base + 1 : c->by->file, c->by->line);
+    }
+    const char *quote = c->name != NULL ? "\"" : "";
+    char text[PW_TEXT_BYTES_MAX + 400];
+    (void)snprintf(text, sizeof text, "pawl_%s%s%s%s%s%s: %s", c->by->call, c->name != NULL ? " " : "", quote,
+                   c->name != NULL ? c->name : "", quote, place, why);
+    pw_set_failure(c->w, pw_failure_new(c->w->live->scope, type, text, NULL, false, NULL), 0);
+    c->refused = true;
+}
+
+/* ---- fields ---- */
+
+static void check_name(check *c, const char *what, const char *name)
+{
+    pawl_error err;
+    if (name == NULL || pw_name_check(name, strlen(name), &err) != PAWL_OK) {
+        refuse(c, "InvalidName", "%s: %s", what, name != NULL ? err.message : "no name given");
+    }
+}
+
+/* The first check of a command: what is said of the others names it. */
+static void check_own_name(check *c, const char *what, const char *name)
+{
+    check_name(c, what, name);
+    c->name = c->refused ? NULL : name;
+}
+
+static bool control_byte(unsigned char byte)
+{
+    return (byte < ' ' && byte != '\n' && byte != '\t' && byte != '\r') || byte == 0x7f;
+}
+
+static bool is_utf8(check *c, const char *text, size_t size)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_strn(&b, text, size);
+    if (!pw_buf_ok(&b)) {
+        pw_scope_fail(c->w->live->scope);
+        return true;
+    }
+    pawl_error err;
+    return pw_mp_check(b.data, b.size, &err) == PAWL_OK;
+}
+
+/* NULL and "" are fine: not given. */
+static void check_text(check *c, const char *field, const char *text, size_t bytes_max)
+{
+    size_t size = text != NULL ? strnlen(text, bytes_max + 1) : 0;
+    if (size > bytes_max) {
+        refuse(c, "BadOption", "%s has more than %zu bytes", field, bytes_max);
+        return;
+    }
+    bool ascii = true;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        ascii &= byte < 0x80;
+        if (control_byte(byte)) {
+            refuse(c, "BadOption", "byte %zu of %s is 0x%02x", i + 1, field, byte);
+            return;
+        }
+    }
+    if (!ascii && !is_utf8(c, text, size)) {
+        refuse(c, "BadOption", "%s is not UTF-8", field);
+    }
+}
+
+static void check_seconds(check *c, const char *field, double seconds)
+{
+    if (!(seconds >= 0) || seconds > (double)PW_TIMER_MS_MAX / 1000) {
+        refuse(c, "BadOption", "%s is %g: it is 0 to a hundred years, in seconds", field, seconds);
+    }
+}
+
+static void check_choice_of(check *c, const char *field, int value, int max)
+{
+    if (value < 0 || value > max) {
+        refuse(c, "BadOption", "%s is %d: there is no such one", field, value);
+    }
+}
+
+static void check_value(check *c, const char *field, const pawl_value *value)
+{
+    size_t size = pw_value_bytes(value).size;
+    if (size > PW_VALUE_BYTES_MAX) {
+        refuse(c, "BadOption", "%s has %zu bytes: a value has at most %u", field, size, PW_VALUE_BYTES_MAX);
+    }
+}
+
+typedef struct retry_fields {
+    int retries;
+    double initial_s, factor, max_s;
+    const char *no_retry;
+} retry_fields;
+
+static void check_retry(check *c, const retry_fields *r)
+{
+    if (r->retries < PAWL_RETRY_NONE) {
+        refuse(c, "BadOption", "retries is %d: it is 0 or more, or PAWL_RETRY_NONE", r->retries);
+    }
+    check_seconds(c, "retry_initial_s", r->initial_s);
+    check_seconds(c, "retry_max_s", r->max_s);
+    if (r->factor != 0.0 && !(r->factor >= 1 && isfinite(r->factor))) {
+        refuse(c, "BadOption", "retry_factor is %g: it is 1 or more", r->factor);
+    }
+    check_text(c, "no_retry", r->no_retry, PW_TEXT_BYTES_MAX);
+}
+
+/* ---- commands ---- */
+
+bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_own_name(&c, "activity", o->name);
+    check_value(&c, "input", o->input);
+    check_seconds(&c, "timeout_s", o->timeout_s);
+    check_seconds(&c, "schedule_timeout_s", o->schedule_timeout_s);
+    check_seconds(&c, "heartbeat_s", o->heartbeat_s);
+    check_retry(&c, &(retry_fields){o->retries, o->retry_initial_s, o->retry_factor, o->retry_max_s, o->no_retry});
+    check_choice_of(&c, "effect", (int)o->effect, PAWL_EFFECT_UNSAFE);
+    check_choice_of(&c, "on_cancel", (int)o->on_cancel, PAWL_CANCEL_ABANDON);
+    if (o->undo != NULL && o->undo[0] != 0) {
+        check_name(&c, "undo", o->undo);
+    }
+    check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
+    check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
+    return !c.refused;
+}
+
+bool pw_map_ok(pawl_run *w, const pawl_map_options *o, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_own_name(&c, "activity", o->name);
+    if (o->items != NULL && pawl_typeof(o->items) != PAWL_ARRAY) {
+        refuse(&c, "InvalidMap", "the items of a map must be an array");
+    }
+    if (pawl_len(o->items) > PW_MAP_ITEMS_MAX) {
+        refuse(&c, "InvalidMap", "a map holds at most %d items", PW_MAP_ITEMS_MAX);
+    }
+    check_value(&c, "items", o->items);
+    if (o->width < 0) {
+        refuse(&c, "BadOption", "width is %d: it is 1 or more, or 0 for 16", o->width);
+    }
+    check_choice_of(&c, "mode", (int)o->mode, PAWL_MAP_COLLECT);
+    check_seconds(&c, "timeout_s", o->timeout_s);
+    check_seconds(&c, "heartbeat_s", o->heartbeat_s);
+    check_retry(&c, &(retry_fields){o->retries, o->retry_initial_s, o->retry_factor, o->retry_max_s, o->no_retry});
+    check_choice_of(&c, "effect", (int)o->effect, PAWL_EFFECT_UNSAFE);
+    check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
+    check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
+    return !c.refused;
+}
+
+bool pw_seconds_ok(pawl_run *w, double seconds, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_seconds(&c, "the time", seconds);
+    return !c.refused;
+}
+
+bool pw_signal_ok(pawl_run *w, const pawl_signal_options *o, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_own_name(&c, "signal", o->name);
+    check_seconds(&c, "timeout_s", o->timeout_s);
+    return !c.refused;
+}
+
+static void check_id(check *c, const char *what, const char *id)
+{
+    pawl_error err;
+    if (id == NULL || pw_id_check(id, strlen(id), &err) != PAWL_OK) {
+        refuse(c, "InvalidName", "%s: %s", what, id != NULL ? err.message : "no id given");
+    }
+}
+
+bool pw_signal_send_ok(pawl_run *w, const pw_letter *letter, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_own_name(&c, "signal", letter->name);
+    check_id(&c, "the run it is for", letter->to);
+    check_value(&c, "value", letter->value);
+    return !c.refused;
+}
+
+bool pw_set_ok(pawl_run *w, const char *key, const pawl_value *value, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_own_name(&c, "key", key);
+    check_value(&c, "value", value);
+    return !c.refused;
+}
+
+bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_own_name(&c, "workflow", o->workflow);
+    if (o->id != NULL) {
+        check_id(&c, "id", o->id);
+    }
+    check_text(&c, "version", o->version, PW_NAME_BYTES_MAX);
+    check_value(&c, "input", o->input);
+    check_choice_of(&c, "policy", (int)o->policy, PAWL_PARENT_ABANDON);
+    return !c.refused;
+}
+
+/* ---- described waits ---- */
+
+static void check_kind(check *c, const char *kind)
+{
+    static const char *const kinds[] = {"approval", "question", "form", "url", "other"};
+    bool known = false;
+    for (size_t i = 0; i < PW_COUNT(kinds); i++) {
+        known |= kind == NULL || strcmp(kind, kinds[i]) == 0;
+    }
+    if (!known) {
+        refuse(c, "InvalidName", "the kind of a wait is approval, question, form, url or other");
+    }
+}
+
+static void check_name_is_free(check *c)
+{
+    const pw_cmd *cmd;
+    DL_FOREACH(c->w->live->open, cmd)
+    {
+        if (c->name != NULL && cmd->state == PW_S_WAIT_CREATED && strcmp(cmd->name, c->name) == 0) {
+            refuse(c, "InvalidName", "a wait of that name is open already");
+        }
+    }
+}
+
+bool pw_one_of(const char *choices, const char *choice)
+{
+    size_t n = strcspn(choice, "|");
+    bool one = n > 0 && choice[n] == 0;
+    for (const char *at = choices; one && at != NULL; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, choice, n) == 0 && (at[n] == '|' || at[n] == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool given(const char *text)
+{
+    return text != NULL && text[0] != 0;
+}
+
+static void check_choices(check *c, const char *choices)
+{
+    check_text(c, "choices", choices, PW_CHOICES_BYTES_MAX);
+    if (given(choices) && (choices[0] == '|' || choices[strlen(choices) - 1] == '|' || strstr(choices, "||") != NULL)) {
+        refuse(c, "BadOption", "choices has an empty one: \"%s\"", choices);
+    }
+}
+
+static void check_schema(check *c, const pawl_value *schema)
+{
+    pawl_error err;
+    check_value(c, "schema", schema);
+    pawl_status st = c->refused ? PAWL_OK : pw_fits_compiles(schema, &err);
+    if (st == PAWL_NOMEM) {
+        pw_scope_fail(c->w->live->scope);
+    } else if (st != PAWL_OK) {
+        refuse(c, "BadOption", "%s", err.message);
+    }
+}
+
+/* What is taken at the deadline must be what a person could have answered. */
+static void check_deadline(check *c, const pawl_ask_options *o)
+{
+    check_seconds(c, "deadline_s", o->deadline_s);
+    check_text(c, "on_deadline", o->on_deadline, PW_CHOICES_BYTES_MAX);
+    if (c->refused || !given(o->on_deadline)) {
+        return;
+    }
+    pawl_error err;
+    pawl_status st = given(o->choices) ? PAWL_OK : pw_fits_value(o->schema, (pw_view){NULL, 0}, "an answer without data", &err);
+    if (given(o->choices) && !pw_one_of(o->choices, o->on_deadline)) {
+        refuse(c, "BadOption", "on_deadline is \"%s\", which is not one of the choices %s", o->on_deadline, o->choices);
+    } else if (st == PAWL_NOMEM) {
+        pw_scope_fail(c->w->live->scope);
+    } else if (st != PAWL_OK) {
+        refuse(c, "BadOption", "on_deadline is \"%s\", which brings no data: %s", o->on_deadline, err.message);
+    }
+}
+
+bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_own_name(&c, "wait", o->name);
+    check_kind(&c, o->kind);
+    check_name_is_free(&c);
+    check_text(&c, "prompt", o->prompt, PW_PROMPT_BYTES_MAX);
+    check_choices(&c, o->choices);
+    check_value(&c, "show", o->show);
+    check_value(&c, "request", o->request);
+    check_schema(&c, o->schema);
+    check_deadline(&c, o);
+    return !c.refused;
+}
