@@ -16,6 +16,7 @@ bool pw_name_ok(pawl_run *w, const char *what, const char *name);
 bool pw_may_start(pawl_run *w); /* no failure, not cancelled: else sets Canceled */
 void pw_call_fields(pw_emit *e, const void *call_options);
 void pw_map_fields(pw_emit *e, const void *map_options);
+void pw_child_id(pw_live *live, int64_t cmd, char ret_id[PW_ID_BYTES_MAX + 1]); /* of a child that was given none */
 void pw_child_fields(pw_emit *e, const void *child_options);
 typedef struct pw_ask_fields_arg {
     const pawl_ask_options *options;

@@ -121,8 +121,10 @@ void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, cons
 void pw_child_fields(pw_emit *e, const void *child_options)
 {
     const pawl_child_options *o = child_options;
-    char id[PW_ID_BYTES_MAX + 32];
-    (void)snprintf(id, sizeof id, "%s/%lld", e->live->id, (long long)e->live->next_cmd);
+    char id[PW_ID_BYTES_MAX + 1];
+    if (o->id == NULL) {
+        pw_child_id(e->live, e->live->next_cmd, id);
+    }
     pw_emit_str(e, "id", o->id != NULL ? o->id : id);
     pw_emit_str(e, "version", o->version);
     pw_emit_opt(e, "policy", (int64_t)o->policy);

@@ -229,7 +229,8 @@ typedef struct pawl_child_options {
     size_t struct_size; /**< filled by the macros */
     const char *workflow;
     const pawl_value *input;
-    const char *id;      /**< NULL = "<parent id>/<command>" */
+    const char *id;      /**< NULL = "<parent id>/<command>"; of a parent that continued as new, or whose id was used before, or is so long
+                              that this would be no id, "<parent id, cut if need be>/<number of its run>.<command>" */
     const char *version; /**< NULL = the newest registered */
     pawl_parent_policy policy;
 } pawl_child_options;

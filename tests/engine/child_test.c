@@ -222,6 +222,83 @@ static void a_crash_at_any_point_of_a_childs_life_starts_it_once_and_ends_it_onc
     }
 }
 
+/* ---- ids of children that were given none ---- */
+
+static const pawl_value *three_generations(pawl_run *w, const pawl_value *in)
+{
+    int64_t n = pawl_int(in, "n", 0);
+    (void)pawl_child_start(w, .workflow = "child", .input = in, .policy = PAWL_PARENT_ABANDON);
+    (void)pawl_sleep(w, 1);
+    if (pawl_ok(w) && n < 2) {
+        return pawl_continue_as_new(w, pawl_json(w, "{n: %lld}", (long long)(n + 1)));
+    }
+    return NULL;
+}
+
+static void each_generation_of_a_run_has_children_of_its_own(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "parent", three_generations);
+    rig_workflow(r, "child", child);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+    rig_start_with(r, "parent", "a", rig_value(r, "{n: 0}"));
+    rig_advance(r, 5000);
+    assert_string_equal(rig_status(r, "a"), "completed");
+    assert_int_equal(rig_tasks(r, "work"), 3);
+    rig_crash(r);
+    rig_run(r);
+    for (int n = 0; n < 3; n++) {
+        assert_int_equal(pawl_int(pawl_task_input(rig_task_find(r, "work")->task), "n", -1), n);
+        rig_done(r, rig_task_find(r, "work"), rig_value(r, "1"));
+    }
+    assert_string_equal(rig_status(r, "a/1"), "completed");
+    assert_int_equal(pawl_int(rig_event(r, "a/1", "RunStarted", 0), "input.n", -1), 0);
+    assert_string_equal(rig_status(r, "a/3.1"), "completed"); /* the second generation is the third run here */
+    assert_int_equal(pawl_int(rig_event(r, "a/3.1", "RunStarted", 0), "input.n", -1), 1);
+    assert_string_equal(pawl_str(rig_event(r, "a", "ChildStarted", 0), "id", ""), "a/5.1");
+}
+
+static void a_run_under_a_used_id_has_children_of_its_own(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "parent", leaves_child);
+    rig_workflow(r, "child", child);
+    rig_held(r, "work", PAWL_EFFECT_DEFAULT);
+    for (int i = 0; i < 2; i++) {
+        rig_start_with(r, "parent", "a", rig_value(r, "{policy: %d}", (int)PAWL_PARENT_ABANDON));
+        rig_advance(r, 2000);
+        assert_string_equal(rig_status(r, "a"), "completed");
+    }
+    assert_int_equal(rig_tasks(r, "work"), 2);
+    assert_string_equal(rig_status(r, "a/1"), "running");
+    assert_string_equal(rig_status(r, "a/3.1"), "running");
+}
+
+static const pawl_value *nest(pawl_run *w, const pawl_value *in)
+{
+    int64_t depth = pawl_int(in, "depth", 0);
+    if (depth == 0) {
+        return pawl_json(w, "{id: %s}", pawl_run_id(w));
+    }
+    return pawl_child(w, .workflow = "nest", .input = pawl_json(w, "{depth: %lld}", (long long)(depth - 1)));
+}
+
+static void ids_of_deeply_nested_children_stay_ids(void **state)
+{
+    rig *r = *state;
+    char id[PW_ID_BYTES_MAX + 1];
+    memset(id, 'n', PW_ID_BYTES_MAX - 5);
+    id[PW_ID_BYTES_MAX - 5] = 0;
+    rig_workflow(r, "nest", nest);
+    rig_start_with(r, "nest", id, rig_value(r, "{depth: 60}"));
+    assert_string_equal(rig_status(r, id), "completed");
+    const char *last = pawl_str(rig_result(r, id), "id", "");
+    assert_true(strlen(last) > 100 && strlen(last) <= PW_ID_BYTES_MAX);
+    rig_crash(r);
+    assert_string_equal(rig_status(r, last), "completed");
+    assert_int_equal(rig_key(r, last), 61);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +311,9 @@ int main(void)
         RIG_TEST(a_child_without_code_waits_as_no_code_and_goes_on_when_it_comes),
         RIG_TEST(a_child_whose_id_is_taken_fails_to_start),
         RIG_TEST(a_child_that_continues_as_new_answers_its_parent_from_the_last),
+        RIG_TEST(each_generation_of_a_run_has_children_of_its_own),
+        RIG_TEST(a_run_under_a_used_id_has_children_of_its_own),
+        RIG_TEST(ids_of_deeply_nested_children_stay_ids),
         RIG_TEST(a_crash_at_any_point_of_a_childs_life_starts_it_once_and_ends_it_once),
     };
     return rig_run_modes(tests, PW_COUNT(tests), true);
