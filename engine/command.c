@@ -227,7 +227,9 @@ static pw_cmd *ask_live(pawl_run *w, const pw_ask *ask, uint64_t digest)
     pw_emit_begin(&e, live);
     pw_emit_str(&e, "name", ask->name);
     if (ask->has_input) {
-        pw_emit_value(&e, "input", pw_value_bytes(ask->input));
+        if (!ask->input_apart) {
+            pw_emit_value(&e, "input", pw_value_bytes(ask->input));
+        }
         pw_emit_uint(&e, "digest", digest);
     }
     pw_emit_at(&e, ask->file, ask->line);

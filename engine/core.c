@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/convo.h"
 #include "engine/map.h"
 #include "engine/queue.h"
 #include "engine/parts.h"
@@ -59,6 +60,11 @@ pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_co
     if (st != PAWL_OK) {
         pw_free(core);
         return st;
+    }
+    core->convos = pw_convos_new(core->reader->journal);
+    if (core->convos == NULL) {
+        pw_free(core);
+        return pw_err(err, PAWL_NOMEM, "out of memory");
     }
     core->next_key = max + 1;
     core->blocks.len_max = PW_RUN_BLOCKS_POOLED_MAX;
@@ -232,6 +238,8 @@ void pw_core_free(pw_core *core)
     pw_batch_trim(core);
     pw_pool_trim(&core->blocks);
     pw_free(core->heap);
+    pw_convos_close(core->convos); /* (its tasks may outlive it) */
+    pw_convos_unref(core->convos);
     pw_free(core);
     pw_fiber_trim();
 }

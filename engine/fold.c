@@ -114,14 +114,20 @@ void pw_fold_decide(pw_live *live)
 
 #define BY(call) (&(pw_asker){"fold_" call, NULL, 0})
 
+/* What was refused is told to people; decide is told by what it gets. */
+static void tell(pawl_fold *f)
+{
+    if (f->w->failure != NULL) {
+        pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: %s", f->w->failure->message);
+    }
+    f->w->failure = NULL;
+}
+
 /* Every command comes here, with whether its options may be so. */
 static int64_t ask(pawl_fold *f, bool ok, const pw_ask *a)
 {
     pw_cmd *cmd = ok && !f->live->closing && !f->live->abandoned ? pw_command(f->w, a) : NULL;
-    if (cmd == NULL && f->w->failure != NULL) {
-        pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: %s", f->w->failure->message);
-    }
-    f->w->failure = NULL;
+    tell(f);
     return cmd != NULL ? cmd->id : 0;
 }
 
@@ -197,6 +203,23 @@ void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name, c
     pw_letter arg = {run_id, name, value};
     pw_ask a = {.type = PW_EV_SIGNAL_SENT, .name = name, .body = pw_letter_fields, .arg = &arg};
     (void)ask(f, pw_signal_send_ok(f->w, &arg, BY("signal_send")), &a);
+}
+
+const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value *convo, const pawl_value *messages)
+{
+    if (f->live->closing || f->live->abandoned) {
+        return NULL;
+    }
+    const pawl_value *next = pw_convo_append(f->w, convo, messages, BY("convo_append"));
+    tell(f);
+    return next;
+}
+
+const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo, int64_t from)
+{
+    const pawl_value *messages = pawl_convo_read(f->w, convo, from);
+    tell(f);
+    return messages;
 }
 
 void pawl_fold_progress(pawl_fold *f, int64_t done, int64_t total, const char *text)

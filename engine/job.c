@@ -298,6 +298,7 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
         .run_id = job->run_id,
         .activity = job->name,
         .journal_path = core->options.journal_path,
+        .convos = core->convos,
         .input = pw_value_bytes(job->input),
         .last_detail = job->detail,
         .deadline_ms = job->timeout_ms > 0 ? now + job->timeout_ms : 0,

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "engine/convo.h"
 #include "engine/wf.h"
 #include "sdk/base/error.h"
 
@@ -334,5 +335,25 @@ bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by)
     check_value(&c, "request", o->request);
     check_schema(&c, o->schema);
     check_deadline(&c, o);
+    return !c.refused;
+}
+
+/* ---- conversations ---- */
+
+bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    pw_convo head;
+    pawl_type type = pawl_typeof(messages);
+    if (!pw_convo_of(convo, &head)) {
+        refuse(&c, "BadOption", "this is no reference to a conversation");
+    }
+    if (messages == NULL || type == PAWL_NIL || (type == PAWL_ARRAY && pawl_len(messages) == 0)) {
+        refuse(&c, "BadOption", "there is no message to append");
+    }
+    size_t size = pw_value_bytes(messages).size;
+    if (size > PW_CONVO_BYTES_MAX) {
+        refuse(&c, "BadOption", "the messages have %zu bytes: one append takes %u", size, PW_CONVO_BYTES_MAX);
+    }
     return !c.refused;
 }

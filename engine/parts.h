@@ -172,6 +172,7 @@ typedef struct pw_ask {
     const char *name;
     const pawl_value *input;   /* checked by digest */
     bool has_input;
+    bool input_apart;          /* the event has its digest only: body says where it is */
     const char *file;
     int line;
     void (*body)(pw_emit *e, const void *arg); /* further fields; NULL = none */

@@ -528,6 +528,7 @@ struct pw_core {
     const pw_journal_ops *jops;
     pw_reader *reader;
     uint8_t blob_key[PW_KEY_SIZE];
+    struct pw_convos *convos;    /* what tasks read conversations with */
 
     pw_def *defs;
     pw_act *acts;

@@ -23,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "engine/convo.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/limits.h"
@@ -61,6 +62,8 @@ struct pawl_task {
     void *fn_user;
     pawl_effect effect;
     pawl_runner *runner;
+    const char *journal_path;
+    pw_convos *convos; /* NULL = none */
     pw_crumb *crumb; /* NULL = none */
     int crumb_slot;  /* -1 = none */
     pw_report_fn report;
@@ -179,11 +182,12 @@ static bool task_fill(pawl_task *task, const pw_task_init *init)
     task->run_id = pw_strdup(task->scope, init->run_id);
     task->activity = pw_strdup(task->scope, init->activity);
     task->key = pw_task_key(task->scope, &init->token, init->run_id);
+    task->journal_path = pw_strdup(task->scope, init->journal_path != NULL ? init->journal_path : "");
     task->scratch_path = scratch_print(task->scope, &init->token, init->journal_path);
     task->input = value_take(task->scope, init->input, &ok);
     task->last_detail = value_take(task->scope, init->last_detail, &ok);
     return ok && task->run_id != NULL && task->activity != NULL && task->key != NULL &&
-           task->scratch_path != NULL;
+           task->scratch_path != NULL && task->journal_path != NULL;
 }
 
 static void task_free(pawl_task *task)
@@ -194,6 +198,7 @@ static void task_free(pawl_task *task)
     }
     pw_report_free(task->begin);
     pw_report_free(task->final);
+    pw_convos_unref(task->convos);
     pawl_scope_free(task->scope);
     pw_free(task);
 }
@@ -216,6 +221,7 @@ pawl_task *pw_task_new(const pw_task_init *init)
     task->effect = init->effect != PAWL_EFFECT_DEFAULT ? init->effect : PAWL_EFFECT_IDEMPOTENT;
     task->runner = init->runner;
     task->crumb = init->crumb;
+    task->convos = pw_convos_ref(init->convos);
     task->crumb_slot = -1;
     task->report = init->report;
     task->report_ctx = init->report_ctx;
@@ -240,6 +246,16 @@ void pw_task_unref(pawl_task *task)
 pawl_runner *pw_task_runner(const pawl_task *task)
 {
     return task->runner;
+}
+
+struct pw_convos *pw_task_convos(const pawl_task *task)
+{
+    return task->convos;
+}
+
+const char *pw_task_journal(const pawl_task *task)
+{
+    return task->journal_path;
 }
 
 const pw_token *pw_task_token(const pawl_task *task)

@@ -50,6 +50,7 @@ typedef struct pw_task_init {
     const char *run_id;
     const char *activity;
     const char *journal_path; /* "" = memory */
+    struct pw_convos *convos; /* where it reads conversations; NULL = from the file */
     pw_view input;            /* msgpack; copied */
     pw_view last_detail;
     int64_t deadline_ms;
@@ -73,6 +74,8 @@ void pw_task_unref(pawl_task *task);
 void pw_task_cancel(pawl_task *task);
 pawl_runner *pw_task_runner(const pawl_task *task);
 const pw_token *pw_task_token(const pawl_task *task);
+struct pw_convos *pw_task_convos(const pawl_task *task);
+const char *pw_task_journal(const pawl_task *task); /* its path; "" = memory */
 /** The idempotency key of a command or item, as pawl_task_key gives it: the same for every attempt. NULL when out of memory. */
 const char *pw_task_key(pawl_scope *scope, const pw_token *token, const char *run_id);
 /** "run:cmd:item:attempt:epoch" text, and back. */

@@ -23,6 +23,9 @@ typedef struct pw_ask_fields_arg {
     int64_t now_ms;
 } pw_ask_fields_arg;
 void pw_letter_fields(pw_emit *e, const void *letter); /* pw_letter */
+/** The new reference; NULL when refused (the branch has a failure), or the turn is lost. by: options.h. */
+struct pw_asker;
+const pawl_value *pw_convo_append(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const struct pw_asker *by);
 void pw_ask_fields(pw_emit *e, const void *ask_fields_arg);
 
 /* shield.c */

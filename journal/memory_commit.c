@@ -282,6 +282,12 @@ static pawl_status put_node(pw_memory_store *s, const pw_op *op, pawl_error *err
         return pw_err(err, PAWL_INVALID,
                       "a conversation node's id is not the digest of its content");
     }
+    static const uint8_t none[PW_DIGEST_SIZE];
+    pw_row_key_start(&key, PW_TABLE_NODE); /* [J16] */
+    pw_row_key_bytes(&key, op->u.node.parent, PW_DIGEST_SIZE);
+    if (memcmp(op->u.node.parent, none, sizeof(none)) != 0 && !has(s, &key)) {
+        return pw_err(err, PAWL_INVALID, "a conversation node's parent does not exist");
+    }
     pw_row_key_start(&key, PW_TABLE_NODE);
     pw_row_key_bytes(&key, id, sizeof(id));
     pw_buf b = PW_BUF_INIT;

@@ -260,6 +260,25 @@ static pawl_status take_inbox(pw_sqlite *j, const pw_op *op, pawl_error *err)
     return st == PAWL_OK ? put_outcome(j, op->u.take.dedup, &op->u.take.outcome, err) : st;
 }
 
+/* [J16] */
+static pawl_status has_parent(pw_sqlite *j, const uint8_t parent[PW_DIGEST_SIZE], pawl_error *err)
+{
+    static const uint8_t none[PW_DIGEST_SIZE];
+    if (memcmp(parent, none, sizeof(none)) == 0) {
+        return PAWL_OK;
+    }
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_NODE_HAS, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    bool has = false;
+    pw_bind b = {st, 0};
+    pw_bind_bytes(&b, parent, PW_DIGEST_SIZE);
+    pawl_status status = pw_db_step(&j->db, st, &has, err);
+    pw_db_give(&j->db, PW_SQL_NODE_HAS, st);
+    return status == PAWL_OK && !has ? pw_err(err, PAWL_INVALID, "a conversation node's parent does not exist") : status;
+}
+
 static pawl_status put_node(pw_sqlite *j, const pw_op *op, pawl_error *err)
 {
     uint8_t id[PW_DIGEST_SIZE];
@@ -267,6 +286,10 @@ static pawl_status put_node(pw_sqlite *j, const pw_op *op, pawl_error *err)
     if (memcmp(id, op->u.node.id, sizeof(id)) != 0) {
         return pw_err(err, PAWL_INVALID,
                       "a conversation node's id is not the digest of its content");
+    }
+    pawl_status parent = has_parent(j, op->u.node.parent, err);
+    if (parent != PAWL_OK) {
+        return parent;
     }
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_NODE_PUT, err);
     if (st == NULL) {

@@ -93,6 +93,16 @@ PAWL_API int64_t pawl_task_deadline_ms(const pawl_task *task);
  * activity; "" when the journal is not a file. */
 PAWL_API const char *pawl_task_scratch_path(pawl_task *task);
 
+/* ---- conversations ---- */
+
+/** The messages of a conversation from index `from` on (0 = all), oldest first, as an array; read from the journal by the reference that
+ * pawl_convo_append (pawl_workflow.h) gave, which came with the input. nil is the empty conversation. NULL with the task failed
+ * ("ConvoUnreadable") when it is no reference, names nothing in this journal, is damaged, or has more than 64 MiB from there on.
+ * A worker process reads the journal's file: it must be on the same machine. Thread: any. Owns: the task. */
+PAWL_API const pawl_value *pawl_task_convo(pawl_task *task, const pawl_value *convo, int64_t from);
+/** How many messages; 0 for nil and for what is no reference. Thread: any. */
+PAWL_API int64_t pawl_convo_len(const pawl_value *convo);
+
 /* ---- runners: how tasks get to the code ---- */
 
 /** What an engine asks of a runner. start and cancel come on the engine's thread and must return at once; stop on the thread that closes. */

@@ -317,6 +317,24 @@ PAWL_API void pawl_on_query(pawl_run *w, const char *name, pawl_query_fn fn, voi
 /** For people: "12 of 40 files". Not an event: shows the latest. total 0 = unknown. */
 PAWL_API void pawl_progress(pawl_run *w, int64_t done, int64_t total, const char *text);
 
+/* ---- conversations: what is said to a model, written once ---- */
+
+/** Appends a message, or an array of them, and returns a reference to the conversation as it is then: a small value
+ * ({"$convo": ..., "len": 12}) to put into the input of an activity, which reads the messages with pawl_task_convo. So a hundred calls on a
+ * growing conversation journal each message once, not a hundred times.
+ *
+ *     const pawl_value *talk = pawl_convo_append(w, NULL, pawl_json(w, "{role: %s, content: %p}", "user", pawl_v(question)));
+ *     const pawl_value *said = pawl_call(w, "model", .input = pawl_json(w, "{messages: %p}", pawl_v(talk)));
+ *     talk = pawl_convo_append(w, talk, said);
+ *
+ * convo nil = a new conversation. A reference never changes and may be appended to more than once: each continues what it names, and what
+ * they share is stored once. It may be published, given to children, and crosses continue-as-new; it is good in this journal only.
+ * Fails with BadOption (no message, more than 16 MiB at once, no reference) or "ConvoUnreadable" (it names nothing here). */
+#define pawl_convo_append(w, convo, messages) pawl_convo_append_at((w), (convo), (messages), __FILE__, __LINE__)
+PAWL_API const pawl_value *pawl_convo_append_at(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const char *file, int line);
+/** The messages from index `from` on, an array: for code that decides what to keep. What only an activity needs, it reads itself. */
+PAWL_API const pawl_value *pawl_convo_read(pawl_run *w, const pawl_value *convo, int64_t from);
+
 /* ---- deterministic helpers ---- */
 
 /** 64 random bits, the same ones in replay. */
@@ -383,6 +401,10 @@ PAWL_API void pawl_fold_cancel(pawl_fold *f, int64_t command);
 PAWL_API void pawl_fold_set(pawl_fold *f, const char *key, const pawl_value *value);
 PAWL_API void pawl_fold_progress(pawl_fold *f, int64_t done, int64_t total, const char *text);
 PAWL_API void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name, const pawl_value *value);
+/** The new reference, at once; apply gets it too, as the value of "ConvoAppended". nil when refused. */
+PAWL_API const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value *convo, const pawl_value *messages);
+/** nil when it cannot be read, which is logged. */
+PAWL_API const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo, int64_t from);
 PAWL_API void pawl_fold_complete(pawl_fold *f, const pawl_value *result);
 PAWL_API void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
 PAWL_API void pawl_fold_canceled(pawl_fold *f);

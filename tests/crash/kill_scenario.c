@@ -2,7 +2,7 @@
  * kill_scenario.c - the program that is killed: kill_scenario DIR runs one workflow to its end and exits 0, whatever earlier runs
  * of it left behind.
  *
- * The workflow has an activity, a local step, a timer, a subprocess, a signal and an unsafe activity. Every side effect appends one line
+ * The workflow has an activity, a conversation, a local step, a timer, a subprocess, a signal and an unsafe activity. Every side effect appends one line
  * to DIR/effects: what, and the idempotency key. When the unsafe one was cut, the program reads the effects back and answers.
  * Does not check anything but its own result: kill_sweep.c does.
  */
@@ -52,16 +52,28 @@ static const pawl_value *local(pawl_step *s, const pawl_value *in)
     return pawl_step_build(s, "{done: true}");
 }
 
+/* Fails for good when a reference came back from the journal without what it names. */
+static const pawl_value *listen(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    const pawl_value *said = pawl_task_convo(t, in, 0);
+    return said != NULL ? pawl_task_build(t, "%zu", pawl_len(said)) : NULL;
+}
+
 static const pawl_value *sweep(pawl_run *w, const pawl_value *in)
 {
     (void)in;
+    const pawl_value *talk = pawl_convo_append(w, NULL, pawl_json(w, "[{say: 1}, {say: 2}]"));
     (void)pawl_call(w, "effect", .input = pawl_json(w, "{what: %s}", "first"));
     (void)pawl_local(w, "local", local, NULL);
     (void)pawl_sleep(w, 0.005);
     const pawl_value *ran = pawl_call(w, "child");
     const pawl_value *go = pawl_signal(w, "go");
+    talk = pawl_convo_append(w, talk, go);
+    const pawl_value *heard = pawl_call(w, "listen", .input = talk);
     (void)pawl_call(w, "pay", .input = pawl_json(w, "{what: %s}", "pay"), .effect = PAWL_EFFECT_UNSAFE);
-    return pawl_json(w, "{exit: %lld, go: %lld}", (long long)pawl_int(ran, "exit", -1), (long long)pawl_int(go, "n", -1));
+    return pawl_json(w, "{exit: %lld, go: %lld, heard: %lld}", (long long)pawl_int(ran, "exit", -1), (long long)pawl_int(go, "n", -1),
+                     (long long)pawl_int(heard, "", -1));
 }
 
 static int fail(const char *what, pawl_status st, const pawl_error *err)
@@ -111,7 +123,7 @@ static int drive(pawl_engine *e, pawl_scope *s)
         const pawl_value *v = NULL;
         st = pawl_result(e, "run", 50, s, &v, &err);
         if (st == PAWL_OK) {
-            bool right = pawl_int(v, "exit", -1) == 0 && pawl_int(v, "go", -1) == 7;
+            bool right = pawl_int(v, "exit", -1) == 0 && pawl_int(v, "go", -1) == 7 && pawl_int(v, "heard", -1) == 3;
             (void)printf("%s\n", pawl_to_json(s, v, 0));
             return right ? 0 : 2;
         }
@@ -151,6 +163,7 @@ int main(int argc, char **argv)
     }
     bool ok = pawl_register_activity(e, "effect", effect, NULL, &err) == PAWL_OK &&
               pawl_register_activity(e, "pay", effect, NULL, &err) == PAWL_OK &&
+              pawl_register_activity(e, "listen", listen, NULL, &err) == PAWL_OK &&
               pawl_register_activity(e, "child", child, NULL, &err) == PAWL_OK &&
               pawl_register_workflow(e, "sweep", "1", sweep, NULL, &err) == PAWL_OK && pawl_resume_all(e, &err) == PAWL_OK;
     if (!ok) {

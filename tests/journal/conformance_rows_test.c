@@ -426,6 +426,41 @@ static void a_conversation_is_a_chain_of_nodes(void **state)
     rig_close(t);
 }
 
+static void put_one_node(rig *t, const uint8_t parent[PW_DIGEST_SIZE], const char *text, uint8_t ret_id[PW_DIGEST_SIZE])
+{
+    uint8_t key[PW_KEY_SIZE];
+    t->r->ops->blob_key(t->r, key);
+    pw_node_id(ret_id, key, parent, rig_text(text));
+    pw_op *op = rig_op(t, PW_OP_NODE_PUT);
+    memcpy(op->u.node.id, ret_id, PW_DIGEST_SIZE);
+    memcpy(op->u.node.parent, parent, PW_DIGEST_SIZE);
+    op->u.node.body = rig_text(text);
+}
+
+static void a_node_lands_only_on_a_parent_that_exists(void **state)
+{
+    OPEN();
+    uint8_t stranger[PW_DIGEST_SIZE] = {1};
+    uint8_t none[PW_DIGEST_SIZE] = {0};
+    uint8_t a[PW_DIGEST_SIZE], b[PW_DIGEST_SIZE], c[PW_DIGEST_SIZE], parent[PW_DIGEST_SIZE];
+    pw_buf body = PW_BUF_INIT;
+    put_one_node(t, stranger, "lost", a);
+    assert_int_equal(rig_commit(t), PAWL_NOT); /* [J16] */
+    assert_int_equal(t->r->ops->node(t->r, a, parent, &body, &t->err), PAWL_NOTFOUND);
+    put_one_node(t, none, "hello", a);
+    put_one_node(t, a, "left", b); /* of the same group */
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    put_one_node(t, a, "right", c); /* continued twice */
+    put_one_node(t, a, "left", b);  /* and the same again */
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    rig_restart(t);
+    assert_int_equal(t->r->ops->node(t->r, c, parent, &body, &t->err), PAWL_OK);
+    assert_memory_equal(parent, a, PW_DIGEST_SIZE);
+    assert_memory_equal(body.data, "right", 5);
+    pw_buf_deinit(&body);
+    rig_close(t);
+}
+
 /* ---- inbox ---- */
 
 static bool add_inbox(void *ctx, const pw_inbox_row *row)
@@ -510,6 +545,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_big_blob_is_staged_in_chunks_before_its_group),
         cmocka_unit_test(chunks_that_no_group_claimed_are_swept_in_the_next_epoch),
         cmocka_unit_test(a_conversation_is_a_chain_of_nodes),
+        cmocka_unit_test(a_node_lands_only_on_a_parent_that_exists),
         cmocka_unit_test(an_inbox_row_is_taken_once_and_its_outcome_kept),
         cmocka_unit_test(a_dedup_key_is_answered_once),
     };

@@ -39,6 +39,8 @@ void scene_map_play(rig *r);
 void scene_child_code(rig *r);
 void scene_child_play(rig *r);
 void scene_branch_code(rig *r);
+void scene_convo_code(rig *r);
+void scene_convo_play(rig *r);
 void scene_branch_play(rig *r);
 void scene_timer_code(rig *r);
 void scene_timer_play(rig *r);

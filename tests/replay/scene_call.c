@@ -351,3 +351,33 @@ void scene_branch_play(rig *r)
     assert_int_equal(pawl_int(rig_result(r, "a"), "first", -1), 2);
     assert_int_equal(pawl_int(rig_result(r, "a"), "won", -1), 3);
 }
+
+/* ---- a conversation ---- */
+
+static const pawl_value *listen(pawl_task *task, const pawl_value *in, void *user)
+{
+    (void)user;
+    const pawl_value *said = pawl_task_convo(task, in, 0);
+    return said != NULL ? pawl_task_build(task, "{role: %s, heard: %zu}", "model", pawl_len(said)) : NULL;
+}
+
+static const pawl_value *convo(pawl_run *w, const pawl_value *in)
+{
+    const pawl_value *talk = pawl_convo_append(w, NULL, pawl_json(w, "[{role: %s}, {role: %s, content: %p}]", "system", "user", pawl_v(in)));
+    const pawl_value *said = pawl_call(w, "listen", .input = talk, .retries = PAWL_RETRY_NONE);
+    talk = pawl_convo_append(w, talk, said);
+    return pawl_call(w, "listen", .input = talk, .retries = PAWL_RETRY_NONE);
+}
+
+void scene_convo_code(rig *r)
+{
+    rig_workflow(r, "convo", convo);
+    rig_activity(r, "listen", listen);
+}
+
+void scene_convo_play(rig *r)
+{
+    rig_start_with(r, "convo", "a", rig_value(r, "{what: %s}", "it"));
+    scene_end(r, "a", "completed");
+    assert_int_equal(pawl_int(rig_result(r, "a"), "heard", 0), 3);
+}
