@@ -28,6 +28,13 @@ static const pawl_value *flaky(pawl_task *t, const pawl_value *in, void *user)
     return pawl_task_build(t, "%lld", (long long)pawl_int(in, "n", -1000));
 }
 
+static const pawl_value *listen(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    const pawl_value *said = pawl_task_convo(t, in, 0);
+    return said != NULL ? pawl_task_build(t, "%zu", pawl_len(said)) : NULL;
+}
+
 static const pawl_value *plus_one(pawl_step *s, const pawl_value *in)
 {
     return pawl_step_build(s, "%lld", (long long)pawl_int(in, "n", -1000) + 1);
@@ -66,7 +73,16 @@ static long long sum_of(const pawl_value *v)
     return sum;
 }
 
-/* 1 + 5 + 7 + 2 + 10 (signal) + 100 (yes) + 8 + 10 (map) + 3 = 146 in each of two rounds */
+/* Appends to a conversation twice, and reads it both ways: 3 + 3. */
+static long long talk(pawl_run *w)
+{
+    const pawl_value *convo = pawl_convo_append(w, NULL, pawl_json(w, "[{n: 1}, {n: 2}]"));
+    convo = pawl_convo_append(w, convo, pawl_json(w, "{n: 3}"));
+    long long heard = n_of(pawl_call(w, "listen", .input = convo), "");
+    return heard + n_of(pawl_convo_read(w, convo, 2), "0.n");
+}
+
+/* 1 + 5 + 7 + 2 + 6 (conversation) + 10 (signal) + 100 (yes) + 8 + 10 (map) + 3 = 152 in each of two rounds */
 static const pawl_value *whole(pawl_run *w, const pawl_value *in)
 {
     long long round = n_of(in, "round");
@@ -76,6 +92,7 @@ static const pawl_value *whole(pawl_run *w, const pawl_value *in)
     sum += n_of(pawl_call(w, "work", .input = pawl_json(w, "{n: 5, text: %p}", pawl_v(text))), "");
     sum += n_of(pawl_call(w, "unsafe", .input = pawl_json(w, "{n: 7}"), .effect = PAWL_EFFECT_UNSAFE), "");
     sum += n_of(pawl_call(w, "flaky", .input = pawl_json(w, "{n: 2}")), "");
+    sum += talk(w);
     pawl_set(w, "sum", pawl_json(w, "%lld", sum));
     pawl_progress(w, round, 2, "on its way");
     pawl_future *side = pawl_go(w, beside, NULL);
@@ -277,6 +294,7 @@ static void open_engine(story *s, rig_mode mode)
     rig_activity(s->r, "work", work);
     rig_activity(s->r, "unsafe", work);
     rig_activity(s->r, "flaky", flaky);
+    rig_activity(s->r, "listen", listen);
 }
 
 static const pawl_value *long_text(rig *r)
@@ -316,7 +334,7 @@ static void check_end(story *s)
     until_status(s, "d", "completed");
     until_status(s, "e", "terminated");
     const rig_reply *a = must(s, "result", rig_value(r, "{id: %s}", "a"));
-    assert_int_equal(pawl_int(a->value, "result.sum", 0), 292);
+    assert_int_equal(pawl_int(a->value, "result.sum", 0), 304);
     assert_int_equal(strlen(pawl_str(a->value, "result.text", "")), 6000);
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
     assert_int_equal(rig_count(r, "a", "WaitAnswered"), 1);
