@@ -252,7 +252,7 @@ void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value)
     op->u.blob.body = (pw_view){copy, value.size};
     if (value.size > PW_BLOB_CHUNK_BYTES) {
         core->env.stage(core->env.ctx, ref, op->u.blob.body);
-        op->u.blob.body = (pw_view){NULL, 0}; /* its chunks are on their way */
+        op->u.blob.body.data = NULL; /* its chunks are on their way */
     }
 }
 

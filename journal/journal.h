@@ -164,7 +164,7 @@ typedef enum pw_op_type {
     PW_OP_MAP_PAGE,     /* u.page: insert or replace (run, cmd, page, part) */
     PW_OP_MAP_CLEAR,    /* u.map: the row only; pages stay for readers until retention */
     PW_OP_SNAPSHOT_PUT, /* u.snapshot: replaces the run's one snapshot */
-    PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or body.data NULL: a digest whose chunks were staged before */
+    PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or body.data NULL: body.size bytes, whose chunks were staged before */
     PW_OP_NODE_PUT,     /* u.node: conversation chain; id must be pw_node_id(key, parent, body) and the parent exist (zeros: it has
                            none), else the group does not land; same id again: kept; depth: the engine's */
     PW_OP_INBOX_PUT,    /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */

@@ -100,6 +100,13 @@ void pw_memory_fail_commit(pw_memory_store *store, pw_memory_fault fault, uint64
     pthread_mutex_unlock(&store->lock);
 }
 
+void pw_memory_fail_stage(pw_memory_store *store, uint64_t skip)
+{
+    pthread_mutex_lock(&store->lock);
+    store->stage_fault = skip + 1;
+    pthread_mutex_unlock(&store->lock);
+}
+
 void pw_memory_fail_reopen(pw_memory_store *store, uint64_t count)
 {
     pthread_mutex_lock(&store->lock);
@@ -351,9 +358,13 @@ pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
     pw_row_key_start(&blob, PW_TABLE_BLOB);
     pw_row_key_bytes(&blob, digest, PW_DIGEST_SIZE);
     pthread_mutex_lock(&m->store->lock);
-    bool ok = pw_kv_find(m->store->kv, pw_row_key_view(&blob)) != NULL ||
-              put_chunk(m, digest, chunk, bytes);
+    bool full = m->store->stage_fault > 0 && --m->store->stage_fault == 0;
+    bool ok = !full && (pw_kv_find(m->store->kv, pw_row_key_view(&blob)) != NULL ||
+                        put_chunk(m, digest, chunk, bytes));
     pthread_mutex_unlock(&m->store->lock);
+    if (full) {
+        return pw_err(err, PAWL_NOSPACE, "the disk is full, as ordered");
+    }
     return ok ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
 }
 

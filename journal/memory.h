@@ -34,6 +34,8 @@ pawl_status pw_memory_attach(pw_memory_store *store, pw_journal **ret_journal, p
 
 /** Orders a fault for the commit after `skip` more commits. One order at a time. */
 void pw_memory_fail_commit(pw_memory_store *store, pw_memory_fault fault, uint64_t skip);
+/** The chunk after `skip` more chunks finds no room. */
+void pw_memory_fail_stage(pw_memory_store *store, uint64_t skip);
 /** The next `count` reopenings fail with IO. */
 void pw_memory_fail_reopen(pw_memory_store *store, uint64_t count);
 /** Commits tried so far, orders included. */

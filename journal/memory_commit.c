@@ -246,6 +246,22 @@ static pawl_status put_key(pw_memory_store *s, int64_t run, pw_view name, pw_vie
     return put(s, &key, value, err);
 }
 
+/** The bytes that were staged under a digest. */
+static size_t staged_size(pw_memory_store *s, const uint8_t *digest)
+{
+    pw_row_key from = {.whole = true};
+    size_t size = 0;
+    pw_row_key_start(&from, PW_TABLE_CHUNK);
+    pw_row_key_bytes(&from, digest, PW_DIGEST_SIZE);
+    const pw_kv_node *node = pw_kv_seek(s->kv, pw_row_key_view(&from));
+    while (node != NULL && pw_kv_key(node).size > from.size &&
+           memcmp(pw_kv_key(node).data, from.data, from.size) == 0) {
+        size += pw_kv_value(node).size;
+        node = pw_kv_next(node);
+    }
+    return size;
+}
+
 static pawl_status put_blob(pw_memory_store *s, const uint8_t *digest, pw_view body,
                             pawl_error *err)
 {
@@ -258,17 +274,17 @@ static pawl_status put_blob(pw_memory_store *s, const uint8_t *digest, pw_view b
     if (has(s, &key)) {
         return PAWL_OK;
     }
-    if (body.size > PW_BLOB_CHUNK_BYTES) {
+    bool chunked = body.data == NULL;
+    if (!chunked && body.size > PW_BLOB_CHUNK_BYTES) {
         return pw_err(err, PAWL_LIMIT, "a blob above %u bytes must be staged in chunks",
                       PW_BLOB_CHUNK_BYTES);
     }
-    bool chunked = body.data == NULL;
-    if (chunked && !has(s, &staged)) {
+    if (chunked && (!has(s, &staged) || staged_size(s, digest) != body.size)) {
         return pw_err(err, PAWL_NOT, "a blob's chunks were not staged before its group");
     }
     pw_buf b = PW_BUF_INIT;
     pw_buf_putc(&b, chunked ? 1 : 0);
-    pw_buf_put(&b, body.data, body.size);
+    pw_buf_put(&b, body.data, chunked ? 0 : body.size);
     pawl_status st = put_buf(s, &key, &b, err);
     return st == PAWL_OK && chunked ? drop(s, staged, NULL, err) : st;
 }

@@ -58,6 +58,7 @@ struct pw_memory_store {
     pw_memory_fault fault;
     uint64_t fault_skip;
     uint64_t reopen_faults;
+    uint64_t stage_fault; /* 1 = the next chunk; 0 = none */
     uint64_t commits;
     pw_known_head known[PW_KNOWN_HEADS];
 };

@@ -54,9 +54,9 @@ static pawl_status put_row(pw_sqlite *j, const uint8_t *digest, int64_t size, pw
     return pw_db_run(&j->db, PW_SQL_BLOB_PUT, st, NULL, err);
 }
 
-/** Size of what was staged; CONFLICT when a chunk is missing. */
-static pawl_status staged_size(pw_sqlite *j, const uint8_t *digest, int64_t *ret_size,
-                               pawl_error *err)
+/** NOT when a chunk is missing, the last ones too: a disk that was full for a moment leaves the first ones [J12]. */
+static pawl_status check_staged(pw_sqlite *j, const uint8_t *digest, int64_t size,
+                                pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CHUNK_SIZE, err);
     if (st == NULL) {
@@ -69,12 +69,11 @@ static pawl_status staged_size(pw_sqlite *j, const uint8_t *digest, int64_t *ret
     pw_cols c = {st, 0};
     int64_t count = pw_col_int(&c);
     int64_t last = pw_col_int(&c);
-    int64_t size = pw_col_int(&c);
+    bool whole = count > 0 && count == last + 1 && pw_col_int(&c) == size;
     pw_db_give(&j->db, PW_SQL_CHUNK_SIZE, st);
-    if (status == PAWL_OK && (count == 0 || count != last + 1)) {
+    if (status == PAWL_OK && !whole) {
         return pw_err(err, PAWL_NOT, "a blob's chunks were not staged before its group");
     }
-    *ret_size = size;
     return status;
 }
 
@@ -88,12 +87,12 @@ pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE
     if (st != PAWL_OK || has) {
         return st;
     }
-    if (body.size > PW_BLOB_CHUNK_BYTES) {
+    if (!chunked && body.size > PW_BLOB_CHUNK_BYTES) {
         return pw_err(err, PAWL_LIMIT, "a blob above %u bytes must be staged in chunks",
                       PW_BLOB_CHUNK_BYTES);
     }
     if (chunked) {
-        st = staged_size(j, digest, &size, err);
+        st = check_staged(j, digest, size, err);
     }
     if (st == PAWL_OK) {
         st = put_row(j, digest, size, body, chunked, err);

@@ -51,6 +51,8 @@ struct pw_writer {
     bool stop;
     atomic_bool scarce; /* the ballast is given up */
     int busy;           /* groups since it was idle */
+    pawl_status staged; /* what the last chunks ended as, when they did not get through; until the next group */
+    pawl_error staged_error;
 };
 
 /* ---- the thread ---- */
@@ -109,10 +111,21 @@ static bool be_idle(pw_writer *w)
     return true;
 }
 
+/** A group that lacks its blob because the disk was full for it ends as a full disk does: the reason is what the engine acts on. */
+static void tell_of_chunks(pw_writer *w, pw_group *g)
+{
+    if (g->status == PAWL_NOT && w->staged == PAWL_NOSPACE) {
+        g->status = PAWL_NOSPACE;
+        g->error = w->staged_error;
+    }
+    w->staged = PAWL_OK;
+}
+
 static void commit_one(pw_writer *w, pw_group *g)
 {
     const pw_journal_ops *ops = w->journal->ops;
     g->status = ops->commit(w->journal, g, &g->error);
+    tell_of_chunks(w, g);
     if (g->status == PAWL_NOSPACE && ops->ballast != NULL && ops->ballast(w->journal, true)) {
         atomic_store(&w->scarce, true);
     }
@@ -139,7 +152,11 @@ static void stage_one(pw_writer *w, item *i)
     if (w->journal->ops->settle != NULL) {
         w->journal->ops->settle(w->journal);
     }
-    pw_free(i); /* not staged: the group that refers to it will be told */
+    if (st != PAWL_OK) { /* not staged: the group that refers to it will be told */
+        w->staged = st;
+        w->staged_error = i->error;
+    }
+    pw_free(i);
 }
 
 static void run_item(pw_writer *w, item *i)

@@ -246,7 +246,7 @@ static pawl_status make_blob(world *w, world_state *s, uint64_t group)
         if (st != PAWL_OK) {
             return st;
         }
-        body = (pw_view){NULL, 0};
+        body.data = NULL;
     }
     pw_op *op = add(w, PW_OP_BLOB_PUT);
     memcpy(op->u.blob.digest, digest, PW_DIGEST_SIZE);

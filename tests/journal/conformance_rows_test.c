@@ -363,18 +363,37 @@ static void a_big_blob_is_staged_in_chunks_before_its_group(void **state)
     pw_buf b = PW_BUF_INIT;
     pw_view body = big_bytes(t, 3 * PW_BLOB_CHUNK_BYTES + 17);
     digest_of(t, body, digest);
-    put_blob(t, digest, (pw_view){NULL, 0});
+    put_blob(t, digest, (pw_view){NULL, body.size});
     assert_int_equal(rig_commit(t), PAWL_NOT);
     put_blob(t, digest, body);
     assert_int_equal(rig_commit(t), PAWL_NOT);
     stage(t, digest, body);
     assert_int_equal(t->r->ops->blob(t->r, digest, &b, &t->err), PAWL_NOTFOUND);
-    put_blob(t, digest, (pw_view){NULL, 0});
+    put_blob(t, digest, (pw_view){NULL, body.size});
     assert_int_equal(rig_commit(t), PAWL_OK);
     expect_blob(t, digest, body);
     stage(t, digest, body);
     rig_restart(t);
     t->j->ops->idle(t->j);
+    expect_blob(t, digest, body);
+    pw_buf_deinit(&b);
+    rig_close(t);
+}
+
+static void a_blob_whose_last_chunk_was_not_staged_is_not_taken_for_whole(void **state)
+{
+    OPEN();
+    uint8_t digest[PW_DIGEST_SIZE];
+    pw_buf b = PW_BUF_INIT;
+    pw_view body = big_bytes(t, 2 * PW_BLOB_CHUNK_BYTES + 9);
+    digest_of(t, body, digest);
+    stage(t, digest, (pw_view){body.data, 2 * PW_BLOB_CHUNK_BYTES}); /* the disk was full for the third */
+    put_blob(t, digest, (pw_view){NULL, body.size});
+    assert_int_equal(rig_commit(t), PAWL_NOT);
+    assert_int_equal(t->r->ops->blob(t->r, digest, &b, &t->err), PAWL_NOTFOUND);
+    stage(t, digest, body);
+    put_blob(t, digest, (pw_view){NULL, body.size});
+    assert_int_equal(rig_commit(t), PAWL_OK);
     expect_blob(t, digest, body);
     pw_buf_deinit(&b);
     rig_close(t);
@@ -388,7 +407,7 @@ static void chunks_that_no_group_claimed_are_swept_in_the_next_epoch(void **stat
     digest_of(t, body, digest);
     stage(t, digest, body);
     t->j->ops->idle(t->j); /* the same epoch: the group may still come */
-    put_blob(t, digest, (pw_view){NULL, 0});
+    put_blob(t, digest, (pw_view){NULL, body.size});
     rig_restart(t);
     t->j->ops->idle(t->j);
     assert_int_equal(rig_commit(t), PAWL_NOT);
@@ -543,6 +562,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_newest_snapshot_replaces_the_one_before),
         cmocka_unit_test(a_blob_is_kept_once_under_its_digest),
         cmocka_unit_test(a_big_blob_is_staged_in_chunks_before_its_group),
+        cmocka_unit_test(a_blob_whose_last_chunk_was_not_staged_is_not_taken_for_whole),
         cmocka_unit_test(chunks_that_no_group_claimed_are_swept_in_the_next_epoch),
         cmocka_unit_test(a_conversation_is_a_chain_of_nodes),
         cmocka_unit_test(a_node_lands_only_on_a_parent_that_exists),

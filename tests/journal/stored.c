@@ -104,7 +104,9 @@ void stored_fill(rig *t)
     assert_int_equal(t->j->ops->stage(t->j, digest, 0, (pw_view){big.data, 100}, &t->err), PAWL_OK);
     assert_int_equal(t->j->ops->stage(t->j, digest, 1, (pw_view){big.data + 100, 50}, &t->err),
                      PAWL_OK);
-    memcpy(rig_op(t, PW_OP_BLOB_PUT)->u.blob.digest, digest, PW_DIGEST_SIZE);
+    pw_op *op = rig_op(t, PW_OP_BLOB_PUT);
+    memcpy(op->u.blob.digest, digest, PW_DIGEST_SIZE);
+    op->u.blob.body = (pw_view){NULL, big.size};
     assert_int_equal(rig_commit(t), PAWL_OK);
 }
 

@@ -104,6 +104,7 @@ static void a_blob_is_staged_before_the_group_submitted_after_it(void **state)
     memset(bytes, 'q', size);
     t->r->ops->blob_key(t->r, key);
     pw_blob_digest(ops[1].u.blob.digest, key, bytes, size);
+    ops[1].u.blob.body = (pw_view){NULL, size};
     pw_writer_submit(w, &groups[0]);
     pw_writer_stage(w, ops[1].u.blob.digest, (pw_view){bytes, size});
     pw_writer_submit(w, &groups[1]);
@@ -114,6 +115,36 @@ static void a_blob_is_staged_before_the_group_submitted_after_it(void **state)
     assert_int_equal(t->r->ops->blob(t->r, ops[1].u.blob.digest, &b, &t->err), PAWL_OK);
     assert_int_equal(b.size, size);
     pw_buf_deinit(&b);
+    pw_writer_stop(w);
+    rig_close(t);
+}
+
+static void a_chunk_that_found_no_room_ends_its_group_as_a_full_disk_does(void **state)
+{
+    (void)state;
+    answers a;
+    rig *t = rig_open("memory");
+    pw_writer *w = start(t, &a);
+    uint8_t key[PW_KEY_SIZE];
+    size_t size = 2 * PW_BLOB_CHUNK_BYTES + 9;
+    uint8_t *bytes = pw_alloc(t->scope, size);
+    pw_op ops[2] = {{.type = PW_OP_BLOB_PUT}, timer_op(1)};
+    pw_group groups[2] = {{.epoch = t->epoch, .number = t->number + 1, .ops = &ops[0], .len = 1},
+                          {.epoch = t->epoch, .number = t->number + 1, .ops = &ops[1], .len = 1}};
+    memset(bytes, 'q', size);
+    t->r->ops->blob_key(t->r, key);
+    pw_blob_digest(ops[0].u.blob.digest, key, bytes, size);
+    ops[0].u.blob.body = (pw_view){NULL, size};
+    pw_memory_fail_stage(t->store, 2); /* the third chunk */
+    pw_writer_stage(w, ops[0].u.blob.digest, (pw_view){bytes, size});
+    pw_writer_submit(w, &groups[0]);
+    wait_for(&a, 1);
+    assert_int_equal(a.statuses[0], PAWL_NOSPACE); /* so that the engine waits, and the ballast is given up */
+    assert_int_equal(groups[0].error.status, PAWL_NOSPACE);
+    assert_true(pw_writer_scarce(w));
+    pw_writer_submit(w, &groups[1]);
+    wait_for(&a, 2);
+    assert_int_equal(a.statuses[1], PAWL_OK);
     pw_writer_stop(w);
     rig_close(t);
 }
@@ -319,6 +350,7 @@ int main(void)
         cmocka_unit_test_prestate(groups_are_answered_in_the_order_they_were_submitted, memory),
         cmocka_unit_test_prestate(a_blob_is_staged_before_the_group_submitted_after_it, sqlite),
         cmocka_unit_test_prestate(a_blob_is_staged_before_the_group_submitted_after_it, memory),
+        cmocka_unit_test(a_chunk_that_found_no_room_ends_its_group_as_a_full_disk_does),
         cmocka_unit_test(after_unknown_everything_is_refused_until_the_rite),
         cmocka_unit_test(the_rite_on_a_sound_file_changes_nothing_and_readers_go_on),
         cmocka_unit_test_prestate(the_thread_says_how_much_processor_time_it_used, sqlite),
