@@ -22,6 +22,7 @@
 
 #define LISTEN_BACKLOG 128
 #define LAST_WRITES_MS 1000
+#define TRY_AGAIN_MS 100 /* to take a connection, after there was no memory for it */
 
 void pw_control_log(pw_control *c, pawl_level level, const char *fmt, ...)
 {
@@ -150,8 +151,8 @@ static void begin_stop(pw_control *c)
     (void)unlink(c->socket);
     uv_close((uv_handle_t *)&c->server, NULL);
     uv_close((uv_handle_t *)&c->wake, NULL);
-    uv_timer_start(&c->deadline, on_deadline, LAST_WRITES_MS, 0);
-    uv_unref((uv_handle_t *)&c->deadline);
+    uv_timer_start(&c->timer, on_deadline, LAST_WRITES_MS, 0);
+    uv_unref((uv_handle_t *)&c->timer);
     for (size_t i = 0; i < PW_CLIENTS_MAX; i++) {
         if (c->clients[i] != NULL) {
             pw_control_client_finish(c->clients[i]);
@@ -171,12 +172,27 @@ static void on_wake(uv_async_t *wake)
 
 /* ---- the thread ---- */
 
+static void on_try_again(uv_timer_t *timer);
+
+static void take_connection(pw_control *c)
+{
+    if (!pw_control_client_new(c)) {
+        pw_control_log(c, PAWL_WARN, "no memory for a connection to the control socket: it waits");
+        uv_timer_start(&c->timer, on_try_again, TRY_AGAIN_MS, 0);
+    }
+}
+
+static void on_try_again(uv_timer_t *timer)
+{
+    take_connection(timer->data);
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
     pw_control *c = server->data;
 
     if (status == 0) {
-        pw_control_client_new(c);
+        take_connection(c);
     } else {
         pw_control_log(c, PAWL_WARN, "the control socket cannot take a connection: %s", uv_strerror(status));
     }
@@ -187,7 +203,7 @@ static void *run(void *arg)
     pw_control *c = arg;
 
     uv_run(&c->loop, UV_RUN_DEFAULT);
-    uv_close((uv_handle_t *)&c->deadline, NULL);
+    uv_close((uv_handle_t *)&c->timer, NULL);
     uv_run(&c->loop, UV_RUN_DEFAULT);
     return NULL;
 }
@@ -196,10 +212,10 @@ static int open_handles(pw_control *c)
 {
     int rc = uv_async_init(&c->loop, &c->wake, on_wake);
 
-    rc = rc == 0 ? uv_timer_init(&c->loop, &c->deadline) : rc;
+    rc = rc == 0 ? uv_timer_init(&c->loop, &c->timer) : rc;
     rc = rc == 0 ? uv_pipe_init(&c->loop, &c->server, 0) : rc;
     c->wake.data = c;
-    c->deadline.data = c;
+    c->timer.data = c;
     c->server.data = c;
     if (rc == 0) {
         rc = uv_pipe_open(&c->server, c->listen_fd);

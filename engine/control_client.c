@@ -309,7 +309,7 @@ static pawl_status admit(pw_control_client *client, pawl_error *err)
     return status != PAWL_OK ? status : pw_err(err, PAWL_FULL, "%d clients are connected already", PW_CLIENTS_MAX);
 }
 
-void pw_control_client_new(pw_control *c)
+bool pw_control_client_new(pw_control *c)
 {
     pw_control_client *client = pw_calloc(1, sizeof *client);
     pw_gone *gone = pw_calloc(1, sizeof *gone);
@@ -318,7 +318,7 @@ void pw_control_client_new(pw_control *c)
     if (client == NULL || gone == NULL || uv_pipe_init(&c->loop, &client->pipe, 0) != 0) {
         pw_free(client);
         pw_free(gone);
-        return; /* stays in the backlog; the next connection wakes us again */
+        return false;
     }
     client->control = c;
     client->gone = gone;
@@ -326,13 +326,14 @@ void pw_control_client_new(pw_control *c)
     pw_frames_init(&client->in, PW_FRAME_BYTES_MAX);
     if (uv_accept((uv_stream_t *)&c->server, (uv_stream_t *)&client->pipe) != 0) {
         pw_control_client_close(client);
-        return;
+        return true;
     }
     pawl_status status = admit(client, &err);
     if (status != PAWL_OK) {
         reply(client, 0, status, (pw_view){NULL, 0}, &err);
         pw_control_client_finish(client);
-        return;
+        return true;
     }
     uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read);
+    return true;
 }

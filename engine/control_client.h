@@ -42,7 +42,7 @@ struct pw_control {
     uv_loop_t loop;
     uv_pipe_t server;
     uv_async_t wake;
-    uv_timer_t deadline;     /* of the last writes, when stopping */
+    uv_timer_t timer;        /* the next try to take a connection; when stopping, the deadline of the last writes */
     _Atomic(pw_control_out *) outgoing;
     atomic_bool stop;
     bool stopping;
@@ -51,8 +51,8 @@ struct pw_control {
     char space[65536];       /* of one read */
 };
 
-/** Takes over what the server has just accepted. NULL when it was turned away. */
-void pw_control_client_new(pw_control *c);
+/** Takes over what the server has just accepted, or turns it away. False: no memory, and it waits; libuv takes no other until it is asked for. */
+bool pw_control_client_new(pw_control *c);
 /** Sends one frame, taking it over (deinit); cuts a client that does not read. */
 void pw_control_client_send(pw_control_client *client, pw_buf *frame);
 /** Closes at once / after what is written has left. */

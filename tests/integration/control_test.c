@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "journal/journal.h"
 #include "sdk/base/frame.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 #include "tools/client.h"
 
@@ -261,6 +263,30 @@ static void a_hundred_clients_are_served_at_once(void **state)
         assert_string_equal(pawl_str(v, "status", ""), "completed");
         pw_client_close(clients[i]);
     }
+}
+
+static void a_connection_without_memory_waits_and_the_socket_lives_on(void **state)
+{
+    rig *r = *state;
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    int64_t number = -1;
+    bool failed = false;
+
+    put_request(&out, 7, "hello", NULL);
+    pw_mem_fail(1, true);
+    int first = connect_raw(r);
+    while (!failed) { /* nobody but the server of the socket has anything to do */
+        (void)sched_yield();
+        (void)pw_mem_count(&failed);
+    }
+    pw_mem_fail(0, false);
+    int second = connect_raw(r);
+    send_raw(second, out.data, out.size);
+    assert_int_equal(read_reply(second, &number), PAWL_OK);
+    send_raw(first, out.data, out.size);
+    assert_int_equal(read_reply(first, &number), PAWL_OK);
+    close(first);
+    close(second);
 }
 
 static void one_client_too_many_is_told_so(void **state)
@@ -553,6 +579,7 @@ int main(void)
         T(clients_that_vanish_in_the_middle_harm_nobody),
         T(a_client_that_does_not_read_is_cut),
         T(a_hundred_clients_are_served_at_once),
+        T(a_connection_without_memory_waits_and_the_socket_lives_on),
         T(one_client_too_many_is_told_so),
         T(a_client_starts_signals_and_gets_the_result),
         T(a_watch_streams_until_unwatch),
