@@ -90,7 +90,7 @@ static void exec_init(exec *x, pawl_task *task, const pawl_exec_options *o)
     pw_capture_init(&x->out, max < OUTPUT_BYTES_CAP ? max : OUTPUT_BYTES_CAP);
     pw_capture_init(&x->err, max < OUTPUT_BYTES_CAP ? max : OUTPUT_BYTES_CAP);
     x->beat_at = x->started + BEAT_MS;
-    if (o->timeout_ms > 0) {
+    if (o->timeout_ms > 0 && o->timeout_ms <= PW_TIMER_MS_MAX) { /* more is none */
         x->timeout_at = x->started + o->timeout_ms;
     }
     if (deadline > 0) {

@@ -146,7 +146,7 @@ typedef struct pawl_exec_options {
     const char *stdin_text;      /**< NULL = /dev/null */
     size_t stdin_size;
     size_t output_bytes_max;     /**< of each stream, the tail is kept; 0 = 1 MiB */
-    int64_t timeout_ms;          /**< 0 = the task's own */
+    int64_t timeout_ms;          /**< 0, or more than 100 years = the task's own */
     bool quiet;                  /**< its output is private: no heartbeat carries a line of it */
 } pawl_exec_options;
 

@@ -228,6 +228,13 @@ static void a_program_that_takes_too_long_times_out(void **state)
     assert_string_equal(pawl_str(rig_value(r, 5, PW_REPORT_FAILED), "type", ""), "Timeout");
 }
 
+static void a_timeout_of_centuries_is_no_timeout(void **state)
+{
+    rig *r = *state;
+    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"true\"], \"timeout_ms\": 9223372036854775807}", PW_REPORT_DONE);
+    assert_int_equal(pawl_int(v, "exit", -1), 0);
+}
+
 /* A named pipe in the rig's folder, through which programs say their pids. */
 static void fifo_path(const rig *r, char ret[100])
 {
@@ -657,6 +664,7 @@ int main(void)
         T(output_that_is_no_text_becomes_text),
         T(a_program_need_not_read_its_input),
         T(a_program_that_takes_too_long_times_out),
+        T(a_timeout_of_centuries_is_no_timeout),
         T(cancel_asks_politely_first),
         T(cancel_ends_what_does_not_listen),
         T(what_a_program_leaves_behind_ends_with_it),
