@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sdk/base/mem.h"
+#include "sdk/base/mp.h"
 
 enum { FIRST_BYTES = 4096 };
 
@@ -69,40 +70,12 @@ void pw_capture_put(pw_capture *c, const void *data, size_t size)
     }
 }
 
-/* Length of the well-formed sequence at p; 0 when there is none. NUL counts as none. */
-static size_t utf8_len(const uint8_t *p, size_t left)
-{
-    static const uint8_t low[] = {0xe0, 0xa0, 0xed, 0x80,
-                                  0xf0, 0x90, 0xf4, 0x80}; /* lead, least second byte */
-    if (p[0] < 0x80) {
-        return p[0] != 0 ? 1 : 0;
-    }
-    const size_t len = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
-                       : (p[0] & 0xf0) == 0xe0        ? 3
-                       : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-                                                      : 0;
-    if (len == 0 || len > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    for (size_t i = 0; i < sizeof low; i += 2) {
-        if (p[0] == low[i] && p[1] < low[i + 1]) {
-            return 0; /* overlong */
-        }
-    }
-    return (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf4 && p[1] > 0x8f) ? 0 : len;
-}
-
 size_t pw_text_clean(char *ret, const char *text, size_t size)
 {
     const uint8_t *p = (const uint8_t *)text;
     size_t used = 0;
     for (size_t at = 0; at < size;) {
-        const size_t len = utf8_len(p + at, size - at);
+        const size_t len = p[at] == 0 ? 0 : pw_utf8_len(p + at, size - at);
         if (len == 0) {
             memcpy(ret + used, "\xef\xbf\xbd", 3);
             used += 3;

@@ -52,7 +52,7 @@ static pawl_status check_args(pw_view args, pawl_error *err)
     if (pw_mp_peek(&r) != PAWL_MAP) {
         return pw_err(err, PAWL_INVALID, "the arguments of a request must be a map");
     }
-    return pw_mp_check(args.data, args.size, err);
+    return pw_mp_check_given(args.data, args.size, err);
 }
 
 pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *user, pw_request **ret_request, pawl_error *err)

@@ -220,7 +220,7 @@ void pw_sql_put_column(pw_buf *b, sqlite3_stmt *st, int column)
         pw_mp_double(b, sqlite3_column_double(st, column));
         return;
     case SQLITE_TEXT:
-        pw_mp_strn(b, (const char *)sqlite3_column_text(st, column),
+        pw_mp_text(b, (const char *)sqlite3_column_text(st, column),
                    (size_t)sqlite3_column_bytes(st, column));
         return;
     case SQLITE_BLOB:

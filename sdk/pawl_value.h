@@ -151,6 +151,7 @@ static inline void *pawl_v(const pawl_value *v)
     u.in = v;
     return u.out;
 }
+/** Text is UTF-8: each byte that is none becomes U+FFFD, here, in pawl_json and wherever else a C string comes in. */
 PAWL_API const pawl_value *pawl_make_str(pawl_scope *scope, const char *text);
 PAWL_API const pawl_value *pawl_make_strn(pawl_scope *scope, const char *text, size_t size);
 PAWL_API const pawl_value *pawl_make_bytes(pawl_scope *scope, const void *data, size_t size);

@@ -98,7 +98,7 @@ static void put_quoted(builder *b)
         b->bad = true;
     } else {
         b->p++;
-        pw_mp_strn(&b->out, (const char *)text.data, text.size);
+        pw_mp_text(&b->out, (const char *)text.data, text.size);
     }
     pw_buf_deinit(&text);
 }

@@ -70,7 +70,7 @@ void pw_mp_double(pw_buf *b, double v)
     put_be(b, 0xcb, bits, 8);
 }
 
-void pw_mp_strn(pw_buf *b, const char *text, size_t size)
+static void str_head(pw_buf *b, size_t size)
 {
     if (size < 32) {
         pw_buf_putc(b, 0xa0 | (int)size);
@@ -81,7 +81,65 @@ void pw_mp_strn(pw_buf *b, const char *text, size_t size)
     } else {
         put_be(b, 0xdb, size, 4);
     }
+}
+
+void pw_mp_strn(pw_buf *b, const char *text, size_t size)
+{
+    str_head(b, size);
     pw_buf_put(b, text, size);
+}
+
+size_t pw_utf8_len(const uint8_t *p, size_t left)
+{
+    if (left == 0 || p[0] < 0x80) {
+        return left > 0 ? 1 : 0;
+    }
+    size_t n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    if (n == 0 || n > left) {
+        return 0;
+    }
+    uint32_t cp = p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        cp = cp << 6 | (p[i] & 0x3f);
+    }
+    bool overlong = cp < (n == 3 ? 0x800u : n == 4 ? 0x10000u : 0x80u);
+    return overlong || (cp >= 0xd800 && cp < 0xe000) || cp > 0x10ffff ? 0 : n;
+}
+
+static bool is_ascii(const char *text, size_t size)
+{
+    uint64_t all = 0;
+    for (; size >= 8; text += 8, size -= 8) {
+        uint64_t eight;
+        memcpy(&eight, text, 8);
+        all |= eight;
+    }
+    for (; size > 0; text++, size--) {
+        all |= (unsigned char)*text;
+    }
+    return (all & 0x8080808080808080u) == 0;
+}
+
+void pw_mp_text(pw_buf *b, const char *text, size_t size)
+{
+    if (is_ascii(text, size)) {
+        pw_mp_strn(b, text, size);
+        return;
+    }
+    const uint8_t *p = (const uint8_t *)text;
+    size_t clean = 0, n;
+    for (size_t i = 0; i < size; i += n > 0 ? n : 1) {
+        n = pw_utf8_len(p + i, size - i);
+        clean += n > 0 ? n : 3;
+    }
+    str_head(b, clean);
+    for (size_t i = 0; i < size; i += n > 0 ? n : 1) {
+        n = pw_utf8_len(p + i, size - i);
+        pw_buf_put(b, n > 0 ? text + i : "\xef\xbf\xbd", n > 0 ? n : 3);
+    }
 }
 
 void pw_mp_str(pw_buf *b, const char *text)
@@ -89,7 +147,7 @@ void pw_mp_str(pw_buf *b, const char *text)
     if (text == NULL) {
         pw_mp_nil(b);
     } else {
-        pw_mp_strn(b, text, strlen(text));
+        pw_mp_text(b, text, strlen(text));
     }
 }
 
@@ -597,24 +655,27 @@ bool pw_mp_read_ext(pw_mp *r, int type, pw_view *ret_data)
 
 static bool utf8_ok(const uint8_t *p, size_t size)
 {
-    size_t i = 0;
-    while (i < size) {
-        uint8_t c = p[i];
-        size_t n = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : 9;
-        if (n == 9 || size - i <= n) {
+    for (size_t i = 0; i < size;) {
+        size_t n = pw_utf8_len(p + i, size - i);
+        if (n == 0) {
             return false;
         }
-        uint32_t cp = n == 0 ? c : (uint32_t)(c & (0x3f >> n));
-        for (size_t k = 1; k <= n; k++) {
-            if ((p[i + k] & 0xc0) != 0x80) {
-                return false;
-            }
-            cp = cp << 6 | (p[i + k] & 0x3f);
-        }
-        if ((n == 2 && (cp < 0x800 || (cp >= 0xd800 && cp < 0xe000))) || (n == 3 && (cp < 0x10000 || cp > 0x10ffff))) {
+        i += n;
+    }
+    return true;
+}
+
+/* What the JSON reader makes of an integer that int64 does not hold. */
+static bool digits_ok(const uint8_t *p, size_t size)
+{
+    size_t sign = size > 0 && p[0] == '-' ? 1 : 0;
+    if (size == sign || p[sign] == '0') {
+        return false;
+    }
+    for (size_t i = sign; i < size; i++) {
+        if (p[i] < '0' || p[i] > '9') {
             return false;
         }
-        i += n + 1;
     }
     return true;
 }
@@ -635,11 +696,14 @@ static const char *check_one(pw_mp *r, bool is_key, head *h)
     if (h->type == PAWL_STRING && !utf8_ok(r->p + h->head_size, h->body_size)) {
         return "a string is not UTF-8";
     }
+    if (h->type == PAWL_BIGINT && !digits_ok(r->p + h->head_size, h->body_size)) {
+        return "a number of many digits has more than digits";
+    }
     r->p += h->head_size + h->body_size;
     return NULL;
 }
 
-pawl_status pw_mp_check(const void *data, size_t size, pawl_error *err)
+static pawl_status check(const void *data, size_t size, bool refs, pawl_error *err)
 {
     if (size > PW_VALUE_BYTES_MAX) {
         return pw_err(err, PAWL_LIMIT, "a value of %zu bytes is larger than %u", size, PW_VALUE_BYTES_MAX);
@@ -654,6 +718,9 @@ pawl_status pw_mp_check(const void *data, size_t size, pawl_error *err)
         if (why != NULL) {
             return pw_err(err, PAWL_PARSE, "%s (byte %zu)", why, size - (size_t)(r.end - r.p));
         }
+        if (!refs && h.is_ext && h.ext_type == PW_EXT_BLOB) {
+            return pw_err(err, PAWL_INVALID, "a reference to a payload in a journal stands where the payload itself should");
+        }
         size_t inner = h.type == PAWL_MAP ? 2 * h.count : h.type == PAWL_ARRAY ? h.count : 0;
         if (inner > 0) {
             if (depth == PW_DEPTH_MAX) {
@@ -667,6 +734,16 @@ pawl_status pw_mp_check(const void *data, size_t size, pawl_error *err)
         }
     } while (depth > 0);
     return pw_mp_at_end(&r) ? PAWL_OK : pw_err(err, PAWL_PARSE, "bytes follow the value (byte %zu)", size - (size_t)(r.end - r.p));
+}
+
+pawl_status pw_mp_check(const void *data, size_t size, pawl_error *err)
+{
+    return check(data, size, true, err);
+}
+
+pawl_status pw_mp_check_given(const void *data, size_t size, pawl_error *err)
+{
+    return check(data, size, false, err);
 }
 
 bool pw_view_eq(pw_view a, pw_view b)

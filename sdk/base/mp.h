@@ -21,8 +21,12 @@ void pw_mp_bool(pw_buf *b, bool v);
 void pw_mp_int(pw_buf *b, int64_t v);
 void pw_mp_uint(pw_buf *b, uint64_t v);
 void pw_mp_double(pw_buf *b, double v);
-void pw_mp_str(pw_buf *b, const char *text); /* NULL writes nil */
-void pw_mp_strn(pw_buf *b, const char *text, size_t size);
+void pw_mp_str(pw_buf *b, const char *text); /* NULL writes nil; as pw_mp_text */
+/** What a person's code brings: each byte that is no UTF-8 becomes U+FFFD, for no door would let the value pass otherwise. */
+void pw_mp_text(pw_buf *b, const char *text, size_t size);
+void pw_mp_strn(pw_buf *b, const char *text, size_t size); /* known to be UTF-8 */
+/** Bytes of the well-formed sequence at p; 0 when there is none. */
+size_t pw_utf8_len(const uint8_t *p, size_t left);
 void pw_mp_bin(pw_buf *b, const void *data, size_t size);
 void pw_mp_array(pw_buf *b, size_t len);
 void pw_mp_map(pw_buf *b, size_t pairs);
@@ -61,6 +65,8 @@ bool pw_mp_read_ext(pw_mp *r, int type, pw_view *ret_data);
 
 /** Checks that bytes are exactly one well-formed value within PW_DEPTH_MAX, valid UTF-8 strings, string map keys. */
 pawl_status pw_mp_check(const void *data, size_t size, pawl_error *err);
+/** The same, of what somebody brings to be kept: a PW_EXT_BLOB is INVALID, for the engine would look it up. */
+pawl_status pw_mp_check_given(const void *data, size_t size, pawl_error *err);
 
 bool pw_view_eq(pw_view a, pw_view b);
 bool pw_view_is(pw_view a, const char *text);

@@ -284,7 +284,7 @@ static const pawl_value *from_buf(pawl_scope *scope, pw_buf *buf)
 const pawl_value *pawl_make_strn(pawl_scope *scope, const char *text, size_t size)
 {
     pw_buf b = PW_BUF_INIT;
-    pw_mp_strn(&b, text, size);
+    pw_mp_text(&b, text, size);
     return from_buf(scope, &b);
 }
 
@@ -371,7 +371,7 @@ const void *pawl_to_msgpack(const pawl_value *v, size_t *ret_size)
 
 pawl_status pawl_from_msgpack(pawl_scope *scope, const void *data, size_t size, const pawl_value **ret_value, pawl_error *err)
 {
-    pawl_status st = pw_mp_check(data, size, err);
+    pawl_status st = pw_mp_check_given(data, size, err);
     if (st != PAWL_OK) {
         return st;
     }

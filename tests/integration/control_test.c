@@ -172,6 +172,36 @@ static void a_wrong_request_gets_an_error_and_the_connection_stays(void **state)
     close(fd);
 }
 
+/* It would be looked up when the run goes on: somebody else's payload, or one that is not there and holds up the run for ever. */
+static void a_payload_that_claims_to_be_a_blob_is_refused(void **state)
+{
+    rig *r = *state;
+    PW_CLEANUP(pw_buf_deinit) pw_buf args = PW_BUF_INIT;
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    const uint8_t ref[PW_DIGEST_SIZE + 8] = {1, 2, 3};
+    int64_t number = -1;
+    int fd = connect_raw(r);
+
+    rig_start(r, "go", "g-1", NULL);
+    pw_mp_map(&args, 3);
+    pw_mp_str(&args, "id");
+    pw_mp_str(&args, "g-1");
+    pw_mp_str(&args, "name");
+    pw_mp_str(&args, "go");
+    pw_mp_str(&args, "value");
+    pw_mp_ext(&args, PW_EXT_BLOB, ref, sizeof ref);
+    size_t begin = pw_frame_begin(&out);
+    pw_request_write(&out, 1, "signal", (pw_view){args.data, args.size});
+    pw_frame_end(&out, begin);
+    put_request(&out, 2, "signal", pawl_build(r->scope, "{id: \"g-1\", name: \"go\", value: 7}"));
+    send_raw(fd, out.data, out.size);
+    assert_int_equal(read_reply(fd, &number), PAWL_INVALID);
+    assert_int_equal(number, 1);
+    assert_int_equal(read_reply(fd, &number), PAWL_OK);
+    assert_int_equal(pawl_int(rig_result(r, "g-1"), "0", 0), 7);
+    close(fd);
+}
+
 static void a_request_may_come_byte_by_byte(void **state)
 {
     rig *r = *state;
@@ -575,6 +605,7 @@ int main(void)
         T(what_is_no_message_gets_one_error_and_a_close),
         T(a_message_nested_too_deep_gets_an_error_and_a_close),
         T(a_wrong_request_gets_an_error_and_the_connection_stays),
+        T(a_payload_that_claims_to_be_a_blob_is_refused),
         T(a_request_may_come_byte_by_byte),
         T(clients_that_vanish_in_the_middle_harm_nobody),
         T(a_client_that_does_not_read_is_cut),

@@ -197,6 +197,55 @@ static void keys_are_strings_and_strings_are_utf8(void **state)
     assert_int_equal(pw_mp_check(surrogate, sizeof surrogate, &err), PAWL_PARSE);
 }
 
+static void a_number_of_many_digits_has_only_digits(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"18446744073709551616", "-9223372036854775809", "100000000000000000000"};
+    static const char *const wrong[] = {"", "-", "0012", "1}, {\"a\": 1", "1e5", "12 ", "\"", "+5"};
+    for (size_t i = 0; i < PW_COUNT(good) + PW_COUNT(wrong); i++) {
+        const char *text = i < PW_COUNT(good) ? good[i] : wrong[i - PW_COUNT(good)];
+        PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+        pawl_error err;
+        pw_mp_ext(&b, PW_EXT_BIGINT, text, strlen(text));
+        assert_int_equal(pw_mp_check(b.data, b.size, &err), i < PW_COUNT(good) ? PAWL_OK : PAWL_PARSE);
+    }
+}
+
+static void a_reference_to_a_blob_does_not_come_from_outside(void **state)
+{
+    pawl_scope *s = scope_of(state);
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    const uint8_t ref[PW_DIGEST_SIZE + 8] = {0};
+    const pawl_value *v = NULL;
+    pawl_error err;
+    pw_mp_array(&b, 1);
+    pw_mp_ext(&b, PW_EXT_BLOB, ref, sizeof ref);
+    assert_int_equal(pw_mp_check(b.data, b.size, &err), PAWL_OK); /* in a reply it stands for what does not fit */
+    assert_int_equal(pawl_from_msgpack(s, b.data, b.size, &v, &err), PAWL_INVALID);
+}
+
+static void a_text_that_is_no_utf8_becomes_one(void **state)
+{
+    static const struct {
+        const char *given, *kept;
+    } cases[] = {
+        {"caf\xe9", "caf\xef\xbf\xbd"},
+        {"\xc3\xa9t\xc3", "\xc3\xa9t\xef\xbf\xbd"}, /* cut in the middle */
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xc0\x80\xf5", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"\xf0\x9f\x98\x80 \xe2\x82\xac 12345678", "\xf0\x9f\x98\x80 \xe2\x82\xac 12345678"},
+    };
+    pawl_scope *s = scope_of(state);
+    pawl_error err;
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        const pawl_value *v = pawl_build(s, "[%s, %p]", cases[i].given, pawl_v(pawl_make_str(s, cases[i].given)));
+        pw_view bytes = pw_value_bytes(v);
+        assert_int_equal(pw_mp_check(bytes.data, bytes.size, &err), PAWL_OK);
+        assert_string_equal(pawl_str(v, "0", ""), cases[i].kept);
+        assert_string_equal(pawl_str(v, "1", ""), cases[i].kept);
+    }
+}
+
 static void a_scope_goes_back_to_its_mark(void **state)
 {
     pawl_scope *s = scope_of(state);
@@ -371,6 +420,9 @@ int main(void)
         T(a_claimed_count_is_never_believed),
         T(nesting_has_a_limit),
         T(keys_are_strings_and_strings_are_utf8),
+        T(a_number_of_many_digits_has_only_digits),
+        T(a_reference_to_a_blob_does_not_come_from_outside),
+        T(a_text_that_is_no_utf8_becomes_one),
         T(a_scope_goes_back_to_its_mark),
         T(a_scope_and_a_buffer_keep_their_maximum),
         T(large_blocks_of_a_scope_come_back_from_its_pool),
