@@ -43,6 +43,25 @@ static bool is_clean(pw_view text)
     return true;
 }
 
+#define ENDPOINT_KNOWN "wire base_url provider path key auth version headers options model"
+#define REQUEST_KNOWN \
+    "model system messages max_tokens temperature top_p top_k seed stop tools tool_choice parallel response reasoning cache metadata user key " \
+    "background extra"
+
+/* A word that nobody knows is a mistake, not something to leave out. */
+static pawl_status check_known(pw_view map, const char *known, const char *what, pawl_error *err)
+{
+    pw_each each = pw_each_of(map);
+    while (each.map && pw_each_next(&each)) {
+        if (!pw_llm_is_known(each.key, known)) {
+            char name[60];
+            pw_view_copy(name, sizeof name, each.key);
+            return pw_err(err, PAWL_INVALID, "%s has no \"%s\"", what, name);
+        }
+    }
+    return PAWL_OK;
+}
+
 typedef struct reading {
     pawl_scope *scope;
     pw_view from;
@@ -68,6 +87,23 @@ static const char *text_of(reading *r, const char *key, const char *otherwise)
     return copy;
 }
 
+/* A reference as text, or as {"$secret": reference}. */
+static const char *key_of(reading *r)
+{
+    const reading whole = *r;
+    const pw_view key = pw_field(r->from, "key");
+    if (pw_view_type(key) != PAWL_MAP) {
+        return text_of(r, "key", NULL);
+    }
+    r->from = key;
+    const char *ref = text_of(r, "$secret", NULL);
+    r->from = whole.from;
+    if (ref == NULL && r->status == PAWL_OK) {
+        r->status = pw_err(r->err, PAWL_INVALID, "endpoint.key must be a reference to a secret");
+    }
+    return ref;
+}
+
 static pw_view map_of(reading *r, const char *key)
 {
     const pw_view value = pw_field(r->from, key);
@@ -90,14 +126,18 @@ pawl_status pw_llm_endpoint_read(pawl_scope *scope, const pawl_value *endpoint, 
 {
     reading r = {.scope = scope, .from = pw_value_bytes(endpoint), .err = err};
     const pw_llm_wire *wire = wire_find(pw_field_text(r.from, "wire"));
+    const pawl_status known = check_known(r.from, ENDPOINT_KNOWN, "an endpoint", err);
+    if (known != PAWL_OK) {
+        return known;
+    }
     if (wire == NULL) {
         return pw_err(err, PAWL_INVALID, "endpoint.wire must be openai-chat, openai-compatible, openai-responses, anthropic, gemini or ollama");
     }
     const pw_llm_endpoint e = {.wire = wire,
                                .provider = text_of(&r, "provider", wire->name),
-                               .base_url = text_of(&r, "base_url", NULL),
+                               .base_url = text_of(&r, "base_url", wire->base_url),
                                .path = text_of(&r, "path", NULL),
-                               .key = text_of(&r, "key", NULL),
+                               .key = key_of(&r),
                                .auth = text_of(&r, "auth", wire->auth),
                                .version = text_of(&r, "version", NULL),
                                .headers = map_of(&r, "headers"),
@@ -296,6 +336,7 @@ static void check_request(pw_llm_writer *w)
 {
     const pw_view tools = pw_field(w->request, "tools");
     pw_each each = pw_each_of(tools);
+    w->status = w->status == PAWL_OK ? check_known(w->request, REQUEST_KNOWN, "a request", w->err) : w->status;
     if (pw_view_none(pw_field_text(w->request, "model")) || !is_clean(pw_field_text(w->request, "model"))) {
         pw_llm_refuse(w, "a request needs a model");
     }

@@ -7,46 +7,9 @@
  *   deltas, then the same answer <--pw_llm_stream_*-- bytes, cut anywhere  <~~~ a stream
  *   failure class <--pw_llm_failure_of-- status, headers, body             <~~~ an error
  *
- * MESSAGE = {role, parts: [PART...], provider?, raw?}
- *   role      "system" | "user" | "assistant" | "tool". All results of one assistant turn belong in ONE message.
- *   provider  of an answer: whose it is (the endpoint's `provider`). Only that provider gets the originals below.
- *   raw       fields of the provider's message that no part stands for
- *   `text: "..."` may stand for `parts: [{type: text}]`.
- *
- * PART, by `type`; each may carry `raw` (and `covers`), and `cache: true | "5m" | "1h"` (a cache breakpoint after it):
- *   text         {text}
- *   image        {url} or {data: bytes | base64 text, mime}; detail?
- *   reasoning    {text}; field? = the name of the message's field it stood in
- *   tool_call    {id, name, arguments: map | nil}; arguments_text? = as it was sent, when our print of `arguments` differs from it;
- *                arguments_error? = why they cannot be read; repaired?: true; minted?: true = the provider gave no id, ours is a digest
- *   tool_result  {id, name, content: text | [text and image PART...] | any value, is_error?}
- *   refusal      {text}
- *   other        {raw}: something of the provider's that has no neutral form
- * raw = the provider's original, verbatim: signatures, encrypted reasoning, citations, item ids. It is there exactly when the neutral
- * fields do not say all of it, it is what goes back to the same provider, and it stands for `covers` parts (default 1, itself and those
- * after it). Who changes a part drops its raw. Other providers get the neutral fields; foreign reasoning and `other` are left out.
- *
- * REQUEST = {model, system?: text | [PART...], messages: [MESSAGE...], and settings, all optional:
- *   max_tokens, temperature, top_p, top_k, seed, stop: [text...]
- *   tools: [{name, description?, schema?, strict?, cache?} | {raw, provider?}], tool_choice: "auto" | "none" | "required" | {name}, parallel
- *   response: {schema, name?, strict?} | {json: true}
- *   reasoning: {effort: "none" ... "max", budget_tokens, summary, include: bool}
- *   cache: {auto: bool, ttl: text, key: text, name: text}
- *   metadata: {..}, user: text, key: text (the idempotency key: for reconciliation; no provider honours it), background: bool (Responses)
- *   extra: {..} merged into the body, deep, and winning}
- *
- * ANSWER = {message, stop, stop_raw?, stop_detail?, usage: USAGE | nil when the provider did not say, model, id}
- * USAGE = {input, cache_read, cache_write, cache_write_1h, output, reasoning, raw}: input is all of it, cache_read and cache_write (and of
- * that cache_write_1h) are parts of it; output is all of it, reasoning is a part of it. The provider's own words are in raw.
- *
- * ENDPOINT = {wire, base_url?, provider?, path?, key?: secret reference, auth?: "bearer" | "none" | a header's name, version?,
- *   headers?: {name: text | {secret: reference, prefix?}}, options?: {..}}. Options, by wire, and their defaults:
- *   openai-chat | openai-compatible   max_tokens_field "max_completion_tokens" | "max_tokens"; system_role "developer" | "system";
- *       schema "json_schema" | same, or "structured_outputs" (vLLM), "json_object", "none"; stream_usage true;
- *       replay_reasoning false | true; key_header "x-client-request-id" | "x-request-id"
- *   openai-responses   store false; encrypted_reasoning: asked for when the request has `reasoning`, since other models refuse it
- *   anthropic          none; `version` is what anthropic-version says, "2023-06-01"
- *   gemini             foreign_signature: for calls of other providers; `path` may hold {model}
+ * What messages, parts, requests, answers and endpoints are says sdk/pawl_llm.h. Beyond it, of parts: field = the name of the message's field
+ * that reasoning stood in; minted: true = the provider gave a call no id, ours is a digest and begins with "pawl_"; repaired: true = its arguments
+ * were JSON only after mending; covers = how many parts `raw` stands for.
  */
 #ifndef PW_LLM_H
 #define PW_LLM_H

@@ -440,6 +440,7 @@ static void read_answer(pw_llm_answer *a, pw_view response)
 
 const pw_llm_wire pw_llm_wire_anthropic = {.name = "anthropic",
                                            .kind = PW_LLM_WIRE_ANTHROPIC,
+                                           .base_url = "https://api.anthropic.com",
                                            .path = "/v1/messages",
                                            .auth = "x-api-key",
                                            .message = put_message,

@@ -362,7 +362,7 @@ void pw_llm_failure_of(const pw_llm_endpoint *endpoint, const pw_llm_reply *repl
         pw_view_copy(ret_failure->request_id, sizeof ret_failure->request_id, pw_view_of(header(reply, ids[i])));
     }
     const char *should = header(reply, "x-should-retry");
-    if (should != NULL && ret_failure->class != PW_LLM_MONEY) { /* money errors are never retried, whoever says so */
+    if (should != NULL && ret_failure->class != PW_LLM_MONEY) { /* [L4] money errors are never retried, whoever says so */
         ret_failure->retryable = strcmp(should, "true") == 0 || (ret_failure->retryable && strcmp(should, "false") != 0);
     }
 }

@@ -9,6 +9,7 @@
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
+/* [L3] */
 static bool spend(pw_llm_stream *s, size_t size)
 {
     if (s->status != PAWL_OK) {

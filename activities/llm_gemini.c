@@ -384,6 +384,7 @@ static void read_answer(pw_llm_answer *a, pw_view response)
 
 const pw_llm_wire pw_llm_wire_gemini = {.name = "gemini",
                                         .kind = PW_LLM_WIRE_GEMINI,
+                                        .base_url = "https://generativelanguage.googleapis.com",
                                         .path = PATH_DEFAULT,
                                         .auth = "x-goog-api-key",
                                         .message = put_message,

@@ -289,6 +289,7 @@ static void put_whole(pw_llm_stream *s, pw_buf *out)
 
 const pw_llm_wire pw_llm_wire_ollama = {.name = "ollama",
                                         .kind = PW_LLM_WIRE_OLLAMA,
+                                        .base_url = "http://127.0.0.1:11434",
                                         .path = "/api/chat",
                                         .auth = "bearer",
                                         .lines = true,

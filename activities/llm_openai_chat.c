@@ -539,6 +539,7 @@ static void read_answer(pw_llm_answer *a, pw_view response)
 
 const pw_llm_wire pw_llm_wire_chat = {.name = "openai-chat",
                                       .kind = PW_LLM_WIRE_CHAT,
+                                      .base_url = "https://api.openai.com",
                                       .path = "/v1/chat/completions",
                                       .auth = "bearer",
                                       .message = put_message,

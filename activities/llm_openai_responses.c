@@ -412,6 +412,7 @@ static void read_answer(pw_llm_answer *a, pw_view response)
 
 const pw_llm_wire pw_llm_wire_responses = {.name = "openai-responses",
                                            .kind = PW_LLM_WIRE_RESPONSES,
+                                           .base_url = "https://api.openai.com",
                                            .path = "/v1/responses",
                                            .auth = "bearer",
                                            .message = put_message,

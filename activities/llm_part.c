@@ -8,6 +8,7 @@
 #include "sdk/base/error.h"
 #include "sdk/base/json.h"
 
+/* [L1] */
 pw_view pw_llm_original(const pw_llm_writer *w, pw_view message, pw_view part)
 {
     const pw_view raw = pw_field(part, "raw");

@@ -197,6 +197,7 @@ static void truncated(pw_llm_stream *s)
     pw_llm_failure_set(&s->failure, PW_LLM_TRUNCATED, "the stream ended after %zu events, before the answer did", s->events);
 }
 
+/* [L2]: the decoder reads what the pieces were pieces of. */
 pawl_status pw_llm_stream_end(pw_llm_stream *s, pawl_scope *scope, const pawl_value **ret_answer)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf response = PW_BUF_INIT;

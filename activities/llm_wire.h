@@ -245,6 +245,7 @@ void pw_llm_emit_call(pw_llm_stream *s, size_t index, const pw_fold *call, pw_vi
 struct pw_llm_wire {
     const char *name;
     pw_llm_kind kind;
+    const char *base_url; /* NULL = the endpoint must say */
     const char *path;
     const char *auth; /* "bearer", "none", or the header's name */
     bool lines;       /* NDJSON instead of server-sent events */

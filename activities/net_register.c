@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "activities/http_activity.h"
+#include "activities/llm_activity.h"
 #include "activities/net_runner.h"
 #include "sdk/base/error.h"
 
@@ -48,6 +49,14 @@ static void *user_of(const pw_net_activity *activity)
     return u.out;
 }
 
+static pawl_status register_one(pawl_engine *engine, pw_net_runner *runner, const char *name, const char *what, const pw_net_activity *activity,
+                                pawl_error *err)
+{
+    const pawl_activity_options o = {
+        .struct_size = sizeof o, .description = what, .user = user_of(activity), .runner = pw_net_runner_base(runner)};
+    return pawl_register_activity(engine, name, pw_net_nowhere, &o, err);
+}
+
 pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err)
 {
     const pawl_net_options o = options_take(options);
@@ -59,14 +68,17 @@ pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *optio
     if (status != PAWL_OK) {
         return status;
     }
-    pawl_runner *base = pw_net_runner_base(runner);
-    const pawl_activity_options http = {.struct_size = sizeof http,
-                                        .description = "An HTTP request: {url, method, headers, query, json ...} gives {status, headers, body}",
-                                        .user = user_of(&pw_http_activity),
-                                        .runner = base};
-    status = pawl_register_activity(engine, "http", pw_net_nowhere, &http, err);
+    pw_llm_setup *llm = pw_llm_setup_new(engine, &o);
+    pw_net_runner_keep(runner, llm);
+    status = llm != NULL ? register_one(engine, runner, "http",
+                                        "An HTTP request: {url, method, headers, query, json ...} gives {status, headers, body}",
+                                        &pw_http_activity, err)
+                         : pw_err(err, PAWL_NOMEM, "no memory for the activity llm");
     if (status != PAWL_OK) {
+        pawl_runner *base = pw_net_runner_base(runner);
         base->ops->stop(base, 0); /* the engine has not taken it */
+        return status;
     }
-    return status;
+    return register_one(engine, runner, "llm", "A model call: {endpoint, request: {model, messages ...}} gives {message, stop, usage ...}",
+                        &llm->activity, err);
 }

@@ -16,6 +16,7 @@ struct pw_net_runner {
     pw_net *net;
     pw_egress *egress;
     pw_secret_rules *secrets;
+    void *kept;
     pw_net_job sweep;
     atomic_bool sweep_posted;
     pw_net_call *calls; /* the network thread's */
@@ -123,6 +124,7 @@ static void runner_free(pw_net_runner *r)
 {
     pw_egress_free(r->egress);
     pw_secret_rules_free(r->secrets);
+    pw_free(r->kept);
     pw_free(r);
 }
 
@@ -175,6 +177,11 @@ pw_net *pw_net_runner_net(pw_net_runner *runner)
 const pw_secret_rules *pw_net_runner_secrets(const pw_net_runner *runner)
 {
     return runner->secrets;
+}
+
+void pw_net_runner_keep(pw_net_runner *runner, void *memory)
+{
+    runner->kept = memory;
 }
 
 const pawl_value *pw_net_nowhere(pawl_task *task, const pawl_value *input, void *user)

@@ -42,6 +42,8 @@ PAWL_MUST_USE pawl_status pw_net_runner_start(pw_egress *egress, pw_secret_rules
 pawl_runner *pw_net_runner_base(pw_net_runner *runner);
 pw_net *pw_net_runner_net(pw_net_runner *runner);
 const pw_secret_rules *pw_net_runner_secrets(const pw_net_runner *runner);
+/** Memory (of pw_malloc) that an activity needs for as long as there is the runner: one block, given before its first task. */
+void pw_net_runner_keep(pw_net_runner *runner, void *memory);
 
 /** The last word of a call: the result, or the failure that was set on the task; as cancelled when it was cancelled or stopped and there is
  * neither. Frees the call. Net thread. */

@@ -45,5 +45,7 @@ bool pw_secret_hide(pw_secrets *secrets, const char *form);
 /** Puts [redacted] in the place of every value, in every form known: as it is, percent-encoded, inside JSON, as base64. False: no memory, and
  * the text must not be used. */
 bool pw_secret_redact(const pw_secrets *secrets, pw_buf *text);
+/** The same for every text of a msgpack value, keys too; the buffer is replaced. */
+bool pw_secret_redact_value(const pw_secrets *secrets, pw_buf *value);
 
 #endif

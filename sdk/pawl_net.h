@@ -35,12 +35,15 @@
  * with "prefix" and "suffix" if need be. The value is read when the attempt runs, never journaled, and replaced by [redacted] in results and
  * errors. Which references are allowed, and for which hosts, is the option below.
  *
+ * The activity "llm" has its own manual: pawl_llm.h.
+ *
  * Thread: any. Clean as C99 and C++11.
  */
 #ifndef PAWL_NET_H
 #define PAWL_NET_H
 
 #include "pawl.h"
+#include "pawl_llm.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,9 +60,11 @@ typedef struct pawl_net_options {
     const char *proxy;          /**< for every request that names none, not under the egress rules; NULL = none: the environment is not asked */
     const char *ca_file;        /**< PEM; NULL = the system's */
     uint32_t requests_max;      /**< under way at a time; 0 = 4096, fewer where descriptors are scarce */
+    pawl_llm_scrub_fn llm_scrub;/**< of "llm": over every text before it leaves; NULL = none */
+    void *llm_scrub_user;
 } pawl_net_options;
 
-/** Starts the engine's network thread and registers "http" on it. The thread ends when the engine is closed. options may be NULL.
+/** Starts the engine's network thread and registers "http" and "llm" (pawl_llm.h) on it. The thread ends when the engine is closed. options may be NULL.
  * Errors: EXISTS, INVALID (names the rule), LIMIT, NOMEM, UNSUPPORTED (curl without TLS), ABI (libpawl is of another version). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err);
 

@@ -104,6 +104,14 @@
 #define PW_LLM_FIELDS_MAX 256                  /* of one streamed object: looked up one by one; BadModelResponse */
 #define PW_LLM_ITEMS_MAX 1024                  /* parts or calls of one streamed answer; BadModelResponse */
 #define PW_LLM_MAX_TOKENS_DEFAULT 8192         /* where the wire demands a number and the request has none */
+#define PW_LLM_ENDPOINTS_MAX 8                 /* of one call; INVALID */
+#define PW_LLM_ERROR_BYTES_MAX (64u << 10)     /* of a response that is no answer: the rest is not read */
+#define PW_LLM_FIRST_BYTE_MS (10 * 60 * 1000)  /* models think before they speak */
+#define PW_LLM_IDLE_MS (5 * 60 * 1000)
+#define PW_LLM_TOTAL_MS (60 * 60 * 1000)
+#define PW_LLM_TAIL_BYTES 1000                 /* of the answer so far, shown by a heartbeat */
+#define PW_LLM_POLL_MS 2000                    /* between two looks at an answer in the background */
+#define PW_LLM_POLL_FAILURES_MAX 5             /* in a row: then the attempt fails, and the next one looks again */
 #define PW_LLM_REPAIRS_MAX 3                   /* a model that fails so often will fail again: each try is paid */
 #define PW_LLM_REPAIR_BYTES_MAX 6000           /* of the message that asks for a mended answer: cut */
 #define PW_LLM_EXTRACT_TRIES_MAX 64            /* places in a text where JSON may begin: NOTFOUND */

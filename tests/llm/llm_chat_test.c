@@ -184,6 +184,7 @@ static void a_stream_gives_the_same_answer_however_it_is_cut(void **state)
     llm_check_streams(cases, PW_COUNT(cases));
 }
 
+/* [L3] */
 static void a_stream_that_does_not_end_is_given_up(void **state)
 {
     (void)state;
@@ -206,6 +207,7 @@ static void a_stream_that_does_not_end_is_given_up(void **state)
     pawl_scope_free(scope);
 }
 
+/* [L1] */
 static void an_answer_can_be_sent_back(void **state)
 {
     (void)state;

@@ -66,6 +66,7 @@ static void check_all(const failure_case *cases, size_t len)
     }
 }
 
+/* [L4] */
 static void money_is_never_a_matter_of_waiting(void **state)
 {
     (void)state;

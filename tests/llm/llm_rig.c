@@ -269,7 +269,7 @@ static void check_fed(feeding *f, size_t cut, bool single, const pawl_value *wan
     pawl_scope_free(scope);
 }
 
-/* Ended early it is a truncated stream, never another answer. */
+/* [L2] Ended early it is a truncated stream, never another answer. */
 static void check_ended(feeding *f, const pawl_value *wanted)
 {
     const size_t whole = f->size;

@@ -1,0 +1,119 @@
+/*
+ * llm_input.c - a call out of the input of the activity "llm": endpoints, request, limits. Does not resolve secrets and does not encode.
+ */
+#include <string.h>
+
+#include "activities/llm_activity.h"
+#include "sdk/base/error.h"
+#include "sdk/base/value.h"
+
+static pawl_status check_keys(const pawl_value *input, pawl_error *err)
+{
+    static const char *const known[] = {
+#define X(name) #name,
+#include "activities/llm_options.def"
+#undef X
+    };
+    if (pawl_typeof(input) != PAWL_MAP) {
+        return pw_err(err, PAWL_INVALID, "the input must be a map with an endpoint and a request");
+    }
+    for (size_t i = 0; i < pawl_len(input); i++) {
+        const char *key = pawl_key_at(input, i);
+        size_t at = 0;
+        while (at < PW_COUNT(known) && strcmp(known[at], key) != 0) {
+            at++;
+        }
+        if (at == PW_COUNT(known)) {
+            return pw_err(err, PAWL_INVALID, "\"%.60s\" is no option of llm", key);
+        }
+    }
+    return PAWL_OK;
+}
+
+static pawl_status read_target(pawl_scope *scope, const pawl_value *v, size_t index, pw_llm_input *in, pawl_error *err)
+{
+    pw_llm_target *t = &in->targets[index];
+    const pawl_status st = pw_llm_endpoint_read(scope, v, &t->endpoint, err);
+    if (st != PAWL_OK) {
+        return pw_error_wrap(err, st, "endpoint %zu", index);
+    }
+    if (t->endpoint.base_url == NULL) {
+        return pw_err(err, PAWL_INVALID, "endpoint %zu needs a base_url", index);
+    }
+    t->model = pawl_get(v, "model");
+    in->targets_len = index + 1;
+    return PAWL_OK;
+}
+
+static pawl_status read_targets(pawl_scope *scope, const pawl_value *input, pw_llm_input *in, pawl_error *err)
+{
+    const pawl_value *one = pawl_get(input, "endpoint");
+    const pawl_value *list = pawl_get(input, "endpoints");
+    const size_t len = pawl_typeof(list) == PAWL_ARRAY ? pawl_len(list) : 0;
+    if ((one != NULL) == (list != NULL) || (list != NULL && len == 0)) {
+        return pw_err(err, PAWL_INVALID, "the input needs an endpoint, or endpoints: a list of them");
+    }
+    if (len > PW_LLM_ENDPOINTS_MAX) {
+        return pw_err(err, PAWL_INVALID, "%zu endpoints; at most %d", len, PW_LLM_ENDPOINTS_MAX);
+    }
+    if (one != NULL) {
+        return read_target(scope, one, 0, in, err);
+    }
+    pawl_status st = PAWL_OK;
+    for (size_t i = 0; i < len && st == PAWL_OK; i++) {
+        st = read_target(scope, pawl_at(list, i), i, in, err);
+    }
+    return st;
+}
+
+/* The task's key goes along, to be found by where the provider keeps it. */
+static pawl_status read_request(pawl_scope *scope, pawl_task *task, pw_llm_input *in, pawl_error *err)
+{
+    const pawl_value *request = pawl_get(pawl_task_input(task), "request");
+    if (pawl_typeof(request) != PAWL_MAP) {
+        return pw_err(err, PAWL_INVALID, "the input needs a request: a map");
+    }
+    in->schema = pawl_get(request, "response.schema");
+    in->request = pawl_get(request, "key") != NULL ? request : pawl_with(scope, request, "key", pawl_make_str(scope, pawl_task_key(task)));
+    return in->request != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a request");
+}
+
+static pawl_status read_time(const pawl_value *input, const char *key, int64_t otherwise, int64_t *ret_ms, pawl_error *err)
+{
+    const pawl_value *v = pawl_get(input, key);
+    const double seconds = pawl_num(v, "", -1);
+    *ret_ms = otherwise;
+    if (v == NULL) {
+        return PAWL_OK;
+    }
+    if (!(seconds > 0) || seconds * 1000 > PW_HTTP_TIMEOUT_MS_MAX) {
+        return pw_err(err, PAWL_INVALID, "%s must be seconds, above 0 and at most a day", key);
+    }
+    *ret_ms = seconds * 1000 < 1 ? 1 : (int64_t)(seconds * 1000);
+    return PAWL_OK;
+}
+
+static pawl_status read_limits(const pawl_value *input, pw_llm_input *in, pawl_error *err)
+{
+    const int64_t repairs = pawl_int(input, "repairs", 2);
+    if (repairs < 0 || repairs > PW_LLM_REPAIRS_MAX) {
+        return pw_err(err, PAWL_INVALID, "repairs must be from 0 to %d", PW_LLM_REPAIRS_MAX);
+    }
+    in->repairs_max = (int)repairs;
+    in->stream = pawl_bool(input, "stream", true);
+    in->pause = pawl_bool(input, "pause", true);
+    in->proxy = pawl_str(input, "proxy", NULL);
+    pawl_status st = read_time(input, "timeout_s", PW_LLM_TOTAL_MS, &in->total_ms, err);
+    st = st == PAWL_OK ? read_time(input, "connect_timeout_s", 0, &in->connect_ms, err) : st;
+    st = st == PAWL_OK ? read_time(input, "first_byte_timeout_s", PW_LLM_FIRST_BYTE_MS, &in->first_byte_ms, err) : st;
+    return st == PAWL_OK ? read_time(input, "idle_timeout_s", PW_LLM_IDLE_MS, &in->idle_ms, err) : st;
+}
+
+pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task, pw_llm_input *ret_input, pawl_error *err)
+{
+    const pawl_value *input = pawl_task_input(task);
+    pawl_status st = check_keys(input, err);
+    st = st == PAWL_OK ? read_targets(scope, input, ret_input, err) : st;
+    st = st == PAWL_OK ? read_request(scope, task, ret_input, err) : st;
+    return st == PAWL_OK ? read_limits(input, ret_input, err) : st;
+}
