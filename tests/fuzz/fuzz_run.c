@@ -25,7 +25,7 @@ int main(int argc, char **argv)
     long count = argc > 1 ? strtol(argv[1], NULL, 10) : 200000;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) | 1 : 7;
     for (long i = 0; i < count; i++) {
-        uint8_t bytes[256];
+        uint8_t bytes[512];
         size_t which = next_random(&seed) % (seeds + 1), size = next_random(&seed) % sizeof bytes;
         for (size_t k = 0; k < sizeof bytes; k++) {
             bytes[k] = (uint8_t)next_random(&seed);
