@@ -47,6 +47,7 @@ typedef struct llm_call {
     size_t reply_len;
     char poll_id[201]; /* of the answer in the background; "" = none */
     int poll_failures;
+    bool withdrawing; /* cancelled, and the provider is being told */
 
     pw_llm_miss best; /* of what failed so far; type NULL = nothing */
     pw_buf tried;
@@ -127,7 +128,19 @@ static void end_canceled(llm_call *c)
 
 static bool is_over(const llm_call *c)
 {
-    return c->call->canceled || pw_net_closing(net_of(c));
+    return (c->call->canceled && !c->withdrawing) || pw_net_closing(net_of(c));
+}
+
+/* Cancelled: an answer in the background goes on, and costs, until its provider is told. */
+static void end_over(llm_call *c)
+{
+    if (c->poll_id[0] == '\0' || !c->call->canceled || c->withdrawing || pw_net_closing(net_of(c))) {
+        end_canceled(c);
+        return;
+    }
+    c->withdrawing = true;
+    try_deinit(c);
+    try_next(c);
 }
 
 static void refuse(llm_call *c, pawl_status status)
@@ -528,8 +541,12 @@ static void on_end(void *user, const pw_http_result *result)
     pw_llm_failure f;
     const bool good = c->http_status >= 200 && c->http_status < 300;
     const bool done = result->error == PW_HTTP_DONE;
-    if (result->error == PW_HTTP_CANCELED || result->error == PW_HTTP_SHUTDOWN || is_over(c)) {
+    if (c->withdrawing || result->error == PW_HTTP_SHUTDOWN) {
         end_canceled(c);
+        return;
+    }
+    if (result->error == PW_HTTP_CANCELED || is_over(c)) {
+        end_over(c);
         return;
     }
     if (c->http_status != 0 && !good && (done || result->error == PW_HTTP_TOO_LARGE)) {
@@ -567,7 +584,7 @@ static void send_request(llm_call *c)
                                      .connect_ms = c->input.connect_ms,
                                      .first_byte_ms = c->input.first_byte_ms,
                                      .idle_ms = c->input.idle_ms,
-                                     .total_ms = c->input.total_ms,
+                                     .total_ms = c->withdrawing ? PW_LLM_WITHDRAW_MS : c->input.total_ms,
                                      .body_bytes_max = PW_HTTP_BODY_BYTES_MAX,
                                      .proxy = c->input.proxy,
                                      .no_resend = pawl_task_effect(c->call->task) == PAWL_EFFECT_UNSAFE};
@@ -578,7 +595,7 @@ static void send_request(llm_call *c)
     if (st == PAWL_OK) {
         return;
     }
-    if (st == PAWL_SHUTDOWN) {
+    if (st == PAWL_SHUTDOWN || c->withdrawing) {
         end_canceled(c);
     } else if (st == PAWL_DENIED || st == PAWL_INVALID) {
         pw_llm_miss miss = {.type = st == PAWL_DENIED ? "EgressDenied" : "BadInput"};
@@ -614,9 +631,11 @@ static void read_secrets(llm_call *c)
 static void secrets_read(llm_call *c)
 {
     if (is_over(c)) {
-        end_canceled(c);
+        end_over(c);
     } else if (c->status == PAWL_OK) {
         send_request(c);
+    } else if (c->withdrawing) {
+        end_canceled(c);
     } else if (c->status == PAWL_NOMEM) {
         refuse(c, PAWL_NOMEM);
     } else {
@@ -659,7 +678,7 @@ static pawl_status encode(llm_call *c)
     const pw_llm_ask ask = {.scope = c->scope, .request = request, .stream = c->input.stream && !pawl_bool(request, "background", false)};
     uint8_t digest[PW_DIGEST_SIZE];
     memcpy(digest, c->wire.digest, sizeof digest);
-    const pawl_status st = c->poll_id[0] != '\0' ? pw_llm_encode_poll(&t->endpoint, c->scope, c->poll_id, false, &c->wire, &c->err)
+    const pawl_status st = c->poll_id[0] != '\0' ? pw_llm_encode_poll(&t->endpoint, c->scope, c->poll_id, c->withdrawing, &c->wire, &c->err)
                                                  : pw_llm_encode(&t->endpoint, &ask, &c->wire, &c->err);
     if (st == PAWL_OK && c->poll_id[0] != '\0') {
         memcpy(c->wire.digest, digest, sizeof digest);
@@ -670,12 +689,16 @@ static pawl_status encode(llm_call *c)
 static void try_next(llm_call *c)
 {
     const pawl_status st = encode(c);
+    if (st != PAWL_OK && c->withdrawing) {
+        end_canceled(c);
+        return;
+    }
     if (st != PAWL_OK) {
         refuse(c, st == PAWL_NOMEM ? st : PAWL_INVALID);
         return;
     }
     c->url = pw_llm_url(c->scope, endpoint_of(c)->base_url, c->wire.path);
-    if (c->url == NULL) {
+    if (c->url == NULL) { /* also when withdrawing: it is over either way */
         (void)pw_err(&c->err, PAWL_NOMEM, "no memory for a URL");
         refuse(c, PAWL_NOMEM);
         return;
@@ -749,13 +772,13 @@ static void llm_start(pw_net_call *call)
     }
 }
 
-/* What a thread is doing for it is waited for. An answer in the background goes on at the provider. */
+/* What a thread is doing for it is waited for. */
 static void llm_cancel(pw_net_call *call)
 {
     llm_call *c = call->state;
     if (c->waiting) {
         wait_stop(c);
-        end_canceled(c);
+        end_over(c);
     } else if (c->http != NULL && !c->working) {
         pw_http_cancel(c->http);
     }

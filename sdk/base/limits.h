@@ -111,6 +111,7 @@
 #define PW_LLM_TOTAL_MS (60 * 60 * 1000)
 #define PW_LLM_TAIL_BYTES 1000                 /* of the answer so far, shown by a heartbeat */
 #define PW_LLM_POLL_MS 2000                    /* between two looks at an answer in the background */
+#define PW_LLM_WITHDRAW_MS 10000              /* for telling a provider that nobody wants the answer any more */
 #define PW_LLM_POLL_FAILURES_MAX 5             /* in a row: then the attempt fails, and the next one looks again */
 #define PW_LLM_REPAIRS_MAX 3                   /* a model that fails so often will fail again: each try is paid */
 #define PW_LLM_REPAIR_BYTES_MAX 6000           /* of the message that asks for a mended answer: cut */

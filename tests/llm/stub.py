@@ -2,7 +2,7 @@
 """A scripted stand-in for model providers, on loopback: what a path says is what it does.
 
     /STEP+STEP+.../ID/<the wire's own path>     the n-th request with that ID does the n-th step, and the last one for ever
-    /seen/ID                                    {"count", "bodies", "heads", "posts"} of the requests with that ID
+    /seen/ID                                    {"count", "posts", "bodies", "heads", "paths"} of the requests with that ID
 
 The wire is told by its path; whether it is to stream, by the request. Prints "PORT 0", then serves until its standard input ends.
 """
@@ -233,7 +233,7 @@ def step_of(text):
 
 def seen(conn, name):
     with LOCK:
-        answer(conn, 200, SEEN.get(name, {"count": 0, "posts": 0, "bodies": [], "heads": []}))
+        answer(conn, 200, SEEN.get(name, {"count": 0, "posts": 0, "bodies": [], "heads": [], "paths": []}))
 
 
 def handle(conn, rq):
@@ -243,12 +243,13 @@ def handle(conn, rq):
         return
     steps, name = urllib.parse.unquote(parts[1]).split("+"), parts[2]
     with LOCK:
-        s = SEEN.setdefault(name, {"count": 0, "posts": 0, "bodies": [], "heads": []})
+        s = SEEN.setdefault(name, {"count": 0, "posts": 0, "bodies": [], "heads": [], "paths": []})
         n = s["count"]
         s["count"] += 1
         s["posts"] += rq.method == "POST"
         s["bodies"].append(rq.body.decode("utf-8", "replace"))
         s["heads"].append(rq.headers)
+        s["paths"].append(rq.path)
     step_of(steps[min(n, len(steps) - 1)])(conn, rq, json.loads(rq.body or b"{}"))
 
 
