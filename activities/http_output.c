@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "activities/http_activity.h"
+#include "activities/secret.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "sdk/base/json.h"

@@ -9,6 +9,7 @@
 
 #include "activities/http_activity.h"
 #include "activities/llm_activity.h"
+#include "activities/mcp_activity.h"
 #include "activities/net_runner.h"
 #include "sdk/base/error.h"
 
@@ -23,21 +24,43 @@ static pawl_net_options options_take(const pawl_net_options *given)
     return o;
 }
 
+/* The rules of one runner, which takes them over. */
+static pawl_status rules_make(const pawl_net_options *o, pw_egress **ret_egress, pw_secret_rules **ret_secrets, pawl_error *err)
+{
+    pawl_status status = pw_egress_new(o->egress, ret_egress, err);
+    if (status != PAWL_OK) {
+        return status;
+    }
+    status = pw_secret_rules_new(o->secrets, ret_secrets, err);
+    if (status != PAWL_OK) {
+        pw_egress_free(*ret_egress);
+    }
+    return status;
+}
+
+static pw_net_options settings_of(const pawl_net_options *o)
+{
+    return (pw_net_options){.proxy = o->proxy, .ca_file = o->ca_file, .transfers_max = o->requests_max};
+}
+
 static pawl_status runner_make(const pawl_net_options *o, pw_net_runner **ret_runner, pawl_error *err)
 {
     pw_egress *egress = NULL;
     pw_secret_rules *secrets = NULL;
-    pawl_status status = pw_egress_new(o->egress, &egress, err);
-    if (status != PAWL_OK) {
-        return status;
-    }
-    status = pw_secret_rules_new(o->secrets, &secrets, err);
-    if (status != PAWL_OK) {
-        pw_egress_free(egress);
-        return status;
-    }
-    const pw_net_options net = {.proxy = o->proxy, .ca_file = o->ca_file, .transfers_max = o->requests_max};
-    return pw_net_runner_start(egress, secrets, &net, ret_runner, err);
+    const pw_net_options net = settings_of(o);
+    const pawl_status status = rules_make(o, &egress, &secrets, err);
+    return status == PAWL_OK ? pw_net_runner_start(egress, secrets, &net, ret_runner, err) : status;
+}
+
+static pawl_status mcp_register(pawl_engine *engine, const pawl_net_options *o, pawl_error *err)
+{
+    pw_egress *egress = NULL;
+    pw_secret_rules *secrets = NULL;
+    pw_mcp_hub *hub = NULL;
+    const pw_net_options net = settings_of(o);
+    pawl_status status = rules_make(o, &egress, &secrets, err);
+    status = status == PAWL_OK ? pw_mcp_hub_start(egress, secrets, &net, &hub, err) : status;
+    return status == PAWL_OK ? pw_mcp_register(engine, hub, err) : status;
 }
 
 static void *user_of(const pw_net_activity *activity)
@@ -79,6 +102,7 @@ pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *optio
         base->ops->stop(base, 0); /* the engine has not taken it */
         return status;
     }
-    return register_one(engine, runner, "llm", "A model call: {endpoint, request: {model, messages ...}} gives {message, stop, usage ...}",
-                        &llm->activity, err);
+    status = register_one(engine, runner, "llm", "A model call: {endpoint, request: {model, messages ...}} gives {message, stop, usage ...}",
+                          &llm->activity, err);
+    return status == PAWL_OK ? mcp_register(engine, &o, err) : status;
 }

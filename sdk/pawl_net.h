@@ -31,9 +31,35 @@
  * TlsFailed, ConnectTimeout, ConnectionCut, ResponseTooLarge ...). A 429 or 503 that says when to come again waits so long, durably, and
  * burns no attempt. An unsafe effect that was sent and whose answer never came is asked about; one that was not sent is tried again.
  *
+ * The activity "mcp" calls a tool of an MCP server (Model Context Protocol; 2026-07-28, and 2024-11-05 to 2025-11-25). It takes
+ *
+ *     server               {url, headers, auth: {bearer}} for Streamable HTTP, or {command: [program, argument ..], env: {name: text}, cwd} for
+ *                          a program; "era": "auto" (default), "modern" or "legacy"
+ *     tool, arguments      what is called; or "method" and "params" instead: tools/list (all pages), resources/list, resources/read,
+ *                          resources/templates/list, prompts/list, prompts/get, completion/complete
+ *     elicit               what becomes of a question of the server: "ask" (default), "decline", "defaults" (of its form)
+ *     answers, resume      after a question: {key: {action, content}}, and details.resume as it was
+ *     resend               a call whose answer was lost is sent again: "annotated" (default: if the tool says that it reads only or is idempotent),
+ *                          "always", "never"
+ *     check                true: a result with isError is a failure, ToolError
+ *     timeout_s            of one request; default 600, or as long as the attempt has. A task has as long as the attempt
+ *     idle_timeout_s       silence that ends it; default: any
+ *     meta                 further _meta of the call
+ *
+ * and gives the tool's {content, structuredContent, isError, server: {name, version, era, protocol}}. A call that the server makes a task of is
+ * followed to its end, also by a later attempt, also after a crash. A question that nobody answered is the failure InputRequired, with
+ * details {questions: {key: {method, params}}, resume}: ask whom you want, and call again with the answers.
+ *
+ * It fails with BadInput, UnknownTool, InputRequired, OutcomeUnknown (sent, no answer, not to be sent twice: an unsafe effect is asked about),
+ * BadParams, ServerError, NotSupported, TaskFailed, TaskCanceled, TaskLost, Unauthorized, RateLimited, HttpStatus, ServerExited (says how, and
+ * the last line of stderr), BadAnswer, UnsupportedVersion, Timeout, or as "http" does.
+ *
+ *     pawl_call(w, "mcp", .input = pawl_json(w, "{server: {command: [%s, %s]}, tool: %s, arguments: {path: %s}}",
+ *                                            "mcp-server-filesystem", "/srv", "read_file", "/srv/a.txt"));
+ *
  * Secrets: wherever a text stands in url, query, headers, auth, proxy or body, {"$secret": "env:NAME" | "file:/path" | "command:..."} may stand,
- * with "prefix" and "suffix" if need be. The value is read when the attempt runs, never journaled, and replaced by [redacted] in results and
- * errors. Which references are allowed, and for which hosts, is the option below.
+ * with "prefix" and "suffix" if need be; with "mcp" in headers, auth, env and arguments. The value is read when the attempt runs, never
+ * journaled, and replaced by [redacted] in results and errors. Which references are allowed, and for which hosts, is the option below.
  *
  * The activity "llm" has its own manual: pawl_llm.h.
  *
@@ -64,7 +90,7 @@ typedef struct pawl_net_options {
     void *llm_scrub_user;
 } pawl_net_options;
 
-/** Starts the engine's network thread and registers "http" and "llm" (pawl_llm.h) on it. The thread ends when the engine is closed. options may be NULL.
+/** Starts the engine's network threads and registers "http", "llm" (pawl_llm.h) and "mcp". They end when the engine is closed. options may be NULL.
  * Errors: EXISTS, INVALID (names the rule), LIMIT, NOMEM, UNSUPPORTED (curl without TLS), ABI (libpawl is of another version). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err);
 

@@ -97,6 +97,11 @@
 #define PW_SECRETS_MAX 32                      /* of one request; INVALID */
 #define PW_SECRET_COMMAND_MS 30000
 #define PW_SSE_EVENT_BYTES_MAX (4u << 20)      /* of one event; LIMIT */
+#define PW_MCP_CALLS_MAX 256                   /* calls of MCP servers at a time, a thread each: the rest waits */
+#define PW_MCP_SERVERS_MAX 64                  /* remembered; those that nobody uses make room */
+#define PW_MCP_MESSAGE_BYTES_MAX (32u << 20)   /* one message of a server */
+#define PW_MCP_INBOX_BYTES_MAX (64u << 20)     /* messages that one call has not looked at */
+#define PW_MCP_PROCESS_IDLE_MS 600000          /* a server process that nobody has used for so long is ended */
 #define PW_SSE_FIELD_BYTES_MAX 4096            /* an event's type, an id; longer ones are ignored */
 
 /* Language models */
