@@ -3,6 +3,7 @@
  *
  * Bounds here: commands per turn, no-op commands after a failure, open commands. Does not know single constructs: wf_*.c do.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/parts.h"
@@ -119,6 +120,19 @@ bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd)
 
 /* ---- bounds ---- */
 
+#define PW_SITE_MAX 120
+
+/* " at release.c:40", or nothing. */
+static const char *site_text(char ret[PW_SITE_MAX], const char *file, int line)
+{
+    const char *base = file != NULL ? strrchr(file, '/') : NULL;
+    ret[0] = 0;
+    if (file != NULL) {
+        (void)snprintf(ret, PW_SITE_MAX, " at %.80s:%d", base != NULL ? base + 1 : file, line);
+    }
+    return ret;
+}
+
 /* An abandoned branch never comes back from here; a folded run has no stack to leave. */
 static void leave(pawl_run *w)
 {
@@ -144,8 +158,11 @@ bool pw_blocked(pawl_run *w)
         return false;
     }
     if (++w->noops > PW_NOOP_COMMANDS_MAX) {
-        pw_set_failure(w, pw_failure_new(w->live->scope, "IgnoredFailure", "the workflow goes on asking after a failure it never looked at",
-                                         NULL, false, w->failure), w->failed_cmd);
+        char site[PW_SITE_MAX];
+        char text[300];
+        (void)snprintf(text, sizeof text, "the workflow goes on asking after a failure%s that it never looked at; pawl_ok and pawl_catch do",
+                       site_text(site, w->live->last_file, w->live->last_line));
+        pw_set_failure(w, pw_failure_new(w->live->scope, "IgnoredFailure", text, NULL, false, w->failure), w->failed_cmd);
         w->live->final_failure = w->failure;
         w->live->abandoned = true;
         leave(w);
@@ -162,11 +179,14 @@ static void too_much(pawl_run *w, const char *type, const char *message)
     leave(w);
 }
 
-static bool within_bounds(pawl_run *w)
+static bool within_bounds(pawl_run *w, const pw_ask *ask)
 {
     pw_live *live = w->live;
     if (++live->commands_in_turn > PW_COMMANDS_PER_TURN_MAX) {
-        too_much(w, "TooManyCommands", "one turn asked for more than 10000 commands without waiting");
+        char site[PW_SITE_MAX];
+        char text[300];
+        (void)snprintf(text, sizeof text, "one turn asked for more than 10000 commands without waiting, the last%s", site_text(site, ask->file, ask->line));
+        too_much(w, "TooManyCommands", text);
         return false;
     }
     if (live->open_len >= PW_OPEN_COMMANDS_MAX) {
@@ -247,7 +267,7 @@ static pw_cmd *ask_live(pawl_run *w, const pw_ask *ask, uint64_t digest)
 
 pw_cmd *pw_command(pawl_run *w, const pw_ask *ask)
 {
-    if (pw_blocked(w) || !within_bounds(w)) {
+    if (pw_blocked(w) || !within_bounds(w, ask)) {
         return NULL;
     }
     if (ask->file != NULL) {

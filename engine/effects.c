@@ -373,6 +373,20 @@ static const char *pause_reason(const pw_live *live, const pw_event *ev)
     return *text != '\0' ? text : reason;
 }
 
+/* "ChildFailed: leaf-1, because NoDisk: no disk": what the last cause says is what a person looks for. */
+static const char *failure_line(const pw_live *live, const pawl_value *f)
+{
+    const pawl_value *root = f;
+    for (int depth = 0; pawl_get(root, "cause") != NULL && depth < PW_DEPTH_MAX; depth++) {
+        root = pawl_get(root, "cause");
+    }
+    char *text = pw_sprintf(live->scope, "%.100s: %.300s", pawl_str(f, "type", ""), pawl_str(f, "message", ""));
+    if (root != f && text != NULL) {
+        text = pw_sprintf(live->scope, "%s, because %.60s: %.200s", text, pawl_str(root, "type", ""), pawl_str(root, "message", ""));
+    }
+    return text != NULL ? text : "";
+}
+
 static void run_effects(pw_live *live, const pw_event *ev)
 {
     int64_t deadline = pw_body_int(ev->body, "deadline_ms", 0);
@@ -392,12 +406,9 @@ static void run_effects(pw_live *live, const pw_event *ev)
         live->row.reason = text_view("");
         break;
     case PW_EV_RUN_FAILED:
-    case PW_EV_RUN_CANCELED: {
-        const pawl_value *f = pw_body_value(live->core, live->scope, ev->body, "failure");
-        char *text = pw_sprintf(live->scope, "%.100s: %.300s", pawl_str(f, "type", ""), pawl_str(f, "message", ""));
-        live->row.reason = text_view(text != NULL ? text : "");
+    case PW_EV_RUN_CANCELED:
+        live->row.reason = text_view(failure_line(live, pw_body_value(live->core, live->scope, ev->body, "failure")));
         break;
-    }
     case PW_EV_RUN_TERMINATED:
     case PW_EV_RUN_TIMED_OUT:
         live->row.reason = text_view(pw_body_str(live->scope, ev->body, "reason", ""));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/host.h"
+#include "sdk/base/id.h"
 #include "sdk/base/value.h"
 
 /** Arguments being written: a map whose count is patched in at the end. */
@@ -94,6 +95,10 @@ static pawl_status check_start(const pawl_start_options *o, pawl_error *err)
 {
     if (o->workflow == NULL || o->workflow[0] == '\0') {
         return pw_err(err, PAWL_INVALID, "a start names no workflow");
+    }
+    pawl_status st = o->id != NULL ? pw_id_check(o->id, strlen(o->id), err) : PAWL_OK;
+    if (st != PAWL_OK) {
+        return pw_error_wrap(err, st, "the id of a start");
     }
     if ((size_t)o->reuse >= PW_COUNT(reuse_names) || (size_t)o->conflict >= PW_COUNT(conflict_names)) {
         return pw_err(err, PAWL_INVALID, "a start has no such reuse or conflict policy (%d, %d)", (int)o->reuse, (int)o->conflict);

@@ -170,6 +170,9 @@ static pawl_status take_lock(int fd, const char *path, pawl_error *err)
     if (file.pid == 0) {
         return pw_err(err, PAWL_BUSY, "another process is opening this journal (lock %s)", path);
     }
+    if (file.pid == getpid()) {
+        return pw_err(err, PAWL_BUSY, "this process (%lld) has opened this journal already (lock %s)", file.pid, path);
+    }
     return pw_err(err, PAWL_BUSY, "process %lld owns this journal (lock %s): stop it or talk to it",
                   file.pid, path);
 }

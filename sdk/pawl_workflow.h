@@ -49,9 +49,20 @@ extern "C" {
 
 typedef struct pawl_run pawl_run;
 
-/* Options of a call, stamped with their size. A compound literal: C++ has none, and calls the functions that end in _at, with options that it
- * has filled itself: pawl_call_options o = {}; o.struct_size = sizeof o; o.name = "exec"; pawl_call_at(w, &o, sizeof o, __FILE__, __LINE__); */
+/* Options of a call, stamped with their size. C++ has no compound literals; there they are a temporary that lives as long as the call. C++20
+ * (gcc and clang: C++11 too) takes them when each is named, in the order of the struct: pawl_call(w, .name = "exec", .input = in). Anything
+ * else fills them itself: pawl_call_options o = {}; o.struct_size = sizeof o; o.name = "exec"; pawl_call_at(w, &o, sizeof o, __FILE__, __LINE__); */
+#ifdef __cplusplus
+extern "C++" {
+template <typename T> inline const T *pawl_options_of(const T &options)
+{
+    return &options;
+}
+}
+#define PAWL_OPTIONS(type, ...) pawl_options_of(type{.struct_size = sizeof(type), __VA_ARGS__}), sizeof(type)
+#else
 #define PAWL_OPTIONS(type, ...) &(type){.struct_size = sizeof(type), __VA_ARGS__}, sizeof(type)
+#endif
 typedef struct pawl_future pawl_future;
 
 /** A workflow. Returns its result (nil allowed); what it returns is ignored when failure is set. */

@@ -76,6 +76,14 @@ static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *
     for (size_t c = 0; c < l->last; c++) {
         used += l->width[c] > 0 ? l->width[c] + GAP : 0;
     }
+    if (grid->yields != 0 && out->width != 0 && used + LAST_MIN > out->width) {
+        size_t over = used + LAST_MIN - out->width;
+        size_t *width = &l->width[grid->yields];
+        size_t least = *width < LAST_MIN ? *width : LAST_MIN;
+        size_t now = *width > over + least ? *width - over : least;
+        used -= *width - now;
+        *width = now;
+    }
     l->last_max = out->width == 0 ? 0 : out->width > used + LAST_MIN ? out->width - used : LAST_MIN;
 }
 
@@ -87,7 +95,7 @@ static void print_cell(pw_cli_out *out, const layout *l, size_t column, pw_cli_s
     if (style != PW_PLAIN && size > 0) {
         pw_out_style(out, style);
     }
-    size_t columns = pw_out_text(out, text, size, column == l->last ? l->last_max : 0);
+    size_t columns = pw_out_text(out, text, size, column == l->last ? l->last_max : l->width[column]);
     if (style != PW_PLAIN && size > 0) {
         pw_out_style(out, PW_PLAIN);
     }

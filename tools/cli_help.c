@@ -9,6 +9,7 @@
 
 #define WIDTH_MAX 100
 #define OPTION_COLUMN 30
+#define EXAMPLE_INDENT 4
 
 static size_t help_width(const pw_cli_out *out)
 {
@@ -111,6 +112,27 @@ void pw_help_all(pw_cli_out *out)
     pw_out_puts(out, "\n\"pawl help COMMAND\" shows its options and examples.\n");
 }
 
+/* A line that the terminal would break is broken between words, as a shell takes it. */
+static void example_fold(pw_cli_out *out, const char *line, size_t size)
+{
+    size_t room = out->width > 2 * EXAMPLE_INDENT + 4 ? out->width - EXAMPLE_INDENT - 2 : size;
+    while (size > room) {
+        size_t end = room;
+        while (end > 0 && line[end] != ' ') {
+            end--;
+        }
+        if (end == 0) {
+            break;
+        }
+        pw_buf_put(&out->text, line, end);
+        pw_out_puts(out, *line == '#' ? "\n" : " \\\n");
+        pw_out_pad(out, EXAMPLE_INDENT);
+        line += end + 1;
+        size -= end + 1;
+    }
+    pw_buf_put(&out->text, line, size);
+}
+
 static void examples_print(pw_cli_out *out, const char *examples)
 {
     heading(out, "Examples");
@@ -120,7 +142,7 @@ static void examples_print(pw_cli_out *out, const char *examples)
         if (*examples == '#') {
             pw_out_style(out, PW_DIM);
         }
-        pw_buf_put(&out->text, examples, line);
+        example_fold(out, examples, line);
         if (*examples == '#') {
             pw_out_style(out, PW_PLAIN);
         }

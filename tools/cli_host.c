@@ -135,6 +135,9 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         s = pawl_resume_all(cli->engine, &err);
     }
     if (s != PAWL_OK) {
+        bool told = s == PAWL_ABI && strstr(err.message, "headers") != NULL; /* the module has said it already */
+        cli->way_out = s == PAWL_EXISTS || told ? "" : NULL;                 /* EXISTS: no run has that name, but other code */
+        cli->next = s == PAWL_EXISTS ? "" : NULL;
         pw_cli_unhost(cli, 0);
         return pw_cli_fail(cli, s, &err, NULL);
     }

@@ -227,6 +227,7 @@ int pw_verb_sql(pw_cli *cli)
     }
     pawl_status s = pw_sqlite_query(cli->db, statement, row_take, &q, &err);
     if (s != PAWL_OK) {
+        cli->way_out = s == PAWL_DENIED ? "" : NULL;
         code = pw_cli_fail(cli, s, &err, NULL);
     } else if (cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json_end(&cli->out, q.rows);

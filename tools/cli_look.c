@@ -13,6 +13,7 @@
 #define LIST_DEFAULT 100
 #define PAGE 500
 #define QUERY_DRAIN_MS 1000
+#define WHEN_COLUMNS 48 /* of "asked 3 h ago, 2 d left, then reject" */
 
 pw_cli_style pw_cli_status_style(const char *status)
 {
@@ -379,7 +380,8 @@ static void wait_print(pw_cli *cli, const pawl_value *waits, const pawl_value *w
     pw_out_puts(o, " ");
     (void)pw_out_str(o, pawl_str(wait, "name", "?"));
     pw_out_style(o, PW_DIM);
-    pw_out_puts(o, "  asked ");
+    size_t used = strlen(pawl_str(wait, "id", "?")) + strlen(pawl_str(wait, "kind", "other")) + strlen(pawl_str(wait, "name", "?"));
+    pw_out_puts(o, o->width != 0 && used + WHEN_COLUMNS > o->width ? "\n  asked " : "  asked ");
     pw_out_time(o, pawl_int(wait, "created_ms", 0));
     if (deadline != 0) {
         pw_cli_left(left, deadline, o->now_ms);

@@ -96,6 +96,7 @@ typedef struct pw_cli_cell {
 } pw_cli_cell;
 typedef struct pw_cli_grid {
     size_t columns;
+    size_t yields; /* the column that is cut when a terminal is too narrow for all; 0 = none but the last */
     pw_cli_cell *cells;
     size_t len;
     size_t capacity;

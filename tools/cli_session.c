@@ -301,7 +301,8 @@ int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value
         from = text[0] == '@' ? text + 1 : "-";
         pawl_status s = pw_cli_file_read(cli, from, INPUT_BYTES_MAX, &text, &size, &err);
         if (s != PAWL_OK) {
-            return pw_cli_fail(cli, s, &err, pw_cli_option_get(option)->word);
+            int code = pw_cli_fail(cli, s, &err, pw_cli_option_get(option)->word);
+            return s == PAWL_LIMIT ? PW_EXIT_USAGE : code;
         }
     }
     pawl_status s = pawl_parse_json(cli->scope, text, size, ret_value, &err);
@@ -315,7 +316,10 @@ int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value
                         pw_cli_option_get(option)->word, text);
         }
     }
-    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_exit_of(s);
+    if (s == PAWL_OK) {
+        return PW_EXIT_OK;
+    }
+    return s == PAWL_LIMIT ? PW_EXIT_USAGE : pw_cli_exit_of(s); /* what was typed is too deep or too large */
 }
 
 const char *pw_cli_by(pw_cli *cli)

@@ -242,6 +242,7 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
     }
     pw_cli_grid grid;
     pw_grid_init(&grid, 7);
+    grid.yields = 1;
     for (size_t i = 0; i < len && (!paused || pawl_int(pawl_at(waiting, i), "command", 0) != 0); i++) {
         waiting_row(cli, &grid, pawl_at(waiting, i));
     }
@@ -252,7 +253,10 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
         closed_print(cli, number);
     }
     if (len == 0 && strcmp(status, pw_run_status_name(PW_RUN_RUNNING)) == 0) {
-        pw_out_puts(o, pw_cli_live(cli) ? "  ready to go on\n" : "  ready to go on; no engine runs\n");
+        const char *summary = pawl_str(stack, "summary", ""); /* a wait that has no row of its own: for a signal, a child */
+        pw_out_puts(o, "  ");
+        (void)pw_out_str(o, *summary != '\0' ? summary : "ready to go on");
+        pw_out_puts(o, pw_cli_live(cli) ? "\n" : "; no engine runs\n");
     }
 }
 

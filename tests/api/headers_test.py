@@ -45,6 +45,25 @@ class EachHeader(unittest.TestCase):
             self.skipTest("no C++ compiler")
         self.compiles(ARGS.cxx, "c++", ["c++11", "c++17"])
 
+    def test_the_calls_with_options_compile_as_cxx(self):
+        if not ARGS.cxx:
+            self.skipTest("no C++ compiler")
+        text = """#include <pawl_workflow.h>
+        const pawl_value *flow(pawl_run *w, const pawl_value *in);
+        const pawl_value *flow(pawl_run *w, const pawl_value *in)
+        {
+            const pawl_value *a = pawl_call(w, .name = "exec", .input = in, .timeout_s = 5);
+            (void)pawl_map(w, .name = "each", .items = a, .width = 4);
+            (void)pawl_ask(w, .name = "ok", .prompt = "Go on?", .choices = "yes|no");
+            return pawl_child(w, .workflow = "leaf", .input = a);
+        }
+        """
+        for standard in ("gnu++11", "c++20"):
+            with self.subTest(standard=standard):
+                done = subprocess.run([ARGS.cxx, "-x", "c++", f"-std={standard}", "-Wall", "-Werror", "-fsyntax-only", f"-I{ARGS.include}", "-"],
+                                      input=text, text=True, capture_output=True)
+                self.assertEqual((0, ""), (done.returncode, done.stderr))
+
     def test_a_broken_header_would_be_found(self):
         self.assertNotEqual("", compile_text(ARGS.cc, "c", "c99", "int f();\nint x = 1L ? y : 0;\n"))
 

@@ -90,6 +90,34 @@ static const pawl_value *asking_twice(pawl_run *w, const pawl_value *in)
     return pawl_signal(w, .name = "go");
 }
 
+static const pawl_value *adopting(pawl_run *w, const pawl_value *in)
+{
+    return pawl_child(w, .workflow = "broken", .input = in);
+}
+
+static const pawl_value *chatty(pawl_run *w, const pawl_value *in)
+{
+    for (int i = 0; i < 20000; i++) {
+        pawl_set(w, "count", in);
+    }
+    return NULL;
+}
+
+static const pawl_value *careless(pawl_run *w, const pawl_value *in)
+{
+    for (int i = 0; i < 20000; i++) {
+        (void)pawl_call(w, "fail", .input = in, .retries = PAWL_RETRY_NONE);
+    }
+    return NULL;
+}
+
+static const pawl_value *wordy(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    return pawl_ask(w, "a-question-with-a-name-that-does-not-fit-into-the-line-of-a-terminal", .prompt = "Now?", .choices = "yes|no",
+                    .deadline_s = 90000, .on_deadline = "no");
+}
+
 static const pawl_value *misspelt(pawl_run *w, const pawl_value *in)
 {
     (void)in;
@@ -228,7 +256,8 @@ PAWL_MODULE(reg, err)
                      {"sleeping", sleeping},   {"undone", undone},       {"branching", branching}, {"mapping", mapping},
                      {"parent", parent},       {"renewing", renewing},   {"gallery", gallery},     {"spinning", spinning},
                      {"lacking", lacking},     {"misspelt", misspelt},
-                     {"reverting", reverting}, {"asking_twice", asking_twice}};
+                     {"reverting", reverting}, {"asking_twice", asking_twice},
+                     {"adopting", adopting},   {"chatty", chatty},       {"careless", careless},   {"wordy", wordy}};
     pawl_status s = PAWL_OK;
     for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
         s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);

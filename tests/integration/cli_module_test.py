@@ -66,6 +66,12 @@ def it_refuses_a_module_that_is_missing_or_no_module(p):
         check(done.code not in (0, 3), done.says())
 
 
+def it_refuses_a_module_that_was_given_twice(p):
+    done = p.run("serve", "--module", p.modules[0], "--module", p.modules[0])
+    check(done.code != 0, done.says())
+    check("--id-reuse-policy" not in done.err and "describe" not in done.err, done.err)
+
+
 def it_refuses_a_module_of_another_pawl_with_both_versions(p):
     done = p.run("serve", "--module", p.modules[1]).exits(10)
     within(done.err, "0.0.1")

@@ -4,14 +4,17 @@
 
 Waits for events (a ready line, a run's state), never for an amount of time. Standard library only.
 """
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -98,6 +101,23 @@ class Place:
         done = subprocess.run(argv, input=given, capture_output=True, cwd=self.folder, env={**self.env, **(env or {})}, timeout=timeout,
                               check=False)
         return Done(argv, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def on_terminal(self, columns, *args):
+        """What a command prints on a terminal of so many columns, without its colours."""
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        done = subprocess.Popen([self.pawl, *args], cwd=self.folder, env={**self.env, "TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=theirs,
+                                stderr=subprocess.STDOUT)
+        os.close(theirs)
+        text = b""
+        try:
+            while piece := os.read(ours, 65536):
+                text += piece
+        except OSError:  # EIO: the other end is closed
+            pass
+        os.close(ours)
+        check(done.wait(timeout=DEADLINE) == 0, text.decode())
+        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text.decode()).replace("\r\n", "\n")
 
     def ok(self, *args, **more):
         return self.run(*args, **more).exits(0)

@@ -414,6 +414,28 @@ def it_fails_a_run_whose_template_is_malformed(p):
     within(done.err, "BadTemplate: column 8 of the template {oops: yes}")
 
 
+def it_says_which_code_asked_for_too_much_and_what_failed_first(p):
+    p.serve()
+    within(p.run("execute", "chatty", "-w", "c1").exits(5).err, "without waiting, the last at cli_module.c:")
+    done = p.run("execute", "careless", "-w", "c2", "-i", '{"message": "no disk", "type": "NoDisk"}').exits(5)
+    within(done.err, "after a failure at cli_module.c:")
+    within(done.err, "pawl_ok and pawl_catch")
+    p.run("execute", "adopting", "-w", "a1", "-i", '{"message": "no disk", "type": "NoDisk"}').exits(5)
+    for verb in (["describe", "a1"], ["list", "-q", "id = a1"]):
+        within(p.ok(*verb).out, "because NoDisk: no disk")
+
+
+def it_fits_a_terminal_of_80_columns(p):
+    p.serve()
+    p.ok("start", "wordy", "-w", "a-run-with-a-long-id-1")
+    p.until_waiting("a-run-with-a-long-id-1", "question")
+    for args in (["stack", "a-run-with-a-long-id-1"], ["help", "answer"], ["help", "start"], ["help", "worker"]):
+        for line in p.on_terminal(80, *args).splitlines():
+            check(len(line) <= 80, f"{len(line)} columns in {args}: {line!r}")
+    lines = p.on_terminal(80, "wait").splitlines()
+    check(lines[1].startswith("  asked "), lines)
+
+
 def it_says_that_nobody_has_an_activity(p):
     p.serve()
     p.ok("start", "lacking", "-w", "k1")

@@ -67,6 +67,12 @@ def it_refuses_bad_options_with_exit_2_and_an_empty_stdout(p):
         within(done.err, "try: pawl help")
 
 
+def it_exits_2_for_input_that_is_too_deep(p):
+    for bad in ("[" * 2000 + "]" * 2000, "{oops", '"\\q"'):
+        done = p.run("start", "hello", "-i", bad).exits(2)
+        equal(done.out, "")
+
+
 def it_takes_options_anywhere_and_in_every_spelling(p):
     for args in (["--db", "x.db", "list"], ["list", "--db=x.db"], ["--db=x.db", "-ojson", "list"], ["list", "-o=json", "--db", "x.db"]):
         within(p.run(*args).exits(4).err, "there is no journal at x.db")

@@ -79,6 +79,7 @@ static void a_second_owner_is_told_who_the_first_is(void **state)
     expect(r, PAWL_BUSY, pawl_open(r->path, NULL, &second, &r->err));
     (void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
     assert_non_null(strstr(r->err.message, pid));
+    assert_non_null(strstr(r->err.message, "this process")); /* not: stop it */
     rig_start(r, "hello", "h-1", NULL); /* the first is unharmed */
     (void)rig_result(r, "h-1");
 }

@@ -70,8 +70,13 @@ static void bad_arguments_are_invalid_and_said_so(void **state)
     const pawl_value *v = NULL;
     pawl_start_options space = {.workflow = "hello", .id = "two words"};
     pawl_start_options nobody = {.id = "x"};
+    pawl_start_options empty = {.workflow = "hello", .id = ""};
+    pawl_start_options bytes = {.workflow = "hello", .id = "\xff\xfe"};
 
     expect(r, PAWL_INVALID, pawl_start(r->engine, &space, sizeof space, NULL, &r->err));
+    expect(r, PAWL_INVALID, pawl_start(r->engine, &empty, sizeof empty, NULL, &r->err));
+    expect(r, PAWL_INVALID, pawl_start(r->engine, &bytes, sizeof bytes, NULL, &r->err));
+    assert_non_null(strstr(r->err.message, "the id of a start"));
     expect(r, PAWL_INVALID, pawl_start(r->engine, &nobody, sizeof nobody, NULL, &r->err));
     expect(r, PAWL_INVALID, pawl_cancel(r->engine, NULL, NULL, &r->err));
     expect(r, PAWL_INVALID, pawl_request(r->engine, "nonsense", NULL, -1, r->scope, &v, &r->err));
