@@ -222,13 +222,17 @@ static void feed(exec *x)
     close_end(&x->child.in);
 }
 
-static void drain(int *fd, pw_capture *capture)
+/* What it prints is kept, and said to whoever follows the run. */
+static void drain(const exec *x, int *fd, pw_capture *capture, const char *channel)
 {
     char bytes[READ_BYTES];
     for (;;) {
         const ssize_t got = read(*fd, bytes, sizeof bytes);
         if (got > 0) {
             pw_capture_put(capture, bytes, (size_t)got);
+            if (!x->o->quiet) {
+                (void)pawl_task_output(x->task, channel, bytes, (size_t)got);
+            }
         } else if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
         } else {
@@ -292,10 +296,10 @@ static void pump(exec *x)
             continue;
         }
         if (fds[1].revents != 0) {
-            drain(&x->child.out, &x->out);
+            drain(x, &x->child.out, &x->out, "stdout");
         }
         if (fds[2].revents != 0) {
-            drain(&x->child.err, &x->err);
+            drain(x, &x->child.err, &x->err, "stderr");
         }
         if (fds[3].revents != 0) {
             feed(x);
@@ -305,10 +309,10 @@ static void pump(exec *x)
         }
     }
     if (x->child.out >= 0) {
-        drain(&x->child.out, &x->out); /* what it wrote before it ended */
+        drain(x, &x->child.out, &x->out, "stdout"); /* what it wrote before it ended */
     }
     if (x->child.err >= 0) {
-        drain(&x->child.err, &x->err);
+        drain(x, &x->child.err, &x->err, "stderr");
     }
 }
 

@@ -459,7 +459,7 @@ pawl_status pawl_request_async(pawl_engine *e, const char *op, const pawl_value 
     return status;
 }
 
-static pawl_status start_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err)
+static pawl_status start_watch(pawl_engine *e, const char *id, bool output, pawl_watch_fn fn, void *user, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf args = PW_BUF_INIT;
     pw_req_op number = PW_REQ_NONE;
@@ -469,7 +469,9 @@ static pawl_status start_watch(pawl_engine *e, const char *id, pawl_watch_fn fn,
     if (status != PAWL_OK) {
         return status;
     }
-    pw_mp_map(&args, id != NULL);
+    pw_mp_map(&args, (size_t)(id != NULL) + 1);
+    pw_mp_str(&args, "output");
+    pw_mp_bool(&args, output);
     if (id != NULL) {
         pw_mp_str(&args, "id");
         pw_mp_str(&args, id);
@@ -484,16 +486,26 @@ static pawl_status start_watch(pawl_engine *e, const char *id, pawl_watch_fn fn,
     return status;
 }
 
-pawl_status pawl_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err)
+static pawl_status watch(pawl_engine *e, const char *id, bool output, pawl_watch_fn fn, void *user, pawl_error *err)
 {
     pawl_status status = pw_host_enter(e, err);
 
     if (status != PAWL_OK) {
         return status;
     }
-    status = fn == NULL ? pw_err(err, PAWL_INVALID, "pawl_watch without a function") : start_watch(e, id, fn, user, err);
+    status = fn == NULL ? pw_err(err, PAWL_INVALID, "a watch without a function") : start_watch(e, id, output, fn, user, err);
     pw_host_leave(e);
     return status;
+}
+
+pawl_status pawl_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err)
+{
+    return watch(e, id, false, fn, user, err);
+}
+
+pawl_status pawl_watch_output(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err)
+{
+    return watch(e, id, true, fn, user, err);
 }
 
 int pawl_poll_fd(pawl_engine *e)

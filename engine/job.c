@@ -13,6 +13,7 @@
 #include "engine/job.h"
 #include "engine/map.h"
 #include "engine/queue.h"
+#include "engine/stream.h"
 
 /* ---- making ---- */
 
@@ -178,6 +179,7 @@ static void release(pw_core *core, pw_job *job)
         core->tasks_running--;
     }
     pw_job_remote_over(core, job);
+    pw_stream_end(core, job, false);
     job->fail_type = NULL;
     job->begun = false;
     job->schedule_due = job->close_due = job->beat_due = 0;
@@ -511,6 +513,7 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
         unknown(core, job);
         return;
     }
+    pw_stream_end(core, job, r->kind == PW_REPORT_DONE);
     if (stopped_by_close(core, job, r)) {
         pw_report_free(r);
         stopped_unasked(core, job);
@@ -534,11 +537,24 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
     pw_job_tell(core, job, retry ? PW_IN_RETRIED : PW_IN_REPORT, r);
 }
 
-static void beat(pw_core *core, pw_job *job, pw_report *r)
+static void alive(pw_core *core, pw_job *job)
 {
     if (job->heartbeat_ms > 0) {
         job->beat_due = pw_core_now(core) + job->heartbeat_ms;
     }
+}
+
+/* Who says something is alive. */
+static void output(pw_core *core, pw_job *job, pw_report *r)
+{
+    alive(core, job);
+    pw_stream_piece(core, job, pw_value_view(r->scope, r->value.data, r->value.size));
+    pw_report_free(r);
+}
+
+static void beat(pw_core *core, pw_job *job, pw_report *r)
+{
+    alive(core, job);
     pawl_scope_free(job->detail_scope);
     job->detail_scope = r->scope;
     job->detail = r->value;
@@ -583,6 +599,8 @@ bool pw_job_report(pw_core *core, pw_report *report)
         pw_report_free(report);
     } else if (report->kind == PW_REPORT_BEAT) {
         beat(core, job, report);
+    } else if (report->kind == PW_REPORT_OUTPUT) {
+        output(core, job, report);
     } else {
         attempt_end(core, job, report);
     }

@@ -14,6 +14,7 @@
 #include "engine/job.h"
 #include "engine/queue.h"
 #include "engine/requests.h"
+#include "engine/stream.h"
 
 #define SECRET_HEX (2 * PW_TOKEN_SECRET_BYTES)
 #define TOKEN_TEXT_MAX (120 + 1 + SECRET_HEX)
@@ -218,6 +219,8 @@ static pw_report_kind kind_of(pw_req_op op)
     switch ((int)op) {
     case PW_REQ_TASK_BEAT:
         return PW_REPORT_BEAT;
+    case PW_REQ_TASK_OUTPUT:
+        return PW_REPORT_OUTPUT;
     case PW_REQ_TASK_DONE:
         return PW_REPORT_DONE;
     case PW_REQ_TASK_FAIL:
@@ -238,7 +241,8 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
     r->kind = kind_of(rq->op);
     r->token = *token;
     r->scope = scope;
-    const pawl_value *v = pawl_copy(scope, pawl_get(rq->args, r->kind == PW_REPORT_BEAT ? "detail" : "result"));
+    const pawl_value *v = pawl_copy(scope, r->kind == PW_REPORT_OUTPUT ? rq->args
+                                                                       : pawl_get(rq->args, r->kind == PW_REPORT_BEAT ? "detail" : "result"));
     if (r->kind == PW_REPORT_FAILED) {
         v = pawl_build(scope, "{type: %s, message: %s, details: %p, retryable: %p}", pawl_str(rq->args, "type", "Failed"),
                        pawl_str(rq->args, "message", ""), pawl_v(pawl_get(rq->args, "details")),
@@ -272,6 +276,11 @@ void pw_job_remote(pw_core *core, pw_request *rq)
     if (rq->op == PW_REQ_TASK_CANCELED && !pawl_bool(rq->args, "begun", true)) {
         pw_job_return(core, job);
         pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(reply));
+        return;
+    }
+    const char *problem = rq->op == PW_REQ_TASK_OUTPUT ? pw_stream_problem(rq->args) : NULL;
+    if (problem != NULL) {
+        pw_reply_now(core, rq, pw_err(&err, PAWL_INVALID, "%s", problem), &err, (pw_view){NULL, 0});
         return;
     }
     pw_report *r = report_of(rq, &token);

@@ -25,6 +25,7 @@ struct pw_mailbox {
     bool shut;
     size_t requests_count;
     size_t beats_count;
+    size_t said_bytes; /* of output */
     pw_mail box;
     pw_call **calls_end;
     pw_report **reports_end;
@@ -45,6 +46,7 @@ static void empty(pw_mailbox *mb)
     mb->gone_end = &mb->box.gone;
     mb->requests_count = 0;
     mb->beats_count = 0;
+    mb->said_bytes = 0;
     atomic_store_explicit(&mb->mail, false, memory_order_relaxed);
 }
 
@@ -136,12 +138,14 @@ pawl_status pw_mailbox_put_request(pw_mailbox *mb, pw_request *rq, pawl_error *e
 void pw_mailbox_put_report(pw_mailbox *mb, pw_report *report)
 {
     pthread_mutex_lock(&mb->lock);
-    if (report->kind == PW_REPORT_BEAT && mb->beats_count >= PW_MAILBOX_ITEMS_MAX) {
+    size_t said = report->kind == PW_REPORT_OUTPUT ? report->value.size : 0;
+    if ((report->kind == PW_REPORT_BEAT && mb->beats_count >= PW_MAILBOX_ITEMS_MAX) || (said > 0 && mb->said_bytes + said > PW_STREAM_MAIL_BYTES)) {
         pthread_mutex_unlock(&mb->lock);
         pw_report_free(report);
         return;
     }
     mb->beats_count += report->kind == PW_REPORT_BEAT;
+    mb->said_bytes += said;
     report->next = NULL;
     *mb->reports_end = report;
     mb->reports_end = &report->next;

@@ -11,6 +11,8 @@
 #include "engine/queue.h"
 #include "engine/requests.h"
 
+#include "engine/stream.h"
+
 const char *pw_arg_str(const pw_request *rq, const char *key)
 {
     return pawl_str(rq->args, key, "");
@@ -367,7 +369,11 @@ static void op_watch(pw_core *core, pw_request *rq)
     }
     w->rq = rq;
     w->id = own;
+    w->output = pawl_bool(rq->args, "output", false);
     DL_APPEND(core->watchers, w);
+    if (w->output) {
+        pw_stream_tails(core, w);
+    }
 }
 
 static void op_unwatch(pw_core *core, pw_request *rq)
@@ -496,6 +502,7 @@ static void dispatch(pw_core *core, pw_request *rq)
         break;
     case PW_REQ_TASK_WAIT:
     case PW_REQ_TASK_BEAT:
+    case PW_REQ_TASK_OUTPUT:
     case PW_REQ_TASK_DONE:
     case PW_REQ_TASK_FAIL:
     case PW_REQ_TASK_CANCELED:

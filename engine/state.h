@@ -33,6 +33,7 @@ typedef struct pw_job pw_job;
 typedef struct pw_flow pw_flow;
 typedef struct pw_map pw_map;
 typedef struct pw_batch pw_batch;
+typedef struct pw_stream pw_stream;
 typedef struct pw_input pw_input;
 typedef struct pw_shield pw_shield;
 
@@ -389,6 +390,7 @@ struct pw_job {
     pw_view detail;          /* last heartbeat, own scope */
     pawl_scope *detail_scope;
     bool detail_dirty;
+    pw_stream *stream;       /* what it says while it runs; NULL = nothing so far */
     int64_t detail_written_ms;
     pw_input_kind owed;      /* what its run has to hear of it, and for which there was no memory; PW_IN_START = nothing */
     pw_report *owed_report;
@@ -496,6 +498,7 @@ typedef struct pw_watcher {
     pw_request *rq;
     int64_t run_key;         /* 0 = all */
     char *id;
+    bool output;             /* and what attempts say while they run */
     struct pw_watcher *prev, *next;
 } pw_watcher;
 

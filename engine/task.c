@@ -73,6 +73,7 @@ struct pawl_task {
     task_failure failure;
     int64_t retry_ms; /* not before; AT_ITS_TIME */
     bool unknown;
+    atomic_llong output_at; /* bytes it said so far */
 };
 
 /* ---- effects ---- */
@@ -213,6 +214,7 @@ pawl_task *pw_task_new(const pw_task_init *init)
     atomic_init(&task->canceled, false);
     atomic_init(&task->ended, false);
     atomic_init(&task->cancel_fd, -1);
+    atomic_init(&task->output_at, 0);
     task->token = init->token;
     task->deadline_ms = init->deadline_ms;
     task->retry_ms = AT_ITS_TIME;
@@ -352,6 +354,54 @@ bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail)
     }
     if (report != NULL) { /* without memory one beat is missed, as if it came later */
         report_send(task, report, PW_REPORT_BEAT);
+    }
+    return !pawl_task_canceled(task);
+}
+
+/* As many bytes as a piece holds, and no more than whole characters. */
+static size_t part_of(const char *data, size_t size)
+{
+    size_t part = size < PW_STREAM_PIECE_MAX ? size : PW_STREAM_PIECE_MAX;
+    for (size_t back = 0; part < size && back < 4 && part > back; back++) {
+        if (((unsigned char)data[part - back] & 0xc0) != 0x80) {
+            return part - back;
+        }
+    }
+    return part;
+}
+
+/* A piece as text where it is text. NULL: no memory; it is missed, and the next one's place tells. */
+static pw_report *output_report(const char *channel, const char *data, size_t size, long long at)
+{
+    pw_report *report = pw_calloc(1, sizeof *report);
+    pawl_scope *scope = report != NULL ? pw_scope_new(0) : NULL;
+    if (scope == NULL) {
+        pw_free(report);
+        return NULL;
+    }
+    report->scope = scope;
+    bool text = pw_utf8_ok(data, size);
+    report->value = pw_value_bytes(pawl_build(scope, "{channel: %s, at: %lld, data: %p}", channel, at,
+                                              pawl_v(text ? pawl_make_strn(scope, data, size) : pawl_make_bytes(scope, data, size))));
+    if (pw_scope_failed(scope)) {
+        pw_report_free(report);
+        return NULL;
+    }
+    return report;
+}
+
+bool pawl_task_output(pawl_task *task, const char *channel, const void *data, size_t size)
+{
+    const char *rest = data;
+    while (size > 0) {
+        size_t part = part_of(rest, size);
+        long long at = atomic_fetch_add(&task->output_at, (long long)part);
+        pw_report *report = output_report(channel, rest, part, at);
+        if (report != NULL) {
+            report_send(task, report, PW_REPORT_OUTPUT);
+        }
+        rest += part;
+        size -= part;
     }
     return !pawl_task_canceled(task);
 }

@@ -26,7 +26,8 @@ typedef struct pw_token {
 typedef enum pw_report_kind {
     PW_REPORT_BEGIN,
     PW_REPORT_BEAT,
-    PW_REPORT_DONE,
+    PW_REPORT_OUTPUT,
+    PW_REPORT_DONE, /* from here on: the end */
     PW_REPORT_FAILED,
     PW_REPORT_CANCELED
 } pw_report_kind;
@@ -36,7 +37,7 @@ typedef struct pw_report {
     pw_token token;
     pawl_scope *scope; /* owns what follows */
     pw_view
-        value; /* result or heartbeat detail, msgpack; for FAILED: a failure map {type, message, details?, retryable, retry_ms?, unknown?} */
+        value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?} */
     bool begun; /* of CANCELED: its code may have run */
     struct pw_report *next;
 } pw_report;

@@ -185,6 +185,11 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_request_async(pawl_engine *e, const char
  * watchers lose events and are told by {type: "Lost", count}. Errors: NOMEM, FULL, SHUTDOWN, MISUSE, FORKED. */
 typedef void (*pawl_watch_fn)(void *user, const pawl_value *event);
 PAWL_API PAWL_MUST_USE pawl_status pawl_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err);
+/** As pawl_watch, and what attempts say while they run (pawl_task_output), before anything of it is final: {type: "Output", id, command,
+ * attempt, activity, index?, channel, at, data}, "at" being its place in bytes, and {type: "OutputEnded", ..., stands}: without a result the
+ * attempt's output does not stand, and the next attempt says it anew. These have no seq. It begins with the last that running attempts said.
+ * Errors: as pawl_watch. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_watch_output(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err);
 /** Readable when pawl_dispatch has something to deliver. Owns: the engine. */
 PAWL_API int pawl_poll_fd(pawl_engine *e);
 /** Calls the callbacks that are due, on this thread. Returns how many. Several threads may dispatch at a time; then order is theirs to keep.

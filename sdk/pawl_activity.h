@@ -81,6 +81,10 @@ PAWL_API int pawl_task_attempt(const pawl_task *task); /**< 1 = the first */
 /** Says "still alive", with detail for people and for the next attempt (may be nil). False: stop, it was cancelled or is stale.
  * Thread: any. */
 PAWL_API bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail);
+/** Says something to whoever follows the run at this moment (`pawl stream`, pawl_watch_output): tokens of an answer, lines of a log. It is
+ * not journaled: only the last 32 KiB are kept, and those until the attempt ends; whoever is slow misses some, and sees that it did. Counts
+ * as a heartbeat. Channel: a short name ("text", "stdout"). False: stop, as of pawl_task_heartbeat. Owns: data is copied. Thread: any. */
+PAWL_API bool pawl_task_output(pawl_task *task, const char *channel, const void *data, size_t size);
 /** The last heartbeat detail of the attempt before this one; nil when none. */
 PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);
 /** True once the run wants it to stop, or the engine is closing and has waited long enough (pawl_close). Thread: any. */
@@ -147,7 +151,7 @@ typedef struct pawl_exec_options {
     size_t stdin_size;
     size_t output_bytes_max;     /**< of each stream, the tail is kept; 0 = 1 MiB */
     int64_t timeout_ms;          /**< 0, or more than 100 years = the task's own */
-    bool quiet;                  /**< its output is private: no heartbeat carries a line of it */
+    bool quiet;                  /**< its output is private: no heartbeat carries a line of it, and who follows the run sees none */
 } pawl_exec_options;
 
 /** Runs it to its end from inside an activity; beats the task's heart; kills the group on cancel and timeout. A new attempt of

@@ -50,6 +50,7 @@ typedef struct attempt {
     pawl_task *task;
     char *token;
     pw_report *reports;   /* under the worker's lock: newest first */
+    size_t said_bytes;    /* of output among them */
     int64_t wait_number;  /* of its task_wait; 0 = answered */
     int64_t told_ms;      /* when it was told to stop; 0 = it was not */
     bool over;            /* the engine does not wait for it */
@@ -356,7 +357,14 @@ static void take_report(void *ctx, pw_report *report)
     attempt *a = ctx;
     pw_worker *w = a->worker;
     const uint64_t one = 1;
+    size_t said = report->kind == PW_REPORT_OUTPUT ? report->value.size : 0;
     pthread_mutex_lock(&w->lock);
+    if (a->said_bytes + said > PW_STREAM_MAIL_BYTES) {
+        pthread_mutex_unlock(&w->lock);
+        pw_report_free(report);
+        return;
+    }
+    a->said_bytes += said;
     report->next = a->reports;
     a->reports = report;
     pthread_mutex_unlock(&w->lock);
@@ -506,6 +514,8 @@ static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_s
         return a->begun ? args : pawl_with(scope, args, "begun", pawl_make_bool(scope, false));
     case PW_REPORT_BEAT:
         return v == NULL ? args : pawl_with(scope, args, "detail", v);
+    case PW_REPORT_OUTPUT:
+        return pawl_with(scope, pawl_copy(scope, v), "token", pawl_make_str(scope, a->token));
     case PW_REPORT_BEGIN:
         break;
     }
@@ -515,7 +525,8 @@ static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_s
 static void report(pw_worker *w, const attempt *a, const pw_report *r)
 {
     static const char *const ops[] = {
-        [PW_REPORT_BEAT] = "task_beat", [PW_REPORT_DONE] = "task_done", [PW_REPORT_FAILED] = "task_fail", [PW_REPORT_CANCELED] = "task_canceled"};
+        [PW_REPORT_BEAT] = "task_beat", [PW_REPORT_OUTPUT] = "task_output", [PW_REPORT_DONE] = "task_done",
+        [PW_REPORT_FAILED] = "task_fail", [PW_REPORT_CANCELED] = "task_canceled"};
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *args = scope != NULL ? final_args(a, r, scope) : NULL;
     bool whole = scope != NULL && !pw_scope_failed(scope);
@@ -524,8 +535,8 @@ static void report(pw_worker *w, const attempt *a, const pw_report *r)
         return;
     }
     pawl_scope_free(scope);
-    if (r->kind == PW_REPORT_BEAT) {
-        return; /* it may come late */
+    if (r->kind == PW_REPORT_BEAT || r->kind == PW_REPORT_OUTPUT) {
+        return; /* it may come late, or not at all */
     }
     if (!whole) { /* a final report that cannot be made: the engine sees that the connection ends */
         lost(w);
@@ -550,24 +561,39 @@ static void ended(pw_worker *w, attempt *a)
     attempt_free(a);
 }
 
-/* Newest first, so the first beat is the one that counts. True: it has ended. */
+/* What came of it, in order; its end, if it came, is the last. */
+static pw_report *reports_of(pw_worker *w, attempt *a)
+{
+    pw_report *list = NULL;
+    pthread_mutex_lock(&w->lock);
+    while (a->reports != NULL) {
+        pw_report *r = a->reports;
+        a->reports = r->next;
+        r->next = list;
+        list = r;
+    }
+    a->said_bytes = 0;
+    pthread_mutex_unlock(&w->lock);
+    return list;
+}
+
+/* Of several beats the last one is told, all output, and the end. True: it has ended. */
 static bool take_attempt(pw_worker *w, attempt *a)
 {
-    pthread_mutex_lock(&w->lock);
-    pw_report *list = a->reports;
-    a->reports = NULL;
-    pthread_mutex_unlock(&w->lock);
-    pw_report *last = list; /* reports of one attempt come in order, its end last */
-    bool final = last != NULL && last->kind != PW_REPORT_BEGIN && last->kind != PW_REPORT_BEAT;
+    bool final = false;
+    const pw_report *beat = NULL;
+    pw_report *list = reports_of(w, a);
     for (const pw_report *r = list; r != NULL; r = r->next) {
-        a->begun |= r->kind == PW_REPORT_BEGIN;
-    }
-    if (last != NULL && last->kind != PW_REPORT_BEGIN && !a->over) {
-        report(w, a, last);
+        beat = r->kind == PW_REPORT_BEAT ? r : beat;
     }
     while (list != NULL) {
         pw_report *r = list;
         list = r->next;
+        final |= r->kind >= PW_REPORT_DONE;
+        a->begun |= r->kind == PW_REPORT_BEGIN;
+        if (!a->over && r->kind != PW_REPORT_BEGIN && (r->kind != PW_REPORT_BEAT || r == beat)) {
+            report(w, a, r);
+        }
         pw_report_free(r);
     }
     return final;

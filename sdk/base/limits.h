@@ -61,6 +61,10 @@
 #define PW_TIMER_MS_MAX 3155760000000          /* 100 years */
 #define PW_SNAPSHOT_EVENTS 200                 /* a folded run is snapshot every so many events */
 #define PW_STOP_MS 2000                        /* at close, for activities to see that they were told to stop; after the drain */
+#define PW_STREAM_CHANNEL_MAX 64
+#define PW_STREAM_PIECE_MAX 16384              /* bytes of a piece of output */
+#define PW_STREAM_TAIL_BYTES 32768             /* kept of each attempt's output for who begins to follow it */
+#define PW_STREAM_MAIL_BYTES (8 << 20)         /* of output on its way to the engine; more is lost */
 #define PW_HEARTBEAT_WRITE_MS 1000             /* heartbeat detail is written at most this often */
 
 /* Activities */

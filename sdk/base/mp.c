@@ -653,8 +653,9 @@ bool pw_mp_read_ext(pw_mp *r, int type, pw_view *ret_data)
 
 /* ---- checking ---- */
 
-static bool utf8_ok(const uint8_t *p, size_t size)
+bool pw_utf8_ok(const void *data, size_t size)
 {
+    const uint8_t *p = data;
     for (size_t i = 0; i < size;) {
         size_t n = pw_utf8_len(p + i, size - i);
         if (n == 0) {
@@ -693,7 +694,7 @@ static const char *check_one(pw_mp *r, bool is_key, head *h)
     if (is_key && h->type != PAWL_STRING) {
         return "a map key is not a string";
     }
-    if (h->type == PAWL_STRING && !utf8_ok(r->p + h->head_size, h->body_size)) {
+    if (h->type == PAWL_STRING && !pw_utf8_ok(r->p + h->head_size, h->body_size)) {
         return "a string is not UTF-8";
     }
     if (h->type == PAWL_BIGINT && !digits_ok(r->p + h->head_size, h->body_size)) {

@@ -71,4 +71,7 @@ pawl_status pw_mp_check_given(const void *data, size_t size, pawl_error *err);
 bool pw_view_eq(pw_view a, pw_view b);
 bool pw_view_is(pw_view a, const char *text);
 
+/** Well-formed UTF-8: no surrogates, nothing overlong. */
+bool pw_utf8_ok(const void *data, size_t size);
+
 #endif

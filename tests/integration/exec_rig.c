@@ -27,7 +27,7 @@ static void on_report(void *ctx, pw_report *report)
     pthread_mutex_lock(&r->lock);
     r->begun += report->kind == PW_REPORT_BEGIN ? 1 : 0;
     r->beats += report->kind == PW_REPORT_BEAT ? 1 : 0;
-    r->finals += report->kind != PW_REPORT_BEGIN && report->kind != PW_REPORT_BEAT ? 1 : 0;
+    r->finals += report->kind >= PW_REPORT_DONE ? 1 : 0;
     report->next = r->reports;
     r->reports = report;
     pthread_cond_broadcast(&r->came);
@@ -129,7 +129,7 @@ const pw_report *rig_final(rig *r, int64_t cmd)
     pthread_mutex_lock(&r->lock);
     const pw_report *found = NULL;
     for (const pw_report *p = r->reports; p != NULL && found == NULL; p = p->next) {
-        if (p->token.cmd == cmd && p->kind != PW_REPORT_BEGIN && p->kind != PW_REPORT_BEAT) {
+        if (p->token.cmd == cmd && p->kind >= PW_REPORT_DONE) {
             found = p;
         }
     }

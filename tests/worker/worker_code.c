@@ -49,6 +49,18 @@ static const pawl_value *hold(pawl_task *t, const pawl_value *in, void *user)
     return pawl_task_build(t, "{pid: %d}", (int)getpid());
 }
 
+/* Says what it does, and what it said before it began to wait. */
+static const pawl_value *speak(pawl_task *t, const pawl_value *in, void *user)
+{
+    char line[40];
+    int size = snprintf(line, sizeof line, "attempt %d\n", pawl_task_attempt(t));
+    (void)pawl_task_output(t, "text", line, (size_t)size);
+    (void)pawl_task_output(t, "text", "waits", 5);
+    const pawl_value *held = hold(t, in, user);
+    (void)pawl_task_output(t, "log", "goes on", 7);
+    return held;
+}
+
 /* Dies in every attempt that does not find the file "until". */
 static const pawl_value *crash(pawl_task *t, const pawl_value *in, void *user)
 {
@@ -92,6 +104,7 @@ PAWL_MODULE(reg, err)
     static const pawl_activity_options one = {.struct_size = sizeof one, .concurrency = 1};
     pawl_status st = reg->activity(reg, "note", note, NULL, err);
     st = st == PAWL_OK ? reg->activity(reg, "hold", hold, NULL, err) : st;
+    st = st == PAWL_OK ? reg->activity(reg, "speak", speak, NULL, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "hold_one", hold, &one, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "hold_unsafe", hold, &unsafe, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "crash", crash, NULL, err) : st;

@@ -58,6 +58,28 @@ def it_lets_what_runs_finish_at_the_end_and_takes_nothing_new(p):
     equal(lines(p), ["began r1 1", "ended r1 1", "did r2 1"])
 
 
+def it_says_what_its_activities_say(p):
+    p.serve()
+    w = worker(p)
+    start(p, "r1", "speak")
+    until_lines(p, ["began r1 1"])
+    follower = p.begin("stream", "r1", "-o", "jsonl")
+    first = [json.loads(follower.stdout.readline()) for _ in range(2)]
+    equal([(e["attempt"], e["at"], e["channel"], e["data"]) for e in first], [(1, 0, "text", "attempt 1\n"), (1, 10, "text", "waits")])
+    end(w, signal.SIGKILL)
+    worker(p, name="second")
+    until_lines(p, ["began r1 1", "began r1 2"])
+    reader = p.begin("stream", "r1")
+    equal([reader.stdout.readline() for _ in range(2)], ["-- speak (#1), attempt 2, text\n", "attempt 2\n"])
+    p.write("go", "")
+    rest = [json.loads(line) for line in follower.communicate(timeout=60)[0].splitlines()]
+    equal([(e["type"], e["attempt"], e.get("data", e.get("stands"))) for e in rest],
+          [("OutputEnded", 1, False), ("Output", 2, "attempt 2\n"), ("Output", 2, "waits"), ("Output", 2, "goes on"), ("OutputEnded", 2, True)])
+    equal(reader.communicate(timeout=60)[0], "waits\n-- speak (#1), attempt 2, log\ngoes on\n")
+    equal((follower.returncode, reader.returncode), (0, 0))
+    within(p.ok("stream", "r1").err, "is not kept")
+
+
 def it_is_one_failed_attempt_when_the_worker_is_killed(p):
     p.serve()
     w = worker(p)
