@@ -16,6 +16,7 @@
 struct scene {
     sem_t started;
     sem_t go_on;
+    sem_t left;          /* deaf does not touch this any more */
     atomic_int attempts; /* of deaf */
     atomic_int obeyed;   /* attempts of obedient */
     atomic_int told;
@@ -27,12 +28,14 @@ static void scene_init(struct scene *s)
     *s = (struct scene){.attempts = 0};
     assert_int_equal(sem_init(&s->started, 0, 0), 0);
     assert_int_equal(sem_init(&s->go_on, 0, 0), 0);
+    assert_int_equal(sem_init(&s->left, 0, 0), 0);
 }
 
 static void scene_deinit(struct scene *s)
 {
     sem_destroy(&s->started);
     sem_destroy(&s->go_on);
+    sem_destroy(&s->left);
 }
 
 static void take(sem_t *sem)
@@ -54,6 +57,7 @@ static const pawl_value *deaf(pawl_task *t, const pawl_value *in, void *user)
     sem_post(&s->started);
     take(&s->go_on);
     atomic_fetch_add(&s->told, pawl_task_canceled(t) ? 1 : 0);
+    sem_post(&s->left);
     return pawl_task_build(t, "%s", "first");
 }
 
@@ -175,6 +179,7 @@ static void an_activity_that_does_not_stop_is_left_behind_and_done_again(void **
     assert_string_equal(types_of(r, "d-1"), "RunStarted ActivityScheduled ActivityCompleted RunCompleted");
     close_after(r, 1000);
     sem_post(&s.go_on); /* comes back to an engine that is gone */
+    take(&s.left);
     wait_for_the_pool_to_go();
     assert_int_equal(atomic_load(&s.told), 1);
     scene_deinit(&s);
@@ -194,6 +199,7 @@ static void an_activity_that_outlived_its_timeout_may_outlive_the_engine(void **
     expect(r, PAWL_FAILED, pawl_result(r->engine, "d-1", 20000, r->scope, &v, &r->err));
     close_after(r, 20); /* nobody waits for it any more, but the pool */
     sem_post(&s.go_on);
+    take(&s.left);
     wait_for_the_pool_to_go();
     scene_deinit(&s);
 }
@@ -277,6 +283,7 @@ static void the_log_names_who_is_waited_for_and_who_is_left(void **state)
         }
     }
     sem_post(&s.go_on);
+    take(&s.left);
     wait_for_the_pool_to_go();
     scene_deinit(&s);
 }
