@@ -8,6 +8,9 @@
  * An attempt holds its slot until its code has returned, also when nobody waits for it any more. Code that does not stop within the grace
  * makes the worker take nothing new, let the others finish, and ask to be replaced: a thread cannot be stopped from outside.
  *
+ * A final report is kept until the engine has answered it: one that had no room for it hears it again, one that cannot take it as it is hears
+ * a failure instead. The attempt's slot is free meanwhile.
+ *
  * Does not start or replace processes and sets no limits (cli_worker.c), does not decide what the end of an attempt means (the engine does).
  */
 #ifndef _GNU_SOURCE
@@ -32,6 +35,7 @@
 
 #define LOOK_EVERY_MS 500
 #define CONNECT_EVERY_MS 200
+#define AGAIN_MS 500 /* before a final report that the engine had no room for is sent again */
 #define STOP_MS 200 /* for the pool's threads at the very end */
 
 typedef struct worker_act {
@@ -55,6 +59,10 @@ typedef struct attempt {
     int64_t told_ms;      /* when it was told to stop; 0 = it was not */
     bool over;            /* the engine does not wait for it */
     bool begun;
+    pw_report *final;     /* sent, and not answered yet */
+    int64_t final_number; /* of the request; 0 = it waits to be sent again */
+    int64_t again_ms;
+    bool refused;         /* the engine would not take the report itself */
     struct attempt *next;
 } attempt;
 
@@ -68,6 +76,7 @@ struct pw_worker {
     int event_fd;
     pw_client *client; /* NULL = not connected */
     attempt *attempts;
+    attempt *unheard; /* their final reports are under way */
     uint32_t attempts_len;
     int64_t polls[PW_WORKER_PARALLEL_MAX]; /* numbers of those parked */
     uint32_t polls_len;
@@ -194,9 +203,19 @@ static void attempt_free(attempt *a)
         a->reports = r->next;
         pw_report_free(r);
     }
+    pw_report_free(a->final);
     pw_task_unref(a->task);
     pw_free(a->token);
     pw_free(a);
+}
+
+static void free_unheard(pw_worker *w)
+{
+    while (w->unheard != NULL) {
+        attempt *a = w->unheard;
+        w->unheard = a->next;
+        attempt_free(a);
+    }
 }
 
 void pw_worker_free(pw_worker *w)
@@ -209,6 +228,7 @@ void pw_worker_free(pw_worker *w)
     }
     pw_client_close(w->client);
     w->client = NULL;
+    free_unheard(w);
     if (w->attempts != NULL) { /* their threads may still write here */
         return;
     }
@@ -240,6 +260,7 @@ static void lost(pw_worker *w)
     w->polls_len = 0;
     w->unpoll = 0;
     w->offer_changed = false;
+    free_unheard(w);
     for (attempt *a = w->attempts; a != NULL; a = a->next) {
         a->over = true;
         a->wait_number = 0;
@@ -445,6 +466,125 @@ static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
     w->pool->ops->start(w->pool, a->task);
 }
 
+/* ---- final reports, and their answers ---- */
+
+static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_scope *scope)
+{
+    const pawl_value *v = pw_value_view(scope, r->value.data, r->value.size);
+    const pawl_value *args = token_args(a, scope);
+    switch (r->kind) {
+    case PW_REPORT_DONE:
+        return pawl_with(scope, args, "result", v);
+    case PW_REPORT_FAILED:
+        return pawl_with(scope, pawl_copy(scope, v), "token", pawl_make_str(scope, a->token));
+    case PW_REPORT_CANCELED:
+        return a->begun ? args : pawl_with(scope, args, "begun", pawl_make_bool(scope, false));
+    case PW_REPORT_BEAT:
+        return v == NULL ? args : pawl_with(scope, args, "detail", v);
+    case PW_REPORT_OUTPUT:
+        return pawl_with(scope, pawl_copy(scope, v), "token", pawl_make_str(scope, a->token));
+    case PW_REPORT_BEGIN:
+        break;
+    }
+    return args;
+}
+
+/** The number of the request; 0 when the connection is lost, -1 when it does not fit. */
+static int64_t send_report(pw_worker *w, const attempt *a, const pw_report *r)
+{
+    static const char *const ops[] = {
+        [PW_REPORT_BEAT] = "task_beat", [PW_REPORT_OUTPUT] = "task_output", [PW_REPORT_DONE] = "task_done",
+        [PW_REPORT_FAILED] = "task_fail", [PW_REPORT_CANCELED] = "task_canceled"};
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *args = scope != NULL ? final_args(a, r, scope) : NULL;
+    int64_t number = 0;
+    if (scope != NULL && !pw_scope_failed(scope)) {
+        number = send_request(w, ops[r->kind], args);
+    } else if (r->kind >= PW_REPORT_DONE) { /* it cannot be made: the engine sees that the connection ends; the others may be missed */
+        lost(w);
+    }
+    pawl_scope_free(scope);
+    return number;
+}
+
+static int64_t send_refused(pw_worker *w, const attempt *a, const char *type, const char *message)
+{
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *args = scope != NULL ? pawl_build(scope, "{token: %s, type: %s, message: %s}", a->token, type, message) : NULL;
+    args = args != NULL ? pawl_with(scope, args, "retryable", pawl_make_bool(scope, false)) : NULL;
+    int64_t number = args != NULL && !pw_scope_failed(scope) ? send_request(w, "task_fail", args) : 0;
+    if (args == NULL) {
+        lost(w);
+    }
+    pawl_scope_free(scope);
+    return number;
+}
+
+/* Takes an attempt whose code has returned; it stays in `unheard` until the engine has answered. */
+static void send_final(pw_worker *w, attempt *a)
+{
+    a->next = w->unheard;
+    w->unheard = a; /* first: whoever loses the connection frees it */
+    int64_t number = a->refused ? -1 : send_report(w, a, a->final);
+    if (number < 0) {
+        a->refused = true;
+        number = send_refused(w, a, "ResultTooLarge", "a result fits a frame of 64 MiB and what the engine takes");
+    }
+    if (w->client != NULL) {
+        a->final_number = number > 0 ? number : 0;
+    }
+}
+
+static void send_again(pw_worker *w)
+{
+    attempt *all = w->unheard;
+    int64_t now = mono_ms();
+    w->unheard = NULL;
+    while (all != NULL) {
+        attempt *a = all;
+        all = a->next;
+        if (w->client == NULL) {
+            attempt_free(a);
+        } else if (a->final_number != 0 || now < a->again_ms) {
+            a->next = w->unheard;
+            w->unheard = a;
+        } else {
+            send_final(w, a);
+        }
+    }
+}
+
+/* False: no final report had that number. */
+static bool take_final(pw_worker *w, int64_t number, pawl_status status)
+{
+    attempt **at = &w->unheard;
+    while (*at != NULL && (*at)->final_number != number) {
+        at = &(*at)->next;
+    }
+    attempt *a = *at;
+    if (a == NULL) {
+        return false;
+    }
+    bool later = status == PAWL_FULL || status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_NOSPACE || status == PAWL_NOT;
+    bool over = status == PAWL_OK || status == PAWL_STALE || status == PAWL_DENIED;
+    if (later) {
+        a->final_number = 0;
+        a->again_ms = mono_ms() + AGAIN_MS;
+    } else if (!over && !a->refused) {
+        a->refused = true;
+        int64_t again = send_refused(w, a, "ReportRefused", "the engine does not take what the activity reported");
+        if (w->client != NULL) {
+            a->final_number = again > 0 ? again : 0;
+        }
+    } else {
+        *at = a->next;
+        attempt_free(a);
+    }
+    return true;
+}
+
+/* ---- replies ---- */
+
 static void stop_answered(attempt *a, pawl_status status, const pawl_value *v)
 {
     a->wait_number = 0;
@@ -468,6 +608,9 @@ static void take_reply(pw_worker *w, int64_t number, pawl_status status, const p
         if (status == PAWL_OK) {
             begin(w, v, scope);
         }
+        return;
+    }
+    if (take_final(w, number, status)) {
         return;
     }
     for (attempt *a = w->attempts; a != NULL; a = a->next) {
@@ -499,54 +642,7 @@ static void take_replies(pw_worker *w)
     }
 }
 
-/* ---- reports ---- */
-
-static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_scope *scope)
-{
-    const pawl_value *v = pw_value_view(scope, r->value.data, r->value.size);
-    const pawl_value *args = token_args(a, scope);
-    switch (r->kind) {
-    case PW_REPORT_DONE:
-        return pawl_with(scope, args, "result", v);
-    case PW_REPORT_FAILED:
-        return pawl_with(scope, pawl_copy(scope, v), "token", pawl_make_str(scope, a->token));
-    case PW_REPORT_CANCELED:
-        return a->begun ? args : pawl_with(scope, args, "begun", pawl_make_bool(scope, false));
-    case PW_REPORT_BEAT:
-        return v == NULL ? args : pawl_with(scope, args, "detail", v);
-    case PW_REPORT_OUTPUT:
-        return pawl_with(scope, pawl_copy(scope, v), "token", pawl_make_str(scope, a->token));
-    case PW_REPORT_BEGIN:
-        break;
-    }
-    return args;
-}
-
-static void report(pw_worker *w, const attempt *a, const pw_report *r)
-{
-    static const char *const ops[] = {
-        [PW_REPORT_BEAT] = "task_beat", [PW_REPORT_OUTPUT] = "task_output", [PW_REPORT_DONE] = "task_done",
-        [PW_REPORT_FAILED] = "task_fail", [PW_REPORT_CANCELED] = "task_canceled"};
-    pawl_scope *scope = pawl_scope_new();
-    const pawl_value *args = scope != NULL ? final_args(a, r, scope) : NULL;
-    bool whole = scope != NULL && !pw_scope_failed(scope);
-    if (whole && send_request(w, ops[r->kind], args) != -1) {
-        pawl_scope_free(scope);
-        return;
-    }
-    pawl_scope_free(scope);
-    if (r->kind == PW_REPORT_BEAT || r->kind == PW_REPORT_OUTPUT) {
-        return; /* it may come late, or not at all */
-    }
-    if (!whole) { /* a final report that cannot be made: the engine sees that the connection ends */
-        lost(w);
-        return;
-    }
-    scope = pawl_scope_new();
-    (void)send_request(w, "task_fail", pawl_with(scope, pawl_build(scope, "{token: %s, type: \"ResultTooLarge\", message: \"a frame holds 64 MiB\"}", a->token),
-                                                 "retryable", pawl_make_bool(scope, false)));
-    pawl_scope_free(scope);
-}
+/* ---- reports, from the attempts ---- */
 
 static void ended(pw_worker *w, attempt *a)
 {
@@ -558,7 +654,11 @@ static void ended(pw_worker *w, attempt *a)
     w->attempts_len--;
     w->offer_changed |= !has_room(a->act);
     a->act->running--;
-    attempt_free(a);
+    if (a->final != NULL && w->client != NULL) {
+        send_final(w, a);
+    } else {
+        attempt_free(a);
+    }
 }
 
 /* What came of it, in order; its end, if it came, is the last. */
@@ -591,8 +691,12 @@ static bool take_attempt(pw_worker *w, attempt *a)
         list = r->next;
         final |= r->kind >= PW_REPORT_DONE;
         a->begun |= r->kind == PW_REPORT_BEGIN;
-        if (!a->over && r->kind != PW_REPORT_BEGIN && (r->kind != PW_REPORT_BEAT || r == beat)) {
-            report(w, a, r);
+        if (r->kind >= PW_REPORT_DONE && !a->over) {
+            a->final = r; /* until it is answered */
+            continue;
+        }
+        if (!a->over && (r == beat || r->kind == PW_REPORT_OUTPUT)) {
+            (void)send_report(w, a, r);
         }
         pw_report_free(r);
     }
@@ -636,6 +740,9 @@ static bool is_done(const pw_worker *w)
     if ((!w->draining && !w->hung) || w->unpoll != 0 || (w->client != NULL && w->polls_len > 0)) {
         return false;
     }
+    if (w->unheard != NULL && now < w->end_ms + w->options.grace_ms) {
+        return false;
+    }
     for (const attempt *a = w->attempts; a != NULL; a = a->next) {
         if (a->told_ms == 0 || now - a->told_ms <= w->options.grace_ms) {
             return false;
@@ -664,6 +771,7 @@ int pw_worker_run(pw_worker *w, int signal_fd)
         }
         take_replies(w);
         take_reports(w);
+        send_again(w);
         look_for_hung(w);
         poll_engine(w);
         if (is_done(w)) {
