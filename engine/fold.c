@@ -137,7 +137,8 @@ static bool no_undo(pawl_fold *f, const pawl_call_options *o)
     if (o->undo == NULL || o->undo[0] == 0) {
         return true;
     }
-    (void)pawl_fail(f->w, "BadOption", "pawl_fold_call \"%s\": undo is for code workflows; a folded one decides by itself", o->name);
+    (void)pawl_fail(f->w, "BadOption", "pawl_fold_call \"%s\": undo is for code workflows: remember what completed in the state, and "
+              "call what takes it back before pawl_fold_fail", o->name);
     return false;
 }
 

@@ -72,11 +72,11 @@ def it_says_what_its_activities_say(p):
     reader = p.begin("stream", "r1")
     equal([reader.stdout.readline() for _ in range(2)], ["-- speak (#1), attempt 2, text\n", "attempt 2\n"])
     p.write("go", "")
-    rest = [json.loads(line) for line in follower.communicate(timeout=60)[0].splitlines()]
+    rest = [json.loads(line) for line in follower.stdout.read().splitlines()]
     equal([(e["type"], e["attempt"], e.get("data", e.get("stands"))) for e in rest],
           [("OutputEnded", 1, False), ("Output", 2, "attempt 2\n"), ("Output", 2, "waits"), ("Output", 2, "goes on"), ("OutputEnded", 2, True)])
-    equal(reader.communicate(timeout=60)[0], "waits\n-- speak (#1), attempt 2, log\ngoes on\n")
-    equal((follower.returncode, reader.returncode), (0, 0))
+    equal(reader.stdout.read(), "waits\n-- speak (#1), attempt 2, log\ngoes on\n")
+    equal((follower.wait(60), reader.wait(60)), (0, 0))
     within(p.ok("stream", "r1").err, "is not kept")
 
 
