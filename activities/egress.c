@@ -106,7 +106,8 @@ static bool carried(const address *a, address *ret)
     if (is_v4(a)) {
         return false;
     }
-    if (within_text(a, "64:ff9b::", 96) || within_text(a, "::", 96)) { /* translation; IPv4-compatible, which :: and ::1 are not */
+    if (within_text(a, "64:ff9b::", 96) ||
+        within_text(a, "::", 96)) { /* translation; IPv4-compatible, which :: and ::1 are not */
         *ret = of_v4(a->b + 12);
         return a->b[12] != 0 || a->b[13] != 0 || a->b[14] != 0 || a->b[15] > 1 || a->b[0] != 0;
     }
@@ -167,7 +168,9 @@ static const char *special_name(const char *name)
     if (strcmp(name, "localhost") == 0 || ends_with(name, "localhost")) {
         return "loopback";
     }
-    return strcmp(name, "metadata.google.internal") == 0 || strcmp(name, "instance-data") == 0 ? "metadata" : NULL;
+    return strcmp(name, "metadata.google.internal") == 0 || strcmp(name, "instance-data") == 0
+               ? "metadata"
+               : NULL;
 }
 
 /* ---- rules ---- */
@@ -193,7 +196,8 @@ static bool ports_parse(const char *text, rule *r)
         return false;
     }
     r->port_max = r->port_min;
-    return (dash == NULL || number_parse(dash + 1, strlen(dash + 1), PORT_MAX, &r->port_max)) && r->port_min <= r->port_max;
+    return (dash == NULL || number_parse(dash + 1, strlen(dash + 1), PORT_MAX, &r->port_max)) &&
+           r->port_min <= r->port_max;
 }
 
 /* "10.0.0.0/8", "::1": false when it is no address at all; *ok false when it is a wrong one. */
@@ -283,9 +287,10 @@ pawl_status pw_egress_new(const char *const *rules, pw_egress **ret_egress, pawl
     e->len = len;
     for (size_t i = 0; i < len; i++) {
         if (!rule_parse(rules[i], &e->rules[i])) {
-            const pawl_status status = pw_err(err, PAWL_INVALID,
-                                              "\"%.100s\" is no egress rule: write api.example.com, *.example.com:443, 10.0.0.0/8 or [::1]:8080",
-                                              rules[i]);
+            const pawl_status status = pw_err(
+                err, PAWL_INVALID,
+                "\"%.100s\" is no egress rule: write api.example.com, *.example.com:443, 10.0.0.0/8 or [::1]:8080",
+                rules[i]);
             pw_egress_free(e);
             return status;
         }
@@ -310,7 +315,8 @@ static bool address_ruled(const pw_egress *e, const address *a, int port)
 {
     for (size_t i = 0; i < e->len; i++) {
         const rule *r = &e->rules[i];
-        if (r->by_address && port_fits(r, port) && is_v4(a) == is_v4(&r->net) && within(a, &r->net, r->bits)) {
+        if (r->by_address && port_fits(r, port) && is_v4(a) == is_v4(&r->net) &&
+            within(a, &r->net, r->bits)) {
             return true;
         }
     }
@@ -324,7 +330,8 @@ static bool name_ruled(const pw_egress *e, const char *name, int port)
         if (r->by_address || !port_fits(r, port)) {
             continue;
         }
-        if (r->below ? r->name[0] == '\0' || ends_with(name, r->name) : strcmp(name, r->name) == 0) {
+        if (r->below ? r->name[0] == '\0' || ends_with(name, r->name)
+                     : strcmp(name, r->name) == 0) {
             return true;
         }
     }
@@ -342,8 +349,9 @@ static bool any_address_rule(const pw_egress *e, int port)
 
 static void why_name(pw_egress_why *why, const char *name, int port)
 {
-    (void)snprintf(why->text, sizeof why->text, "%.200s port %d is on no egress rule; to allow it, add the rule \"%.100s:%d\"", name, port,
-                   name, port);
+    (void)snprintf(why->text, sizeof why->text,
+                   "%.200s port %d is on no egress rule; to allow it, add the rule \"%.100s:%d\"",
+                   name, port, name, port);
 }
 
 static void why_address(pw_egress_why *why, const address *a, const char *host, int port)
@@ -353,9 +361,11 @@ static void why_address(pw_egress_why *why, const address *a, const char *host, 
     const char *what = special(a);
     const bool named = strcmp(text, host) != 0 && host[0] != '\0';
     (void)snprintf(why->text, sizeof why->text,
-                   "%.120s%s%s port %d%s%s%s; to allow it, add the egress rule \"%s%s%s:%d\"", named ? host : "", named ? " leads to " : "",
-                   text, port, what != NULL ? " is a " : "", what != NULL ? what : " is on no egress rule", what != NULL ? " address" : "",
-                   is_v4(a) ? "" : "[", text, is_v4(a) ? "" : "]", port);
+                   "%.120s%s%s port %d%s%s%s; to allow it, add the egress rule \"%s%s%s:%d\"",
+                   named ? host : "", named ? " leads to " : "", text, port,
+                   what != NULL ? " is a " : "", what != NULL ? what : " is on no egress rule",
+                   what != NULL ? " address" : "", is_v4(a) ? "" : "[", text, is_v4(a) ? "" : "]",
+                   port);
 }
 
 static bool public_allowed(const pw_egress *e, const char *name, int port, pw_egress_why *why)
@@ -381,7 +391,8 @@ static bool literal_allowed(const pw_egress *e, const address *a, int port, pw_e
     return false;
 }
 
-bool pw_egress_name(const pw_egress *egress, const char *host, int port, bool tunneled, pw_egress_why *ret_why)
+bool pw_egress_name(const pw_egress *egress, const char *host, int port, bool tunneled,
+                    pw_egress_why *ret_why)
 {
     char name[HOST_BYTES_MAX + 1];
     address a;
@@ -396,14 +407,16 @@ bool pw_egress_name(const pw_egress *egress, const char *host, int port, bool tu
         return any_address_rule(egress, port) || public_allowed(egress, name, port, ret_why);
     }
     if (special_name(name) != NULL) {
-        (void)snprintf(ret_why->text, sizeof ret_why->text, "%.200s is a %s name, and a proxy would look it up: that cannot be allowed", name,
-                       special_name(name));
+        (void)snprintf(ret_why->text, sizeof ret_why->text,
+                       "%.200s is a %s name, and a proxy would look it up: that cannot be allowed",
+                       name, special_name(name));
         return false;
     }
     return public_allowed(egress, name, port, ret_why);
 }
 
-bool pw_egress_address(const pw_egress *egress, const char *host, const struct sockaddr *at, pw_egress_why *ret_why)
+bool pw_egress_address(const pw_egress *egress, const char *host, const struct sockaddr *at,
+                       pw_egress_why *ret_why)
 {
     char name[HOST_BYTES_MAX + 1] = "";
     address a;
@@ -419,7 +432,8 @@ bool pw_egress_address(const pw_egress *egress, const char *host, const struct s
         memcpy(a.b, &six.sin6_addr, 16);
         port = ntohs(six.sin6_port);
     } else {
-        (void)snprintf(ret_why->text, sizeof ret_why->text, "address family %d is never allowed", at->sa_family);
+        (void)snprintf(ret_why->text, sizeof ret_why->text, "address family %d is never allowed",
+                       at->sa_family);
         return false;
     }
     if (address_ruled(egress, &a, port)) {

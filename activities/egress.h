@@ -30,14 +30,17 @@ typedef struct pw_egress_why {
 } pw_egress_why;
 
 /** rules ends with NULL; NULL itself = no list. Errors: INVALID (names the rule), NOMEM. */
-PAWL_MUST_USE pawl_status pw_egress_new(const char *const *rules, pw_egress **ret_egress, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_egress_new(const char *const *rules, pw_egress **ret_egress,
+                                        pawl_error *err);
 void pw_egress_free(pw_egress *egress); /* accepts NULL */
 
 /** Before a name is looked up: false = no address could make it allowed. `tunneled`: a proxy looks the name up, so that the name alone
  * decides; names that mean this host or a metadata service are then denied like their addresses. host: as in an address, without
  * brackets. */
-bool pw_egress_name(const pw_egress *egress, const char *host, int port, bool tunneled, pw_egress_why *ret_why);
+bool pw_egress_name(const pw_egress *egress, const char *host, int port, bool tunneled,
+                    pw_egress_why *ret_why);
 /** The address that is about to be connected to, for that name. The last word. */
-bool pw_egress_address(const pw_egress *egress, const char *host, const struct sockaddr *address, pw_egress_why *ret_why);
+bool pw_egress_address(const pw_egress *egress, const char *host, const struct sockaddr *address,
+                       pw_egress_why *ret_why);
 
 #endif

@@ -119,9 +119,10 @@ static void beat(exec *x, int64_t now)
     pw_capture_last_line(x->err.size > 0 && x->out.size == 0 ? &x->err : &x->out, line,
                          sizeof line);
     pawl_scope *scope = pawl_scope_new(); /* the task's own would grow with every beat */
-    const pawl_value *detail = line[0] == '\0' || x->o->quiet ? NULL
-                                               : pawl_build(scope, "{line: %s, ms: %lld}", line,
-                                                            (long long)(now - x->started));
+    const pawl_value *detail =
+        line[0] == '\0' || x->o->quiet
+            ? NULL
+            : pawl_build(scope, "{line: %s, ms: %lld}", line, (long long)(now - x->started));
     if (!pawl_task_heartbeat(x->task, detail) && x->stop == STOP_NONE) {
         x->stop = STOP_CANCELED;
     }

@@ -97,25 +97,31 @@ static void on_end(void *user, const pw_http_result *result)
 static void refuse(http_call *c)
 {
     const pawl_status s = c->status;
-    const char *type = s == PAWL_INVALID || s == PAWL_LIMIT || s == PAWL_PARSE ? "BadInput" : s == PAWL_NOMEM ? "OutOfMemory" : "SecretFailed";
+    const char *type = s == PAWL_INVALID || s == PAWL_LIMIT || s == PAWL_PARSE ? "BadInput"
+                       : s == PAWL_NOMEM                                       ? "OutOfMemory"
+                                                                               : "SecretFailed";
     (void)pawl_task_fail_with(c->call->task, type, c->err.message, NULL, s == PAWL_NOMEM);
     end_with(c, NULL);
 }
 
 static void refuse_request(http_call *c, pawl_status status)
 {
-    const char *type = status == PAWL_DENIED ? "EgressDenied" : status == PAWL_INVALID ? "BadInput" : "OutOfMemory";
+    const char *type = status == PAWL_DENIED    ? "EgressDenied"
+                       : status == PAWL_INVALID ? "BadInput"
+                                                : "OutOfMemory";
     pw_buf message = PW_BUF_INIT;
     pw_buf_puts(&message, c->err.message);
     const bool ok = pw_secret_redact(c->secrets, &message) && pw_buf_ok(&message);
-    (void)pawl_task_fail_with(c->call->task, type, ok ? pw_buf_cstr(&message) : "it cannot be sent", NULL, status == PAWL_NOMEM);
+    (void)pawl_task_fail_with(c->call->task, type, ok ? pw_buf_cstr(&message) : "it cannot be sent",
+                              NULL, status == PAWL_NOMEM);
     pw_buf_deinit(&message);
     end_with(c, NULL);
 }
 
 static void send_request(http_call *c)
 {
-    const pw_http_callbacks callbacks = {.user = c, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
+    const pw_http_callbacks callbacks = {
+        .user = c, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
     if (c->call->canceled || pw_net_closing(pw_net_runner_net(c->call->runner))) {
         end_canceled(c);
         return;
@@ -129,7 +135,8 @@ static void send_request(http_call *c)
         refuse(c);
         return;
     }
-    const pawl_status status = pw_http_start(pw_net_runner_net(c->call->runner), &c->input.request, &callbacks, &c->http, &c->err);
+    const pawl_status status = pw_http_start(pw_net_runner_net(c->call->runner), &c->input.request,
+                                             &callbacks, &c->http, &c->err);
     if (status == PAWL_SHUTDOWN) {
         end_canceled(c);
     } else if (status != PAWL_OK) {
@@ -173,8 +180,9 @@ static void http_start(pw_net_call *call)
     }
     call->state = c;
     c->work.data = c;
-    c->working = pw_secret_slow(pawl_task_input(call->task)) &&
-                 uv_queue_work(pw_net_uv(pw_net_runner_net(runner)), &c->work, work_run, work_done) == 0;
+    c->working =
+        pw_secret_slow(pawl_task_input(call->task)) &&
+        uv_queue_work(pw_net_uv(pw_net_runner_net(runner)), &c->work, work_run, work_done) == 0;
     if (!c->working) {
         read_input(c);
         send_request(c);

@@ -27,7 +27,8 @@ typedef struct pw_http_input {
 } pw_http_input;
 
 /** Errors: INVALID (names what), those of pw_secret_expand, NOMEM. */
-pawl_status pw_http_input_read(pw_http_input *in, pw_secrets *secrets, pawl_task *task, pawl_error *err);
+pawl_status pw_http_input_read(pw_http_input *in, pw_secrets *secrets, pawl_task *task,
+                               pawl_error *err);
 void pw_http_input_deinit(pw_http_input *in);
 
 /* http_output.c */
@@ -35,7 +36,7 @@ void pw_http_input_deinit(pw_http_input *in);
 /** What came. */
 typedef struct pw_http_response {
     int status;
-    int64_t retry_after_ms; /* -1 */
+    int64_t retry_after_ms;   /* -1 */
     const char *should_retry; /* x-should-retry, or NULL */
     const char *content_type;
     pawl_scope *scope;
@@ -47,7 +48,8 @@ bool pw_http_response_init(pw_http_response *r, size_t body_bytes_max);
 void pw_http_response_deinit(pw_http_response *r);
 void pw_http_response_head(pw_http_response *r, const pw_http_head *head);
 /** The result of the task, or NULL with its failure set. Redacts both. */
-const pawl_value *pw_http_response_end(pw_http_response *r, const pw_secrets *secrets, pawl_task *task);
+const pawl_value *pw_http_response_end(pw_http_response *r, const pw_secrets *secrets,
+                                       pawl_task *task);
 /** The failure of a request that came to no response. */
 void pw_http_failure_set(const pw_http_result *result, const pw_secrets *secrets, pawl_task *task);
 

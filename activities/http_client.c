@@ -88,11 +88,12 @@ static bool anything_sent(const pw_http *h)
 static void message_make(const pw_http *h, pw_http_error error, char *ret, size_t size)
 {
     const char *why = h->why.text;
-    const char *detail = error == PW_HTTP_DENIED || error == PW_HTTP_BAD_REDIRECT  ? why
+    const char *detail = error == PW_HTTP_DENIED || error == PW_HTTP_BAD_REDIRECT ? why
                          : error == PW_HTTP_CANCELED || error == PW_HTTP_SHUTDOWN ? ""
                                                                                   : h->curl_error;
-    (void)snprintf(ret, size, "%s %.200s:%d%s: %s%s%.250s", h->request.method, h->place.host, h->place.port,
-                   h->redirects > 0 ? " (after a redirect)" : "", errors[error].text, detail[0] != '\0' ? ": " : "", detail);
+    (void)snprintf(ret, size, "%s %.200s:%d%s: %s%s%.250s", h->request.method, h->place.host,
+                   h->place.port, h->redirects > 0 ? " (after a redirect)" : "", errors[error].text,
+                   detail[0] != '\0' ? ": " : "", detail);
 }
 
 static void leave_curl(pw_http *h)
@@ -299,8 +300,8 @@ static pw_http *http_new(pw_net *net, const pw_http_callbacks *callbacks)
     return h;
 }
 
-pawl_status pw_http_start(pw_net *net, const pw_http_request *request, const pw_http_callbacks *callbacks, pw_http **ret_http,
-                          pawl_error *err)
+pawl_status pw_http_start(pw_net *net, const pw_http_request *request,
+                          const pw_http_callbacks *callbacks, pw_http **ret_http, pawl_error *err)
 {
     PW_CHECK(callbacks->end != NULL);
     pw_http *h = http_new(net, callbacks);

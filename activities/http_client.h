@@ -41,8 +41,8 @@ typedef struct pw_http_request {
     size_t headers_len;
     const void *body; /* NULL = none; "" with size 0 = an empty one */
     size_t body_size;
-    bool body_secret; /* a secret is part of it: it goes to no other origin */
-    int64_t connect_ms; /* PW_HTTP_CONNECT_MS: name, connection and TLS */
+    bool body_secret;      /* a secret is part of it: it goes to no other origin */
+    int64_t connect_ms;    /* PW_HTTP_CONNECT_MS: name, connection and TLS */
     int64_t first_byte_ms; /* PW_HTTP_FIRST_BYTE_MS */
     int64_t idle_ms;       /* PW_HTTP_IDLE_MS */
     int64_t total_ms;      /* PW_HTTP_TOTAL_MS, from the start of its turn, redirects included */
@@ -54,7 +54,8 @@ typedef struct pw_http_request {
     const char *key_file;  /* PEM; NULL = in cert_file */
     pw_http_version version;
     bool no_compression; /* does not ask for a compressed response */
-    bool no_resend;      /* on a connection of its own: a kept one that died would be replaced by sending again, unseen */
+    bool
+        no_resend; /* on a connection of its own: a kept one that died would be replaced by sending again, unseen */
 } pw_http_request;
 
 /** The head of the response. Valid inside the callback. */
@@ -72,7 +73,8 @@ typedef struct pw_http_result {
     bool sent;              /* a byte of the request may have left; false = surely none */
     int status;             /* 0 = none came */
     int64_t retry_after_ms; /* what the server asked for; -1 = nothing */
-    const char *message;    /* for people: what happened, and where; no secret of a header or body is in it */
+    const char
+        *message; /* for people: what happened, and where; no secret of a header or body is in it */
     int redirects;
     int64_t body_bytes;
     int64_t first_byte_ms; /* from the start; 0 = none came */
@@ -93,7 +95,8 @@ typedef struct pw_http pw_http;
 
 /** Starts it; no callback before this returns, when not on the network thread; never from inside it. *ret_http is the caller's
  * (pw_http_free), also after end. Thread: any. Errors, without any callback: INVALID (names what), DENIED (egress), NOMEM, SHUTDOWN. */
-PAWL_MUST_USE pawl_status pw_http_start(pw_net *net, const pw_http_request *request, const pw_http_callbacks *callbacks, pw_http **ret_http,
+PAWL_MUST_USE pawl_status pw_http_start(pw_net *net, const pw_http_request *request,
+                                        const pw_http_callbacks *callbacks, pw_http **ret_http,
                                         pawl_error *err);
 /** end follows, with CANCELED unless it was over. Thread: any. */
 void pw_http_cancel(pw_http *http);

@@ -67,7 +67,8 @@ static bool field_add(pw_http *h, const char *line, size_t size)
     trim(&value, &value_size);
     for (const char *p = line; p < colon; p++) {
         if (*p == ' ' || *p == '\t') {
-            return stop(h, PW_HTTP_BAD_RESPONSE); /* "name : value" has smuggled requests past others */
+            return stop(
+                h, PW_HTTP_BAD_RESPONSE); /* "name : value" has smuggled requests past others */
         }
         pw_buf_putc(&h->head_text, tolower((unsigned char)*p));
     }
@@ -114,7 +115,8 @@ static int64_t utc_now_ms(void)
 static bool leads_on(const pw_http *h)
 {
     return h->request.redirects_max > 0 &&
-           (h->status == 301 || h->status == 302 || h->status == 303 || h->status == 307 || h->status == 308);
+           (h->status == 301 || h->status == 302 || h->status == 303 || h->status == 307 ||
+            h->status == 308);
 }
 
 static bool head_end(pw_http *h)
@@ -157,7 +159,8 @@ bool pw_http_head_line(pw_http *h, const char *line, size_t size)
         return true;
     }
     if (size > 0) {
-        return line[0] == ' ' || line[0] == '\t' ? field_continue(h, line, size) : field_add(h, line, size);
+        return line[0] == ' ' || line[0] == '\t' ? field_continue(h, line, size)
+                                                 : field_add(h, line, size);
     }
     if (h->status >= 200) {
         return head_end(h);

@@ -71,7 +71,8 @@ static bool body_part(pw_http *h, const char *data, size_t size)
     if ((uint64_t)h->body_bytes > h->request.body_bytes_max) {
         return body_stop(h, PW_HTTP_TOO_LARGE);
     }
-    return h->callbacks.data == NULL || h->callbacks.data(h->callbacks.user, data, size) || body_stop(h, PW_HTTP_TOO_LARGE);
+    return h->callbacks.data == NULL || h->callbacks.data(h->callbacks.user, data, size) ||
+           body_stop(h, PW_HTTP_TOO_LARGE);
 }
 
 static size_t body_came(char *data, size_t one, size_t size, void *user)
@@ -82,7 +83,8 @@ static size_t body_came(char *data, size_t one, size_t size, void *user)
     return size == 0 || body_part(h, data, size) ? size : 0;
 }
 
-static int moved(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+static int moved(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                 curl_off_t up)
 {
     (void)down_total;
     (void)down;
@@ -103,7 +105,8 @@ static bool line_add(pw_http *h, const char *name, const char *value)
     pw_buf_puts(&line, name);
     pw_buf_puts(&line, value[0] != '\0' ? ": " : ";"); /* curl's way to say an empty one */
     pw_buf_puts(&line, value);
-    struct curl_slist *longer = pw_buf_ok(&line) ? curl_slist_append(h->lines, pw_buf_cstr(&line)) : NULL;
+    struct curl_slist *longer =
+        pw_buf_ok(&line) ? curl_slist_append(h->lines, pw_buf_cstr(&line)) : NULL;
     pw_buf_deinit(&line);
     h->lines = longer != NULL ? longer : h->lines;
     return longer != NULL;
@@ -183,7 +186,8 @@ static CURLcode configure_tls(pw_http *h)
 {
     CURL *c = h->easy;
     CURLcode rc = CURLE_OK;
-    const char *ca = h->request.ca_file != NULL ? h->request.ca_file : pw_net_settings(h->net)->ca_file;
+    const char *ca =
+        h->request.ca_file != NULL ? h->request.ca_file : pw_net_settings(h->net)->ca_file;
     (void)curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (ca != NULL) {
         rc = curl_easy_setopt(c, CURLOPT_CAINFO, ca);
@@ -208,7 +212,8 @@ static CURLcode configure_way(pw_http *h)
     CURL *c = h->easy;
     const int64_t left_ms = h->request.total_ms - (pw_net_now_ms(h->net) - h->started_ms);
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* ending does not wait for a name that is being looked up */
+    (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT,
+                           1L); /* ending does not wait for a name that is being looked up */
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -228,7 +233,8 @@ bool pw_http_hop_configure(pw_http *h)
     }
     curl_easy_reset(h->easy);
     configure_callbacks(h);
-    return configure_request(h) == CURLE_OK && configure_tls(h) == CURLE_OK && configure_way(h) == CURLE_OK;
+    return configure_request(h) == CURLE_OK && configure_tls(h) == CURLE_OK &&
+           configure_way(h) == CURLE_OK;
 }
 
 /* ---- what its codes mean ---- */
@@ -263,7 +269,8 @@ pw_http_error pw_http_hop_error(const pw_http *h, CURLcode code)
         {CURLE_UNSUPPORTED_PROTOCOL, PW_HTTP_BAD_RESPONSE}, /* HTTP/0.9 */
         {CURLE_HTTP_RETURNED_ERROR, PW_HTTP_BAD_RESPONSE},
         {CURLE_BAD_CONTENT_ENCODING, PW_HTTP_BAD_ENCODING},
-        {CURLE_WRITE_ERROR, PW_HTTP_BAD_ENCODING}, /* ours are cut_short: what is left is a decoder's */
+        {CURLE_WRITE_ERROR,
+         PW_HTTP_BAD_ENCODING}, /* ours are cut_short: what is left is a decoder's */
         {CURLE_OUT_OF_MEMORY, PW_HTTP_NO_MEMORY},
     };
     if (h->cut_short) {
@@ -298,7 +305,8 @@ static void drop_headers(pw_http *h, bool of_origin, bool of_body)
     size_t kept = 0;
     for (size_t i = 0; i < h->headers_len; i++) {
         const char *name = h->headers[i].name;
-        const bool private_one = h->headers[i].secret || strcasecmp(name, "authorization") == 0 || strcasecmp(name, "cookie") == 0;
+        const bool private_one = h->headers[i].secret || strcasecmp(name, "authorization") == 0 ||
+                                 strcasecmp(name, "cookie") == 0;
         if ((of_origin && private_one) || (of_body && strncasecmp(name, "content-", 8) == 0)) {
             continue;
         }
@@ -324,7 +332,8 @@ pw_http_error pw_http_hop_follow(pw_http *h)
         return refuse(h, PW_HTTP_BAD_REDIRECT, "its address is longer than allowed");
     }
     if (pw_http_place_of(h, h->place.url, h->location, &next, &err) != PAWL_OK) {
-        return refuse(h, PW_HTTP_BAD_REDIRECT, "its address is malformed, holds a user, or is neither http nor https");
+        return refuse(h, PW_HTTP_BAD_REDIRECT,
+                      "its address is malformed, holds a user, or is neither http nor https");
     }
     if (h->place.tls && !next.tls) {
         return refuse(h, PW_HTTP_BAD_REDIRECT, "it leads from https to plain http");
@@ -336,7 +345,8 @@ pw_http_error pw_http_hop_follow(pw_http *h)
     const bool to_get = (h->status == 303 && strcmp(h->method, "HEAD") != 0) ||
                         ((h->status == 301 || h->status == 302) && strcmp(h->method, "POST") == 0);
     if (elsewhere && h->request.body_secret && h->with_body && !to_get) {
-        return refuse(h, PW_HTTP_BAD_REDIRECT, "a body that holds a secret would go to another origin");
+        return refuse(h, PW_HTTP_BAD_REDIRECT,
+                      "a body that holds a secret would go to another origin");
     }
     drop_headers(h, elsewhere, to_get);
     h->method = to_get ? "GET" : h->method;

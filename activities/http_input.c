@@ -130,7 +130,8 @@ static pawl_status read_url(reading *r)
     }
     const pawl_status status = pairs_put(r, &in->url, "query", query);
     in->request.url = pw_buf_cstr(&in->url);
-    in->request.url_secret = pw_secret_any(pawl_get(r->given, "url")) || pw_secret_any(pawl_get(r->given, "query"));
+    in->request.url_secret =
+        pw_secret_any(pawl_get(r->given, "url")) || pw_secret_any(pawl_get(r->given, "query"));
     return status;
 }
 
@@ -181,7 +182,8 @@ static pawl_status read_headers(reading *r)
             if (!scalar(list_at(v, j), room, &text, &size)) {
                 return bad(r, "headers", "must map names to texts without NUL, or lists of them");
             }
-            add_header(in, pawl_key_at(map, i), text == room ? pw_strdup(in->scope, text) : text, secret);
+            add_header(in, pawl_key_at(map, i), text == room ? pw_strdup(in->scope, text) : text,
+                       secret);
         }
     }
     return PAWL_OK;
@@ -213,7 +215,8 @@ static pawl_status read_auth(reading *r, pw_secrets *secrets)
     }
     const char *value = pw_buf_cstr(&in->auth);
     add_header(in, "Authorization", value, true);
-    if (pw_secret_any(pawl_get(r->given, "auth")) && bearer == NULL && !pw_secret_hide(secrets, value + strlen("Basic "))) {
+    if (pw_secret_any(pawl_get(r->given, "auth")) && bearer == NULL &&
+        !pw_secret_hide(secrets, value + strlen("Basic "))) {
         return pw_err(r->err, PAWL_NOMEM, "no memory for a secret");
     }
     return PAWL_OK;
@@ -265,10 +268,13 @@ static pawl_status read_body(reading *r)
             continue;
         }
         if (found != NULL) {
-            return pw_err(r->err, PAWL_INVALID, "there is more than one body: %s and %s", found, key);
+            return pw_err(r->err, PAWL_INVALID, "there is more than one body: %s and %s", found,
+                          key);
         }
         found = key;
-        const pawl_status status = i == 0 ? read_json(r) : i == 3 ? pairs_put(r, &in->body, key, pawl_get(r->full, key)) : read_raw(r, key);
+        const pawl_status status = i == 0   ? read_json(r)
+                                   : i == 3 ? pairs_put(r, &in->body, key, pawl_get(r->full, key))
+                                            : read_raw(r, key);
         if (status != PAWL_OK) {
             return status;
         }
@@ -290,7 +296,8 @@ static pawl_status read_method(reading *r)
 {
     pw_http_request *q = &r->in->request;
     q->method = pawl_str(r->full, "method", q->body != NULL ? "POST" : "GET");
-    const bool reads = strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 || strcmp(q->method, "OPTIONS") == 0;
+    const bool reads = strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 ||
+                       strcmp(q->method, "OPTIONS") == 0;
     const char *header = pawl_str(r->full, "idempotency_header", "Idempotency-Key");
     if (!reads && header[0] != '\0' && !has_header(r->in, header)) {
         add_header(r->in, header, pawl_task_key(r->task), false);
@@ -350,7 +357,9 @@ static pawl_status read_way(reading *r)
 {
     pw_http_request *q = &r->in->request;
     const char *version = pawl_str(r->full, "version", "");
-    q->version = strcmp(version, "1.1") == 0 ? PW_HTTP_1_1 : strcmp(version, "2") == 0 ? PW_HTTP_2_ONLY : PW_HTTP_NEGOTIATED;
+    q->version = strcmp(version, "1.1") == 0 ? PW_HTTP_1_1
+                 : strcmp(version, "2") == 0 ? PW_HTTP_2_ONLY
+                                             : PW_HTTP_NEGOTIATED;
     if (version[0] != '\0' && q->version == PW_HTTP_NEGOTIATED) {
         return bad(r, "version", "must be \"1.1\" or \"2\"");
     }
@@ -401,7 +410,8 @@ static pawl_status host_of(reading *r, pw_secrets *secrets, char ret[256])
         url = pawl_str(full, "", NULL);
     }
     if (status == PAWL_OK) {
-        status = url != NULL ? pw_http_host(url, ret, r->err) : bad(r, "url", "is missing, or no text");
+        status =
+            url != NULL ? pw_http_host(url, ret, r->err) : bad(r, "url", "is missing, or no text");
     }
     if (text.data != NULL) {
         explicit_bzero(text.data, text.capacity);
@@ -429,7 +439,8 @@ static pawl_status expand(reading *r, pw_secrets *secrets)
 
 /* ---- the whole ---- */
 
-pawl_status pw_http_input_read(pw_http_input *in, pw_secrets *secrets, pawl_task *task, pawl_error *err)
+pawl_status pw_http_input_read(pw_http_input *in, pw_secrets *secrets, pawl_task *task,
+                               pawl_error *err)
 {
     reading r = {.in = in, .task = task, .given = pawl_task_input(task), .err = err};
     *in = (pw_http_input){.scope = pawl_scope_new()};
@@ -447,7 +458,8 @@ pawl_status pw_http_input_read(pw_http_input *in, pw_secrets *secrets, pawl_task
     status = status == PAWL_OK ? read_way(&r) : status;
     in->request.headers = in->headers;
     in->request.headers_len = in->headers_len;
-    if (status == PAWL_OK && (pw_scope_failed(in->scope) || !pw_buf_ok(&in->url) || !pw_buf_ok(&in->body) || !pw_buf_ok(&in->auth))) {
+    if (status == PAWL_OK && (pw_scope_failed(in->scope) || !pw_buf_ok(&in->url) ||
+                              !pw_buf_ok(&in->body) || !pw_buf_ok(&in->auth))) {
         status = pw_err(err, PAWL_NOMEM, "no memory for a request");
     }
     return status;

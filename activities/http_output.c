@@ -116,7 +116,8 @@ void pw_http_response_head(pw_http_response *r, const pw_http_head *head)
     }
 }
 
-static void fail(pawl_task *task, const char *type, const char *message, const pawl_value *details, bool retryable)
+static void fail(pawl_task *task, const char *type, const char *message, const pawl_value *details,
+                 bool retryable)
 {
     (void)pawl_task_fail_with(task, type, message, details, retryable);
 }
@@ -129,12 +130,14 @@ static bool is_json(const char *type)
         return false;
     }
     const size_t size = strcspn(type, "; ");
-    return (size == 16 && strncasecmp(type, "application/json", 16) == 0) || (size > 5 && strncasecmp(type + size - 5, "+json", 5) == 0);
+    return (size == 16 && strncasecmp(type, "application/json", 16) == 0) ||
+           (size > 5 && strncasecmp(type + size - 5, "+json", 5) == 0);
 }
 
 static bool put_json(pw_buf *out, const pw_buf *body, pawl_error *err)
 {
-    return pw_json_parse(out, body->data != NULL ? (const char *)body->data : "", body->size, PW_JSON_LENIENT, NULL, err) == PAWL_OK;
+    return pw_json_parse(out, body->data != NULL ? (const char *)body->data : "", body->size,
+                         PW_JSON_LENIENT, NULL, err) == PAWL_OK;
 }
 
 static bool is_utf8(const pw_buf *body)
@@ -170,7 +173,8 @@ static bool put_body(pw_http_response *r, const char *as, pw_buf *out, pawl_erro
     return true;
 }
 
-static const pawl_value *whole(pw_http_response *r, const pw_secrets *secrets, const char *as, pawl_task *task, pawl_error *err)
+static const pawl_value *whole(pw_http_response *r, const pw_secrets *secrets, const char *as,
+                               pawl_task *task, pawl_error *err)
 {
     pw_buf out = PW_BUF_INIT;
     pw_mp_map(&out, 3);
@@ -207,7 +211,9 @@ static bool is_result(const pawl_value *input, int status)
     if (pawl_is(ok, "", "any")) {
         return true;
     }
-    return pawl_typeof(ok) == PAWL_ARRAY ? listed(ok, status) : status >= 200 && status < 400; /* a 3xx here was not to be followed */
+    return pawl_typeof(ok) == PAWL_ARRAY
+               ? listed(ok, status)
+               : status >= 200 && status < 400; /* a 3xx here was not to be followed */
 }
 
 static bool is_retryable(const pw_http_response *r, const pawl_value *input)
@@ -240,10 +246,13 @@ static void fail_status(pw_http_response *r, const pw_secrets *secrets, pawl_tas
     char message[80];
     pawl_error err;
     const bool retryable = is_retryable(r, input);
-    r->body.size = r->body.size < PW_HTTP_ERROR_BODY_BYTES_MAX ? r->body.size : PW_HTTP_ERROR_BODY_BYTES_MAX;
+    r->body.size =
+        r->body.size < PW_HTTP_ERROR_BODY_BYTES_MAX ? r->body.size : PW_HTTP_ERROR_BODY_BYTES_MAX;
     (void)snprintf(message, sizeof message, "the server answered with status %d", r->status);
-    fail(task, r->status == 429 ? "RateLimited" : "HttpStatus", message, whole(r, secrets, "text", task, &err), retryable);
-    if (retryable && r->retry_after_ms >= 0 && (r->status == 429 || r->status == 503 || r->status == 529)) {
+    fail(task, r->status == 429 ? "RateLimited" : "HttpStatus", message,
+         whole(r, secrets, "text", task, &err), retryable);
+    if (retryable && r->retry_after_ms >= 0 &&
+        (r->status == 429 || r->status == 503 || r->status == 529)) {
         const int64_t ms = r->retry_after_ms < WAIT_MS_MIN ? WAIT_MS_MIN : r->retry_after_ms;
         (void)pawl_task_retry_after(task, (double)ms / 1000);
     }
@@ -252,12 +261,14 @@ static void fail_status(pw_http_response *r, const pw_secrets *secrets, pawl_tas
     }
 }
 
-const pawl_value *pw_http_response_end(pw_http_response *r, const pw_secrets *secrets, pawl_task *task)
+const pawl_value *pw_http_response_end(pw_http_response *r, const pw_secrets *secrets,
+                                       pawl_task *task)
 {
     const pawl_value *input = pawl_task_input(task);
     const char *as = pawl_str(input, "as", "auto");
     pawl_error err = {0};
-    if (!pw_secret_redact(secrets, &r->body)) { /* the whole of it, before a failure shows its first bytes */
+    if (!pw_secret_redact(secrets,
+                          &r->body)) { /* the whole of it, before a failure shows its first bytes */
         fail(task, "OutOfMemory", "no memory for the response", NULL, true);
         return NULL;
     }
@@ -267,7 +278,8 @@ const pawl_value *pw_http_response_end(pw_http_response *r, const pw_secrets *se
     }
     const pawl_value *v = whole(r, secrets, as, task, &err);
     if (v == NULL) {
-        fail(task, err.status == PAWL_NOMEM ? "OutOfMemory" : "BadBody", err.message, NULL, err.status == PAWL_NOMEM);
+        fail(task, err.status == PAWL_NOMEM ? "OutOfMemory" : "BadBody", err.message, NULL,
+             err.status == PAWL_NOMEM);
     }
     return v;
 }
@@ -277,7 +289,8 @@ void pw_http_failure_set(const pw_http_result *result, const pw_secrets *secrets
     pw_buf message = PW_BUF_INIT;
     pw_buf_puts(&message, result->message);
     const bool ok = pw_secret_redact(secrets, &message) && pw_buf_ok(&message);
-    fail(task, pw_http_error_type(result->error), ok ? pw_buf_cstr(&message) : pw_http_error_text(result->error), NULL,
+    fail(task, pw_http_error_type(result->error),
+         ok ? pw_buf_cstr(&message) : pw_http_error_text(result->error), NULL,
          pw_http_error_retryable(result->error));
     if (result->sent) {
         pawl_task_outcome_unknown(task);

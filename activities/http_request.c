@@ -35,7 +35,8 @@ static const char *part(pw_http *h, CURLU *url, CURLUPart what, unsigned flags)
 static pawl_status bad_url(const pw_http *h, const char *why, pawl_error *err)
 {
     return h->request.url_secret ? pw_err(err, PAWL_INVALID, "the URL %s", why)
-                                 : pw_err(err, PAWL_INVALID, "the URL %s: %.120s", why, h->request.url != NULL ? h->request.url : "");
+                                 : pw_err(err, PAWL_INVALID, "the URL %s: %.120s", why,
+                                          h->request.url != NULL ? h->request.url : "");
 }
 
 /* Without brackets and zone: "[fe80::1%25eth0]" is fe80::1. */
@@ -47,7 +48,8 @@ static const char *plain_host(pw_http *h, const char *host)
     return pw_strndup(h->scope, host + 1, strcspn(host + 1, "]%"));
 }
 
-pawl_status pw_http_place_of(pw_http *h, const char *base, const char *url, pw_http_place *ret_place, pawl_error *err)
+pawl_status pw_http_place_of(pw_http *h, const char *base, const char *url,
+                             pw_http_place *ret_place, pawl_error *err)
 {
     PW_CLEANUP(url_free) CURLU *u = curl_url();
     if (u == NULL) {
@@ -58,12 +60,16 @@ pawl_status pw_http_place_of(pw_http *h, const char *base, const char *url, pw_h
     }
     const CURLUcode rc = curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER);
     if (rc != CURLUE_OK) {
-        return bad_url(h, rc == CURLUE_USER_NOT_ALLOWED ? "holds a user: use auth, or a header" : curl_url_strerror(rc), err);
+        return bad_url(h,
+                       rc == CURLUE_USER_NOT_ALLOWED ? "holds a user: use auth, or a header"
+                                                     : curl_url_strerror(rc),
+                       err);
     }
     (void)curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
     const char *scheme = part(h, u, CURLUPART_SCHEME, 0);
     const char *port = part(h, u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-    pw_http_place p = {.url = part(h, u, CURLUPART_URL, CURLU_PUNYCODE), .host = plain_host(h, part(h, u, CURLUPART_HOST, CURLU_PUNYCODE))};
+    pw_http_place p = {.url = part(h, u, CURLUPART_URL, CURLU_PUNYCODE),
+                       .host = plain_host(h, part(h, u, CURLUPART_HOST, CURLU_PUNYCODE))};
     if (pw_scope_failed(h->scope)) {
         return pw_err(err, PAWL_NOMEM, "no memory for a URL");
     }
@@ -101,14 +107,16 @@ pawl_status pw_http_host(const char *url, char ret_host[256], pawl_error *err)
 
 const char *pw_http_proxy(const pw_http *h)
 {
-    const char *proxy = h->request.proxy != NULL ? h->request.proxy : pw_net_settings(h->net)->proxy;
+    const char *proxy =
+        h->request.proxy != NULL ? h->request.proxy : pw_net_settings(h->net)->proxy;
     return proxy != NULL ? proxy : "";
 }
 
 bool pw_http_allowed(pw_http *h, const pw_http_place *place, pw_egress_why *ret_why)
 {
     const bool tunneled = pw_http_proxy(h)[0] != '\0';
-    return pw_egress_name(pw_net_settings(h->net)->egress, place->host, place->port, tunneled, ret_why);
+    return pw_egress_name(pw_net_settings(h->net)->egress, place->host, place->port, tunneled,
+                          ret_why);
 }
 
 /* ---- headers and method ---- */
@@ -136,8 +144,10 @@ static bool is_field_value(const char *text)
 
 static bool is_ours(const char *name)
 {
-    static const char *const ours[] = {"connection", "content-length", "expect",  "host",   "keep-alive",
-                                       "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"};
+    static const char *const ours[] = {
+        "connection", "content-length",      "expect",           "host",
+        "keep-alive", "proxy-authorization", "proxy-connection", "te",
+        "trailer",    "transfer-encoding",   "upgrade"};
     for (size_t i = 0; i < PW_COUNT(ours); i++) {
         if (strcasecmp(name, ours[i]) == 0) {
             return true;
@@ -149,13 +159,16 @@ static bool is_ours(const char *name)
 static pawl_status check_header(const pw_http_header *x, pawl_error *err)
 {
     if (x->name == NULL || !is_token(x->name)) {
-        return pw_err(err, PAWL_INVALID, "\"%.60s\" is no header name", x->name != NULL ? x->name : "");
+        return pw_err(err, PAWL_INVALID, "\"%.60s\" is no header name",
+                      x->name != NULL ? x->name : "");
     }
     if (is_ours(x->name)) {
         return pw_err(err, PAWL_INVALID, "the header %s is the client's own", x->name);
     }
     if (x->value == NULL || !is_field_value(x->value)) {
-        return pw_err(err, PAWL_INVALID, "the value of the header %s holds a line end or another control character", x->name);
+        return pw_err(err, PAWL_INVALID,
+                      "the value of the header %s holds a line end or another control character",
+                      x->name);
     }
     return PAWL_OK;
 }
@@ -170,12 +183,15 @@ static pawl_status take_headers(pw_http *h, const pw_http_request *r, pawl_error
             return status;
         }
         bytes += strlen(r->headers[i].name) + strlen(r->headers[i].value) + 4;
-        h->headers[i] = (pw_http_header){pw_strdup(h->scope, r->headers[i].name), pw_strdup(h->scope, r->headers[i].value), r->headers[i].secret};
+        h->headers[i] =
+            (pw_http_header){pw_strdup(h->scope, r->headers[i].name),
+                             pw_strdup(h->scope, r->headers[i].value), r->headers[i].secret};
     }
     h->headers_len = r->headers_len;
-    return bytes <= PW_HTTP_REQUEST_HEAD_BYTES_MAX ? PAWL_OK
-                                                   : pw_err(err, PAWL_INVALID, "the headers have %zu bytes; at most %d", bytes,
-                                                            PW_HTTP_REQUEST_HEAD_BYTES_MAX);
+    return bytes <= PW_HTTP_REQUEST_HEAD_BYTES_MAX
+               ? PAWL_OK
+               : pw_err(err, PAWL_INVALID, "the headers have %zu bytes; at most %d", bytes,
+                        PW_HTTP_REQUEST_HEAD_BYTES_MAX);
 }
 
 /* ---- the whole ---- */
@@ -218,16 +234,22 @@ static pawl_status take_proxy(pw_http *h, pawl_error *err)
     if (u == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a URL");
     }
-    const char *scheme = curl_url_set(u, CURLUPART_URL, proxy, 0) == CURLUE_OK ? part(h, u, CURLUPART_SCHEME, 0) : NULL;
+    const char *scheme = curl_url_set(u, CURLUPART_URL, proxy, 0) == CURLUE_OK
+                             ? part(h, u, CURLUPART_SCHEME, 0)
+                             : NULL;
     h->proxy_host = plain_host(h, part(h, u, CURLUPART_HOST, CURLU_PUNYCODE));
-    const bool ok = scheme != NULL && h->proxy_host != NULL && (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-    return ok ? PAWL_OK : pw_err(err, PAWL_INVALID, "a proxy is written http://host:port or https://host:port");
+    const bool ok = scheme != NULL && h->proxy_host != NULL &&
+                    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    return ok ? PAWL_OK
+              : pw_err(err, PAWL_INVALID,
+                       "a proxy is written http://host:port or https://host:port");
 }
 
 static pawl_status check_rest(const pw_http_request *r, pawl_error *err)
 {
     if (r->url == NULL || strlen(r->url) > PW_HTTP_URL_BYTES_MAX) {
-        return pw_err(err, PAWL_INVALID, r->url == NULL ? "the URL is missing" : "the URL is longer than allowed");
+        return pw_err(err, PAWL_INVALID,
+                      r->url == NULL ? "the URL is missing" : "the URL is longer than allowed");
     }
     if (r->method != NULL && (!is_token(r->method) || strcasecmp(r->method, "CONNECT") == 0)) {
         return pw_err(err, PAWL_INVALID, "\"%.40s\" is no method", r->method);
@@ -236,7 +258,8 @@ static pawl_status check_rest(const pw_http_request *r, pawl_error *err)
         return pw_err(err, PAWL_INVALID, "HEAD has no body");
     }
     if (r->redirects_max < 0 || r->redirects_max > PW_HTTP_REDIRECTS_MAX) {
-        return pw_err(err, PAWL_INVALID, "%d redirects; at most %d", r->redirects_max, PW_HTTP_REDIRECTS_MAX);
+        return pw_err(err, PAWL_INVALID, "%d redirects; at most %d", r->redirects_max,
+                      PW_HTTP_REDIRECTS_MAX);
     }
     return PAWL_OK;
 }

@@ -63,7 +63,8 @@ static int64_t of_reset(const pw_http_head *head, int64_t now_ms)
         return -1;
     }
     const double now_s = (double)server_now(head, now_ms) / 1000;
-    return clamp((at > 1e9 ? at - now_s : at) * 1000); /* some say the second, some how many are left */
+    return clamp((at > 1e9 ? at - now_s : at) *
+                 1000); /* some say the second, some how many are left */
 }
 
 int64_t pw_http_retry_after(const pw_http_head *head, int64_t now_ms)
@@ -80,6 +81,7 @@ int64_t pw_http_retry_after(const pw_http_head *head, int64_t now_ms)
     if (decimal(after, &n)) {
         return clamp(n * 1000);
     }
-    const int64_t at = strchr(after, ':') != NULL ? date_ms(after) : -1; /* all three forms have a time of day */
+    const int64_t at =
+        strchr(after, ':') != NULL ? date_ms(after) : -1; /* all three forms have a time of day */
     return at < 0 ? of_reset(head, now_ms) : clamp((double)(at - server_now(head, now_ms)));
 }

@@ -80,8 +80,10 @@ static void hand_over(pw_sse *sse)
 {
     if (sse->has_data && pw_buf_ok(&sse->data)) {
         const char *type = pw_buf_cstr(&sse->type);
-        const pw_sse_event event = {.type = type[0] != '\0' ? type : "message", .id = pw_buf_cstr(&sse->id),
-                                    .data = pw_buf_cstr(&sse->data), .size = sse->data.size};
+        const pw_sse_event event = {.type = type[0] != '\0' ? type : "message",
+                                    .id = pw_buf_cstr(&sse->id),
+                                    .data = pw_buf_cstr(&sse->data),
+                                    .size = sse->data.size};
         sse->stopped = !sse->event(sse->user, &event);
     }
     sse->has_data = false;
@@ -108,7 +110,8 @@ static pawl_status state_of(const pw_sse *sse, pawl_error *err)
     if (sse->line.full || sse->data.full || sse->line.size + sse->data.size > max) {
         return pw_err(err, PAWL_LIMIT, "an event of the stream has more than %zu bytes", max);
     }
-    const bool ok = pw_buf_ok(&sse->line) && pw_buf_ok(&sse->data) && pw_buf_ok(&sse->type) && pw_buf_ok(&sse->id);
+    const bool ok = pw_buf_ok(&sse->line) && pw_buf_ok(&sse->data) && pw_buf_ok(&sse->type) &&
+                    pw_buf_ok(&sse->id);
     return ok ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for an event");
 }
 

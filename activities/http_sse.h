@@ -29,14 +29,15 @@ typedef struct pw_sse {
     pw_buf data;
     pw_buf type;
     pw_buf id;
-    size_t bom;       /* bytes of a BOM seen at the start; 4 = past it */
-    bool after_cr;    /* an LF that comes now belongs to the line before */
+    size_t bom;    /* bytes of a BOM seen at the start; 4 = past it */
+    bool after_cr; /* an LF that comes now belongs to the line before */
     bool has_data;
     bool stopped;
     int64_t retry_ms; /* the last that the stream has said; -1 */
 } pw_sse;
 
-void pw_sse_init(pw_sse *sse, size_t event_bytes_max, pw_sse_fn event, void *user); /* 0 = PW_SSE_EVENT_BYTES_MAX */
+void pw_sse_init(pw_sse *sse, size_t event_bytes_max, pw_sse_fn event,
+                 void *user); /* 0 = PW_SSE_EVENT_BYTES_MAX */
 void pw_sse_deinit(pw_sse *sse);
 /** Errors: LIMIT (an event larger than allowed), NOMEM, CANCELED (the callback had enough); the reader is then at its end. */
 PAWL_MUST_USE pawl_status pw_sse_put(pw_sse *sse, const void *data, size_t size, pawl_error *err);

@@ -40,13 +40,15 @@ struct pw_http {
     bool cut_short; /* by a callback of ours: error says why */
     CURL *easy;
     struct curl_slist *lines;
-    uv_timer_t *timer; /* first byte, idle; on the heap, since it outlives this by a turn of the loop */
+    uv_timer_t
+        *timer; /* first byte, idle; on the heap, since it outlives this by a turn of the loop */
     pw_http_place place;
     const char *method;
     bool with_body;
-    const char *proxy_host; /* of a proxy that the request names; NULL = the net's, which is trusted, or none */
+    const char *
+        proxy_host; /* of a proxy that the request names; NULL = the net's, which is trusted, or none */
     int redirects;
-    int sockets; /* opened for this hop */
+    int sockets;      /* opened for this hop */
     bool sent_before; /* by an earlier hop */
     int64_t started_ms;
     int64_t touched_ms; /* last byte, either way; or the start of the hop */
@@ -78,7 +80,8 @@ void pw_http_watch(pw_http *h);
 /** Checks and copies. Errors: INVALID, DENIED, NOMEM. */
 pawl_status pw_http_take_request(pw_http *h, const pw_http_request *request, pawl_error *err);
 /** The parts of a URL, after those of `base` when it is relative. Errors: INVALID, NOMEM. */
-pawl_status pw_http_place_of(pw_http *h, const char *base, const char *url, pw_http_place *ret_place, pawl_error *err);
+pawl_status pw_http_place_of(pw_http *h, const char *base, const char *url,
+                             pw_http_place *ret_place, pawl_error *err);
 bool pw_http_allowed(pw_http *h, const pw_http_place *place, pw_egress_why *ret_why);
 const char *pw_http_proxy(const pw_http *h);
 

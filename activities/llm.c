@@ -12,8 +12,9 @@
 #include "sdk/base/error.h"
 #include "sdk/base/value.h"
 
-static const pw_llm_wire *const wires[] = {&pw_llm_wire_chat,      &pw_llm_wire_compatible, &pw_llm_wire_responses,
-                                           &pw_llm_wire_anthropic, &pw_llm_wire_gemini,     &pw_llm_wire_ollama};
+static const pw_llm_wire *const wires[] = {&pw_llm_wire_chat,      &pw_llm_wire_compatible,
+                                           &pw_llm_wire_responses, &pw_llm_wire_anthropic,
+                                           &pw_llm_wire_gemini,    &pw_llm_wire_ollama};
 
 const char *pw_llm_wire_name(size_t index)
 {
@@ -44,7 +45,7 @@ static bool is_clean(pw_view text)
 }
 
 #define ENDPOINT_KNOWN "wire base_url provider path key auth version headers options model"
-#define REQUEST_KNOWN \
+#define REQUEST_KNOWN                                                                                                                           \
     "model system messages max_tokens temperature top_p top_k seed stop tools tool_choice parallel response reasoning cache metadata user key " \
     "background extra"
 
@@ -77,7 +78,8 @@ static const char *text_of(reading *r, const char *key, const char *otherwise)
     }
     const pw_view text = pw_field_text(r->from, key);
     if (pw_view_none(text) || text.size == 0 || !is_clean(text)) {
-        r->status = pw_err(r->err, PAWL_INVALID, "endpoint.%s must be a text without control characters", key);
+        r->status = pw_err(r->err, PAWL_INVALID,
+                           "endpoint.%s must be a text without control characters", key);
         return otherwise;
     }
     const char *copy = pw_strndup(r->scope, (const char *)text.data, text.size);
@@ -122,7 +124,8 @@ static pw_view map_of(reading *r, const char *key)
     return (pw_view){copy, value.size};
 }
 
-pawl_status pw_llm_endpoint_read(pawl_scope *scope, const pawl_value *endpoint, pw_llm_endpoint *ret_endpoint, pawl_error *err)
+pawl_status pw_llm_endpoint_read(pawl_scope *scope, const pawl_value *endpoint,
+                                 pw_llm_endpoint *ret_endpoint, pawl_error *err)
 {
     reading r = {.scope = scope, .from = pw_value_bytes(endpoint), .err = err};
     const pw_llm_wire *wire = wire_find(pw_field_text(r.from, "wire"));
@@ -131,7 +134,9 @@ pawl_status pw_llm_endpoint_read(pawl_scope *scope, const pawl_value *endpoint, 
         return known;
     }
     if (wire == NULL) {
-        return pw_err(err, PAWL_INVALID, "endpoint.wire must be openai-chat, openai-compatible, openai-responses, anthropic, gemini or ollama");
+        return pw_err(
+            err, PAWL_INVALID,
+            "endpoint.wire must be openai-chat, openai-compatible, openai-responses, anthropic, gemini or ollama");
     }
     const pw_llm_endpoint e = {.wire = wire,
                                .provider = text_of(&r, "provider", wire->name),
@@ -151,17 +156,20 @@ pawl_status pw_llm_endpoint_read(pawl_scope *scope, const pawl_value *endpoint, 
 
 /* ---- headers ---- */
 
-bool pw_llm_add_header(pw_llm_writer *w, pw_llm_call *call, const char *name, const char *value, const char *secret)
+bool pw_llm_add_header(pw_llm_writer *w, pw_llm_call *call, const char *name, const char *value,
+                       const char *secret)
 {
     if (call->headers_len == PW_LLM_HEADERS_MAX) {
         pw_llm_refuse(w, "more than %d headers", PW_LLM_HEADERS_MAX);
         return false;
     }
     if (name == NULL || value == NULL) {
-        w->status = w->status == PAWL_OK ? pw_err(w->err, PAWL_NOMEM, "no memory for a header") : w->status;
+        w->status =
+            w->status == PAWL_OK ? pw_err(w->err, PAWL_NOMEM, "no memory for a header") : w->status;
         return false;
     }
-    call->headers[call->headers_len++] = (pw_llm_header){.name = name, .value = value, .secret = secret};
+    call->headers[call->headers_len++] =
+        (pw_llm_header){.name = name, .value = value, .secret = secret};
     return true;
 }
 
@@ -172,7 +180,8 @@ static void add_auth(pw_llm_writer *w, pw_llm_call *call)
         return;
     }
     const bool bearer = strcmp(e->auth, "bearer") == 0;
-    (void)pw_llm_add_header(w, call, bearer ? "authorization" : e->auth, bearer ? "Bearer " : "", e->key);
+    (void)pw_llm_add_header(w, call, bearer ? "authorization" : e->auth, bearer ? "Bearer " : "",
+                            e->key);
 }
 
 static void add_own(pw_llm_writer *w, pawl_scope *scope, pw_llm_call *call)
@@ -180,15 +189,19 @@ static void add_own(pw_llm_writer *w, pawl_scope *scope, pw_llm_call *call)
     pw_each each = pw_each_of(w->endpoint->headers);
     while (pw_each_next(&each) && w->status == PAWL_OK) {
         const bool text = pw_view_type(each.value) == PAWL_STRING;
-        const pw_view prefix = text ? pw_view_text(each.value) : pw_field_text(each.value, "prefix");
+        const pw_view prefix =
+            text ? pw_view_text(each.value) : pw_field_text(each.value, "prefix");
         const pw_view secret = pw_field_text(each.value, "secret");
-        if ((!text && pw_view_none(secret)) || !is_clean(prefix) || !is_clean(each.key) || each.key.size == 0) {
+        if ((!text && pw_view_none(secret)) || !is_clean(prefix) || !is_clean(each.key) ||
+            each.key.size == 0) {
             pw_llm_refuse(w, "endpoint.headers must be texts, or {secret, prefix}");
             return;
         }
-        (void)pw_llm_add_header(w, call, pw_strndup(scope, (const char *)each.key.data, each.key.size),
-                                pw_strndup(scope, prefix.data != NULL ? (const char *)prefix.data : "", prefix.size),
-                                pw_view_none(secret) ? NULL : pw_strndup(scope, (const char *)secret.data, secret.size));
+        (void)pw_llm_add_header(
+            w, call, pw_strndup(scope, (const char *)each.key.data, each.key.size),
+            pw_strndup(scope, prefix.data != NULL ? (const char *)prefix.data : "", prefix.size),
+            pw_view_none(secret) ? NULL
+                                 : pw_strndup(scope, (const char *)secret.data, secret.size));
     }
 }
 
@@ -197,17 +210,22 @@ static void add_headers(pw_llm_writer *w, const pw_llm_ask *ask, pw_llm_call *ca
     if (strcmp(call->method, "POST") == 0) {
         (void)pw_llm_add_header(w, call, "content-type", "application/json", NULL);
     }
-    (void)pw_llm_add_header(w, call, "accept", ask->stream ? (w->endpoint->wire->lines ? "application/x-ndjson" : "text/event-stream")
-                                                           : "application/json", NULL);
+    (void)pw_llm_add_header(
+        w, call, "accept",
+        ask->stream ? (w->endpoint->wire->lines ? "application/x-ndjson" : "text/event-stream")
+                    : "application/json",
+        NULL);
     add_auth(w, call);
     add_own(w, ask->scope, call);
 }
 
 /* ---- messages ---- */
 
-static pw_llm_writer writer_of(const pw_llm_endpoint *endpoint, pw_buf *out, pw_view request, pawl_error *err)
+static pw_llm_writer writer_of(const pw_llm_endpoint *endpoint, pw_buf *out, pw_view request,
+                               pawl_error *err)
 {
-    return (pw_llm_writer){.out = out, .endpoint = endpoint, .request = request, .status = PAWL_OK, .err = err};
+    return (pw_llm_writer){
+        .out = out, .endpoint = endpoint, .request = request, .status = PAWL_OK, .err = err};
 }
 
 static pawl_status outcome(const pw_llm_writer *w)
@@ -224,7 +242,8 @@ static bool parts_are_known(pw_llm_writer *w, pw_view message)
     pw_llm_parts parts = pw_llm_parts_of(message);
     pw_llm_part part;
     while (pw_llm_parts_next(&parts, &part)) {
-        if (!pw_llm_is_known(part.type, "text image reasoning tool_call tool_result refusal other")) {
+        if (!pw_llm_is_known(part.type,
+                             "text image reasoning tool_call tool_result refusal other")) {
             char type[60];
             pw_view_copy(type, sizeof type, part.type);
             pw_llm_refuse(w, "a part of unknown type '%s'", type);
@@ -245,14 +264,16 @@ static void put_message(pw_llm_writer *w, pw_view message)
     }
     if (!known) {
         pw_llm_refuse(w, "a message's role must be system, user, assistant or tool");
-    } else if (pw_view_type(parts) != PAWL_ARRAY && (!pw_view_none(parts) || pw_view_none(pw_field_text(message, "text")))) {
+    } else if (pw_view_type(parts) != PAWL_ARRAY &&
+               (!pw_view_none(parts) || pw_view_none(pw_field_text(message, "text")))) {
         pw_llm_refuse(w, "a message needs parts (an array) or text");
     } else if (parts_are_known(w, message)) {
         w->endpoint->wire->message(w, message);
     }
 }
 
-pawl_status pw_llm_encode_message(const pw_llm_endpoint *endpoint, const pawl_value *message, pw_buf *out, pawl_error *err)
+pawl_status pw_llm_encode_message(const pw_llm_endpoint *endpoint, const pawl_value *message,
+                                  pw_buf *out, pawl_error *err)
 {
     const size_t before = out->size;
     pw_llm_writer w = writer_of(endpoint, out, (pw_view){NULL, 0}, err);
@@ -288,7 +309,8 @@ static void put_messages(pw_llm_writer *w, const pw_llm_ask *ask, uint8_t digest
         const size_t from = w->out->size;
         put_message(w, each.value);
         const size_t size = w->out->size - from;
-        pw_chain_next(digest, digest, w->out->data != NULL ? w->out->data + from : (const uint8_t *)"", size);
+        pw_chain_next(digest, digest,
+                      w->out->data != NULL ? w->out->data + from : (const uint8_t *)"", size);
         w->out->size = size > 0 ? w->out->size : comma;
     }
     if (w->status == PAWL_OK && w->out->size == 0) {
@@ -315,7 +337,8 @@ static bool digest_settings(const pw_llm_writer *w, uint8_t digest[PW_DIGEST_SIZ
             len++;
         }
     }
-    const char *whose[] = {"pawl llm 1", w->endpoint->wire->name, w->endpoint->provider, w->endpoint->base_url, w->endpoint->path};
+    const char *whose[] = {"pawl llm 1", w->endpoint->wire->name, w->endpoint->provider,
+                           w->endpoint->base_url, w->endpoint->path};
     pw_mp_array(&map, PW_COUNT(whose) + 1);
     for (size_t i = 0; i < PW_COUNT(whose); i++) {
         pw_mp_str(&map, whose[i]);
@@ -336,15 +359,18 @@ static void check_request(pw_llm_writer *w)
 {
     const pw_view tools = pw_field(w->request, "tools");
     pw_each each = pw_each_of(tools);
-    w->status = w->status == PAWL_OK ? check_known(w->request, REQUEST_KNOWN, "a request", w->err) : w->status;
-    if (pw_view_none(pw_field_text(w->request, "model")) || !is_clean(pw_field_text(w->request, "model"))) {
+    w->status = w->status == PAWL_OK ? check_known(w->request, REQUEST_KNOWN, "a request", w->err)
+                                     : w->status;
+    if (pw_view_none(pw_field_text(w->request, "model")) ||
+        !is_clean(pw_field_text(w->request, "model"))) {
         pw_llm_refuse(w, "a request needs a model");
     }
     if (!pw_view_none(tools) && pw_view_type(tools) != PAWL_ARRAY) {
         pw_llm_refuse(w, "tools must be an array");
     }
     while (pw_each_next(&each)) {
-        if (pw_view_none(pw_field_text(each.value, "name")) && pw_view_none(pw_field(each.value, "raw"))) {
+        if (pw_view_none(pw_field_text(each.value, "name")) &&
+            pw_view_none(pw_field(each.value, "raw"))) {
             pw_llm_refuse(w, "tool %zu needs a name", each.index);
         }
     }
@@ -374,17 +400,21 @@ static void build(pw_llm_writer *w, const pw_llm_ask *ask, pw_buf *messages, pw_
     w->out = &call->body;
     (void)pw_buf_reserve(&call->body, messages->size + 4096);
     add_headers(w, ask, call);
-    w->endpoint->wire->body(w, &(pw_llm_frame){.ask = ask, .messages = {messages->data, messages->size}, .call = call});
+    w->endpoint->wire->body(
+        w, &(pw_llm_frame){.ask = ask, .messages = {messages->data, messages->size}, .call = call});
     w->status = outcome(w);
     if (w->status == PAWL_OK && call->path == NULL) {
         w->status = pw_err(w->err, PAWL_NOMEM, "no memory for a path");
     }
 }
 
-pawl_status pw_llm_encode(const pw_llm_endpoint *endpoint, const pw_llm_ask *ask, pw_llm_call *ret_call, pawl_error *err)
+pawl_status pw_llm_encode(const pw_llm_endpoint *endpoint, const pw_llm_ask *ask,
+                          pw_llm_call *ret_call, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf messages = PW_BUF_INIT;
-    pw_llm_call call = {.method = "POST", .path = endpoint->path != NULL ? endpoint->path : endpoint->wire->path, .body = PW_BUF_INIT};
+    pw_llm_call call = {.method = "POST",
+                        .path = endpoint->path != NULL ? endpoint->path : endpoint->wire->path,
+                        .body = PW_BUF_INIT};
     pw_llm_writer w = writer_of(endpoint, &call.body, pw_value_bytes(ask->request), err);
     build(&w, ask, &messages, &call);
     if (w.status != PAWL_OK) {
@@ -395,18 +425,23 @@ pawl_status pw_llm_encode(const pw_llm_endpoint *endpoint, const pw_llm_ask *ask
     return PAWL_OK;
 }
 
-pawl_status pw_llm_encode_poll(const pw_llm_endpoint *endpoint, pawl_scope *scope, const char *id, bool cancel, pw_llm_call *ret_call,
-                               pawl_error *err)
+pawl_status pw_llm_encode_poll(const pw_llm_endpoint *endpoint, pawl_scope *scope, const char *id,
+                               bool cancel, pw_llm_call *ret_call, pawl_error *err)
 {
     pw_llm_call call = {.method = cancel ? "POST" : "GET", .body = PW_BUF_INIT};
     pw_llm_writer w = writer_of(endpoint, &call.body, (pw_view){NULL, 0}, err);
     if (endpoint->wire->kind != PW_LLM_WIRE_RESPONSES) {
-        return pw_err(err, PAWL_UNSUPPORTED, "%s has no answers in the background", endpoint->wire->name);
+        return pw_err(err, PAWL_UNSUPPORTED, "%s has no answers in the background",
+                      endpoint->wire->name);
     }
-    if (id == NULL || id[0] == '\0' || strlen(id) > 200 || strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(id)) {
+    if (id == NULL || id[0] == '\0' || strlen(id) > 200 ||
+        strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
+            strlen(id)) {
         return pw_err(err, PAWL_INVALID, "not the id of a response");
     }
-    call.path = pw_sprintf(scope, "%s/%s%s", endpoint->path != NULL ? endpoint->path : endpoint->wire->path, id, cancel ? "/cancel" : "");
+    call.path =
+        pw_sprintf(scope, "%s/%s%s", endpoint->path != NULL ? endpoint->path : endpoint->wire->path,
+                   id, cancel ? "/cancel" : "");
     add_headers(&w, &(pw_llm_ask){.scope = scope}, &call);
     if (w.status == PAWL_OK && call.path == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a path");
@@ -431,6 +466,8 @@ const char *pw_llm_url(pawl_scope *scope, const char *base_url, const char *path
     }
     const char *second = path[0] == '/' ? strchr(path + 1, '/') : NULL;
     const size_t first = second != NULL ? (size_t)(second - path) : 0;
-    const bool twice = first > 1 && path[1] == 'v' && size > first && memcmp(base_url + size - first, path, first) == 0;
-    return pw_sprintf(scope, "%.*s%s%s", (int)size, base_url, path[0] == '/' ? "" : "/", twice ? path + first : path);
+    const bool twice = first > 1 && path[1] == 'v' && size > first &&
+                       memcmp(base_url + size - first, path, first) == 0;
+    return pw_sprintf(scope, "%.*s%s%s", (int)size, base_url, path[0] == '/' ? "" : "/",
+                      twice ? path + first : path);
 }

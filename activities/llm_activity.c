@@ -134,7 +134,8 @@ static bool is_over(const llm_call *c)
 /* Cancelled: an answer in the background goes on, and costs, until its provider is told. */
 static void end_over(llm_call *c)
 {
-    if (c->poll_id[0] == '\0' || !c->call->canceled || c->withdrawing || pw_net_closing(net_of(c))) {
+    if (c->poll_id[0] == '\0' || !c->call->canceled || c->withdrawing ||
+        pw_net_closing(net_of(c))) {
         end_canceled(c);
         return;
     }
@@ -145,7 +146,9 @@ static void end_over(llm_call *c)
 
 static void refuse(llm_call *c, pawl_status status)
 {
-    const char *type = status == PAWL_NOMEM ? "OutOfMemory" : status == PAWL_DENIED ? "ScrubRefused" : "BadInput";
+    const char *type = status == PAWL_NOMEM    ? "OutOfMemory"
+                       : status == PAWL_DENIED ? "ScrubRefused"
+                                               : "BadInput";
     (void)pawl_task_fail_with(c->call->task, type, c->err.message, NULL, status == PAWL_NOMEM);
     end_with(c, NULL);
 }
@@ -189,11 +192,15 @@ static void paused(uv_work_t *work, int status)
 static void end_failed(llm_call *c)
 {
     c->at = c->best.endpoint;
-    if (c->input.pause && pw_llm_miss_action(&c->best) == PW_LLM_PAUSE && !c->best.f.retryable && !is_over(c)) {
-        PW_CLEANUP(pw_buf_deinit) pw_buf message = PW_BUF_INIT; /* the reason is written down, too */
+    if (c->input.pause && pw_llm_miss_action(&c->best) == PW_LLM_PAUSE && !c->best.f.retryable &&
+        !is_over(c)) {
+        PW_CLEANUP(pw_buf_deinit)
+        pw_buf message = PW_BUF_INIT; /* the reason is written down, too */
         pw_buf_puts(&message, c->best.f.message);
         const bool ok = pw_secret_redact(c->secrets, &message) && pw_buf_ok(&message);
-        pw_view_copy(c->best.f.message, sizeof c->best.f.message, ok ? (pw_view){message.data, message.size} : pw_view_of("no memory to say why"));
+        pw_view_copy(c->best.f.message, sizeof c->best.f.message,
+                     ok ? (pw_view){message.data, message.size}
+                        : pw_view_of("no memory to say why"));
         c->working = uv_queue_work(pw_net_uv(net_of(c)), &c->work, pause_run, paused) == 0;
         if (c->working) {
             return;
@@ -301,7 +308,8 @@ static void look_again(llm_call *c)
 /* A look that failed says nothing about the answer, for a while. */
 static bool looks_on(llm_call *c, const pw_llm_miss *miss)
 {
-    if (c->poll_id[0] == '\0' || !miss->f.retryable || ++c->poll_failures > PW_LLM_POLL_FAILURES_MAX) {
+    if (c->poll_id[0] == '\0' || !miss->f.retryable ||
+        ++c->poll_failures > PW_LLM_POLL_FAILURES_MAX) {
         return false;
     }
     look_again(c);
@@ -325,9 +333,13 @@ static void beat(llm_call *c, const char *state)
     const bool clean = pw_secret_redact(c->secrets, &tail) && pw_buf_ok(&tail);
     pw_hex(digest, c->wire.digest, PW_DIGEST_SIZE);
     const pawl_value *detail =
-        scope == NULL ? NULL
-                      : pawl_build(scope, "{state: %s, digest: %s, endpoint: %zu, provider: %s, id: %s, text: %s}", state, digest, c->at,
-                                   endpoint_of(c)->provider, c->poll_id[0] != '\0' ? c->poll_id : NULL, clean && tail.size > 0 ? pw_buf_cstr(&tail) : NULL);
+        scope == NULL
+            ? NULL
+            : pawl_build(scope,
+                         "{state: %s, digest: %s, endpoint: %zu, provider: %s, id: %s, text: %s}",
+                         state, digest, c->at, endpoint_of(c)->provider,
+                         c->poll_id[0] != '\0' ? c->poll_id : NULL,
+                         clean && tail.size > 0 ? pw_buf_cstr(&tail) : NULL);
     c->beaten_ms = pw_net_now_ms(net_of(c));
     (void)pawl_task_heartbeat(c->call->task, detail);
     pawl_scope_free(scope);
@@ -349,7 +361,8 @@ static void on_delta(void *user, const pw_llm_delta *delta)
     }
     if (delta->kind == PW_LLM_DELTA_TEXT) {
         if (c->tail.size > (size_t)8 * PW_LLM_TAIL_BYTES) {
-            memmove(c->tail.data, c->tail.data + c->tail.size - PW_LLM_TAIL_BYTES, PW_LLM_TAIL_BYTES);
+            memmove(c->tail.data, c->tail.data + c->tail.size - PW_LLM_TAIL_BYTES,
+                    PW_LLM_TAIL_BYTES);
             c->tail.size = PW_LLM_TAIL_BYTES;
         }
         pw_buf_put(&c->tail, delta->text.data, delta->text.size);
@@ -366,7 +379,8 @@ static void end_answered(llm_call *c, const pawl_value *answer, const pw_llm_che
     o.value = checked != NULL ? checked->value : NULL;
     const pawl_value *result = pw_llm_result(c->call->task, c->secrets, &o);
     if (result == NULL) {
-        (void)pawl_task_fail_with(c->call->task, "OutOfMemory", "no memory for the answer", NULL, true);
+        (void)pawl_task_fail_with(c->call->task, "OutOfMemory", "no memory for the answer", NULL,
+                                  true);
     }
     end_with(c, result);
 }
@@ -374,7 +388,9 @@ static void end_answered(llm_call *c, const pawl_value *answer, const pw_llm_che
 /* The conversation with the answer, and with what is wrong with it. */
 static bool grow_request(llm_call *c, const pawl_value *answer, const pw_llm_checked *checked)
 {
-    const pw_llm_repair repair = {.attempt = c->repairs + 1, .attempts_max = c->input.repairs_max, .problems = checked->problems,
+    const pw_llm_repair repair = {.attempt = c->repairs + 1,
+                                  .attempts_max = c->input.repairs_max,
+                                  .problems = checked->problems,
                                   .problems_len = checked->problems_len};
     const pawl_value *ask = pw_llm_repair_message(c->scope, &repair);
     const pw_view messages = pw_value_bytes(pawl_get(c->request, "messages"));
@@ -389,8 +405,10 @@ static bool grow_request(llm_call *c, const pawl_value *answer, const pw_llm_che
         pw_mp_value(&list, pawl_get(answer, "message"));
     }
     pw_mp_value(&list, ask);
-    const pawl_value *grown = ask != NULL && pw_buf_ok(&list) ? pw_value_copy(c->scope, list.data, list.size) : NULL;
-    const pawl_value *request = grown != NULL ? pawl_with(c->scope, c->request, "messages", grown) : NULL;
+    const pawl_value *grown =
+        ask != NULL && pw_buf_ok(&list) ? pw_value_copy(c->scope, list.data, list.size) : NULL;
+    const pawl_value *request =
+        grown != NULL ? pawl_with(c->scope, c->request, "messages", grown) : NULL;
     c->request = request != NULL ? request : c->request;
     return request != NULL;
 }
@@ -421,7 +439,8 @@ static void check_answer(llm_call *c, const pawl_value *answer)
 
 static void answered(llm_call *c, const pawl_value *answer)
 {
-    const bool ends = pawl_is(answer, "stop", "end") || pawl_is(answer, "stop", "length") || pawl_is(answer, "stop", "stop_sequence");
+    const bool ends = pawl_is(answer, "stop", "end") || pawl_is(answer, "stop", "length") ||
+                      pawl_is(answer, "stop", "stop_sequence");
     if (pawl_is(answer, "stop", "pending")) {
         (void)snprintf(c->poll_id, sizeof c->poll_id, "%s", pawl_str(answer, "id", ""));
         c->poll_failures = 0;
@@ -476,7 +495,8 @@ static void on_head(void *user, const pw_http_head *head)
     if (!good) {
         keep_headers(c, head);
     }
-    if (good && c->input.stream && c->poll_id[0] == '\0' && (!is_json(head) || endpoint_of(c)->wire->lines)) {
+    if (good && c->input.stream && c->poll_id[0] == '\0' &&
+        (!is_json(head) || endpoint_of(c)->wire->lines)) {
         c->stream = pw_llm_stream_open(endpoint_of(c), c->wire.digest, on_delta, c);
     }
     pw_buf_init(&c->body, good ? PW_LLM_ANSWER_BYTES_MAX : PW_LLM_ERROR_BYTES_MAX);
@@ -503,9 +523,14 @@ static void failed_status(llm_call *c, const pw_http_result *result)
 {
     const bool whole = pw_buf_ok(&c->body);
     pw_llm_failure f;
-    const pw_llm_reply reply = {.status = c->http_status, .headers = c->reply, .headers_len = c->reply_len,
-                                .body = c->body.data != NULL && whole ? (const void *)c->body.data : "", .body_size = whole ? c->body.size : 0,
-                                .retry_after_ms = result->retry_after_ms, .now_ms = utc_ms()};
+    const pw_llm_reply reply = {.status = c->http_status,
+                                .headers = c->reply,
+                                .headers_len = c->reply_len,
+                                .body =
+                                    c->body.data != NULL && whole ? (const void *)c->body.data : "",
+                                .body_size = whole ? c->body.size : 0,
+                                .retry_after_ms = result->retry_after_ms,
+                                .now_ms = utc_ms()};
     pw_llm_failure_of(endpoint_of(c), &reply, &f);
     pw_llm_miss miss;
     pw_llm_miss_of_class(&miss, &f);
@@ -523,11 +548,14 @@ static void failed_http(llm_call *c, const pw_http_result *result)
     }
 }
 
-static pawl_status read_answer(llm_call *c, const pawl_value **ret_answer, pw_llm_failure *ret_failure)
+static pawl_status read_answer(llm_call *c, const pawl_value **ret_answer,
+                               pw_llm_failure *ret_failure)
 {
     if (c->stream == NULL) {
-        return pw_llm_decode(endpoint_of(c), c->scope, (pw_view){c->body.data != NULL ? c->body.data : (const uint8_t *)"", c->body.size},
-                             c->wire.digest, ret_answer, ret_failure);
+        return pw_llm_decode(
+            endpoint_of(c), c->scope,
+            (pw_view){c->body.data != NULL ? c->body.data : (const uint8_t *)"", c->body.size},
+            c->wire.digest, ret_answer, ret_failure);
     }
     const pawl_status st = pw_llm_stream_end(c->stream, c->scope, ret_answer);
     *ret_failure = *pw_llm_stream_failure(c->stream);
@@ -570,24 +598,27 @@ static void on_end(void *user, const pw_http_result *result)
 
 static void send_request(llm_call *c)
 {
-    const pw_http_callbacks callbacks = {.user = c, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
+    const pw_http_callbacks callbacks = {
+        .user = c, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
     pw_http_header headers[PW_LLM_HEADERS_MAX];
     for (size_t i = 0; i < c->wire.headers_len; i++) {
-        headers[i] = (pw_http_header){c->wire.headers[i].name, pw_buf_cstr(&c->texts[i]), c->wire.headers[i].secret != NULL};
+        headers[i] = (pw_http_header){c->wire.headers[i].name, pw_buf_cstr(&c->texts[i]),
+                                      c->wire.headers[i].secret != NULL};
     }
-    const pw_http_request request = {.method = c->wire.method,
-                                     .url = c->url,
-                                     .headers = headers,
-                                     .headers_len = c->wire.headers_len,
-                                     .body = c->wire.body.size > 0 ? pw_buf_cstr(&c->wire.body) : NULL,
-                                     .body_size = c->wire.body.size,
-                                     .connect_ms = c->input.connect_ms,
-                                     .first_byte_ms = c->input.first_byte_ms,
-                                     .idle_ms = c->input.idle_ms,
-                                     .total_ms = c->withdrawing ? PW_LLM_WITHDRAW_MS : c->input.total_ms,
-                                     .body_bytes_max = PW_HTTP_BODY_BYTES_MAX,
-                                     .proxy = c->input.proxy,
-                                     .no_resend = pawl_task_effect(c->call->task) == PAWL_EFFECT_UNSAFE};
+    const pw_http_request request = {
+        .method = c->wire.method,
+        .url = c->url,
+        .headers = headers,
+        .headers_len = c->wire.headers_len,
+        .body = c->wire.body.size > 0 ? pw_buf_cstr(&c->wire.body) : NULL,
+        .body_size = c->wire.body.size,
+        .connect_ms = c->input.connect_ms,
+        .first_byte_ms = c->input.first_byte_ms,
+        .idle_ms = c->input.idle_ms,
+        .total_ms = c->withdrawing ? PW_LLM_WITHDRAW_MS : c->input.total_ms,
+        .body_bytes_max = PW_HTTP_BODY_BYTES_MAX,
+        .proxy = c->input.proxy,
+        .no_resend = pawl_task_effect(c->call->task) == PAWL_EFFECT_UNSAFE};
     if (c->poll_id[0] == '\0') {
         beat(c, "asking");
     }
@@ -617,7 +648,8 @@ static void read_secrets(llm_call *c)
         const pw_llm_header *h = &c->wire.headers[i];
         const char *value = "";
         if (h->secret != NULL) {
-            c->status = pw_secret_resolve(c->secrets, c->call->task, h->secret, host, &value, &c->err);
+            c->status =
+                pw_secret_resolve(c->secrets, c->call->task, h->secret, host, &value, &c->err);
         }
         pw_buf_puts(&c->texts[i], h->value);
         pw_buf_puts(&c->texts[i], value);
@@ -674,12 +706,17 @@ static bool is_slow(const llm_call *c)
 static pawl_status encode(llm_call *c)
 {
     const pw_llm_target *t = &c->input.targets[c->at];
-    const pawl_value *request = t->model != NULL ? pawl_with(c->scope, c->request, "model", t->model) : c->request;
-    const pw_llm_ask ask = {.scope = c->scope, .request = request, .stream = c->input.stream && !pawl_bool(request, "background", false)};
+    const pawl_value *request =
+        t->model != NULL ? pawl_with(c->scope, c->request, "model", t->model) : c->request;
+    const pw_llm_ask ask = {.scope = c->scope,
+                            .request = request,
+                            .stream = c->input.stream && !pawl_bool(request, "background", false)};
     uint8_t digest[PW_DIGEST_SIZE];
     memcpy(digest, c->wire.digest, sizeof digest);
-    const pawl_status st = c->poll_id[0] != '\0' ? pw_llm_encode_poll(&t->endpoint, c->scope, c->poll_id, c->withdrawing, &c->wire, &c->err)
-                                                 : pw_llm_encode(&t->endpoint, &ask, &c->wire, &c->err);
+    const pawl_status st = c->poll_id[0] != '\0'
+                               ? pw_llm_encode_poll(&t->endpoint, c->scope, c->poll_id,
+                                                    c->withdrawing, &c->wire, &c->err)
+                               : pw_llm_encode(&t->endpoint, &ask, &c->wire, &c->err);
     if (st == PAWL_OK && c->poll_id[0] != '\0') {
         memcpy(c->wire.digest, digest, sizeof digest);
     }
@@ -703,7 +740,8 @@ static void try_next(llm_call *c)
         refuse(c, PAWL_NOMEM);
         return;
     }
-    c->working = is_slow(c) && uv_queue_work(pw_net_uv(net_of(c)), &c->work, work_run, work_done) == 0;
+    c->working =
+        is_slow(c) && uv_queue_work(pw_net_uv(net_of(c)), &c->work, work_run, work_done) == 0;
     if (!c->working) {
         read_secrets(c);
         secrets_read(c);
@@ -717,7 +755,8 @@ static void take_up(llm_call *c)
     const char *id = pawl_str(last, "id", NULL);
     const int64_t at = pawl_int(last, "endpoint", -1);
     char digest[2 * PW_DIGEST_SIZE + 1];
-    if (id == NULL || at < 0 || (size_t)at >= c->input.targets_len || strlen(id) >= sizeof c->poll_id) {
+    if (id == NULL || at < 0 || (size_t)at >= c->input.targets_len ||
+        strlen(id) >= sizeof c->poll_id) {
         return;
     }
     c->at = (size_t)at;
@@ -737,7 +776,8 @@ static void take_up(llm_call *c)
 static pawl_status begin(llm_call *c)
 {
     pawl_status st = pw_llm_input_read(c->scope, c->call->task, &c->input, &c->err);
-    st = st == PAWL_OK ? pw_llm_scrub(c->setup, c->scope, c->input.request, &c->request, &c->err) : st;
+    st = st == PAWL_OK ? pw_llm_scrub(c->setup, c->scope, c->input.request, &c->request, &c->err)
+                       : st;
     if (st == PAWL_OK) {
         take_up(c);
     }
@@ -788,7 +828,10 @@ pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *opti
 {
     pw_llm_setup *s = pw_calloc(1, sizeof *s);
     if (s != NULL) {
-        *s = (pw_llm_setup){.activity = {llm_start, llm_cancel}, .engine = engine, .scrub = options->llm_scrub, .scrub_user = options->llm_scrub_user};
+        *s = (pw_llm_setup){.activity = {llm_start, llm_cancel},
+                            .engine = engine,
+                            .scrub = options->llm_scrub,
+                            .scrub_user = options->llm_scrub_user};
     }
     return s;
 }

@@ -44,12 +44,14 @@ typedef struct pw_llm_input {
 } pw_llm_input;
 
 /** Errors: INVALID (names what), NOMEM. */
-PAWL_MUST_USE pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task, pw_llm_input *ret_input, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task,
+                                            pw_llm_input *ret_input, pawl_error *err);
 
 /* llm_scrub.c */
 
 /** The request with every text of its conversation as the hook wants it. Errors: DENIED (the hook refuses), NOMEM. */
-PAWL_MUST_USE pawl_status pw_llm_scrub(const pw_llm_setup *setup, pawl_scope *scope, const pawl_value *request, const pawl_value **ret_request,
+PAWL_MUST_USE pawl_status pw_llm_scrub(const pw_llm_setup *setup, pawl_scope *scope,
+                                       const pawl_value *request, const pawl_value **ret_request,
                                        pawl_error *err);
 
 /* llm_check.c */
@@ -57,14 +59,15 @@ PAWL_MUST_USE pawl_status pw_llm_scrub(const pw_llm_setup *setup, pawl_scope *sc
 /** What an answer is worth as structured output. */
 typedef struct pw_llm_checked {
     bool fits;
-    const pawl_value *value;     /* when it fits */
+    const pawl_value *value; /* when it fits */
     const char *problems[20];
     size_t problems_len;
-    pw_view text;                /* what the model wrote */
+    pw_view text; /* what the model wrote */
 } pw_llm_checked;
 
 /** OK: look at value. INVALID: the schema is none. LIMIT, NOMEM. */
-PAWL_MUST_USE pawl_status pw_llm_check(pawl_scope *scope, const pawl_value *schema, const pawl_value *answer, pw_llm_checked *ret_checked,
+PAWL_MUST_USE pawl_status pw_llm_check(pawl_scope *scope, const pawl_value *schema,
+                                       const pawl_value *answer, pw_llm_checked *ret_checked,
                                        pawl_error *err);
 
 /* llm_result.c */
@@ -73,7 +76,7 @@ PAWL_MUST_USE pawl_status pw_llm_check(pawl_scope *scope, const pawl_value *sche
 typedef struct pw_llm_miss {
     const char *type; /* of the failure */
     pw_llm_failure f;
-    bool sent;        /* the request may have reached somebody who went on with it */
+    bool sent; /* the request may have reached somebody who went on with it */
     const char *provider;
     size_t endpoint;
 } pw_llm_miss;
@@ -91,7 +94,7 @@ void pw_llm_miss_put(const pw_llm_miss *miss, pw_buf *out);
 /** Tokens of all the answers that one call paid for. */
 typedef struct pw_llm_sum {
     int64_t of[6];
-    bool known;   /* all said */
+    bool known; /* all said */
     int answers;
 } pw_llm_sum;
 void pw_llm_sum_add(pw_llm_sum *sum, const pawl_value *answer);
@@ -111,10 +114,13 @@ typedef struct pw_llm_outcome {
 } pw_llm_outcome;
 
 /** The result, redacted, in the task's scope; NULL when out of memory. */
-const pawl_value *pw_llm_result(pawl_task *task, const pw_secrets *secrets, const pw_llm_outcome *outcome);
+const pawl_value *pw_llm_result(pawl_task *task, const pw_secrets *secrets,
+                                const pw_llm_outcome *outcome);
 /** Sets the task's failure, redacted. */
-void pw_llm_fail(pawl_task *task, const pw_secrets *secrets, const pw_llm_miss *miss, const pw_llm_outcome *outcome);
+void pw_llm_fail(pawl_task *task, const pw_secrets *secrets, const pw_llm_miss *miss,
+                 const pw_llm_outcome *outcome);
 /** The same for an answer that does not fit its schema. */
-void pw_llm_fail_answer(pawl_task *task, const pw_secrets *secrets, const pw_llm_checked *checked, const pw_llm_outcome *outcome);
+void pw_llm_fail_answer(pawl_task *task, const pw_secrets *secrets, const pw_llm_checked *checked,
+                        const pw_llm_outcome *outcome);
 
 #endif

@@ -146,7 +146,8 @@ static bool is_arguments(const pw_buf *value)
 static bool read_json(pw_buf *value, pw_view text, pawl_error *err)
 {
     pw_buf_reset(value);
-    return pw_json_parse(value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL, err) == PAWL_OK;
+    return pw_json_parse(value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL, err) ==
+           PAWL_OK;
 }
 
 /* JSON text of an object; or JSON text in a JSON string (some models say it twice). */
@@ -175,7 +176,8 @@ static bool mend_arguments(pw_buf *value, pw_view text)
     const pawl_value *found = NULL;
     pw_llm_found how;
     pawl_error err;
-    bool ok = scope != NULL && pw_llm_extract(scope, text, &found, &how, &err) == PAWL_OK && pawl_typeof(found) == PAWL_MAP;
+    bool ok = scope != NULL && pw_llm_extract(scope, text, &found, &how, &err) == PAWL_OK &&
+              pawl_typeof(found) == PAWL_MAP;
     if (ok) {
         const pw_view v = pw_value_bytes(found);
         pw_buf_reset(value);
@@ -300,8 +302,12 @@ static void put_usage(pw_buf *b, size_t *pairs, const pw_llm_answer *a)
     const struct {
         const char *name;
         int64_t n;
-    } classes[] = {{"input", a->usage.input}, {"cache_read", a->usage.cache_read}, {"cache_write", a->usage.cache_write},
-                   {"cache_write_1h", a->usage.cache_write_1h}, {"output", a->usage.output}, {"reasoning", a->usage.reasoning}};
+    } classes[] = {{"input", a->usage.input},
+                   {"cache_read", a->usage.cache_read},
+                   {"cache_write", a->usage.cache_write},
+                   {"cache_write_1h", a->usage.cache_write_1h},
+                   {"output", a->usage.output},
+                   {"reasoning", a->usage.reasoning}};
     if (!a->usage.known) {
         return;
     }
@@ -363,37 +369,45 @@ static pawl_status answer_value(pw_llm_answer *a, pawl_scope *scope, const pawl_
     return PAWL_FAILED;
 }
 
-static pawl_status decode(const pw_llm_endpoint *endpoint, pawl_scope *scope, pw_view body, pw_llm_answer *a, const pawl_value **ret_answer)
+static pawl_status decode(const pw_llm_endpoint *endpoint, pawl_scope *scope, pw_view body,
+                          pw_llm_answer *a, const pawl_value **ret_answer)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf response = PW_BUF_INIT;
     pawl_error err;
-    const pawl_status st = pw_json_parse(&response, (const char *)body.data, body.size, PW_JSON_LENIENT, NULL, &err);
+    const pawl_status st =
+        pw_json_parse(&response, (const char *)body.data, body.size, PW_JSON_LENIENT, NULL, &err);
     if (st == PAWL_NOMEM) {
         return st;
     }
     const pw_view view = {response.data, response.size};
     if (st != PAWL_OK || pw_view_type(view) != PAWL_MAP) {
-        pw_llm_answer_fail(a, PW_LLM_BAD_RESPONSE, "not a JSON object: %s", st != PAWL_OK ? err.message : "another value");
+        pw_llm_answer_fail(a, PW_LLM_BAD_RESPONSE, "not a JSON object: %s",
+                           st != PAWL_OK ? err.message : "another value");
         return PAWL_FAILED;
     }
     endpoint->wire->answer(a, view);
     return a->status == PAWL_OK ? answer_value(a, scope, ret_answer) : a->status;
 }
 
-pawl_status pw_llm_decode(const pw_llm_endpoint *endpoint, pawl_scope *scope, pw_view body, const uint8_t salt[PW_DIGEST_SIZE],
-                          const pawl_value **ret_answer, pw_llm_failure *ret_failure)
+pawl_status pw_llm_decode(const pw_llm_endpoint *endpoint, pawl_scope *scope, pw_view body,
+                          const uint8_t salt[PW_DIGEST_SIZE], const pawl_value **ret_answer,
+                          pw_llm_failure *ret_failure)
 {
-    pw_llm_answer a = {.endpoint = endpoint, .salt = salt, .failure = ret_failure, .stop = PW_LLM_STOP_OTHER};
+    pw_llm_answer a = {
+        .endpoint = endpoint, .salt = salt, .failure = ret_failure, .stop = PW_LLM_STOP_OTHER};
     const pawl_status st = decode(endpoint, scope, body, &a, ret_answer);
     pw_buf_deinit(&a.parts);
     pw_buf_deinit(&a.rest);
     return st;
 }
 
-pawl_status pw_llm_answer_of(const pw_llm_stream *s, pw_view response, pawl_scope *scope, const pawl_value **ret_answer,
-                             pw_llm_failure *ret_failure)
+pawl_status pw_llm_answer_of(const pw_llm_stream *s, pw_view response, pawl_scope *scope,
+                             const pawl_value **ret_answer, pw_llm_failure *ret_failure)
 {
-    pw_llm_answer a = {.endpoint = s->endpoint, .salt = s->salt, .failure = ret_failure, .stop = PW_LLM_STOP_OTHER};
+    pw_llm_answer a = {.endpoint = s->endpoint,
+                       .salt = s->salt,
+                       .failure = ret_failure,
+                       .stop = PW_LLM_STOP_OTHER};
     s->endpoint->wire->answer(&a, response);
     const pawl_status st = a.status == PAWL_OK ? answer_value(&a, scope, ret_answer) : a.status;
     pw_buf_deinit(&a.parts);

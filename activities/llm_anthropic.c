@@ -30,7 +30,8 @@ static void put_mark(pw_llm_writer *w, pw_view cache)
 {
     const bool text = pw_view_type(cache) == PAWL_STRING;
     pw_mp r = pw_mp_reader(cache.data, cache.size);
-    if (pw_view_none(cache) || (!text && !(pw_view_type(cache) == PAWL_BOOL && pw_mp_read_bool(&r)))) {
+    if (pw_view_none(cache) ||
+        (!text && !(pw_view_type(cache) == PAWL_BOOL && pw_mp_read_bool(&r)))) {
         return;
     }
     pw_llm_puts(w, ",\"cache_control\":{\"type\":\"ephemeral\"");
@@ -130,7 +131,8 @@ static bool put_part(pw_llm_writer *w, const pw_llm_part *part, pw_view raw)
         put_call(w, part->self);
     } else if (pw_view_is(part->type, "tool_result")) {
         put_result(w, part->self);
-    } else if ((pw_view_is(part->type, "text") || pw_view_is(part->type, "refusal")) && part->text.size > 0) {
+    } else if ((pw_view_is(part->type, "text") || pw_view_is(part->type, "refusal")) &&
+               part->text.size > 0) {
         put_text(w, part->text, pw_field(part->self, "cache"));
     } else {
         return false;
@@ -164,7 +166,8 @@ static void put_message(pw_llm_writer *w, pw_view message)
     const size_t before = w->out->size;
     const bool assistant = pw_field_is(message, "role", "assistant");
     bool any = false;
-    pw_llm_puts(w, assistant ? "{\"role\":\"assistant\",\"content\":[" : "{\"role\":\"user\",\"content\":[");
+    pw_llm_puts(w, assistant ? "{\"role\":\"assistant\",\"content\":["
+                             : "{\"role\":\"user\",\"content\":[");
     put_parts(w, message, true, &any);
     put_parts(w, message, false, &any);
     pw_llm_puts(w, "]}");
@@ -184,7 +187,10 @@ static pw_view auto_mark(const pw_llm_writer *w)
     if (!pw_field_bool(cache, "auto", false)) {
         return (pw_view){NULL, 0};
     }
-    return pw_view_is(pw_field_text(cache, "ttl"), "5m") || pw_view_is(pw_field_text(cache, "ttl"), "1h") ? ttl : (pw_view){yes, 1};
+    return pw_view_is(pw_field_text(cache, "ttl"), "5m") ||
+                   pw_view_is(pw_field_text(cache, "ttl"), "1h")
+               ? ttl
+               : (pw_view){yes, 1};
 }
 
 static void put_system(pw_llm_writer *w)
@@ -205,7 +211,9 @@ static void put_system(pw_llm_writer *w)
         put_text(w, pw_view_text(system), mark);
     }
     while (pw_each_next(&each)) {
-        const pw_view text = pw_view_type(each.value) == PAWL_STRING ? pw_view_text(each.value) : pw_field_text(each.value, "text");
+        const pw_view text = pw_view_type(each.value) == PAWL_STRING
+                                 ? pw_view_text(each.value)
+                                 : pw_field_text(each.value, "text");
         const pw_view own = pw_field(each.value, "cache");
         if (text.size > 0) {
             pw_llm_puts(w, any ? "," : "");
@@ -256,7 +264,8 @@ static void put_tools(pw_llm_writer *w)
         if (!pw_view_none(raw)) {
             pw_llm_put_json(w, raw);
         } else {
-            put_tool(w, each.value, pw_view_none(own) && alone && each.left == 0 ? auto_mark(w) : own);
+            put_tool(w, each.value,
+                     pw_view_none(own) && alone && each.left == 0 ? auto_mark(w) : own);
         }
     }
     pw_buf_putc(w->out, ']');
@@ -274,7 +283,8 @@ static void put_tool_choice(pw_llm_writer *w)
     for (size_t i = 0; pw_view_type(choice) == PAWL_STRING && i < PW_COUNT(words); i++) {
         type = pw_view_is(pw_view_text(choice), words[i].said) ? words[i].sent : type;
     }
-    if (pw_each_of(pw_field(w->request, "tools")).left == 0 || (pw_view_none(choice) && !one) || !pw_llm_open(w, "tool_choice")) {
+    if (pw_each_of(pw_field(w->request, "tools")).left == 0 || (pw_view_none(choice) && !one) ||
+        !pw_llm_open(w, "tool_choice")) {
         return;
     }
     pw_llm_member_text(w, "type", pw_view_of(type));
@@ -311,7 +321,10 @@ static void put_thinking(pw_llm_writer *w)
     if (pw_view_none(reasoning) || !pw_llm_open(w, "thinking")) {
         return;
     }
-    pw_llm_member_text(w, "type", pw_view_of(none ? "disabled" : budget > 0 ? "enabled" : "adaptive"));
+    pw_llm_member_text(w, "type",
+                       pw_view_of(none         ? "disabled"
+                                  : budget > 0 ? "enabled"
+                                               : "adaptive"));
     if (budget > 0 && !none) {
         pw_llm_member_int(w, "budget_tokens", budget);
     }
@@ -322,7 +335,8 @@ static void put_settings(pw_llm_writer *w)
 {
     static const char *const sampling[] = {"temperature", "top_p", "top_k"};
     const bool sampled = strcmp(version_of(w), VERSION_WITHOUT_SAMPLING) < 0;
-    pw_llm_member_int(w, "max_tokens", pw_field_int(w->request, "max_tokens", PW_LLM_MAX_TOKENS_DEFAULT));
+    pw_llm_member_int(w, "max_tokens",
+                      pw_field_int(w->request, "max_tokens", PW_LLM_MAX_TOKENS_DEFAULT));
     for (size_t i = 0; sampled && i < PW_COUNT(sampling); i++) {
         pw_llm_member_of(w, sampling[i], sampling[i]);
     }
@@ -346,8 +360,10 @@ static void put_messages(pw_llm_writer *w, const pw_llm_frame *frame)
         return;
     }
     pw_buf_putc(w->out, '[');
-    const bool ends = m.size > sizeof end && memcmp(m.data + m.size - (sizeof end - 1), end, sizeof end - 1) == 0;
-    if (pw_view_none(auto_mark(w)) || !ends || memmem(m.data + m.size - tail, tail, mark, sizeof mark - 1) != NULL) {
+    const bool ends =
+        m.size > sizeof end && memcmp(m.data + m.size - (sizeof end - 1), end, sizeof end - 1) == 0;
+    if (pw_view_none(auto_mark(w)) || !ends ||
+        memmem(m.data + m.size - tail, tail, mark, sizeof mark - 1) != NULL) {
         pw_buf_put(w->out, m.data, m.size);
     } else {
         pw_buf_put(w->out, m.data, m.size - (sizeof end - 1));
@@ -380,14 +396,20 @@ static void read_block(pw_llm_answer *a, pw_view block)
     const pw_view type = pw_field_text(block, "type");
     if (pw_view_is(type, "text")) {
         const bool more = pw_llm_has_other(block, "type text");
-        pw_llm_say(a, &(pw_llm_said){.type = "text", .text = pw_field_text(block, "text"), .raw = more ? block : (pw_view){NULL, 0}});
+        pw_llm_say(a, &(pw_llm_said){.type = "text",
+                                     .text = pw_field_text(block, "text"),
+                                     .raw = more ? block : (pw_view){NULL, 0}});
     } else if (pw_view_is(type, "thinking") || pw_view_is(type, "redacted_thinking")) {
         const pw_view text = pw_field_text(block, "thinking");
-        pw_llm_say(a, &(pw_llm_said){.type = "reasoning", .text = pw_view_none(text) ? pw_view_of("") : text, .raw = block});
+        pw_llm_say(a, &(pw_llm_said){.type = "reasoning",
+                                     .text = pw_view_none(text) ? pw_view_of("") : text,
+                                     .raw = block});
     } else if (pw_view_is(type, "tool_use")) {
         const bool more = pw_llm_has_other(block, "type id name input");
-        pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(block, "id"), .name = pw_field_text(block, "name"),
-                                               .arguments = pw_field(block, "input"), .raw = more ? block : (pw_view){NULL, 0}});
+        pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(block, "id"),
+                                               .name = pw_field_text(block, "name"),
+                                               .arguments = pw_field(block, "input"),
+                                               .raw = more ? block : (pw_view){NULL, 0}});
     } else {
         pw_llm_say(a, &(pw_llm_said){.type = "other", .raw = block});
     }
@@ -401,13 +423,15 @@ static void read_usage(pw_llm_answer *a, pw_view usage)
     }
     const int64_t read = pw_field_int(usage, "cache_read_input_tokens", 0);
     const int64_t written = pw_field_int(usage, "cache_creation_input_tokens", 0);
-    a->usage = (pw_llm_usage){.known = true,
-                              .input = pw_field_int(usage, "input_tokens", 0) + read + written,
-                              .cache_read = read,
-                              .cache_write = written,
-                              .cache_write_1h = pw_field_int(pw_field(usage, "cache_creation"), "ephemeral_1h_input_tokens", 0),
-                              .output = pw_field_int(usage, "output_tokens", 0),
-                              .reasoning = pw_field_int(pw_field(usage, "output_tokens_details"), "thinking_tokens", 0)};
+    a->usage = (pw_llm_usage){
+        .known = true,
+        .input = pw_field_int(usage, "input_tokens", 0) + read + written,
+        .cache_read = read,
+        .cache_write = written,
+        .cache_write_1h =
+            pw_field_int(pw_field(usage, "cache_creation"), "ephemeral_1h_input_tokens", 0),
+        .output = pw_field_int(usage, "output_tokens", 0),
+        .reasoning = pw_field_int(pw_field(usage, "output_tokens_details"), "thinking_tokens", 0)};
     a->usage_raw = usage;
 }
 
@@ -420,7 +444,8 @@ static void read_answer(pw_llm_answer *a, pw_view response)
         pw_llm_failure_read(PW_LLM_WIRE_ANTHROPIC, 0, error, a->failure);
         return;
     }
-    if (pw_view_type(content) != PAWL_ARRAY || pw_view_none(pw_field_text(response, "stop_reason"))) {
+    if (pw_view_type(content) != PAWL_ARRAY ||
+        pw_view_none(pw_field_text(response, "stop_reason"))) {
         pw_llm_answer_fail(a, PW_LLM_BAD_RESPONSE, "a message without content or stop_reason");
         return;
     }
@@ -434,7 +459,9 @@ static void read_answer(pw_llm_answer *a, pw_view response)
     const pw_view refused = pw_field(response, "stop_details");
     const pw_view why = pw_field_text(refused, "explanation");
     a->stop_detail = pw_field_text(response, "stop_sequence");
-    a->stop_detail = !pw_view_none(a->stop_detail) ? a->stop_detail : !pw_view_none(why) ? why : pw_field_text(refused, "category");
+    a->stop_detail = !pw_view_none(a->stop_detail) ? a->stop_detail
+                     : !pw_view_none(why)          ? why
+                                                   : pw_field_text(refused, "category");
     pw_llm_say_stop(a, PW_LLM_WIRE_ANTHROPIC, pw_field_text(response, "stop_reason"));
 }
 

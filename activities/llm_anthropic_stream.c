@@ -38,7 +38,8 @@ static void start_block(pw_llm_stream *s, pw_view event)
     const pw_view block = pw_field(event, "content_block");
     const int64_t index = pw_field_int(event, "index", (int64_t)s->items.len);
     if (pw_view_type(block) != PAWL_MAP || pw_folds_find(&s->items, index) != NULL) {
-        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "event %zu starts no block, or one that had begun", s->events);
+        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE,
+                           "event %zu starts no block, or one that had begun", s->events);
         return;
     }
     pw_fold *fold = pw_folds_add(s, &s->items, index);
@@ -68,7 +69,8 @@ static void take_delta(pw_llm_stream *s, pw_view event)
     const pw_view type = pw_field_text(delta, "type");
     pw_fold *block = pw_folds_find(&s->items, pw_field_int(event, "index", -1));
     if (block == NULL) {
-        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "event %zu continues a block that never began", s->events);
+        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "event %zu continues a block that never began",
+                           s->events);
         return;
     }
     if (pw_view_is(type, "text_delta")) {
@@ -125,7 +127,8 @@ static void put_input(pw_buf *out, pw_view text)
     pw_mp_str(out, "input");
     if (text.size == 0) {
         pw_mp_map(out, 0);
-    } else if (pw_json_parse(&value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL, &err) == PAWL_OK) {
+    } else if (pw_json_parse(&value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL,
+                             &err) == PAWL_OK) {
         pw_buf_put(out, value.data, value.size);
     } else {
         pw_mp_strn(out, (const char *)text.data, text.size);

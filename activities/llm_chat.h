@@ -17,7 +17,8 @@ void pw_llm_put_chat_tools(pw_llm_writer *w);
 void pw_llm_put_tool(pw_llm_writer *w, pw_view tool);
 void pw_llm_put_openai_cache(pw_llm_writer *w);
 /** The request's key as a header for reconciliation, by the option key_header or these names. */
-void pw_llm_add_key_header(pw_llm_writer *w, const pw_llm_frame *frame, const char *openai, const char *compatible);
+void pw_llm_add_key_header(pw_llm_writer *w, const pw_llm_frame *frame, const char *openai,
+                           const char *compatible);
 void pw_llm_responses_event(pw_llm_stream *s, pw_view type, pw_view event);
 void pw_llm_responses_whole(pw_llm_stream *s, pw_buf *ret_response);
 void pw_llm_read_openai_usage(pw_llm_answer *a, pw_view usage, bool chat);

@@ -38,11 +38,13 @@ static void add_errors(pawl_scope *scope, pw_llm_checked *c, const pawl_value *e
     for (size_t i = 0; i < pawl_len(errors); i++) {
         const pawl_value *e = pawl_at(errors, i);
         const char *at = pawl_str(e, "at", "");
-        add_problem(c, pw_sprintf(scope, "%s: %s", at[0] != '\0' ? at : "the whole", pawl_str(e, "message", "does not fit")));
+        add_problem(c, pw_sprintf(scope, "%s: %s", at[0] != '\0' ? at : "the whole",
+                                  pawl_str(e, "message", "does not fit")));
     }
 }
 
-static pawl_status validate(pawl_scope *scope, const pawl_value *schema, const pawl_value *value, pw_llm_checked *c, pawl_error *err)
+static pawl_status validate(pawl_scope *scope, const pawl_value *schema, const pawl_value *value,
+                            pw_llm_checked *c, pawl_error *err)
 {
     pw_schemas *set = pw_schemas_new();
     pw_schema_report report = {.scope = scope};
@@ -66,7 +68,8 @@ static pawl_status validate(pawl_scope *scope, const pawl_value *schema, const p
     return st;
 }
 
-pawl_status pw_llm_check(pawl_scope *scope, const pawl_value *schema, const pawl_value *answer, pw_llm_checked *ret_checked, pawl_error *err)
+pawl_status pw_llm_check(pawl_scope *scope, const pawl_value *schema, const pawl_value *answer,
+                         pw_llm_checked *ret_checked, pawl_error *err)
 {
     pw_llm_checked c = {.problems_len = 0};
     const pawl_value *value = NULL;
@@ -78,7 +81,8 @@ pawl_status pw_llm_check(pawl_scope *scope, const pawl_value *schema, const pawl
     }
     pawl_status st = pw_llm_extract(scope, c.text, &value, &how, err);
     if (st == PAWL_NOTFOUND) {
-        add_problem(&c, pawl_is(answer, "stop", "length") ? "it was cut before its end: be shorter" : "there is no JSON in it");
+        add_problem(&c, pawl_is(answer, "stop", "length") ? "it was cut before its end: be shorter"
+                                                          : "there is no JSON in it");
         st = PAWL_OK;
     } else if (st == PAWL_OK) {
         st = validate(scope, schema, value, &c, err);

@@ -52,7 +52,8 @@ static bool parses(search *s, pw_view text)
         text = (pw_view){s->json.data, s->json.size};
     }
     pw_buf_reset(&s->value);
-    const pawl_status st = pw_json_parse(&s->value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL, &err);
+    const pawl_status st =
+        pw_json_parse(&s->value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL, &err);
     s->status = st == PAWL_NOMEM || s->json.failed ? PAWL_NOMEM : PAWL_OK;
     return st == PAWL_OK;
 }
@@ -171,7 +172,8 @@ static bool search_all(search *s, pw_view text, pw_llm_found *ret_found)
     return false;
 }
 
-pawl_status pw_llm_extract(pawl_scope *scope, pw_view text, const pawl_value **ret_value, pw_llm_found *ret_found, pawl_error *err)
+pawl_status pw_llm_extract(pawl_scope *scope, pw_view text, const pawl_value **ret_value,
+                           pw_llm_found *ret_found, pawl_error *err)
 {
     if (text.size > PW_VALUE_BYTES_MAX) {
         return pw_err(err, PAWL_LIMIT, "a text of %zu bytes", text.size);
@@ -180,8 +182,9 @@ pawl_status pw_llm_extract(pawl_scope *scope, pw_view text, const pawl_value **r
     pw_llm_found how = PW_LLM_WHOLE;
     const bool found = text.size > 0 && search_all(&s, text, &how);
     pawl_status st = s.status != PAWL_OK ? pw_err(err, s.status, "no memory for JSON")
-                     : !found            ? pw_err(err, PAWL_NOTFOUND, "no JSON in %zu bytes of text", text.size)
-                                         : pawl_from_msgpack(scope, s.value.data, s.value.size, ret_value, err);
+                     : !found
+                         ? pw_err(err, PAWL_NOTFOUND, "no JSON in %zu bytes of text", text.size)
+                         : pawl_from_msgpack(scope, s.value.data, s.value.size, ret_value, err);
     if (st == PAWL_OK) {
         *ret_found = s.mend ? PW_LLM_REPAIRED : how;
     }
@@ -225,6 +228,9 @@ const pawl_value *pw_llm_repair_message(pawl_scope *scope, const pw_llm_repair *
         put_cut(&b, repair->answer, PW_LLM_REPAIR_BYTES_MAX / 3);
         pw_buf_putc(&b, '\n');
     }
-    pw_buf_printf(&b, "Answer again with all of the corrected JSON and nothing else.%s", repair->attempt == max ? " This is the last try." : "");
-    return pw_buf_ok(&b) ? pawl_build(scope, "{role: 'user', parts: [{type: 'text', text: %s}]}", pw_buf_cstr(&b)) : NULL;
+    pw_buf_printf(&b, "Answer again with all of the corrected JSON and nothing else.%s",
+                  repair->attempt == max ? " This is the last try." : "");
+    return pw_buf_ok(&b) ? pawl_build(scope, "{role: 'user', parts: [{type: 'text', text: %s}]}",
+                                      pw_buf_cstr(&b))
+                         : NULL;
 }

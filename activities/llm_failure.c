@@ -103,7 +103,8 @@ static words words_of(pw_view error)
     if (pw_view_type(error) == PAWL_STRING) {
         return (words){.message = pw_view_text(error)};
     }
-    words w = {.said = {pw_field_text(error, "code"), pw_field_text(error, "type"), pw_field_text(error, "status"), reason_of(error)},
+    words w = {.said = {pw_field_text(error, "code"), pw_field_text(error, "type"),
+                        pw_field_text(error, "status"), reason_of(error)},
                .message = pw_field_text(error, "message")};
     if (pw_view_none(w.message)) {
         w.message = pw_field_text(error, "detail");
@@ -132,15 +133,17 @@ static bool class_of_words(const words *w, int status, pw_llm_class *ret_class)
     static const struct {
         const char *word;
         pw_llm_class class;
-    } codes[] = {
+    } codes[] =
+        {
 #define C(word, name) {word, PW_LLM_##name},
 #include "activities/llm_errors.def"
 #undef C
-    }, messages[] = {
+        },
+      messages[] = {
 #define M(part, name) {part, PW_LLM_##name},
 #include "activities/llm_errors.def"
 #undef M
-    };
+      };
     for (size_t i = 0; i < PW_COUNT(codes); i++) {
         for (size_t k = 0; k < PW_COUNT(w->said); k++) {
             if (pw_view_is(w->said[k], codes[i].word)) {
@@ -222,7 +225,9 @@ static int64_t duration_ms(const char *text)
         }
         sum += decimal(digits, n) * unit;
     }
-    return p == text ? -1 : sum < (double)PW_RETRY_AFTER_MS_MAX ? (int64_t)(sum + 0.999) : PW_RETRY_AFTER_MS_MAX;
+    return p == text                             ? -1
+           : sum < (double)PW_RETRY_AFTER_MS_MAX ? (int64_t)(sum + 0.999)
+                                                 : PW_RETRY_AFTER_MS_MAX;
 }
 
 static int64_t retry_info_ms(pw_view error)
@@ -244,7 +249,8 @@ void pw_llm_failure_read(pw_llm_kind kind, int status, pw_view error, pw_llm_fai
     const words w = words_of(error);
     pw_llm_class class;
     pw_llm_failure f = {.status = status, .retry_after_ms = -1};
-    if (status == 0 && pw_view_type(pw_field(error, "code")) == PAWL_INT) { /* gateways and Gemini: the status stands in the body */
+    if (status == 0 && pw_view_type(pw_field(error, "code")) ==
+                           PAWL_INT) { /* gateways and Gemini: the status stands in the body */
         f.status = (int)pw_field_int(error, "code", 0) % 1000;
     }
     if (kind == PW_LLM_WIRE_GEMINI && is_daily(error)) {
@@ -256,7 +262,8 @@ void pw_llm_failure_read(pw_llm_kind kind, int status, pw_view error, pw_llm_fai
     for (size_t i = 0; i < PW_COUNT(w.said) && f.code[0] == '\0'; i++) {
         pw_view_copy(f.code, sizeof f.code, w.said[i]);
     }
-    pw_view_copy(f.message, sizeof f.message, pw_view_none(w.message) ? pw_view_of(rows[class].text) : w.message);
+    pw_view_copy(f.message, sizeof f.message,
+                 pw_view_none(w.message) ? pw_view_of(rows[class].text) : w.message);
     f.retry_after_ms = retry_info_ms(error);
     *ret_failure = f;
 }
@@ -278,7 +285,8 @@ static int64_t moment_ms(const char *text)
 {
     int y, m, d, h, min, s;
     int used = 0;
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &m, &d, &h, &min, &s, &used) != 6 || m < 1 || m > 12 || d < 1 || d > 31) {
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &m, &d, &h, &min, &s, &used) != 6 || m < 1 ||
+        m > 12 || d < 1 || d > 31) {
         return -1;
     }
     int off_h = 0, off_m = 0;
@@ -288,7 +296,12 @@ static int64_t moment_ms(const char *text)
         return -1;
     }
     const int64_t offset = (int64_t)(off_h * 60 + off_m) * (sign == '-' ? -60 : 60);
-    struct tm tm = {.tm_year = y - 1900, .tm_mon = m - 1, .tm_mday = d, .tm_hour = h, .tm_min = min, .tm_sec = s};
+    struct tm tm = {.tm_year = y - 1900,
+                    .tm_mon = m - 1,
+                    .tm_mday = d,
+                    .tm_hour = h,
+                    .tm_min = min,
+                    .tm_sec = s};
     return ((int64_t)timegm(&tm) - offset) * 1000;
 }
 
@@ -304,12 +317,13 @@ static int64_t reset_ms(const pw_llm_reply *reply)
 {
     static const struct {
         const char *remaining, *reset;
-    } limits[] = {{"x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"},
-                  {"x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"},
-                  {"anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"},
-                  {"anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"},
-                  {"anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"},
-                  {"anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"}};
+    } limits[] = {
+        {"x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"},
+        {"x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"},
+        {"anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"},
+        {"anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"},
+        {"anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"},
+        {"anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"}};
     int64_t longest = -1;
     for (size_t i = 0; i < PW_COUNT(limits); i++) {
         const char *left = header(reply, limits[i].remaining);
@@ -334,24 +348,30 @@ static int64_t retry_after(const pw_llm_reply *reply, int64_t of_body)
     if (s != NULL && duration_ms(s) >= 0) {
         return duration_ms(s);
     }
-    return reply->retry_after_ms >= 0 ? reply->retry_after_ms : of_body >= 0 ? of_body : reset_ms(reply);
+    return reply->retry_after_ms >= 0 ? reply->retry_after_ms
+           : of_body >= 0             ? of_body
+                                      : reset_ms(reply);
 }
 
 static void read_body(pw_llm_kind kind, const pw_llm_reply *reply, pw_llm_failure *f)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     pawl_error err;
-    if (pw_json_parse(&body, reply->body, reply->body_size, PW_JSON_LENIENT, NULL, &err) == PAWL_OK) {
+    if (pw_json_parse(&body, reply->body, reply->body_size, PW_JSON_LENIENT, NULL, &err) ==
+        PAWL_OK) {
         const pw_view v = {body.data, body.size};
         pw_llm_failure_read(kind, reply->status, error_in(v), f);
         pw_view_copy(f->request_id, sizeof f->request_id, pw_field_text(v, "request_id"));
         return;
     }
     set_class(f, class_of_status(reply->status)); /* a proxy's page, or nothing */
-    pw_view_copy(f->message, sizeof f->message, reply->body_size > 0 ? (pw_view){reply->body, reply->body_size} : pw_view_of(rows[f->class].text));
+    pw_view_copy(f->message, sizeof f->message,
+                 reply->body_size > 0 ? (pw_view){reply->body, reply->body_size}
+                                      : pw_view_of(rows[f->class].text));
 }
 
-void pw_llm_failure_of(const pw_llm_endpoint *endpoint, const pw_llm_reply *reply, pw_llm_failure *ret_failure)
+void pw_llm_failure_of(const pw_llm_endpoint *endpoint, const pw_llm_reply *reply,
+                       pw_llm_failure *ret_failure)
 {
     static const char *const ids[] = {"x-request-id", "request-id", "x-goog-request-id"};
     *ret_failure = (pw_llm_failure){.status = reply->status, .retry_after_ms = -1};
@@ -359,10 +379,14 @@ void pw_llm_failure_of(const pw_llm_endpoint *endpoint, const pw_llm_reply *repl
     ret_failure->status = reply->status;
     ret_failure->retry_after_ms = retry_after(reply, ret_failure->retry_after_ms);
     for (size_t i = 0; i < PW_COUNT(ids) && ret_failure->request_id[0] == '\0'; i++) {
-        pw_view_copy(ret_failure->request_id, sizeof ret_failure->request_id, pw_view_of(header(reply, ids[i])));
+        pw_view_copy(ret_failure->request_id, sizeof ret_failure->request_id,
+                     pw_view_of(header(reply, ids[i])));
     }
     const char *should = header(reply, "x-should-retry");
-    if (should != NULL && ret_failure->class != PW_LLM_MONEY) { /* [L4] money errors are never retried, whoever says so */
-        ret_failure->retryable = strcmp(should, "true") == 0 || (ret_failure->retryable && strcmp(should, "false") != 0);
+    if (should != NULL &&
+        ret_failure->class !=
+            PW_LLM_MONEY) { /* [L4] money errors are never retried, whoever says so */
+        ret_failure->retryable =
+            strcmp(should, "true") == 0 || (ret_failure->retryable && strcmp(should, "false") != 0);
     }
 }

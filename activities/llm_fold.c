@@ -16,7 +16,8 @@ static bool spend(pw_llm_stream *s, size_t size)
         return false;
     }
     if (size > PW_LLM_ANSWER_BYTES_MAX - s->bytes) {
-        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "the answer is larger than %u bytes", PW_LLM_ANSWER_BYTES_MAX);
+        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "the answer is larger than %u bytes",
+                           PW_LLM_ANSWER_BYTES_MAX);
         return false;
     }
     s->bytes += size;
@@ -38,7 +39,8 @@ static void *grown(pw_llm_stream *s, void *items, size_t len, size_t *capacity, 
         return items;
     }
     const size_t more = *capacity > 0 ? 2 * *capacity : 4;
-    void *block = spend(s, (more - *capacity) * item_size) ? pw_realloc(items, more * item_size) : NULL;
+    void *block =
+        spend(s, (more - *capacity) * item_size) ? pw_realloc(items, more * item_size) : NULL;
     if (block == NULL) {
         s->status = s->status == PAWL_OK ? PAWL_NOMEM : s->status;
         return NULL;
@@ -65,7 +67,8 @@ static pw_fold_entry *entry_of(pw_llm_stream *s, pw_fold *fold, pw_view key, pw_
         }
     }
     if (fold->len == PW_LLM_FIELDS_MAX) {
-        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "an object of more than %d fields", PW_LLM_FIELDS_MAX);
+        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "an object of more than %d fields",
+                           PW_LLM_FIELDS_MAX);
         return NULL;
     }
     pw_fold_entry *entries = grown(s, fold->entries, fold->len, &fold->capacity, sizeof *entries);
@@ -101,11 +104,15 @@ static void become(pw_fold_entry *e, pw_fold_kind kind)
         return;
     }
     const pw_view v = {e->bytes.data, e->bytes.size};
-    const pw_view text = e->kind == PW_FOLD_VALUE && pw_view_type(v) == PAWL_STRING ? pw_view_text(v) : (pw_view){NULL, 0};
+    const pw_view text = e->kind == PW_FOLD_VALUE && pw_view_type(v) == PAWL_STRING
+                             ? pw_view_text(v)
+                             : (pw_view){NULL, 0};
     if (kind == PW_FOLD_TEXT && text.size > 0) {
         memmove(e->bytes.data, text.data, text.size);
     }
-    e->bytes.size = kind == PW_FOLD_TEXT ? text.size : 0; /* the budget keeps what was spent: a bound, not an account */
+    e->bytes.size = kind == PW_FOLD_TEXT
+                        ? text.size
+                        : 0; /* the budget keeps what was spent: a bound, not an account */
     e->kind = kind;
     e->len = 0;
 }
@@ -130,7 +137,8 @@ bool pw_fold_push(pw_llm_stream *s, pw_fold *fold, pw_view key, pw_view value)
     if (e->kind != PW_FOLD_LIST) {
         PW_CLEANUP(pw_buf_deinit) pw_buf before = PW_BUF_INIT;
         pw_buf_put(&before, e->bytes.data, e->bytes.size);
-        const bool list = e->kind == PW_FOLD_VALUE && pw_view_type((pw_view){before.data, before.size}) == PAWL_ARRAY;
+        const bool list = e->kind == PW_FOLD_VALUE &&
+                          pw_view_type((pw_view){before.data, before.size}) == PAWL_ARRAY;
         become(e, PW_FOLD_LIST);
         pw_each each = pw_each_of(list ? (pw_view){before.data, before.size} : (pw_view){NULL, 0});
         while (pw_each_next(&each)) {
@@ -177,7 +185,9 @@ pw_view pw_fold_text(const pw_fold *fold, const char *key)
         return (pw_view){NULL, 0};
     }
     const pw_view v = {e->bytes.data, e->bytes.size};
-    return e->kind == PW_FOLD_TEXT ? (v.data != NULL ? v : pw_view_of("")) : pw_view_type(v) == PAWL_STRING ? pw_view_text(v) : (pw_view){NULL, 0};
+    return e->kind == PW_FOLD_TEXT          ? (v.data != NULL ? v : pw_view_of(""))
+           : pw_view_type(v) == PAWL_STRING ? pw_view_text(v)
+                                            : (pw_view){NULL, 0};
 }
 
 void pw_fold_write(const pw_fold *fold, const char *but, pw_buf *out, size_t *ret_pairs)
@@ -214,7 +224,9 @@ void pw_fold_deinit(pw_fold *fold)
 
 pw_fold *pw_folds_find(pw_folds *folds, int64_t index)
 {
-    for (size_t i = folds->len; i > 0; i--) { /* the last is asked for most; and it is the one that counts when two share a number */
+    for (
+        size_t i = folds->len; i > 0;
+        i--) { /* the last is asked for most; and it is the one that counts when two share a number */
         if (folds->items[i - 1].index == index) {
             return &folds->items[i - 1];
         }

@@ -30,7 +30,8 @@ static void put_text(pw_llm_writer *w, pw_view text)
 static void put_image(pw_llm_writer *w, pw_view part)
 {
     const pw_view url = pw_field_text(part, "url");
-    pw_llm_puts(w, pw_view_none(url) ? "{\"inlineData\":{\"mimeType\":" : "{\"fileData\":{\"mimeType\":");
+    pw_llm_puts(w, pw_view_none(url) ? "{\"inlineData\":{\"mimeType\":"
+                                     : "{\"fileData\":{\"mimeType\":");
     pw_llm_put_text(w, pw_llm_image_mime(part));
     if (pw_view_none(url)) {
         pw_llm_puts(w, ",\"data\":\"");
@@ -112,7 +113,8 @@ static bool put_part(pw_llm_writer *w, const pw_llm_part *part, pw_view raw)
         put_call(w, part->self);
     } else if (pw_view_is(part->type, "tool_result")) {
         put_result(w, part->self);
-    } else if ((pw_view_is(part->type, "text") || pw_view_is(part->type, "refusal")) && part->text.size > 0) {
+    } else if ((pw_view_is(part->type, "text") || pw_view_is(part->type, "refusal")) &&
+               part->text.size > 0) {
         put_text(w, part->text);
     } else {
         return false;
@@ -126,7 +128,8 @@ static void put_message(pw_llm_writer *w, pw_view message)
     pw_llm_parts parts = pw_llm_parts_of(message);
     pw_llm_part part;
     bool any = false;
-    pw_llm_puts(w, pw_field_is(message, "role", "assistant") ? "{\"role\":\"model\",\"parts\":[" : "{\"role\":\"user\",\"parts\":[");
+    pw_llm_puts(w, pw_field_is(message, "role", "assistant") ? "{\"role\":\"model\",\"parts\":["
+                                                             : "{\"role\":\"user\",\"parts\":[");
     while (pw_llm_parts_next(&parts, &part)) {
         const size_t before = w->out->size;
         const pw_view raw = pw_llm_original(w, message, part.self);
@@ -253,7 +256,11 @@ static void put_settings(pw_llm_writer *w)
 {
     static const struct {
         const char *sent, *said;
-    } same[] = {{"maxOutputTokens", "max_tokens"}, {"temperature", "temperature"}, {"topP", "top_p"}, {"topK", "top_k"}, {"seed", "seed"},
+    } same[] = {{"maxOutputTokens", "max_tokens"},
+                {"temperature", "temperature"},
+                {"topP", "top_p"},
+                {"topK", "top_k"},
+                {"seed", "seed"},
                 {"stopSequences", "stop"}};
     const pw_view response = pw_field(w->request, "response");
     if (!pw_llm_open(w, "generationConfig")) {
@@ -288,7 +295,8 @@ static const char *path_of(const pw_llm_writer *w, const pw_llm_frame *frame)
         pw_buf_puts(&path, at + sizeof place - 1);
     }
     pw_buf_puts(&path, frame->ask->stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
-    return pw_buf_ok(&path) ? pw_strndup(frame->ask->scope, (const char *)path.data, path.size) : NULL;
+    return pw_buf_ok(&path) ? pw_strndup(frame->ask->scope, (const char *)path.data, path.size)
+                            : NULL;
 }
 
 static void put_body(pw_llm_writer *w, const pw_llm_frame *frame)
@@ -315,13 +323,18 @@ static void read_part(pw_llm_answer *a, pw_view part)
     const pw_view call = pw_field(part, "functionCall");
     const pw_view text = pw_field_text(part, "text");
     if (pw_view_type(call) == PAWL_MAP) {
-        const bool more = pw_llm_has_other(part, "functionCall") || pw_llm_has_other(call, "id name args");
-        pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(call, "id"), .name = pw_field_text(call, "name"), .arguments = pw_field(call, "args"),
+        const bool more =
+            pw_llm_has_other(part, "functionCall") || pw_llm_has_other(call, "id name args");
+        pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(call, "id"),
+                                               .name = pw_field_text(call, "name"),
+                                               .arguments = pw_field(call, "args"),
                                                .raw = more ? part : (pw_view){NULL, 0}});
     } else if (!pw_view_none(text)) {
         const bool more = pw_llm_has_other(part, "text thought");
-        pw_llm_say(a, &(pw_llm_said){.type = pw_field_bool(part, "thought", false) ? "reasoning" : "text", .text = text,
-                                     .raw = more ? part : (pw_view){NULL, 0}});
+        pw_llm_say(
+            a, &(pw_llm_said){.type = pw_field_bool(part, "thought", false) ? "reasoning" : "text",
+                              .text = text,
+                              .raw = more ? part : (pw_view){NULL, 0}});
     } else {
         pw_llm_say(a, &(pw_llm_said){.type = "other", .raw = part});
     }
@@ -335,7 +348,8 @@ static void read_usage(pw_llm_answer *a, pw_view usage)
     }
     const int64_t thoughts = pw_field_int(usage, "thoughtsTokenCount", 0);
     a->usage = (pw_llm_usage){.known = true,
-                              .input = pw_field_int(usage, "promptTokenCount", 0) + pw_field_int(usage, "toolUsePromptTokenCount", 0),
+                              .input = pw_field_int(usage, "promptTokenCount", 0) +
+                                       pw_field_int(usage, "toolUsePromptTokenCount", 0),
                               .cache_read = pw_field_int(usage, "cachedContentTokenCount", 0),
                               .output = pw_field_int(usage, "candidatesTokenCount", 0) + thoughts,
                               .reasoning = thoughts};
@@ -369,10 +383,13 @@ static void read_answer(pw_llm_answer *a, pw_view response)
         return;
     }
     if (!pw_view_none(blocked)) {
-        pw_llm_answer_fail(a, PW_LLM_FILTER, "the prompt was blocked: %.*s", (int)(blocked.size < 100 ? blocked.size : 100), (const char *)blocked.data);
+        pw_llm_answer_fail(a, PW_LLM_FILTER, "the prompt was blocked: %.*s",
+                           (int)(blocked.size < 100 ? blocked.size : 100),
+                           (const char *)blocked.data);
         return;
     }
-    if (candidates.map || !pw_each_next(&candidates) || pw_view_none(pw_field_text(candidates.value, "finishReason"))) {
+    if (candidates.map || !pw_each_next(&candidates) ||
+        pw_view_none(pw_field_text(candidates.value, "finishReason"))) {
         pw_llm_answer_fail(a, PW_LLM_BAD_RESPONSE, "a response without candidates[0].finishReason");
         return;
     }

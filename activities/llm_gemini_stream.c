@@ -63,7 +63,9 @@ static void take_part(pw_llm_stream *s, pw_view part)
         }
         take_map(s, last, part, "");
     }
-    pw_llm_emit(s, pw_field_bool(part, "thought", false) ? PW_LLM_DELTA_REASONING : PW_LLM_DELTA_TEXT, text);
+    pw_llm_emit(s,
+                pw_field_bool(part, "thought", false) ? PW_LLM_DELTA_REASONING : PW_LLM_DELTA_TEXT,
+                text);
     if (last != NULL && s->fn != NULL && !pw_view_none(pw_field(part, "functionCall"))) {
         emit_call(s, last, pw_field(part, "functionCall"));
     }

@@ -30,7 +30,8 @@ static pawl_status check_keys(const pawl_value *input, pawl_error *err)
     return PAWL_OK;
 }
 
-static pawl_status read_target(pawl_scope *scope, const pawl_value *v, size_t index, pw_llm_input *in, pawl_error *err)
+static pawl_status read_target(pawl_scope *scope, const pawl_value *v, size_t index,
+                               pw_llm_input *in, pawl_error *err)
 {
     pw_llm_target *t = &in->targets[index];
     const pawl_status st = pw_llm_endpoint_read(scope, v, &t->endpoint, err);
@@ -45,13 +46,15 @@ static pawl_status read_target(pawl_scope *scope, const pawl_value *v, size_t in
     return PAWL_OK;
 }
 
-static pawl_status read_targets(pawl_scope *scope, const pawl_value *input, pw_llm_input *in, pawl_error *err)
+static pawl_status read_targets(pawl_scope *scope, const pawl_value *input, pw_llm_input *in,
+                                pawl_error *err)
 {
     const pawl_value *one = pawl_get(input, "endpoint");
     const pawl_value *list = pawl_get(input, "endpoints");
     const size_t len = pawl_typeof(list) == PAWL_ARRAY ? pawl_len(list) : 0;
     if ((one != NULL) == (list != NULL) || (list != NULL && len == 0)) {
-        return pw_err(err, PAWL_INVALID, "the input needs an endpoint, or endpoints: a list of them");
+        return pw_err(err, PAWL_INVALID,
+                      "the input needs an endpoint, or endpoints: a list of them");
     }
     if (len > PW_LLM_ENDPOINTS_MAX) {
         return pw_err(err, PAWL_INVALID, "%zu endpoints; at most %d", len, PW_LLM_ENDPOINTS_MAX);
@@ -67,18 +70,22 @@ static pawl_status read_targets(pawl_scope *scope, const pawl_value *input, pw_l
 }
 
 /* The task's key goes along, to be found by where the provider keeps it. */
-static pawl_status read_request(pawl_scope *scope, pawl_task *task, pw_llm_input *in, pawl_error *err)
+static pawl_status read_request(pawl_scope *scope, pawl_task *task, pw_llm_input *in,
+                                pawl_error *err)
 {
     const pawl_value *request = pawl_get(pawl_task_input(task), "request");
     if (pawl_typeof(request) != PAWL_MAP) {
         return pw_err(err, PAWL_INVALID, "the input needs a request: a map");
     }
     in->schema = pawl_get(request, "response.schema");
-    in->request = pawl_get(request, "key") != NULL ? request : pawl_with(scope, request, "key", pawl_make_str(scope, pawl_task_key(task)));
+    in->request = pawl_get(request, "key") != NULL
+                      ? request
+                      : pawl_with(scope, request, "key", pawl_make_str(scope, pawl_task_key(task)));
     return in->request != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a request");
 }
 
-static pawl_status read_time(const pawl_value *input, const char *key, int64_t otherwise, int64_t *ret_ms, pawl_error *err)
+static pawl_status read_time(const pawl_value *input, const char *key, int64_t otherwise,
+                             int64_t *ret_ms, pawl_error *err)
 {
     const pawl_value *v = pawl_get(input, key);
     const double seconds = pawl_num(v, "", -1);
@@ -105,11 +112,15 @@ static pawl_status read_limits(const pawl_value *input, pw_llm_input *in, pawl_e
     in->proxy = pawl_str(input, "proxy", NULL);
     pawl_status st = read_time(input, "timeout_s", PW_LLM_TOTAL_MS, &in->total_ms, err);
     st = st == PAWL_OK ? read_time(input, "connect_timeout_s", 0, &in->connect_ms, err) : st;
-    st = st == PAWL_OK ? read_time(input, "first_byte_timeout_s", PW_LLM_FIRST_BYTE_MS, &in->first_byte_ms, err) : st;
-    return st == PAWL_OK ? read_time(input, "idle_timeout_s", PW_LLM_IDLE_MS, &in->idle_ms, err) : st;
+    st = st == PAWL_OK ? read_time(input, "first_byte_timeout_s", PW_LLM_FIRST_BYTE_MS,
+                                   &in->first_byte_ms, err)
+                       : st;
+    return st == PAWL_OK ? read_time(input, "idle_timeout_s", PW_LLM_IDLE_MS, &in->idle_ms, err)
+                         : st;
 }
 
-pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task, pw_llm_input *ret_input, pawl_error *err)
+pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task, pw_llm_input *ret_input,
+                              pawl_error *err)
 {
     const pawl_value *input = pawl_task_input(task);
     pawl_status st = check_keys(input, err);

@@ -126,7 +126,8 @@ void pw_llm_mend(pw_buf *out, pw_view text)
             put_string(&m);
         } else if (isalpha(*m.p) || *m.p == '_' || *m.p == '$') {
             put_word(&m);
-        } else if (*m.p == ',' && (peek_after(&m, m.p + 1) == '}' || peek_after(&m, m.p + 1) == ']')) {
+        } else if (*m.p == ',' &&
+                   (peek_after(&m, m.p + 1) == '}' || peek_after(&m, m.p + 1) == ']')) {
             m.p++;
         } else {
             pw_buf_putc(out, *m.p++);

@@ -114,10 +114,13 @@ static void put_message(pw_llm_writer *w, pw_view message)
     }
     (void)join(message, "text", "refusal", &text);
     pw_llm_puts(w, any ? ",{\"role\":" : "{\"role\":");
-    pw_llm_puts(w, assistant ? "\"assistant\"" : pw_field_is(message, "role", "system") ? "\"system\"" : "\"user\"");
+    pw_llm_puts(w, assistant                                ? "\"assistant\""
+                   : pw_field_is(message, "role", "system") ? "\"system\""
+                                                            : "\"user\"");
     pw_llm_puts(w, ",\"content\":");
     pw_llm_put_text(w, (pw_view){text.data, text.size});
-    if (assistant && pw_field_is(message, "provider", w->endpoint->provider) && join(message, "reasoning", "reasoning", &thoughts)) {
+    if (assistant && pw_field_is(message, "provider", w->endpoint->provider) &&
+        join(message, "reasoning", "reasoning", &thoughts)) {
         pw_llm_puts(w, ",\"thinking\":");
         pw_llm_put_text(w, (pw_view){thoughts.data, thoughts.size});
     }
@@ -188,9 +191,12 @@ static void put_body(pw_llm_writer *w, const pw_llm_frame *frame)
 static void read_call(pw_llm_answer *a, pw_view call)
 {
     const pw_view function = pw_field(call, "function");
-    const bool more = pw_llm_has_other(call, "id function") || pw_llm_has_other(function, "name arguments index");
-    pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(call, "id"), .name = pw_field_text(function, "name"),
-                                           .arguments = pw_field(function, "arguments"), .raw = more ? call : (pw_view){NULL, 0}});
+    const bool more =
+        pw_llm_has_other(call, "id function") || pw_llm_has_other(function, "name arguments index");
+    pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(call, "id"),
+                                           .name = pw_field_text(function, "name"),
+                                           .arguments = pw_field(function, "arguments"),
+                                           .raw = more ? call : (pw_view){NULL, 0}});
 }
 
 static void read_answer(pw_llm_answer *a, pw_view response)
@@ -219,8 +225,10 @@ static void read_answer(pw_llm_answer *a, pw_view response)
     while (!calls.map && pw_each_next(&calls)) {
         read_call(a, calls.value);
     }
-    if (!pw_view_none(pw_field(response, "eval_count")) || !pw_view_none(pw_field(response, "prompt_eval_count"))) {
-        a->usage = (pw_llm_usage){.known = true, .input = pw_field_int(response, "prompt_eval_count", 0),
+    if (!pw_view_none(pw_field(response, "eval_count")) ||
+        !pw_view_none(pw_field(response, "prompt_eval_count"))) {
+        a->usage = (pw_llm_usage){.known = true,
+                                  .input = pw_field_int(response, "prompt_eval_count", 0),
                                   .output = pw_field_int(response, "eval_count", 0)};
     }
     a->model = pw_field_text(response, "model");
@@ -242,7 +250,8 @@ static void take_call(pw_llm_stream *s, pw_view call)
     for (size_t i = 0; ok && i < PW_COUNT(names); i++) {
         ok = pw_view_none(known[i]) || pw_fold_set(s, fold, pw_view_of(names[i]), known[i]);
     }
-    if (ok && (pw_view_none(arguments) || pw_json_print(&text, arguments.data, arguments.size, 0, &err) == PAWL_OK)) {
+    if (ok && (pw_view_none(arguments) ||
+               pw_json_print(&text, arguments.data, arguments.size, 0, &err) == PAWL_OK)) {
         pw_llm_emit_call(s, s->items.len - 1, fold, (pw_view){text.data, text.size});
     }
 }

@@ -18,7 +18,8 @@ static bool is_compatible(const pw_llm_writer *w)
     return w->endpoint->wire == &pw_llm_wire_compatible;
 }
 
-static const char *option(const pw_llm_writer *w, const char *name, const char *openai, const char *compatible, char ret[64])
+static const char *option(const pw_llm_writer *w, const char *name, const char *openai,
+                          const char *compatible, char ret[64])
 {
     const pw_view said = pw_field_text(w->endpoint->options, name);
     if (pw_view_none(said)) {
@@ -101,8 +102,11 @@ static void put_content(pw_llm_writer *w, pw_view message)
     size_t count = 0;
     bool array = false;
     while (pw_llm_parts_next(&parts, &part)) {
-        const bool elsewhere = pw_view_is(part.type, "tool_call") || pw_view_is(part.type, "refusal") || pw_view_is(part.type, "reasoning");
-        const bool raw = !pw_view_none(pw_llm_original(w, message, part.self)) && !pw_view_is(part.type, "tool_call");
+        const bool elsewhere = pw_view_is(part.type, "tool_call") ||
+                               pw_view_is(part.type, "refusal") ||
+                               pw_view_is(part.type, "reasoning");
+        const bool raw = !pw_view_none(pw_llm_original(w, message, part.self)) &&
+                         !pw_view_is(part.type, "tool_call");
         if (pw_view_is(part.type, "text") && !raw) {
             text = part.text;
             count++;
@@ -160,7 +164,8 @@ static void put_rest(pw_llm_writer *w, pw_view message)
     pw_llm_parts parts = pw_llm_parts_of(message);
     pw_llm_part part;
     const bool same = pw_field_is(message, "provider", w->endpoint->provider);
-    const bool replay = same && pw_field_bool(w->endpoint->options, "replay_reasoning", is_compatible(w));
+    const bool replay =
+        same && pw_field_bool(w->endpoint->options, "replay_reasoning", is_compatible(w));
     while (pw_llm_parts_next(&parts, &part)) {
         const pw_view field = pw_field_text(part.self, "field");
         if (pw_view_is(part.type, "reasoning") && replay && !pw_view_none(field)) {
@@ -168,7 +173,8 @@ static void put_rest(pw_llm_writer *w, pw_view message)
             pw_llm_put_text(w, field);
             pw_buf_putc(w->out, ':');
             pw_llm_put_text(w, part.text);
-        } else if (pw_view_is(part.type, "refusal") && pw_view_none(pw_llm_original(w, message, part.self))) {
+        } else if (pw_view_is(part.type, "refusal") &&
+                   pw_view_none(pw_llm_original(w, message, part.self))) {
             pw_llm_puts(w, ",\"refusal\":");
             pw_llm_put_text(w, part.text);
         }
@@ -240,7 +246,8 @@ static void put_message(pw_llm_writer *w, pw_view message)
     }
     const bool system = pw_field_is(message, "role", "system");
     pw_llm_puts(w, results ? ",{\"role\":" : "{\"role\":");
-    pw_llm_put_text(w, system ? pw_view_of(option(w, "system_role", "developer", "system", storage)) : pw_view_of(assistant ? "assistant" : "user"));
+    pw_llm_put_text(w, system ? pw_view_of(option(w, "system_role", "developer", "system", storage))
+                              : pw_view_of(assistant ? "assistant" : "user"));
     put_content(w, message);
     if (assistant) {
         put_rest(w, message);
@@ -319,7 +326,8 @@ static void put_schema(pw_llm_writer *w, pw_view response)
     pw_llm_put_text(w, pw_view_none(name) ? pw_view_of("answer") : name);
     pw_llm_puts(w, ",\"schema\":");
     pw_llm_put_json(w, pw_field(response, "schema"));
-    pw_llm_puts(w, pw_field_bool(response, "strict", true) ? ",\"strict\":true}}" : ",\"strict\":false}}");
+    pw_llm_puts(w, pw_field_bool(response, "strict", true) ? ",\"strict\":true}}"
+                                                           : ",\"strict\":false}}");
 }
 
 static void put_response_format(pw_llm_writer *w)
@@ -350,7 +358,8 @@ static void put_cache(pw_llm_writer *w)
     const pw_view cache = pw_field(w->request, "cache");
     const pw_view ttl = pw_field_text(cache, "ttl");
     pw_llm_member_text(w, "prompt_cache_key", pw_field_text(cache, "key"));
-    if ((pw_view_is(ttl, "30m") || pw_view_is(ttl, "12h")) && pw_llm_open(w, "prompt_cache_options")) {
+    if ((pw_view_is(ttl, "30m") || pw_view_is(ttl, "12h")) &&
+        pw_llm_open(w, "prompt_cache_options")) {
         pw_llm_member_text(w, "ttl", ttl);
         pw_llm_close(w);
     }
@@ -365,14 +374,17 @@ static void put_settings(pw_llm_writer *w)
 {
     static const char *const same[] = {"temperature", "top_p", "seed", "stop", "metadata", "user"};
     char storage[64];
-    pw_llm_member_of(w, option(w, "max_tokens_field", "max_completion_tokens", "max_tokens", storage), "max_tokens");
+    pw_llm_member_of(w,
+                     option(w, "max_tokens_field", "max_completion_tokens", "max_tokens", storage),
+                     "max_tokens");
     for (size_t i = 0; i < PW_COUNT(same); i++) {
         pw_llm_member_of(w, same[i], same[i]);
     }
     if (is_compatible(w)) { /* OpenAI has none */
         pw_llm_member_of(w, "top_k", "top_k");
     }
-    pw_llm_member_text(w, "reasoning_effort", pw_field_text(pw_field(w->request, "reasoning"), "effort"));
+    pw_llm_member_text(w, "reasoning_effort",
+                       pw_field_text(pw_field(w->request, "reasoning"), "effort"));
 }
 
 static void put_messages(pw_llm_writer *w, const pw_llm_frame *frame)
@@ -394,11 +406,13 @@ static void put_messages(pw_llm_writer *w, const pw_llm_frame *frame)
     pw_buf_putc(w->out, ']');
 }
 
-void pw_llm_add_key_header(pw_llm_writer *w, const pw_llm_frame *frame, const char *openai, const char *compatible)
+void pw_llm_add_key_header(pw_llm_writer *w, const pw_llm_frame *frame, const char *openai,
+                           const char *compatible)
 {
     char storage[64];
     const pw_view key = pw_field_text(w->request, "key");
-    char *text = pw_view_none(key) ? NULL : pw_strndup(frame->ask->scope, (const char *)key.data, key.size);
+    char *text =
+        pw_view_none(key) ? NULL : pw_strndup(frame->ask->scope, (const char *)key.data, key.size);
     if (text == NULL) {
         return;
     }
@@ -419,7 +433,8 @@ static void put_body(pw_llm_writer *w, const pw_llm_frame *frame)
     put_cache(w);
     if (frame->ask->stream) {
         pw_llm_member_bool(w, "stream", true);
-        if (pw_field_bool(w->endpoint->options, "stream_usage", true) && pw_llm_open(w, "stream_options")) {
+        if (pw_field_bool(w->endpoint->options, "stream_usage", true) &&
+            pw_llm_open(w, "stream_options")) {
             pw_llm_member_bool(w, "include_usage", true);
             pw_llm_close(w);
         }
@@ -436,7 +451,8 @@ static void put_body(pw_llm_writer *w, const pw_llm_frame *frame)
 
 static void read_content(pw_llm_answer *a, pw_view content)
 {
-    const pw_view text = pw_view_type(content) == PAWL_STRING ? pw_view_text(content) : (pw_view){NULL, 0};
+    const pw_view text =
+        pw_view_type(content) == PAWL_STRING ? pw_view_text(content) : (pw_view){NULL, 0};
     if (text.size > 0) {
         pw_llm_say(a, &(pw_llm_said){.type = "text", .text = text});
     }
@@ -447,9 +463,13 @@ static void read_content(pw_llm_answer *a, pw_view content)
         if (pw_view_is(type, "text") && !pw_llm_has_other(each.value, "type text")) {
             pw_llm_say(a, &(pw_llm_said){.type = "text", .text = said});
         } else if (pw_view_is(type, "refusal")) {
-            pw_llm_say(a, &(pw_llm_said){.type = "refusal", .text = pw_field_text(each.value, "refusal"), .raw = each.value});
+            pw_llm_say(a, &(pw_llm_said){.type = "refusal",
+                                         .text = pw_field_text(each.value, "refusal"),
+                                         .raw = each.value});
         } else {
-            pw_llm_say(a, &(pw_llm_said){.type = pw_view_is(type, "text") ? "text" : "other", .text = said, .raw = each.value});
+            pw_llm_say(a, &(pw_llm_said){.type = pw_view_is(type, "text") ? "text" : "other",
+                                         .text = said,
+                                         .raw = each.value});
         }
     }
 }
@@ -465,10 +485,14 @@ static void read_calls(pw_llm_answer *a, pw_view calls)
             pw_llm_say(a, &(pw_llm_said){.type = "other", .raw = each.value});
             continue;
         }
-        const bool more = pw_llm_has_other(each.value, CALL_KNOWN) || pw_llm_has_other(function, FUNCTION_KNOWN);
-        pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(each.value, "id"), .name = pw_field_text(function, "name"), .as_text = text,
-                                               .arguments = text ? pw_view_text(arguments) : arguments,
-                                               .raw = more ? each.value : (pw_view){NULL, 0}});
+        const bool more =
+            pw_llm_has_other(each.value, CALL_KNOWN) || pw_llm_has_other(function, FUNCTION_KNOWN);
+        pw_llm_say_call(a,
+                        &(pw_llm_tool_call){.id = pw_field_text(each.value, "id"),
+                                            .name = pw_field_text(function, "name"),
+                                            .as_text = text,
+                                            .arguments = text ? pw_view_text(arguments) : arguments,
+                                            .raw = more ? each.value : (pw_view){NULL, 0}});
     }
 }
 
@@ -503,13 +527,15 @@ void pw_llm_read_openai_usage(pw_llm_answer *a, pw_view usage, bool chat)
         return;
     }
     const pw_view in = pw_field(usage, chat ? "prompt_tokens_details" : "input_tokens_details");
-    const pw_view out = pw_field(usage, chat ? "completion_tokens_details" : "output_tokens_details");
-    a->usage = (pw_llm_usage){.known = true,
-                              .input = pw_field_int(usage, chat ? "prompt_tokens" : "input_tokens", 0),
-                              .cache_read = pw_field_int(in, "cached_tokens", 0),
-                              .cache_write = pw_field_int(in, "cache_write_tokens", 0),
-                              .output = pw_field_int(usage, chat ? "completion_tokens" : "output_tokens", 0),
-                              .reasoning = pw_field_int(out, "reasoning_tokens", 0)};
+    const pw_view out =
+        pw_field(usage, chat ? "completion_tokens_details" : "output_tokens_details");
+    a->usage = (pw_llm_usage){
+        .known = true,
+        .input = pw_field_int(usage, chat ? "prompt_tokens" : "input_tokens", 0),
+        .cache_read = pw_field_int(in, "cached_tokens", 0),
+        .cache_write = pw_field_int(in, "cache_write_tokens", 0),
+        .output = pw_field_int(usage, chat ? "completion_tokens" : "output_tokens", 0),
+        .reasoning = pw_field_int(out, "reasoning_tokens", 0)};
     a->usage_raw = usage;
 }
 
@@ -522,7 +548,8 @@ static void read_answer(pw_llm_answer *a, pw_view response)
         pw_llm_failure_read(PW_LLM_WIRE_CHAT, 0, error, a->failure);
         return;
     }
-    if (choices.map || !pw_each_next(&choices) || pw_view_type(pw_field(choices.value, "message")) != PAWL_MAP) {
+    if (choices.map || !pw_each_next(&choices) ||
+        pw_view_type(pw_field(choices.value, "message")) != PAWL_MAP) {
         pw_llm_answer_fail(a, PW_LLM_BAD_RESPONSE, "a chat completion without choices[0].message");
         return;
     }

@@ -14,7 +14,10 @@
 static pw_fold *call_of(pw_llm_stream *s, pw_view piece)
 {
     const pw_view id = pw_field_text(piece, "id");
-    const int64_t index = pw_field_int(piece, "index", s->items.len > 0 && id.size == 0 ? s->items.items[s->items.len - 1].index : (int64_t)s->items.len);
+    const int64_t index =
+        pw_field_int(piece, "index",
+                     s->items.len > 0 && id.size == 0 ? s->items.items[s->items.len - 1].index
+                                                      : (int64_t)s->items.len);
     pw_fold *call = pw_folds_find(&s->items, index);
     if (call != NULL && id.size > 0) {
         const pw_view known = pw_fold_text(call, "id");
@@ -27,7 +30,8 @@ static pw_fold *call_of(pw_llm_stream *s, pw_view piece)
 static bool take_name(pw_llm_stream *s, pw_fold *call, pw_view name)
 {
     const pw_view known = pw_fold_text(call, "name");
-    return name.size == 0 || pw_view_eq(known, name) || pw_fold_append(s, call, pw_view_of("name"), name);
+    return name.size == 0 || pw_view_eq(known, name) ||
+           pw_fold_append(s, call, pw_view_of("name"), name);
 }
 
 static void take_call(pw_llm_stream *s, pw_view piece)
@@ -42,10 +46,13 @@ static void take_call(pw_llm_stream *s, pw_view piece)
     bool ok = id.size == 0 || pw_fold_set(s, call, pw_view_of("id"), pw_field(piece, "id"));
     ok = ok && take_name(s, call, pw_field_text(function, "name"));
     ok = ok && pw_fold_merge(s, call, pw_view_of("arguments"), arguments);
-    ok = ok && (pw_view_none(pw_field(piece, "type")) || pw_fold_set(s, call, pw_view_of("type"), pw_field(piece, "type")));
+    ok = ok && (pw_view_none(pw_field(piece, "type")) ||
+                pw_fold_set(s, call, pw_view_of("type"), pw_field(piece, "type")));
     ok = ok && pw_fold_merge_all(s, call, piece, "id index type function name arguments");
     if (ok) {
-        pw_llm_emit_call(s, (size_t)(call - s->items.items), call, pw_view_type(arguments) == PAWL_STRING ? pw_view_text(arguments) : pw_view_of(""));
+        pw_llm_emit_call(s, (size_t)(call - s->items.items), call,
+                         pw_view_type(arguments) == PAWL_STRING ? pw_view_text(arguments)
+                                                                : pw_view_of(""));
     }
 }
 
@@ -53,7 +60,8 @@ static void take_delta(pw_llm_stream *s, pw_view delta)
 {
     pw_each each = pw_each_of(delta);
     while (each.map && pw_each_next(&each) && s->status == PAWL_OK) {
-        const pw_view text = pw_view_type(each.value) == PAWL_STRING ? pw_view_text(each.value) : (pw_view){NULL, 0};
+        const pw_view text =
+            pw_view_type(each.value) == PAWL_STRING ? pw_view_text(each.value) : (pw_view){NULL, 0};
         if (pw_view_is(each.key, "tool_calls")) {
             pw_each calls = pw_each_of(each.value);
             while (!calls.map && pw_each_next(&calls) && s->status == PAWL_OK) {
@@ -63,9 +71,14 @@ static void take_delta(pw_llm_stream *s, pw_view delta)
             (void)pw_fold_set(s, &s->message, each.key, each.value);
         } else if (pw_fold_merge(s, &s->message, each.key, each.value)) {
             const bool thought = pw_view_is(each.key, "reasoning_content") ||
-                                 (pw_view_is(each.key, "reasoning") && pw_view_none(pw_fold_text(&s->message, "reasoning_content")));
+                                 (pw_view_is(each.key, "reasoning") &&
+                                  pw_view_none(pw_fold_text(&s->message, "reasoning_content")));
             if (pw_view_is(each.key, "content") || pw_view_is(each.key, "refusal") || thought) {
-                pw_llm_emit(s, thought ? PW_LLM_DELTA_REASONING : pw_view_is(each.key, "content") ? PW_LLM_DELTA_TEXT : PW_LLM_DELTA_REFUSAL, text);
+                pw_llm_emit(s,
+                            thought                           ? PW_LLM_DELTA_REASONING
+                            : pw_view_is(each.key, "content") ? PW_LLM_DELTA_TEXT
+                                                              : PW_LLM_DELTA_REFUSAL,
+                            text);
             }
         }
     }
@@ -76,7 +89,8 @@ void pw_llm_chat_event(pw_llm_stream *s, pw_view type, pw_view event)
     (void)type;
     pw_each root = pw_each_of(event);
     while (pw_each_next(&root) && s->status == PAWL_OK) {
-        const bool kept = pw_view_is(root.key, "id") || pw_view_is(root.key, "model") || pw_view_is(root.key, "usage");
+        const bool kept = pw_view_is(root.key, "id") || pw_view_is(root.key, "model") ||
+                          pw_view_is(root.key, "usage");
         if (kept && pw_view_type(root.value) != PAWL_NIL) {
             (void)pw_fold_set(s, &s->root, root.key, root.value);
         }
@@ -88,7 +102,8 @@ void pw_llm_chat_event(pw_llm_stream *s, pw_view type, pw_view event)
         }
         take_delta(s, pw_field(choices.value, "delta"));
         const pw_view finish = pw_field(choices.value, "finish_reason");
-        if (!pw_view_none(finish) && pw_fold_set(s, &s->root, pw_view_of("finish_reason"), finish)) {
+        if (!pw_view_none(finish) &&
+            pw_fold_set(s, &s->root, pw_view_of("finish_reason"), finish)) {
             s->complete = true;
         }
     }

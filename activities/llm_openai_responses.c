@@ -47,7 +47,8 @@ static void put_content(pw_llm_writer *w, pw_view message)
     pw_buf_putc(w->out, '[');
     while (pw_llm_parts_next(&parts, &part)) {
         const pw_view raw = pw_llm_original(w, message, part.self);
-        const bool shown = pw_view_is(part.type, "text") || pw_view_is(part.type, "image") || !pw_view_none(raw);
+        const bool shown =
+            pw_view_is(part.type, "text") || pw_view_is(part.type, "image") || !pw_view_none(raw);
         if (shown && !pw_view_is(part.type, "tool_result")) {
             pw_llm_puts(w, any ? "," : "");
             any = true;
@@ -93,7 +94,8 @@ static void put_call(pw_llm_writer *w, pw_view part)
 /* An item of reasoning that the provider has not kept, and that holds nothing, names something that is not there. */
 static bool is_hollow(const pw_llm_writer *w, pw_view raw)
 {
-    return !is_stored(w) && pw_field_is(raw, "type", "reasoning") && pw_view_none(pw_field(raw, "encrypted_content")) &&
+    return !is_stored(w) && pw_field_is(raw, "type", "reasoning") &&
+           pw_view_none(pw_field(raw, "encrypted_content")) &&
            pw_each_of(pw_field(raw, "content")).left == 0;
 }
 
@@ -164,7 +166,8 @@ static void put_message(pw_llm_writer *w, pw_view message)
         return;
     }
     pw_llm_puts(w, any ? ",{\"role\":" : "{\"role\":");
-    pw_llm_puts(w, pw_field_is(message, "role", "system") ? "\"developer\",\"content\":" : "\"user\",\"content\":");
+    pw_llm_puts(w, pw_field_is(message, "role", "system") ? "\"developer\",\"content\":"
+                                                          : "\"user\",\"content\":");
     if (!any && pw_llm_is_plain(w, message)) {
         pw_llm_put_joined(w, message);
     } else {
@@ -220,7 +223,8 @@ static void put_format(pw_llm_writer *w)
         return;
     }
     if (pw_llm_open(w, "format")) {
-        pw_llm_member_text(w, "type", pw_view_of(pw_view_none(schema) ? "json_object" : "json_schema"));
+        pw_llm_member_text(w, "type",
+                           pw_view_of(pw_view_none(schema) ? "json_object" : "json_schema"));
         if (!pw_view_none(schema)) {
             pw_llm_member_text(w, "name", pw_view_none(name) ? pw_view_of("answer") : name);
             pw_llm_member_json(w, "schema", schema);
@@ -240,7 +244,9 @@ static void put_reasoning(pw_llm_writer *w, bool stored)
         pw_llm_close(w);
     }
     /* models that do not reason refuse it */
-    if (!stored && pw_field_bool(w->endpoint->options, "encrypted_reasoning", !pw_view_none(reasoning)) && pw_llm_key(w, "include")) {
+    if (!stored &&
+        pw_field_bool(w->endpoint->options, "encrypted_reasoning", !pw_view_none(reasoning)) &&
+        pw_llm_key(w, "include")) {
         pw_llm_puts(w, "[\"reasoning.encrypted_content\"]");
     }
 }
@@ -256,7 +262,8 @@ static void put_metadata(pw_llm_writer *w)
         pw_view_copy(key, sizeof key, each.key);
         pw_llm_member_json(w, key, each.value);
     }
-    if (is_stored(w) || pw_field_bool(w->request, "background", false)) { /* to be found by, when the reply was lost */
+    if (is_stored(w) || pw_field_bool(w->request, "background",
+                                      false)) { /* to be found by, when the reply was lost */
         pw_llm_member_of(w, "pawl_key", "key");
     }
     pw_llm_close(w);
@@ -316,8 +323,10 @@ static void read_message(pw_llm_answer *a, pw_view item)
     while (len > 0 && pw_each_next(&each)) {
         const bool refusal = pw_field_is(each.value, "type", "refusal");
         const pw_view text = pw_field_text(each.value, refusal ? "refusal" : "text");
-        pw_llm_say(a, &(pw_llm_said){.type = refusal ? "refusal" : "text", .text = pw_view_none(text) ? pw_view_of("") : text,
-                                     .raw = each.index == 0 ? item : (pw_view){NULL, 0}, .covers = each.index == 0 ? len : 1});
+        pw_llm_say(a, &(pw_llm_said){.type = refusal ? "refusal" : "text",
+                                     .text = pw_view_none(text) ? pw_view_of("") : text,
+                                     .raw = each.index == 0 ? item : (pw_view){NULL, 0},
+                                     .covers = each.index == 0 ? len : 1});
     }
 }
 
@@ -340,7 +349,10 @@ static void read_reasoning(pw_llm_answer *a, pw_view item)
     if (text.size == 0) {
         join(&text, pw_field(item, "content"));
     }
-    pw_llm_say(a, &(pw_llm_said){.type = "reasoning", .text = text.size > 0 ? (pw_view){text.data, text.size} : pw_view_of(""), .raw = item});
+    pw_llm_say(
+        a, &(pw_llm_said){.type = "reasoning",
+                          .text = text.size > 0 ? (pw_view){text.data, text.size} : pw_view_of(""),
+                          .raw = item});
     a->parts.failed |= text.failed;
 }
 
@@ -353,8 +365,11 @@ static void read_item(pw_llm_answer *a, pw_view item)
         read_reasoning(a, item);
     } else if (pw_view_is(type, "function_call")) {
         const bool more = pw_llm_has_other(item, "type call_id name arguments");
-        pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(item, "call_id"), .name = pw_field_text(item, "name"), .as_text = true,
-                                               .arguments = pw_field_text(item, "arguments"), .raw = more ? item : (pw_view){NULL, 0}});
+        pw_llm_say_call(a, &(pw_llm_tool_call){.id = pw_field_text(item, "call_id"),
+                                               .name = pw_field_text(item, "name"),
+                                               .as_text = true,
+                                               .arguments = pw_field_text(item, "arguments"),
+                                               .raw = more ? item : (pw_view){NULL, 0}});
     } else {
         pw_llm_say(a, &(pw_llm_said){.type = "other", .raw = item});
     }

@@ -62,10 +62,12 @@ static void take_error(pw_llm_stream *s, pw_view event)
 
 static void take_response(pw_llm_stream *s, pw_view type, pw_view response)
 {
-    static const char ends[] = "response.completed response.incomplete response.failed response.cancelled";
+    static const char ends[] =
+        "response.completed response.incomplete response.failed response.cancelled";
     const pw_view id = pw_field(response, "id");
     if (pw_view_type(response) != PAWL_MAP) {
-        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "event %zu is to hold a response and does not", s->events);
+        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "event %zu is to hold a response and does not",
+                           s->events);
         return;
     }
     if (!pw_view_none(id)) {
@@ -81,15 +83,19 @@ void pw_llm_responses_event(pw_llm_stream *s, pw_view type, pw_view event)
 {
     const pw_view said = pw_field_text(event, "type");
     type = pw_view_none(said) ? type : said;
-    if (pw_view_is(type, "error") || (pw_view_none(said) && !pw_view_none(pw_field(event, "error")))) {
+    if (pw_view_is(type, "error") ||
+        (pw_view_none(said) && !pw_view_none(pw_field(event, "error")))) {
         take_error(s, event);
     } else if (pw_view_is(type, "response.output_item.added")) {
         start_item(s, event);
     } else if (pw_view_is(type, "response.output_item.done")) {
         const pw_view item = pw_field(event, "item");
         (void)(pw_view_none(item) || pw_fold_push(s, &s->root, pw_view_of("items"), item));
-    } else if (pw_llm_is_known(type, "response.created response.in_progress response.queued response.completed response.incomplete "
-                                     "response.failed response.cancelled")) {
+    } else if (
+        pw_llm_is_known(
+            type,
+            "response.created response.in_progress response.queued response.completed response.incomplete "
+            "response.failed response.cancelled")) {
         take_response(s, type, pw_field(event, "response"));
     } else {
         take_delta(s, type, event);

@@ -50,7 +50,9 @@ bool pw_llm_parts_next(pw_llm_parts *parts, pw_llm_part *ret_part)
     }
     const pw_view self = parts->each.value;
     const int64_t covers = pw_field_int(self, "covers", 1);
-    *ret_part = (pw_llm_part){.self = self, .type = pw_field_text(self, "type"), .text = pw_field_text(self, "text"),
+    *ret_part = (pw_llm_part){.self = self,
+                              .type = pw_field_text(self, "type"),
+                              .text = pw_field_text(self, "text"),
                               .covers = covers > 1 ? (size_t)covers : 1};
     if (pw_view_type(self) == PAWL_STRING) { /* a bare text is a text part */
         ret_part->type = pw_view_of("text");
@@ -95,7 +97,9 @@ void pw_llm_put_joined(pw_llm_writer *w, pw_view texts)
     pw_each each = pw_each_of(list);
     bool any = false;
     while (pw_each_next(&each)) {
-        const pw_view text = pw_view_type(each.value) == PAWL_STRING ? pw_view_text(each.value) : pw_field_text(each.value, "text");
+        const pw_view text = pw_view_type(each.value) == PAWL_STRING
+                                 ? pw_view_text(each.value)
+                                 : pw_field_text(each.value, "text");
         if (any && !pw_view_none(text)) {
             pw_buf_putc(&joined, '\n');
         }
@@ -112,7 +116,9 @@ pw_view pw_llm_image_mime(pw_view part)
 {
     static const struct {
         const char *starts, *base64, *mime;
-    } kinds[] = {{"\x89PNG", "iVBOR", "image/png"}, {"\xff\xd8\xff", "/9j/", "image/jpeg"}, {"GIF8", "R0lGOD", "image/gif"},
+    } kinds[] = {{"\x89PNG", "iVBOR", "image/png"},
+                 {"\xff\xd8\xff", "/9j/", "image/jpeg"},
+                 {"GIF8", "R0lGOD", "image/gif"},
                  {"RIFF", "UklGR", "image/webp"}};
     const pw_view mime = pw_field_text(part, "mime");
     if (!pw_view_none(mime)) {
@@ -138,8 +144,11 @@ void pw_llm_put_image_data(pw_llm_writer *w, pw_view part)
     } else if (pw_view_type(data) == PAWL_BYTES) {
         pw_base64_put(w->out, bytes.data, bytes.size);
     } else {
-        for (size_t i = 0; i < bytes.size; i++) { /* it stands between quotes: only the letters of base64 may */
-            if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", bytes.data[i]) == NULL || bytes.data[i] == 0) {
+        for (size_t i = 0; i < bytes.size;
+             i++) { /* it stands between quotes: only the letters of base64 may */
+            if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=",
+                       bytes.data[i]) == NULL ||
+                bytes.data[i] == 0) {
                 pw_llm_refuse(w, "an image's data is not base64");
                 return;
             }
@@ -180,7 +189,8 @@ void pw_llm_put_arguments(pw_llm_writer *w, pw_view part)
     const pw_view sent = pw_field_text(part, "arguments_text");
     if (pw_view_type(value) == PAWL_MAP) {
         pw_llm_put_json(w, value);
-    } else if (!pw_view_none(sent) && sent.size > 0) { /* what could not be read: the model shall see what it wrote */
+    } else if (!pw_view_none(sent) &&
+               sent.size > 0) { /* what could not be read: the model shall see what it wrote */
         pw_buf_puts(w->out, "{\"unreadable\":");
         pw_llm_put_text(w, sent);
         pw_buf_putc(w->out, '}');

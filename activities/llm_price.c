@@ -14,7 +14,8 @@
 /* A dollar for each token: more is a mistake in the table. */
 #define DOLLARS_PER_MILLION_MAX 1e6
 
-static const char *const classes[] = {"input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"};
+static const char *const classes[] = {"input",          "cache_read", "cache_write",
+                                      "cache_write_1h", "output",     "reasoning"};
 
 static bool read_price(pw_view row, const char *class, int64_t *ret_pico)
 {
@@ -36,14 +37,16 @@ static pawl_status put_row(pw_buf *out, pw_view row, size_t index, pawl_error *e
     const pw_view model = pw_field_text(row, "model");
     const pw_view provider = pw_field_text(row, "provider");
     if (pw_view_none(model) || pw_field_int(row, "above_input", 0) < 0) {
-        return pw_err(err, PAWL_INVALID, "prices[%zu] needs a model, and above_input is a number of tokens", index);
+        return pw_err(err, PAWL_INVALID,
+                      "prices[%zu] needs a model, and above_input is a number of tokens", index);
     }
     for (size_t i = 0; i < PW_COUNT(classes); i++) {
         int64_t pico = 0;
         const bool said = !pw_view_none(pw_field(row, classes[i]));
         const bool needed = strcmp(classes[i], "input") == 0 || strcmp(classes[i], "output") == 0;
         if ((said || needed) && !read_price(row, classes[i], &pico)) {
-            return pw_err(err, PAWL_INVALID, "prices[%zu].%s must be dollars for a million tokens", index, classes[i]);
+            return pw_err(err, PAWL_INVALID, "prices[%zu].%s must be dollars for a million tokens",
+                          index, classes[i]);
         }
         if (said) {
             pw_mp_str(&pairs, classes[i]);
@@ -55,7 +58,8 @@ static pawl_status put_row(pw_buf *out, pw_view row, size_t index, pawl_error *e
     pw_mp_str(out, "model");
     pw_mp_strn(out, (const char *)model.data, model.size);
     pw_mp_str(out, "provider");
-    pw_mp_strn(out, pw_view_none(provider) ? "*" : (const char *)provider.data, pw_view_none(provider) ? 1 : provider.size);
+    pw_mp_strn(out, pw_view_none(provider) ? "*" : (const char *)provider.data,
+               pw_view_none(provider) ? 1 : provider.size);
     pw_mp_str(out, "above_input");
     pw_mp_int(out, pw_field_int(row, "above_input", -1));
     pw_buf_put(out, pairs.data, pairs.size);
@@ -63,7 +67,8 @@ static pawl_status put_row(pw_buf *out, pw_view row, size_t index, pawl_error *e
     return PAWL_OK;
 }
 
-pawl_status pw_llm_prices_read(pawl_scope *scope, const char *text, size_t size, const pawl_value **ret_prices, pawl_error *err)
+pawl_status pw_llm_prices_read(pawl_scope *scope, const char *text, size_t size,
+                               const pawl_value **ret_prices, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     const pawl_value *table = NULL;
@@ -74,7 +79,8 @@ pawl_status pw_llm_prices_read(pawl_scope *scope, const char *text, size_t size,
     const pw_view v = pw_value_bytes(table);
     const pw_view rows = pw_field(v, "prices");
     const pw_view currency = pw_field_text(v, "currency");
-    if (pw_view_type(rows) != PAWL_ARRAY || (!pw_view_none(currency) && !pw_view_is(currency, "USD"))) {
+    if (pw_view_type(rows) != PAWL_ARRAY ||
+        (!pw_view_none(currency) && !pw_view_is(currency, "USD"))) {
         return pw_err(err, PAWL_INVALID, "a price table needs prices: [...], in USD");
     }
     pw_each each = pw_each_of(rows);
@@ -82,9 +88,10 @@ pawl_status pw_llm_prices_read(pawl_scope *scope, const char *text, size_t size,
     while (st == PAWL_OK && pw_each_next(&each)) {
         st = put_row(&out, each.value, each.index, err);
     }
-    return st == PAWL_OK && !out.failed ? pawl_from_msgpack(scope, out.data, out.size, ret_prices, err)
-           : st == PAWL_OK              ? pw_err(err, PAWL_NOMEM, "no memory for a price table")
-                                        : st;
+    return st == PAWL_OK && !out.failed
+               ? pawl_from_msgpack(scope, out.data, out.size, ret_prices, err)
+           : st == PAWL_OK ? pw_err(err, PAWL_NOMEM, "no memory for a price table")
+                           : st;
 }
 
 /* `*` stands for anything; one place to come back to is enough. */
@@ -117,7 +124,8 @@ static void add(uint64_t *sum, int64_t tokens, int64_t pico)
     if (tokens <= 0 || pico <= 0) {
         return;
     }
-    if (__builtin_mul_overflow((uint64_t)tokens, (uint64_t)pico, &cost) || __builtin_add_overflow(*sum, cost, sum)) {
+    if (__builtin_mul_overflow((uint64_t)tokens, (uint64_t)pico, &cost) ||
+        __builtin_add_overflow(*sum, cost, sum)) {
         *sum = UINT64_MAX;
     }
 }
@@ -148,12 +156,14 @@ static int64_t cost_of(pw_view row, pw_view usage)
     return pico == UINT64_MAX ? INT64_MAX : (int64_t)(pico / 1000 + (pico % 1000 > 0 ? 1 : 0));
 }
 
-pawl_status pw_llm_cost(const pawl_value *prices, const char *provider, const char *model, const pawl_value *usage, int64_t *ret_nano_dollars)
+pawl_status pw_llm_cost(const pawl_value *prices, const char *provider, const char *model,
+                        const pawl_value *usage, int64_t *ret_nano_dollars)
 {
     const pw_view used = pw_value_bytes(usage);
     pw_each each = pw_each_of(pw_value_bytes(prices));
     while (pw_each_next(&each)) {
-        if (matches(pw_field_text(each.value, "model"), pw_view_of(model)) && matches(pw_field_text(each.value, "provider"), pw_view_of(provider)) &&
+        if (matches(pw_field_text(each.value, "model"), pw_view_of(model)) &&
+            matches(pw_field_text(each.value, "provider"), pw_view_of(provider)) &&
             pw_field_int(used, "input", 0) > pw_field_int(each.value, "above_input", -1)) {
             *ret_nano_dollars = cost_of(each.value, used);
             return PAWL_OK;

@@ -11,8 +11,12 @@
 
 enum { WAIT_MS_MIN = 1000 }; /* "retry-after: 0" must not become a storm */
 
-static const char *const token_classes[] = {"input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"};
-static const char *const actions[] = {[PW_LLM_RETRY] = "retry", [PW_LLM_WAIT] = "wait", [PW_LLM_SHRINK] = "shrink", [PW_LLM_PAUSE] = "pause",
+static const char *const token_classes[] = {"input",          "cache_read", "cache_write",
+                                            "cache_write_1h", "output",     "reasoning"};
+static const char *const actions[] = {[PW_LLM_RETRY] = "retry",
+                                      [PW_LLM_WAIT] = "wait",
+                                      [PW_LLM_SHRINK] = "shrink",
+                                      [PW_LLM_PAUSE] = "pause",
                                       [PW_LLM_GIVE_UP] = "give_up"};
 
 /* ---- misses ---- */
@@ -20,14 +24,18 @@ static const char *const actions[] = {[PW_LLM_RETRY] = "retry", [PW_LLM_WAIT] = 
 void pw_llm_miss_of_class(pw_llm_miss *ret_miss, const pw_llm_failure *failure)
 {
     const pw_llm_class class = failure->class;
-    *ret_miss = (pw_llm_miss){.type = pw_llm_class_type(class), .f = *failure,
-                              .sent = class == PW_LLM_SERVER || class == PW_LLM_TIMEOUT || class == PW_LLM_TRUNCATED || class == PW_LLM_BAD_RESPONSE};
+    *ret_miss = (pw_llm_miss){.type = pw_llm_class_type(class),
+                              .f = *failure,
+                              .sent = class == PW_LLM_SERVER || class == PW_LLM_TIMEOUT ||
+                                      class == PW_LLM_TRUNCATED || class == PW_LLM_BAD_RESPONSE};
 }
 
 void pw_llm_miss_of_http(pw_llm_miss *ret_miss, const pw_http_result *result)
 {
     *ret_miss = (pw_llm_miss){.type = pw_http_error_type(result->error), .sent = result->sent};
-    pw_llm_failure_set(&ret_miss->f, result->error == PW_HTTP_TOO_LARGE ? PW_LLM_BAD_RESPONSE : PW_LLM_SERVER, "%s", result->message);
+    pw_llm_failure_set(&ret_miss->f,
+                       result->error == PW_HTTP_TOO_LARGE ? PW_LLM_BAD_RESPONSE : PW_LLM_SERVER,
+                       "%s", result->message);
     ret_miss->f.retryable = pw_http_error_retryable(result->error);
     ret_miss->f.status = result->status;
 }
@@ -146,7 +154,8 @@ static void put_frame(pw_buf *out, size_t *pairs, const pw_llm_outcome *o)
 }
 
 /* The map of these pairs in the task's scope, redacted. */
-static const pawl_value *close_map(pawl_task *task, const pw_secrets *secrets, const pw_buf *inside, size_t pairs)
+static const pawl_value *close_map(pawl_task *task, const pw_secrets *secrets, const pw_buf *inside,
+                                   size_t pairs)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf map = PW_BUF_INIT;
     pw_mp_map(&map, pairs);
@@ -183,15 +192,18 @@ const pawl_value *pw_llm_result(pawl_task *task, const pw_secrets *secrets, cons
     return close_map(task, secrets, &b, pairs);
 }
 
-static void set_failure(pawl_task *task, const pw_secrets *secrets, const char *type, const char *text, const pawl_value *details, bool retryable)
+static void set_failure(pawl_task *task, const pw_secrets *secrets, const char *type,
+                        const char *text, const pawl_value *details, bool retryable)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf message = PW_BUF_INIT;
     pw_buf_puts(&message, text);
     const bool ok = pw_secret_redact(secrets, &message) && pw_buf_ok(&message);
-    (void)pawl_task_fail_with(task, type, ok ? pw_buf_cstr(&message) : "the model did not answer", details, retryable);
+    (void)pawl_task_fail_with(task, type, ok ? pw_buf_cstr(&message) : "the model did not answer",
+                              details, retryable);
 }
 
-void pw_llm_fail(pawl_task *task, const pw_secrets *secrets, const pw_llm_miss *miss, const pw_llm_outcome *o)
+void pw_llm_fail(pawl_task *task, const pw_secrets *secrets, const pw_llm_miss *miss,
+                 const pw_llm_outcome *o)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
     size_t pairs = 0;
@@ -206,9 +218,11 @@ void pw_llm_fail(pawl_task *task, const pw_secrets *secrets, const pw_llm_miss *
         pair_text(&b, &pairs, "request_id", miss->f.request_id);
     }
     put_frame(&b, &pairs, o);
-    set_failure(task, secrets, miss->type, miss->f.message, close_map(task, secrets, &b, pairs), miss->f.retryable);
+    set_failure(task, secrets, miss->type, miss->f.message, close_map(task, secrets, &b, pairs),
+                miss->f.retryable);
     if (miss->f.retryable && miss->f.retry_after_ms >= 0) {
-        const int64_t ms = miss->f.retry_after_ms < WAIT_MS_MIN ? WAIT_MS_MIN : miss->f.retry_after_ms;
+        const int64_t ms =
+            miss->f.retry_after_ms < WAIT_MS_MIN ? WAIT_MS_MIN : miss->f.retry_after_ms;
         (void)pawl_task_retry_after(task, (double)ms / 1000);
     }
     if (miss->sent) {
@@ -216,7 +230,8 @@ void pw_llm_fail(pawl_task *task, const pw_secrets *secrets, const pw_llm_miss *
     }
 }
 
-void pw_llm_fail_answer(pawl_task *task, const pw_secrets *secrets, const pw_llm_checked *checked, const pw_llm_outcome *o)
+void pw_llm_fail_answer(pawl_task *task, const pw_secrets *secrets, const pw_llm_checked *checked,
+                        const pw_llm_outcome *o)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
     char text[4096];
@@ -231,6 +246,7 @@ void pw_llm_fail_answer(pawl_task *task, const pw_secrets *secrets, const pw_llm
     pw_view_copy(text, sizeof text, checked->text);
     pair_text(&b, &pairs, "text", text);
     put_frame(&b, &pairs, o);
-    pw_view_copy(why, sizeof why, pw_view_of(checked->problems_len > 0 ? checked->problems[0] : "it does not fit"));
+    pw_view_copy(why, sizeof why,
+                 pw_view_of(checked->problems_len > 0 ? checked->problems[0] : "it does not fit"));
     set_failure(task, secrets, "InvalidAnswer", why, close_map(task, secrets, &b, pairs), false);
 }

@@ -13,7 +13,8 @@
 #include "sdk/base/value.h"
 
 /* Of a message, of a part: not the conversation's own words. */
-#define FORM "role type provider raw id name field mime url data detail cache covers minted repaired is_error"
+#define FORM \
+    "role type provider raw id name field mime url data detail cache covers minted repaired is_error"
 
 typedef struct scrubbing {
     const pw_llm_setup *setup;
@@ -33,7 +34,8 @@ static void put_text(scrubbing *s, pw_view text)
     }
     const char *said = s->setup->scrub(s->setup->scrub_user, s->scope, given, text.size);
     if (said == NULL) {
-        s->status = pw_err(s->err, PAWL_DENIED, "the scrub hook refuses a text of %zu bytes", text.size);
+        s->status =
+            pw_err(s->err, PAWL_DENIED, "the scrub hook refuses a text of %zu bytes", text.size);
     } else {
         pw_mp_strn(s->out, said, said == given ? text.size : strlen(said));
     }
@@ -147,7 +149,8 @@ static void put_request(scrubbing *s, pw_view request)
     }
 }
 
-pawl_status pw_llm_scrub(const pw_llm_setup *setup, pawl_scope *scope, const pawl_value *request, const pawl_value **ret_request, pawl_error *err)
+pawl_status pw_llm_scrub(const pw_llm_setup *setup, pawl_scope *scope, const pawl_value *request,
+                         const pawl_value **ret_request, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     if (setup->scrub == NULL || pawl_typeof(request) != PAWL_MAP) {
@@ -162,7 +165,8 @@ pawl_status pw_llm_scrub(const pw_llm_setup *setup, pawl_scope *scope, const paw
     put_request(&s, pw_value_bytes(request));
     pawl_scope_free(texts);
     if (s.status == PAWL_OK) {
-        s.status = out.failed ? pw_err(err, PAWL_NOMEM, "no memory to scrub a request") : pawl_from_msgpack(scope, out.data, out.size, ret_request, err);
+        s.status = out.failed ? pw_err(err, PAWL_NOMEM, "no memory to scrub a request")
+                              : pawl_from_msgpack(scope, out.data, out.size, ret_request, err);
     }
     return s.status;
 }

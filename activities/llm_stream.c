@@ -38,8 +38,11 @@ void pw_llm_emit_call(pw_llm_stream *s, size_t index, const pw_fold *call, pw_vi
     if (s->fn != NULL && s->status == PAWL_OK) {
         pw_view id = pw_fold_text(call, "call_id");
         id = pw_view_none(id) ? pw_fold_text(call, "id") : id;
-        const pw_llm_delta delta = {
-            .kind = PW_LLM_DELTA_CALL, .index = index, .id = id, .name = pw_fold_text(call, "name"), .text = text};
+        const pw_llm_delta delta = {.kind = PW_LLM_DELTA_CALL,
+                                    .index = index,
+                                    .id = id,
+                                    .name = pw_fold_text(call, "name"),
+                                    .text = text};
         s->fn(s->user, &delta);
     }
 }
@@ -63,7 +66,8 @@ static bool is_error(pw_llm_stream *s, pw_view event)
     }
     s->status = PAWL_FAILED;
     pw_llm_failure_read(s->endpoint->wire->kind, 0, error, &s->failure);
-    pw_view_copy(s->failure.request_id, sizeof s->failure.request_id, pw_field_text(event, "request_id"));
+    pw_view_copy(s->failure.request_id, sizeof s->failure.request_id,
+                 pw_field_text(event, "request_id"));
     return true;
 }
 
@@ -80,14 +84,16 @@ static void take(pw_llm_stream *s, pw_view type, const uint8_t *data, size_t siz
     }
     pawl_error err;
     pw_buf_reset(&s->event);
-    const pawl_status st = pw_json_parse(&s->event, (const char *)data, size, PW_JSON_LENIENT, NULL, &err);
+    const pawl_status st =
+        pw_json_parse(&s->event, (const char *)data, size, PW_JSON_LENIENT, NULL, &err);
     if (st == PAWL_NOMEM) {
         s->status = st;
         return;
     }
     const pw_view event = {s->event.data, s->event.size};
     if (st != PAWL_OK || pw_view_type(event) != PAWL_MAP) {
-        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "event %zu is not a JSON object: %s", s->events, st != PAWL_OK ? err.message : "another value");
+        pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "event %zu is not a JSON object: %s", s->events,
+                           st != PAWL_OK ? err.message : "another value");
     } else if (!is_error(s, event)) {
         s->endpoint->wire->event(s, type, event);
     }
@@ -100,7 +106,9 @@ static bool on_event(void *user, const pw_sse_event *event)
     return s->status == PAWL_OK;
 }
 
-pw_llm_stream *pw_llm_stream_open(const pw_llm_endpoint *endpoint, const uint8_t salt[PW_DIGEST_SIZE], pw_llm_delta_fn fn, void *user)
+pw_llm_stream *pw_llm_stream_open(const pw_llm_endpoint *endpoint,
+                                  const uint8_t salt[PW_DIGEST_SIZE], pw_llm_delta_fn fn,
+                                  void *user)
 {
     pw_llm_stream *s = pw_calloc(1, sizeof *s);
     if (s == NULL) {
@@ -139,7 +147,8 @@ static void put_lines(pw_llm_stream *s, const uint8_t *data, size_t size)
         pw_buf_put(&s->line, data + from, n);
         if (s->line.failed) {
             s->status = s->line.full ? PAWL_OK : PAWL_NOMEM;
-            pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "a line is longer than %u bytes", PW_SSE_EVENT_BYTES_MAX);
+            pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "a line is longer than %u bytes",
+                               PW_SSE_EVENT_BYTES_MAX);
             return;
         }
         from += n + 1;
@@ -160,7 +169,8 @@ pawl_status pw_llm_stream_put(pw_llm_stream *s, const void *data, size_t size)
         if (st == PAWL_NOMEM) {
             s->status = st;
         } else if (st != PAWL_OK) {
-            pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "%s", err.message); /* or the event has failed it already */
+            pw_llm_stream_fail(s, PW_LLM_BAD_RESPONSE, "%s",
+                               err.message); /* or the event has failed it already */
         }
     }
     return s->status;
@@ -194,7 +204,8 @@ static void put_rest(pw_llm_stream *s)
 static void truncated(pw_llm_stream *s)
 {
     s->status = PAWL_FAILED;
-    pw_llm_failure_set(&s->failure, PW_LLM_TRUNCATED, "the stream ended after %zu events, before the answer did", s->events);
+    pw_llm_failure_set(&s->failure, PW_LLM_TRUNCATED,
+                       "the stream ended after %zu events, before the answer did", s->events);
 }
 
 /* [L2]: the decoder reads what the pieces were pieces of. */
@@ -203,7 +214,8 @@ pawl_status pw_llm_stream_end(pw_llm_stream *s, pawl_scope *scope, const pawl_va
     PW_CLEANUP(pw_buf_deinit) pw_buf response = PW_BUF_INIT;
     const bool was_ok = s->status == PAWL_OK;
     put_rest(s);
-    const bool cut = was_ok && s->status == PAWL_FAILED && s->endpoint->wire->lines && s->failure.class == PW_LLM_BAD_RESPONSE;
+    const bool cut = was_ok && s->status == PAWL_FAILED && s->endpoint->wire->lines &&
+                     s->failure.class == PW_LLM_BAD_RESPONSE;
     if (!s->complete && (s->status == PAWL_OK || cut)) {
         truncated(s);
     }
@@ -215,7 +227,8 @@ pawl_status pw_llm_stream_end(pw_llm_stream *s, pawl_scope *scope, const pawl_va
         s->status = PAWL_NOMEM;
         return s->status;
     }
-    s->status = pw_llm_answer_of(s, (pw_view){response.data, response.size}, scope, ret_answer, &s->failure);
+    s->status = pw_llm_answer_of(s, (pw_view){response.data, response.size}, scope, ret_answer,
+                                 &s->failure);
     return s->status;
 }
 
@@ -236,5 +249,6 @@ pw_view pw_llm_stream_id(const pw_llm_stream *s)
 
 size_t pw_llm_stream_bytes(const pw_llm_stream *s)
 {
-    return sizeof *s + s->bytes + s->event.capacity + s->line.capacity + s->sse.line.capacity + s->sse.data.capacity;
+    return sizeof *s + s->bytes + s->event.capacity + s->line.capacity + s->sse.line.capacity +
+           s->sse.data.capacity;
 }

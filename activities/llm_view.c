@@ -103,7 +103,9 @@ pw_each pw_each_of(pw_view v)
     pw_each each = {.r = pw_mp_reader(v.data, v.size)};
     const pawl_type type = pw_view_type(v);
     each.map = type == PAWL_MAP;
-    each.left = each.map ? pw_mp_read_map(&each.r) : type == PAWL_ARRAY ? pw_mp_read_array(&each.r) : 0;
+    each.left = each.map             ? pw_mp_read_map(&each.r)
+                : type == PAWL_ARRAY ? pw_mp_read_array(&each.r)
+                                     : 0;
     each.index = SIZE_MAX;
     return each;
 }

@@ -10,7 +10,10 @@
 
 pw_view pw_view_of(const char *text);
 pawl_type pw_view_type(pw_view v);
-static inline bool pw_view_none(pw_view v) { return v.data == NULL; }
+static inline bool pw_view_none(pw_view v)
+{
+    return v.data == NULL;
+}
 /** Bytes of a string (or of bytes); missing for anything else. Never NULL data for a string. */
 pw_view pw_view_text(pw_view v);
 bool pw_view_starts(pw_view text, const char *with);

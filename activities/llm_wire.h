@@ -79,7 +79,8 @@ typedef struct pw_llm_frame {
 } pw_llm_frame;
 
 /** Texts must live as long as the call. False: refused. */
-bool pw_llm_add_header(pw_llm_writer *w, pw_llm_call *call, const char *name, const char *value, const char *secret);
+bool pw_llm_add_header(pw_llm_writer *w, pw_llm_call *call, const char *name, const char *value,
+                       const char *secret);
 /** One tool's original, when it has one that may go to this provider; else missing. */
 pw_view pw_llm_tool_original(const pw_llm_writer *w, pw_view tool);
 
@@ -161,18 +162,20 @@ void pw_llm_say_rest(pw_llm_answer *a, pw_view key, pw_view value);
 /** Calls win over a plain end: some servers say "stop" for both. */
 void pw_llm_say_stop(pw_llm_answer *a, pw_llm_kind kind, pw_view word);
 /** What came is no answer. */
-void pw_llm_answer_fail(pw_llm_answer *a, pw_llm_class class, const char *fmt, ...) PAWL_PRINTF(3, 4);
+void pw_llm_answer_fail(pw_llm_answer *a, pw_llm_class class, const char *fmt, ...)
+    PAWL_PRINTF(3, 4);
 /** True if the map has a field with a value whose key is not in `known` (names with spaces between). */
 bool pw_llm_has_other(pw_view map, const char *known);
 bool pw_llm_is_known(pw_view key, const char *known);
 
 /** As pw_llm_decode, of a response that a stream was. */
-pawl_status pw_llm_answer_of(const pw_llm_stream *s, pw_view response, pawl_scope *scope, const pawl_value **ret_answer,
-                             pw_llm_failure *ret_failure);
+pawl_status pw_llm_answer_of(const pw_llm_stream *s, pw_view response, pawl_scope *scope,
+                             const pawl_value **ret_answer, pw_llm_failure *ret_failure);
 
 /** Fills code, message and class from the provider's error object (or text). */
 void pw_llm_failure_read(pw_llm_kind kind, int status, pw_view error, pw_llm_failure *ret_failure);
-void pw_llm_failure_set(pw_llm_failure *ret_failure, pw_llm_class class, const char *fmt, ...) PAWL_PRINTF(3, 4);
+void pw_llm_failure_set(pw_llm_failure *ret_failure, pw_llm_class class, const char *fmt, ...)
+    PAWL_PRINTF(3, 4);
 
 /* ---- folds ---- */
 
@@ -202,17 +205,22 @@ typedef struct pw_folds {
 
 /* All take what they store from the stream's budget; false: the stream has failed. */
 bool pw_fold_set(pw_llm_stream *s, pw_fold *fold, pw_view key, pw_view value);
-bool pw_fold_append(pw_llm_stream *s, pw_fold *fold, pw_view key, pw_view text); /* to a text; starts one */
-bool pw_fold_push(pw_llm_stream *s, pw_fold *fold, pw_view key, pw_view value);  /* to a list; starts one */
+bool pw_fold_append(pw_llm_stream *s, pw_fold *fold, pw_view key,
+                    pw_view text); /* to a text; starts one */
+bool pw_fold_push(pw_llm_stream *s, pw_fold *fold, pw_view key,
+                  pw_view value); /* to a list; starts one */
 /** The rule for fields nobody knows: texts grow, arrays grow, anything else is replaced; nil changes nothing. */
 bool pw_fold_merge(pw_llm_stream *s, pw_fold *fold, pw_view key, pw_view value);
 bool pw_fold_merge_all(pw_llm_stream *s, pw_fold *fold, pw_view map, const char *but);
 pw_fold_entry *pw_fold_find(const pw_fold *fold, const char *key);
-pw_view pw_fold_text(const pw_fold *fold, const char *key); /* of a text, or of a value that is one */
-void pw_fold_write(const pw_fold *fold, const char *but, pw_buf *out, size_t *ret_pairs); /* pairs, without a header */
+pw_view pw_fold_text(const pw_fold *fold,
+                     const char *key); /* of a text, or of a value that is one */
+void pw_fold_write(const pw_fold *fold, const char *but, pw_buf *out,
+                   size_t *ret_pairs); /* pairs, without a header */
 void pw_fold_deinit(pw_fold *fold);
 pw_fold *pw_folds_find(pw_folds *folds, int64_t index);
-pw_fold *pw_folds_add(pw_llm_stream *s, pw_folds *folds, int64_t index); /* NULL: the stream has failed */
+pw_fold *pw_folds_add(pw_llm_stream *s, pw_folds *folds,
+                      int64_t index); /* NULL: the stream has failed */
 void pw_folds_deinit(pw_folds *folds);
 
 /* ---- streams ---- */
@@ -223,8 +231,8 @@ struct pw_llm_stream {
     pw_llm_delta_fn fn;
     void *user;
     pw_sse sse;
-    pw_buf line; /* of NDJSON */
-    pw_buf event; /* the one at hand, as msgpack */
+    pw_buf line;        /* of NDJSON */
+    pw_buf event;       /* the one at hand, as msgpack */
     pawl_status status; /* sticky */
     pw_llm_failure failure;
     size_t bytes; /* held by folds */
@@ -236,7 +244,8 @@ struct pw_llm_stream {
     pw_folds items; /* calls, blocks, parts, output items: as the wire has them */
 };
 
-void pw_llm_stream_fail(pw_llm_stream *s, pw_llm_class class, const char *fmt, ...) PAWL_PRINTF(3, 4);
+void pw_llm_stream_fail(pw_llm_stream *s, pw_llm_class class, const char *fmt, ...)
+    PAWL_PRINTF(3, 4);
 void pw_llm_emit(pw_llm_stream *s, pw_llm_delta_kind kind, pw_view text);
 void pw_llm_emit_call(pw_llm_stream *s, size_t index, const pw_fold *call, pw_view text);
 

@@ -58,14 +58,16 @@ static pawl_status check_server(const pawl_value *server, pawl_error *err)
             known |= strcmp(keys[k], pawl_key_at(server, i)) == 0;
         }
         if (!known) {
-            return pw_err(err, PAWL_INVALID, "\"server.%.60s\" is no option of mcp", pawl_key_at(server, i));
+            return pw_err(err, PAWL_INVALID, "\"server.%.60s\" is no option of mcp",
+                          pawl_key_at(server, i));
         }
     }
     if ((command != NULL) == (pawl_get(server, "url") != NULL)) {
         return bad(err, "server", "must have either url or command");
     }
     for (size_t i = 0; command != NULL && i < pawl_len(command); i++) {
-        if (pawl_str(pawl_at(command, i), "", NULL) == NULL && pawl_typeof(pawl_at(command, i)) != PAWL_MAP) {
+        if (pawl_str(pawl_at(command, i), "", NULL) == NULL &&
+            pawl_typeof(pawl_at(command, i)) != PAWL_MAP) {
             return bad(err, "server.command", "must be a list of texts");
         }
     }
@@ -104,7 +106,8 @@ static pawl_status check(const pawl_value *input, pawl_error *err)
     }
     for (size_t i = 0; i < pawl_len(input); i++) {
         if (!known_key(pawl_key_at(input, i))) {
-            return pw_err(err, PAWL_INVALID, "\"%.60s\" is no option of mcp", pawl_key_at(input, i));
+            return pw_err(err, PAWL_INVALID, "\"%.60s\" is no option of mcp",
+                          pawl_key_at(input, i));
         }
     }
     if ((pawl_str(input, "tool", NULL) != NULL) == (pawl_get(input, "method") != NULL)) {
@@ -113,7 +116,8 @@ static pawl_status check(const pawl_value *input, pawl_error *err)
     if (pawl_get(input, "method") != NULL && method_of(input) == NULL) {
         return bad(err, "method", "is none that may be asked for");
     }
-    if (!one_of(input, "server.era", eras, PW_COUNT(eras)) || !one_of(input, "elicit", manners, PW_COUNT(manners)) ||
+    if (!one_of(input, "server.era", eras, PW_COUNT(eras)) ||
+        !one_of(input, "elicit", manners, PW_COUNT(manners)) ||
         !one_of(input, "resend", resends, PW_COUNT(resends))) {
         return bad(err, "server.era, elicit or resend", "has a value that it does not know");
     }
@@ -132,14 +136,19 @@ static pawl_status expand(pw_mcp_call *call, const pawl_value *input, pawl_error
     }
     pawl_status status = pawl_get(input, "server.url") == NULL ? PAWL_OK
                          : url != NULL                         ? pw_http_host(url, host, err)
-                                                               : bad(err, "server.url", "must be a text");
-    status = status == PAWL_OK ? pw_secret_expand(call->secrets, call->task, input, host, &full, err) : status;
-    call->input = status == PAWL_OK ? pw_value_copy(call->private_scope, full.data, full.size) : NULL;
+                                       : bad(err, "server.url", "must be a text");
+    status = status == PAWL_OK
+                 ? pw_secret_expand(call->secrets, call->task, input, host, &full, err)
+                 : status;
+    call->input =
+        status == PAWL_OK ? pw_value_copy(call->private_scope, full.data, full.size) : NULL;
     if (full.data != NULL) {
         explicit_bzero(full.data, full.capacity);
     }
     pw_buf_deinit(&full);
-    return status == PAWL_OK && call->input == NULL ? pw_err(err, PAWL_NOMEM, "no memory for an input") : status;
+    return status == PAWL_OK && call->input == NULL
+               ? pw_err(err, PAWL_NOMEM, "no memory for an input")
+               : status;
 }
 
 /* ---- times ---- */
@@ -154,14 +163,18 @@ static int64_t wall_ms(void)
 static int64_t seconds_of(const pawl_value *input, const char *key, int64_t otherwise_ms)
 {
     const double s = pawl_num(input, key, -1);
-    return s <= 0 ? otherwise_ms : s * 1000 >= PW_HTTP_TIMEOUT_MS_MAX ? PW_HTTP_TIMEOUT_MS_MAX : s * 1000 < 1 ? 1 : (int64_t)(s * 1000);
+    return s <= 0                               ? otherwise_ms
+           : s * 1000 >= PW_HTTP_TIMEOUT_MS_MAX ? PW_HTTP_TIMEOUT_MS_MAX
+           : s * 1000 < 1                       ? 1
+                                                : (int64_t)(s * 1000);
 }
 
 static void read_times(pw_mcp_call *call)
 {
     const int64_t now = pw_mcp_now_ms();
     const int64_t deadline = pawl_task_deadline_ms(call->task);
-    const int64_t own = seconds_of(call->input, "timeout_s", deadline > 0 ? PW_HTTP_TIMEOUT_MS_MAX : PW_HTTP_TOTAL_MS);
+    const int64_t own = seconds_of(call->input, "timeout_s",
+                                   deadline > 0 ? PW_HTTP_TIMEOUT_MS_MAX : PW_HTTP_TOTAL_MS);
     call->task_deadline_ms = deadline > 0 ? now + (deadline - wall_ms()) : INT64_MAX;
     call->deadline_ms = now + own < call->task_deadline_ms ? now + own : call->task_deadline_ms;
     call->idle_ms = seconds_of(call->input, "idle_timeout_s", INT64_MAX);
@@ -172,22 +185,27 @@ static void read_times(pw_mcp_call *call)
 static const pawl_value *server_of(pw_mcp_call *call)
 {
     const pawl_value *about = pw_mcp_server_about(call->server, call->scope);
-    return pawl_build(call->scope, "{name: %p, version: %p, era: %s, protocol: %s}", pawl_v(pawl_get(about, "serverInfo.name")),
-                      pawl_v(pawl_get(about, "serverInfo.version")), pw_mcp_era_name(call->dialect.era), call->dialect.version);
+    return pawl_build(call->scope, "{name: %p, version: %p, era: %s, protocol: %s}",
+                      pawl_v(pawl_get(about, "serverInfo.name")),
+                      pawl_v(pawl_get(about, "serverInfo.version")),
+                      pw_mcp_era_name(call->dialect.era), call->dialect.version);
 }
 
 /* The result without what is the transport's. */
 static const pawl_value *result_of(pw_mcp_call *call, const pawl_value *result)
 {
-    static const char *const dropped[] = {"resultType", "_meta", "ttlMs", "cacheScope", "nextCursor"};
+    static const char *const dropped[] = {"resultType", "_meta", "ttlMs", "cacheScope",
+                                          "nextCursor"};
     const pawl_value *v = pawl_build(call->scope, "{}");
     for (size_t i = 0; i < pawl_len(result); i++) {
         bool drop = false;
         for (size_t k = 0; k < PW_COUNT(dropped); k++) {
             drop |= strcmp(pawl_key_at(result, i), dropped[k]) == 0;
         }
-        const bool paging = strcmp(pawl_key_at(result, i), "nextCursor") == 0 && !pawl_is(call->input, "method", "tools/list");
-        v = drop && !paging ? v : pawl_with(call->scope, v, pawl_key_at(result, i), pawl_at(result, i));
+        const bool paging = strcmp(pawl_key_at(result, i), "nextCursor") == 0 &&
+                            !pawl_is(call->input, "method", "tools/list");
+        v = drop && !paging ? v
+                            : pawl_with(call->scope, v, pawl_key_at(result, i), pawl_at(result, i));
     }
     return pw_mcp_clean(call, pawl_with(call->scope, v, "server", server_of(call)));
 }
@@ -199,8 +217,11 @@ static const pawl_value *use_tool(pw_mcp_call *call)
         return NULL;
     }
     const pawl_value *clean = result_of(call, result);
-    if (clean != NULL && pawl_bool(call->input, "check", false) && pawl_bool(result, "isError", false)) {
-        return pw_mcp_fail(call, "ToolError", pawl_str(result, "content.0.text", "the tool says that it failed"), clean, false);
+    if (clean != NULL && pawl_bool(call->input, "check", false) &&
+        pawl_bool(result, "isError", false)) {
+        return pw_mcp_fail(call, "ToolError",
+                           pawl_str(result, "content.0.text", "the tool says that it failed"),
+                           clean, false);
     }
     return clean;
 }
@@ -216,7 +237,8 @@ static const pawl_value *list_tools(pw_mcp_call *call)
         return pw_mcp_fail_reply(call, &reply, true);
     }
     const pawl_value *about = pw_mcp_server_about(call->server, call->scope);
-    return result_of(call, pawl_build(call->scope, "{tools: %p, instructions: %p}", pawl_v(tools), pawl_v(pawl_get(about, "instructions"))));
+    return result_of(call, pawl_build(call->scope, "{tools: %p, instructions: %p}", pawl_v(tools),
+                                      pawl_v(pawl_get(about, "instructions"))));
 }
 
 static const pawl_value *ask_other(pw_mcp_call *call)
@@ -230,7 +252,8 @@ static const pawl_value *ask_other(pw_mcp_call *call)
             ask.name = pawl_str(params, methods[i].name_key, NULL);
         }
     }
-    return pw_mcp_server_ask(call, &ask, &reply) ? result_of(call, reply.message.result) : pw_mcp_fail_reply(call, &reply, true);
+    return pw_mcp_server_ask(call, &ask, &reply) ? result_of(call, reply.message.result)
+                                                 : pw_mcp_fail_reply(call, &reply, true);
 }
 
 static const pawl_value *run(pw_mcp_call *call)
@@ -251,7 +274,9 @@ static bool call_begin(pw_mcp_call *call)
     status = status == PAWL_OK ? expand(call, input, &err) : status;
     if (status != PAWL_OK) {
         const bool wrong = status == PAWL_INVALID || status == PAWL_LIMIT || status == PAWL_PARSE;
-        const char *type = wrong ? "BadInput" : status == PAWL_NOMEM ? "OutOfMemory" : "SecretFailed";
+        const char *type = wrong                  ? "BadInput"
+                           : status == PAWL_NOMEM ? "OutOfMemory"
+                                                  : "SecretFailed";
         (void)pw_mcp_fail(call, type, err.message, NULL, status == PAWL_NOMEM);
         return false;
     }
@@ -261,7 +286,9 @@ static bool call_begin(pw_mcp_call *call)
         return false;
     }
     call->answers = pawl_get(call->input, "answers");
-    call->manner = pawl_is(input, "elicit", "decline") ? PW_MCP_DECLINE : pawl_is(input, "elicit", "defaults") ? PW_MCP_DEFAULTS : PW_MCP_ASK;
+    call->manner = pawl_is(input, "elicit", "decline")    ? PW_MCP_DECLINE
+                   : pawl_is(input, "elicit", "defaults") ? PW_MCP_DEFAULTS
+                                                          : PW_MCP_ASK;
     call->dialect.asks = true;
     read_times(call);
     return true;
@@ -271,7 +298,8 @@ static bool call_begin(pw_mcp_call *call)
 static void note_end(pw_mcp_call *call, const pawl_value *result)
 {
     const bool closing = call->ends_canceled && !pw_mcp_call_unwanted(call);
-    const bool comes_again = result == NULL && call->again && pawl_get(call->detail, "task") != NULL;
+    const bool comes_again =
+        result == NULL && call->again && pawl_get(call->detail, "task") != NULL;
     if (!closing && !comes_again) {
         pw_mcp_note_drop(call);
     }
@@ -294,7 +322,11 @@ static void finish(pw_mcp_call *call, const pawl_value *result)
 
 void pw_mcp_task_run(pw_mcp_hub *hub, pawl_task *task)
 {
-    pw_mcp_call call = {.task = task, .hub = hub, .scope = pawl_task_scope(task), .deadline_ms = INT64_MAX, .idle_ms = INT64_MAX};
+    pw_mcp_call call = {.task = task,
+                        .hub = hub,
+                        .scope = pawl_task_scope(task),
+                        .deadline_ms = INT64_MAX,
+                        .idle_ms = INT64_MAX};
     const pawl_value *result = NULL;
     if (atomic_load(&hub->stopping) || pawl_task_canceled(task)) {
         pawl_task_finish_canceled(task);
@@ -316,9 +348,11 @@ void pw_mcp_task_run(pw_mcp_hub *hub, pawl_task *task)
 pawl_status pw_mcp_register(pawl_engine *engine, pw_mcp_hub *hub, pawl_error *err)
 {
     pawl_runner *runner = pw_mcp_hub_runner(hub);
-    const pawl_activity_options o = {.struct_size = sizeof o,
-                                     .description = "A tool of an MCP server: {server: {url | command}, tool, arguments} gives {content, ...}",
-                                     .runner = runner};
+    const pawl_activity_options o = {
+        .struct_size = sizeof o,
+        .description =
+            "A tool of an MCP server: {server: {url | command}, tool, arguments} gives {content, ...}",
+        .runner = runner};
     const pawl_status status = pawl_register_activity(engine, "mcp", pw_net_nowhere, &o, err);
     if (status != PAWL_OK) {
         runner->ops->stop(runner, 0); /* the engine has not taken it */

@@ -32,11 +32,11 @@ typedef enum pw_mcp_cut {
 
 typedef struct pw_mcp_reply {
     pw_mcp_cut cut;
-    bool sent;            /* the request may have reached the server; false = surely not */
+    bool sent; /* the request may have reached the server; false = surely not */
     bool retryable;
-    const char *type;     /* failure type of a cut; static */
+    const char *type; /* failure type of a cut; static */
     char text[600];
-    int status;           /* of HTTP; 0 = none */
+    int status; /* of HTTP; 0 = none */
     int64_t retry_after_ms;
     const char *challenge; /* WWW-Authenticate, or NULL */
     pw_mcp_message message;
@@ -47,27 +47,28 @@ typedef enum pw_mcp_manner { PW_MCP_ASK, PW_MCP_DECLINE, PW_MCP_DEFAULTS } pw_mc
 
 typedef struct pw_mcp_call {
     pawl_task *task;
-    pawl_scope *scope;       /* the task's */
+    pawl_scope *scope;         /* the task's */
     pawl_scope *private_scope; /* of what holds secrets */
-    const pawl_value *input; /* secrets in it are in place: never copied into a result */
+    const pawl_value *input;   /* secrets in it are in place: never copied into a result */
     pw_secrets *secrets;
     pw_mcp_hub *hub;
     pw_mcp_server *server;
     struct pw_mcp_process *process; /* of a server that is one; a reference */
     pw_mcp_dialect dialect;
-    int64_t deadline_ms; /* monotonic; INT64_MAX = none */
+    int64_t deadline_ms;      /* monotonic; INT64_MAX = none */
     int64_t task_deadline_ms; /* of the attempt alone */
-    int64_t idle_ms;     /* silence that is allowed; INT64_MAX = any */
+    int64_t idle_ms;          /* silence that is allowed; INT64_MAX = any */
     int cancel_fd;
-    int64_t leave_by_ms;     /* above 0: cancelled already, and what is still said takes until then at most */
+    int64_t
+        leave_by_ms; /* above 0: cancelled already, and what is still said takes until then at most */
     const pawl_value *detail; /* what the next attempt must know: {sent}, {task}; nil = nothing */
     int64_t beaten_ms;
     pw_mcp_manner manner;
-    const pawl_value *answers;   /* {key: result}, given with the input */
-    size_t questions;            /* asked by a legacy server so far */
-    const pawl_value *question;  /* {key: {method, params}} that nobody has answered */
-    bool ends_canceled;              /* as cancelled, whatever else was set */
-    bool again;                      /* the failure that is set may be tried again */
+    const pawl_value *answers;  /* {key: result}, given with the input */
+    size_t questions;           /* asked by a legacy server so far */
+    const pawl_value *question; /* {key: {method, params}} that nobody has answered */
+    bool ends_canceled;         /* as cancelled, whatever else was set */
+    bool again;                 /* the failure that is set may be tried again */
 } pw_mcp_call;
 
 int64_t pw_mcp_now_ms(void);
@@ -80,7 +81,8 @@ void pw_mcp_call_wait(pw_mcp_call *call, int fd, int64_t until_ms);
 /** Tells the engine that it is alive, and how far (nil: not known), at most once a second unless `at_once`. */
 void pw_mcp_call_beat(pw_mcp_call *call, const pawl_value *progress, bool at_once);
 /** Fills a cut. */
-void pw_mcp_cut_set(pw_mcp_reply *reply, pw_mcp_cut cut, const char *type, const char *fmt, ...) PAWL_PRINTF(4, 5);
+void pw_mcp_cut_set(pw_mcp_reply *reply, pw_mcp_cut cut, const char *type, const char *fmt, ...)
+    PAWL_PRINTF(4, 5);
 
 /* ---- wires: one request under way ---- */
 
@@ -104,12 +106,14 @@ typedef struct pw_mcp_send {
     const char *name;   /* Mcp-Name; NULL = none */
     const pw_http_header *headers;
     size_t headers_len;
-    bool once;          /* may not be sent again by anybody: on a connection of its own */
+    bool once; /* may not be sent again by anybody: on a connection of its own */
 } pw_mcp_send;
 
 /* mcp_http.c, mcp_process.c: false = nothing was sent, the reply says why */
-bool pw_mcp_http_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire, pw_mcp_reply *reply);
-bool pw_mcp_stdio_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire, pw_mcp_reply *reply);
+bool pw_mcp_http_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire,
+                      pw_mcp_reply *reply);
+bool pw_mcp_stdio_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire,
+                       pw_mcp_reply *reply);
 
 /* mcp_talk.c */
 
@@ -117,7 +121,7 @@ bool pw_mcp_stdio_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire *
 typedef struct pw_mcp_ask {
     const char *method;
     const pawl_value *params;
-    const char *name;             /* Mcp-Name */
+    const char *name;              /* Mcp-Name */
     const pw_http_header *headers; /* further ones */
     size_t headers_len;
     bool progress;
@@ -134,7 +138,8 @@ void pw_mcp_leave_soon(pw_mcp_call *call);
 /* mcp_question.c */
 
 /** The answer to a question of the server, under that key; NULL: nobody has answered it, and call->question has it now. */
-const pawl_value *pw_mcp_answer(pw_mcp_call *call, const char *key, const char *method, const pawl_value *params);
+const pawl_value *pw_mcp_answer(pw_mcp_call *call, const char *key, const char *method,
+                                const pawl_value *params);
 
 /* mcp_oauth.c */
 

@@ -34,7 +34,8 @@ const pawl_value *pw_mcp_clean(pw_mcp_call *call, const pawl_value *v)
     return clean;
 }
 
-const pawl_value *pw_mcp_fail(pw_mcp_call *call, const char *type, const char *message, const pawl_value *details, bool retryable)
+const pawl_value *pw_mcp_fail(pw_mcp_call *call, const char *type, const char *message,
+                              const pawl_value *details, bool retryable)
 {
     pw_buf text = PW_BUF_INIT;
     pw_buf_puts(&text, message);
@@ -49,8 +50,11 @@ const pawl_value *pw_mcp_fail(pw_mcp_call *call, const char *type, const char *m
 const pawl_value *pw_mcp_fail_unknown(pw_mcp_call *call, const char *cause, const char *message)
 {
     char text[800];
-    (void)snprintf(text, sizeof text, "nobody knows whether it was done, and it may not be done twice: %.600s", message);
-    (void)pw_mcp_fail(call, "OutcomeUnknown", text, pawl_build(call->scope, "{cause: %s}", cause), false);
+    (void)snprintf(text, sizeof text,
+                   "nobody knows whether it was done, and it may not be done twice: %.600s",
+                   message);
+    (void)pw_mcp_fail(call, "OutcomeUnknown", text, pawl_build(call->scope, "{cause: %s}", cause),
+                      false);
     pawl_task_outcome_unknown(call->task);
     return NULL;
 }
@@ -58,9 +62,11 @@ const pawl_value *pw_mcp_fail_unknown(pw_mcp_call *call, const char *cause, cons
 const pawl_value *pw_mcp_fail_question(pw_mcp_call *call, const pawl_value *resume)
 {
     const pawl_value *first = pawl_at(call->question, 0);
-    const pawl_value *details = pawl_build(call->scope, "{questions: %p, resume: %p}", pawl_v(call->question), pawl_v(resume));
+    const pawl_value *details = pawl_build(call->scope, "{questions: %p, resume: %p}",
+                                           pawl_v(call->question), pawl_v(resume));
     char text[400];
-    (void)snprintf(text, sizeof text, "the server asks: %.300s", pawl_str(first, "params.message", pawl_str(first, "method", "")));
+    (void)snprintf(text, sizeof text, "the server asks: %.300s",
+                   pawl_str(first, "params.message", pawl_str(first, "method", "")));
     return pw_mcp_fail(call, "InputRequired", text, details, false);
 }
 
@@ -68,11 +74,13 @@ const pawl_value *pw_mcp_fail_question(pw_mcp_call *call, const pawl_value *resu
 static const pawl_value *fail_error(pw_mcp_call *call, const pw_mcp_reply *reply, bool repeatable)
 {
     const pw_mcp_message *m = &reply->message;
-    const pawl_value *details =
-        pawl_build(call->scope, "{code: %lld, message: %s, data: %p}", (long long)m->code, m->text, pawl_v(m->data));
+    const pawl_value *details = pawl_build(call->scope, "{code: %lld, message: %s, data: %p}",
+                                           (long long)m->code, m->text, pawl_v(m->data));
     char text[400];
-    (void)snprintf(text, sizeof text, "the server answered with error %lld: %.300s", (long long)m->code, m->text);
-    (void)pw_mcp_fail(call, pw_mcp_code_type(m->code), text, details, repeatable && m->code == PW_MCP_INTERNAL);
+    (void)snprintf(text, sizeof text, "the server answered with error %lld: %.300s",
+                   (long long)m->code, m->text);
+    (void)pw_mcp_fail(call, pw_mcp_code_type(m->code), text, details,
+                      repeatable && m->code == PW_MCP_INTERNAL);
     return NULL;
 }
 
@@ -90,14 +98,18 @@ static bool status_refused(int status)
 static const pawl_value *fail_status(pw_mcp_call *call, const pw_mcp_reply *reply, bool repeatable)
 {
     const bool later = status_says_later(reply->status);
-    const char *type = reply->status == 401 || reply->status == 403 ? "Unauthorized" : reply->status == 429 ? "RateLimited" : "HttpStatus";
+    const char *type = reply->status == 401 || reply->status == 403 ? "Unauthorized"
+                       : reply->status == 429                       ? "RateLimited"
+                                                                    : "HttpStatus";
     if (!status_refused(reply->status) && !repeatable) {
         return pw_mcp_fail_unknown(call, type, reply->text);
     }
     const pawl_value *details = pawl_build(call->scope, "{status: %d}", reply->status);
-    (void)pw_mcp_fail(call, type, reply->text, details, later || reply->status >= 500 || reply->status == 408);
+    (void)pw_mcp_fail(call, type, reply->text, details,
+                      later || reply->status >= 500 || reply->status == 408);
     if (later && reply->retry_after_ms >= 0) {
-        const int64_t ms = reply->retry_after_ms < WAIT_MS_MIN ? WAIT_MS_MIN : reply->retry_after_ms;
+        const int64_t ms =
+            reply->retry_after_ms < WAIT_MS_MIN ? WAIT_MS_MIN : reply->retry_after_ms;
         (void)pawl_task_retry_after(call->task, (double)ms / 1000);
     }
     return NULL;
@@ -123,5 +135,6 @@ const pawl_value *pw_mcp_fail_reply(pw_mcp_call *call, const pw_mcp_reply *reply
     if (reply->sent && !repeatable) {
         return pw_mcp_fail_unknown(call, reply->type, reply->text);
     }
-    return pw_mcp_fail(call, reply->type, reply->text, NULL, reply->retryable || reply->cut == PW_MCP_TIMED_OUT);
+    return pw_mcp_fail(call, reply->type, reply->text, NULL,
+                       reply->retryable || reply->cut == PW_MCP_TIMED_OUT);
 }

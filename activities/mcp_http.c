@@ -73,7 +73,8 @@ static bool on_event(void *user, const pw_sse_event *event)
 static bool is_type(const char *value, const char *type)
 {
     const size_t size = strlen(type);
-    return value != NULL && strncasecmp(value, type, size) == 0 && (value[size] == '\0' || value[size] == ';' || value[size] == ' ');
+    return value != NULL && strncasecmp(value, type, size) == 0 &&
+           (value[size] == '\0' || value[size] == ';' || value[size] == ' ');
 }
 
 static void on_head(void *user, const pw_http_head *head)
@@ -82,7 +83,8 @@ static void on_head(void *user, const pw_http_head *head)
     const char *session = pw_http_head_find(head, "mcp-session-id");
     const char *challenge = pw_http_head_find(head, "www-authenticate");
     w->status = head->status;
-    w->is_stream = head->status < 300 && is_type(pw_http_head_find(head, "content-type"), "text/event-stream");
+    w->is_stream =
+        head->status < 300 && is_type(pw_http_head_find(head, "content-type"), "text/event-stream");
     if (session != NULL && strlen(session) < sizeof w->session) {
         (void)snprintf(w->session, sizeof w->session, "%s", session);
     }
@@ -156,7 +158,8 @@ static const char *bearer_of(pw_mcp_call *call, pawl_scope *scope)
 static const char *session_of(pw_mcp_call *call, pawl_scope *scope)
 {
     pthread_mutex_lock(&call->server->lock);
-    const char *session = call->server->session[0] != '\0' ? pw_strdup(scope, call->server->session) : NULL;
+    const char *session =
+        call->server->session[0] != '\0' ? pw_strdup(scope, call->server->session) : NULL;
     pthread_mutex_unlock(&call->server->lock);
     return session;
 }
@@ -172,7 +175,8 @@ static void headers_begin(headers *h, pw_mcp_call *call, pawl_scope *scope, size
         header_add(h, pawl_key_at(given, i), pawl_str(pawl_at(given, i), "", NULL), true);
     }
     header_add(h, "Authorization", bearer_of(call, scope), true);
-    header_add(h, "Mcp-Session-Id", call->dialect.era == PW_MCP_LEGACY ? session_of(call, scope) : NULL, false);
+    header_add(h, "Mcp-Session-Id",
+               call->dialect.era == PW_MCP_LEGACY ? session_of(call, scope) : NULL, false);
     header_add(h, "MCP-Protocol-Version", call->dialect.version, false);
 }
 
@@ -192,7 +196,8 @@ static const char *encoded(pawl_scope *scope, const char *name)
 
 static bool ask(http_wire *w, const pw_http_request *request, pw_mcp_reply *reply)
 {
-    const pw_http_callbacks callbacks = {.user = w, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
+    const pw_http_callbacks callbacks = {
+        .user = w, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
     pw_net *net = NULL;
     pawl_error err;
     pawl_status status = pw_mcp_hub_net(w->call->hub, &net, &err);
@@ -201,7 +206,9 @@ static bool ask(http_wire *w, const pw_http_request *request, pw_mcp_reply *repl
     if (status == PAWL_SHUTDOWN) {
         pw_mcp_cut_set(reply, PW_MCP_CANCELED, "Canceled", "the engine closes");
     } else if (status != PAWL_OK) {
-        const char *type = status == PAWL_DENIED ? "EgressDenied" : status == PAWL_INVALID ? "BadInput" : "OutOfMemory";
+        const char *type = status == PAWL_DENIED    ? "EgressDenied"
+                           : status == PAWL_INVALID ? "BadInput"
+                                                    : "OutOfMemory";
         pw_mcp_cut_set(reply, PW_MCP_FAILED, type, "%s", err.message);
         reply->retryable = status != PAWL_DENIED && status != PAWL_INVALID;
     }
@@ -309,7 +316,8 @@ static bool wait_retry(http_wire *w, pw_mcp_reply *reply)
     while (pw_mcp_now_ms() < until) {
         const pw_mcp_cut cut = pw_mcp_call_over(w->call, INT64_MAX);
         if (cut != PW_MCP_ANSWERED) {
-            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout", "it ended while a stream was to be resumed");
+            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout",
+                           "it ended while a stream was to be resumed");
             return false;
         }
         pw_mcp_call_wait(w->call, -1, until);
@@ -325,7 +333,8 @@ static bool resume(http_wire *w, pw_mcp_reply *reply)
         pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory", "no memory for a request");
         return false;
     }
-    if (w->call->dialect.era != PW_MCP_LEGACY || !was_stream || w->last_id[0] == '\0' || w->resumes++ >= RESUMES_MAX) {
+    if (w->call->dialect.era != PW_MCP_LEGACY || !was_stream || w->last_id[0] == '\0' ||
+        w->resumes++ >= RESUMES_MAX) {
         pw_mcp_cut_set(reply, PW_MCP_FAILED, "ConnectionCut", "the stream ended before the answer");
         reply->retryable = true;
         return false;
@@ -349,8 +358,10 @@ static bool is_message(http_wire *w)
     pw_mcp_message m;
     pawl_error err;
     pawl_scope *scope = pawl_scope_new();
-    const bool is = scope != NULL && w->body.size > 0 &&
-                    pw_mcp_read(scope, (const char *)w->body.data, w->body.size, &m, &err) == PAWL_OK && m.kind == PW_MCP_ERROR;
+    const bool is =
+        scope != NULL && w->body.size > 0 &&
+        pw_mcp_read(scope, (const char *)w->body.data, w->body.size, &m, &err) == PAWL_OK &&
+        m.kind == PW_MCP_ERROR;
     pawl_scope_free(scope);
     return is;
 }
@@ -371,7 +382,8 @@ static after ended(http_wire *w, pw_buf *ret_text, pw_mcp_reply *reply)
     reply->sent = w->ever_sent || w->sent;
     reply->status = w->status;
     reply->retry_after_ms = w->retry_after_ms;
-    reply->challenge = w->challenge.size > 0 ? pw_strdup(w->call->scope, pw_buf_cstr(&w->challenge)) : NULL;
+    reply->challenge =
+        w->challenge.size > 0 ? pw_strdup(w->call->scope, pw_buf_cstr(&w->challenge)) : NULL;
     if (w->error == PW_HTTP_CANCELED || w->error == PW_HTTP_SHUTDOWN) {
         pw_mcp_cut_set(reply, PW_MCP_CANCELED, "Canceled", "it was cancelled");
     } else if (w->error == PW_HTTP_DONE && w->status >= 300) {
@@ -381,7 +393,8 @@ static after ended(http_wire *w, pw_buf *ret_text, pw_mcp_reply *reply)
             pw_buf_put(ret_text, w->body.data, w->body.size);
             return AFTER_TEXT;
         }
-        pw_mcp_cut_set(reply, PW_MCP_HTTP, "HttpStatus", "the server answered with status %d", w->status);
+        pw_mcp_cut_set(reply, PW_MCP_HTTP, "HttpStatus", "the server answered with status %d",
+                       w->status);
     } else if (!w->is_request) {
         pw_mcp_cut_set(reply, PW_MCP_FAILED, "", "it was taken"); /* nothing else was to come */
     } else if (w->is_stream && (w->error == PW_HTTP_DONE || w->error == PW_HTTP_CUT)) {
@@ -413,11 +426,14 @@ static bool next(pw_mcp_wire *wire, pw_buf *ret_text, pw_mcp_reply *reply)
             }
             continue;
         }
-        const int64_t silent = w->call->idle_ms == INT64_MAX ? INT64_MAX : atomic_load(&w->touched_ms) + w->call->idle_ms;
+        const int64_t silent = w->call->idle_ms == INT64_MAX
+                                   ? INT64_MAX
+                                   : atomic_load(&w->touched_ms) + w->call->idle_ms;
         const pw_mcp_cut cut = pw_mcp_call_over(w->call, silent);
         if (cut != PW_MCP_ANSWERED) {
             reply->sent = true;
-            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout", "no answer came in time");
+            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout",
+                           "no answer came in time");
             return false;
         }
         pw_mcp_call_wait(w->call, w->inbox.event, silent);
@@ -426,11 +442,13 @@ static bool next(pw_mcp_wire *wire, pw_buf *ret_text, pw_mcp_reply *reply)
 
 static void wire_close(pw_mcp_wire *wire, bool answered)
 {
-    (void)answered; /* closing the stream says it to a modern server; to a legacy one the call says it itself */
+    (void)
+        answered; /* closing the stream says it to a modern server; to a legacy one the call says it itself */
     wire_free(of(wire));
 }
 
-bool pw_mcp_http_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire, pw_mcp_reply *reply)
+bool pw_mcp_http_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire,
+                      pw_mcp_reply *reply)
 {
     static const pw_mcp_wire_ops ops = {next, wire_close};
     http_wire *w = pw_calloc(1, sizeof *w);

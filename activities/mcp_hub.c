@@ -115,7 +115,8 @@ static void runner_start(pawl_runner *base, pawl_task *task)
     }
     job->task = task;
     pthread_mutex_lock(&h->lock);
-    const bool served = h->idle > 0 || h->threads >= PW_MCP_CALLS_MAX || thread_add(h) || h->threads > 0;
+    const bool served =
+        h->idle > 0 || h->threads >= PW_MCP_CALLS_MAX || thread_add(h) || h->threads > 0;
     if (served) {
         *(h->last != NULL ? &h->last->next : &h->first) = job;
         h->last = job;
@@ -234,10 +235,14 @@ static void clocks_init(pw_mcp_hub *h)
     pthread_condattr_destroy(&attr);
 }
 
-pawl_status pw_mcp_hub_start(pw_egress *egress, pw_secret_rules *secrets, const pw_net_options *options, pw_mcp_hub **ret_hub, pawl_error *err)
+pawl_status pw_mcp_hub_start(pw_egress *egress, pw_secret_rules *secrets,
+                             const pw_net_options *options, pw_mcp_hub **ret_hub, pawl_error *err)
 {
-    static const pawl_runner_ops ops = {
-        .struct_size = sizeof ops, .name = "mcp", .start = runner_start, .cancel = runner_cancel, .stop = runner_stop};
+    static const pawl_runner_ops ops = {.struct_size = sizeof ops,
+                                        .name = "mcp",
+                                        .start = runner_start,
+                                        .cancel = runner_cancel,
+                                        .stop = runner_stop};
     pw_mcp_hub *h = pw_calloc(1, sizeof *h);
     if (h == NULL) {
         pw_egress_free(egress);
@@ -251,10 +256,12 @@ pawl_status pw_mcp_hub_start(pw_egress *egress, pw_secret_rules *secrets, const 
     atomic_init(&h->stopping, false);
     clocks_init(h);
     h->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    const bool ok = text_copy(options->proxy, &h->proxy) && text_copy(options->ca_file, &h->ca_file);
+    const bool ok =
+        text_copy(options->proxy, &h->proxy) && text_copy(options->ca_file, &h->ca_file);
     if (!ok || h->stop_event < 0) {
         hub_free(h);
-        return pw_err(err, ok ? PAWL_LIMIT : PAWL_NOMEM, "no memory, or no descriptor, for the calls of servers");
+        return pw_err(err, ok ? PAWL_LIMIT : PAWL_NOMEM,
+                      "no memory, or no descriptor, for the calls of servers");
     }
     h->options.proxy = h->proxy;
     h->options.ca_file = h->ca_file;
@@ -271,7 +278,8 @@ pawl_runner *pw_mcp_hub_runner(pw_mcp_hub *hub)
 pawl_status pw_mcp_hub_net(pw_mcp_hub *hub, pw_net **ret_net, pawl_error *err)
 {
     pthread_mutex_lock(&hub->lock);
-    const pawl_status status = hub->net != NULL ? PAWL_OK : pw_net_start(&hub->options, &hub->net, err);
+    const pawl_status status =
+        hub->net != NULL ? PAWL_OK : pw_net_start(&hub->options, &hub->net, err);
     if (status == PAWL_OK) {
         *ret_net = hub->net;
     }

@@ -46,7 +46,8 @@ static int open_for_writing(const char *path)
     char folder[PATH_MAX];
     const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
     const int fd = open(path, flags, 0600);
-    if (fd >= 0 || errno != ENOENT || !folder_of(path, folder) || (mkdir(folder, 0700) != 0 && errno != EEXIST)) {
+    if (fd >= 0 || errno != ENOENT || !folder_of(path, folder) ||
+        (mkdir(folder, 0700) != 0 && errno != EEXIST)) {
         return fd;
     }
     return open(path, flags, 0600);

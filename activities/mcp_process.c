@@ -43,14 +43,14 @@ struct pw_mcp_process {
     bool changed;
     int64_t used_ms;
     pw_capture err;
-    int status; /* as of waitpid, when ended normally */
+    int status;       /* as of waitpid, when ended normally */
     int failed_errno; /* it could not be started */
 
     int wake;
     pthread_t thread;
     pw_child child; /* the thread's */
     pw_buf line;
-    int step;       /* of stopping: 0 none, 1 input closed, 2 asked, 3 killed */
+    int step; /* of stopping: 0 none, 1 input closed, 2 asked, 3 killed */
     int64_t step_at_ms;
     char name[100];
 };
@@ -117,7 +117,8 @@ static void deliver(pw_mcp_process *p, const char *text, size_t size)
         if (strcmp(m.method, "ping") == 0) {
             pw_mcp_write_result(&answer, m.id_value, NULL);
         } else {
-            pw_mcp_write_error(&answer, m.id_value, PW_MCP_METHOD_NOT_FOUND, "nobody here answers that now");
+            pw_mcp_write_error(&answer, m.id_value, PW_MCP_METHOD_NOT_FOUND,
+                               "nobody here answers that now");
         }
         out_put(p, pw_buf_cstr(&answer), answer.size);
         pw_buf_deinit(&answer);
@@ -334,7 +335,8 @@ static int thread_start(pw_mcp_process *p)
     return rc;
 }
 
-static pawl_status process_begin(pw_mcp_process *p, const pawl_exec_options *options, pawl_error *err)
+static pawl_status process_begin(pw_mcp_process *p, const pawl_exec_options *options,
+                                 pawl_error *err)
 {
     pawl_exec_options o = *options;
     pawl_scope *scope = pawl_scope_new();
@@ -352,7 +354,8 @@ static pawl_status process_begin(pw_mcp_process *p, const pawl_exec_options *opt
     return PAWL_OK;
 }
 
-pawl_status pw_mcp_process_start(const pawl_exec_options *options, pw_mcp_process **ret_process, pawl_error *err)
+pawl_status pw_mcp_process_start(const pawl_exec_options *options, pw_mcp_process **ret_process,
+                                 pawl_error *err)
 {
     pw_mcp_process *p = pw_calloc(1, sizeof *p);
     if (p == NULL) {
@@ -366,7 +369,8 @@ pawl_status pw_mcp_process_start(const pawl_exec_options *options, pw_mcp_proces
     p->used_ms = pw_mcp_now_ms();
     (void)snprintf(p->name, sizeof p->name, "%s", options->argv[0]);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    const pawl_status status = p->wake >= 0 ? process_begin(p, options, err) : pw_err(err, PAWL_LIMIT, "no descriptor for a server");
+    const pawl_status status = p->wake >= 0 ? process_begin(p, options, err)
+                                            : pw_err(err, PAWL_LIMIT, "no descriptor for a server");
     if (status != PAWL_OK) {
         process_free(p);
         return status;
@@ -473,9 +477,11 @@ void pw_mcp_process_why(pw_mcp_process *p, char *ret, size_t size)
     if (p->failed_errno != 0) {
         (void)snprintf(ret, size, "%s cannot be run: %s", p->name, strerror(p->failed_errno));
     } else if (p->ended && WIFSIGNALED(p->status)) {
-        (void)snprintf(ret, size, "%s was ended by signal %d%s%s", p->name, WTERMSIG(p->status), colon, said);
+        (void)snprintf(ret, size, "%s was ended by signal %d%s%s", p->name, WTERMSIG(p->status),
+                       colon, said);
     } else if (p->ended) {
-        (void)snprintf(ret, size, "%s ended with status %d%s%s", p->name, WEXITSTATUS(p->status), colon, said);
+        (void)snprintf(ret, size, "%s ended with status %d%s%s", p->name, WEXITSTATUS(p->status),
+                       colon, said);
     } else {
         (void)snprintf(ret, size, "%s does not answer any more%s%s", p->name, colon, said);
     }

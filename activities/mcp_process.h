@@ -25,7 +25,8 @@ typedef struct pw_mcp_waiter {
 } pw_mcp_waiter;
 
 /** Starts the program; the reference is the caller's. Errors: IO (says why), NOMEM, LIMIT. */
-PAWL_MUST_USE pawl_status pw_mcp_process_start(const pawl_exec_options *options, pw_mcp_process **ret_process, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_mcp_process_start(const pawl_exec_options *options,
+                                               pw_mcp_process **ret_process, pawl_error *err);
 /** Another reference. */
 pw_mcp_process *pw_mcp_process_take(pw_mcp_process *p);
 /** Gives one back. The last closes the program's input, asks it, kills it; waits for the end; frees. Accepts NULL. */

@@ -12,7 +12,8 @@
 #include "activities/mcp_server.h"
 #include "activities/mcp_tool.h"
 
-const pawl_value *pw_mcp_answer(pw_mcp_call *call, const char *key, const char *method, const pawl_value *params)
+const pawl_value *pw_mcp_answer(pw_mcp_call *call, const char *key, const char *method,
+                                const pawl_value *params)
 {
     pawl_scope *scope = call->scope;
     const pawl_value *given = pw_mcp_key(call->answers, key);
@@ -25,7 +26,8 @@ const pawl_value *pw_mcp_answer(pw_mcp_call *call, const char *key, const char *
     if (strcmp(method, "elicitation/create") == 0 && call->manner == PW_MCP_DEFAULTS) {
         return pw_mcp_defaults(scope, params);
     }
-    const pawl_value *question = pawl_build(scope, "{method: %s, params: %p}", method, pawl_v(pawl_copy(scope, params)));
+    const pawl_value *question =
+        pawl_build(scope, "{method: %s, params: %p}", method, pawl_v(pawl_copy(scope, params)));
     call->question = pawl_with(scope, call->question, key, question);
     return NULL;
 }

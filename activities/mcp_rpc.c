@@ -28,8 +28,9 @@ static const struct {
     const char *version;
     pw_mcp_era era;
 } versions[] = {
-    {"2024-11-05", PW_MCP_LEGACY},          {"2025-03-26", PW_MCP_LEGACY},          {"2025-06-18", PW_MCP_LEGACY},
-    {PW_MCP_LEGACY_VERSION, PW_MCP_LEGACY}, {PW_MCP_MODERN_VERSION, PW_MCP_MODERN},
+    {"2024-11-05", PW_MCP_LEGACY},          {"2025-03-26", PW_MCP_LEGACY},
+    {"2025-06-18", PW_MCP_LEGACY},          {PW_MCP_LEGACY_VERSION, PW_MCP_LEGACY},
+    {PW_MCP_MODERN_VERSION, PW_MCP_MODERN},
 };
 
 const char *pw_mcp_code_type(int64_t code)
@@ -105,12 +106,13 @@ static const pawl_value *client_info(pawl_scope *scope)
 
 const pawl_value *pw_mcp_initialize(pawl_scope *scope, const pw_mcp_dialect *d)
 {
-    return pawl_build(scope, "{protocolVersion: %s, capabilities: %p, clientInfo: %p}", d->version, pawl_v(pw_mcp_capabilities(scope, d)),
-                      pawl_v(client_info(scope)));
+    return pawl_build(scope, "{protocolVersion: %s, capabilities: %p, clientInfo: %p}", d->version,
+                      pawl_v(pw_mcp_capabilities(scope, d)), pawl_v(client_info(scope)));
 }
 
 /* The caller's _meta stays; what the protocol puts there goes over it. */
-static const pawl_value *meta_of(pawl_scope *scope, const pw_mcp_dialect *d, const pawl_value *given, const pw_mcp_request *rq)
+static const pawl_value *meta_of(pawl_scope *scope, const pw_mcp_dialect *d,
+                                 const pawl_value *given, const pw_mcp_request *rq)
 {
     const pawl_value *m = pawl_typeof(given) == PAWL_MAP ? given : NULL;
     if (rq != NULL && rq->progress) {
@@ -124,7 +126,8 @@ static const pawl_value *meta_of(pawl_scope *scope, const pw_mcp_dialect *d, con
     return m;
 }
 
-static const pawl_value *params_of(pawl_scope *scope, const pw_mcp_dialect *d, const pawl_value *params, const pw_mcp_request *rq)
+static const pawl_value *params_of(pawl_scope *scope, const pw_mcp_dialect *d,
+                                   const pawl_value *params, const pw_mcp_request *rq)
 {
     const pawl_value *meta = meta_of(scope, d, pawl_get(params, "_meta"), rq);
     return meta != NULL ? pawl_with(scope, params, "_meta", meta) : params;
@@ -151,7 +154,8 @@ static void put_method(pw_buf *out, const char *method)
     pw_json_quote(out, method, strlen(method));
 }
 
-static void put_params(pw_buf *out, const pw_mcp_dialect *d, const pawl_value *params, const pw_mcp_request *rq)
+static void put_params(pw_buf *out, const pw_mcp_dialect *d, const pawl_value *params,
+                       const pw_mcp_request *rq)
 {
     pawl_scope *scope = pawl_scope_new();
     if (scope == NULL) {
@@ -176,7 +180,8 @@ void pw_mcp_write_request(pw_buf *out, const pw_mcp_dialect *d, const pw_mcp_req
     pw_buf_putc(out, '}');
 }
 
-void pw_mcp_write_notification(pw_buf *out, const pw_mcp_dialect *d, const char *method, const pawl_value *params)
+void pw_mcp_write_notification(pw_buf *out, const pw_mcp_dialect *d, const char *method,
+                               const pawl_value *params)
 {
     pw_buf_puts(out, "{\"jsonrpc\":\"2.0\"");
     put_method(out, method);
@@ -257,7 +262,8 @@ static pawl_status read_call(const pawl_value *v, pw_mcp_message *m, pawl_error 
     return PAWL_OK;
 }
 
-pawl_status pw_mcp_read(pawl_scope *scope, const char *text, size_t size, pw_mcp_message *ret_message, pawl_error *err)
+pawl_status pw_mcp_read(pawl_scope *scope, const char *text, size_t size,
+                        pw_mcp_message *ret_message, pawl_error *err)
 {
     pw_buf bytes = PW_BUF_INIT;
     pawl_status status = pw_json_parse(&bytes, text, size, PW_JSON_LENIENT, NULL, err);
@@ -270,7 +276,8 @@ pawl_status pw_mcp_read(pawl_scope *scope, const char *text, size_t size, pw_mcp
         return pw_err(err, PAWL_NOMEM, "no memory for a message");
     }
     if (pawl_typeof(v) != PAWL_MAP || !pawl_is(v, "jsonrpc", "2.0")) {
-        return bad(err, pawl_typeof(v) == PAWL_ARRAY ? "batches are not allowed" : "it does not say \"jsonrpc\": \"2.0\"");
+        return bad(err, pawl_typeof(v) == PAWL_ARRAY ? "batches are not allowed"
+                                                     : "it does not say \"jsonrpc\": \"2.0\"");
     }
     pw_mcp_message m = {.kind = PW_MCP_BAD, .id = -1};
     status = pawl_get(v, "method") != NULL ? read_call(v, &m, err) : read_answer(v, &m, err);
@@ -290,8 +297,10 @@ pw_mcp_result_kind pw_mcp_result_kind_of(pw_mcp_era era, const pawl_value *resul
         return PW_MCP_COMPLETE;
     }
     if (pawl_is(type, "", "input_required")) {
-        const bool has = pawl_typeof(pawl_get(result, "inputRequests")) == PAWL_MAP || pawl_str(result, "requestState", NULL) != NULL;
+        const bool has = pawl_typeof(pawl_get(result, "inputRequests")) == PAWL_MAP ||
+                         pawl_str(result, "requestState", NULL) != NULL;
         return has ? PW_MCP_INPUT_REQUIRED : PW_MCP_STRANGE;
     }
-    return pawl_is(type, "", "task") && pawl_str(result, "taskId", NULL) != NULL ? PW_MCP_TASK : PW_MCP_STRANGE;
+    return pawl_is(type, "", "task") && pawl_str(result, "taskId", NULL) != NULL ? PW_MCP_TASK
+                                                                                 : PW_MCP_STRANGE;
 }

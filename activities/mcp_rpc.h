@@ -55,29 +55,42 @@ typedef struct pw_mcp_request {
 
 /** Append one message, no newline in it. A buffer that failed says so. */
 void pw_mcp_write_request(pw_buf *out, const pw_mcp_dialect *d, const pw_mcp_request *rq);
-void pw_mcp_write_notification(pw_buf *out, const pw_mcp_dialect *d, const char *method, const pawl_value *params);
+void pw_mcp_write_notification(pw_buf *out, const pw_mcp_dialect *d, const char *method,
+                               const pawl_value *params);
 void pw_mcp_write_result(pw_buf *out, const pawl_value *id, const pawl_value *result);
 void pw_mcp_write_error(pw_buf *out, const pawl_value *id, int64_t code, const char *text);
 
-typedef enum pw_mcp_kind { PW_MCP_BAD, PW_MCP_RESULT, PW_MCP_ERROR, PW_MCP_REQUEST, PW_MCP_NOTIFICATION } pw_mcp_kind;
+typedef enum pw_mcp_kind {
+    PW_MCP_BAD,
+    PW_MCP_RESULT,
+    PW_MCP_ERROR,
+    PW_MCP_REQUEST,
+    PW_MCP_NOTIFICATION
+} pw_mcp_kind;
 
 /** One message that came. Lives in the scope it was read into. */
 typedef struct pw_mcp_message {
     pw_mcp_kind kind;
-    int64_t id;                  /* of a RESULT or ERROR: which request of ours; -1 = none, or not ours */
-    const pawl_value *id_value;  /* of a REQUEST: to be given back as it is */
-    const char *method;          /* REQUEST, NOTIFICATION */
-    const pawl_value *params;    /* REQUEST, NOTIFICATION */
-    const pawl_value *result;    /* RESULT: a map */
-    int64_t code;                /* ERROR */
-    const char *text;            /* ERROR */
-    const pawl_value *data;      /* ERROR */
+    int64_t id; /* of a RESULT or ERROR: which request of ours; -1 = none, or not ours */
+    const pawl_value *id_value; /* of a REQUEST: to be given back as it is */
+    const char *method;         /* REQUEST, NOTIFICATION */
+    const pawl_value *params;   /* REQUEST, NOTIFICATION */
+    const pawl_value *result;   /* RESULT: a map */
+    int64_t code;               /* ERROR */
+    const char *text;           /* ERROR */
+    const pawl_value *data;     /* ERROR */
 } pw_mcp_message;
 
 /** Reads one. Errors: PARSE (says what is wrong), LIMIT, NOMEM. */
-PAWL_MUST_USE pawl_status pw_mcp_read(pawl_scope *scope, const char *text, size_t size, pw_mcp_message *ret_message, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_mcp_read(pawl_scope *scope, const char *text, size_t size,
+                                      pw_mcp_message *ret_message, pawl_error *err);
 
-typedef enum pw_mcp_result_kind { PW_MCP_COMPLETE, PW_MCP_INPUT_REQUIRED, PW_MCP_TASK, PW_MCP_STRANGE } pw_mcp_result_kind;
+typedef enum pw_mcp_result_kind {
+    PW_MCP_COMPLETE,
+    PW_MCP_INPUT_REQUIRED,
+    PW_MCP_TASK,
+    PW_MCP_STRANGE
+} pw_mcp_result_kind;
 
 /** What a result is; an absent resultType is complete. A legacy result with a `task` is a task. */
 pw_mcp_result_kind pw_mcp_result_kind_of(pw_mcp_era era, const pawl_value *result);

@@ -20,8 +20,8 @@
 #include "sdk/base/value.h"
 
 enum {
-    PROBE_MS = 10000,        /* a process that says nothing to a modern question is asked the old way */
-    TOOLS_MS = 60000,        /* a legacy list is fresh for so long */
+    PROBE_MS = 10000, /* a process that says nothing to a modern question is asked the old way */
+    TOOLS_MS = 60000, /* a legacy list is fresh for so long */
     TOOLS_MS_MAX = 3600000,
     PAGES_MAX = 200,
     BACKOFF_MS = 250,
@@ -103,7 +103,9 @@ static void keep(pw_buf *out, const pawl_value *v)
 const pawl_value *pw_mcp_server_about(pw_mcp_server *s, pawl_scope *scope)
 {
     pthread_mutex_lock(&s->lock);
-    const pawl_value *v = s->about.size > 0 && pw_buf_ok(&s->about) ? pw_value_copy(scope, s->about.data, s->about.size) : NULL;
+    const pawl_value *v = s->about.size > 0 && pw_buf_ok(&s->about)
+                              ? pw_value_copy(scope, s->about.data, s->about.size)
+                              : NULL;
     pthread_mutex_unlock(&s->lock);
     return v;
 }
@@ -124,13 +126,17 @@ static bool options_of(pw_mcp_call *call, pawl_exec_options *o)
     }
     argv[pawl_len(command)] = NULL;
     for (size_t i = 0; i < pawl_len(env); i++) {
-        pairs[i] = pw_sprintf(call->scope, "%s=%s", pawl_key_at(env, i), pawl_str(pawl_at(env, i), "", ""));
+        pairs[i] = pw_sprintf(call->scope, "%s=%s", pawl_key_at(env, i),
+                              pawl_str(pawl_at(env, i), "", ""));
         if (pairs[i] == NULL) {
             return false;
         }
     }
     pairs[pawl_len(env)] = NULL;
-    *o = (pawl_exec_options){.struct_size = sizeof *o, .argv = argv, .env = pairs, .cwd = pawl_str(call->input, "server.cwd", NULL)};
+    *o = (pawl_exec_options){.struct_size = sizeof *o,
+                             .argv = argv,
+                             .env = pairs,
+                             .cwd = pawl_str(call->input, "server.cwd", NULL)};
     return true;
 }
 
@@ -146,7 +152,8 @@ static bool wait_backoff(pw_mcp_call *call, pw_mcp_reply *reply)
     while (pw_mcp_now_ms() < until) {
         const pw_mcp_cut cut = pw_mcp_call_over(call, INT64_MAX);
         if (cut != PW_MCP_ANSWERED) {
-            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout", "it ended before the server was started again");
+            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout",
+                           "it ended before the server was started again");
             return false;
         }
         pw_mcp_call_wait(call, -1, until);
@@ -164,7 +171,8 @@ static bool process_start(pw_mcp_call *call, pw_mcp_reply *reply)
         return false;
     }
     const bool ready = options_of(call, &o);
-    const pawl_status status = ready ? pw_mcp_process_start(&o, &fresh, &err) : pw_err(&err, PAWL_NOMEM, "no memory for a command");
+    const pawl_status status = ready ? pw_mcp_process_start(&o, &fresh, &err)
+                                     : pw_err(&err, PAWL_NOMEM, "no memory for a command");
     s->process_at_ms = pw_mcp_now_ms();
     s->process_fails++; /* until it has answered */
     if (status != PAWL_OK) {
@@ -210,19 +218,22 @@ static bool talk(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_reply *reply)
         if (pw_mcp_talk(call, ask, reply)) {
             return true;
         }
-        if ((reply->status != 401 && reply->status != 403) || !pw_mcp_authorize(call, round, reply)) {
+        if ((reply->status != 401 && reply->status != 403) ||
+            !pw_mcp_authorize(call, round, reply)) {
             return false;
         }
     }
 }
 
-static void greeted(pw_mcp_call *call, pw_mcp_era era, const char *version, const pawl_value *result)
+static void greeted(pw_mcp_call *call, pw_mcp_era era, const char *version,
+                    const pawl_value *result)
 {
     pw_mcp_server *s = call->server;
     const pawl_value *info = pawl_get(result, "serverInfo");
     info = info != NULL ? info : pw_mcp_key(pawl_get(result, "_meta"), PW_MCP_PREFIX "serverInfo");
-    const pawl_value *about = pawl_build(call->scope, "{serverInfo: %p, capabilities: %p, instructions: %p}", pawl_v(info),
-                                         pawl_v(pawl_get(result, "capabilities")), pawl_v(pawl_get(result, "instructions")));
+    const pawl_value *about = pawl_build(
+        call->scope, "{serverInfo: %p, capabilities: %p, instructions: %p}", pawl_v(info),
+        pawl_v(pawl_get(result, "capabilities")), pawl_v(pawl_get(result, "instructions")));
     pthread_mutex_lock(&s->lock);
     s->era = era;
     s->greeted = true;
@@ -248,17 +259,22 @@ typedef enum verdict { VERDICT_MODERN, VERDICT_LEGACY, VERDICT_NONE } verdict;
 static verdict judge(pw_mcp_call *call, bool answered, const pw_mcp_reply *reply)
 {
     if (answered) {
-        return lists(pawl_get(reply->message.result, "supportedVersions"), PW_MCP_MODERN_VERSION) ? VERDICT_MODERN : VERDICT_LEGACY;
+        return lists(pawl_get(reply->message.result, "supportedVersions"), PW_MCP_MODERN_VERSION)
+                   ? VERDICT_MODERN
+                   : VERDICT_LEGACY;
     }
     switch (reply->cut) {
     case PW_MCP_ANSWERED:
         return VERDICT_LEGACY;
     case PW_MCP_HTTP:
-        return reply->status >= 400 && reply->status < 500 && reply->status != 401 && reply->status != 403 && reply->status != 429
+        return reply->status >= 400 && reply->status < 500 && reply->status != 401 &&
+                       reply->status != 403 && reply->status != 429
                    ? VERDICT_LEGACY
                    : VERDICT_NONE;
     case PW_MCP_TIMED_OUT:
-        return call->process != NULL && pw_mcp_call_over(call, INT64_MAX) == PW_MCP_ANSWERED ? VERDICT_LEGACY : VERDICT_NONE;
+        return call->process != NULL && pw_mcp_call_over(call, INT64_MAX) == PW_MCP_ANSWERED
+                   ? VERDICT_LEGACY
+                   : VERDICT_NONE;
     case PW_MCP_CANCELED:
     case PW_MCP_FAILED:
     case PW_MCP_MALFORMED:
@@ -277,7 +293,8 @@ static verdict discover(pw_mcp_call *call, pw_mcp_reply *reply)
     call->dialect.version = PW_MCP_MODERN_VERSION;
     call->deadline_ms = call->process != NULL && probe < deadline ? probe : deadline;
     bool ok = talk(call, &ask, reply);
-    const bool refused = !ok && reply->cut == PW_MCP_ANSWERED && reply->message.code == PW_MCP_UNSUPPORTED_VERSION;
+    const bool refused =
+        !ok && reply->cut == PW_MCP_ANSWERED && reply->message.code == PW_MCP_UNSUPPORTED_VERSION;
     if (refused && lists(pawl_get(reply->message.data, "supported"), PW_MCP_MODERN_VERSION)) {
         ok = talk(call, &ask, reply);
     }
@@ -293,13 +310,16 @@ static bool initialize(pw_mcp_call *call, pw_mcp_reply *reply)
 {
     call->dialect.era = PW_MCP_LEGACY;
     call->dialect.version = PW_MCP_LEGACY_VERSION;
-    const pw_mcp_ask ask = {.method = "initialize", .params = pw_mcp_initialize(call->scope, &call->dialect)};
+    const pw_mcp_ask ask = {.method = "initialize",
+                            .params = pw_mcp_initialize(call->scope, &call->dialect)};
     if (!talk(call, &ask, reply)) {
         return false;
     }
     const char *version = pawl_str(reply->message.result, "protocolVersion", "");
     if (pw_mcp_version_era(version) != PW_MCP_LEGACY) {
-        pw_mcp_cut_set(reply, PW_MCP_MALFORMED, "UnsupportedVersion", "the server speaks version \"%.40s\" of MCP, which this client does not", version);
+        pw_mcp_cut_set(reply, PW_MCP_MALFORMED, "UnsupportedVersion",
+                       "the server speaks version \"%.40s\" of MCP, which this client does not",
+                       version);
         return false;
     }
     call->dialect.version = version;
@@ -311,10 +331,12 @@ static bool initialize(pw_mcp_call *call, pw_mcp_reply *reply)
 static bool meet(pw_mcp_call *call, pw_mcp_reply *reply)
 {
     const char *wanted = pawl_str(call->input, "server.era", "auto");
-    const bool old = strcmp(wanted, "legacy") == 0 || (call->server->era == PW_MCP_LEGACY && strcmp(wanted, "modern") != 0);
+    const bool old = strcmp(wanted, "legacy") == 0 ||
+                     (call->server->era == PW_MCP_LEGACY && strcmp(wanted, "modern") != 0);
     const verdict v = old ? VERDICT_LEGACY : discover(call, reply);
     if (v == VERDICT_LEGACY && strcmp(wanted, "modern") == 0) {
-        pw_mcp_cut_set(reply, PW_MCP_MALFORMED, "UnsupportedVersion", "the server does not speak " PW_MCP_MODERN_VERSION);
+        pw_mcp_cut_set(reply, PW_MCP_MALFORMED, "UnsupportedVersion",
+                       "the server does not speak " PW_MCP_MODERN_VERSION);
         return false;
     }
     return v == VERDICT_MODERN || (v == VERDICT_LEGACY && initialize(call, reply));
@@ -334,7 +356,8 @@ static bool hello_lock(pw_mcp_call *call, pw_mcp_reply *reply)
         }
         const pw_mcp_cut cut = pw_mcp_call_over(call, INT64_MAX);
         if (cut != PW_MCP_ANSWERED) {
-            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout", "it ended while another call greeted the server");
+            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout",
+                           "it ended while another call greeted the server");
             return false;
         }
     }
@@ -383,7 +406,8 @@ static bool recover(pw_mcp_call *call, const pw_mcp_reply *reply)
         pw_mcp_server_forget(s, true);
         return true;
     }
-    return reply->cut == PW_MCP_FAILED && !reply->sent && call->process != NULL && !pw_mcp_process_alive(call->process);
+    return reply->cut == PW_MCP_FAILED && !reply->sent && call->process != NULL &&
+           !pw_mcp_process_alive(call->process);
 }
 
 bool pw_mcp_server_ask(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_reply *reply)
@@ -412,9 +436,12 @@ static bool tools_fetch(pw_mcp_call *call, pw_buf *out, int64_t *ret_ttl_ms, pw_
     size_t len = 0;
     bool ok = true;
     for (int page = 0; ok && page < PAGES_MAX && (page == 0 || cursor != NULL); page++) {
-        const pw_mcp_ask ask = {.method = "tools/list", .params = cursor != NULL ? pawl_build(call->scope, "{cursor: %s}", cursor) : NULL};
+        const pw_mcp_ask ask = {
+            .method = "tools/list",
+            .params = cursor != NULL ? pawl_build(call->scope, "{cursor: %s}", cursor) : NULL};
         ok = pw_mcp_server_ask(call, &ask, reply);
-        const pawl_value *fit = ok ? pw_mcp_tools_fit(call->scope, pawl_get(reply->message.result, "tools")) : NULL;
+        const pawl_value *fit =
+            ok ? pw_mcp_tools_fit(call->scope, pawl_get(reply->message.result, "tools")) : NULL;
         for (size_t i = 0; i < pawl_len(fit); i++) {
             pw_mp_value(&items, pawl_at(fit, i));
             len++;
@@ -442,7 +469,8 @@ static const pawl_value *tools_cached(pw_mcp_call *call)
     return v;
 }
 
-bool pw_mcp_server_tools(pw_mcp_call *call, bool fresh, const pawl_value **ret_tools, pw_mcp_reply *reply)
+bool pw_mcp_server_tools(pw_mcp_call *call, bool fresh, const pawl_value **ret_tools,
+                         pw_mcp_reply *reply)
 {
     pw_mcp_server *s = call->server;
     int64_t ttl = -1;

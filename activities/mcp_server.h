@@ -28,11 +28,11 @@ struct pw_mcp_server {
     pw_mcp_era era;        /* the verdict */
     bool greeted;          /* session and about are of the server as it runs now */
     char version[16];
-    char session[256];     /* "" = none */
-    pw_buf about;          /* msgpack: {serverInfo, capabilities, instructions} */
+    char session[256]; /* "" = none */
+    pw_buf about;      /* msgpack: {serverInfo, capabilities, instructions} */
     bool tools_known;
     int64_t tools_until_ms;
-    pw_buf tools;          /* msgpack: list of those that fit */
+    pw_buf tools; /* msgpack: list of those that fit */
     pw_mcp_process *process;
     int64_t process_at_ms; /* when the last one was started */
     int process_fails;     /* that ended early, in a row */
@@ -62,7 +62,8 @@ struct pw_mcp_hub {
 /* mcp_hub.c */
 
 /** Takes egress and secrets over, also when it fails. Errors: NOMEM, LIMIT. */
-PAWL_MUST_USE pawl_status pw_mcp_hub_start(pw_egress *egress, pw_secret_rules *secrets, const pw_net_options *options, pw_mcp_hub **ret_hub,
+PAWL_MUST_USE pawl_status pw_mcp_hub_start(pw_egress *egress, pw_secret_rules *secrets,
+                                           const pw_net_options *options, pw_mcp_hub **ret_hub,
                                            pawl_error *err);
 pawl_runner *pw_mcp_hub_runner(pw_mcp_hub *hub);
 /** Its network thread, started by the first who asks. Errors: as pw_net_start. */
@@ -87,7 +88,8 @@ bool pw_mcp_server_ask(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_reply *r
 /** {serverInfo, capabilities} of it. */
 const pawl_value *pw_mcp_server_about(pw_mcp_server *server, pawl_scope *scope);
 /** Its tools that fit, all pages; from the cache while that is fresh. False: the reply says why. */
-bool pw_mcp_server_tools(pw_mcp_call *call, bool fresh, const pawl_value **ret_tools, pw_mcp_reply *reply);
+bool pw_mcp_server_tools(pw_mcp_call *call, bool fresh, const pawl_value **ret_tools,
+                         pw_mcp_reply *reply);
 void pw_mcp_server_tools_stale(pw_mcp_server *server);
 
 #endif

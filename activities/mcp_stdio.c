@@ -37,10 +37,12 @@ static bool next(pw_mcp_wire *wire, pw_buf *ret_text, pw_mcp_reply *reply)
             reply->retryable = true;
             return false;
         }
-        const int64_t silent = w->call->idle_ms == INT64_MAX ? INT64_MAX : w->touched_ms + w->call->idle_ms;
+        const int64_t silent =
+            w->call->idle_ms == INT64_MAX ? INT64_MAX : w->touched_ms + w->call->idle_ms;
         const pw_mcp_cut cut = pw_mcp_call_over(w->call, silent);
         if (cut != PW_MCP_ANSWERED) {
-            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout", "no answer came in time");
+            pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout",
+                           "no answer came in time");
             return false;
         }
         pw_mcp_call_wait(w->call, w->inbox.event, silent);
@@ -56,7 +58,8 @@ static void wire_close(pw_mcp_wire *wire, bool answered)
     pw_free(w);
 }
 
-bool pw_mcp_stdio_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire, pw_mcp_reply *reply)
+bool pw_mcp_stdio_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire,
+                       pw_mcp_reply *reply)
 {
     static const pw_mcp_wire_ops ops = {next, wire_close};
     stdio_wire *w = pw_calloc(1, sizeof *w);

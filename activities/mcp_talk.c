@@ -30,7 +30,8 @@ void pw_mcp_leave_soon(pw_mcp_call *call)
 
 static void say(pw_mcp_call *call, const pw_buf *text, const char *method)
 {
-    const pw_mcp_send send = {.text = (const char *)text->data, .size = text->size, .id = -1, .method = method};
+    const pw_mcp_send send = {
+        .text = (const char *)text->data, .size = text->size, .id = -1, .method = method};
     if (!pw_buf_ok(text)) {
         return;
     }
@@ -73,9 +74,11 @@ static bool answer(pw_mcp_call *call, const pw_mcp_message *m, pawl_scope *scope
         (void)snprintf(key, sizeof key, "ask-%zu", ++call->questions);
         result = pw_mcp_answer(call, key, m->method, m->params);
         known = result != NULL;
-        pw_mcp_write_result(&text, m->id_value, known ? result : pawl_build(scope, "{action: \"cancel\"}"));
+        pw_mcp_write_result(&text, m->id_value,
+                            known ? result : pawl_build(scope, "{action: \"cancel\"}"));
     } else {
-        pw_mcp_write_error(&text, m->id_value, PW_MCP_METHOD_NOT_FOUND, "not supported by this client");
+        pw_mcp_write_error(&text, m->id_value, PW_MCP_METHOD_NOT_FOUND,
+                           "not supported by this client");
     }
     say(call, &text, NULL);
     pw_buf_deinit(&text);
@@ -94,7 +97,8 @@ static void notice(pw_mcp_call *call, const pw_mcp_message *m)
 /* Is it the answer? An error without an id is, where nothing else could be meant. */
 static bool is_answer(const pw_mcp_call *call, const pw_mcp_message *m, int64_t id)
 {
-    return ((m->kind == PW_MCP_RESULT || m->kind == PW_MCP_ERROR) && m->id == id) || (m->kind == PW_MCP_ERROR && m->id < 0 && !by_process(call));
+    return ((m->kind == PW_MCP_RESULT || m->kind == PW_MCP_ERROR) && m->id == id) ||
+           (m->kind == PW_MCP_ERROR && m->id < 0 && !by_process(call));
 }
 
 typedef enum step { STEP_ON, STEP_ANSWERED, STEP_OVER } step;
@@ -105,11 +109,14 @@ static step take(pw_mcp_call *call, const pw_buf *text, int64_t id, pw_mcp_reply
     pawl_error err;
     pawl_scope *scope = pawl_scope_new();
     step s = STEP_ON;
-    if (scope == NULL || pw_mcp_read(scope, (const char *)text->data, text->size, &m, &err) != PAWL_OK) {
-        pw_mcp_cut_set(reply, PW_MCP_MALFORMED, "BadAnswer", "%s", scope == NULL ? "no memory for it" : err.message);
+    if (scope == NULL ||
+        pw_mcp_read(scope, (const char *)text->data, text->size, &m, &err) != PAWL_OK) {
+        pw_mcp_cut_set(reply, PW_MCP_MALFORMED, "BadAnswer", "%s",
+                       scope == NULL ? "no memory for it" : err.message);
         s = STEP_OVER;
     } else if (is_answer(call, &m, id)) {
-        const bool kept = pw_mcp_read(call->scope, (const char *)text->data, text->size, &reply->message, &err) == PAWL_OK;
+        const bool kept = pw_mcp_read(call->scope, (const char *)text->data, text->size,
+                                      &reply->message, &err) == PAWL_OK;
         reply->cut = PW_MCP_ANSWERED;
         if (!kept) {
             pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory", "no memory for the answer");
@@ -118,7 +125,8 @@ static step take(pw_mcp_call *call, const pw_buf *text, int64_t id, pw_mcp_reply
     } else if (m.kind == PW_MCP_NOTIFICATION) {
         notice(call, &m);
     } else if (m.kind == PW_MCP_REQUEST && !answer(call, &m, scope)) {
-        pw_mcp_cut_set(reply, PW_MCP_ASKED, "InputRequired", "the server asks: %.300s", pawl_str(m.params, "message", ""));
+        pw_mcp_cut_set(reply, PW_MCP_ASKED, "InputRequired", "the server asks: %.300s",
+                       pawl_str(m.params, "message", ""));
         s = STEP_OVER;
     }
     pawl_scope_free(scope);
@@ -132,13 +140,16 @@ static void give_up(pw_mcp_call *call, const pw_mcp_ask *ask, int64_t id)
     pawl_scope *scope = pawl_scope_new();
     pw_mcp_leave_soon(call);
     if (scope != NULL && strcmp(ask->method, "initialize") != 0) {
-        pw_mcp_tell(call, "notifications/cancelled", pawl_build(scope, "{requestId: %lld, reason: \"nobody waits for it any more\"}", (long long)id));
+        pw_mcp_tell(call, "notifications/cancelled",
+                    pawl_build(scope, "{requestId: %lld, reason: \"nobody waits for it any more\"}",
+                               (long long)id));
     }
     call->leave_by_ms = 0;
     pawl_scope_free(scope);
 }
 
-static void converse(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_wire *wire, int64_t id, pw_mcp_reply *reply)
+static void converse(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_wire *wire, int64_t id,
+                     pw_mcp_reply *reply)
 {
     pw_buf text = PW_BUF_INIT;
     step s = STEP_ON;
@@ -146,7 +157,8 @@ static void converse(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_wire *wire
         reply->sent = true;
         s = take(call, &text, id, reply);
     }
-    const bool given_up = reply->cut == PW_MCP_CANCELED || reply->cut == PW_MCP_TIMED_OUT || reply->cut == PW_MCP_ASKED;
+    const bool given_up = reply->cut == PW_MCP_CANCELED || reply->cut == PW_MCP_TIMED_OUT ||
+                          reply->cut == PW_MCP_ASKED;
     if (given_up && reply->sent && (by_process(call) || call->dialect.era == PW_MCP_LEGACY)) {
         give_up(call, ask, id);
     }
@@ -157,14 +169,16 @@ static void converse(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_wire *wire
 bool pw_mcp_talk(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_reply *reply)
 {
     const int64_t id = pw_mcp_server_id(call->server);
-    const pw_mcp_request rq = {.id = id, .method = ask->method, .params = ask->params, .progress = ask->progress};
+    const pw_mcp_request rq = {
+        .id = id, .method = ask->method, .params = ask->params, .progress = ask->progress};
     pw_buf text = PW_BUF_INIT;
     pw_mcp_wire *wire = NULL;
     memset(reply, 0, sizeof *reply);
     reply->retry_after_ms = -1;
     pw_mcp_write_request(&text, &call->dialect, &rq);
     if (!pw_buf_ok(&text)) {
-        pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory", "no memory for a request, or it is too large");
+        pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory",
+                       "no memory for a request, or it is too large");
         pw_buf_deinit(&text);
         return false;
     }
@@ -176,7 +190,8 @@ bool pw_mcp_talk(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_reply *reply)
                               .headers = ask->headers,
                               .headers_len = ask->headers_len,
                               .once = ask->once};
-    const bool open = by_process(call) ? pw_mcp_stdio_open(call, &send, &wire, reply) : pw_mcp_http_open(call, &send, &wire, reply);
+    const bool open = by_process(call) ? pw_mcp_stdio_open(call, &send, &wire, reply)
+                                       : pw_mcp_http_open(call, &send, &wire, reply);
     if (open) {
         converse(call, ask, wire, id, reply);
     }

@@ -67,14 +67,18 @@ static void cancel(follower *f)
 
 static look failed_look(follower *f, const pw_mcp_reply *reply)
 {
-    const bool unknown = reply->cut == PW_MCP_ANSWERED && reply->message.code == PW_MCP_INVALID_PARAMS;
-    const bool passing = reply->cut == PW_MCP_FAILED || (reply->cut == PW_MCP_HTTP && (reply->status >= 500 || reply->status == 429));
+    const bool unknown =
+        reply->cut == PW_MCP_ANSWERED && reply->message.code == PW_MCP_INVALID_PARAMS;
+    const bool passing =
+        reply->cut == PW_MCP_FAILED ||
+        (reply->cut == PW_MCP_HTTP && (reply->status >= 500 || reply->status == 429));
     if (reply->cut == PW_MCP_CANCELED) {
         cancel(f);
         return end_with(f, NULL);
     }
     if (unknown) {
-        return end_with(f, pw_mcp_fail_unknown(f->call, "TaskLost", "the server does not know the task any more"));
+        return end_with(f, pw_mcp_fail_unknown(f->call, "TaskLost",
+                                               "the server does not know the task any more"));
     }
     if (passing && ++f->lost < LOST_MAX) {
         return LOOK_AGAIN;
@@ -92,11 +96,14 @@ static look answer_all(follower *f, const pawl_value *requests)
     for (size_t i = 0; i < pawl_len(requests); i++) {
         const char *key = pawl_key_at(requests, i);
         const pawl_value *rq = pawl_at(requests, i);
-        const pawl_value *a = key != NULL ? pw_mcp_answer(call, key, pawl_str(rq, "method", ""), pawl_get(rq, "params")) : NULL;
+        const pawl_value *a = key != NULL ? pw_mcp_answer(call, key, pawl_str(rq, "method", ""),
+                                                          pawl_get(rq, "params"))
+                                          : NULL;
         responses = a != NULL ? pawl_with(call->scope, responses, key, a) : responses;
     }
     if (responses != NULL) {
-        const pawl_value *params = pawl_build(call->scope, "{taskId: %s, inputResponses: %p}", f->id, pawl_v(responses));
+        const pawl_value *params =
+            pawl_build(call->scope, "{taskId: %s, inputResponses: %p}", f->id, pawl_v(responses));
         if (!ask(f, "tasks/update", params, &reply)) {
             call->question = NULL;
             return failed_look(f, &reply);
@@ -105,7 +112,8 @@ static look answer_all(follower *f, const pawl_value *requests)
     if (call->question == NULL) {
         return LOOK_AGAIN;
     }
-    const pawl_value *task = pawl_build(call->scope, "{task: {id: %s, poll_ms: %lld}}", f->id, (long long)f->poll_ms);
+    const pawl_value *task =
+        pawl_build(call->scope, "{task: {id: %s, poll_ms: %lld}}", f->id, (long long)f->poll_ms);
     return end_with(f, pw_mcp_fail_question(call, task));
 }
 
@@ -116,8 +124,11 @@ static look fail_task(follower *f, const pawl_value *task)
     const pawl_value *error = pawl_get(task, "error");
     const int64_t code = pawl_int(error, "code", PW_MCP_INTERNAL);
     char text[400];
-    (void)snprintf(text, sizeof text, "the task failed: %.300s", pawl_str(error, "message", pawl_str(task, "statusMessage", "it does not say why")));
-    const pawl_value *details = pawl_build(f->call->scope, "{code: %lld, error: %p}", (long long)code, pawl_v(error));
+    (void)snprintf(
+        text, sizeof text, "the task failed: %.300s",
+        pawl_str(error, "message", pawl_str(task, "statusMessage", "it does not say why")));
+    const pawl_value *details =
+        pawl_build(f->call->scope, "{code: %lld, error: %p}", (long long)code, pawl_v(error));
     return end_with(f, pw_mcp_fail(f->call, "TaskFailed", text, details, false));
 }
 
@@ -129,11 +140,13 @@ static look fetch_result(follower *f)
         return end_with(f, reply.message.result);
     }
     if (reply.cut == PW_MCP_ASKED) {
-        const pawl_value *task = pawl_build(f->call->scope, "{task: {id: %s, poll_ms: %lld}}", f->id, (long long)f->poll_ms);
+        const pawl_value *task = pawl_build(f->call->scope, "{task: {id: %s, poll_ms: %lld}}",
+                                            f->id, (long long)f->poll_ms);
         return end_with(f, pw_mcp_fail_question(f->call, task));
     }
     if (reply.cut == PW_MCP_ANSWERED && reply.message.code != PW_MCP_INVALID_PARAMS) {
-        return fail_task(f, pawl_build(f->call->scope, "{error: {code: %lld, message: %s}}", (long long)reply.message.code, reply.message.text));
+        return fail_task(f, pawl_build(f->call->scope, "{error: {code: %lld, message: %s}}",
+                                       (long long)reply.message.code, reply.message.text));
     }
     return failed_look(f, &reply);
 }
@@ -158,9 +171,12 @@ static look judge(follower *f, const pawl_value *task)
         return modern ? fail_task(f, task) : fetch_result(f);
     }
     if (strcmp(status, "cancelled") == 0) {
-        return end_with(f, pw_mcp_fail(f->call, "TaskCanceled", "the task was cancelled at the server", NULL, false));
+        return end_with(f, pw_mcp_fail(f->call, "TaskCanceled",
+                                       "the task was cancelled at the server", NULL, false));
     }
-    return end_with(f, pw_mcp_fail(f->call, "BadAnswer", "the task has a status that the protocol does not have", NULL, false));
+    return end_with(f, pw_mcp_fail(f->call, "BadAnswer",
+                                   "the task has a status that the protocol does not have", NULL,
+                                   false));
 }
 
 /* ---- between two looks ---- */
@@ -180,7 +196,8 @@ static bool pause_between(follower *f)
     const int64_t pause = pause_of(f);
     const int64_t until = pw_mcp_now_ms() + pause;
     if (pause >= HOLD_MS) {
-        (void)pw_mcp_fail(f->call, "TaskPending", "the task goes on; it is looked at again", NULL, true);
+        (void)pw_mcp_fail(f->call, "TaskPending", "the task goes on; it is looked at again", NULL,
+                          true);
         (void)pawl_task_retry_after(f->call->task, (double)pause / 1000);
         return false;
     }
@@ -201,11 +218,14 @@ static bool pause_between(follower *f)
 
 const pawl_value *pw_mcp_task_follow(pw_mcp_call *call, const pawl_value *task)
 {
-    follower f = {.call = call, .id = pawl_str(task, "id", ""), .poll_ms = pawl_int(task, "poll_ms", 1000)};
-    call->deadline_ms = call->task_deadline_ms; /* how long one request may take does not bound a task */
+    follower f = {
+        .call = call, .id = pawl_str(task, "id", ""), .poll_ms = pawl_int(task, "poll_ms", 1000)};
+    call->deadline_ms =
+        call->task_deadline_ms; /* how long one request may take does not bound a task */
     for (;;) {
         pw_mcp_reply reply;
-        const look l = ask(&f, "tasks/get", id_params(&f), &reply) ? judge(&f, reply.message.result) : failed_look(&f, &reply);
+        const look l = ask(&f, "tasks/get", id_params(&f), &reply) ? judge(&f, reply.message.result)
+                                                                   : failed_look(&f, &reply);
         if (l == LOOK_OVER) {
             return f.result;
         }

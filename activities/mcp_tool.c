@@ -25,7 +25,8 @@ static bool is_token(const char *text)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
     for (const char *p = text; *p != '\0'; p++) {
-        const bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+        const bool letter =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
         if (!letter && strchr(others, *p) == NULL) {
             return false;
         }
@@ -63,15 +64,20 @@ static size_t count_key(const pawl_value *v)
     return found;
 }
 
-static pawl_status mirror_add(pw_mcp_mirrors *all, const pawl_value *property, const char *const *path, size_t depth, pawl_error *err)
+static pawl_status mirror_add(pw_mcp_mirrors *all, const pawl_value *property,
+                              const char *const *path, size_t depth, pawl_error *err)
 {
     const char *name = pawl_str(pw_mcp_key(property, MIRROR_KEY), "", NULL);
     const char *type = pawl_str(pw_mcp_key(property, "type"), "", "");
     if (name == NULL || !is_token(name)) {
-        return pw_err(err, PAWL_INVALID, MIRROR_KEY " of %.60s is no name of a header", path[depth - 1]);
+        return pw_err(err, PAWL_INVALID, MIRROR_KEY " of %.60s is no name of a header",
+                      path[depth - 1]);
     }
-    if (strcmp(type, "string") != 0 && strcmp(type, "integer") != 0 && strcmp(type, "boolean") != 0) {
-        return pw_err(err, PAWL_INVALID, MIRROR_KEY " stands on %.60s, which is no string, integer or boolean", path[depth - 1]);
+    if (strcmp(type, "string") != 0 && strcmp(type, "integer") != 0 &&
+        strcmp(type, "boolean") != 0) {
+        return pw_err(err, PAWL_INVALID,
+                      MIRROR_KEY " stands on %.60s, which is no string, integer or boolean",
+                      path[depth - 1]);
     }
     for (size_t i = 0; i < all->len; i++) {
         if (strcasecmp(all->at[i].name, name) == 0) {
@@ -79,7 +85,8 @@ static pawl_status mirror_add(pw_mcp_mirrors *all, const pawl_value *property, c
         }
     }
     if (all->len == PW_MCP_HEADERS_MAX) {
-        return pw_err(err, PAWL_INVALID, "more than %d properties have " MIRROR_KEY, PW_MCP_HEADERS_MAX);
+        return pw_err(err, PAWL_INVALID, "more than %d properties have " MIRROR_KEY,
+                      PW_MCP_HEADERS_MAX);
     }
     pw_mcp_mirror *m = &all->at[all->len++];
     m->name = name;
@@ -94,7 +101,8 @@ typedef struct level {
     size_t next;
 } level;
 
-pawl_status pw_mcp_mirrors_of(const pawl_value *schema, pw_mcp_mirrors *ret_mirrors, pawl_error *err)
+pawl_status pw_mcp_mirrors_of(const pawl_value *schema, pw_mcp_mirrors *ret_mirrors,
+                              pawl_error *err)
 {
     level stack[DEPTH_MAX] = {{pw_mcp_key(schema, "properties"), 0}};
     const char *path[DEPTH_MAX];
@@ -132,7 +140,8 @@ pawl_status pw_mcp_tool_check(const pawl_value *tool, pawl_error *err)
     const char *name = pawl_str(tool, "name", "");
     const pawl_value *schema = pawl_get(tool, "inputSchema");
     if (name[0] == '\0' || strlen(name) > TOOL_NAME_MAX) {
-        return pw_err(err, PAWL_INVALID, "a tool without a name, or with one of more than %d bytes", TOOL_NAME_MAX);
+        return pw_err(err, PAWL_INVALID, "a tool without a name, or with one of more than %d bytes",
+                      TOOL_NAME_MAX);
     }
     if (pawl_typeof(schema) != PAWL_MAP) {
         return pw_err(err, PAWL_INVALID, "tool %.100s has no inputSchema", name);
@@ -167,7 +176,8 @@ const pawl_value *pw_mcp_tool_find(const pawl_value *tools, const char *name)
 
 bool pw_mcp_tool_repeatable(const pawl_value *tool)
 {
-    return pawl_bool(tool, "annotations.readOnlyHint", false) || pawl_bool(tool, "annotations.idempotentHint", false);
+    return pawl_bool(tool, "annotations.readOnlyHint", false) ||
+           pawl_bool(tool, "annotations.idempotentHint", false);
 }
 
 /* ---- headers ---- */
@@ -233,13 +243,15 @@ static bool scalar_put(pw_buf *out, const pawl_value *v)
     return false;
 }
 
-bool pw_mcp_tool_headers(pawl_scope *scope, const pawl_value *tool, const pawl_value *arguments, pw_http_header **ret_headers, size_t *ret_len)
+bool pw_mcp_tool_headers(pawl_scope *scope, const pawl_value *tool, const pawl_value *arguments,
+                         pw_http_header **ret_headers, size_t *ret_len)
 {
     pw_mcp_mirrors mirrors;
     pawl_error err;
     *ret_headers = NULL;
     *ret_len = 0;
-    if (pw_mcp_mirrors_of(pawl_get(tool, "inputSchema"), &mirrors, &err) != PAWL_OK || mirrors.len == 0) {
+    if (pw_mcp_mirrors_of(pawl_get(tool, "inputSchema"), &mirrors, &err) != PAWL_OK ||
+        mirrors.len == 0) {
         return true;
     }
     pw_http_header *headers = pw_alloc(scope, mirrors.len * sizeof *headers);
@@ -247,8 +259,9 @@ bool pw_mcp_tool_headers(pawl_scope *scope, const pawl_value *tool, const pawl_v
     for (size_t i = 0; headers != NULL && i < mirrors.len; i++) {
         pw_buf value = PW_BUF_INIT;
         if (scalar_put(&value, follow(arguments, &mirrors.at[i]))) {
-            headers[len++] = (pw_http_header){.name = pw_sprintf(scope, "Mcp-Param-%s", mirrors.at[i].name),
-                                              .value = pw_strdup(scope, pw_buf_cstr(&value))};
+            headers[len++] =
+                (pw_http_header){.name = pw_sprintf(scope, "Mcp-Param-%s", mirrors.at[i].name),
+                                 .value = pw_strdup(scope, pw_buf_cstr(&value))};
         }
         if (!pw_buf_ok(&value)) {
             pw_scope_fail(scope);
@@ -278,7 +291,8 @@ const pawl_value *pw_mcp_defaults(pawl_scope *scope, const pawl_value *params)
     const pawl_value *schema = pawl_get(params, "requestedSchema");
     const pawl_value *properties = pawl_get(schema, "properties");
     const pawl_value *content = pawl_build(scope, "{}");
-    if (pawl_typeof(properties) != PAWL_MAP || strcmp(pawl_str(params, "mode", "form"), "form") != 0) {
+    if (pawl_typeof(properties) != PAWL_MAP ||
+        strcmp(pawl_str(params, "mode", "form"), "form") != 0) {
         return pawl_build(scope, "{action: \"decline\"}");
     }
     for (size_t i = 0; i < pawl_len(properties); i++) {

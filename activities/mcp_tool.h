@@ -25,7 +25,8 @@ typedef struct pw_mcp_mirrors {
 } pw_mcp_mirrors;
 
 /** The x-mcp-header properties of a schema. Errors: INVALID, the tool must not be used: says why. */
-PAWL_MUST_USE pawl_status pw_mcp_mirrors_of(const pawl_value *schema, pw_mcp_mirrors *ret_mirrors, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_mcp_mirrors_of(const pawl_value *schema, pw_mcp_mirrors *ret_mirrors,
+                                            pawl_error *err);
 /** May the tool be used? Errors: INVALID. */
 PAWL_MUST_USE pawl_status pw_mcp_tool_check(const pawl_value *tool, pawl_error *err);
 /** The tools of a list that may be used, as a list. */
@@ -35,7 +36,8 @@ const pawl_value *pw_mcp_tool_find(const pawl_value *tools, const char *name);
 /** Does it say that a call may be repeated: it only reads, or is idempotent? */
 bool pw_mcp_tool_repeatable(const pawl_value *tool);
 /** The Mcp-Param-* headers of a call. NULL and *ret_len 0 when there are none. False: no memory. */
-bool pw_mcp_tool_headers(pawl_scope *scope, const pawl_value *tool, const pawl_value *arguments, pw_http_header **ret_headers, size_t *ret_len);
+bool pw_mcp_tool_headers(pawl_scope *scope, const pawl_value *tool, const pawl_value *arguments,
+                         pw_http_header **ret_headers, size_t *ret_len);
 /** A text as the value of a header: as it is, or as =?base64?...?= where a header could not hold it. */
 void pw_mcp_header_put(pw_buf *out, const char *text, size_t size);
 

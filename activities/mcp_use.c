@@ -30,7 +30,8 @@ typedef struct use {
 static bool may_resend(pw_mcp_call *call, const pawl_value *tool)
 {
     const char *resend = pawl_str(call->input, "resend", "annotated");
-    return strcmp(resend, "always") == 0 || (strcmp(resend, "annotated") == 0 && pw_mcp_tool_repeatable(tool));
+    return strcmp(resend, "always") == 0 ||
+           (strcmp(resend, "annotated") == 0 && pw_mcp_tool_repeatable(tool));
 }
 
 /* False: the failure is set. */
@@ -49,7 +50,8 @@ static bool look_up(use *u, bool fresh)
     }
     if (u->tool == NULL) {
         char text[300];
-        (void)snprintf(text, sizeof text, "the server has no tool %.128s that can be used", u->name);
+        (void)snprintf(text, sizeof text, "the server has no tool %.128s that can be used",
+                       u->name);
         (void)pw_mcp_fail(call, "UnknownTool", text, NULL, false);
         return false;
     }
@@ -76,7 +78,9 @@ static const pawl_value *params_of(use *u)
 {
     pawl_scope *scope = u->call->scope;
     const pawl_value *arguments = pawl_get(u->call->input, "arguments");
-    const pawl_value *params = pawl_build(scope, "{name: %s, arguments: %p}", u->name, pawl_v(arguments != NULL ? arguments : pawl_build(scope, "{}")));
+    const pawl_value *params =
+        pawl_build(scope, "{name: %s, arguments: %p}", u->name,
+                   pawl_v(arguments != NULL ? arguments : pawl_build(scope, "{}")));
     if (u->responses != NULL) {
         params = pawl_with(scope, params, "inputResponses", u->responses);
     }
@@ -97,7 +101,9 @@ static bool tell_the_next(use *u)
     if (pw_mcp_note_put(u->call, pawl_build(u->call->scope, "{sent: true}"))) {
         return true;
     }
-    (void)pw_mcp_fail(u->call, "NoteFailed", "it could not be written down that the call is sent, so it was not", NULL, true);
+    (void)pw_mcp_fail(u->call, "NoteFailed",
+                      "it could not be written down that the call is sent, so it was not", NULL,
+                      true);
     return false;
 }
 
@@ -105,9 +111,14 @@ static bool tell_the_next(use *u)
 static bool ask(use *u, pw_mcp_reply *reply)
 {
     for (int round = 0; round < 2; round++) {
-        pw_mcp_ask a = {.method = "tools/call", .params = params_of(u), .name = u->name, .progress = true, .once = !u->repeatable};
+        pw_mcp_ask a = {.method = "tools/call",
+                        .params = params_of(u),
+                        .name = u->name,
+                        .progress = true,
+                        .once = !u->repeatable};
         pw_http_header *headers = NULL;
-        if (!pw_mcp_tool_headers(u->call->scope, u->tool, pawl_get(u->call->input, "arguments"), &headers, &a.headers_len)) {
+        if (!pw_mcp_tool_headers(u->call->scope, u->tool, pawl_get(u->call->input, "arguments"),
+                                 &headers, &a.headers_len)) {
             pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory", "no memory for headers");
             return false;
         }
@@ -118,7 +129,8 @@ static bool ask(use *u, pw_mcp_reply *reply)
         if (pw_mcp_server_ask(u->call, &a, reply)) {
             return true;
         }
-        const bool stale = reply->cut == PW_MCP_ANSWERED && reply->message.code == PW_MCP_HEADER_MISMATCH;
+        const bool stale =
+            reply->cut == PW_MCP_ANSWERED && reply->message.code == PW_MCP_HEADER_MISMATCH;
         if (!stale || round > 0 || !look_up(u, true)) {
             return false;
         }
@@ -136,7 +148,9 @@ static bool answer_all(use *u, const pawl_value *requests)
     for (size_t i = 0; i < pawl_len(requests); i++) {
         const char *key = pawl_key_at(requests, i);
         const pawl_value *rq = pawl_at(requests, i);
-        const pawl_value *a = key != NULL ? pw_mcp_answer(call, key, pawl_str(rq, "method", ""), pawl_get(rq, "params")) : NULL;
+        const pawl_value *a = key != NULL ? pw_mcp_answer(call, key, pawl_str(rq, "method", ""),
+                                                          pawl_get(rq, "params"))
+                                          : NULL;
         if (a != NULL) {
             u->responses = pawl_with(call->scope, u->responses, key, a);
         }
@@ -164,11 +178,15 @@ static const pawl_value *fail_question(use *u)
 static const pawl_value *follow(use *u, const pawl_value *result)
 {
     pw_mcp_call *call = u->call;
-    const pawl_value *given = call->dialect.era == PW_MCP_MODERN ? result : pawl_get(result, "task");
-    const int64_t poll = pawl_int(given, call->dialect.era == PW_MCP_MODERN ? "pollIntervalMs" : "pollInterval", 1000);
-    const pawl_value *task = pawl_build(call->scope, "{id: %s, poll_ms: %lld}", pawl_str(given, "taskId", ""), (long long)poll);
+    const pawl_value *given =
+        call->dialect.era == PW_MCP_MODERN ? result : pawl_get(result, "task");
+    const int64_t poll = pawl_int(
+        given, call->dialect.era == PW_MCP_MODERN ? "pollIntervalMs" : "pollInterval", 1000);
+    const pawl_value *task = pawl_build(call->scope, "{id: %s, poll_ms: %lld}",
+                                        pawl_str(given, "taskId", ""), (long long)poll);
     if (!pw_mcp_note_put(call, pawl_build(call->scope, "{sent: true, task: %p}", pawl_v(task)))) {
-        return pw_mcp_fail_unknown(call, "NoteFailed", "the id of the task could not be written down");
+        return pw_mcp_fail_unknown(call, "NoteFailed",
+                                   "the id of the task could not be written down");
     }
     return pw_mcp_task_follow(call, task);
 }
@@ -196,7 +214,8 @@ static const pawl_value *rounds(use *u)
             }
             break;
         case PW_MCP_STRANGE:
-            return pw_mcp_fail_unknown(u->call, "BadAnswer", "the result is of a type that the protocol does not have");
+            return pw_mcp_fail_unknown(u->call, "BadAnswer",
+                                       "the result is of a type that the protocol does not have");
         }
     }
     return pw_mcp_fail(u->call, "TooManyQuestions", "the server asks again and again", NULL, false);
@@ -212,7 +231,8 @@ static void take_up(use *u)
     u->state = pawl_str(resume, "state", NULL);
     u->responses = pawl_get(resume, "responses");
     for (size_t i = 0; i < pawl_len(u->call->answers); i++) {
-        u->responses = pawl_with(u->call->scope, u->responses, pawl_key_at(u->call->answers, i), pawl_at(u->call->answers, i));
+        u->responses = pawl_with(u->call->scope, u->responses, pawl_key_at(u->call->answers, i),
+                                 pawl_at(u->call->answers, i));
     }
     u->call->answers = NULL;
 }
@@ -223,7 +243,8 @@ static bool settle_the_last(use *u, const pawl_value *last)
     if (!pawl_bool(last, "sent", false) || u->repeatable) {
         return true;
     }
-    (void)pw_mcp_fail_unknown(u->call, "Crash", "an earlier attempt sent it, and ended before the answer came");
+    (void)pw_mcp_fail_unknown(u->call, "Crash",
+                              "an earlier attempt sent it, and ended before the answer came");
     return false;
 }
 
@@ -231,7 +252,8 @@ const pawl_value *pw_mcp_use(pw_mcp_call *call)
 {
     use u = {.call = call, .name = pawl_str(call->input, "tool", "")};
     const pawl_value *last = pw_mcp_note_get(call);
-    const pawl_value *task = pawl_get(last, "task") != NULL ? pawl_get(last, "task") : pawl_get(call->input, "resume.task");
+    const pawl_value *task = pawl_get(last, "task") != NULL ? pawl_get(last, "task")
+                                                            : pawl_get(call->input, "resume.task");
     pw_mcp_reply reply;
     if (!pw_mcp_server_greet(call, &reply)) {
         return pw_mcp_fail_reply(call, &reply, true);

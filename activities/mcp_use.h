@@ -37,7 +37,8 @@ void pw_mcp_note_drop(pw_mcp_call *call);
 /** Sets the failure of a request that has no result. `repeatable`: it may be sent again, whatever happened to it. Always NULL. */
 const pawl_value *pw_mcp_fail_reply(pw_mcp_call *call, const pw_mcp_reply *reply, bool repeatable);
 /** Sets a failure, redacted. Always NULL. */
-const pawl_value *pw_mcp_fail(pw_mcp_call *call, const char *type, const char *message, const pawl_value *details, bool retryable);
+const pawl_value *pw_mcp_fail(pw_mcp_call *call, const char *type, const char *message,
+                              const pawl_value *details, bool retryable);
 /** InputRequired, with call->question and what the next call must give back. Always NULL. */
 const pawl_value *pw_mcp_fail_question(pw_mcp_call *call, const pawl_value *resume);
 /** OutcomeUnknown. Always NULL. */

@@ -34,7 +34,8 @@ pw_mcp_cut pw_mcp_call_over(const pw_mcp_call *call, int64_t until_ms)
 /* The end of the engine comes through the hub before any task is told. */
 bool pw_mcp_call_unwanted(const pw_mcp_call *call)
 {
-    const bool late = call->task_deadline_ms != INT64_MAX && pw_mcp_now_ms() + CLOCKS_MS >= call->task_deadline_ms;
+    const bool late = call->task_deadline_ms != INT64_MAX &&
+                      pw_mcp_now_ms() + CLOCKS_MS >= call->task_deadline_ms;
     return pawl_task_canceled(call->task) && !late;
 }
 
@@ -59,7 +60,9 @@ void pw_mcp_call_beat(pw_mcp_call *call, const pawl_value *progress, bool at_onc
     }
     call->beaten_ms = now;
     pawl_scope *scope = pawl_scope_new(); /* the task's own would grow with every beat */
-    const pawl_value *detail = progress != NULL && scope != NULL ? pawl_with(scope, call->detail, "progress", progress) : call->detail;
+    const pawl_value *detail = progress != NULL && scope != NULL
+                                   ? pawl_with(scope, call->detail, "progress", progress)
+                                   : call->detail;
     (void)pawl_task_heartbeat(call->task, detail);
     pawl_scope_free(scope);
 }

@@ -79,7 +79,8 @@ static void list_remove(list *l, pw_net_transfer *t)
 static void ended_transfers(pw_net *net)
 {
     int left = 0;
-    for (CURLMsg *m = curl_multi_info_read(net->multi, &left); m != NULL; m = curl_multi_info_read(net->multi, &left)) {
+    for (CURLMsg *m = curl_multi_info_read(net->multi, &left); m != NULL;
+         m = curl_multi_info_read(net->multi, &left)) {
         if (m->msg != CURLMSG_DONE) {
             continue;
         }
@@ -106,7 +107,8 @@ static void watch_fired(uv_poll_t *poll, int status, int events)
     if (status < 0) {
         (void)uv_poll_start(poll, w->events, watch_fired);
     }
-    act(w->net, w->fd, (seen & UV_READABLE ? CURL_CSELECT_IN : 0) | (seen & UV_WRITABLE ? CURL_CSELECT_OUT : 0));
+    act(w->net, w->fd,
+        (seen & UV_READABLE ? CURL_CSELECT_IN : 0) | (seen & UV_WRITABLE ? CURL_CSELECT_OUT : 0));
 }
 
 static void watch_closed(uv_handle_t *handle)
@@ -155,7 +157,8 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, voi
         }
         (void)curl_multi_assign(net->multi, fd, w);
     }
-    const int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    const int events =
+        (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     w->events = events;
     return uv_poll_start(&w->poll, events, watch_fired) == 0 ? 0 : -1;
 }
@@ -191,7 +194,8 @@ void pw_net_remove(pw_net *net, CURL *easy)
 
 static void start_waiting(pw_net *net)
 {
-    while (!net->closing && net->waiting.first != NULL && net->active.len < net->options.transfers_max) {
+    while (!net->closing && net->waiting.first != NULL &&
+           net->active.len < net->options.transfers_max) {
         pw_net_transfer *t = net->waiting.first;
         list_remove(&net->waiting, t);
         list_append(&net->active, t);
@@ -234,7 +238,8 @@ bool pw_net_post(pw_net *net, pw_net_job *job)
     if (taken) {
         *(net->queue_last != NULL ? &net->queue_last->next : &net->queue_first) = job;
         net->queue_last = job;
-        (void)uv_async_send(&net->wake); /* under the lock: the handle is not closed while it is held and stopped is false */
+        (void)uv_async_send(
+            &net->wake); /* under the lock: the handle is not closed while it is held and stopped is false */
     }
     pthread_mutex_unlock(&net->lock);
     return taken;
@@ -259,7 +264,8 @@ static void close_all(pw_net *net)
     while (net->waiting.first != NULL) {
         net->waiting.first->stop(net->waiting.first);
     }
-    (void)curl_multi_cleanup(net->multi); /* closes the connections that it kept, and so their watches */
+    (void)curl_multi_cleanup(
+        net->multi); /* closes the connections that it kept, and so their watches */
     net->multi = NULL;
     uv_close((uv_handle_t *)&net->timer, NULL);
     uv_close((uv_handle_t *)&net->restart, NULL);
@@ -318,7 +324,8 @@ static uint32_t transfers_allowed(uint32_t wanted)
     struct rlimit files = {0};
     uint32_t max = wanted == 0 ? PW_NET_TRANSFERS_MAX : wanted;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
-        const rlim_t spare = files.rlim_cur > DESCRIPTORS_SPARED ? (files.rlim_cur - DESCRIPTORS_SPARED) / 2 : 0;
+        const rlim_t spare =
+            files.rlim_cur > DESCRIPTORS_SPARED ? (files.rlim_cur - DESCRIPTORS_SPARED) / 2 : 0;
         max = spare < max ? (uint32_t)spare : max;
     }
     return max < TRANSFERS_MIN ? TRANSFERS_MIN : max;
@@ -354,7 +361,9 @@ static pawl_status curl_ready(pawl_error *err)
     const int needed = CURL_VERSION_SSL | CURL_VERSION_ASYNCHDNS | CURL_VERSION_THREADSAFE;
     return (v->features & needed) == needed
                ? PAWL_OK
-               : pw_err(err, PAWL_UNSUPPORTED, "curl %s lacks TLS, resolving in the background or a safe start in threads", v->version);
+               : pw_err(err, PAWL_UNSUPPORTED,
+                        "curl %s lacks TLS, resolving in the background or a safe start in threads",
+                        v->version);
 }
 
 static void multi_configure(pw_net *net)
@@ -421,7 +430,8 @@ pawl_status pw_net_start(const pw_net_options *options, pw_net **ret_net, pawl_e
     pthread_mutex_init(&net->lock, NULL);
     net->options = *options;
     net->options.transfers_max = transfers_allowed(options->transfers_max);
-    if (!text_copy(options->proxy, &net->proxy) || !text_copy(options->ca_file, &net->ca_file) || !loop_init(net)) {
+    if (!text_copy(options->proxy, &net->proxy) || !text_copy(options->ca_file, &net->ca_file) ||
+        !loop_init(net)) {
         net_free(net);
         return pw_err(err, PAWL_NOMEM, "no memory for the network thread");
     }

@@ -20,18 +20,21 @@ typedef struct pw_net pw_net;
 /** Work for the net thread. Posting cannot fail: it takes no memory. */
 typedef struct pw_net_job {
     struct pw_net_job *next;
-    void (*run)(struct pw_net_job *job); /* also called, with the loop closing, for jobs posted before the stop */
+    void (*run)(struct pw_net_job
+                    *job); /* also called, with the loop closing, for jobs posted before the stop */
 } pw_net_job;
 
 typedef struct pw_net_options {
     const pw_egress *egress; /* borrowed until stop; never NULL */
     const char *proxy;       /* NULL = none; the environment is never asked; copied */
     const char *ca_file;     /* NULL = the system's; copied */
-    uint32_t transfers_max;  /* under way at a time; 0 = PW_NET_TRANSFERS_MAX, and never more than descriptors allow */
+    uint32_t
+        transfers_max; /* under way at a time; 0 = PW_NET_TRANSFERS_MAX, and never more than descriptors allow */
 } pw_net_options;
 
 /** Starts the thread. Errors: NOMEM, LIMIT, UNSUPPORTED (a curl without what it needs). */
-PAWL_MUST_USE pawl_status pw_net_start(const pw_net_options *options, pw_net **ret_net, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_net_start(const pw_net_options *options, pw_net **ret_net,
+                                       pawl_error *err);
 /** Ends every transfer as SHUTDOWN, waits for the thread, frees. Not from the net thread. Accepts NULL. */
 void pw_net_stop(pw_net *net);
 /** Runs the job on the net thread, soon and in order; false when the net has been stopped: it will not run. Thread: any. */
@@ -46,7 +49,7 @@ int64_t pw_net_now_ms(pw_net *net); /* monotonic, of this turn of the loop */
 
 /** A handle that takes part in the multi handle. `done` is called from the loop, never from inside curl. */
 typedef struct pw_net_transfer {
-    struct pw_net_transfer *prev, *next; /* in the list of all, or of those that wait */
+    struct pw_net_transfer *prev, *next;      /* in the list of all, or of those that wait */
     void (*start)(struct pw_net_transfer *t); /* its turn has come */
     void (*done)(struct pw_net_transfer *t, CURLcode code);
     void (*stop)(struct pw_net_transfer *t); /* the net is stopping: end now, and leave */

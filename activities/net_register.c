@@ -18,14 +18,17 @@ static pawl_net_options options_take(const pawl_net_options *given)
     pawl_net_options o;
     memset(&o, 0, sizeof o);
     if (given != NULL) {
-        const size_t size = given->struct_size == 0 || given->struct_size > sizeof o ? sizeof o : given->struct_size;
+        const size_t size = given->struct_size == 0 || given->struct_size > sizeof o
+                                ? sizeof o
+                                : given->struct_size;
         memcpy(&o, given, size);
     }
     return o;
 }
 
 /* The rules of one runner, which takes them over. */
-static pawl_status rules_make(const pawl_net_options *o, pw_egress **ret_egress, pw_secret_rules **ret_secrets, pawl_error *err)
+static pawl_status rules_make(const pawl_net_options *o, pw_egress **ret_egress,
+                              pw_secret_rules **ret_secrets, pawl_error *err)
 {
     pawl_status status = pw_egress_new(o->egress, ret_egress, err);
     if (status != PAWL_OK) {
@@ -40,10 +43,12 @@ static pawl_status rules_make(const pawl_net_options *o, pw_egress **ret_egress,
 
 static pw_net_options settings_of(const pawl_net_options *o)
 {
-    return (pw_net_options){.proxy = o->proxy, .ca_file = o->ca_file, .transfers_max = o->requests_max};
+    return (pw_net_options){
+        .proxy = o->proxy, .ca_file = o->ca_file, .transfers_max = o->requests_max};
 }
 
-static pawl_status runner_make(const pawl_net_options *o, pw_net_runner **ret_runner, pawl_error *err)
+static pawl_status runner_make(const pawl_net_options *o, pw_net_runner **ret_runner,
+                               pawl_error *err)
 {
     pw_egress *egress = NULL;
     pw_secret_rules *secrets = NULL;
@@ -72,11 +77,13 @@ static void *user_of(const pw_net_activity *activity)
     return u.out;
 }
 
-static pawl_status register_one(pawl_engine *engine, pw_net_runner *runner, const char *name, const char *what, const pw_net_activity *activity,
-                                pawl_error *err)
+static pawl_status register_one(pawl_engine *engine, pw_net_runner *runner, const char *name,
+                                const char *what, const pw_net_activity *activity, pawl_error *err)
 {
-    const pawl_activity_options o = {
-        .struct_size = sizeof o, .description = what, .user = user_of(activity), .runner = pw_net_runner_base(runner)};
+    const pawl_activity_options o = {.struct_size = sizeof o,
+                                     .description = what,
+                                     .user = user_of(activity),
+                                     .runner = pw_net_runner_base(runner)};
     return pawl_register_activity(engine, name, pw_net_nowhere, &o, err);
 }
 
@@ -85,7 +92,8 @@ pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *optio
     const pawl_net_options o = options_take(options);
     pw_net_runner *runner = NULL;
     if (strcmp(pawl_version(), PAWL_VERSION) != 0) { /* both libraries know the inside of values */
-        return pw_err(err, PAWL_ABI, "libpawl_net is of version %s, libpawl of %s", PAWL_VERSION, pawl_version());
+        return pw_err(err, PAWL_ABI, "libpawl_net is of version %s, libpawl of %s", PAWL_VERSION,
+                      pawl_version());
     }
     pawl_status status = runner_make(&o, &runner, err);
     if (status != PAWL_OK) {
@@ -93,16 +101,21 @@ pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *optio
     }
     pw_llm_setup *llm = pw_llm_setup_new(engine, &o);
     pw_net_runner_keep(runner, llm);
-    status = llm != NULL ? register_one(engine, runner, "http",
-                                        "An HTTP request: {url, method, headers, query, json ...} gives {status, headers, body}",
-                                        &pw_http_activity, err)
-                         : pw_err(err, PAWL_NOMEM, "no memory for the activity llm");
+    status =
+        llm != NULL
+            ? register_one(
+                  engine, runner, "http",
+                  "An HTTP request: {url, method, headers, query, json ...} gives {status, headers, body}",
+                  &pw_http_activity, err)
+            : pw_err(err, PAWL_NOMEM, "no memory for the activity llm");
     if (status != PAWL_OK) {
         pawl_runner *base = pw_net_runner_base(runner);
         base->ops->stop(base, 0); /* the engine has not taken it */
         return status;
     }
-    status = register_one(engine, runner, "llm", "A model call: {endpoint, request: {model, messages ...}} gives {message, stop, usage ...}",
-                          &llm->activity, err);
+    status = register_one(
+        engine, runner, "llm",
+        "A model call: {endpoint, request: {model, messages ...}} gives {message, stop, usage ...}",
+        &llm->activity, err);
     return status == PAWL_OK ? mcp_register(engine, &o, err) : status;
 }

@@ -137,11 +137,15 @@ static void runner_stop(pawl_runner *base, int64_t deadline_ms)
     runner_free(r);
 }
 
-pawl_status pw_net_runner_start(pw_egress *egress, pw_secret_rules *secrets, const pw_net_options *options, pw_net_runner **ret_runner,
+pawl_status pw_net_runner_start(pw_egress *egress, pw_secret_rules *secrets,
+                                const pw_net_options *options, pw_net_runner **ret_runner,
                                 pawl_error *err)
 {
-    static const pawl_runner_ops ops = {
-        .struct_size = sizeof ops, .name = "net", .start = runner_start, .cancel = runner_cancel, .stop = runner_stop};
+    static const pawl_runner_ops ops = {.struct_size = sizeof ops,
+                                        .name = "net",
+                                        .start = runner_start,
+                                        .cancel = runner_cancel,
+                                        .stop = runner_stop};
     pw_net_runner *r = pw_calloc(1, sizeof *r);
     if (r == NULL) {
         pw_egress_free(egress);
@@ -188,5 +192,8 @@ const pawl_value *pw_net_nowhere(pawl_task *task, const pawl_value *input, void 
 {
     (void)input;
     (void)user;
-    return pawl_task_fail_with(task, "NoNetwork", "this activity runs on an engine's network thread, which there is none of here", NULL, false);
+    return pawl_task_fail_with(
+        task, "NoNetwork",
+        "this activity runs on an engine's network thread, which there is none of here", NULL,
+        false);
 }

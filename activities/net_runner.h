@@ -37,7 +37,8 @@ struct pw_net_call {
 };
 
 /** Takes egress and secrets over, also when it fails. Errors: as pw_net_start. */
-PAWL_MUST_USE pawl_status pw_net_runner_start(pw_egress *egress, pw_secret_rules *secrets, const pw_net_options *options,
+PAWL_MUST_USE pawl_status pw_net_runner_start(pw_egress *egress, pw_secret_rules *secrets,
+                                              const pw_net_options *options,
                                               pw_net_runner **ret_runner, pawl_error *err);
 pawl_runner *pw_net_runner_base(pw_net_runner *runner);
 pw_net *pw_net_runner_net(pw_net_runner *runner);

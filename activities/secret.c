@@ -29,7 +29,7 @@ struct pw_secret_rules {
     pawl_scope *scope;
     size_t len;
     struct secret_rule {
-        const char *ref; /* without a last * */
+        const char *ref;  /* without a last * */
         const char *host; /* NULL = any */
         bool prefix;
     } * rules;
@@ -49,7 +49,8 @@ struct pw_secrets {
 
 static bool is_ref(const char *text)
 {
-    return (strncmp(text, "env:", 4) == 0 && text[4] != '\0') || (strncmp(text, "file:/", 6) == 0) ||
+    return (strncmp(text, "env:", 4) == 0 && text[4] != '\0') ||
+           (strncmp(text, "file:/", 6) == 0) ||
            (strncmp(text, "command:", 8) == 0 && text[8] != '\0');
 }
 
@@ -59,7 +60,8 @@ static bool rule_take(pw_secret_rules *r, const char *text, struct secret_rule *
     const size_t size = arrow != NULL ? (size_t)(arrow - text) : strlen(text);
     char *ref = pw_strndup(r->scope, text, size);
     ret->host = arrow != NULL ? pw_strdup(r->scope, arrow + 2) : NULL;
-    if (ref == NULL || !is_ref(ref) || (arrow != NULL && (ret->host == NULL || ret->host[0] == '\0'))) {
+    if (ref == NULL || !is_ref(ref) ||
+        (arrow != NULL && (ret->host == NULL || ret->host[0] == '\0'))) {
         return pw_scope_failed(r->scope); /* that is told apart later */
     }
     ret->prefix = ref[size - 1] == '*';
@@ -68,7 +70,8 @@ static bool rule_take(pw_secret_rules *r, const char *text, struct secret_rule *
     return true;
 }
 
-pawl_status pw_secret_rules_new(const char *const *rules, pw_secret_rules **ret_rules, pawl_error *err)
+pawl_status pw_secret_rules_new(const char *const *rules, pw_secret_rules **ret_rules,
+                                pawl_error *err)
 {
     static const char *const usual[] = {"env:PAWL_SECRET_*", NULL};
     const char *const *given = rules != NULL ? rules : usual;
@@ -77,14 +80,17 @@ pawl_status pw_secret_rules_new(const char *const *rules, pw_secret_rules **ret_
     while (given[len] != NULL) {
         len++;
     }
-    if (r == NULL || (r->scope = pawl_scope_new()) == NULL || (r->rules = pawl_scope_alloc(r->scope, (len + 1) * sizeof *r->rules)) == NULL) {
+    if (r == NULL || (r->scope = pawl_scope_new()) == NULL ||
+        (r->rules = pawl_scope_alloc(r->scope, (len + 1) * sizeof *r->rules)) == NULL) {
         pw_secret_rules_free(r);
         return pw_err(err, PAWL_NOMEM, "no memory for rules of secrets");
     }
     for (; r->len < len; r->len++) {
         if (!rule_take(r, given[r->len], &r->rules[r->len])) {
-            const pawl_status status = pw_err(err, PAWL_INVALID, "\"%.100s\" is no rule of secrets: write env:NAME, file:/path or command:..., then =>host",
-                                              given[r->len]);
+            const pawl_status status = pw_err(
+                err, PAWL_INVALID,
+                "\"%.100s\" is no rule of secrets: write env:NAME, file:/path or command:..., then =>host",
+                given[r->len]);
             pw_secret_rules_free(r);
             return status;
         }
@@ -124,7 +130,8 @@ static bool climbs(const char *ref)
     return strncmp(ref, "file:", 5) == 0 && strstr(ref, "/../") != NULL;
 }
 
-pawl_status pw_secret_allowed(const pw_secret_rules *rules, const char *ref, const char *host, pawl_error *err)
+pawl_status pw_secret_allowed(const pw_secret_rules *rules, const char *ref, const char *host,
+                              pawl_error *err)
 {
     bool elsewhere = false;
     if (!is_ref(ref) || strlen(ref) > REF_BYTES_MAX) {
@@ -132,14 +139,17 @@ pawl_status pw_secret_allowed(const pw_secret_rules *rules, const char *ref, con
     }
     for (size_t i = 0; i < rules->len && !climbs(ref); i++) {
         const struct secret_rule *r = &rules->rules[i];
-        const bool fits = r->prefix ? strncmp(ref, r->ref, strlen(r->ref)) == 0 : strcmp(ref, r->ref) == 0;
+        const bool fits =
+            r->prefix ? strncmp(ref, r->ref, strlen(r->ref)) == 0 : strcmp(ref, r->ref) == 0;
         if (fits && host_fits(r->host, host)) {
             return PAWL_OK;
         }
         elsewhere = elsewhere || fits;
     }
-    return pw_err(err, PAWL_DENIED, "the secret \"%.80s\" may not be used%s%.80s; to allow it, add the rule \"%.80s\" to the secrets", ref,
-                  elsewhere ? " for " : "", elsewhere ? host : "", ref);
+    return pw_err(
+        err, PAWL_DENIED,
+        "the secret \"%.80s\" may not be used%s%.80s; to allow it, add the rule \"%.80s\" to the secrets",
+        ref, elsewhere ? " for " : "", elsewhere ? host : "", ref);
 }
 
 /* ---- values ---- */
@@ -205,7 +215,8 @@ static pawl_status value_take(const char *data, size_t size, char **ret_text, pa
     size -= size > 0 && data[size - 1] == '\n';
     size -= size > 0 && data[size - 1] == '\r';
     if (size < PW_SECRET_BYTES_MIN) {
-        return pw_err(err, PAWL_INVALID, "it has fewer than %d bytes: it could not be hidden", PW_SECRET_BYTES_MIN);
+        return pw_err(err, PAWL_INVALID, "it has fewer than %d bytes: it could not be hidden",
+                      PW_SECRET_BYTES_MIN);
     }
     if (size > PW_SECRET_BYTES_MAX) {
         return pw_err(err, PAWL_INVALID, "it has more than %d bytes", PW_SECRET_BYTES_MAX);
@@ -234,10 +245,13 @@ static pawl_status file_read(const char *path, char **ret_text, pawl_error *err)
     }
     struct stat st;
     char *data = pw_malloc(PW_SECRET_BYTES_MAX + 3);
-    ssize_t size = data != NULL && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, data, PW_SECRET_BYTES_MAX + 3) : -1;
+    ssize_t size = data != NULL && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)
+                       ? read(fd, data, PW_SECRET_BYTES_MAX + 3)
+                       : -1;
     close(fd);
-    const pawl_status status = size < 0 ? pw_err(err, PAWL_INVALID, "its file is not a plain one, or cannot be read")
-                                        : value_take(data, (size_t)size, ret_text, err);
+    const pawl_status status =
+        size < 0 ? pw_err(err, PAWL_INVALID, "its file is not a plain one, or cannot be read")
+                 : value_take(data, (size_t)size, ret_text, err);
     if (data != NULL) {
         explicit_bzero(data, PW_SECRET_BYTES_MAX + 3);
         pw_free(data);
@@ -245,14 +259,19 @@ static pawl_status file_read(const char *path, char **ret_text, pawl_error *err)
     return status;
 }
 
-static pawl_status command_read(pawl_task *task, const char *command, char **ret_text, pawl_error *err)
+static pawl_status command_read(pawl_task *task, const char *command, char **ret_text,
+                                pawl_error *err)
 {
     const char *const argv[] = {"/bin/sh", "-c", command, NULL};
-    const pawl_exec_options options = {.struct_size = sizeof options, .argv = argv, .timeout_ms = PW_SECRET_COMMAND_MS, .quiet = true,
+    const pawl_exec_options options = {.struct_size = sizeof options,
+                                       .argv = argv,
+                                       .timeout_ms = PW_SECRET_COMMAND_MS,
+                                       .quiet = true,
                                        .output_bytes_max = PW_SECRET_BYTES_MAX + 3};
     const pawl_value *result = pawl_exec(task, &options);
     if (result == NULL || pawl_int(result, "exit", -1) != 0 || pawl_int(result, "signal", 0) != 0) {
-        return pw_err(err, PAWL_NOTFOUND, "its command did not end well"); /* what it printed may hold the value */
+        return pw_err(err, PAWL_NOTFOUND,
+                      "its command did not end well"); /* what it printed may hold the value */
     }
     const char *said = pawl_str(result, "stdout", "");
     return value_take(said, strlen(said), ret_text, err);
@@ -263,7 +282,8 @@ static pawl_status read_ref(pawl_task *task, const char *ref, char **ret_text, p
     if (strncmp(ref, "env:", 4) == 0) {
         return env_read(ref + 4, ret_text, err);
     }
-    return strncmp(ref, "file:", 5) == 0 ? file_read(ref + 5, ret_text, err) : command_read(task, ref + 8, ret_text, err);
+    return strncmp(ref, "file:", 5) == 0 ? file_read(ref + 5, ret_text, err)
+                                         : command_read(task, ref + 8, ret_text, err);
 }
 
 static const char *known(const pw_secrets *s, const char *ref)
@@ -289,8 +309,8 @@ static pawl_status keep(pw_secrets *s, const char *ref, char *text, pawl_error *
     return PAWL_OK;
 }
 
-pawl_status pw_secret_resolve(pw_secrets *secrets, pawl_task *task, const char *ref, const char *host, const char **ret_value,
-                              pawl_error *err)
+pawl_status pw_secret_resolve(pw_secrets *secrets, pawl_task *task, const char *ref,
+                              const char *host, const char **ret_value, pawl_error *err)
 {
     pawl_status status = pw_secret_allowed(secrets->rules, ref, host, err);
     const char *value = known(secrets, ref);
@@ -326,7 +346,7 @@ const char *pw_secret_ref(const pawl_value *v)
 typedef struct walk {
     pw_mp r;
     pawl_scope *scope;
-    const uint8_t *start; /* of the element */
+    const uint8_t *start;  /* of the element */
     const pawl_value *ref; /* it is a reference, whole */
 } walk;
 
@@ -379,10 +399,12 @@ bool pw_secret_slow(const pawl_value *v)
     return any_that(v, true);
 }
 
-static pawl_status put_ref(pw_secrets *s, pawl_task *task, const pawl_value *ref, const char *host, pw_buf *out, pawl_error *err)
+static pawl_status put_ref(pw_secrets *s, pawl_task *task, const pawl_value *ref, const char *host,
+                           pw_buf *out, pawl_error *err)
 {
     const char *value = NULL;
-    const pawl_status status = pw_secret_resolve(s, task, pawl_str(ref, "$secret", ""), host, &value, err);
+    const pawl_status status =
+        pw_secret_resolve(s, task, pawl_str(ref, "$secret", ""), host, &value, err);
     if (status != PAWL_OK) {
         return status;
     }
@@ -399,7 +421,8 @@ static pawl_status put_ref(pw_secrets *s, pawl_task *task, const pawl_value *ref
     return PAWL_OK;
 }
 
-pawl_status pw_secret_expand(pw_secrets *secrets, pawl_task *task, const pawl_value *v, const char *host, pw_buf *out, pawl_error *err)
+pawl_status pw_secret_expand(pw_secrets *secrets, pawl_task *task, const pawl_value *v,
+                             const char *host, pw_buf *out, pawl_error *err)
 {
     const pw_view bytes = pw_value_bytes(v);
     pawl_scope *scope = pawl_scope_new();

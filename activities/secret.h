@@ -14,15 +14,18 @@ typedef struct pw_secret_rules pw_secret_rules;
 
 /** "env:NAME", "file:/run/secrets/" and a *, "command:pass show x"; each with "=>host" or not. NULL = env:PAWL_SECRET_ and a *.
  * Errors: INVALID (names the rule), NOMEM. */
-PAWL_MUST_USE pawl_status pw_secret_rules_new(const char *const *rules, pw_secret_rules **ret_rules, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_secret_rules_new(const char *const *rules, pw_secret_rules **ret_rules,
+                                              pawl_error *err);
 void pw_secret_rules_free(pw_secret_rules *rules); /* accepts NULL */
 /** May that reference be used for that host (NULL = not known yet: any)? Errors: DENIED (says how to allow it), INVALID. */
-PAWL_MUST_USE pawl_status pw_secret_allowed(const pw_secret_rules *rules, const char *ref, const char *host, pawl_error *err);
+PAWL_MUST_USE pawl_status pw_secret_allowed(const pw_secret_rules *rules, const char *ref,
+                                            const char *host, pawl_error *err);
 
 /** The values that one attempt has read. Overwritten when freed. */
 typedef struct pw_secrets pw_secrets;
-pw_secrets *pw_secrets_new(const pw_secret_rules *rules); /* NULL when out of memory; rules are borrowed */
-void pw_secrets_free(pw_secrets *secrets);                /* accepts NULL */
+pw_secrets *
+pw_secrets_new(const pw_secret_rules *rules); /* NULL when out of memory; rules are borrowed */
+void pw_secrets_free(pw_secrets *secrets);    /* accepts NULL */
 
 /** The text of a reference, or NULL when v is none. */
 const char *pw_secret_ref(const pawl_value *v);
@@ -32,10 +35,12 @@ bool pw_secret_slow(const pawl_value *v);
 
 /** What it stands for; kept, so that asking again is cheap. A command runs under the task's supervisor: only slow references need the task,
  * and a thread that may wait. Errors: as pw_secret_allowed; NOTFOUND, INVALID, LIMIT, NOMEM; none holds a value. */
-PAWL_MUST_USE pawl_status pw_secret_resolve(pw_secrets *secrets, pawl_task *task, const char *ref, const char *host, const char **ret_value,
+PAWL_MUST_USE pawl_status pw_secret_resolve(pw_secrets *secrets, pawl_task *task, const char *ref,
+                                            const char *host, const char **ret_value,
                                             pawl_error *err);
 /** Appends v as msgpack with every reference replaced by its text, prefix and suffix around it. Errors: as pw_secret_resolve. */
-PAWL_MUST_USE pawl_status pw_secret_expand(pw_secrets *secrets, pawl_task *task, const pawl_value *v, const char *host, pw_buf *out,
+PAWL_MUST_USE pawl_status pw_secret_expand(pw_secrets *secrets, pawl_task *task,
+                                           const pawl_value *v, const char *host, pw_buf *out,
                                            pawl_error *err);
 
 /** Was any value read? */

@@ -60,7 +60,8 @@ void pw_base64_put(pw_buf *out, const void *data, size_t size)
     const uint8_t *p = data;
     for (size_t i = 0; i < size; i += 3) {
         const size_t n = size - i < 3 ? size - i : 3;
-        const uint32_t three = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (n > 2 ? p[i + 2] : 0);
+        const uint32_t three =
+            (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (n > 2 ? p[i + 2] : 0);
         pw_buf_putc(out, digits[three >> 18]);
         pw_buf_putc(out, digits[three >> 12 & 63]);
         pw_buf_putc(out, n > 1 ? digits[three >> 6 & 63] : '=');

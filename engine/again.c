@@ -43,8 +43,7 @@ void pw_live_stall_on(pw_live *live)
 static void unstall(pw_core *core)
 {
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
+    HASH_ITER (hh, core->runs, live, next) {
         if (live->stalled) {
             live->stalled = false;
             pw_live_ready(live);
@@ -60,7 +59,8 @@ static void read_jobs(pw_core *core)
         st = pw_maps_recover(core, &err);
     }
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_WARN, "", 0, "tasks cannot be read, it is tried again: %s", err.message);
+        pw_core_log(core, PAWL_WARN, "", 0, "tasks cannot be read, it is tried again: %s",
+                    err.message);
         pw_again(core, PW_AGAIN_JOBS);
     }
 }

@@ -69,7 +69,9 @@ static const char *name_of(const pw_live *live, pw_view name)
     if (name.size == 0) {
         return "";
     }
-    return last != NULL && pw_view_is(name, last->name) ? last->name : pw_strndup(live->scope, (const char *)name.data, name.size);
+    return last != NULL && pw_view_is(name, last->name)
+               ? last->name
+               : pw_strndup(live->scope, (const char *)name.data, name.size);
 }
 
 static pw_cmd *cmd_new(pw_live *live, const pw_event *ev, pw_state first)
@@ -136,7 +138,9 @@ static const pawl_failure *body_failure(pw_live *live, const pw_event *ev)
 {
     const pawl_value *v = pw_body_value(live->core, live->scope, ev->body, "failure");
     const pawl_failure *f = pw_failure_read(live->scope, v, 0);
-    return f != NULL ? f : pw_failure_new(live->scope, "Unknown", "the failure was not recorded", NULL, false, NULL);
+    return f != NULL ? f
+                     : pw_failure_new(live->scope, "Unknown", "the failure was not recorded", NULL,
+                                      false, NULL);
 }
 
 static const pawl_value *body_value(pw_live *live, const pw_event *ev, const char *key)
@@ -164,17 +168,18 @@ static bool apply_started(pw_live *live, const pw_event *ev)
 static void new_attempts(pw_live *live)
 {
     pw_cmd *cmd;
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         cmd->attempt += cmd->state == PW_S_ACTIVITY_SCHEDULED ? 1 : 0;
     }
 }
 
 static bool apply_run(pw_live *live, const pw_event *ev)
 {
-    bool never_closed = ev->type == PW_EV_RUN_RETRIED && live->replaying && pw_live_open_status(live) && live->state != PW_S_RUN_NONE;
+    bool never_closed = ev->type == PW_EV_RUN_RETRIED && live->replaying &&
+                        pw_live_open_status(live) && live->state != PW_S_RUN_NONE;
     if (never_closed) {
-        live->state = PW_S_RUN_RUNNING; /* a replay leaves the void stretch out, and the end of the run with it */
+        live->state =
+            PW_S_RUN_RUNNING; /* a replay leaves the void stretch out, and the end of the run with it */
     } else if (!step(live->core, &live->state, ev->type)) {
         return false;
     }
@@ -188,7 +193,8 @@ static bool apply_run(pw_live *live, const pw_event *ev)
     if (ev->type == PW_EV_RUN_RETRIED) {
         live->cancel_requested = false;
         new_attempts(live);
-        if (!PW_BUG_COMMAND_ID_REUSED && !pw_cmd_skip_to(live, pw_body_int(ev->body, "next_command", 0))) {
+        if (!PW_BUG_COMMAND_ID_REUSED &&
+            !pw_cmd_skip_to(live, pw_body_int(ev->body, "next_command", 0))) {
             return false;
         }
     }
@@ -207,7 +213,8 @@ static bool apply_run(pw_live *live, const pw_event *ev)
 /* An attempt failed, and nobody can say that it did not happen: one that took too long may still have done it. */
 static bool may_have_happened(const pw_live *live, const pw_event *ev)
 {
-    static const char *const types[] = {"OutcomeUnknown", "Timeout", "HeartbeatTimeout", "WorkerLost", "ProcessEnded"};
+    static const char *const types[] = {"OutcomeUnknown", "Timeout", "HeartbeatTimeout",
+                                        "WorkerLost", "ProcessEnded"};
     const pawl_value *v = pw_body_value(live->core, live->scope, ev->body, "failure");
     const pawl_failure *f = pw_failure_read(live->scope, v, 0);
     bool may = pawl_bool(v, "unknown", false);
@@ -228,9 +235,11 @@ static const pawl_failure *activity_canceled(pw_live *live, bool unknown)
 {
     const pawl_failure *cause = NULL;
     if (unknown) {
-        cause = pw_failure_new(live->scope, "OutcomeUnknown", "it was sent, and nobody knows what came of it", NULL, false, NULL);
+        cause = pw_failure_new(live->scope, "OutcomeUnknown",
+                               "it was sent, and nobody knows what came of it", NULL, false, NULL);
     }
-    return pw_failure_new(live->scope, "Canceled", "the activity was cancelled", NULL, false, cause);
+    return pw_failure_new(live->scope, "Canceled", "the activity was cancelled", NULL, false,
+                          cause);
 }
 
 static bool apply_activity(pw_live *live, const pw_event *ev)
@@ -239,7 +248,9 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
         pw_cmd *cmd = cmd_new(live, ev, PW_S_ACTIVITY_NONE);
         if (cmd != NULL) {
             const pw_common *c = pw_body_common(live, ev->body);
-            cmd->undo = c->undo.data != NULL ? pw_strndup(live->scope, (const char *)c->undo.data, c->undo.size) : NULL;
+            cmd->undo = c->undo.data != NULL
+                            ? pw_strndup(live->scope, (const char *)c->undo.data, c->undo.size)
+                            : NULL;
             cmd->on_cancel = (pawl_on_cancel)c->on_cancel;
         }
         return cmd != NULL && step(live->core, &cmd->state, ev->type);
@@ -263,7 +274,9 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
         break;
     case PW_EV_ACTIVITY_RETRIED:
         cmd->attempt = pw_body_int(ev->body, "attempt", cmd->attempt) + 1;
-        cmd->may_have_happened |= cmd->undo != NULL && !unknown && may_have_happened(live, ev); /* (else somebody said that it did not) */
+        cmd->may_have_happened |=
+            cmd->undo != NULL && !unknown &&
+            may_have_happened(live, ev); /* (else somebody said that it did not) */
         break;
     case PW_EV_ACTIVITY_CANCEL_REQUESTED:
         cmd->cancel_requested = true;
@@ -281,7 +294,8 @@ static bool apply_step(pw_live *live, const pw_event *ev)
         return false;
     }
     bool failed = ev->type == PW_EV_STEP_FAILED;
-    pw_cmd_end(live, cmd, failed ? NULL : body_value(live, ev, "result"), failed ? body_failure(live, ev) : NULL);
+    pw_cmd_end(live, cmd, failed ? NULL : body_value(live, ev, "result"),
+               failed ? body_failure(live, ev) : NULL);
     cmd->deliver_turn = live->turn;
     live->stepped = true;
     live->kick = true;
@@ -299,7 +313,10 @@ static bool apply_timer(pw_live *live, const pw_event *ev)
         return false;
     }
     bool fired = ev->type == PW_EV_TIMER_FIRED;
-    pw_cmd_end(live, cmd, NULL, fired ? NULL : pw_failure_new(live->scope, "Canceled", "the timer was cancelled", NULL, false, NULL));
+    pw_cmd_end(live, cmd, NULL,
+               fired ? NULL
+                     : pw_failure_new(live->scope, "Canceled", "the timer was cancelled", NULL,
+                                      false, NULL));
     return true;
 }
 
@@ -328,8 +345,7 @@ static bool apply_signal_received(pw_live *live, const pw_event *ev)
     DL_APPEND(live->signals, sig);
     live->signals_len++;
     pw_cmd *cmd;
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         if (cmd->state == PW_S_SIGNAL_AWAITED && strcmp(cmd->name, sig->name) == 0) {
             pw_effects_timer_clear(live, cmd, PW_T_SIGNAL);
             return signal_meet(live, cmd, sig);
@@ -345,8 +361,7 @@ static bool apply_signal_awaited(pw_live *live, const pw_event *ev)
         return false;
     }
     pw_signal *sig;
-    DL_FOREACH(live->signals, sig)
-    {
+    DL_FOREACH (live->signals, sig) {
         if (strcmp(sig->name, cmd->name) == 0) {
             return signal_meet(live, cmd, sig);
         }
@@ -378,7 +393,9 @@ static bool apply_signal(pw_live *live, const pw_event *ev)
     bool timed_out = ev->type == PW_EV_SIGNAL_TIMED_OUT;
     cmd->future.timed_out = timed_out;
     pw_cmd_end(live, cmd, NULL,
-               timed_out ? NULL : pw_failure_new(live->scope, "Canceled", "the wait for a signal was dropped", NULL, false, NULL));
+               timed_out ? NULL
+                         : pw_failure_new(live->scope, "Canceled",
+                                          "the wait for a signal was dropped", NULL, false, NULL));
     return true;
 }
 
@@ -403,7 +420,8 @@ static bool apply_child(pw_live *live, const pw_event *ev)
     const pawl_failure *cause = body_failure(live, ev);
     bool canceled = ev->type == PW_EV_CHILD_CANCELED;
     pw_cmd_end(live, cmd, NULL,
-               pw_failure_new(live->scope, canceled ? "ChildCanceled" : "ChildFailed", cmd->name, NULL, false, cause));
+               pw_failure_new(live->scope, canceled ? "ChildCanceled" : "ChildFailed", cmd->name,
+                              NULL, false, cause));
     return true;
 }
 
@@ -425,7 +443,9 @@ static bool apply_map(pw_live *live, const pw_event *ev)
         pw_cmd_end(live, cmd, NULL, body_failure(live, ev));
         break;
     case PW_EV_MAP_CANCELED:
-        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "Canceled", "the map was cancelled", NULL, false, NULL));
+        pw_cmd_end(
+            live, cmd, NULL,
+            pw_failure_new(live->scope, "Canceled", "the map was cancelled", NULL, false, NULL));
         break;
     default:
         cmd->cancel_requested = true;
@@ -436,8 +456,10 @@ static bool apply_map(pw_live *live, const pw_event *ev)
 
 static const pawl_value *answer_value(pw_live *live, const pw_event *ev, bool expired)
 {
-    return pawl_build(live->scope, "{choice: %s, data: %p, by: %s, at_ms: %lld}", pw_body_str(live->scope, ev->body, "choice", NULL),
-                      pawl_v(body_value(live, ev, "data")), expired ? "deadline" : pw_body_str(live->scope, ev->body, "by", ""),
+    return pawl_build(live->scope, "{choice: %s, data: %p, by: %s, at_ms: %lld}",
+                      pw_body_str(live->scope, ev->body, "choice", NULL),
+                      pawl_v(body_value(live, ev, "data")),
+                      expired ? "deadline" : pw_body_str(live->scope, ev->body, "by", ""),
                       (long long)pw_body_int(ev->body, "at_ms", live->now_ms));
 }
 
@@ -452,13 +474,16 @@ static bool apply_wait(pw_live *live, const pw_event *ev)
         return false;
     }
     if (ev->type == PW_EV_WAIT_CANCELED) {
-        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "Canceled", "the question was withdrawn", NULL, false, NULL));
+        pw_cmd_end(live, cmd, NULL,
+                   pw_failure_new(live->scope, "Canceled", "the question was withdrawn", NULL,
+                                  false, NULL));
         return true;
     }
     bool expired = ev->type == PW_EV_WAIT_EXPIRED;
     if (expired && pw_body_get(ev->body, "choice").size == 0) {
         cmd->future.timed_out = true;
-        pw_cmd_end(live, cmd, NULL, pw_failure_new(live->scope, "DeadlineExceeded", cmd->name, NULL, false, NULL));
+        pw_cmd_end(live, cmd, NULL,
+                   pw_failure_new(live->scope, "DeadlineExceeded", cmd->name, NULL, false, NULL));
         return true;
     }
     cmd->future.timed_out = expired;
@@ -515,7 +540,9 @@ static bool dispatch(pw_live *live, const pw_event *ev)
     case 8:
         return apply_wait(live, ev);
     default:
-        return ev->type >= PW_EV_SHIELD_ENTERED && ev->type <= PW_EV_SHIELD_LEFT ? apply_shield(live, ev) : apply_plain(live, ev);
+        return ev->type >= PW_EV_SHIELD_ENTERED && ev->type <= PW_EV_SHIELD_LEFT
+                   ? apply_shield(live, ev)
+                   : apply_plain(live, ev);
     }
 }
 

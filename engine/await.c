@@ -25,12 +25,14 @@ typedef struct await_set {
 
 static bool future_ready(const pawl_run *w, const pawl_future *f)
 {
-    return f->done && (f->cmd == NULL || f->cmd->deliver_turn == 0 || w->live->turn > f->cmd->deliver_turn);
+    return f->done &&
+           (f->cmd == NULL || f->cmd->deliver_turn == 0 || w->live->turn > f->cmd->deliver_turn);
 }
 
 static bool counts(const pawl_run *w, const await_set *set, const pawl_future *f)
 {
-    return future_ready(w, f) && !(set->canceled && f->failure != NULL && pawl_failure_is(f->failure, "Canceled"));
+    return future_ready(w, f) &&
+           !(set->canceled && f->failure != NULL && pawl_failure_is(f->failure, "Canceled"));
 }
 
 /* ---- cancelling ---- */
@@ -45,14 +47,19 @@ void pw_cmd_cancel(pawl_run *w, pw_cmd *cmd)
         pw_machine machine;
         pw_event_type event;
     } how[] = {
-        {PW_M_ACTIVITY, PW_EV_ACTIVITY_CANCEL_REQUESTED}, {PW_M_TIMER, PW_EV_TIMER_CANCELED}, {PW_M_SIGNAL, PW_EV_SIGNAL_ABANDONED},
-        {PW_M_CHILD, PW_EV_CHILD_CANCEL_REQUESTED},       {PW_M_MAP, PW_EV_MAP_CANCEL_REQUESTED}, {PW_M_WAIT, PW_EV_WAIT_CANCELED},
+        {PW_M_ACTIVITY, PW_EV_ACTIVITY_CANCEL_REQUESTED},
+        {PW_M_TIMER, PW_EV_TIMER_CANCELED},
+        {PW_M_SIGNAL, PW_EV_SIGNAL_ABANDONED},
+        {PW_M_CHILD, PW_EV_CHILD_CANCEL_REQUESTED},
+        {PW_M_MAP, PW_EV_MAP_CANCEL_REQUESTED},
+        {PW_M_WAIT, PW_EV_WAIT_CANCELED},
     };
     for (size_t i = 0; i < PW_COUNT(how); i++) {
         if (pw_state_machine(cmd->state) != how[i].machine) {
             continue;
         }
-        if (!pw_command_note(w->live, how[i].event, cmd, (pw_view){NULL, 0}) && w->live->mismatch != NULL && w->fiber != NULL) {
+        if (!pw_command_note(w->live, how[i].event, cmd, (pw_view){NULL, 0}) &&
+            w->live->mismatch != NULL && w->fiber != NULL) {
             pw_fiber_yield(w->fiber); /* abandoned */
         }
         return;
@@ -185,7 +192,10 @@ static bool await_set_of(pawl_run *w, await_set *set, pw_ready_fn ready)
 
 static void fail_as(pawl_run *w, const pawl_future *f)
 {
-    pw_set_failure(w, f->failure, f->cmd != NULL ? f->cmd->id : f->branch != NULL ? f->branch->failed_cmd : 0);
+    pw_set_failure(w, f->failure,
+                   f->cmd != NULL      ? f->cmd->id
+                   : f->branch != NULL ? f->branch->failed_cmd
+                                       : 0);
 }
 
 bool pw_wait_future(pawl_run *w, pawl_future *f)
@@ -257,7 +267,10 @@ int pawl_await_first(pawl_run *w, pawl_future *const *futures, size_t len)
         for (size_t k = 0; k < len && cause == NULL; k++) {
             cause = futures[k] != NULL ? futures[k]->failure : NULL;
         }
-        pw_set_failure(w, pw_failure_new(w->live->scope, "AllFailed", "every one of them failed", NULL, false, cause), 0);
+        pw_set_failure(w,
+                       pw_failure_new(w->live->scope, "AllFailed", "every one of them failed", NULL,
+                                      false, cause),
+                       0);
     }
     return i;
 }

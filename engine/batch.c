@@ -137,7 +137,9 @@ bool pw_batch_hold(pw_batch *b, pw_live *live)
 
 pw_batch_mark pw_batch_mark_of(const pw_batch *b)
 {
-    return (pw_batch_mark){.ops = b->group.len, .lives = b->lives_len, .publish = b->publish_tail,
+    return (pw_batch_mark){.ops = b->group.len,
+                           .lives = b->lives_len,
+                           .publish = b->publish_tail,
                            .inputs = b->inputs != NULL ? b->inputs->prev : NULL};
 }
 
@@ -149,10 +151,12 @@ bool pw_batch_lost(const pw_batch *b)
 void pw_batch_undo(pw_batch *b, const pw_batch_mark *mark)
 {
     b->group.len = mark->ops;
-    for (pw_publish *p = mark->publish != NULL ? mark->publish->next : b->publish; p != NULL; p = p->next) {
+    for (pw_publish *p = mark->publish != NULL ? mark->publish->next : b->publish; p != NULL;
+         p = p->next) {
         if (p->kind == PW_PUB_REPLY) {
             pawl_error err;
-            pw_reply_now(b->core, p->rq, pw_err(&err, PAWL_NOMEM, "out of memory; it was not done"), &err, (pw_view){NULL, 0});
+            pw_reply_now(b->core, p->rq, pw_err(&err, PAWL_NOMEM, "out of memory; it was not done"),
+                         &err, (pw_view){NULL, 0});
         }
         p->kind = PW_PUB_NOTHING;
     }
@@ -239,7 +243,8 @@ void pw_batch_submit(pw_core *core)
         pw_batch_free(b);
         return;
     }
-    b->group.number = core->group_no + core->flight_len + 1; /* follows the last that landed and those in flight */
+    b->group.number = core->group_no + core->flight_len +
+                      1; /* follows the last that landed and those in flight */
     LL_APPEND(core->flight, b);
     core->flight_len++;
     core->stats.groups++;
@@ -247,7 +252,8 @@ void pw_batch_submit(pw_core *core)
     core->env.commit(core->env.ctx, &b->group);
 }
 
-void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
+void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err,
+                    pw_view body)
 {
     pw_request_take(b, rq, status, body);
     if (PW_BUG_ENGINE_ACK_BEFORE_COMMIT) {
@@ -259,7 +265,8 @@ void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_
     if (pw_batch_lost(b)) { /* it will be undone: nobody but this knows the caller */
         pawl_error nomem;
         p->kind = PW_PUB_NOTHING;
-        pw_reply_now(b->core, rq, pw_err(&nomem, PAWL_NOMEM, "out of memory; it was not done"), &nomem, (pw_view){NULL, 0});
+        pw_reply_now(b->core, rq, pw_err(&nomem, PAWL_NOMEM, "out of memory; it was not done"),
+                     &nomem, (pw_view){NULL, 0});
         return;
     }
     p->kind = PW_PUB_REPLY;

@@ -22,7 +22,8 @@ static bool holds(const struct dl_phdr_info *info, const void *address)
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
         ElfW(Addr) begin = info->dlpi_addr + ph->p_vaddr;
-        if (ph->p_type == PT_LOAD && (ElfW(Addr))address >= begin && (ElfW(Addr))address - begin < ph->p_memsz) {
+        if (ph->p_type == PT_LOAD && (ElfW(Addr))address >= begin &&
+            (ElfW(Addr))address - begin < ph->p_memsz) {
             return true;
         }
     }
@@ -40,7 +41,8 @@ static pw_view id_in_notes(const uint8_t *p, size_t size)
         if (name_size + id_size > size - sizeof note) {
             break;
         }
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(p + sizeof note, "GNU", 4) == 0) {
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+            memcmp(p + sizeof note, "GNU", 4) == 0) {
             return (pw_view){p + sizeof note + name_size, note.n_descsz};
         }
         p += sizeof note + name_size + id_size;

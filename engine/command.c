@@ -96,7 +96,8 @@ void pw_emit_failure(pw_emit *e, const char *key, const pawl_failure *f)
 
 void pw_emit_drop(pw_emit *e)
 {
-    pw_buf *spare = &e->live->core->spare_fields; /* one buffer serves most events, one after the other */
+    pw_buf *spare =
+        &e->live->core->spare_fields; /* one buffer serves most events, one after the other */
     if (spare->data == NULL && e->fields.capacity <= SPARE_BYTES_MAX) {
         *spare = e->fields;
         pw_buf_reset(spare);
@@ -109,7 +110,8 @@ bool pw_emit_end(pw_emit *e, pw_event_type type, int64_t cmd)
 {
     bool ok = !e->fields.failed;
     if (ok) {
-        ok = pw_event_put_fields(e->live, type, cmd, (pw_view){e->fields.data, e->fields.size}, e->len);
+        ok = pw_event_put_fields(e->live, type, cmd, (pw_view){e->fields.data, e->fields.size},
+                                 e->len);
     } else {
         e->live->record->failed = true;
         e->live->record->full |= e->fields.full;
@@ -160,9 +162,13 @@ bool pw_blocked(pawl_run *w)
     if (++w->noops > PW_NOOP_COMMANDS_MAX) {
         char site[PW_SITE_MAX];
         char text[300];
-        (void)snprintf(text, sizeof text, "the workflow goes on asking after a failure%s that it never looked at; pawl_ok and pawl_catch do",
-                       site_text(site, w->live->last_file, w->live->last_line));
-        pw_set_failure(w, pw_failure_new(w->live->scope, "IgnoredFailure", text, NULL, false, w->failure), w->failed_cmd);
+        (void)snprintf(
+            text, sizeof text,
+            "the workflow goes on asking after a failure%s that it never looked at; pawl_ok and pawl_catch do",
+            site_text(site, w->live->last_file, w->live->last_line));
+        pw_set_failure(
+            w, pw_failure_new(w->live->scope, "IgnoredFailure", text, NULL, false, w->failure),
+            w->failed_cmd);
         w->live->final_failure = w->failure;
         w->live->abandoned = true;
         leave(w);
@@ -185,12 +191,17 @@ static bool within_bounds(pawl_run *w, const pw_ask *ask)
     if (++live->commands_in_turn > PW_COMMANDS_PER_TURN_MAX) {
         char site[PW_SITE_MAX];
         char text[300];
-        (void)snprintf(text, sizeof text, "one turn asked for more than 10000 commands without waiting, the last%s", site_text(site, ask->file, ask->line));
+        (void)snprintf(text, sizeof text,
+                       "one turn asked for more than 10000 commands without waiting, the last%s",
+                       site_text(site, ask->file, ask->line));
         too_much(w, "TooManyCommands", text);
         return false;
     }
     if (live->open_len >= PW_OPEN_COMMANDS_MAX) {
-        pw_set_failure(w, pw_failure_new(live->scope, "LimitExceeded", "more than 10000 commands are open; use pawl_map", NULL, false, NULL),
+        pw_set_failure(w,
+                       pw_failure_new(live->scope, "LimitExceeded",
+                                      "more than 10000 commands are open; use pawl_map", NULL,
+                                      false, NULL),
                        0);
         return false;
     }
@@ -203,7 +214,12 @@ static pw_cmd *ask_replay(pawl_run *w, const pw_ask *ask, uint64_t digest)
 {
     pw_live *live = w->live;
     pw_event ev;
-    pw_asked asked = {.type = ask->type, .name = ask->name, .check_input = ask->has_input, .digest = digest, .file = ask->file, .line = ask->line};
+    pw_asked asked = {.type = ask->type,
+                      .name = ask->name,
+                      .check_input = ask->has_input,
+                      .digest = digest,
+                      .file = ask->file,
+                      .line = ask->line};
     if (!pw_replay_match(live, &asked, &ev)) {
         leave(w); /* abandoned: never comes back */
         return NULL;
@@ -293,7 +309,9 @@ bool pw_command_note(pw_live *live, pw_event_type type, pw_cmd *cmd, pw_view bod
         return false;
     }
     if (ev.cmd != cmd->id) {
-        pw_replay_fail(live, "name", &ev, pw_sprintf(live->scope, "%s of command %lld", pw_event_name((int)type), (long long)cmd->id));
+        pw_replay_fail(live, "name", &ev,
+                       pw_sprintf(live->scope, "%s of command %lld", pw_event_name((int)type),
+                                  (long long)cmd->id));
         return false;
     }
     live->core->stats.replayed_events++;

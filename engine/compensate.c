@@ -12,15 +12,15 @@
 
 static bool under_way(const pw_cmd *cmd)
 {
-    return cmd != NULL && cmd->undo != NULL && !cmd->future.done && pw_state_machine(cmd->state) == PW_M_ACTIVITY;
+    return cmd != NULL && cmd->undo != NULL && !cmd->future.done &&
+           pw_state_machine(cmd->state) == PW_M_ACTIVITY;
 }
 
 static bool none_under_way(pawl_run *w, void *arg)
 {
     (void)arg;
     const pw_cmd *cmd;
-    DL_FOREACH(w->live->open, cmd)
-    {
+    DL_FOREACH (w->live->open, cmd) {
         if (under_way(cmd)) {
             return false;
         }
@@ -33,7 +33,9 @@ static void ask_to_end(pawl_run *w, pw_cmd *cmd)
 {
     static const uint8_t for_undo[] = {0x81, 0xa4, 'u', 'n', 'd', 'o', 0xc3};
     pw_view body = {for_undo, sizeof for_undo};
-    if (!cmd->cancel_requested && !pw_command_note(w->live, PW_EV_ACTIVITY_CANCEL_REQUESTED, cmd, body) && w->live->mismatch != NULL) {
+    if (!cmd->cancel_requested &&
+        !pw_command_note(w->live, PW_EV_ACTIVITY_CANCEL_REQUESTED, cmd, body) &&
+        w->live->mismatch != NULL) {
         pw_fiber_yield(w->fiber); /* abandoned */
     }
 }
@@ -43,8 +45,7 @@ static void settle(pawl_run *w)
 {
     pw_live *live = w->live;
     pawl_run *b;
-    DL_FOREACH(live->branches, b)
-    {
+    DL_FOREACH (live->branches, b) {
         b->finished |= b != w;
     }
     for (size_t i = 0; i < live->cmds_len; i++) {
@@ -62,7 +63,8 @@ static bool wants_undo(const pw_cmd *cmd)
     if (cmd == NULL || cmd->undo == NULL) {
         return false;
     }
-    return cmd->undo_input != NULL || cmd->state == PW_S_ACTIVITY_COMPLETED || cmd->may_have_happened;
+    return cmd->undo_input != NULL || cmd->state == PW_S_ACTIVITY_COMPLETED ||
+           cmd->may_have_happened;
 }
 
 static void undo_one(pawl_run *w, pw_cmd *cmd)
@@ -70,15 +72,18 @@ static void undo_one(pawl_run *w, pw_cmd *cmd)
     pw_live *live = w->live;
     const pawl_value *in = cmd->undo_input;
     if (in == NULL) {
-        in = pawl_build(live->scope, "{input: %p, result: %p}", pawl_v(pw_body_value(live->core, live->scope, cmd->body, "input")),
+        in = pawl_build(live->scope, "{input: %p, result: %p}",
+                        pawl_v(pw_body_value(live->core, live->scope, cmd->body, "input")),
                         pawl_v(cmd->future.value));
     }
     pawl_call_options o = {.name = cmd->undo, .input = in, .retries = 9};
     (void)pawl_call_at(w, &o, sizeof o, "compensation", (int)cmd->id);
     const pawl_failure *f = pawl_catch(w);
     if (f != NULL) {
-        pawl_log(w, PAWL_ERROR, "compensation %s of command %lld failed: %s: %s", cmd->undo, (long long)cmd->id, f->type, f->message);
-        live->final_failure = pw_failure_new(live->scope, "CompensationFailed", f->message, NULL, false, live->final_failure);
+        pawl_log(w, PAWL_ERROR, "compensation %s of command %lld failed: %s: %s", cmd->undo,
+                 (long long)cmd->id, f->type, f->message);
+        live->final_failure = pw_failure_new(live->scope, "CompensationFailed", f->message, NULL,
+                                             false, live->final_failure);
     }
 }
 

@@ -76,16 +76,19 @@ static pawl_status bind_socket(const char *path, int *ret_fd, pawl_error *err)
     }
     if (strlen(path) >= sizeof address.sun_path) {
         close(fd);
-        return pw_err(err, PAWL_INVALID, "the path of the control socket is too long: %.150s", path);
+        return pw_err(err, PAWL_INVALID, "the path of the control socket is too long: %.150s",
+                      path);
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     make_folder(path);
     (void)unlink(path); /* stale: we hold the owner lock */
     /* nobody can connect before listen, so the mode is right before the first one does */
-    if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 || chmod(path, 0600) != 0) {
+    if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        chmod(path, 0600) != 0) {
         int number = errno;
         close(fd);
-        return pw_err(err, PAWL_IO, "cannot bind the control socket %.150s: %s", path, strerror(number));
+        return pw_err(err, PAWL_IO, "cannot bind the control socket %.150s: %s", path,
+                      strerror(number));
     }
     *ret_fd = fd;
     return PAWL_OK;
@@ -99,7 +102,8 @@ void pw_control_post(pw_control *c, pw_control_out *out)
 
     do {
         out->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&c->outgoing, &top, out, memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&c->outgoing, &top, out, memory_order_release,
+                                                    memory_order_relaxed));
     uv_async_send(&c->wake);
 }
 
@@ -194,7 +198,8 @@ static void on_connection(uv_stream_t *server, int status)
     if (status == 0) {
         take_connection(c);
     } else {
-        pw_control_log(c, PAWL_WARN, "the control socket cannot take a connection: %s", uv_strerror(status));
+        pw_control_log(c, PAWL_WARN, "the control socket cannot take a connection: %s",
+                       uv_strerror(status));
     }
 }
 
@@ -258,8 +263,9 @@ static pawl_status start_loop(pw_control *c, pawl_error *err)
         return pw_err(err, PAWL_IO, "the control server's loop: %s", uv_strerror(rc));
     }
     rc = open_handles(c);
-    pawl_status status = rc == 0 ? pw_thread_start(&c->thread, "pawl-io", run, c, err)
-                                 : pw_err(err, PAWL_IO, "the control socket %.150s: %s", c->socket, uv_strerror(rc));
+    pawl_status status =
+        rc == 0 ? pw_thread_start(&c->thread, "pawl-io", run, c, err)
+                : pw_err(err, PAWL_IO, "the control socket %.150s: %s", c->socket, uv_strerror(rc));
     if (status != PAWL_OK) {
         uv_walk(&c->loop, close_handle, NULL);
         uv_run(&c->loop, UV_RUN_DEFAULT);
@@ -268,7 +274,8 @@ static pawl_status start_loop(pw_control *c, pawl_error *err)
     return status;
 }
 
-pawl_status pw_control_start(const pw_control_options *options, pw_control **ret_control, pawl_error *err)
+pawl_status pw_control_start(const pw_control_options *options, pw_control **ret_control,
+                             pawl_error *err)
 {
     pw_control *c = pw_calloc(1, sizeof *c);
     pawl_status status = PAWL_OK;

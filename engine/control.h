@@ -13,17 +13,19 @@
 typedef struct pw_control pw_control;
 
 typedef struct pw_control_options {
-    const char *socket;       /* path; whoever starts a server holds the owner lock, so a file that stands there is stale */
+    const char *
+        socket; /* path; whoever starts a server holds the owner lock, so a file that stands there is stale */
     const char *journal_path;
     uint64_t epoch;
     pw_mailbox *mailbox;
-    pw_reader *reader;        /* taken over */
+    pw_reader *reader; /* taken over */
     void (*log)(void *ctx, pawl_level level, const char *text);
     void *log_ctx;
 } pw_control_options;
 
 /** Binds, listens and starts the thread. On error the reader is closed too. Errors: IO (names the path), NOMEM. */
-pawl_status pw_control_start(const pw_control_options *options, pw_control **ret_control, pawl_error *err);
+pawl_status pw_control_start(const pw_control_options *options, pw_control **ret_control,
+                             pawl_error *err);
 /** Unlinks the socket, lets the replies that are written leave (a second at most), closes every connection, joins. No reply of the core may come
  * after this: it is freed before. Accepts NULL. */
 void pw_control_stop(pw_control *c);

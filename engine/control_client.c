@@ -58,7 +58,8 @@ void pw_control_client_finish(pw_control_client *client)
 {
     uv_read_stop((uv_stream_t *)&client->pipe);
     client->shutdown.data = client;
-    if (client->closing || uv_shutdown(&client->shutdown, (uv_stream_t *)&client->pipe, on_shutdown) != 0) {
+    if (client->closing ||
+        uv_shutdown(&client->shutdown, (uv_stream_t *)&client->pipe, on_shutdown) != 0) {
         pw_control_client_close(client);
     }
 }
@@ -94,9 +95,11 @@ void pw_control_client_send(pw_control_client *client, pw_buf *frame)
     size_t waiting = uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe);
     struct write *w = pw_calloc(1, sizeof *w);
 
-    if (client->closing || w == NULL || !pw_buf_ok(frame) || waiting + frame->size > PW_CLIENT_QUEUE_BYTES_MAX) {
+    if (client->closing || w == NULL || !pw_buf_ok(frame) ||
+        waiting + frame->size > PW_CLIENT_QUEUE_BYTES_MAX) {
         if (!client->closing) {
-            pw_control_log(client->control, PAWL_WARN, "a client of the control socket is cut: %zu bytes wait for it", waiting);
+            pw_control_log(client->control, PAWL_WARN,
+                           "a client of the control socket is cut: %zu bytes wait for it", waiting);
         }
         pw_control_client_close(client);
         pw_buf_deinit(frame);
@@ -115,7 +118,8 @@ void pw_control_client_send(pw_control_client *client, pw_buf *frame)
     }
 }
 
-static void frame_reply(pw_buf *frame, int64_t number, pawl_status status, pw_view body, const pawl_error *err)
+static void frame_reply(pw_buf *frame, int64_t number, pawl_status status, pw_view body,
+                        const pawl_error *err)
 {
     pw_buf_init(frame, PW_FRAME_BYTES_MAX + 4096);
     size_t begin = pw_frame_begin(frame);
@@ -124,13 +128,15 @@ static void frame_reply(pw_buf *frame, int64_t number, pawl_status status, pw_vi
         pawl_error large;
         pw_buf_reset(frame);
         begin = pw_frame_begin(frame);
-        (void)pw_err(&large, PAWL_LIMIT, "the reply of %zu bytes does not fit a frame; ask for less", body.size);
+        (void)pw_err(&large, PAWL_LIMIT,
+                     "the reply of %zu bytes does not fit a frame; ask for less", body.size);
         pw_reply_write(frame, number, PAWL_LIMIT, (pw_view){NULL, 0}, &large);
     }
     pw_frame_end(frame, begin);
 }
 
-static void reply(pw_control_client *client, int64_t number, pawl_status status, pw_view body, const pawl_error *err)
+static void reply(pw_control_client *client, int64_t number, pawl_status status, pw_view body,
+                  const pawl_error *err)
 {
     pw_buf frame;
 
@@ -147,7 +153,8 @@ struct call {
 };
 
 /** On the engine's thread. */
-static void on_reply(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err, bool more)
+static void on_reply(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err,
+                     bool more)
 {
     struct call *call = rq->user;
     pw_control_out *out = pw_calloc(1, sizeof *out);
@@ -161,7 +168,8 @@ static void on_reply(pw_request *rq, pawl_status status, pw_view body, const paw
     pw_control_post(call->control, out);
 }
 
-static pawl_status ask_engine(pw_control_client *client, int64_t number, pw_view op, pw_view args, pawl_error *err)
+static pawl_status ask_engine(pw_control_client *client, int64_t number, pw_view op, pw_view args,
+                              pawl_error *err)
 {
     pw_request *rq = NULL;
     pawl_status status = pw_request_new(op, args, on_reply, NULL, &rq, err);
@@ -180,7 +188,8 @@ static pawl_status ask_engine(pw_control_client *client, int64_t number, pw_view
     rq->number = number;
     status = client->requests < PW_CLIENT_REQUESTS_MAX
                  ? pw_mailbox_put_request(client->control->options.mailbox, rq, err)
-                 : pw_err(err, PAWL_FULL, "%d requests of this connection wait already", PW_CLIENT_REQUESTS_MAX);
+                 : pw_err(err, PAWL_FULL, "%d requests of this connection wait already",
+                          PW_CLIENT_REQUESTS_MAX);
     if (status != PAWL_OK) {
         pw_request_free(rq);
         return status;
@@ -191,7 +200,8 @@ static pawl_status ask_engine(pw_control_client *client, int64_t number, pw_view
 
 /* ---- requests answered here ---- */
 
-static void answer_read(pw_control_client *client, int64_t number, pw_req_op op, pw_view op_name, pw_view args)
+static void answer_read(pw_control_client *client, int64_t number, pw_req_op op, pw_view op_name,
+                        pw_view args)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     pw_request *rq = NULL;
@@ -284,11 +294,13 @@ static pawl_status check_peer(const pw_control_client *client, pawl_error *err)
     socklen_t size = sizeof peer;
     uv_os_fd_t fd = -1;
 
-    if (uv_fileno((const uv_handle_t *)&client->pipe, &fd) != 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    if (uv_fileno((const uv_handle_t *)&client->pipe, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
         return pw_err(err, PAWL_DENIED, "who you are cannot be found out");
     }
     if (peer.uid != geteuid() && peer.uid != 0) {
-        return pw_err(err, PAWL_DENIED, "user %ld may not speak to an engine of user %ld", (long)peer.uid, (long)geteuid());
+        return pw_err(err, PAWL_DENIED, "user %ld may not speak to an engine of user %ld",
+                      (long)peer.uid, (long)geteuid());
     }
     return PAWL_OK;
 }
@@ -306,7 +318,9 @@ static pawl_status admit(pw_control_client *client, pawl_error *err)
             return PAWL_OK;
         }
     }
-    return status != PAWL_OK ? status : pw_err(err, PAWL_FULL, "%d clients are connected already", PW_CLIENTS_MAX);
+    return status != PAWL_OK
+               ? status
+               : pw_err(err, PAWL_FULL, "%d clients are connected already", PW_CLIENTS_MAX);
 }
 
 bool pw_control_client_new(pw_control *c)

@@ -17,7 +17,7 @@
 typedef struct pw_control_out {
     struct pw_control_out *next;
     uint64_t client;
-    bool more;       /* further replies to the same request follow */
+    bool more; /* further replies to the same request follow */
     pw_buf frame;
 } pw_control_out;
 
@@ -25,10 +25,10 @@ typedef struct pw_control_client {
     uv_pipe_t pipe;
     uv_shutdown_t shutdown;
     pw_control *control;
-    uint64_t id;             /* serial number, then the slot in the low byte */
+    uint64_t id; /* serial number, then the slot in the low byte */
     pw_frames in;
-    size_t requests;         /* not answered yet */
-    pw_gone *gone;           /* made with the client; given to the mailbox when it goes */
+    size_t requests; /* not answered yet */
+    pw_gone *gone;   /* made with the client; given to the mailbox when it goes */
     bool closing;
 } pw_control_client;
 
@@ -42,13 +42,14 @@ struct pw_control {
     uv_loop_t loop;
     uv_pipe_t server;
     uv_async_t wake;
-    uv_timer_t timer;        /* the next try to take a connection; when stopping, the deadline of the last writes */
+    uv_timer_t
+        timer; /* the next try to take a connection; when stopping, the deadline of the last writes */
     _Atomic(pw_control_out *) outgoing;
     atomic_bool stop;
     bool stopping;
     uint64_t serial;
     pw_control_client *clients[PW_CLIENTS_MAX];
-    char space[65536];       /* of one read */
+    char space[65536]; /* of one read */
 };
 
 /** Takes over what the server has just accepted, or turns it away. False: no memory, and it waits; libuv takes no other until it is asked for. */

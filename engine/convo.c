@@ -81,8 +81,8 @@ static bool is_empty(const uint8_t id[PW_DIGEST_SIZE])
     return memcmp(id, none, PW_DIGEST_SIZE) == 0;
 }
 
-static pawl_status find(const pw_convo_from *from, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body,
-                        pawl_error *err)
+static pawl_status find(const pw_convo_from *from, const uint8_t id[PW_DIGEST_SIZE],
+                        uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err)
 {
     for (size_t i = from->ops_len; i > 0; i--) {
         const pw_op *op = &from->ops[i - 1];
@@ -95,7 +95,8 @@ static pawl_status find(const pw_convo_from *from, const uint8_t id[PW_DIGEST_SI
     return from->reader->ops->node(from->reader, id, ret_parent, ret_body, err);
 }
 
-static pawl_status node_read(const pw_convo_from *from, pawl_scope *scope, const uint8_t id[PW_DIGEST_SIZE], node **ret_node, pawl_error *err)
+static pawl_status node_read(const pw_convo_from *from, pawl_scope *scope,
+                             const uint8_t id[PW_DIGEST_SIZE], node **ret_node, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     node *n = pawl_scope_alloc(scope, sizeof *n);
@@ -115,7 +116,8 @@ static pawl_status node_read(const pw_convo_from *from, pawl_scope *scope, const
     n->first = pw_mp_read_int(&r);
     n->len = (int64_t)pw_mp_read_array(&r);
     n->messages = (pw_view){r.p, (size_t)(r.end - r.p)};
-    bool sound = pw_mp_ok(&r) && parts == 2 && n->first >= 0 && n->len > 0 && (n->first == 0) == is_empty(n->parent);
+    bool sound = pw_mp_ok(&r) && parts == 2 && n->first >= 0 && n->len > 0 &&
+                 (n->first == 0) == is_empty(n->parent);
     if (!sound) {
         return pw_err(err, PAWL_DAMAGED, "a node of a conversation is not well formed");
     }
@@ -123,12 +125,13 @@ static pawl_status node_read(const pw_convo_from *from, pawl_scope *scope, const
     return PAWL_OK;
 }
 
-static pawl_status head_read(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c, node **ret_node, pawl_error *err)
+static pawl_status head_read(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c,
+                             node **ret_node, pawl_error *err)
 {
     pawl_status st = node_read(from, scope, c->id, ret_node, err);
     if (st == PAWL_OK && (*ret_node)->first + (*ret_node)->len != c->len) {
-        return pw_err(err, PAWL_INVALID, "the conversation has %lld messages, not %lld", (long long)((*ret_node)->first + (*ret_node)->len),
-                      (long long)c->len);
+        return pw_err(err, PAWL_INVALID, "the conversation has %lld messages, not %lld",
+                      (long long)((*ret_node)->first + (*ret_node)->len), (long long)c->len);
     }
     return st;
 }
@@ -140,13 +143,15 @@ pawl_status pw_convo_check(const pw_convo_from *from, const pw_convo *c, pawl_er
     }
     pawl_scope *scope = pawl_scope_new();
     node *head;
-    pawl_status st = scope != NULL ? head_read(from, scope, c, &head, err) : pw_err(err, PAWL_NOMEM, "out of memory");
+    pawl_status st = scope != NULL ? head_read(from, scope, c, &head, err)
+                                   : pw_err(err, PAWL_NOMEM, "out of memory");
     pawl_scope_free(scope);
     return st;
 }
 
 /* The oldest node wanted; the others hang on it by `newer`. */
-static pawl_status walk(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c, int64_t first, node **ret_oldest, pawl_error *err)
+static pawl_status walk(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c,
+                        int64_t first, node **ret_oldest, pawl_error *err)
 {
     node *at;
     pawl_status st = head_read(from, scope, c, &at, err);
@@ -156,10 +161,12 @@ static pawl_status walk(const pw_convo_from *from, pawl_scope *scope, const pw_c
         bytes += at->messages.size;
         st = node_read(from, scope, at->parent, &older, err);
         if (st == PAWL_NOTFOUND || (st == PAWL_OK && older->first + older->len != at->first)) {
-            return pw_err(err, PAWL_DAMAGED, "a conversation is broken before its message %lld", (long long)at->first);
+            return pw_err(err, PAWL_DAMAGED, "a conversation is broken before its message %lld",
+                          (long long)at->first);
         }
         if (st == PAWL_OK && bytes > PW_VALUE_BYTES_MAX) {
-            return pw_err(err, PAWL_LIMIT, "the messages asked for are more than %u bytes", PW_VALUE_BYTES_MAX);
+            return pw_err(err, PAWL_LIMIT, "the messages asked for are more than %u bytes",
+                          PW_VALUE_BYTES_MAX);
         }
         if (st == PAWL_OK) {
             older->newer = at;
@@ -172,13 +179,15 @@ static pawl_status walk(const pw_convo_from *from, pawl_scope *scope, const pw_c
     return st;
 }
 
-static pawl_status join(const node *oldest, int64_t first, int64_t len, pw_buf *out, pawl_error *err)
+static pawl_status join(const node *oldest, int64_t first, int64_t len, pw_buf *out,
+                        pawl_error *err)
 {
     out->bytes_max = (size_t)PW_VALUE_BYTES_MAX;
     pw_mp_array(out, (size_t)(len - first));
     for (const node *n = oldest; n != NULL; n = n->newer) {
         pw_mp r = pw_mp_reader(n->messages.data, n->messages.size);
-        for (int64_t skipped = n->first; skipped < first && skipped < n->first + n->len; skipped++) {
+        for (int64_t skipped = n->first; skipped < first && skipped < n->first + n->len;
+             skipped++) {
             pw_mp_skip(&r);
         }
         if (!pw_mp_ok(&r)) {
@@ -187,13 +196,14 @@ static pawl_status join(const node *oldest, int64_t first, int64_t len, pw_buf *
         pw_buf_put(out, r.p, (size_t)(r.end - r.p));
     }
     if (out->full) {
-        return pw_err(err, PAWL_LIMIT, "the messages asked for are more than %u bytes", PW_VALUE_BYTES_MAX);
+        return pw_err(err, PAWL_LIMIT, "the messages asked for are more than %u bytes",
+                      PW_VALUE_BYTES_MAX);
     }
     return pw_buf_ok(out) ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
 }
 
-pawl_status pw_convo_read(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c, int64_t first, const pawl_value **ret_messages,
-                          pawl_error *err)
+pawl_status pw_convo_read(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c,
+                          int64_t first, const pawl_value **ret_messages, pawl_error *err)
 {
     pawl_scope *walked = pawl_scope_new();
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
@@ -215,7 +225,8 @@ pawl_status pw_convo_read(const pw_convo_from *from, pawl_scope *scope, const pw
     return st;
 }
 
-void pw_convo_node(const pw_convo *c, const pawl_value *messages, const uint8_t key[PW_KEY_SIZE], pw_buf *ret_body, pw_convo *ret_next)
+void pw_convo_node(const pw_convo *c, const pawl_value *messages, const uint8_t key[PW_KEY_SIZE],
+                   pw_buf *ret_body, pw_convo *ret_next)
 {
     pw_view bytes = pw_value_bytes(messages);
     bool several = pawl_typeof(messages) == PAWL_ARRAY;

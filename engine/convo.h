@@ -33,20 +33,23 @@ typedef struct pw_convo_from {
 /** Is it there, and as long as it says? Errors: INVALID (it is not so long), NOTFOUND, DAMAGED, NOMEM, IO. */
 pawl_status pw_convo_check(const pw_convo_from *from, const pw_convo *c, pawl_error *err);
 /** Its messages from that index on, an array. Errors: as above, LIMIT. Owns: scope. */
-pawl_status pw_convo_read(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c, int64_t first, const pawl_value **ret_messages,
-                          pawl_error *err);
+pawl_status pw_convo_read(const pw_convo_from *from, pawl_scope *scope, const pw_convo *c,
+                          int64_t first, const pawl_value **ret_messages, pawl_error *err);
 
 /** The node that appends to c: its body, and in ret_next what it is then. messages is an array, or one message. */
-void pw_convo_node(const pw_convo *c, const pawl_value *messages, const uint8_t key[PW_KEY_SIZE], pw_buf *ret_body, pw_convo *ret_next);
+void pw_convo_node(const pw_convo *c, const pawl_value *messages, const uint8_t key[PW_KEY_SIZE],
+                   pw_buf *ret_body, pw_convo *ret_next);
 
 /* ---- for tasks: thread any ---- */
 
 /** A reader that tasks share; counted. */
 typedef struct pw_convos pw_convos;
-pw_convos *pw_convos_new(pw_journal *journal); /* NULL = no memory. Opens nothing before the first read */
-pw_convos *pw_convos_ref(pw_convos *c);        /* accepts NULL */
-void pw_convos_unref(pw_convos *c);            /* accepts NULL */
-void pw_convos_close(pw_convos *c);            /* the journal goes: whoever reads after this hears CLOSED. accepts NULL */
+pw_convos *
+pw_convos_new(pw_journal *journal);     /* NULL = no memory. Opens nothing before the first read */
+pw_convos *pw_convos_ref(pw_convos *c); /* accepts NULL */
+void pw_convos_unref(pw_convos *c);     /* accepts NULL */
+void pw_convos_close(
+    pw_convos *c); /* the journal goes: whoever reads after this hears CLOSED. accepts NULL */
 /** What a task asks for. */
 typedef struct pw_convo_want {
     pw_convo convo;
@@ -54,6 +57,7 @@ typedef struct pw_convo_want {
     pawl_scope *scope;
 } pw_convo_want;
 /** As pw_convo_read. c NULL: the file is opened for this one read, as a worker beside it does. */
-pawl_status pw_convos_read(pw_convos *c, const char *path, const pw_convo_want *want, const pawl_value **ret_messages, pawl_error *err);
+pawl_status pw_convos_read(pw_convos *c, const char *path, const pw_convo_want *want,
+                           const pawl_value **ret_messages, pawl_error *err);
 
 #endif

@@ -64,15 +64,19 @@ void pw_convos_close(pw_convos *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-static pawl_status read_with(pw_reader *reader, const pw_convo_want *want, const pawl_value **ret_messages, pawl_error *err)
+static pawl_status read_with(pw_reader *reader, const pw_convo_want *want,
+                             const pawl_value **ret_messages, pawl_error *err)
 {
-    return pw_convo_read(&(pw_convo_from){.reader = reader}, want->scope, &want->convo, want->first, ret_messages, err);
+    return pw_convo_read(&(pw_convo_from){.reader = reader}, want->scope, &want->convo, want->first,
+                         ret_messages, err);
 }
 
-static pawl_status read_file(const char *path, const pw_convo_want *want, const pawl_value **ret_messages, pawl_error *err)
+static pawl_status read_file(const char *path, const pw_convo_want *want,
+                             const pawl_value **ret_messages, pawl_error *err)
 {
     pw_reader *reader = NULL;
-    pawl_status st = path[0] != 0 ? pw_sqlite_reader_open(path, &reader, err) : pw_err(err, PAWL_NOTFOUND, "there is no journal here");
+    pawl_status st = path[0] != 0 ? pw_sqlite_reader_open(path, &reader, err)
+                                  : pw_err(err, PAWL_NOTFOUND, "there is no journal here");
     if (st == PAWL_OK) {
         st = read_with(reader, want, ret_messages, err);
         reader->ops->reader_close(reader);
@@ -80,13 +84,15 @@ static pawl_status read_file(const char *path, const pw_convo_want *want, const 
     return st;
 }
 
-pawl_status pw_convos_read(pw_convos *c, const char *path, const pw_convo_want *want, const pawl_value **ret_messages, pawl_error *err)
+pawl_status pw_convos_read(pw_convos *c, const char *path, const pw_convo_want *want,
+                           const pawl_value **ret_messages, pawl_error *err)
 {
     if (c == NULL) {
         return read_file(path, want, ret_messages, err);
     }
     pthread_mutex_lock(&c->lock);
-    pawl_status st = c->journal != NULL ? PAWL_OK : pw_err(err, PAWL_CLOSED, "the engine has closed");
+    pawl_status st =
+        c->journal != NULL ? PAWL_OK : pw_err(err, PAWL_CLOSED, "the engine has closed");
     if (st == PAWL_OK && c->reader == NULL) {
         st = c->journal->ops->reader_open(c->journal, &c->reader, err);
     }
@@ -101,9 +107,11 @@ const pawl_value *pawl_task_convo(pawl_task *task, const pawl_value *convo, int6
     const pawl_value *messages = NULL;
     pawl_error err;
     if (!pw_convo_of(convo, &want.convo)) {
-        return pawl_task_fail_with(task, "ConvoUnreadable", "this is no reference to a conversation", NULL, false);
+        return pawl_task_fail_with(task, "ConvoUnreadable",
+                                   "this is no reference to a conversation", NULL, false);
     }
-    pawl_status st = pw_convos_read(pw_task_convos(task), pw_task_journal(task), &want, &messages, &err);
+    pawl_status st =
+        pw_convos_read(pw_task_convos(task), pw_task_journal(task), &want, &messages, &err);
     if (st == PAWL_OK) {
         return messages;
     }

@@ -4,16 +4,16 @@
  * One step: inbox -> timers -> dispatches -> turns of ready runs -> one group. At most PW_GROUPS_IN_FLIGHT_MAX groups are in flight.
  * Does not know what an operation means: requests.c, turn.c and job.c do.
  */
-#include "engine/bugs.h"
 #include "engine/core.h"
+#include "engine/bugs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/convo.h"
 #include "engine/map.h"
-#include "engine/queue.h"
 #include "engine/parts.h"
+#include "engine/queue.h"
 #include "sdk/base/id.h"
 
 /* ---- small things ---- */
@@ -23,7 +23,8 @@ int64_t pw_core_now(pw_core *core)
     return core->env.now_ms(core->env.ctx);
 }
 
-void pw_core_log(pw_core *core, pawl_level level, const char *run_id, int64_t cmd, const char *fmt, ...)
+void pw_core_log(pw_core *core, pawl_level level, const char *run_id, int64_t cmd, const char *fmt,
+                 ...)
 {
     if (core->env.log == NULL) {
         return;
@@ -43,7 +44,8 @@ void pw_core_retry_later(pw_core *core, pw_request *rq)
 
 /* ---- making ---- */
 
-pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_core **ret_core, pawl_error *err)
+pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_core **ret_core,
+                        pawl_error *err)
 {
     pw_core *core = pw_calloc(1, sizeof *core);
     if (core == NULL) {
@@ -91,8 +93,7 @@ static void free_code(pw_core *core)
         free_def(d);
     }
     pw_act *act, *next;
-    HASH_ITER(hh, core->acts, act, next)
-    {
+    HASH_ITER (hh, core->acts, act, next) {
         HASH_DEL(core->acts, act);
         pw_free(act->name);
         pw_free(act);
@@ -158,8 +159,7 @@ static void free_batch(pw_core *core, pw_batch *b, const pawl_error *err)
 static void free_waiting(pw_core *core, const pawl_error *err)
 {
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
+    HASH_ITER (hh, core->runs, live, next) {
         while (live->inputs != NULL) {
             pw_input *in = live->inputs;
             DL_DELETE(live->inputs, in);
@@ -176,8 +176,7 @@ static void free_waiting(pw_core *core, const pawl_error *err)
 static void free_runs(pw_core *core)
 {
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
+    HASH_ITER (hh, core->runs, live, next) {
         pw_live_free(live);
     }
 }
@@ -185,30 +184,25 @@ static void free_runs(pw_core *core)
 static void free_jobs(pw_core *core)
 {
     pw_map *map, *mnext;
-    HASH_ITER(hh, core->maps, map, mnext)
-    {
+    HASH_ITER (hh, core->maps, map, mnext) {
         pw_map_free(core, map);
     }
     pw_job *job, *jnext;
-    HASH_ITER(hh, core->jobs, job, jnext)
-    {
+    HASH_ITER (hh, core->jobs, job, jnext) {
         pw_job_free(core, job);
     }
     pw_run_jobs *rj, *rnext;
-    HASH_ITER(hh, core->run_jobs, rj, rnext)
-    {
+    HASH_ITER (hh, core->run_jobs, rj, rnext) {
         HASH_DEL(core->run_jobs, rj);
         pw_free(rj);
     }
     pw_inbox_seen *seen, *snext;
-    HASH_ITER(hh, core->inbox_seen, seen, snext)
-    {
+    HASH_ITER (hh, core->inbox_seen, seen, snext) {
         HASH_DEL(core->inbox_seen, seen);
         pw_free(seen);
     }
     pw_dedup_busy *busy, *bnext;
-    HASH_ITER(hh, core->dedup_busy, busy, bnext)
-    {
+    HASH_ITER (hh, core->dedup_busy, busy, bnext) {
         HASH_DEL(core->dedup_busy, busy);
         pw_free(busy);
     }
@@ -262,7 +256,8 @@ static char *copy_text(const char *text)
 static pawl_status check_names(const char *name, const char *version, pawl_error *err)
 {
     pawl_status st = pw_name_check(name != NULL ? name : "", name != NULL ? strlen(name) : 0, err);
-    if (st == PAWL_OK && (version == NULL || version[0] == 0 || strlen(version) > PW_NAME_BYTES_MAX)) {
+    if (st == PAWL_OK &&
+        (version == NULL || version[0] == 0 || strlen(version) > PW_NAME_BYTES_MAX)) {
         st = pw_err(err, PAWL_INVALID, "workflow \"%s\" has no usable version", name);
     }
     return st;
@@ -283,11 +278,11 @@ static void take_options(void *ret, size_t size, const void *given)
 static void give_code(pw_core *core)
 {
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
+    HASH_ITER (hh, core->runs, live, next) {
         if (live->def == NULL) {
             live->def = pw_def_find(core, live->row.workflow, live->row.version);
-            bool waited = core->recovered || pw_view_is(live->row.waiting, "no-code") || pw_view_is(live->row.waiting, "code");
+            bool waited = core->recovered || pw_view_is(live->row.waiting, "no-code") ||
+                          pw_view_is(live->row.waiting, "code");
             live->kick |= live->def != NULL && waited;
         }
     }
@@ -307,7 +302,8 @@ static uint64_t build_of(const pw_core *core, const pw_def *def)
     return core->env.build_of(core->env.ctx, code);
 }
 
-pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version, pawl_workflow_fn fn, const pawl_folded *folded,
+pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version,
+                             pawl_workflow_fn fn, const pawl_folded *folded,
                              const pawl_workflow_options *options, pawl_error *err)
 {
     pawl_status st = check_names(name, version, err);
@@ -317,16 +313,20 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     pw_view n = {(const uint8_t *)name, strlen(name)};
     pw_view v = {(const uint8_t *)version, strlen(version)};
     if (pw_def_find(core, n, v) != NULL) {
-        return pw_err(err, PAWL_EXISTS, "workflow \"%s\" version \"%s\" is registered already", name, version);
+        return pw_err(err, PAWL_EXISTS, "workflow \"%s\" version \"%s\" is registered already",
+                      name, version);
     }
-    bool callbacks = folded != NULL && folded->init != NULL && folded->apply != NULL && folded->decide != NULL && folded->deinit != NULL;
+    bool callbacks = folded != NULL && folded->init != NULL && folded->apply != NULL &&
+                     folded->decide != NULL && folded->deinit != NULL;
     if (fn == NULL && !callbacks) {
-        return pw_err(err, PAWL_INVALID, "workflow \"%s\" needs a function, or init, apply, decide and deinit", name);
+        return pw_err(err, PAWL_INVALID,
+                      "workflow \"%s\" needs a function, or init, apply, decide and deinit", name);
     }
     pawl_workflow_options own;
     take_options(&own, sizeof own, options);
     if (own.stack_bytes > PW_STACK_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "workflow \"%s\": a stack of %zu bytes is more than %u", name, own.stack_bytes, PW_STACK_BYTES_MAX);
+        return pw_err(err, PAWL_LIMIT, "workflow \"%s\": a stack of %zu bytes is more than %u",
+                      name, own.stack_bytes, PW_STACK_BYTES_MAX);
     }
     pw_def *def = pw_calloc(1, sizeof *def);
     if (def == NULL) {
@@ -340,7 +340,8 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     def->input_schema = copy_text(own.input_schema);
     def->stack_bytes = own.stack_bytes;
     def->build = build_of(core, def);
-    if (def->name == NULL || def->version == NULL || def->description == NULL || def->input_schema == NULL) {
+    if (def->name == NULL || def->version == NULL || def->description == NULL ||
+        def->input_schema == NULL) {
         free_def(def);
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
@@ -359,7 +360,8 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     return PAWL_OK;
 }
 
-pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn fn, const pawl_activity_options *options, pawl_error *err)
+pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn fn,
+                             const pawl_activity_options *options, pawl_error *err)
 {
     pawl_status st = check_names(name, "1", err);
     if (st != PAWL_OK) {
@@ -400,8 +402,7 @@ static void count_owed(pw_core *core)
 {
     core->crashes_owed = 0;
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
+    HASH_ITER (hh, core->runs, live, next) {
         core->crashes_owed += live->crash_owed ? 1 : 0;
     }
 }
@@ -412,7 +413,9 @@ pawl_status pw_core_recover(pw_core *core, pawl_error *err)
         return PAWL_OK;
     }
     core->recovered = true;
-    core->careful = core->careful || core->options.crumb_found.run >= core->next_key; /* it died in its first turn, and left no row */
+    core->careful =
+        core->careful || core->options.crumb_found.run >=
+                             core->next_key; /* it died in its first turn, and left no row */
     pawl_status st = pw_recover_crumb(core, err);
     count_owed(core);
     if (st == PAWL_OK) {
@@ -427,7 +430,9 @@ pawl_status pw_core_recover(pw_core *core, pawl_error *err)
     core->scan_before = INT64_MAX;
     core->inbox_dirty = true;
     core->queue_dirty = true;
-    core->recovered = st == PAWL_OK; /* else it may be asked for again: what is in memory already is passed over */
+    core->recovered =
+        st ==
+        PAWL_OK; /* else it may be asked for again: what is in memory already is passed over */
     return st;
 }
 
@@ -478,10 +483,13 @@ static void answered_unknown(pw_core *core, pw_batch *b)
 {
     bool landed = false;
     pawl_error err;
-    pawl_status st = core->env.resolve(core->env.ctx, core->options.epoch, b->group.number, &landed, &err);
+    pawl_status st =
+        core->env.resolve(core->env.ctx, core->options.epoch, b->group.number, &landed, &err);
     if (st != PAWL_OK) {
         pw_publish_failed(core, b, PAWL_UNKNOWN);
-        (void)pw_error_wrap(&err, st, "a commit failed and the journal could not be reopened; nothing more is acknowledged");
+        (void)pw_error_wrap(
+            &err, st,
+            "a commit failed and the journal could not be reopened; nothing more is acknowledged");
         err.status = PAWL_IO;
         pw_core_fail(core, &err);
     } else if (landed && !PW_BUG_UNKNOWN_TAKEN_AS_LOST) {
@@ -509,7 +517,9 @@ static void answered(pw_core *core, pw_batch *b)
         break;
     }
     pw_core_log(core, PAWL_WARN, "", 0, "a group was not written: %s", b->group.error.message);
-    pw_publish_failed(core, b, core->doomed ? PAWL_NOT : b->group.status); /* doomed: the reason is the group before it */
+    pw_publish_failed(
+        core, b,
+        core->doomed ? PAWL_NOT : b->group.status); /* doomed: the reason is the group before it */
     if (b->group.status == PAWL_NOSPACE) {
         core->backoff_until_ns = core->env.mono_ns(core->env.ctx) + 1000000000;
     }
@@ -541,7 +551,8 @@ void pw_core_committed(pw_core *core, pw_group *group)
     answered(core, b);
     pw_batch_free(b);
     /* Whatever was submitted behind a group that did not land cannot land either: numbers have no gap. */
-    core->doomed = core->flight_len > 0 && (core->doomed || core->stats.failed_groups != failed_before);
+    core->doomed =
+        core->flight_len > 0 && (core->doomed || core->stats.failed_groups != failed_before);
     handle_deferred(core);
     tell_replied(core);
 }
@@ -587,7 +598,8 @@ static int64_t next_call(pw_core *core)
     if (core->failed) {
         return -1;
     }
-    bool looks = !core->shutdown && !core->scarce && (core->inbox_dirty || pw_recover_scanning(core));
+    bool looks =
+        !core->shutdown && !core->scarce && (core->inbox_dirty || pw_recover_scanning(core));
     bool now = may_commit(core) && (core->ready != NULL || looks);
     int64_t backoff = (core->backoff_until_ns - core->env.mono_ns(core->env.ctx)) / 1000000;
     if (core->backoff_until_ns != 0 && backoff > 0) {
@@ -647,8 +659,9 @@ int64_t pw_core_step(pw_core *core)
 
 bool pw_core_idle(const pw_core *core)
 {
-    return core->flight_len == 0 && core->ready == NULL && core->building == NULL && core->deferred == NULL && !core->inbox_dirty &&
-           core->map_work == NULL && core->scan_before == 0;
+    return core->flight_len == 0 && core->ready == NULL && core->building == NULL &&
+           core->deferred == NULL && !core->inbox_dirty && core->map_work == NULL &&
+           core->scan_before == 0;
 }
 
 size_t pw_core_tasks_running(const pw_core *core)
@@ -661,15 +674,19 @@ size_t pw_core_tasks_running(const pw_core *core)
 const pawl_value *pw_core_stats(pw_core *core, pawl_scope *scope)
 {
     const pw_stats *s = &core->stats;
-    return pawl_build(scope,
-                      "{runs_in_memory: %u, stacks: %zu, stack_peak: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, "
-                      "commits: %lld, group_ops: %lld, failed_groups: %lld, commands: %lld, steps: %lld, replayed_events: %lld, loads: %lld, evictions: %lld, "
-                      "stale: %lld, refused: %lld, attempts: %lld, timers_fired: %lld, requests: %lld, mismatches: %lld, epoch: %llu}",
-                      HASH_COUNT(core->runs), core->whole_len, s->stack_peak, core->heap_len, core->heap_cap * sizeof *core->heap,
-                      HASH_CNT(hh, core->jobs), core->tasks_running, (long long)s->turns, (long long)s->groups, (long long)s->group_ops,
-                      (long long)s->failed_groups, (long long)s->commands, (long long)s->steps, (long long)s->replayed_events,
-                      (long long)s->loads, (long long)s->evictions, (long long)s->stale, (long long)s->refused, (long long)s->jobs_started,
-                      (long long)s->timers_fired, (long long)s->requests, (long long)s->mismatches, (unsigned long long)core->options.epoch);
+    return pawl_build(
+        scope,
+        "{runs_in_memory: %u, stacks: %zu, stack_peak: %zu, timers: %zu, timer_bytes: %zu, jobs: %u, tasks_running: %zu, turns: %lld, "
+        "commits: %lld, group_ops: %lld, failed_groups: %lld, commands: %lld, steps: %lld, replayed_events: %lld, loads: %lld, evictions: %lld, "
+        "stale: %lld, refused: %lld, attempts: %lld, timers_fired: %lld, requests: %lld, mismatches: %lld, epoch: %llu}",
+        HASH_COUNT(core->runs), core->whole_len, s->stack_peak, core->heap_len,
+        core->heap_cap * sizeof *core->heap, HASH_CNT(hh, core->jobs), core->tasks_running,
+        (long long)s->turns, (long long)s->groups, (long long)s->group_ops,
+        (long long)s->failed_groups, (long long)s->commands, (long long)s->steps,
+        (long long)s->replayed_events, (long long)s->loads, (long long)s->evictions,
+        (long long)s->stale, (long long)s->refused, (long long)s->jobs_started,
+        (long long)s->timers_fired, (long long)s->requests, (long long)s->mismatches,
+        (unsigned long long)core->options.epoch);
 }
 
 bool pw_core_edge_seen(const pw_core *core, int edge)
@@ -680,19 +697,19 @@ bool pw_core_edge_seen(const pw_core *core, int edge)
 static void check_live(const pw_live *live)
 {
     PW_CHECK(live->key < live->core->next_key);
-    PW_CHECK(!(live->queued && live->frozen));                  /* [E2] */
-    PW_CHECK(live->record == NULL && live->batch == NULL);      /* between turns */
+    PW_CHECK(!(live->queued && live->frozen));             /* [E2] */
+    PW_CHECK(live->record == NULL && live->batch == NULL); /* between turns */
     size_t open = 0;
     const pw_cmd *cmd;
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         PW_CHECK(!cmd->future.done);
-        PW_CHECK(pw_cmd_find(live->core->runs != NULL ? pw_live_find(live->core, live->key) : NULL, cmd->id) == cmd);
+        PW_CHECK(pw_cmd_find(live->core->runs != NULL ? pw_live_find(live->core, live->key) : NULL,
+                             cmd->id) == cmd);
         open++;
     }
     PW_CHECK(open == live->open_len);
     if (live->whole && !live->frozen && live->retry_from == 0) {
-        PW_CHECK(live->seq == live->row.seq);                   /* state is the journal's, no more and no less [E3] */
+        PW_CHECK(live->seq == live->row.seq); /* state is the journal's, no more and no less [E3] */
     }
 }
 
@@ -700,16 +717,14 @@ void pw_core_check(pw_core *core)
 {
     size_t whole = 0;
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
+    HASH_ITER (hh, core->runs, live, next) {
         check_live(live);
         whole += live->whole ? 1 : 0;
     }
     PW_CHECK(whole == core->whole_len);
     size_t running = 0;
     pw_job *job, *jnext;
-    HASH_ITER(hh, core->jobs, job, jnext)
-    {
+    HASH_ITER (hh, core->jobs, job, jnext) {
         running += job->task != NULL ? 1 : 0;
         PW_CHECK(job->in_queue == (job->state == PW_JOB_QUEUED));
     }

@@ -26,14 +26,15 @@ typedef enum pw_shutdown { PW_SHUTDOWN_NONE, PW_SHUTDOWN_NEW, PW_SHUTDOWN_STOP }
 
 typedef struct pw_env {
     void *ctx;
-    int64_t (*now_ms)(void *ctx);            /* UTC */
+    int64_t (*now_ms)(void *ctx); /* UTC */
     int64_t (*mono_ns)(void *ctx);
     void (*random)(void *ctx, void *ret, size_t size);
     /** Hands a group over; answered later by pw_core_committed (never from inside this call). */
     void (*commit)(void *ctx, pw_group *group);
     void (*stage)(void *ctx, const uint8_t digest[PW_DIGEST_SIZE], pw_view bytes);
     /** After an UNKNOWN: reopen and resolve. OK and *ret_landed, or the engine stops for good. May block. */
-    pawl_status (*resolve)(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
+    pawl_status (*resolve)(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                           pawl_error *err);
     /** Starts an attempt; the core holds its own reference. Must return at once. */
     void (*dispatch)(void *ctx, pawl_task *task);
     void (*cancel)(void *ctx, pawl_task *task);
@@ -56,25 +57,28 @@ typedef struct pw_env {
 
 typedef struct pw_core_options {
     uint64_t epoch;
-    uint64_t group_no;        /* last that landed */
-    pw_reader *reader;        /* the core's own */
-    pw_crumb *crumb;          /* NULL = none */
+    uint64_t group_no; /* last that landed */
+    pw_reader *reader; /* the core's own */
+    pw_crumb *crumb;   /* NULL = none */
     pw_crumb_found crumb_found;
     const char *journal_path; /* "" = memory */
     uint64_t build;           /* digest of this program's code */
     int live_runs_max;        /* stacks kept; 0 = evict at every wait */
     bool strict_replay;
-    bool debug_held;          /* says what code holds at each wait */
-    bool evict_random;        /* the simulator's: evict at random from env.random */
+    bool debug_held;   /* says what code holds at each wait */
+    bool evict_random; /* the simulator's: evict at random from env.random */
 } pw_core_options;
 
-pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_core **ret_core, pawl_error *err);
+pawl_status pw_core_new(const pw_env *env, const pw_core_options *options, pw_core **ret_core,
+                        pawl_error *err);
 void pw_core_free(pw_core *core); /* accepts NULL; running tasks keep their own references */
 
 /* registration: before or after recovery; names and strings are copied */
-pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version, pawl_workflow_fn fn, const pawl_folded *folded,
+pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version,
+                             pawl_workflow_fn fn, const pawl_folded *folded,
                              const pawl_workflow_options *options, pawl_error *err);
-pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn fn, const pawl_activity_options *options, pawl_error *err);
+pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn fn,
+                             const pawl_activity_options *options, pawl_error *err);
 
 /** Reads what is open (tasks, near timers, inbox, unfinished runs) and lets it go on. */
 pawl_status pw_core_recover(pw_core *core, pawl_error *err);

@@ -39,7 +39,8 @@ static void timer_set(pw_live *live, int64_t due_ms, int64_t cmd, int kind)
 static void timer_clear(pw_live *live, int64_t due_ms, int64_t cmd, int kind)
 {
     if (due_ms > 0) {
-        op_of(live, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){.due_ms = due_ms, .run = live->key, .cmd = cmd, .kind = kind};
+        op_of(live, PW_OP_TIMER_CLEAR)->u.timer =
+            (pw_timer_row){.due_ms = due_ms, .run = live->key, .cmd = cmd, .kind = kind};
     }
 }
 
@@ -144,7 +145,10 @@ static void tell_parent(pw_live *live, const pw_event *ev)
     size_t n = 0;
     field_int(&f, &n, "key", live->parent_key);
     field_int(&f, &n, "command", live->parent_cmd);
-    field_str(&f, &n, "status", ev->type == PW_EV_RUN_COMPLETED ? "completed" : ev->type == PW_EV_RUN_CANCELED ? "canceled" : "failed");
+    field_str(&f, &n, "status",
+              ev->type == PW_EV_RUN_COMPLETED  ? "completed"
+              : ev->type == PW_EV_RUN_CANCELED ? "canceled"
+                                               : "failed");
     field_raw(&f, &n, "result", pw_body_get(ev->body, "result"));
     pw_view failure = pw_body_get(ev->body, "failure");
     if (failure.size > 0) {
@@ -160,7 +164,8 @@ static void tell_parent(pw_live *live, const pw_event *ev)
 
 /* ---- tasks ---- */
 
-void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, int state, int64_t due_ms)
+void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, int state,
+                     int64_t due_ms)
 {
     pw_op *op = op_of(live, PW_OP_TASK_PUT);
     pw_task_row *t = &op->u.task;
@@ -169,8 +174,10 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
     t->attempt = attempt;
     const pw_cmd *made = live->whole ? pw_cmd_find(live, cmd) : NULL;
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
-    bool canceling = (made != NULL && made->cancel_requested) || (job != NULL && job->cancel_requested);
-    t->state = state | (canceling ? PW_TASK_CANCELING : 0) | (job != NULL ? (int)job->attempts_free << PW_TASK_FREE_SHIFT : 0);
+    bool canceling =
+        (made != NULL && made->cancel_requested) || (job != NULL && job->cancel_requested);
+    t->state = state | (canceling ? PW_TASK_CANCELING : 0) |
+               (job != NULL ? (int)job->attempts_free << PW_TASK_FREE_SHIFT : 0);
     t->due_ms = due_ms;
     t->scheduled_ms = live->now_ms;
     pawl_scope *scope = live->batch->group.scope;
@@ -219,14 +226,20 @@ static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     pw_buf *buf = pw_batch_buf(live->batch);
     pw_mp_map(buf, 2);
     pw_mp_str(buf, "prompt");
-    pw_mp_str(buf, "This was sent, and its result was never known. Did it happen? done (data: its result), retry "
-                   "(it did not), or fail.");
+    pw_mp_str(
+        buf,
+        "This was sent, and its result was never known. Did it happen? done (data: its result), retry "
+        "(it did not), or fail.");
     pw_mp_str(buf, "choices");
     pw_mp_str(buf, "done|retry|fail");
     live->batch->failed |= !pw_buf_ok(buf);
     pw_op *op = op_of(live, PW_OP_WAIT_PUT);
-    op->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd, .name = text_view(name), .kind = text_view("question"),
-                               .created_ms = live->now_ms, .body = {buf->data, buf->size}};
+    op->u.wait = (pw_wait_row){.run = live->key,
+                               .cmd = ev->cmd,
+                               .name = text_view(name),
+                               .kind = text_view("question"),
+                               .created_ms = live->now_ms,
+                               .body = {buf->data, buf->size}};
     pw_publish *p = publish(live, PW_PUB_UNKNOWN, ev->cmd);
     p->body = body;
     p->attempt = pw_body_int(ev->body, "attempt", 1);
@@ -236,7 +249,9 @@ static void task_unknown(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 static void task_cancel(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
-    int state = cmd->state == PW_S_ACTIVITY_SENT ? PW_TASK_SENT : cmd->state == PW_S_ACTIVITY_UNKNOWN ? PW_TASK_UNKNOWN : PW_TASK_SCHEDULED;
+    int state = cmd->state == PW_S_ACTIVITY_SENT      ? PW_TASK_SENT
+                : cmd->state == PW_S_ACTIVITY_UNKNOWN ? PW_TASK_UNKNOWN
+                                                      : PW_TASK_SCHEDULED;
     pw_effects_task(live, ev->cmd, cmd->body, cmd->attempt, state, job != NULL ? job->due_ms : 0);
     (void)publish(live, PW_PUB_CANCEL_JOB, ev->cmd);
 }
@@ -292,8 +307,12 @@ static void map_cancel(pw_live *live, const pw_event *ev)
     const pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
     pawl_scope *scope = live->batch->group.scope;
     const pawl_value *body = pw_value_view(scope, cmd->body.data, cmd->body.size);
-    body = pawl_with(scope, body, "canceling", pawl_make_bool(scope, true)); /* recovery asks it to stop again */
-    pw_map_row row = {.run = live->key, .cmd = ev->cmd, .total = pw_body_int(cmd->body, "total", 0), .body = pw_value_bytes(body)};
+    body = pawl_with(scope, body, "canceling",
+                     pawl_make_bool(scope, true)); /* recovery asks it to stop again */
+    pw_map_row row = {.run = live->key,
+                      .cmd = ev->cmd,
+                      .total = pw_body_int(cmd->body, "total", 0),
+                      .body = pw_value_bytes(body)};
     pw_map_counts(pw_map_find(live->core, (pw_job_key){live->key, ev->cmd, 0}), &row);
     op_of(live, PW_OP_MAP_PUT)->u.map = row;
     (void)publish(live, PW_PUB_CANCEL_MAP, ev->cmd);
@@ -302,7 +321,9 @@ static void map_cancel(pw_live *live, const pw_event *ev)
 static void map_effects(pw_live *live, const pw_event *ev)
 {
     if (ev->type == PW_EV_MAP_SCHEDULED) {
-        op_of(live, PW_OP_MAP_PUT)->u.map = (pw_map_row){.run = live->key, .cmd = ev->cmd, .total = pw_body_int(ev->body, "total", 0),
+        op_of(live, PW_OP_MAP_PUT)->u.map = (pw_map_row){.run = live->key,
+                                                         .cmd = ev->cmd,
+                                                         .total = pw_body_int(ev->body, "total", 0),
                                                          .body = ev->body};
         publish(live, PW_PUB_MAP, ev->cmd)->body = ev->body;
     } else if (ev->type == PW_EV_MAP_CANCEL_REQUESTED) {
@@ -324,9 +345,13 @@ static void wait_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
     }
     pawl_scope *scope = live->batch->group.scope;
     op_of(live, PW_OP_WAIT_PUT)->u.wait =
-        (pw_wait_row){.run = live->key, .cmd = ev->cmd, .name = text_view(pw_body_str(scope, ev->body, "name", "")),
-                      .kind = text_view(pw_body_str(scope, ev->body, "kind", "other")), .created_ms = live->now_ms,
-                      .deadline_ms = pw_body_int(ev->body, "due_ms", 0), .body = ev->body};
+        (pw_wait_row){.run = live->key,
+                      .cmd = ev->cmd,
+                      .name = text_view(pw_body_str(scope, ev->body, "name", "")),
+                      .kind = text_view(pw_body_str(scope, ev->body, "kind", "other")),
+                      .created_ms = live->now_ms,
+                      .deadline_ms = pw_body_int(ev->body, "due_ms", 0),
+                      .body = ev->body};
     int64_t due = pw_body_int(ev->body, "due_ms", 0);
     if (due > 0) {
         timer_set(live, due, ev->cmd, PW_T_WAIT);
@@ -337,9 +362,11 @@ static void signal_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     if (ev->type == PW_EV_SIGNAL_SENT) {
         signal_send(live, ev);
-    } else if (ev->type == PW_EV_SIGNAL_AWAITED && cmd != NULL && !cmd->future.done && cmd->due_ms > 0) {
+    } else if (ev->type == PW_EV_SIGNAL_AWAITED && cmd != NULL && !cmd->future.done &&
+               cmd->due_ms > 0) {
         timer_set(live, cmd->due_ms, cmd->id, PW_T_SIGNAL);
-    } else if ((ev->type == PW_EV_SIGNAL_TIMED_OUT || ev->type == PW_EV_SIGNAL_ABANDONED) && cmd != NULL) {
+    } else if ((ev->type == PW_EV_SIGNAL_TIMED_OUT || ev->type == PW_EV_SIGNAL_ABANDONED) &&
+               cmd != NULL) {
         timer_clear(live, cmd->due_ms, cmd->id, PW_T_SIGNAL);
     }
 }
@@ -359,9 +386,11 @@ static void key_set(pw_live *live, const pw_event *ev)
 static void timer_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     if (ev->type == PW_EV_TIMER_STARTED || ev->type == PW_EV_SHIELD_ENTERED) {
-        timer_set(live, pw_body_int(ev->body, "due_ms", 0), ev->cmd, ev->type == PW_EV_TIMER_STARTED ? PW_T_SLEEP : PW_T_SHIELD);
+        timer_set(live, pw_body_int(ev->body, "due_ms", 0), ev->cmd,
+                  ev->type == PW_EV_TIMER_STARTED ? PW_T_SLEEP : PW_T_SHIELD);
     } else if (cmd != NULL) {
-        timer_clear(live, cmd->due_ms, ev->cmd, ev->type < PW_EV_SHIELD_ENTERED ? PW_T_SLEEP : PW_T_SHIELD);
+        timer_clear(live, cmd->due_ms, ev->cmd,
+                    ev->type < PW_EV_SHIELD_ENTERED ? PW_T_SLEEP : PW_T_SHIELD);
     }
 }
 
@@ -369,7 +398,8 @@ static void timer_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 static const char *pause_reason(const pw_live *live, const pw_event *ev)
 {
     const char *reason = pw_body_str(live->scope, ev->body, "reason", "");
-    const char *text = strcmp(reason, "asked") == 0 ? pw_body_str(live->scope, ev->body, "text", "") : "";
+    const char *text =
+        strcmp(reason, "asked") == 0 ? pw_body_str(live->scope, ev->body, "text", "") : "";
     return *text != '\0' ? text : reason;
 }
 
@@ -380,9 +410,11 @@ static const char *failure_line(const pw_live *live, const pawl_value *f)
     for (int depth = 0; pawl_get(root, "cause") != NULL && depth < PW_DEPTH_MAX; depth++) {
         root = pawl_get(root, "cause");
     }
-    char *text = pw_sprintf(live->scope, "%.100s: %.300s", pawl_str(f, "type", ""), pawl_str(f, "message", ""));
+    char *text = pw_sprintf(live->scope, "%.100s: %.300s", pawl_str(f, "type", ""),
+                            pawl_str(f, "message", ""));
     if (root != f && text != NULL) {
-        text = pw_sprintf(live->scope, "%s, because %.60s: %.200s", text, pawl_str(root, "type", ""), pawl_str(root, "message", ""));
+        text = pw_sprintf(live->scope, "%s, because %.60s: %.200s", text,
+                          pawl_str(root, "type", ""), pawl_str(root, "message", ""));
     }
     return text != NULL ? text : "";
 }
@@ -407,7 +439,8 @@ static void run_effects(pw_live *live, const pw_event *ev)
         break;
     case PW_EV_RUN_FAILED:
     case PW_EV_RUN_CANCELED:
-        live->row.reason = text_view(failure_line(live, pw_body_value(live->core, live->scope, ev->body, "failure")));
+        live->row.reason = text_view(
+            failure_line(live, pw_body_value(live->core, live->scope, ev->body, "failure")));
         break;
     case PW_EV_RUN_TERMINATED:
     case PW_EV_RUN_TIMED_OUT:
@@ -526,7 +559,8 @@ void pw_effects_left_timers(pw_live *live)
 {
     pawl_error err;
     const pw_journal_ops *j = live->core->jops;
-    live->left_timers = j->run_timers(live->core->reader, live->key, left_timer, live, &err) != PAWL_OK;
+    live->left_timers =
+        j->run_timers(live->core->reader, live->key, left_timer, live, &err) != PAWL_OK;
 }
 
 static bool shell_timer(void *ctx, const pw_timer_row *row)
@@ -561,7 +595,8 @@ static bool shell_child(void *ctx, const pw_run_row *row)
     field_str(&f, &n, "id", id);
     field_int(&f, &n, "child_of", live->key);
     field_str(&f, &n, "reason", "the parent run has ended");
-    pw_effects_message(live->batch, row->parent_policy == PAWL_PARENT_CANCEL ? "cancel" : "terminate", &f, n);
+    pw_effects_message(live->batch,
+                       row->parent_policy == PAWL_PARENT_CANCEL ? "cancel" : "terminate", &f, n);
     return true;
 }
 
@@ -587,8 +622,10 @@ static void close_shell(pw_live *live)
     const pw_journal_ops *j = live->core->jops;
     pw_reader *r = live->core->reader;
     pawl_error err;
-    bool ok = j->tasks(r, live->key, shell_task, live, &err) == PAWL_OK && j->run_timers(r, live->key, shell_timer, live, &err) == PAWL_OK &&
-              j->waits(r, live->key, shell_wait, live, &err) == PAWL_OK && j->maps(r, live->key, shell_map, live, &err) == PAWL_OK &&
+    bool ok = j->tasks(r, live->key, shell_task, live, &err) == PAWL_OK &&
+              j->run_timers(r, live->key, shell_timer, live, &err) == PAWL_OK &&
+              j->waits(r, live->key, shell_wait, live, &err) == PAWL_OK &&
+              j->maps(r, live->key, shell_map, live, &err) == PAWL_OK &&
               j->run_children(r, live->key, shell_child, live, &err) == PAWL_OK;
     if (!ok) {
         pw_core_log(live->core, PAWL_ERROR, live->id, 0, "closing: %s", err.message);
@@ -600,7 +637,8 @@ static void close_shell(pw_live *live)
 static bool carry(pw_live *next, pw_view body)
 {
     pawl_scope *scope = pawl_scope_new();
-    pw_input *in = scope != NULL ? pw_input_new(next->inputs == NULL ? PW_IN_START : PW_IN_REQUEST) : NULL;
+    pw_input *in =
+        scope != NULL ? pw_input_new(next->inputs == NULL ? PW_IN_START : PW_IN_REQUEST) : NULL;
     if (in == NULL) {
         pawl_scope_free(scope);
         return false;
@@ -615,8 +653,7 @@ static bool carry_all(const pw_live *live, pw_live *next, const pw_buf *start)
 {
     bool ok = pw_buf_ok(start) && carry(next, (pw_view){start->data, start->size});
     const pw_signal *sig;
-    DL_FOREACH(live->signals, sig)
-    {
+    DL_FOREACH (live->signals, sig) {
         ok = ok && (PW_BUG_SIGNALS_LEFT_BEHIND || carry(next, sig->body));
     }
     return ok;
@@ -670,7 +707,9 @@ static void carry_on(pw_live *live)
     start_body(live, next, &body);
     next->batch = NULL;
     if (carry_all(live, next, &body)) {
-        pw_turn_first(next, b); /* RUN_STARTED and the signals, in the same group: nothing can be lost between the two runs */
+        pw_turn_first(
+            next,
+            b); /* RUN_STARTED and the signals, in the same group: nothing can be lost between the two runs */
     }
     if (!next->frozen) {
         b->failed = true;
@@ -685,8 +724,7 @@ void pw_effects_close(pw_live *live)
     }
     if (live->whole) {
         const pw_cmd *cmd;
-        DL_FOREACH(live->open, cmd)
-        {
+        DL_FOREACH (live->open, cmd) {
             close_cmd(live, cmd);
         }
         if (live->run_deadline_ms > 0) {

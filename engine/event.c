@@ -148,9 +148,11 @@ const pawl_value *pw_resolve(pw_core *core, pawl_scope *scope, pw_view raw)
     PW_CLEANUP(pw_buf_deinit) pw_buf buf = PW_BUF_INIT;
     buf.bytes_max = PW_VALUE_BYTES_MAX;
     pawl_error err;
-    if (ref.size < PW_DIGEST_SIZE || core->jops->blob(core->reader, ref.data, &buf, &err) != PAWL_OK) {
+    if (ref.size < PW_DIGEST_SIZE ||
+        core->jops->blob(core->reader, ref.data, &buf, &err) != PAWL_OK) {
         pw_scope_fail(scope); /* nil is not what stands there */
-        pw_core_log(core, PAWL_ERROR, "", 0, "a payload cannot be read: %s", ref.size < PW_DIGEST_SIZE ? "bad reference" : err.message);
+        pw_core_log(core, PAWL_ERROR, "", 0, "a payload cannot be read: %s",
+                    ref.size < PW_DIGEST_SIZE ? "bad reference" : err.message);
         return NULL;
     }
     return pw_value_copy(scope, buf.data, buf.size);
@@ -163,8 +165,8 @@ const pawl_value *pw_body_value(pw_core *core, pawl_scope *scope, pw_view body, 
 
 /* ---- failures ---- */
 
-pawl_failure *pw_failure_new(pawl_scope *scope, const char *type, const char *message, const pawl_value *details, bool retryable,
-                             const pawl_failure *cause)
+pawl_failure *pw_failure_new(pawl_scope *scope, const char *type, const char *message,
+                             const pawl_value *details, bool retryable, const pawl_failure *cause)
 {
     pawl_failure *f = pw_alloc(scope, sizeof *f);
     if (f == NULL) {
@@ -172,7 +174,10 @@ pawl_failure *pw_failure_new(pawl_scope *scope, const char *type, const char *me
     }
     const char *t = pw_strdup(scope, type);
     const char *m = pw_strdup(scope, message);
-    *f = (pawl_failure){.type = t != NULL ? t : "OutOfMemory", .message = m != NULL ? m : "", .details = details, .retryable = retryable,
+    *f = (pawl_failure){.type = t != NULL ? t : "OutOfMemory",
+                        .message = m != NULL ? m : "",
+                        .details = details,
+                        .retryable = retryable,
                         .cause = cause};
     return f;
 }
@@ -187,8 +192,8 @@ const pawl_failure *pw_failure_read(pawl_scope *scope, const pawl_value *v, int 
     if (inner != NULL) {
         cause = pw_failure_read(scope, inner, depth + 1);
     }
-    return pw_failure_new(scope, pawl_str(v, "type", "Unknown"), pawl_str(v, "message", ""), pawl_get(v, "details"),
-                          pawl_bool(v, "retryable", false), cause);
+    return pw_failure_new(scope, pawl_str(v, "type", "Unknown"), pawl_str(v, "message", ""),
+                          pawl_get(v, "details"), pawl_bool(v, "retryable", false), cause);
 }
 
 void pw_failure_write(pw_buf *buf, const pawl_failure *f, int depth)
@@ -291,7 +296,8 @@ bool pw_event_put(pw_live *live, pw_event_type type, int64_t cmd, pw_view body)
 
 bool pw_event_put_fields(pw_live *live, pw_event_type type, int64_t cmd, pw_view fields, size_t len)
 {
-    const uint8_t head[3] = {len < 16 ? (uint8_t)(0x80 | len) : 0xde, (uint8_t)(len >> 8), (uint8_t)len}; /* of a msgpack map */
+    const uint8_t head[3] = {len < 16 ? (uint8_t)(0x80 | len) : 0xde, (uint8_t)(len >> 8),
+                             (uint8_t)len}; /* of a msgpack map */
     size_t head_size = len < 16 ? 1 : 3;
     PW_CHECK(len <= UINT16_MAX);
     uint8_t *kept = pw_alloc(live->scope, head_size + fields.size);

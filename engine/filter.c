@@ -46,9 +46,9 @@ struct item {
     enum field field;
     enum compare compare;
     const char *text;
-    int64_t number;       /* status or time */
-    const char *prefix;   /* of a text: what stands before the first wildcard */
-    const int64_t *keys;  /* of a bound parent */
+    int64_t number;      /* status or time */
+    const char *prefix;  /* of a text: what stands before the first wildcard */
+    const int64_t *keys; /* of a bound parent */
     size_t keys_len;
 };
 
@@ -156,7 +156,9 @@ static pawl_status take_field(struct parser *ps, enum field *ret_field)
             return PAWL_OK;
         }
     }
-    return fail(ps, ps->p, "a field was expected: status, workflow, version, id, waiting, reason, parent, created, updated or closed");
+    return fail(
+        ps, ps->p,
+        "a field was expected: status, workflow, version, id, waiting, reason, parent, created, updated or closed");
 }
 
 static pawl_status take_compare(struct parser *ps, enum compare *ret_compare)
@@ -213,7 +215,8 @@ static bool parse_iso(const char *text, int64_t *ret_ms)
     const char *rest = text + used;
     if (*rest == 'T' || *rest == ' ') {
         used = 0;
-        got = sscanf(rest + 1, "%2d:%2d%n:%2d%n", &tm.tm_hour, &tm.tm_min, &used, &tm.tm_sec, &used);
+        got =
+            sscanf(rest + 1, "%2d:%2d%n:%2d%n", &tm.tm_hour, &tm.tm_min, &used, &tm.tm_sec, &used);
         if (got < 2) {
             return false;
         }
@@ -242,7 +245,9 @@ static pawl_status set_time(struct parser *ps, const char *at, struct item *item
     } else {
         item->number = strtoll(item->text, &end, 10); /* milliseconds, as the listing prints them */
         if (*end != '\0' || end == item->text) {
-            return fail(ps, at, "a time was expected: 2026-01-31, 2026-01-31T10:00:00Z, or back from now as -90s, -30m, -1h, -7d");
+            return fail(
+                ps, at,
+                "a time was expected: 2026-01-31, 2026-01-31T10:00:00Z, or back from now as -90s, -30m, -1h, -7d");
         }
     }
     return item->compare == CMP_LIKE ? fail(ps, at, "a time cannot be matched by ~") : PAWL_OK;
@@ -261,8 +266,9 @@ static pawl_status set_status(struct parser *ps, const char *at, struct item *it
         item->number = pw_run_status_from_name(item->text);
     }
     if (item->number == 0) {
-        return fail(ps, at,
-                    "a status is running, paused, completed, failed, canceled, terminated, continued or timed-out; or open, or closed");
+        return fail(
+            ps, at,
+            "a status is running, paused, completed, failed, canceled, terminated, continued or timed-out; or open, or closed");
     }
     return PAWL_OK;
 }
@@ -275,12 +281,16 @@ static pawl_status set_value(struct parser *ps, const char *at, struct item *ite
     case KIND_TIME:
         return set_time(ps, at, item);
     case KIND_PARENT:
-        return item->compare == CMP_EQ || item->compare == CMP_NE ? PAWL_OK : fail(ps, at, "a parent is compared by = or !=");
+        return item->compare == CMP_EQ || item->compare == CMP_NE
+                   ? PAWL_OK
+                   : fail(ps, at, "a parent is compared by = or !=");
     case KIND_TEXT:
-        item->prefix = item->compare == CMP_LIKE ? pw_strndup(ps->scope, item->text, strcspn(item->text, "*?"))
+        item->prefix = item->compare == CMP_LIKE
+                           ? pw_strndup(ps->scope, item->text, strcspn(item->text, "*?"))
                        : item->compare == CMP_EQ ? item->text
                                                  : "";
-        return item->prefix != NULL ? PAWL_OK : pw_err(ps->err, PAWL_NOMEM, "no memory for a filter");
+        return item->prefix != NULL ? PAWL_OK
+                                    : pw_err(ps->err, PAWL_NOMEM, "no memory for a filter");
     }
     return PAWL_OK;
 }
@@ -308,7 +318,8 @@ static pawl_status push(struct parser *ps, enum item_kind kind)
 /** Places operators that bind at least as tight as kind. */
 static pawl_status reduce(struct parser *ps, enum item_kind kind)
 {
-    while (ps->ops_len > 0 && ps->ops[ps->ops_len - 1].kind <= kind && ps->ops[ps->ops_len - 1].kind != ITEM_PAREN) {
+    while (ps->ops_len > 0 && ps->ops[ps->ops_len - 1].kind <= kind &&
+           ps->ops[ps->ops_len - 1].kind != ITEM_PAREN) {
         pawl_status status = put(ps, &ps->ops[--ps->ops_len]);
         if (status != PAWL_OK) {
             return status;
@@ -424,7 +435,8 @@ static pawl_status parse(struct parser *ps)
     return status;
 }
 
-pawl_status pw_filter_parse(pawl_scope *scope, const char *text, int64_t now_ms, pw_filter **ret_filter, pawl_error *err)
+pawl_status pw_filter_parse(pawl_scope *scope, const char *text, int64_t now_ms,
+                            pw_filter **ret_filter, pawl_error *err)
 {
     struct parser ps = {.scope = scope, .text = text, .p = text, .now_ms = now_ms, .err = err};
 
@@ -533,7 +545,8 @@ static bool compare_order(enum compare compare, int order)
 
 static bool match_text(const struct item *item, pw_view text)
 {
-    return item->compare == CMP_LIKE ? like(text, item->text) : compare_order(item->compare, order_text(text, item->text));
+    return item->compare == CMP_LIKE ? like(text, item->text)
+                                     : compare_order(item->compare, order_text(text, item->text));
 }
 
 /** A time that is not there yet (closed, of an open run) compares with nothing. */
@@ -602,7 +615,8 @@ bool pw_filter_match(const pw_filter *f, const pw_run_row *row)
             stack[depth - 1] = !stack[depth - 1];
         } else {
             depth--;
-            stack[depth - 1] = item->kind == ITEM_AND ? stack[depth - 1] && stack[depth] : stack[depth - 1] || stack[depth];
+            stack[depth - 1] = item->kind == ITEM_AND ? stack[depth - 1] && stack[depth]
+                                                      : stack[depth - 1] || stack[depth];
         }
     }
     return depth == 0 || stack[0];
@@ -628,7 +642,8 @@ bool pw_filter_open_only(const pw_filter *f)
     for (size_t i = 0; i < f->len; i++) {
         const struct item *item = &f->items[i];
         if (item->kind == ITEM_TERM && item->field == FIELD_STATUS && item->compare == CMP_EQ &&
-            (item->number == STATUS_OPEN || (item->number > 0 && pw_run_status_is_open((int)item->number)))) {
+            (item->number == STATUS_OPEN ||
+             (item->number > 0 && pw_run_status_is_open((int)item->number)))) {
             return true;
         }
     }

@@ -19,7 +19,8 @@
 typedef struct pw_filter pw_filter;
 
 /** Errors: INVALID (says the column and what was expected). Owns: the scope. */
-pawl_status pw_filter_parse(pawl_scope *scope, const char *text, int64_t now_ms, pw_filter **ret_filter, pawl_error *err);
+pawl_status pw_filter_parse(pawl_scope *scope, const char *text, int64_t now_ms,
+                            pw_filter **ret_filter, pawl_error *err);
 /** `parent` terms hold ids; each must be bound to run keys before matching. i counts from 0; NULL when there is no such term. */
 const char *pw_filter_parent(const pw_filter *f, size_t i);
 void pw_filter_bind_parent(pw_filter *f, size_t i, const int64_t *keys, size_t keys_len);

@@ -15,8 +15,9 @@ pawl_status pw_fits_text(const char *text, pw_schemas **ret_set, pawl_error *err
     pawl_scope *scope = pawl_scope_new();
     pw_schemas *set = pw_schemas_new();
     const pawl_value *schema;
-    pawl_status st = scope != NULL && set != NULL ? pawl_parse_json(scope, text, strlen(text), &schema, err)
-                                                  : pw_err(err, PAWL_NOMEM, "out of memory");
+    pawl_status st = scope != NULL && set != NULL
+                         ? pawl_parse_json(scope, text, strlen(text), &schema, err)
+                         : pw_err(err, PAWL_NOMEM, "out of memory");
     if (st == PAWL_OK) {
         st = pw_schemas_add(set, "", pw_value_bytes(schema), err);
     }
@@ -38,7 +39,8 @@ pawl_status pw_fits(pw_schemas *set, pw_view value, const char *what, pawl_error
     return st != PAWL_OK ? pw_error_wrap(err, st, "%s does not fit its schema", what) : PAWL_OK;
 }
 
-pawl_status pw_fits_value(const pawl_value *schema, pw_view value, const char *what, pawl_error *err)
+pawl_status pw_fits_value(const pawl_value *schema, pw_view value, const char *what,
+                          pawl_error *err)
 {
     if (schema == NULL) {
         return PAWL_OK;
@@ -48,7 +50,8 @@ pawl_status pw_fits_value(const pawl_value *schema, pw_view value, const char *w
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
     pawl_status st = pw_schemas_add(set, "", pw_value_bytes(schema), err);
-    st = st == PAWL_OK ? pw_fits(set, value, what, err) : pw_error_wrap(err, st, "the schema of %s", what);
+    st = st == PAWL_OK ? pw_fits(set, value, what, err)
+                       : pw_error_wrap(err, st, "the schema of %s", what);
     pw_schemas_free(set);
     return st;
 }
@@ -59,7 +62,8 @@ pawl_status pw_fits_compiles(const pawl_value *schema, pawl_error *err)
         return PAWL_OK;
     }
     pw_schemas *set = pw_schemas_new();
-    pawl_status st = set != NULL ? pw_schemas_add(set, "", pw_value_bytes(schema), err) : pw_err(err, PAWL_NOMEM, "out of memory");
+    pawl_status st = set != NULL ? pw_schemas_add(set, "", pw_value_bytes(schema), err)
+                                 : pw_err(err, PAWL_NOMEM, "out of memory");
     pw_schemas_free(set);
     return st == PAWL_OK || st == PAWL_NOMEM ? st : pw_error_wrap(err, st, "the schema");
 }

@@ -34,7 +34,9 @@ static const pawl_value *results_of(pw_live *live, const pw_event *ev, const pw_
     const pawl_value *v = pw_map_results(live, cmd, pw_body_int(ev->body, "total", 0), &err);
     if (v == NULL && live->batch != NULL) {
         live->batch->failed = true;
-    } else if (v == NULL && err.status == PAWL_DAMAGED) { /* (else the scope has failed, and it is tried again) */
+    } else if (v == NULL &&
+               err.status ==
+                   PAWL_DAMAGED) { /* (else the scope has failed, and it is tried again) */
         pw_replay_fail(live, "damage", ev, pw_strdup(live->scope, err.message));
     }
     return v;
@@ -59,8 +61,12 @@ static const pawl_value *value_of(pw_live *live, const pw_event *ev, const pw_cm
 
 static void tell_state(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
-    pawl_fold_event fe = {.type = pw_event_name((int)ev->type), .seq = ev->seq, .command = ev->cmd, .now_ms = live->now_ms,
-                          .name = name_of(live, ev, cmd), .value = value_of(live, ev, cmd)};
+    pawl_fold_event fe = {.type = pw_event_name((int)ev->type),
+                          .seq = ev->seq,
+                          .command = ev->cmd,
+                          .now_ms = live->now_ms,
+                          .name = name_of(live, ev, cmd),
+                          .value = value_of(live, ev, cmd)};
     const pawl_value *f = pw_body_value(live->core, live->scope, ev->body, "failure");
     fe.failure = pw_failure_read(live->scope, f, 0);
     if (pw_turn_lost(live)) {
@@ -105,7 +111,8 @@ void pw_fold_decide(pw_live *live)
         LL_DELETE(live->late, late);
         tell_state(live, &late->ev, pw_cmd_find(live, late->ev.cmd));
     }
-    if ((live->closing || live->abandoned) && pw_live_open_status(live) && !pw_turn_lost(live)) { /* abandoned: it asked for too much */
+    if ((live->closing || live->abandoned) && pw_live_open_status(live) &&
+        !pw_turn_lost(live)) { /* abandoned: it asked for too much */
         pw_close_run(live);
     }
 }
@@ -118,7 +125,8 @@ void pw_fold_decide(pw_live *live)
 static void tell(pawl_fold *f)
 {
     if (f->w->failure != NULL) {
-        pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: %s", f->w->failure->message);
+        pw_core_log(f->live->core, PAWL_ERROR, f->live->id, 0, "refused: %s",
+                    f->w->failure->message);
     }
     f->w->failure = NULL;
 }
@@ -137,8 +145,11 @@ static bool no_undo(pawl_fold *f, const pawl_call_options *o)
     if (o->undo == NULL || o->undo[0] == 0) {
         return true;
     }
-    (void)pawl_fail(f->w, "BadOption", "pawl_fold_call \"%s\": undo is for code workflows: remember what completed in the state, and "
-              "call what takes it back before pawl_fold_fail", o->name);
+    (void)pawl_fail(
+        f->w, "BadOption",
+        "pawl_fold_call \"%s\": undo is for code workflows: remember what completed in the state, and "
+        "call what takes it back before pawl_fold_fail",
+        o->name);
     return false;
 }
 
@@ -146,7 +157,12 @@ int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options, size_t op
 {
     pawl_call_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
-    pw_ask a = {.type = PW_EV_ACTIVITY_SCHEDULED, .name = o.name, .input = o.input, .has_input = true, .body = pw_call_fields, .arg = &o};
+    pw_ask a = {.type = PW_EV_ACTIVITY_SCHEDULED,
+                .name = o.name,
+                .input = o.input,
+                .has_input = true,
+                .body = pw_call_fields,
+                .arg = &o};
     return ask(f, pw_call_ok(f->w, &o, BY("call")) && no_undo(f, &o), &a);
 }
 
@@ -154,7 +170,12 @@ int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t opti
 {
     pawl_map_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
-    pw_ask a = {.type = PW_EV_MAP_SCHEDULED, .name = o.name, .input = o.items, .has_input = true, .body = pw_map_fields, .arg = &o};
+    pw_ask a = {.type = PW_EV_MAP_SCHEDULED,
+                .name = o.name,
+                .input = o.items,
+                .has_input = true,
+                .body = pw_map_fields,
+                .arg = &o};
     return ask(f, pw_map_ok(f->w, &o, BY("map")), &a);
 }
 
@@ -174,7 +195,12 @@ int64_t pawl_fold_child(pawl_fold *f, const pawl_child_options *options, size_t 
 {
     pawl_child_options o;
     pw_options_copy(&o, sizeof o, options, options_size);
-    pw_ask a = {.type = PW_EV_CHILD_STARTED, .name = o.workflow, .input = o.input, .has_input = true, .body = pw_child_fields, .arg = &o};
+    pw_ask a = {.type = PW_EV_CHILD_STARTED,
+                .name = o.workflow,
+                .input = o.input,
+                .has_input = true,
+                .body = pw_child_fields,
+                .arg = &o};
     return ask(f, pw_child_ok(f->w, &o, BY("child")), &a);
 }
 
@@ -199,14 +225,16 @@ void pawl_fold_set(pawl_fold *f, const char *key, const pawl_value *value)
     (void)ask(f, pw_set_ok(f->w, key, value, BY("set")), &a);
 }
 
-void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name, const pawl_value *value)
+void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name,
+                           const pawl_value *value)
 {
     pw_letter arg = {run_id, name, value};
     pw_ask a = {.type = PW_EV_SIGNAL_SENT, .name = name, .body = pw_letter_fields, .arg = &arg};
     (void)ask(f, pw_signal_send_ok(f->w, &arg, BY("signal_send")), &a);
 }
 
-const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value *convo, const pawl_value *messages)
+const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value *convo,
+                                         const pawl_value *messages)
 {
     if (f->live->closing || f->live->abandoned) {
         return NULL;
@@ -249,7 +277,8 @@ void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...)
 void pawl_fold_canceled(pawl_fold *f)
 {
     f->live->cancel_requested = true;
-    pawl_fold_fail(f, "Canceled", "%s", f->live->cancel_reason != NULL ? f->live->cancel_reason : "");
+    pawl_fold_fail(f, "Canceled", "%s",
+                   f->live->cancel_reason != NULL ? f->live->cancel_reason : "");
 }
 
 void pawl_fold_continue_as_new(pawl_fold *f, const pawl_value *input)
@@ -285,13 +314,11 @@ static void save_cmds(pw_live *live, pw_buf *b)
 {
     size_t n = 0;
     const pw_cmd *cmd;
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         n++;
     }
     pw_mp_array(b, n);
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         pw_mp_array(b, 7);
         pw_mp_int(b, cmd->id);
         pw_mp_int(b, (int64_t)cmd->state);
@@ -303,8 +330,7 @@ static void save_cmds(pw_live *live, pw_buf *b)
     }
     pw_mp_array(b, live->signals_len);
     const pw_signal *sig;
-    DL_FOREACH(live->signals, sig)
-    {
+    DL_FOREACH (live->signals, sig) {
         pw_buf_put(b, sig->body.data, sig->body.size);
     }
 }
@@ -312,7 +338,8 @@ static void save_cmds(pw_live *live, pw_buf *b)
 void pw_fold_snapshot(pw_live *live)
 {
     bool due = live->seq - live->snapshot_seq >= PW_SNAPSHOT_EVENTS;
-    if (!due || live->def->folded.save == NULL || live->tx != NULL || live->state != PW_S_RUN_RUNNING) { /* as load_snapshot takes it */
+    if (!due || live->def->folded.save == NULL || live->tx != NULL ||
+        live->state != PW_S_RUN_RUNNING) { /* as load_snapshot takes it */
         return;
     }
     pw_buf *b = pw_batch_buf(live->batch);
@@ -331,7 +358,8 @@ void pw_fold_snapshot(pw_live *live)
     pw_mp_int(b, live->parent_cmd);
     pw_mp_int(b, live->run_deadline_ms);
     save_cmds(live, b);
-    if (pw_turn_lost(live) || !pw_buf_ok(b)) { /* it may come later, and must not be of half a state */
+    if (pw_turn_lost(live) ||
+        !pw_buf_ok(b)) { /* it may come later, and must not be of half a state */
         return;
     }
     pw_op *op = pw_batch_op(live->batch, PW_OP_SNAPSHOT_PUT);
@@ -417,9 +445,12 @@ static pawl_status load_snapshot(pw_live *live, pawl_error *err)
         st = live->core->jops->snapshot(live->core->reader, live->key, &seq, &body, err);
     }
     bool none = st == PAWL_NOTFOUND || (st == PAWL_OK && body.size == 0);
-    if (none || (st == PAWL_OK && pw_replay_void(live, seq))) { /* taken of what no longer counts: all of history is read */
+    if (none ||
+        (st == PAWL_OK &&
+         pw_replay_void(live, seq))) { /* taken of what no longer counts: all of history is read */
         pw_fold_init(live);
-        return live->fold_state != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for the state");
+        return live->fold_state != NULL ? PAWL_OK
+                                        : pw_err(err, PAWL_NOMEM, "no memory for the state");
     }
     if (st != PAWL_OK) {
         return st;
@@ -457,7 +488,8 @@ static bool fold_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     }
     live->now_ms = rec.now_ms;
     live->turn++;
-    live->kick = (rec.flags & PW_RECORD_INPUT_ONLY) != 0; /* what came has still to be seen by the code */
+    live->kick =
+        (rec.flags & PW_RECORD_INPUT_ONLY) != 0; /* what came has still to be seen by the code */
     live->left_timers |= live->kick;
     pw_event ev = {.seq = first_seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
@@ -496,7 +528,8 @@ pawl_status pw_fold_load(pw_live *live, pawl_error *err)
         begin_load(live);
         st = load_snapshot(live, err);
         if (st == PAWL_OK) {
-            st = live->core->jops->read(live->core->reader, live->key, live->snapshot_seq, fold_record, live, err);
+            st = live->core->jops->read(live->core->reader, live->key, live->snapshot_seq,
+                                        fold_record, live, err);
         }
     } while (st == PAWL_OK && live->restart);
     live->kick |= kick;

@@ -39,7 +39,8 @@ void pw_held_tell(pw_live *live, const pw_held *before)
     int unwinds = unwinds_len(live);
     size_t bytes = pw_scope_bytes(live->scope);
     bool large = bytes > PW_HELD_SCOPE_BYTES;
-    bool warn = fds > unwinds - before->unwinds || (large && before->scope_bytes <= PW_HELD_SCOPE_BYTES);
+    bool warn =
+        fds > unwinds - before->unwinds || (large && before->scope_bytes <= PW_HELD_SCOPE_BYTES);
     if (fds == 0 && unwinds == 0 && !large) {
         return;
     }
@@ -47,7 +48,8 @@ void pw_held_tell(pw_live *live, const pw_held *before)
     if (large) {
         (void)snprintf(grown, sizeof grown, ", %zu KiB of memory of the run", bytes >> 10);
     }
-    pw_core_log(live->core, warn ? PAWL_WARN : PAWL_DEBUG, live->id, live->next_cmd - 1,
-                "held while it waits for %.100s: %d registered with pawl_on_unwind%s, %d descriptors opened in this turn%s%s", waiting, unwinds,
-                grown, fds, fds > 0 ? ": " : "", names);
+    pw_core_log(
+        live->core, warn ? PAWL_WARN : PAWL_DEBUG, live->id, live->next_cmd - 1,
+        "held while it waits for %.100s: %d registered with pawl_on_unwind%s, %d descriptors opened in this turn%s%s",
+        waiting, unwinds, grown, fds, fds > 0 ? ": " : "", names);
 }

@@ -26,7 +26,6 @@
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
-
 const char *pawl_version(void)
 {
     return PAWL_VERSION;
@@ -53,13 +52,17 @@ static const char *default_identity(pawl_scope *scope)
 
     (void)gethostname(host, sizeof host - 1);
     (void)getpwuid_r(getuid(), &pw, space, sizeof space, &found);
-    return found != NULL ? pw_sprintf(scope, "%s@%s", found->pw_name, host) : pw_sprintf(scope, "%ld@%s", (long)getuid(), host);
+    return found != NULL ? pw_sprintf(scope, "%s@%s", found->pw_name, host)
+                         : pw_sprintf(scope, "%ld@%s", (long)getuid(), host);
 }
 
-static pawl_status take_options(pawl_engine *e, const char *path, const pawl_options *options, pawl_error *err)
+static pawl_status take_options(pawl_engine *e, const char *path, const pawl_options *options,
+                                pawl_error *err)
 {
     if (options != NULL) {
-        size_t size = options->struct_size == 0 || options->struct_size > sizeof e->options ? sizeof e->options : options->struct_size;
+        size_t size = options->struct_size == 0 || options->struct_size > sizeof e->options
+                          ? sizeof e->options
+                          : options->struct_size;
         memcpy(&e->options, options, size);
     }
     if (!e->options.memory && (path == NULL || path[0] == '\0')) {
@@ -68,17 +71,20 @@ static pawl_status take_options(pawl_engine *e, const char *path, const pawl_opt
     e->scope = pawl_scope_new();
     if (e->scope != NULL) {
         e->path = e->options.memory ? "" : absolute(e->scope, path);
-        e->identity = e->options.identity != NULL ? pw_strdup(e->scope, e->options.identity) : default_identity(e->scope);
+        e->identity = e->options.identity != NULL ? pw_strdup(e->scope, e->options.identity)
+                                                  : default_identity(e->scope);
         e->options.identity = e->identity;
     }
     if (e->path == NULL || e->identity == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory to open a journal");
     }
     if (e->options.pool_threads > PW_POOL_THREADS_MAX) {
-        return pw_err(err, PAWL_LIMIT, "%u pool threads; at most %d", e->options.pool_threads, PW_POOL_THREADS_MAX);
+        return pw_err(err, PAWL_LIMIT, "%u pool threads; at most %d", e->options.pool_threads,
+                      PW_POOL_THREADS_MAX);
     }
     if (e->options.max_live_runs > PW_LIVE_RUNS_MAX) {
-        return pw_err(err, PAWL_LIMIT, "%d live runs; at most %d", e->options.max_live_runs, PW_LIVE_RUNS_MAX);
+        return pw_err(err, PAWL_LIMIT, "%d live runs; at most %d", e->options.max_live_runs,
+                      PW_LIVE_RUNS_MAX);
     }
     return PAWL_OK;
 }
@@ -96,7 +102,8 @@ static void committed(void *ctx, pw_group *group)
     pw_mailbox_put_group(e->mailbox, group);
 }
 
-static pawl_status open_journal(pawl_engine *e, char socket[108], uint64_t *ret_group_no, pawl_error *err)
+static pawl_status open_journal(pawl_engine *e, char socket[108], uint64_t *ret_group_no,
+                                pawl_error *err)
 {
     pawl_status status = PAWL_OK;
 
@@ -130,7 +137,8 @@ static int live_runs(const pawl_engine *e)
 static pawl_status open_core(pawl_engine *e, uint64_t group_no, pawl_error *err)
 {
     pw_env env;
-    pawl_status status = pw_crumb_open(e->options.memory ? NULL : e->path, &e->crumb, &e->crumb_found, err);
+    pawl_status status =
+        pw_crumb_open(e->options.memory ? NULL : e->path, &e->crumb, &e->crumb_found, err);
 
     if (status != PAWL_OK) {
         return status;
@@ -151,7 +159,10 @@ static pawl_status open_core(pawl_engine *e, uint64_t group_no, pawl_error *err)
 
 static pawl_status start_threads(pawl_engine *e, pawl_error *err)
 {
-    pw_watchdog_options wd = {.crumb = e->crumb, .abort_ms = e->options.watchdog_abort_ms, .held = pw_host_held, .ctx = e};
+    pw_watchdog_options wd = {.crumb = e->crumb,
+                              .abort_ms = e->options.watchdog_abort_ms,
+                              .held = pw_host_held,
+                              .ctx = e};
     sigset_t before;
 
     pw_signals_block(&before); /* the journal thread and the pool's inherit it */
@@ -194,7 +205,8 @@ static pawl_status start_control(pawl_engine *e, const char *socket, pawl_error 
     return status == PAWL_OK ? pw_control_start(&options, &e->control, err) : status;
 }
 
-static pawl_status open_parts(pawl_engine *e, const char *path, const pawl_options *options, pawl_error *err)
+static pawl_status open_parts(pawl_engine *e, const char *path, const pawl_options *options,
+                              pawl_error *err)
 {
     char socket[108];
     uint64_t group_no = 0;
@@ -220,7 +232,8 @@ static pawl_status open_parts(pawl_engine *e, const char *path, const pawl_optio
 
 static void close_parts(pawl_engine *e, int64_t drain_ms);
 
-pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine **ret_engine, pawl_error *err)
+pawl_status pawl_open(const char *path, const pawl_options *options, pawl_engine **ret_engine,
+                      pawl_error *err)
 {
     if (pw_core_in_workflow()) {
         return pw_err(err, PAWL_MISUSE, "pawl_open from workflow code");
@@ -268,7 +281,8 @@ static pawl_status shutdown_core(void *ctx, pawl_error *err)
     (void)err;
     pw_core_shutdown(c->engine->core);
     if (running_text(c->engine, text, sizeof text) && c->drain_ms > 0) {
-        pw_host_log(c->engine, PAWL_INFO, NULL, 0, "closing: waiting for %s, at most %.3g s", text, (double)c->drain_ms / 1000);
+        pw_host_log(c->engine, PAWL_INFO, NULL, 0, "closing: waiting for %s, at most %.3g s", text,
+                    (double)c->drain_ms / 1000);
     }
     return PAWL_OK;
 }
@@ -280,7 +294,8 @@ static pawl_status stop_tasks(void *ctx, pawl_error *err)
 
     (void)err;
     if (running_text(e, text, sizeof text)) {
-        pw_host_log(e, PAWL_INFO, NULL, 0, "closing: %s told to stop, within %.3g s", text, (double)PW_STOP_MS / 1000);
+        pw_host_log(e, PAWL_INFO, NULL, 0, "closing: %s told to stop, within %.3g s", text,
+                    (double)PW_STOP_MS / 1000);
     }
     pw_core_stop_tasks(e->core);
     e->runners_stopped = true; /* from here on they are the closing thread's */
@@ -294,7 +309,10 @@ static pawl_status tell_of_the_rest(void *ctx, pawl_error *err)
 
     (void)err;
     if (running_text(e, text, sizeof text)) {
-        pw_host_log(e, PAWL_WARN, NULL, 0, "closed without %s: told to stop and still running; done again after the next open", text);
+        pw_host_log(
+            e, PAWL_WARN, NULL, 0,
+            "closed without %s: told to stop and still running; done again after the next open",
+            text);
     }
     return PAWL_OK;
 }
@@ -490,7 +508,9 @@ static pawl_status register_activity(struct code *c, pawl_error *err)
     pawl_runner *runner = NULL;
     bool known = false;
 
-    if (c->activity_options != NULL && (c->activity_options->struct_size == 0 || c->activity_options->struct_size >= sizeof *c->activity_options)) {
+    if (c->activity_options != NULL &&
+        (c->activity_options->struct_size == 0 ||
+         c->activity_options->struct_size >= sizeof *c->activity_options)) {
         runner = c->activity_options->runner;
     }
     for (size_t i = 0; i < e->runners_len; i++) {
@@ -516,7 +536,8 @@ static pawl_status register_on_loop(void *ctx, pawl_error *err)
     if (c->activity != NULL) {
         return register_activity(c, err);
     }
-    return pw_core_workflow(c->engine->core, c->name, c->version, c->workflow, c->folded, c->workflow_options, err);
+    return pw_core_workflow(c->engine->core, c->name, c->version, c->workflow, c->folded,
+                            c->workflow_options, err);
 }
 
 static pawl_status register_code(struct code *c, pawl_error *err)
@@ -526,7 +547,8 @@ static pawl_status register_code(struct code *c, pawl_error *err)
     if (status != PAWL_OK) {
         return status;
     }
-    if (c->name == NULL || (c->activity == NULL && (c->version == NULL || (c->workflow == NULL && c->folded == NULL)))) {
+    if (c->name == NULL || (c->activity == NULL &&
+                            (c->version == NULL || (c->workflow == NULL && c->folded == NULL)))) {
         status = pw_err(err, PAWL_INVALID, "a registration without a name, a version or code");
     } else {
         status = pw_loop_call(c->engine->loop, register_on_loop, c, err);
@@ -535,24 +557,31 @@ static pawl_status register_code(struct code *c, pawl_error *err)
     return status;
 }
 
-pawl_status pawl_register_workflow(pawl_engine *e, const char *name, const char *version, pawl_workflow_fn fn,
-                                   const pawl_workflow_options *options, pawl_error *err)
-{
-    struct code c = {.engine = e, .name = name, .version = version, .workflow = fn, .workflow_options = options};
-
-    return register_code(&c, err);
-}
-
-pawl_status pawl_register_folded(pawl_engine *e, const char *name, const char *version, const pawl_folded *folded,
-                                 const pawl_workflow_options *options, pawl_error *err)
-{
-    struct code c = {.engine = e, .name = name, .version = version, .folded = folded, .workflow_options = options};
-
-    return register_code(&c, err);
-}
-
-pawl_status pawl_register_activity(pawl_engine *e, const char *name, pawl_activity_fn fn, const pawl_activity_options *options,
+pawl_status pawl_register_workflow(pawl_engine *e, const char *name, const char *version,
+                                   pawl_workflow_fn fn, const pawl_workflow_options *options,
                                    pawl_error *err)
+{
+    struct code c = {
+        .engine = e, .name = name, .version = version, .workflow = fn, .workflow_options = options};
+
+    return register_code(&c, err);
+}
+
+pawl_status pawl_register_folded(pawl_engine *e, const char *name, const char *version,
+                                 const pawl_folded *folded, const pawl_workflow_options *options,
+                                 pawl_error *err)
+{
+    struct code c = {.engine = e,
+                     .name = name,
+                     .version = version,
+                     .folded = folded,
+                     .workflow_options = options};
+
+    return register_code(&c, err);
+}
+
+pawl_status pawl_register_activity(pawl_engine *e, const char *name, pawl_activity_fn fn,
+                                   const pawl_activity_options *options, pawl_error *err)
 {
     struct code c = {.engine = e, .name = name, .activity = fn, .activity_options = options};
 
@@ -566,7 +595,8 @@ pawl_status pawl_load_module(pawl_engine *e, const char *path, pawl_error *err)
     if (status != PAWL_OK) {
         return status;
     }
-    status = path == NULL ? pw_err(err, PAWL_INVALID, "the path of the module is missing") : pw_module_load(e, path, err);
+    status = path == NULL ? pw_err(err, PAWL_INVALID, "the path of the module is missing")
+                          : pw_module_load(e, path, err);
     pw_host_leave(e);
     return status;
 }
@@ -575,7 +605,8 @@ static pawl_status recover_on_loop(void *ctx, pawl_error *err)
 {
     pawl_engine *e = ctx;
 
-    return e->core != NULL ? pw_core_recover(e->core, err) : pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
+    return e->core != NULL ? pw_core_recover(e->core, err)
+                           : pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
 }
 
 pawl_status pawl_resume_all(pawl_engine *e, pawl_error *err)

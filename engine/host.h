@@ -29,45 +29,46 @@ typedef struct pw_fds {
 } pw_fds;
 
 struct pawl_engine {
-    pid_t pid;                   /* of the opener: a child of fork is refused */
-    pawl_scope *scope;           /* the opener's copies: path, identity */
+    pid_t pid;         /* of the opener: a child of fork is refused */
+    pawl_scope *scope; /* the opener's copies: path, identity */
     pawl_options options;
-    const char *path;            /* absolute; "" = memory */
+    const char *path; /* absolute; "" = memory */
     const char *identity;
     pw_journal *journal;
     uint64_t epoch;
     pw_crumb *crumb;
-    pw_crumb_found crumb_found;  /* what the last owner left; counted when the core recovers */
+    pw_crumb_found crumb_found; /* what the last owner left; counted when the core recovers */
     atomic_bool recovered;
-    pw_reader *core_reader;      /* the core's own */
-    pw_reader *view_reader;      /* under view_lock: host threads take turns */
+    pw_reader *core_reader; /* the core's own */
+    pw_reader *view_reader; /* under view_lock: host threads take turns */
     pthread_mutex_t view_lock;
     pw_writer *writer;
-    pthread_t journal_thread;    /* learnt from the first commit */
+    pthread_t journal_thread; /* learnt from the first commit */
     atomic_bool journal_thread_known;
     pawl_runner *pool;
     pawl_runner *runners[PW_RUNNERS_MAX]; /* of activities that brought their own; the loop's */
     size_t runners_len;
-    bool runners_stopped;        /* no task goes there any more; the loop's */
+    bool runners_stopped; /* no task goes there any more; the loop's */
     pw_mailbox *mailbox;
     pw_core *core;
     pw_loop *loop;
     pw_watchdog *watchdog;
-    pw_control *control;         /* NULL without a socket */
+    pw_control *control; /* NULL without a socket */
     pw_outbox *outbox;
-    pw_module *modules;          /* under waiters_lock */
+    pw_module *modules; /* under waiters_lock */
     pthread_mutex_t waiters_lock;
-    pw_waiter *waiters;          /* calls that are not answered yet */
-    atomic_uint_fast64_t clients;/* last number given to a waiter that may be dropped */
+    pw_waiter *waiters;           /* calls that are not answered yet */
+    atomic_uint_fast64_t clients; /* last number given to a waiter that may be dropped */
     atomic_bool closing;
-    atomic_uint calls;           /* threads inside a call */
-    pw_fds fds;                  /* of debug_held; the loop's */
-    bool watches_overflow;       /* it counts as a watcher of overflow.h */
+    atomic_uint calls;     /* threads inside a call */
+    pw_fds fds;            /* of debug_held; the loop's */
+    bool watches_overflow; /* it counts as a watcher of overflow.h */
 };
 
 /* host_env.c: the core's environment table over real things */
 void pw_host_env(pawl_engine *e, pw_env *ret_env);
-void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command, const char *fmt, ...) PAWL_PRINTF(5, 6);
+void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command,
+                 const char *fmt, ...) PAWL_PRINTF(5, 6);
 /** For the watchdog. */
 void pw_host_held(void *ctx, int slot, int64_t run, const char *site, int64_t held_ms, bool fatal);
 
@@ -91,7 +92,8 @@ typedef struct pw_ask {
     int64_t timeout_ms; /* -1 = for ever */
 } pw_ask;
 /** One request, answered. ret_reply may be NULL; it is written on other statuses than OK too, when there is a body. */
-pawl_status pw_host_request(pawl_engine *e, const pw_ask *ask, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err);
+pawl_status pw_host_request(pawl_engine *e, const pw_ask *ask, pawl_scope *scope,
+                            const pawl_value **ret_reply, pawl_error *err);
 
 /* module.c */
 pawl_status pw_module_load(pawl_engine *e, const char *path, pawl_error *err);

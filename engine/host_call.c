@@ -16,9 +16,9 @@
 #include "engine/host.h"
 #include "engine/threads.h"
 #include "engine/view.h"
-#include "sdk/base/mem.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/limits.h"
+#include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
 struct pw_waiter {
@@ -26,8 +26,8 @@ struct pw_waiter {
     pawl_engine *engine;
     atomic_int refs;
     uint64_t client;
-    bool answered;          /* the engine thread's */
-    pw_gate done;           /* blocking: what follows is written */
+    bool answered; /* the engine thread's */
+    pw_gate done;  /* blocking: what follows is written */
     pawl_status status;
     pw_buf body;
     pawl_error err;
@@ -45,10 +45,13 @@ pawl_status pw_host_refuse(pawl_engine *e, pawl_error *err)
         return pw_err(err, PAWL_INVALID, "no engine was given");
     }
     if (getpid() != e->pid) {
-        return pw_err(err, PAWL_FORKED, "the engine belongs to process %lld; after fork a child calls exec or _exit", (long long)e->pid);
+        return pw_err(err, PAWL_FORKED,
+                      "the engine belongs to process %lld; after fork a child calls exec or _exit",
+                      (long long)e->pid);
     }
     if (pw_core_in_workflow()) {
-        return pw_err(err, PAWL_MISUSE, "a host call from workflow code; use the functions of pawl_workflow.h there");
+        return pw_err(err, PAWL_MISUSE,
+                      "a host call from workflow code; use the functions of pawl_workflow.h there");
     }
     if (e->loop != NULL && pw_loop_is_self(e->loop)) {
         return pw_err(err, PAWL_MISUSE, "a host call on the engine's own thread");
@@ -66,7 +69,8 @@ pawl_status pw_host_enter(pawl_engine *e, pawl_error *err)
     if (status != PAWL_OK) {
         return status;
     }
-    atomic_fetch_add(&e->calls, 1); /* before the look at closing: close looks at calls after it has set that */
+    atomic_fetch_add(
+        &e->calls, 1); /* before the look at closing: close looks at calls after it has set that */
     if (atomic_load(&e->closing)) {
         atomic_fetch_sub(&e->calls, 1);
         return pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
@@ -91,7 +95,9 @@ static pw_waiter *waiter_new(pawl_engine *e)
         atomic_store(&w->refs, 2);
         pw_buf_init(&w->body, 0);
         pw_gate_init(&w->done);
-        if (!pw_buf_reserve(&w->body, PW_REPLY_BYTES_SMALL)) { /* what has been done is not told as "no memory" */
+        if (!pw_buf_reserve(
+                &w->body,
+                PW_REPLY_BYTES_SMALL)) { /* what has been done is not told as "no memory" */
             pw_gate_deinit(&w->done);
             pw_free(w);
             return NULL;
@@ -175,7 +181,8 @@ static void answer(pw_waiter *w, pawl_status status, pw_view body, const pawl_er
     waiter_unref(w);
 }
 
-static void on_reply(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err, bool more)
+static void on_reply(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err,
+                     bool more)
 {
     pw_waiter *w = rq->user;
 
@@ -228,10 +235,12 @@ static bool is_droppable(pw_req_op op)
 }
 
 /** Posts; on success the core has its reference, on error nobody but the caller. */
-static pawl_status post(pawl_engine *e, const char *op, pw_view args, pw_waiter *w, pw_req_op *ret_op, pawl_error *err)
+static pawl_status post(pawl_engine *e, const char *op, pw_view args, pw_waiter *w,
+                        pw_req_op *ret_op, pawl_error *err)
 {
     pw_request *rq = NULL;
-    pawl_status status = pw_request_new((pw_view){(const uint8_t *)op, strlen(op)}, args, on_reply, w, &rq, err);
+    pawl_status status =
+        pw_request_new((pw_view){(const uint8_t *)op, strlen(op)}, args, on_reply, w, &rq, err);
 
     if (status != PAWL_OK) {
         waiter_unref(w);
@@ -250,7 +259,8 @@ static pawl_status post(pawl_engine *e, const char *op, pw_view args, pw_waiter 
     return status;
 }
 
-static pawl_status take_answer(pw_waiter *w, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
+static pawl_status take_answer(pw_waiter *w, pawl_scope *scope, const pawl_value **ret_reply,
+                               pawl_error *err)
 {
     pawl_status status = w->status;
 
@@ -286,7 +296,8 @@ static pawl_status ask_core(pawl_engine *e, const pw_ask *ask, pw_waiter *w, paw
         w->drop.run = drop;
         pw_mailbox_put_call(e->mailbox, &w->drop);
     }
-    return pw_err(err, PAWL_TIMEOUT, "%s took longer than %lld ms", ask->op, (long long)ask->timeout_ms);
+    return pw_err(err, PAWL_TIMEOUT, "%s took longer than %lld ms", ask->op,
+                  (long long)ask->timeout_ms);
 }
 
 /* ---- what is answered on the caller's thread ---- */
@@ -296,7 +307,8 @@ static bool is_answered_here(pw_req_op op)
     return op == PW_REQ_HELLO || (op != PW_REQ_NONE && pw_view_can(op, false));
 }
 
-static pawl_status read_rows(pawl_engine *e, pw_req_op op, const pawl_value *args, pw_buf *out, pawl_error *err)
+static pawl_status read_rows(pawl_engine *e, pw_req_op op, const pawl_value *args, pw_buf *out,
+                             pawl_error *err)
 {
     pthread_mutex_lock(&e->view_lock);
     pawl_status status = pw_view_request(e->view_reader, op, args, out, err);
@@ -307,11 +319,13 @@ static pawl_status read_rows(pawl_engine *e, pw_req_op op, const pawl_value *arg
     return status;
 }
 
-static pawl_status read_into(pawl_engine *e, pw_req_op op, pw_view args, pw_buf *out, pawl_error *err)
+static pawl_status read_into(pawl_engine *e, pw_req_op op, pw_view args, pw_buf *out,
+                             pawl_error *err)
 {
     pw_request *rq = NULL;
     const char *name = pw_req_name(op);
-    pawl_status status = pw_request_new((pw_view){(const uint8_t *)name, strlen(name)}, args, NULL, NULL, &rq, err);
+    pawl_status status =
+        pw_request_new((pw_view){(const uint8_t *)name, strlen(name)}, args, NULL, NULL, &rq, err);
 
     if (status == PAWL_OK && op == PW_REQ_HELLO) {
         pw_control_hello(out, e->path, e->epoch);
@@ -322,8 +336,8 @@ static pawl_status read_into(pawl_engine *e, pw_req_op op, pw_view args, pw_buf 
     return status;
 }
 
-static pawl_status request_read(pawl_engine *e, pw_req_op op, pw_view args, pawl_scope *scope, const pawl_value **ret_reply,
-                                pawl_error *err)
+static pawl_status request_read(pawl_engine *e, pw_req_op op, pw_view args, pawl_scope *scope,
+                                const pawl_value **ret_reply, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     pawl_status status = read_into(e, op, args, &out, err);
@@ -340,7 +354,8 @@ static pawl_status request_read(pawl_engine *e, pw_req_op op, pw_view args, pawl
 
 /* ---- the two ways to ask ---- */
 
-pawl_status pw_host_request(pawl_engine *e, const pw_ask *ask, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
+pawl_status pw_host_request(pawl_engine *e, const pw_ask *ask, pawl_scope *scope,
+                            const pawl_value **ret_reply, pawl_error *err)
 {
     pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)ask->op, strlen(ask->op)});
     pawl_error mine;
@@ -369,18 +384,20 @@ static pw_view args_view(const pawl_value *args)
 }
 
 /** Adds who asks to what changes runs. */
-static const pawl_value *signed_args(pawl_engine *e, const char *op, const pawl_value *args, pawl_scope *scope)
+static const pawl_value *signed_args(pawl_engine *e, const char *op, const pawl_value *args,
+                                     pawl_scope *scope)
 {
     pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)op, strlen(op)});
 
-    if (number == PW_REQ_NONE || pw_req_kind(number) != PW_REQ_WRITE || pawl_get(args, "by") != NULL) {
+    if (number == PW_REQ_NONE || pw_req_kind(number) != PW_REQ_WRITE ||
+        pawl_get(args, "by") != NULL) {
         return args;
     }
     return pawl_with(scope, args, "by", pawl_make_str(scope, e->identity));
 }
 
-pawl_status pawl_request(pawl_engine *e, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
-                         const pawl_value **ret_reply, pawl_error *err)
+pawl_status pawl_request(pawl_engine *e, const char *op, const pawl_value *args, int64_t timeout_ms,
+                         pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
     pawl_status status = pw_host_enter(e, err);
 
@@ -389,7 +406,10 @@ pawl_status pawl_request(pawl_engine *e, const char *op, const pawl_value *args,
     }
     pawl_scope *mine = pawl_scope_new();
     const pawl_value *reply = NULL;
-    pw_ask ask = {.op = op, .args = mine != NULL ? args_view(signed_args(e, op, args, mine)) : (pw_view){NULL, 0}, .timeout_ms = timeout_ms};
+    pw_ask ask = {.op = op,
+                  .args =
+                      mine != NULL ? args_view(signed_args(e, op, args, mine)) : (pw_view){NULL, 0},
+                  .timeout_ms = timeout_ms};
     if (mine == NULL || pw_scope_failed(mine)) {
         status = pw_err(err, PAWL_NOMEM, "no memory for a call");
     } else {
@@ -409,12 +429,15 @@ static pawl_status complete_read(pawl_engine *e, pw_req_op op, pw_view args, pw_
     pawl_error err;
     pawl_status status = read_into(e, op, args, &out, &err);
 
-    pw_outbox_complete(e->outbox, slot, status, status == PAWL_OK ? (pw_view){out.data, out.size} : (pw_view){NULL, 0}, &err);
+    pw_outbox_complete(e->outbox, slot, status,
+                       status == PAWL_OK ? (pw_view){out.data, out.size} : (pw_view){NULL, 0},
+                       &err);
     pw_outbox_ring(e->outbox);
     return PAWL_OK;
 }
 
-static pawl_status start_async(pawl_engine *e, const char *op, pw_view args, pw_slot *slot, pawl_error *err)
+static pawl_status start_async(pawl_engine *e, const char *op, pw_view args, pw_slot *slot,
+                               pawl_error *err)
 {
     pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)op, strlen(op)});
 
@@ -432,7 +455,8 @@ static pawl_status start_async(pawl_engine *e, const char *op, pw_view args, pw_
     return status;
 }
 
-pawl_status pawl_request_async(pawl_engine *e, const char *op, const pawl_value *args, pawl_reply_fn fn, void *user, pawl_error *err)
+pawl_status pawl_request_async(pawl_engine *e, const char *op, const pawl_value *args,
+                               pawl_reply_fn fn, void *user, pawl_error *err)
 {
     pawl_status status = pw_host_enter(e, err);
 
@@ -459,7 +483,8 @@ pawl_status pawl_request_async(pawl_engine *e, const char *op, const pawl_value 
     return status;
 }
 
-static pawl_status start_watch(pawl_engine *e, const char *id, bool output, pawl_watch_fn fn, void *user, pawl_error *err)
+static pawl_status start_watch(pawl_engine *e, const char *id, bool output, pawl_watch_fn fn,
+                               void *user, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf args = PW_BUF_INIT;
     pw_req_op number = PW_REQ_NONE;
@@ -476,7 +501,8 @@ static pawl_status start_watch(pawl_engine *e, const char *id, bool output, pawl
         pw_mp_str(&args, "id");
         pw_mp_str(&args, id);
     }
-    status = pw_buf_ok(&args) ? pw_outbox_watch(e->outbox, fn, user, &w->watch, err) : pw_err(err, PAWL_NOMEM, "no memory for a watch");
+    status = pw_buf_ok(&args) ? pw_outbox_watch(e->outbox, fn, user, &w->watch, err)
+                              : pw_err(err, PAWL_NOMEM, "no memory for a watch");
     if (status == PAWL_OK) {
         status = post(e, "watch", (pw_view){args.data, args.size}, w, &number, err);
     } else {
@@ -486,24 +512,28 @@ static pawl_status start_watch(pawl_engine *e, const char *id, bool output, pawl
     return status;
 }
 
-static pawl_status watch(pawl_engine *e, const char *id, bool output, pawl_watch_fn fn, void *user, pawl_error *err)
+static pawl_status watch(pawl_engine *e, const char *id, bool output, pawl_watch_fn fn, void *user,
+                         pawl_error *err)
 {
     pawl_status status = pw_host_enter(e, err);
 
     if (status != PAWL_OK) {
         return status;
     }
-    status = fn == NULL ? pw_err(err, PAWL_INVALID, "a watch without a function") : start_watch(e, id, output, fn, user, err);
+    status = fn == NULL ? pw_err(err, PAWL_INVALID, "a watch without a function")
+                        : start_watch(e, id, output, fn, user, err);
     pw_host_leave(e);
     return status;
 }
 
-pawl_status pawl_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err)
+pawl_status pawl_watch(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user,
+                       pawl_error *err)
 {
     return watch(e, id, false, fn, user, err);
 }
 
-pawl_status pawl_watch_output(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user, pawl_error *err)
+pawl_status pawl_watch_output(pawl_engine *e, const char *id, pawl_watch_fn fn, void *user,
+                              pawl_error *err)
 {
     return watch(e, id, true, fn, user, err);
 }

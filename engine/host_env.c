@@ -55,7 +55,8 @@ static void host_stage(void *ctx, const uint8_t digest[PW_DIGEST_SIZE], pw_view 
     pw_writer_stage(e->writer, digest, bytes);
 }
 
-static pawl_status host_resolve(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
+static pawl_status host_resolve(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                                pawl_error *err)
 {
     pawl_engine *e = ctx;
     pawl_status status = pw_writer_reopen(e->writer, err);
@@ -102,7 +103,8 @@ static void host_cancel(void *ctx, pawl_task *task)
 static void host_report(void *report_ctx, pw_report *report)
 {
     pw_mailbox *mailbox = report_ctx;
-    bool final = report->kind == PW_REPORT_DONE || report->kind == PW_REPORT_FAILED || report->kind == PW_REPORT_CANCELED;
+    bool final = report->kind == PW_REPORT_DONE || report->kind == PW_REPORT_FAILED ||
+                 report->kind == PW_REPORT_CANCELED;
 
     pw_mailbox_put_report(mailbox, report);
     if (final) {
@@ -123,7 +125,8 @@ static bool host_scarce(void *ctx)
     return pw_writer_scarce(e->writer);
 }
 
-static void host_log(void *ctx, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void host_log(void *ctx, pawl_level level, const char *run_id, int64_t command,
+                     const char *text)
 {
     pawl_engine *e = ctx;
 
@@ -134,8 +137,10 @@ static void host_log(void *ctx, pawl_level level, const char *run_id, int64_t co
 
 static void host_failed(void *ctx, const pawl_error *err)
 {
-    pw_host_log(ctx, PAWL_ERROR, NULL, 0, "the engine has stopped: %s; nothing more is acknowledged; close it and open the journal again",
-                err->message);
+    pw_host_log(
+        ctx, PAWL_ERROR, NULL, 0,
+        "the engine has stopped: %s; nothing more is acknowledged; close it and open the journal again",
+        err->message);
 }
 
 static void host_replied(void *ctx)
@@ -167,7 +172,8 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env)
                         .fds_since = pw_host_fds_since};
 }
 
-void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command, const char *fmt, ...)
+void pw_host_log(pawl_engine *e, pawl_level level, const char *run_id, int64_t command,
+                 const char *fmt, ...)
 {
     char text[512];
     va_list args;
@@ -191,7 +197,8 @@ static bool take_name(void *ctx, const pw_run_row *row)
 {
     struct run_name *name = ctx;
 
-    (void)snprintf(name->id, sizeof name->id, "%.*s", (int)row->id.size, (const char *)row->id.data);
+    (void)snprintf(name->id, sizeof name->id, "%.*s", (int)row->id.size,
+                   (const char *)row->id.data);
     return false;
 }
 
@@ -203,13 +210,16 @@ void pw_host_held(void *ctx, int slot, int64_t run, const char *site, int64_t he
 
     const char *what = slot == PW_CRUMB_JOURNAL ? "journal's thread" : "engine's loop";
     const char *end = strstr(site, " in ");
-    (void)snprintf(name.id, sizeof name.id, "%.*s", end != NULL ? (int)(end - site) : 0, site); /* a new run has no row yet */
+    (void)snprintf(name.id, sizeof name.id, "%.*s", end != NULL ? (int)(end - site) : 0,
+                   site); /* a new run has no row yet */
     pthread_mutex_lock(&e->view_lock);
     (void)!e->view_reader->ops->run_get(e->view_reader, run, take_name, &name, &err);
     pthread_mutex_unlock(&e->view_lock);
-    pw_host_log(e, fatal ? PAWL_ERROR : PAWL_WARN, name.id, 0, "%s holds the %s for %lld ms; long work belongs in an activity", site, what,
+    pw_host_log(e, fatal ? PAWL_ERROR : PAWL_WARN, name.id, 0,
+                "%s holds the %s for %lld ms; long work belongs in an activity", site, what,
                 (long long)held_ms);
     if (fatal) { /* the log hook may be silent, and these are the last words */
-        fprintf(stderr, "pawl: run %s has held the %s for %lld ms: aborting\n", site, what, (long long)held_ms);
+        fprintf(stderr, "pawl: run %s has held the %s for %lld ms: aborting\n", site, what,
+                (long long)held_ms);
     }
 }

@@ -72,7 +72,8 @@ static bool name_new(void *ctx, int fd)
     ssize_t len = readlink(path, target, sizeof target - 1);
     target[len > 0 ? len : 0] = '\0';
     if (n->used < n->size) {
-        int put = snprintf(n->names + n->used, n->size - n->used, "%s%d %s", n->len > 0 ? ", " : "", fd, target);
+        int put = snprintf(n->names + n->used, n->size - n->used, "%s%d %s", n->len > 0 ? ", " : "",
+                           fd, target);
         n->used += put > 0 ? (size_t)put : 0;
     }
     n->len++;

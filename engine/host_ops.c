@@ -14,7 +14,10 @@ struct args {
     size_t pairs;
 };
 
-#define ARGS_INIT {PW_BUF_INIT, 0}
+#define ARGS_INIT      \
+    {                  \
+        PW_BUF_INIT, 0 \
+    }
 
 static void args_deinit(struct args *a)
 {
@@ -64,7 +67,8 @@ static pw_view args_done(struct args *a)
 }
 
 /** Enters, asks, leaves. */
-static pawl_status ask(pawl_engine *e, const char *op, struct args *a, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
+static pawl_status ask(pawl_engine *e, const char *op, struct args *a, pawl_scope *scope,
+                       const pawl_value **ret_reply, pawl_error *err)
 {
     pawl_status status = pw_host_enter(e, err);
 
@@ -100,8 +104,10 @@ static pawl_status check_start(const pawl_start_options *o, pawl_error *err)
     if (st != PAWL_OK) {
         return pw_error_wrap(err, st, "the id of a start");
     }
-    if ((size_t)o->reuse >= PW_COUNT(reuse_names) || (size_t)o->conflict >= PW_COUNT(conflict_names)) {
-        return pw_err(err, PAWL_INVALID, "a start has no such reuse or conflict policy (%d, %d)", (int)o->reuse, (int)o->conflict);
+    if ((size_t)o->reuse >= PW_COUNT(reuse_names) ||
+        (size_t)o->conflict >= PW_COUNT(conflict_names)) {
+        return pw_err(err, PAWL_INVALID, "a start has no such reuse or conflict policy (%d, %d)",
+                      (int)o->reuse, (int)o->conflict);
     }
     if (!(o->timeout_s >= 0)) {
         return pw_err(err, PAWL_INVALID, "the timeout of a start must not be negative");
@@ -131,7 +137,8 @@ static void add_start(struct args *a, const pawl_start_options *o)
     add_value(a, "signal_value", o->signal_value);
 }
 
-pawl_status pawl_start(pawl_engine *e, const pawl_start_options *options, size_t options_size, char ret_id[201], pawl_error *err)
+pawl_status pawl_start(pawl_engine *e, const pawl_start_options *options, size_t options_size,
+                       char ret_id[201], pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
     pawl_start_options o = {0};
@@ -164,7 +171,8 @@ pawl_status pawl_start(pawl_engine *e, const pawl_start_options *options, size_t
 
 /* ---- changing a run ---- */
 
-static pawl_status change(pawl_engine *e, const char *op, const char *id, const char *reason, pawl_error *err)
+static pawl_status change(pawl_engine *e, const char *op, const char *id, const char *reason,
+                          pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
     pawl_status status = need_id(id, err);
@@ -203,7 +211,8 @@ pawl_status pawl_retry(pawl_engine *e, const char *id, pawl_error *err)
     return change(e, "retry", id, NULL, err);
 }
 
-pawl_status pawl_signal_post(pawl_engine *e, const char *id, const char *name, const pawl_value *value, const char *dedup, pawl_error *err)
+pawl_status pawl_signal_post(pawl_engine *e, const char *id, const char *name,
+                             const pawl_value *value, const char *dedup, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
     pawl_status status = need_id(id, err);
@@ -222,7 +231,8 @@ pawl_status pawl_signal_post(pawl_engine *e, const char *id, const char *name, c
     return ask(e, "signal", &a, NULL, NULL, err);
 }
 
-pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name, const pawl_value *value, const char *by, pawl_error *err)
+pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name, const pawl_value *value,
+                        const char *by, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
     pawl_status status = need_id(id, err);
@@ -239,8 +249,8 @@ pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name, const 
 
 /* ---- reading ---- */
 
-pawl_status pawl_query(pawl_engine *e, const char *id, const char *name, const pawl_value *input, pawl_scope *scope,
-                       const pawl_value **ret_value, pawl_error *err)
+pawl_status pawl_query(pawl_engine *e, const char *id, const char *name, const pawl_value *input,
+                       pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
 
@@ -250,7 +260,8 @@ pawl_status pawl_query(pawl_engine *e, const char *id, const char *name, const p
     return ask(e, "query", &a, scope, ret_value, err);
 }
 
-pawl_status pawl_describe(pawl_engine *e, const char *id, pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
+pawl_status pawl_describe(pawl_engine *e, const char *id, pawl_scope *scope,
+                          const pawl_value **ret_value, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
 
@@ -258,8 +269,8 @@ pawl_status pawl_describe(pawl_engine *e, const char *id, pawl_scope *scope, con
     return ask(e, "describe", &a, scope, ret_value, err);
 }
 
-pawl_status pawl_list(pawl_engine *e, const char *filter, int64_t cursor, int limit, pawl_scope *scope, const pawl_value **ret_value,
-                      pawl_error *err)
+pawl_status pawl_list(pawl_engine *e, const char *filter, int64_t cursor, int limit,
+                      pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
 
@@ -269,7 +280,8 @@ pawl_status pawl_list(pawl_engine *e, const char *filter, int64_t cursor, int li
     return ask(e, "list", &a, scope, ret_value, err);
 }
 
-pawl_status pawl_waits(pawl_engine *e, const char *id, pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
+pawl_status pawl_waits(pawl_engine *e, const char *id, pawl_scope *scope,
+                       const pawl_value **ret_value, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
 
@@ -277,8 +289,8 @@ pawl_status pawl_waits(pawl_engine *e, const char *id, pawl_scope *scope, const 
     return ask(e, "waits", &a, scope, ret_value, err);
 }
 
-pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq, int limit, pawl_scope *scope, const pawl_value **ret_value,
-                         pawl_error *err)
+pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq, int limit,
+                         pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
 
@@ -288,15 +300,18 @@ pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq, int l
     return ask(e, "history", &a, scope, ret_value, err);
 }
 
-pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
+pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_value,
+                       pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
     const pawl_value *stats = NULL;
     pawl_status status = ask(e, "stats", &a, scope, &stats, err);
 
     if (status == PAWL_OK) {
-        stats = pawl_with(scope, stats, "engine_cpu_us", pawl_make_int(scope, pw_loop_cpu_us(e->loop)));
-        *ret_value = pawl_with(scope, stats, "journal_cpu_us", pawl_make_int(scope, pw_writer_cpu_us(e->writer)));
+        stats =
+            pawl_with(scope, stats, "engine_cpu_us", pawl_make_int(scope, pw_loop_cpu_us(e->loop)));
+        *ret_value = pawl_with(scope, stats, "journal_cpu_us",
+                               pawl_make_int(scope, pw_writer_cpu_us(e->writer)));
     }
     return status;
 }
@@ -311,7 +326,8 @@ static void add_num(struct args *a, const char *key, double number)
     }
 }
 
-pawl_status pawl_queue_set(pawl_engine *e, const pawl_queue_options *options, size_t options_size, pawl_error *err)
+pawl_status pawl_queue_set(pawl_engine *e, const pawl_queue_options *options, size_t options_size,
+                           pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
     pawl_queue_options o = {0};
@@ -334,12 +350,13 @@ static const struct {
     pawl_status answer;
     const char *key;
 } ends[] = {
-    {"completed", PAWL_OK, "result"},          {"failed", PAWL_FAILED, "failure"},
-    {"canceled", PAWL_CANCELED, "failure"},    {"terminated", PAWL_TERMINATED, "failure"},
+    {"completed", PAWL_OK, "result"},       {"failed", PAWL_FAILED, "failure"},
+    {"canceled", PAWL_CANCELED, "failure"}, {"terminated", PAWL_TERMINATED, "failure"},
     {"timed-out", PAWL_FAILED, "failure"},
 };
 
-static pawl_status end_of_run(const pawl_value *reply, const char *id, const pawl_value **ret_value, pawl_error *err)
+static pawl_status end_of_run(const pawl_value *reply, const char *id, const pawl_value **ret_value,
+                              pawl_error *err)
 {
     const char *status = pawl_str(reply, "status", "");
 
@@ -352,16 +369,16 @@ static pawl_status end_of_run(const pawl_value *reply, const char *id, const paw
             *ret_value = value;
         }
         if (ends[i].answer != PAWL_OK) {
-            return pw_err(err, ends[i].answer, "run %s is %s: %s: %s", id, status, pawl_str(value, "type", status),
-                          pawl_str(value, "message", ""));
+            return pw_err(err, ends[i].answer, "run %s is %s: %s: %s", id, status,
+                          pawl_str(value, "type", status), pawl_str(value, "message", ""));
         }
         return PAWL_OK;
     }
     return pw_err(err, PAWL_UNSUPPORTED, "run %s ended with the unknown status \"%s\"", id, status);
 }
 
-pawl_status pawl_result(pawl_engine *e, const char *id, int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_value,
-                        pawl_error *err)
+pawl_status pawl_result(pawl_engine *e, const char *id, int64_t timeout_ms, pawl_scope *scope,
+                        const pawl_value **ret_value, pawl_error *err)
 {
     PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
     const pawl_value *reply = NULL;

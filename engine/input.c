@@ -24,7 +24,8 @@ static void reply_ok(pw_live *live, pw_request *rq)
     pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
 }
 
-static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...)
+    PAWL_PRINTF(4, 5);
 static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...)
 {
     if (rq == NULL) {
@@ -99,7 +100,8 @@ static bool signals_full(pw_live *live, pw_request *rq)
     }
     int64_t n = live->whole ? (int64_t)live->signals_len : live->shell_unread;
     if (n >= PW_SIGNALS_MAX) {
-        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id, PW_SIGNALS_MAX);
+        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id,
+                  PW_SIGNALS_MAX);
         return true;
     }
     live->shell_unread = n + 1;
@@ -191,7 +193,8 @@ typedef struct wait_find {
 static bool wait_is(const pw_wait_row *row, const char *asked)
 {
     char exact[PW_NAME_BYTES_MAX + 32];
-    (void)snprintf(exact, sizeof exact, "%.*s:%lld", (int)row->name.size, (const char *)row->name.data, (long long)row->cmd);
+    (void)snprintf(exact, sizeof exact, "%.*s:%lld", (int)row->name.size,
+                   (const char *)row->name.data, (long long)row->cmd);
     return asked[0] == 0 || pw_view_is(row->name, asked) || strcmp(exact, asked) == 0;
 }
 
@@ -215,9 +218,11 @@ static bool find_wait(void *ctx, const pw_wait_row *row)
     const char *choices = pw_body_str(f->live->scope, row->body, "choices", "");
     (void)snprintf(f->choices, sizeof f->choices, "%s", choices);
     f->schema = pw_body_value(f->live->core, f->live->scope, row->body, "schema");
-    (void)snprintf(f->found, sizeof f->found, "%.*s", (int)row->name.size, (const char *)row->name.data);
+    (void)snprintf(f->found, sizeof f->found, "%.*s", (int)row->name.size,
+                   (const char *)row->name.data);
     size_t used = strlen(f->all);
-    (void)snprintf(f->all + used, sizeof f->all - used, "%s%s:%lld", used > 0 ? ", " : "", f->found, (long long)row->cmd);
+    (void)snprintf(f->all + used, sizeof f->all - used, "%s%s:%lld", used > 0 ? ", " : "", f->found,
+                   (long long)row->cmd);
     return true;
 }
 
@@ -249,10 +254,12 @@ static bool answered_whole(const pw_live *live, const char *name, pw_shell_answe
     size_t count = 0;
     for (size_t i = live->cmds_len; i > 0; i--) {
         const pw_cmd *cmd = live->cmds[i - 1];
-        bool ended = cmd != NULL && (cmd->state == PW_S_WAIT_ANSWERED || cmd->state == PW_S_WAIT_EXPIRED);
+        bool ended =
+            cmd != NULL && (cmd->state == PW_S_WAIT_ANSWERED || cmd->state == PW_S_WAIT_EXPIRED);
         if (ended && (name[0] == 0 || strcmp(cmd->name, name) == 0)) {
             const pawl_value *v = cmd->future.value;
-            *ret_answer = (pw_shell_answer){cmd->name, pawl_str(v, "choice", "data"), pawl_str(v, "by", "deadline")};
+            *ret_answer = (pw_shell_answer){cmd->name, pawl_str(v, "choice", "data"),
+                                            pawl_str(v, "by", "deadline")};
             if (name[0] != 0) {
                 return true;
             }
@@ -265,7 +272,8 @@ static bool answered_whole(const pw_live *live, const char *name, pw_shell_answe
 static void reply_answered(pw_live *live, pw_request *rq, const pw_shell_answer *was)
 {
     pawl_error err;
-    (void)pw_err(&err, PAWL_CONFLICT, "\"%s\" was answered before: %s by %s", was->name, was->choice, was->by);
+    (void)pw_err(&err, PAWL_CONFLICT, "\"%s\" was answered before: %s by %s", was->name,
+                 was->choice, was->by);
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
     pw_mp_map(&b, 2);
     pw_mp_str(&b, "by");
@@ -279,15 +287,18 @@ static void reply_answered(pw_live *live, pw_request *rq, const pw_shell_answer 
 static void no_wait(pw_live *live, pw_request *rq, const wait_find *f)
 {
     if (f->count > 1) {
-        reply_err(live, rq, PAWL_INVALID, "run \"%s\" has %zu open waits; name one: %s", live->id, f->count, f->all);
+        reply_err(live, rq, PAWL_INVALID, "run \"%s\" has %zu open waits; name one: %s", live->id,
+                  f->count, f->all);
         return;
     }
     pw_shell_answer was;
-    if (live->whole ? answered_whole(live, f->name, &was) : pw_shell_answered(live, f->name, &was)) {
+    if (live->whole ? answered_whole(live, f->name, &was)
+                    : pw_shell_answered(live, f->name, &was)) {
         reply_answered(live, rq, &was);
         return;
     }
-    reply_err(live, rq, PAWL_NOTFOUND, "run \"%s\" asks nothing now%s%s", live->id, f->name[0] != 0 ? " under the name " : "", f->name);
+    reply_err(live, rq, PAWL_NOTFOUND, "run \"%s\" asks nothing now%s%s", live->id,
+              f->name[0] != 0 ? " under the name " : "", f->name);
 }
 
 static void answer_unknown(pw_live *live, pw_request *rq, int64_t cmd, const char *choice)
@@ -317,7 +328,8 @@ static bool is_unknown(pw_live *live, int64_t cmd)
 {
     const pw_cmd *c = live->whole ? pw_cmd_find(live, cmd) : NULL;
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
-    return c != NULL ? c->state == PW_S_ACTIVITY_UNKNOWN : job != NULL; /* (an activity asks nothing else) */
+    return c != NULL ? c->state == PW_S_ACTIVITY_UNKNOWN
+                     : job != NULL; /* (an activity asks nothing else) */
 }
 
 static void in_answer(pw_live *live, pw_request *rq)
@@ -336,7 +348,8 @@ static void in_answer(pw_live *live, pw_request *rq)
     }
     const char *choice = pawl_str(rq->args, "value.choice", "");
     if (f.choices[0] != 0 && !pw_one_of(f.choices, choice)) {
-        reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice, f.found, f.choices);
+        reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice,
+                  f.found, f.choices);
         return;
     }
     pw_view data = pw_body_get(arg_bytes(rq, "value"), "data");
@@ -397,7 +410,10 @@ static void in_child_done(pw_live *live, pw_request *rq)
         } else {
             pw_emit_value(&e, "failure", arg_bytes(rq, "failure"));
         }
-        (void)pw_emit_end(&e, completed ? PW_EV_CHILD_COMPLETED : strcmp(status, "canceled") == 0 ? PW_EV_CHILD_CANCELED : PW_EV_CHILD_FAILED,
+        (void)pw_emit_end(&e,
+                          completed                         ? PW_EV_CHILD_COMPLETED
+                          : strcmp(status, "canceled") == 0 ? PW_EV_CHILD_CANCELED
+                                                            : PW_EV_CHILD_FAILED,
                           id);
     }
     reply_ok(live, rq);
@@ -459,13 +475,16 @@ static bool activity_open(pw_live *live, int64_t id)
         return false;
     }
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, id) : NULL;
-    return !live->whole ? !ended_now(live, id) : (cmd != NULL && !cmd->future.done && pw_state_machine(cmd->state) == PW_M_ACTIVITY);
+    return !live->whole ? !ended_now(live, id)
+                        : (cmd != NULL && !cmd->future.done &&
+                           pw_state_machine(cmd->state) == PW_M_ACTIVITY);
 }
 
 static void drop_task(pw_live *live, int64_t cmd)
 {
     live->core->stats.stale++;
-    pw_batch_op(live->batch, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = cmd};
+    pw_batch_op(live->batch, PW_OP_TASK_CLEAR)->u.task =
+        (pw_task_row){.run = live->key, .cmd = cmd};
     pw_publish *p = pw_batch_publish(live->batch);
     p->kind = PW_PUB_DROP_JOB;
     p->job = (pw_job_key){live->key, cmd, 0};
@@ -515,8 +534,10 @@ static void in_task_event(pw_live *live, pw_input *in, pw_event_type type)
 static void in_map_done(pw_live *live, pw_input *in)
 {
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
-    if (!pw_live_open_status(live) || (live->whole && (cmd == NULL || cmd->state != PW_S_MAP_SCHEDULED))) {
-        pw_batch_op(live->batch, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = in->cmd};
+    if (!pw_live_open_status(live) ||
+        (live->whole && (cmd == NULL || cmd->state != PW_S_MAP_SCHEDULED))) {
+        pw_batch_op(live->batch, PW_OP_MAP_CLEAR)->u.map =
+            (pw_map_row){.run = live->key, .cmd = in->cmd};
         return;
     }
     pw_emit e;
@@ -553,7 +574,8 @@ static bool timer_fits(pw_live *live, const pw_input *in, pw_event_type *ret_typ
     };
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
     for (size_t i = 0; cmd != NULL && i < PW_COUNT(fits); i++) {
-        if (fits[i].kind == in->timer_kind && cmd->state == fits[i].state && cmd->due_ms == in->due_ms) {
+        if (fits[i].kind == in->timer_kind && cmd->state == fits[i].state &&
+            cmd->due_ms == in->due_ms) {
             *ret_type = fits[i].event;
             return true;
         }
@@ -570,13 +592,15 @@ static void in_timer(pw_live *live, pw_input *in)
         return; /* paused or no code: its row stays, and it fires when the run goes on */
     }
     if (!timer_fits(live, in, &type)) {
-        pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
+        pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){
+            .due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
         return;
     }
     live->core->stats.timers_fired++;
     if (type == PW_EV_RUN_TIMED_OUT) {
         end_event(live, type, "the run took longer than allowed", "");
-        pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = 0, .kind = PW_T_RUN};
+        pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer =
+            (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = 0, .kind = PW_T_RUN};
         return;
     }
     pw_emit e;

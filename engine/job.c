@@ -227,14 +227,16 @@ void pw_job_queue(pw_core *core, pw_job *job)
     int64_t now = pw_core_now(core);
     if (job->due_ms > now) {
         job->state = PW_JOB_BACKOFF;
-        pw_timer_add(core, job->due_ms, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+        pw_timer_add(core, job->due_ms, job->key.run, job->key.cmd, (int32_t)job->key.item,
+                     PW_T_JOB);
         return;
     }
     job->state = PW_JOB_QUEUED;
     if (job->schedule_ms > 0) { /* (the first attempt's counts over restarts and pauses) */
         int64_t from = job->attempt <= 1 && job->scheduled_ms > 0 ? job->scheduled_ms : now;
         job->schedule_due = job->schedule_due != 0 ? job->schedule_due : from + job->schedule_ms;
-        pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+        pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
+                     PW_T_JOB);
     }
     pw_queue_put(core, job);
     pw_queue_missed(core, job);
@@ -255,7 +257,8 @@ static void pay(pw_core *core, pw_job *job)
     pawl_status st = pw_live_open_key(core, job->key.run, &live, &err);
     pw_input *in = st == PAWL_OK ? pw_input_new(job->owed) : NULL;
     if (in == NULL && st != PAWL_NOTFOUND) {
-        pw_core_log(core, PAWL_WARN, job->run_id, job->key.cmd, "the end of \"%s\" cannot be delivered, it is tried again: %s", job->name,
+        pw_core_log(core, PAWL_WARN, job->run_id, job->key.cmd,
+                    "the end of \"%s\" cannot be delivered, it is tried again: %s", job->name,
                     st != PAWL_OK ? err.message : "out of memory");
         pw_again(core, PW_AGAIN_OWED);
         return;
@@ -360,7 +363,8 @@ static bool start(pw_core *core, pw_job *job, pw_poll *poll)
     if (poll != NULL) {
         (void)pw_queue_poll_for(job, &registered);
     }
-    if (effect_of(job, registered) == PAWL_EFFECT_UNSAFE && !job->sent && !PW_BUG_START_BEFORE_SENT) {
+    if (effect_of(job, registered) == PAWL_EFFECT_UNSAFE && !job->sent &&
+        !PW_BUG_START_BEFORE_SENT) {
         send_first(core, job, act);
         return true;
     }
@@ -374,7 +378,8 @@ static void begin_sent(pw_core *core, pw_job *job)
     pawl_effect effect;
     pw_poll *poll = act == NULL ? pw_queue_poll_for(job, &effect) : NULL;
     bool can = act != NULL ? job->slot == act : poll != NULL;
-    if (!can || !(act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll))) {
+    if (!can ||
+        !(act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll))) {
         pw_queue_out(core, job);
         give_place(core, job);
         pw_queue_put(core, job);
@@ -406,7 +411,8 @@ void pw_job_dispatch_all(pw_core *core)
 void pw_job_sent(pw_core *core, pw_job *job)
 {
     job->sent = true;
-    if (job->state == PW_JOB_SENDING && job->cancel_requested) { /* in the meantime; nothing has left */
+    if (job->state == PW_JOB_SENDING &&
+        job->cancel_requested) { /* in the meantime; nothing has left */
         pw_job_cancel_now(core, job);
     } else if (job->state == PW_JOB_SENDING) {
         pw_job_queue(core, job); /* not at once: the same group may have ended it */
@@ -432,7 +438,8 @@ void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
 static int64_t backoff_ms(const pw_job *job)
 {
     double ms = (double)job->retry.initial_ms;
-    for (int64_t i = job->attempt_base + job->attempts_free + 1; i < job->attempt && ms < (double)job->retry.max_ms; i++) {
+    for (int64_t i = job->attempt_base + job->attempts_free + 1;
+         i < job->attempt && ms < (double)job->retry.max_ms; i++) {
         ms *= job->retry.factor;
     }
     return ms > (double)job->retry.max_ms ? job->retry.max_ms : (int64_t)ms;
@@ -459,10 +466,13 @@ static bool retry_wanted(pw_job *job, const pw_report *r, int64_t *ret_ms)
     const pawl_value *f = pw_value_view(r->scope, r->value.data, r->value.size);
     int64_t after_ms = pawl_int(f, "retry_ms", -1);
     bool left = job->attempt - job->attempt_base - job->attempts_free < job->retry.attempts_max;
-    if (!pawl_bool(f, "retryable", true) || listed(job->retry.no_retry, pawl_str(f, "type", "")) || (after_ms < 0 && !left)) {
+    if (!pawl_bool(f, "retryable", true) || listed(job->retry.no_retry, pawl_str(f, "type", "")) ||
+        (after_ms < 0 && !left)) {
         return false;
     }
-    *ret_ms = after_ms < 0 ? backoff_ms(job) : after_ms < PW_TIMER_MS_MAX ? after_ms : PW_TIMER_MS_MAX;
+    *ret_ms = after_ms < 0                 ? backoff_ms(job)
+              : after_ms < PW_TIMER_MS_MAX ? after_ms
+                                           : PW_TIMER_MS_MAX;
     job->attempts_free += after_ms >= 0 && job->attempts_free < PW_TASK_FREE_MAX ? 1 : 0;
     return true;
 }
@@ -583,8 +593,10 @@ void pw_job_begun(pw_core *core, pw_job *job)
 
 bool pw_job_report(pw_core *core, pw_report *report)
 {
-    pw_job *job = pw_job_find(core, (pw_job_key){report->token.run, report->token.cmd, report->token.item});
-    bool current = job != NULL && job->state == PW_JOB_RUNNING && report->token.attempt == job->attempt &&
+    pw_job *job =
+        pw_job_find(core, (pw_job_key){report->token.run, report->token.cmd, report->token.item});
+    bool current = job != NULL && job->state == PW_JOB_RUNNING &&
+                   report->token.attempt == job->attempt &&
                    report->token.epoch == core->options.epoch;
     if (PW_BUG_STALE_APPLIED) {
         current = job != NULL && job->state != PW_JOB_ENDING;
@@ -615,7 +627,8 @@ static pw_report *own_report(pw_core *core, const pw_job *job, pw_report_kind ki
         return NULL;
     }
     r->kind = kind;
-    r->token = (pw_token){job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
+    r->token =
+        (pw_token){job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
     return r;
 }
 
@@ -628,8 +641,9 @@ static pw_report *failure_report(pw_core *core, const pw_job *job)
         return NULL;
     }
     r->scope = scope;
-    const pawl_value *v = pawl_build(scope, "{type: %s, message: %s, retryable: %p}", job->fail_type, job->fail_text,
-                                     pawl_v(pawl_make_bool(scope, job->fail_retryable)));
+    const pawl_value *v =
+        pawl_build(scope, "{type: %s, message: %s, retryable: %p}", job->fail_type, job->fail_text,
+                   pawl_v(pawl_make_bool(scope, job->fail_retryable)));
     r->value = pw_value_bytes(v);
     if (pw_scope_failed(scope)) {
         pw_report_free(r);
@@ -695,17 +709,21 @@ void pw_job_timer(pw_core *core, pw_job *job)
     bool waiting = job->state == PW_JOB_QUEUED || (job->state == PW_JOB_RUNNING && !job->begun);
     char text[96];
     if (waiting && job->schedule_due > 0 && job->schedule_due <= now) {
-        (void)snprintf(text, sizeof text, "it was not started within %lld ms", (long long)job->schedule_ms);
+        (void)snprintf(text, sizeof text, "it was not started within %lld ms",
+                       (long long)job->schedule_ms);
         pw_job_fail(core, job, "ScheduleTimeout", text, false);
     } else if (job->state == PW_JOB_RUNNING && job->close_due > 0 && job->close_due <= now) {
-        (void)snprintf(text, sizeof text, "attempt %lld took longer than %lld ms", (long long)job->attempt, (long long)job->timeout_ms);
+        (void)snprintf(text, sizeof text, "attempt %lld took longer than %lld ms",
+                       (long long)job->attempt, (long long)job->timeout_ms);
         pw_job_lost(core, job, "Timeout", text);
     } else if (job->state == PW_JOB_RUNNING && job->beat_due > 0) {
         if (job->beat_due <= now) {
-            (void)snprintf(text, sizeof text, "no heartbeat within %lld ms", (long long)job->heartbeat_ms);
+            (void)snprintf(text, sizeof text, "no heartbeat within %lld ms",
+                           (long long)job->heartbeat_ms);
             pw_job_lost(core, job, "HeartbeatTimeout", text);
         } else {
-            pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+            pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
+                         PW_T_JOB);
         }
     }
 }
@@ -717,7 +735,8 @@ void pw_job_timers(pw_core *core, const pw_job *job)
     const int64_t due[] = {backoff, job->schedule_due, job->close_due, job->beat_due};
     for (size_t i = 0; i < PW_COUNT(due); i++) {
         if (due[i] > 0) {
-            pw_timer_add(core, due[i], job->key.run, job->key.cmd, (int32_t)job->key.item, PW_T_JOB);
+            pw_timer_add(core, due[i], job->key.run, job->key.cmd, (int32_t)job->key.item,
+                         PW_T_JOB);
         }
     }
 }
@@ -762,7 +781,8 @@ void pw_job_cancel(pw_core *core, pw_job *job)
 void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
 {
     pw_run_jobs *rj = hold ? run_jobs_get(core, run) : pw_run_jobs_find(core, run);
-    if (rj == NULL) { /* (without memory there is nothing to hold yet, and the row says that it is paused) */
+    if (rj ==
+        NULL) { /* (without memory there is nothing to hold yet, and the row says that it is paused) */
         return;
     }
     rj->held = hold;
@@ -784,15 +804,15 @@ void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
 
 static bool rests(const pw_job *job)
 {
-    return job->state == PW_JOB_HELD || job->state == PW_JOB_BACKOFF || job->state == PW_JOB_QUEUED || job->state == PW_JOB_UNKNOWN ||
+    return job->state == PW_JOB_HELD || job->state == PW_JOB_BACKOFF ||
+           job->state == PW_JOB_QUEUED || job->state == PW_JOB_UNKNOWN ||
            (job->state == PW_JOB_SENDING && job->sent);
 }
 
 void pw_jobs_owed(pw_core *core)
 {
     pw_job *job, *next;
-    HASH_ITER(hh, core->jobs, job, next)
-    {
+    HASH_ITER (hh, core->jobs, job, next) {
         if (job->owed != PW_IN_START) {
             pay(core, job);
         } else if (job->fail_type != NULL) {
@@ -813,8 +833,7 @@ void pw_job_beats(pw_core *core)
     core->beats_dirty = false;
     int64_t now = pw_core_now(core);
     pw_job *job, *next;
-    HASH_ITER(hh, core->jobs, job, next)
-    {
+    HASH_ITER (hh, core->jobs, job, next) {
         if (!job->detail_dirty || job->state != PW_JOB_RUNNING) {
             continue;
         }
@@ -835,7 +854,8 @@ void pw_job_beats(pw_core *core)
             core->beats_dirty = true;
             return;
         }
-        op->u.task = (pw_task_row){.run = job->key.run, .cmd = job->key.cmd, .detail = {copy, job->detail.size}};
+        op->u.task = (pw_task_row){
+            .run = job->key.run, .cmd = job->key.cmd, .detail = {copy, job->detail.size}};
         job->detail_dirty = false;
         job->detail_written_ms = now;
     }

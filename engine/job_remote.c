@@ -36,15 +36,20 @@ static const pawl_value *task_value(pw_core *core, const pw_job *job, pawl_scope
     pw_token token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
     char text[TOKEN_TEXT_MAX + 1];
     token_write(core, job, text);
-    const pawl_value *v =
-        pawl_build(scope, "{token: %s, activity: %s, run: %s, attempt: %lld, key: %s, deadline_ms: %lld, heartbeat_ms: %lld, input: %p}", text,
-                   job->name, job->run_id, (long long)job->attempt, pw_task_key(scope, &token, job->run_id),
-                   (long long)(job->timeout_ms > 0 ? pw_core_now(core) + job->timeout_ms : 0), (long long)job->heartbeat_ms,
-                   pawl_v(job->input));
+    const pawl_value *v = pawl_build(
+        scope,
+        "{token: %s, activity: %s, run: %s, attempt: %lld, key: %s, deadline_ms: %lld, heartbeat_ms: %lld, input: %p}",
+        text, job->name, job->run_id, (long long)job->attempt,
+        pw_task_key(scope, &token, job->run_id),
+        (long long)(job->timeout_ms > 0 ? pw_core_now(core) + job->timeout_ms : 0),
+        (long long)job->heartbeat_ms, pawl_v(job->input));
     if (job->effect != PAWL_EFFECT_DEFAULT && (size_t)job->effect < PW_COUNT(pw_effect_names)) {
         v = pawl_with(scope, v, "effect", pawl_make_str(scope, pw_effect_names[job->effect]));
     }
-    return job->detail.size == 0 ? v : pawl_with(scope, v, "detail", pw_value_view(scope, job->detail.data, job->detail.size));
+    return job->detail.size == 0
+               ? v
+               : pawl_with(scope, v, "detail",
+                           pw_value_view(scope, job->detail.data, job->detail.size));
 }
 
 bool pw_job_start_remote(pw_core *core, pw_job *job, pw_poll *poll)
@@ -86,9 +91,11 @@ static void drop_polls(pw_core *core, uint64_t client, bool answer)
     pw_poll *poll = pw_queue_poll_next(core, NULL);
     while (poll != NULL) {
         pw_poll *next = pw_queue_poll_next(core, poll);
-        pw_request *rq = pw_queue_poll_client(poll) == client ? pw_queue_poll_take(core, poll) : NULL;
+        pw_request *rq =
+            pw_queue_poll_client(poll) == client ? pw_queue_poll_take(core, poll) : NULL;
         if (rq != NULL && answer) {
-            pw_reply_now(core, rq, pw_err(&err, PAWL_DONE, "this poll was taken back"), &err, (pw_view){NULL, 0});
+            pw_reply_now(core, rq, pw_err(&err, PAWL_DONE, "this poll was taken back"), &err,
+                         (pw_view){NULL, 0});
         } else {
             pw_request_free(rq);
         }
@@ -113,10 +120,12 @@ static void answer_wait(pw_core *core, pw_job *job, pawl_status status, bool can
     }
     job->stop_wait = NULL;
     if (status != PAWL_OK) {
-        pw_reply_now(core, rq, pw_err(&err, status, "that attempt is over"), &err, (pw_view){NULL, 0});
+        pw_reply_now(core, rq, pw_err(&err, status, "that attempt is over"), &err,
+                     (pw_view){NULL, 0});
         return;
     }
-    const pawl_value *v = pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
+    const pawl_value *v =
+        pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
     pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(v));
 }
 
@@ -151,7 +160,8 @@ static void refused(pw_core *core, const char *why)
 {
     int64_t n = ++core->stats.refused;
     if ((n & (n - 1)) == 0) {
-        pw_core_log(core, PAWL_WARN, "", 0, "a worker was refused: %s (%lld so far)", why, (long long)n);
+        pw_core_log(core, PAWL_WARN, "", 0, "a worker was refused: %s (%lld so far)", why,
+                    (long long)n);
     }
 }
 
@@ -183,7 +193,8 @@ static bool secret_equal(const pw_job *job, const char *secret)
 
 static bool same_client(uint64_t a, uint64_t b)
 {
-    return a == b || (a >= PW_CLIENT_HOST && b >= PW_CLIENT_HOST); /* the host's calls are one worker */
+    return a == b ||
+           (a >= PW_CLIENT_HOST && b >= PW_CLIENT_HOST); /* the host's calls are one worker */
 }
 
 /* The job that the token stands for, if this client holds it [C6]; else it was answered. */
@@ -193,20 +204,24 @@ static pw_job *job_held(pw_core *core, pw_request *rq, pw_token *ret_token)
     const char *secret = "";
     if (!token_read(pawl_str(rq->args, "token", ""), ret_token, &secret)) {
         refused(core, "what it sent is no task token");
-        pw_reply_now(core, rq, pw_err(&err, PAWL_INVALID, "that is not a task token"), &err, (pw_view){NULL, 0});
+        pw_reply_now(core, rq, pw_err(&err, PAWL_INVALID, "that is not a task token"), &err,
+                     (pw_view){NULL, 0});
         return NULL;
     }
     pw_job *job = pw_job_find(core, (pw_job_key){ret_token->run, ret_token->cmd, ret_token->item});
-    bool current = job != NULL && job->remote && job->state == PW_JOB_RUNNING && job->attempt == ret_token->attempt &&
-                   ret_token->epoch == core->options.epoch;
+    bool current = job != NULL && job->remote && job->state == PW_JOB_RUNNING &&
+                   job->attempt == ret_token->attempt && ret_token->epoch == core->options.epoch;
     if (!current) {
         core->stats.stale++;
-        pw_reply_now(core, rq, pw_err(&err, PAWL_STALE, "that task is no longer the current attempt"), &err, (pw_view){NULL, 0});
+        pw_reply_now(core, rq,
+                     pw_err(&err, PAWL_STALE, "that task is no longer the current attempt"), &err,
+                     (pw_view){NULL, 0});
         return NULL;
     }
     if (!same_client(job->client, rq->client) || !secret_equal(job, secret)) {
         refused(core, "its token is not one that it was given");
-        pw_reply_now(core, rq, pw_err(&err, PAWL_DENIED, "that token was not given to you"), &err, (pw_view){NULL, 0});
+        pw_reply_now(core, rq, pw_err(&err, PAWL_DENIED, "that token was not given to you"), &err,
+                     (pw_view){NULL, 0});
         return NULL;
     }
     return job;
@@ -241,15 +256,20 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
     r->kind = kind_of(rq->op);
     r->token = *token;
     r->scope = scope;
-    const pawl_value *v = pawl_copy(scope, r->kind == PW_REPORT_OUTPUT ? rq->args
-                                                                       : pawl_get(rq->args, r->kind == PW_REPORT_BEAT ? "detail" : "result"));
+    const pawl_value *v =
+        pawl_copy(scope, r->kind == PW_REPORT_OUTPUT
+                             ? rq->args
+                             : pawl_get(rq->args, r->kind == PW_REPORT_BEAT ? "detail" : "result"));
     if (r->kind == PW_REPORT_FAILED) {
-        v = pawl_build(scope, "{type: %s, message: %s, details: %p, retryable: %p}", pawl_str(rq->args, "type", "Failed"),
-                       pawl_str(rq->args, "message", ""), pawl_v(pawl_get(rq->args, "details")),
+        v = pawl_build(scope, "{type: %s, message: %s, details: %p, retryable: %p}",
+                       pawl_str(rq->args, "type", "Failed"), pawl_str(rq->args, "message", ""),
+                       pawl_v(pawl_get(rq->args, "details")),
                        pawl_v(pawl_make_bool(scope, pawl_bool(rq->args, "retryable", true))));
         const pawl_value *after = pawl_get(rq->args, "retry_ms");
         v = pawl_int(after, "", -1) < 0 ? v : pawl_with(scope, v, "retry_ms", after);
-        v = pawl_bool(rq->args, "unknown", false) ? pawl_with(scope, v, "unknown", pawl_make_bool(scope, true)) : v;
+        v = pawl_bool(rq->args, "unknown", false)
+                ? pawl_with(scope, v, "unknown", pawl_make_bool(scope, true))
+                : v;
     }
     r->value = pw_value_bytes(v);
     if (pw_scope_failed(scope) || pw_scope_failed(rq->scope)) {
@@ -272,7 +292,8 @@ void pw_job_remote(pw_core *core, pw_request *rq)
         return;
     }
     bool cancel = job->cancel_requested;
-    const pawl_value *reply = pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
+    const pawl_value *reply =
+        pawl_build(rq->scope, "{cancel: %p}", pawl_v(pawl_make_bool(rq->scope, cancel)));
     if (rq->op == PW_REQ_TASK_CANCELED && !pawl_bool(rq->args, "begun", true)) {
         pw_job_return(core, job);
         pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(reply));

@@ -113,7 +113,8 @@ static void index_id(pw_core *core, pw_live *live)
         old->in_ids = false;
     }
     HASH_ADD_KEYPTR(hi, core->ids, live->id, live->row.id.size, live);
-    live->in_ids = live->hi.tbl != NULL; /* without memory it is found in the journal, and by its key */
+    live->in_ids =
+        live->hi.tbl != NULL; /* without memory it is found in the journal, and by its key */
 }
 
 pw_live *pw_live_new(pw_core *core, const pw_run_row *row)
@@ -158,12 +159,14 @@ static bool take_row(void *ctx, const pw_run_row *row)
     return false;
 }
 
-static pawl_status open_with(pw_core *core, pw_view id, int64_t key, pw_live **ret_live, pawl_error *err)
+static pawl_status open_with(pw_core *core, pw_view id, int64_t key, pw_live **ret_live,
+                             pawl_error *err)
 {
     pw_live probe = {.core = core};
     pw_live *live = &probe;
-    pawl_status st = key != 0 ? core->jops->run_get(core->reader, key, take_row, (void *)&live, err)
-                              : core->jops->run_find(core->reader, id, take_row, (void *)&live, err);
+    pawl_status st = key != 0
+                         ? core->jops->run_get(core->reader, key, take_row, (void *)&live, err)
+                         : core->jops->run_find(core->reader, id, take_row, (void *)&live, err);
     if (st != PAWL_OK) {
         return st;
     }
@@ -187,7 +190,8 @@ pawl_status pw_live_open(pw_core *core, pw_view id, pw_live **ret_live, pawl_err
     }
     pawl_status st = open_with(core, id, 0, ret_live, err);
     if (st == PAWL_NOTFOUND) {
-        return pw_err(err, st, "there is no run with the id \"%.*s\"", (int)id.size, (const char *)id.data);
+        return pw_err(err, st, "there is no run with the id \"%.*s\"", (int)id.size,
+                      (const char *)id.data);
     }
     return st;
 }
@@ -208,7 +212,8 @@ static bool load_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
 {
     (void)pos;
     (void)events;
-    return pw_replay_record(ctx, first_seq + 1, record); /* the journal says how many events come before */
+    return pw_replay_record(ctx, first_seq + 1,
+                            record); /* the journal says how many events come before */
 }
 
 static void begin_load(pw_live *live)
@@ -289,19 +294,24 @@ pawl_status pw_live_load(pw_live *live, pawl_error *err)
         live->mismatch = NULL;
         st = pw_err(err, PAWL_NOMEM, "no memory, or no answer of the journal, for what it holds");
     }
-    if (live->retry_from != 0 && live->mismatch == NULL) { /* the code is as it was before the end, and the run has ended all the same */
+    if (live->retry_from != 0 &&
+        live->mismatch ==
+            NULL) { /* the code is as it was before the end, and the run has ended all the same */
         live->seq = live->row.seq;
         live->state = pw_run_state(live->row.status);
     }
     if (st == PAWL_OK && live->mismatch == NULL && live->seq != live->row.seq) {
-        st = pw_err(err, PAWL_DAMAGED, "its history ends at event %lld, its row says %lld", (long long)live->seq, (long long)live->row.seq);
+        st = pw_err(err, PAWL_DAMAGED, "its history ends at event %lld, its row says %lld",
+                    (long long)live->seq, (long long)live->row.seq);
     }
-    if (st == PAWL_OK && live->mismatch == NULL && live->row.seq > 0 && live->state != pw_run_state(live->row.status)) {
-        st = pw_err(err, PAWL_DAMAGED, "its history leaves it %s, its row says %s", pw_state_name(live->state),
-                    pw_run_status_name(live->row.status));
+    if (st == PAWL_OK && live->mismatch == NULL && live->row.seq > 0 &&
+        live->state != pw_run_state(live->row.status)) {
+        st = pw_err(err, PAWL_DAMAGED, "its history leaves it %s, its row says %s",
+                    pw_state_name(live->state), pw_run_status_name(live->row.status));
     }
     if (st != PAWL_OK || live->mismatch != NULL) {
-        pw_mismatch *m = live->mismatch; /* lives in the scope, which a reset empties: carry it over */
+        pw_mismatch *m =
+            live->mismatch; /* lives in the scope, which a reset empties: carry it over */
         pw_mismatch saved = {0};
         char history[256] = "", code[256] = "";
         if (m != NULL) {
@@ -341,7 +351,9 @@ void pw_branch_stack_free(pawl_run *w)
     size_t peak = pw_fiber_free(w->fiber);
     w->fiber = NULL;
     live->stack_peak = peak > live->stack_peak ? peak : live->stack_peak;
-    live->core->stats.stack_peak = live->stack_peak > live->core->stats.stack_peak ? live->stack_peak : live->core->stats.stack_peak;
+    live->core->stats.stack_peak = live->stack_peak > live->core->stats.stack_peak
+                                       ? live->stack_peak
+                                       : live->core->stats.stack_peak;
 }
 
 /* Of the deepest stack it has had since it came into memory. */
@@ -349,8 +361,7 @@ size_t pw_live_stack_peak(const pw_live *live)
 {
     size_t peak = live->stack_peak;
     const pawl_run *w;
-    DL_FOREACH(live->branches, w)
-    {
+    DL_FOREACH (live->branches, w) {
         size_t now = w->fiber != NULL ? pw_fiber_peak(w->fiber) : 0;
         peak = now > peak ? now : peak;
     }
@@ -366,8 +377,7 @@ static void drop_code(pw_live *live)
     }
     live->unwinds = NULL;
     pawl_run *w;
-    DL_FOREACH(live->branches, w)
-    {
+    DL_FOREACH (live->branches, w) {
         pw_branch_stack_free(w);
     }
     live->branches = NULL;
@@ -480,7 +490,8 @@ void pw_live_free(pw_live *live)
 
 bool pw_live_open_status(const pw_live *live)
 {
-    return live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_PAUSED || live->state == PW_S_RUN_NONE;
+    return live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_PAUSED ||
+           live->state == PW_S_RUN_NONE;
 }
 
 uint64_t pw_live_build(const pw_live *live)
@@ -495,8 +506,10 @@ bool pw_live_crashed(const pw_live *live)
 
 bool pw_live_can_run(const pw_live *live)
 {
-    return !pw_live_crashed(live) && (live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_NONE) && live->def != NULL && live->mismatch == NULL &&
-           !live->abandoned && live->core->recovered && live->core->crashes_owed == 0; /* else inputs are kept, and no code runs */
+    return !pw_live_crashed(live) &&
+           (live->state == PW_S_RUN_RUNNING || live->state == PW_S_RUN_NONE) && live->def != NULL &&
+           live->mismatch == NULL && !live->abandoned && live->core->recovered &&
+           live->core->crashes_owed == 0; /* else inputs are kept, and no code runs */
 }
 
 void pw_live_ready(pw_live *live)
@@ -523,7 +536,8 @@ void pw_input_free(pw_core *core, pw_input *in)
     }
     if (in->rq != NULL) { /* nobody will do it any more */
         pawl_error err;
-        pw_reply_now(core, in->rq, pw_err(&err, PAWL_NOT, "it was not done; try again"), &err, (pw_view){NULL, 0});
+        pw_reply_now(core, in->rq, pw_err(&err, PAWL_NOT, "it was not done; try again"), &err,
+                     (pw_view){NULL, 0});
     }
     if (in->report != NULL) {
         pw_report_free(in->report);
@@ -549,7 +563,8 @@ void pw_live_touch(pw_live *live)
 
 static bool evictable(const pw_live *live)
 {
-    return !live->frozen && !live->queued && !live->stalled && !live->held && live->inputs == NULL && live->queries == NULL && !live->created && !live->kick &&
+    return !live->frozen && !live->queued && !live->stalled && !live->held &&
+           live->inputs == NULL && live->queries == NULL && !live->created && !live->kick &&
            !live->crash_owed;
 }
 
@@ -580,7 +595,8 @@ void pw_live_sweep(pw_core *core)
             break;
         }
         if (!evictable(live)) {
-            pw_live_touch(live); /* in use, so not idle: else many that wait for their turn would hide those that had it */
+            pw_live_touch(
+                live); /* in use, so not idle: else many that wait for their turn would hide those that had it */
         } else if (over || stale || random_evict(core)) {
             core->stats.evictions++;
             pw_live_free(live);

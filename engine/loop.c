@@ -33,9 +33,9 @@ struct pw_loop {
     pw_watchdog *watchdog;
     pthread_t thread;
     int timer_fd;
-    int64_t armed_ms;           /* wall time the timer is armed for */
-    bool stop;                  /* the thread's own */
-    struct settler *settler;    /* the thread's own: who waits for idleness */
+    int64_t armed_ms;        /* wall time the timer is armed for */
+    bool stop;               /* the thread's own */
+    struct settler *settler; /* the thread's own: who waits for idleness */
 };
 
 static int64_t wall_ms(void)
@@ -50,7 +50,8 @@ static int64_t wall_ms(void)
 
 static void arm(pw_loop *loop, int64_t at_ms)
 {
-    struct itimerspec spec = {.it_value = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000}};
+    struct itimerspec spec = {
+        .it_value = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000}};
 
     timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL);
     loop->armed_ms = at_ms;
@@ -133,7 +134,8 @@ static void feed(pw_loop *loop)
 
 static void sleep_until_due(pw_loop *loop, int64_t wait_ms)
 {
-    struct pollfd fds[2] = {{.fd = pw_mailbox_fd(loop->mailbox), .events = POLLIN}, {.fd = loop->timer_fd, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = pw_mailbox_fd(loop->mailbox), .events = POLLIN},
+                            {.fd = loop->timer_fd, .events = POLLIN}};
 
     arm_for(loop, wait_ms);
     if (!pw_mailbox_rest(loop->mailbox)) {
@@ -196,7 +198,8 @@ bool pw_loop_settle(pw_loop *loop, bool tasks, int64_t timeout_ms)
     bool settled = pw_gate_wait(&s.done, timeout_ms);
     if (!settled) {
         pawl_error err;
-        (void)!pw_loop_call(loop, settle_end, loop, &err); /* from here on the loop does not know s */
+        (void)!pw_loop_call(loop, settle_end, loop,
+                            &err); /* from here on the loop does not know s */
         settled = pw_gate_wait(&s.done, 0);
     }
     pw_gate_deinit(&s.done);
@@ -223,7 +226,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-pawl_status pw_loop_start(pw_core *core, pw_mailbox *mailbox, pw_watchdog *watchdog, pw_loop **ret_loop, pawl_error *err)
+pawl_status pw_loop_start(pw_core *core, pw_mailbox *mailbox, pw_watchdog *watchdog,
+                          pw_loop **ret_loop, pawl_error *err)
 {
     pw_loop *loop = pw_calloc(1, sizeof *loop);
 
@@ -266,7 +270,8 @@ static void run_call(pw_call *link)
     pw_gate_open(&c->done);
 }
 
-pawl_status pw_loop_call(pw_loop *loop, pawl_status (*fn)(void *ctx, pawl_error *err), void *ctx, pawl_error *err)
+pawl_status pw_loop_call(pw_loop *loop, pawl_status (*fn)(void *ctx, pawl_error *err), void *ctx,
+                         pawl_error *err)
 {
     struct call c = {.link = {.run = run_call}, .fn = fn, .ctx = ctx};
 

@@ -14,9 +14,11 @@
 typedef struct pw_loop pw_loop;
 
 /** Starts the thread, which owns core until pw_loop_stop has returned. watchdog may be NULL. Errors: NOMEM, IO. */
-pawl_status pw_loop_start(pw_core *core, pw_mailbox *mailbox, pw_watchdog *watchdog, pw_loop **ret_loop, pawl_error *err);
+pawl_status pw_loop_start(pw_core *core, pw_mailbox *mailbox, pw_watchdog *watchdog,
+                          pw_loop **ret_loop, pawl_error *err);
 /** Runs fn on the engine's thread and waits for it. Not from that thread. */
-pawl_status pw_loop_call(pw_loop *loop, pawl_status (*fn)(void *ctx, pawl_error *err), void *ctx, pawl_error *err);
+pawl_status pw_loop_call(pw_loop *loop, pawl_status (*fn)(void *ctx, pawl_error *err), void *ctx,
+                         pawl_error *err);
 /** Waits until the core is idle and (tasks true) no task runs, at most timeout_ms. False when it is not by then. */
 bool pw_loop_settle(pw_loop *loop, bool tasks, int64_t timeout_ms);
 /** Takes what mail is there, then ends the thread. Calls that come later are the caller's to run. Accepts NULL. */

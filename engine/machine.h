@@ -38,7 +38,7 @@ typedef struct pw_edge {
 int pw_edge_find(pw_state from, pw_event_type event);
 const pw_edge *pw_edge_at(int index); /* NULL beyond the last */
 int pw_edge_count(void);
-const char *pw_state_name(pw_state state);    /* "SCHEDULED" */
+const char *pw_state_name(pw_state state); /* "SCHEDULED" */
 const char *pw_machine_name(pw_machine machine);
 pw_machine pw_state_machine(pw_state state);
 

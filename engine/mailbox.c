@@ -20,7 +20,7 @@ struct pw_mailbox {
     atomic_size_t refs;
     pthread_mutex_t lock;
     int fd;
-    atomic_bool mail;      /* something is in; written under the lock, peeked at without */
+    atomic_bool mail; /* something is in; written under the lock, peeked at without */
     bool sleeping;
     bool shut;
     size_t requests_count;
@@ -139,7 +139,8 @@ void pw_mailbox_put_report(pw_mailbox *mb, pw_report *report)
 {
     pthread_mutex_lock(&mb->lock);
     size_t said = report->kind == PW_REPORT_OUTPUT ? report->value.size : 0;
-    if ((report->kind == PW_REPORT_BEAT && mb->beats_count >= PW_MAILBOX_ITEMS_MAX) || (said > 0 && mb->said_bytes + said > PW_STREAM_MAIL_BYTES)) {
+    if ((report->kind == PW_REPORT_BEAT && mb->beats_count >= PW_MAILBOX_ITEMS_MAX) ||
+        (said > 0 && mb->said_bytes + said > PW_STREAM_MAIL_BYTES)) {
         pthread_mutex_unlock(&mb->lock);
         pw_report_free(report);
         return;

@@ -51,7 +51,8 @@ void pw_mailbox_hold(pw_mailbox *mb);
 void pw_mailbox_free(pw_mailbox *mb);
 
 /* any thread; each takes its argument over, but for put_request on error */
-pawl_status pw_mailbox_put_request(pw_mailbox *mb, pw_request *rq, pawl_error *err); /* FULL; SHUTDOWN after pw_mailbox_shut */
+pawl_status pw_mailbox_put_request(pw_mailbox *mb, pw_request *rq,
+                                   pawl_error *err); /* FULL; SHUTDOWN after pw_mailbox_shut */
 void pw_mailbox_put_report(pw_mailbox *mb, pw_report *report);
 void pw_mailbox_put_group(pw_mailbox *mb, pw_group *group);
 void pw_mailbox_put_call(pw_mailbox *mb, pw_call *call);

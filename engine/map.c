@@ -50,7 +50,8 @@ static bool read_body(pw_core *core, pw_map *map)
     map->width = width < PW_MAP_WIDTH_MAX ? width : PW_MAP_WIDTH_MAX;
     map->collect = pw_body_int(map->body, "mode", 0) == PAWL_MAP_COLLECT;
     map->canceling = pw_body_get(map->body, "canceling").size > 0;
-    map->finished = pawl_scope_alloc(map->scope, (size_t)(map->total / PW_MAP_PAGE_ITEMS + 1) * PW_MAP_BITS_BYTES);
+    map->finished = pawl_scope_alloc(map->scope, (size_t)(map->total / PW_MAP_PAGE_ITEMS + 1) *
+                                                     PW_MAP_BITS_BYTES);
     pw_view bytes = pw_value_bytes(map->items);
     map->cursor = pw_mp_reader(bytes.data, bytes.size);
     bool whole = map->total == 0 || (int64_t)pw_mp_read_array(&map->cursor) == map->total;
@@ -123,9 +124,12 @@ void pw_map_begin(pw_core *core, const pw_publish *p)
 {
     pw_map *map = map_new(core, p->job, p->live->id, p->body);
     pawl_error err;
-    pawl_status st = map == NULL ? pw_err(&err, PAWL_NOMEM, "out of memory") : p->attempt != 0 ? pw_map_load(core, map, &err) : PAWL_OK;
+    pawl_status st = map == NULL       ? pw_err(&err, PAWL_NOMEM, "out of memory")
+                     : p->attempt != 0 ? pw_map_load(core, map, &err)
+                                       : PAWL_OK;
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_WARN, p->live->id, p->job.cmd, "a map cannot be begun, it is tried again: %s", err.message);
+        pw_core_log(core, PAWL_WARN, p->live->id, p->job.cmd,
+                    "a map cannot be begun, it is tried again: %s", err.message);
         pw_map_free(core, map);
         pw_again(core, PW_AGAIN_JOBS);
     }
@@ -146,8 +150,7 @@ bool pw_maps_fly(pw_core *core, int64_t run)
 {
     bool flies = false;
     pw_map *map, *next;
-    HASH_ITER(hh, core->maps, map, next)
-    {
+    HASH_ITER (hh, core->maps, map, next) {
         flies |= map->key.run == run && map->flies;
     }
     return flies;
@@ -170,7 +173,8 @@ static void tell_run(pw_core *core, pw_map *map, pw_event_type type)
     pw_input *in = st == PAWL_OK ? pw_input_new(PW_IN_MAP_DONE) : NULL;
     pawl_scope *scope = in != NULL ? pawl_scope_new() : NULL;
     if (scope == NULL) {
-        pw_core_log(core, PAWL_WARN, map->run_id, map->key.cmd, "the end of a map cannot be delivered, it is tried again: %s",
+        pw_core_log(core, PAWL_WARN, map->run_id, map->key.cmd,
+                    "the end of a map cannot be delivered, it is tried again: %s",
                     st != PAWL_OK ? err.message : "out of memory");
         if (in != NULL) {
             pw_input_free(core, in);
@@ -183,7 +187,8 @@ static void tell_run(pw_core *core, pw_map *map, pw_event_type type)
     in->timer_kind = (int)type;
     in->attempt = map->total;
     in->due_ms = map->failed;
-    in->value = (pw_view){pw_memdup(scope, map->failure.data, map->failure.size), map->failure.size};
+    in->value =
+        (pw_view){pw_memdup(scope, map->failure.data, map->failure.size), map->failure.size};
     if (pw_scope_failed(scope)) {
         pw_input_free(core, in);
         starve(core, map);
@@ -213,8 +218,8 @@ static void check_end(pw_core *core, pw_map *map)
 static bool may_start(const pw_core *core, const pw_map *map)
 {
     bool open = !core->scarce && !map->held && !map->canceling && !map->ended && !map->failing;
-    return open && map->running < map->width && map->next < map->total && map->notes_len < PW_MAP_NOTES_MAX &&
-           map->note_bytes < PW_MAP_NOTE_BYTES_MAX;
+    return open && map->running < map->width && map->next < map->total &&
+           map->notes_len < PW_MAP_NOTES_MAX && map->note_bytes < PW_MAP_NOTE_BYTES_MAX;
 }
 
 /* What the journal knows of an item that was under way at a restart. Both go up by index. */
@@ -231,7 +236,10 @@ static const pw_open_item *opened(pw_map *map, int64_t index)
 static bool start(pw_core *core, pw_map *map, int64_t index, pw_view input)
 {
     pw_map_note *note = pw_calloc(1, sizeof *note);
-    pw_job *job = note != NULL ? pw_job_new(core, (pw_job_key){map->key.run, map->key.cmd, index + 1}, map->run_id, map->body, map) : NULL;
+    pw_job *job = note != NULL
+                      ? pw_job_new(core, (pw_job_key){map->key.run, map->key.cmd, index + 1},
+                                   map->run_id, map->body, map)
+                      : NULL;
     if (job == NULL) {
         pw_free(note);
         return false;
@@ -420,8 +428,7 @@ void pw_map_cancel(pw_core *core, pw_map *map)
 void pw_maps_hold(pw_core *core, int64_t run, bool hold)
 {
     pw_map *map, *next;
-    HASH_ITER(hh, core->maps, map, next)
-    {
+    HASH_ITER (hh, core->maps, map, next) {
         if (map->key.run == run) {
             map->held = hold;
             pw_map_touch(core, map);
@@ -432,8 +439,7 @@ void pw_maps_hold(pw_core *core, int64_t run, bool hold)
 void pw_maps_room(pw_core *core)
 {
     pw_map *map, *next;
-    HASH_ITER(hh, core->maps, map, next)
-    {
+    HASH_ITER (hh, core->maps, map, next) {
         pw_map_touch(core, map);
     }
 }
@@ -476,7 +482,8 @@ static bool recover_map(void *ctx, const pw_map_row *row)
         pw_jobs_hold(r->core, row->run, true);
     }
     pw_map *map = map_new(r->core, (pw_job_key){row->run, row->cmd, 0}, live->id, row->body);
-    r->status = map != NULL ? pw_map_load(r->core, map, r->err) : pw_err(r->err, PAWL_NOMEM, "a map: out of memory");
+    r->status = map != NULL ? pw_map_load(r->core, map, r->err)
+                            : pw_err(r->err, PAWL_NOMEM, "a map: out of memory");
     if (r->status != PAWL_OK) {
         pw_map_free(r->core, map);
     }

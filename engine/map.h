@@ -19,7 +19,7 @@ struct pw_map_note {
     int64_t index;
     int64_t attempt;
     bool failed;
-    pw_report *report;       /* of an end */
+    pw_report *report; /* of an end */
     pw_map_note *prev, *next;
 };
 
@@ -27,7 +27,7 @@ struct pw_map_note {
 typedef struct pw_map_touched {
     int64_t page, part;
     pw_page_head head;
-    pw_buf *body;            /* of the batch */
+    pw_buf *body; /* of the batch */
     struct pw_map_touched *next;
 } pw_map_touched;
 
@@ -39,16 +39,16 @@ typedef struct pw_map_tail {
 } pw_map_tail;
 
 struct pw_map {
-    pw_job_key key;          /* item 0 */
+    pw_job_key key; /* item 0 */
     pawl_scope *scope;
     const char *run_id;
     pw_view body;
-    const pw_job *model;     /* options, read once */
+    const pw_job *model; /* options, read once */
     const pawl_value *items;
-    pw_mp cursor;            /* over the items, at index `next` */
+    pw_mp cursor; /* over the items, at index `next` */
     int64_t total, next;
-    int64_t running;         /* items with a job */
-    int64_t done, failed;    /* landed */
+    int64_t running;      /* items with a job */
+    int64_t done, failed; /* landed */
     int64_t width;
     bool collect, held, canceling;
     bool failing;            /* fail fast: a final failure is noted */
@@ -59,24 +59,24 @@ struct pw_map {
     pw_report *first_failed; /* which holds it; NULL = the scope does */
     bool starved;            /* something found no memory: it stays listed */
 
-    int64_t base;            /* attempts begin behind it */
-    int64_t top;             /* the highest attempt that was cancelled: a retry of the run begins behind it */
-    pw_open_item *open;      /* under way before a restart, not begun again yet: from open_next on */
+    int64_t base; /* attempts begin behind it */
+    int64_t top;  /* the highest attempt that was cancelled: a retry of the run begins behind it */
+    pw_open_item *open; /* under way before a restart, not begun again yet: from open_next on */
     size_t open_len, open_next;
-    bool open_dirty;         /* the row of items under way is behind */
+    bool open_dirty; /* the row of items under way is behind */
 
-    pw_map_note *notes;      /* list; the first `flying` are in the group in flight */
+    pw_map_note *notes; /* list; the first `flying` are in the group in flight */
     size_t notes_len, flying;
     size_t note_bytes;
-    bool flies;              /* a group with its pages is in flight */
+    bool flies; /* a group with its pages is in flight */
     bool open_flies;
-    pw_map_touched *touched; /* of that group */
+    pw_map_touched *touched;      /* of that group */
     int64_t put_done, put_failed; /* as of the last group handed over */
     int64_t next_part;
     pw_map_tail tails[PW_MAP_TAILS]; /* the last pages written, to go on with */
     size_t tails_next;
 
-    bool listed;             /* in core->map_work */
+    bool listed; /* in core->map_work */
     pw_map *work_prev, *work_next;
     UT_hash_handle hh;
 };

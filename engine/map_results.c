@@ -16,7 +16,7 @@ typedef struct results {
     pw_core *core;
     pawl_scope *scope;
     pw_buf out;
-    pw_buf raw;                       /* bodies of the page, end to end */
+    pw_buf raw; /* bodies of the page, end to end */
     int64_t page;
     int64_t next, end;
     place items[PW_MAP_PAGE_ITEMS];
@@ -72,8 +72,8 @@ static bool take_part(void *ctx, const pw_page_row *row)
     pw_mp body = pw_mp_reader(row->body.data, row->body.size);
     bool ok = pw_page_head_read(row->head, &head) && pw_buf_ok(&r->raw);
     while (ok && pw_page_item_next(&body, &item)) {
-        r->items[item.offset] = (place){base + (size_t)(item.value.data - row->body.data), item.value.size,
-                                        pw_page_bit(head.failed, item.offset)};
+        r->items[item.offset] = (place){base + (size_t)(item.value.data - row->body.data),
+                                        item.value.size, pw_page_bit(head.failed, item.offset)};
     }
     r->fault = ok && !body.bad ? r->fault : "a page is not well formed";
     return r->fault == NULL;
@@ -81,7 +81,8 @@ static bool take_part(void *ctx, const pw_page_row *row)
 
 static pawl_status outcome(const results *r, pawl_status st, pawl_error *err)
 {
-    if (st == PAWL_OK && (!pw_buf_ok(&r->out) || !pw_buf_ok(&r->raw) || pw_scope_failed(r->scope))) { /* what it missed is not damage */
+    if (st == PAWL_OK && (!pw_buf_ok(&r->out) || !pw_buf_ok(&r->raw) ||
+                          pw_scope_failed(r->scope))) { /* what it missed is not damage */
         return pw_err(err, PAWL_NOMEM, "the results of a map: out of memory");
     }
     if (st == PAWL_OK && r->fault != NULL) {
@@ -90,13 +91,21 @@ static pawl_status outcome(const results *r, pawl_status st, pawl_error *err)
     return st;
 }
 
-const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_span *span, pawl_error *err)
+const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_span *span,
+                              pawl_error *err)
 {
     int64_t end = span->from + span->len < span->total ? span->from + span->len : span->total;
-    results r = {.core = core, .scope = scope, .page = span->from / PW_MAP_PAGE_ITEMS, .next = span->from, .end = end};
-    pw_page_range range = {span->run, span->cmd, r.page, (end > 0 ? end - 1 : 0) / PW_MAP_PAGE_ITEMS, false};
+    results r = {.core = core,
+                 .scope = scope,
+                 .page = span->from / PW_MAP_PAGE_ITEMS,
+                 .next = span->from,
+                 .end = end};
+    pw_page_range range = {span->run, span->cmd, r.page,
+                           (end > 0 ? end - 1 : 0) / PW_MAP_PAGE_ITEMS, false};
     pw_mp_array(&r.out, (size_t)(end - span->from));
-    pawl_status st = end > span->from ? core->jops->map_pages(core->reader, &range, take_part, &r, err) : PAWL_OK;
+    pawl_status st = end > span->from
+                         ? core->jops->map_pages(core->reader, &range, take_part, &r, err)
+                         : PAWL_OK;
     if (st == PAWL_OK && r.fault == NULL) {
         put_page(&r);
         r.fault = r.fault == NULL && r.next < end ? "an item is missing" : r.fault;
@@ -110,7 +119,8 @@ const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_spa
     }
     pw_buf_deinit(&r.out);
     pw_buf_deinit(&r.raw);
-    if (v == NULL && err->status != PAWL_DAMAGED) { /* the turn of whoever asks is lost, and comes again */
+    if (v == NULL &&
+        err->status != PAWL_DAMAGED) { /* the turn of whoever asks is lost, and comes again */
         pw_scope_fail(scope);
     }
     return v;
@@ -118,5 +128,7 @@ const pawl_value *pw_map_page(pw_core *core, pawl_scope *scope, const pw_map_spa
 
 const pawl_value *pw_map_results(pw_live *live, const pw_cmd *cmd, int64_t total, pawl_error *err)
 {
-    return pw_map_page(live->core, live->scope, &(pw_map_span){.run = live->key, .cmd = cmd->id, .len = total, .total = total}, err);
+    return pw_map_page(
+        live->core, live->scope,
+        &(pw_map_span){.run = live->key, .cmd = cmd->id, .len = total, .total = total}, err);
 }

@@ -83,11 +83,17 @@ static bool put_end(pw_core *core, pw_map *map, pw_batch *b, const pw_map_note *
     return pw_buf_ok(t->body);
 }
 
-static bool put_page(pw_batch *b, const pw_map *map, int64_t page, int64_t part, const pw_page_head *head, pw_view body)
+static bool put_page(pw_batch *b, const pw_map *map, int64_t page, int64_t part,
+                     const pw_page_head *head, pw_view body)
 {
     void *copy = pw_memdup(b->group.scope, head, sizeof *head);
     pw_op *op = pw_batch_op(b, PW_OP_MAP_PAGE);
-    op->u.page = (pw_page_row){.run = map->key.run, .cmd = map->key.cmd, .page = page, .part = part, .head = {copy, sizeof *head}, .body = body};
+    op->u.page = (pw_page_row){.run = map->key.run,
+                               .cmd = map->key.cmd,
+                               .page = page,
+                               .part = part,
+                               .head = {copy, sizeof *head},
+                               .body = body};
     return copy != NULL;
 }
 
@@ -115,15 +121,20 @@ static bool put_open(pw_core *core, pw_batch *b, pw_map *map)
     }
     pw_op *op = pw_batch_op(b, PW_OP_MAP_PAGE);
     pw_open_begin(head, map->top > map->base ? map->top : map->base, n);
-    for (const pw_job *job = jobs; job != NULL; job = job->r_next) { /* made, and so listed, by index */
+    for (const pw_job *job = jobs; job != NULL;
+         job = job->r_next) { /* made, and so listed, by index */
         if (under_way(map, job)) {
-            pw_open_put(head, &(pw_open_item){job->key.item - 1, job->attempt, sends(map, job), job->due_ms});
+            pw_open_put(head, &(pw_open_item){job->key.item - 1, job->attempt, sends(map, job),
+                                              job->due_ms});
         }
     }
     for (size_t i = map->open_next; i < map->open_len; i++) {
         pw_open_put(head, &map->open[i]);
     }
-    op->u.page = (pw_page_row){.run = map->key.run, .cmd = map->key.cmd, .page = PW_MAP_PAGE_OPEN, .head = {head->data, head->size}};
+    op->u.page = (pw_page_row){.run = map->key.run,
+                               .cmd = map->key.cmd,
+                               .page = PW_MAP_PAGE_OPEN,
+                               .head = {head->data, head->size}};
     return pw_buf_ok(head);
 }
 
@@ -134,8 +145,7 @@ static bool put_rows(pw_core *core, pw_map *map, pw_batch *b)
     const pw_map_note *n;
     bool ok = true;
     size_t ends = 0;
-    DL_FOREACH(map->notes, n)
-    {
+    DL_FOREACH (map->notes, n) {
         if (ok && n->kind == PW_NOTE_END) {
             ok = put_end(core, map, b, n);
             ends++;
@@ -145,10 +155,14 @@ static bool put_rows(pw_core *core, pw_map *map, pw_batch *b)
         ok = put_page(b, map, t->page, t->part, &t->head, (pw_view){t->body->data, t->body->size});
     }
     if (ok && ends > 0) {
-        pw_batch_op(b, PW_OP_MAP_PROGRESS)->u.map = (pw_map_row){.run = map->key.run, .cmd = map->key.cmd, .done = map->put_done,
-                                                                 .failed = map->put_failed}; /* [E10] */
+        pw_batch_op(b, PW_OP_MAP_PROGRESS)->u.map =
+            (pw_map_row){.run = map->key.run,
+                         .cmd = map->key.cmd,
+                         .done = map->put_done,
+                         .failed = map->put_failed}; /* [E10] */
     }
-    map->open_flies = map->open_dirty && !map->ended; /* of one that ended it says how far its items were */
+    map->open_flies =
+        map->open_dirty && !map->ended; /* of one that ended it says how far its items were */
     return ok && (!map->open_flies || put_open(core, b, map));
 }
 
@@ -210,7 +224,8 @@ void pw_map_pages_landed(pw_map *map, bool ok)
 {
     map->flies = false;
     for (pw_map_touched *t = map->touched; ok && t != NULL; t = t->next) {
-        const pw_map_touched *newer = map->touched; /* a page touched twice: its newest part goes on */
+        const pw_map_touched *newer =
+            map->touched; /* a page touched twice: its newest part goes on */
         while (newer != t && newer->page != t->page) {
             newer = newer->next;
         }
@@ -249,7 +264,8 @@ static bool load_open(loading *l, const pw_page_row *row)
         return false;
     }
     map->open = pawl_scope_alloc(map->scope, (n + 1) * sizeof *map->open);
-    while (map->open != NULL && map->open_len < n && pw_open_next(&head, &map->open[map->open_len])) {
+    while (map->open != NULL && map->open_len < n &&
+           pw_open_next(&head, &map->open[map->open_len])) {
         map->open_len++;
     }
     return map->open_len == n;
@@ -291,7 +307,8 @@ static bool load_failure(void *ctx, const pw_page_row *row)
     bool is = pw_page_head_read(row->head, &head);
     while (is && map->failure.size == 0 && pw_page_item_next(&body, &item)) {
         if (pw_page_bit(head.failed, item.offset)) {
-            map->failure = (pw_view){pw_memdup(map->scope, item.value.data, item.value.size), item.value.size};
+            map->failure =
+                (pw_view){pw_memdup(map->scope, item.value.data, item.value.size), item.value.size};
         }
     }
     return map->failure.size == 0;
@@ -306,12 +323,15 @@ pawl_status pw_map_load(pw_core *core, pw_map *map, pawl_error *err)
         st = pw_err(err, PAWL_NOMEM, "a map: out of memory");
     }
     if (st == PAWL_OK && l.fault != NULL) {
-        st = pw_err(err, PAWL_DAMAGED, "map %lld of run %s: %s cannot be read", (long long)map->key.cmd, map->run_id, l.fault);
+        st = pw_err(err, PAWL_DAMAGED, "map %lld of run %s: %s cannot be read",
+                    (long long)map->key.cmd, map->run_id, l.fault);
     }
     if (st == PAWL_OK && l.failed_page >= 0 && !map->collect) {
         pw_page_range one = {map->key.run, map->key.cmd, l.failed_page, l.failed_page, false};
         st = core->jops->map_pages(core->reader, &one, load_failure, map, err);
-        st = st == PAWL_OK && pw_scope_failed(map->scope) ? pw_err(err, PAWL_NOMEM, "a map: out of memory") : st;
+        st = st == PAWL_OK && pw_scope_failed(map->scope)
+                 ? pw_err(err, PAWL_NOMEM, "a map: out of memory")
+                 : st;
     }
     map->put_done = map->done;
     map->put_failed = map->failed;
@@ -323,7 +343,7 @@ pawl_status pw_map_load(pw_core *core, pw_map *map, pawl_error *err)
 typedef struct retried {
     pw_live *live;
     pw_map *map;
-    pw_buf *sent;       /* their indexes */
+    pw_buf *sent; /* their indexes */
     size_t sent_len;
     int64_t done, base;
     bool ok;
@@ -346,7 +366,8 @@ static void without_failed(retried *r, const pw_page_row *row, const pw_page_hea
         }
     }
     pw_map key = {.key = {row->run, row->cmd, 0}};
-    r->ok = pw_buf_ok(out) && put_page(b, &key, row->page, row->part, &head, (pw_view){out->data, out->size});
+    r->ok = pw_buf_ok(out) &&
+            put_page(b, &key, row->page, row->part, &head, (pw_view){out->data, out->size});
 }
 
 static bool retried_page(void *ctx, const pw_page_row *row)
@@ -392,7 +413,10 @@ static bool put_retried_open(retried *r, const pw_cmd *cmd)
     for (size_t i = 0; i < r->sent_len; i++) {
         pw_open_put(head, &(pw_open_item){pw_mp_read_int(&sent), r->base + 1, true, 0});
     }
-    op->u.page = (pw_page_row){.run = r->live->key, .cmd = cmd->id, .page = PW_MAP_PAGE_OPEN, .head = {head->data, head->size}};
+    op->u.page = (pw_page_row){.run = r->live->key,
+                               .cmd = cmd->id,
+                               .page = PW_MAP_PAGE_OPEN,
+                               .head = {head->data, head->size}};
     return pw_buf_ok(head) && pw_buf_ok(r->sent);
 }
 
@@ -405,12 +429,18 @@ void pw_map_retried(pw_live *live, const pw_cmd *cmd)
     pawl_error err;
     pawl_status st = core->jops->map_pages(core->reader, &all, retried_page, &r, &err);
     if (st != PAWL_OK || !r.ok || !put_retried_open(&r, cmd)) {
-        pw_core_log(core, PAWL_ERROR, live->id, cmd->id, "the pages of a map cannot be read: %s", st != PAWL_OK ? err.message : "out of memory");
-        live->batch->failed = true; /* the turn is dropped, and whoever asked for the retry is told */
+        pw_core_log(core, PAWL_ERROR, live->id, cmd->id, "the pages of a map cannot be read: %s",
+                    st != PAWL_OK ? err.message : "out of memory");
+        live->batch->failed =
+            true; /* the turn is dropped, and whoever asked for the retry is told */
         return;
     }
-    pw_batch_op(live->batch, PW_OP_MAP_PUT)->u.map = (pw_map_row){.run = live->key, .cmd = cmd->id, .done = r.done, .body = cmd->body,
-                                                                  .total = pw_body_int(cmd->body, "total", 0)};
+    pw_batch_op(live->batch, PW_OP_MAP_PUT)->u.map =
+        (pw_map_row){.run = live->key,
+                     .cmd = cmd->id,
+                     .done = r.done,
+                     .body = cmd->body,
+                     .total = pw_body_int(cmd->body, "total", 0)};
     pw_publish *p = pw_batch_publish(live->batch);
     p->kind = PW_PUB_MAP;
     p->live = live;

@@ -29,8 +29,10 @@ static void caller_text(const char *file, int line, const void *caller, char *re
         (void)snprintf(ret_text, size, "%.100s:%d", base_of(file), line);
     } else if (dladdr(caller, &info) != 0 && info.dli_fname != NULL) {
         size_t offset = (size_t)((const char *)caller - (const char *)info.dli_fbase);
-        (void)snprintf(ret_text, size, "%.80s+0x%zx%s%.60s%s", base_of(info.dli_fname), offset, info.dli_sname != NULL ? " (" : "",
-                       info.dli_sname != NULL ? info.dli_sname : "", info.dli_sname != NULL ? ")" : "");
+        (void)snprintf(ret_text, size, "%.80s+0x%zx%s%.60s%s", base_of(info.dli_fname), offset,
+                       info.dli_sname != NULL ? " (" : "",
+                       info.dli_sname != NULL ? info.dli_sname : "",
+                       info.dli_sname != NULL ? ")" : "");
     } else {
         (void)snprintf(ret_text, size, "%p", caller);
     }
@@ -44,14 +46,19 @@ bool pw_misused(const char *what, const char *file, int line, const void *caller
 
     caller_text(file, line, caller, at, sizeof at);
     if (w == NULL) {
-        (void)fprintf(stderr, "pawl: misuse: %s at %s: no workflow function runs on this thread; nothing was done\n", what, at);
+        (void)fprintf(
+            stderr,
+            "pawl: misuse: %s at %s: no workflow function runs on this thread; nothing was done\n",
+            what, at);
         return false;
     }
     w->noops++; /* a query handler that did it is refused */
     if (w->failure != NULL && strcmp(w->failure->type, "Misuse") == 0) {
         return false; /* the first one says enough */
     }
-    (void)snprintf(text, sizeof text, "%s at %s: the handle is not that of the function that runs; nothing was done", what, at);
+    (void)snprintf(text, sizeof text,
+                   "%s at %s: the handle is not that of the function that runs; nothing was done",
+                   what, at);
     pw_set_failure(w, pw_failure_new(w->live->scope, "Misuse", text, NULL, false, w->failure), 0);
     if (!w->live->replaying) {
         pw_core_log(w->live->core, PAWL_ERROR, w->live->id, w->live->next_cmd - 1, "%s", text);

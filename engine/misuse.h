@@ -16,8 +16,10 @@ bool pw_misused(const char *what, const char *file, int line, const void *caller
 /** Another branch of the same run: enough for what neither waits nor asks. */
 bool pw_is_sibling(const pawl_run *w);
 
-#define pw_mine(w, what, file, line) ((w) == pw_running || pw_misused((what), (file), (line), __builtin_return_address(0)))
-#define pw_ours(w, what, file, line) \
-    ((w) == pw_running || pw_is_sibling(w) || pw_misused((what), (file), (line), __builtin_return_address(0)))
+#define pw_mine(w, what, file, line) \
+    ((w) == pw_running || pw_misused((what), (file), (line), __builtin_return_address(0)))
+#define pw_ours(w, what, file, line)          \
+    ((w) == pw_running || pw_is_sibling(w) || \
+     pw_misused((what), (file), (line), __builtin_return_address(0)))
 
 #endif

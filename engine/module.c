@@ -38,20 +38,22 @@ static const pawl_module_api table = {
 
 /* ---- what a module's entry may call ---- */
 
-static pawl_status reg_workflow(pawl_module_registrar *reg, const char *name, const char *version, pawl_workflow_fn fn,
-                                const pawl_workflow_options *options, pawl_error *err)
+static pawl_status reg_workflow(pawl_module_registrar *reg, const char *name, const char *version,
+                                pawl_workflow_fn fn, const pawl_workflow_options *options,
+                                pawl_error *err)
 {
     return pawl_register_workflow(reg->engine, name, version, fn, options, err);
 }
 
-static pawl_status reg_folded(pawl_module_registrar *reg, const char *name, const char *version, const pawl_folded *folded,
-                              const pawl_workflow_options *options, pawl_error *err)
+static pawl_status reg_folded(pawl_module_registrar *reg, const char *name, const char *version,
+                              const pawl_folded *folded, const pawl_workflow_options *options,
+                              pawl_error *err)
 {
     return pawl_register_folded(reg->engine, name, version, folded, options, err);
 }
 
-static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pawl_activity_fn fn, const pawl_activity_options *options,
-                                pawl_error *err)
+static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pawl_activity_fn fn,
+                                const pawl_activity_options *options, pawl_error *err)
 {
     return pawl_register_activity(reg->engine, name, fn, options, err);
 }
@@ -101,30 +103,37 @@ static pawl_status open_object(const char *path, void **ret_handle, pawl_error *
     char full[PATH_MAX];
 
     if (realpath(path, full) == NULL) {
-        return pw_err(err, errno == ENOENT || errno == ENOTDIR ? PAWL_NOTFOUND : PAWL_INVALID, "module %.150s: %s", path, strerror(errno));
+        return pw_err(err, errno == ENOENT || errno == ENOTDIR ? PAWL_NOTFOUND : PAWL_INVALID,
+                      "module %.150s: %s", path, strerror(errno));
     }
     void *handle = dlopen(full, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
         const char *why = dlerror();
-        return pw_err(err, PAWL_INVALID, "module %.100s cannot be loaded: %.130s", path, why != NULL ? why : "no reason given");
+        return pw_err(err, PAWL_INVALID, "module %.100s cannot be loaded: %.130s", path,
+                      why != NULL ? why : "no reason given");
     }
     *ret_handle = handle;
     return PAWL_OK;
 }
 
-static pawl_status find_entry(const char *path, void *handle, pawl_module_init_fn *ret_entry, pawl_error *err)
+static pawl_status find_entry(const char *path, void *handle, pawl_module_init_fn *ret_entry,
+                              pawl_error *err)
 {
     void *symbol = dlsym(handle, PAWL_MODULE_ENTRY);
 
     if (symbol == NULL) {
-        return pw_err(err, PAWL_INVALID, "module %.120s has no %s: is it a pawl module? One has PAWL_MODULE(reg, err) {...} in it", path,
-                      PAWL_MODULE_ENTRY);
+        return pw_err(
+            err, PAWL_INVALID,
+            "module %.120s has no %s: is it a pawl module? One has PAWL_MODULE(reg, err) {...} in it",
+            path, PAWL_MODULE_ENTRY);
     }
-    memcpy(ret_entry, &symbol, sizeof symbol); /* ISO C has no cast from an object's pointer to a function's */
+    memcpy(ret_entry, &symbol,
+           sizeof symbol); /* ISO C has no cast from an object's pointer to a function's */
     return PAWL_OK;
 }
 
-static pawl_status start_module(pawl_module_registrar *reg, const char *path, pawl_module_init_fn entry, pawl_error *err)
+static pawl_status start_module(pawl_module_registrar *reg, const char *path,
+                                pawl_module_init_fn entry, pawl_error *err)
 {
     pawl_error mine = {.status = PAWL_OK};
     pawl_status status = entry(&table, reg, &mine);
@@ -162,7 +171,11 @@ pawl_status pw_module_load(pawl_engine *e, const char *path, pawl_error *err)
         dlclose(handle); /* nothing of it was called */
         return status;
     }
-    pawl_module_registrar reg = {.struct_size = sizeof reg, .engine = e, .workflow = reg_workflow, .folded = reg_folded, .activity = reg_activity};
+    pawl_module_registrar reg = {.struct_size = sizeof reg,
+                                 .engine = e,
+                                 .workflow = reg_workflow,
+                                 .folded = reg_folded,
+                                 .activity = reg_activity};
     return start_module(&reg, path, entry, err);
 }
 

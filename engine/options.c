@@ -36,12 +36,14 @@ static void refuse(check *c, const char *type, const char *fmt, ...)
     char place[200] = "";
     if (c->by->file != NULL) {
         const char *base = strrchr(c->by->file, '/');
-        (void)snprintf(place, sizeof place, " at %.150s:%d", base != NULL ? base + 1 : c->by->file, c->by->line);
+        (void)snprintf(place, sizeof place, " at %.150s:%d", base != NULL ? base + 1 : c->by->file,
+                       c->by->line);
     }
     const char *quote = c->name != NULL ? "\"" : "";
     char text[PW_TEXT_BYTES_MAX + 400];
-    (void)snprintf(text, sizeof text, "pawl_%s%s%s%s%s%s: %s", c->by->call, c->name != NULL ? " " : "", quote,
-                   c->name != NULL ? c->name : "", quote, place, why);
+    (void)snprintf(text, sizeof text, "pawl_%s%s%s%s%s%s: %s", c->by->call,
+                   c->name != NULL ? " " : "", quote, c->name != NULL ? c->name : "", quote, place,
+                   why);
     pw_set_failure(c->w, pw_failure_new(c->w->live->scope, type, text, NULL, false, NULL), 0);
     c->refused = true;
 }
@@ -120,7 +122,8 @@ static void check_value(check *c, const char *field, const pawl_value *value)
 {
     size_t size = pw_value_bytes(value).size;
     if (size > PW_VALUE_BYTES_MAX) {
-        refuse(c, "BadOption", "%s has %zu bytes: a value has at most %u", field, size, PW_VALUE_BYTES_MAX);
+        refuse(c, "BadOption", "%s has %zu bytes: a value has at most %u", field, size,
+               PW_VALUE_BYTES_MAX);
     }
 }
 
@@ -153,7 +156,8 @@ bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
     check_seconds(&c, "timeout_s", o->timeout_s);
     check_seconds(&c, "schedule_timeout_s", o->schedule_timeout_s);
     check_seconds(&c, "heartbeat_s", o->heartbeat_s);
-    check_retry(&c, &(retry_fields){o->retries, o->retry_initial_s, o->retry_factor, o->retry_max_s, o->no_retry});
+    check_retry(&c, &(retry_fields){o->retries, o->retry_initial_s, o->retry_factor, o->retry_max_s,
+                                    o->no_retry});
     check_choice_of(&c, "effect", (int)o->effect, PAWL_EFFECT_UNSAFE);
     check_choice_of(&c, "on_cancel", (int)o->on_cancel, PAWL_CANCEL_ABANDON);
     if (o->undo != NULL && o->undo[0] != 0) {
@@ -181,7 +185,8 @@ bool pw_map_ok(pawl_run *w, const pawl_map_options *o, const pw_asker *by)
     check_choice_of(&c, "mode", (int)o->mode, PAWL_MAP_COLLECT);
     check_seconds(&c, "timeout_s", o->timeout_s);
     check_seconds(&c, "heartbeat_s", o->heartbeat_s);
-    check_retry(&c, &(retry_fields){o->retries, o->retry_initial_s, o->retry_factor, o->retry_max_s, o->no_retry});
+    check_retry(&c, &(retry_fields){o->retries, o->retry_initial_s, o->retry_factor, o->retry_max_s,
+                                    o->no_retry});
     check_choice_of(&c, "effect", (int)o->effect, PAWL_EFFECT_UNSAFE);
     check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
     check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
@@ -258,8 +263,7 @@ static void check_kind(check *c, const char *kind)
 static void check_name_is_free(check *c)
 {
     const pw_cmd *cmd;
-    DL_FOREACH(c->w->live->open, cmd)
-    {
+    DL_FOREACH (c->w->live->open, cmd) {
         if (c->name != NULL && cmd->state == PW_S_WAIT_CREATED && strcmp(cmd->name, c->name) == 0) {
             refuse(c, "InvalidName", "a wait of that name is open already");
         }
@@ -287,7 +291,8 @@ static bool given(const char *text)
 static void check_choices(check *c, const char *choices)
 {
     check_text(c, "choices", choices, PW_CHOICES_BYTES_MAX);
-    if (given(choices) && (choices[0] == '|' || choices[strlen(choices) - 1] == '|' || strstr(choices, "||") != NULL)) {
+    if (given(choices) && (choices[0] == '|' || choices[strlen(choices) - 1] == '|' ||
+                           strstr(choices, "||") != NULL)) {
         refuse(c, "BadOption", "choices has an empty one: \"%s\"", choices);
     }
 }
@@ -313,13 +318,17 @@ static void check_deadline(check *c, const pawl_ask_options *o)
         return;
     }
     pawl_error err;
-    pawl_status st = given(o->choices) ? PAWL_OK : pw_fits_value(o->schema, (pw_view){NULL, 0}, "an answer without data", &err);
+    pawl_status st = given(o->choices) ? PAWL_OK
+                                       : pw_fits_value(o->schema, (pw_view){NULL, 0},
+                                                       "an answer without data", &err);
     if (given(o->choices) && !pw_one_of(o->choices, o->on_deadline)) {
-        refuse(c, "BadOption", "on_deadline is \"%s\", which is not one of the choices %s", o->on_deadline, o->choices);
+        refuse(c, "BadOption", "on_deadline is \"%s\", which is not one of the choices %s",
+               o->on_deadline, o->choices);
     } else if (st == PAWL_NOMEM) {
         pw_scope_fail(c->w->live->scope);
     } else if (st != PAWL_OK) {
-        refuse(c, "BadOption", "on_deadline is \"%s\", which brings no data: %s", o->on_deadline, err.message);
+        refuse(c, "BadOption", "on_deadline is \"%s\", which brings no data: %s", o->on_deadline,
+               err.message);
     }
 }
 
@@ -340,7 +349,8 @@ bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by)
 
 /* ---- conversations ---- */
 
-bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const pw_asker *by)
+bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *messages,
+                 const pw_asker *by)
 {
     check c = {.w = w, .by = by};
     pw_convo head;
@@ -353,7 +363,8 @@ bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *message
     }
     size_t size = pw_value_bytes(messages).size;
     if (size > PW_CONVO_BYTES_MAX) {
-        refuse(&c, "BadOption", "the messages have %zu bytes: one append takes %u", size, PW_CONVO_BYTES_MAX);
+        refuse(&c, "BadOption", "the messages have %zu bytes: one append takes %u", size,
+               PW_CONVO_BYTES_MAX);
     }
     return !c.refused;
 }

@@ -28,7 +28,8 @@ bool pw_signal_send_ok(pawl_run *w, const pw_letter *letter, const pw_asker *by)
 bool pw_set_ok(pawl_run *w, const char *key, const pawl_value *value, const pw_asker *by);
 bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by);
 bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by);
-bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const pw_asker *by);
+bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *messages,
+                 const pw_asker *by);
 /** Is it one of "a|b|c"? */
 bool pw_one_of(const char *choices, const char *choice);
 

@@ -34,7 +34,8 @@ struct pw_slot {
     pawl_error err;
     uint8_t *data;
     size_t size, capacity;
-    pawl_scope *scope;  /* of the value that is handed out: whoever made the slot had the memory for it */
+    pawl_scope
+        *scope; /* of the value that is handed out: whoever made the slot had the memory for it */
     struct pw_slot *next;
 };
 
@@ -43,7 +44,7 @@ struct pw_outbox {
     atomic_bool shut;
     pthread_mutex_t lock;
     int fd;
-    atomic_bool unseen;    /* something is in, and nobody has rung since */
+    atomic_bool unseen; /* something is in, and nobody has rung since */
     pw_slot *first;
     pw_slot **end;
     pw_watch *watches;
@@ -126,7 +127,8 @@ void pw_outbox_ring(pw_outbox *ob)
 {
     uint64_t one = 1;
 
-    if (!atomic_load_explicit(&ob->unseen, memory_order_relaxed) || !atomic_exchange(&ob->unseen, false)) {
+    if (!atomic_load_explicit(&ob->unseen, memory_order_relaxed) ||
+        !atomic_exchange(&ob->unseen, false)) {
         return;
     }
     ssize_t n = write(ob->fd, &one, sizeof one);
@@ -178,14 +180,16 @@ pw_slot *pw_outbox_slot(pawl_reply_fn fn, void *user)
     return slot;
 }
 
-void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_view body, const pawl_error *err)
+void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_view body,
+                        const pawl_error *err)
 {
     slot->status = status;
     if (status != PAWL_OK && err != NULL) {
         slot->err = *err;
     }
     if (!keep(slot, body)) {
-        slot->status = pw_err(&slot->err, PAWL_NOMEM, "no memory for a reply of %zu bytes", body.size);
+        slot->status =
+            pw_err(&slot->err, PAWL_NOMEM, "no memory for a reply of %zu bytes", body.size);
     }
     pthread_mutex_lock(&ob->lock);
     append(ob, slot);
@@ -194,7 +198,8 @@ void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_vie
 
 /* ---- watches ---- */
 
-pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watch **ret_watch, pawl_error *err)
+pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watch **ret_watch,
+                            pawl_error *err)
 {
     pw_watch *watch = pw_calloc(1, sizeof *watch);
 
@@ -252,7 +257,8 @@ static pw_slot *take_all(pw_outbox *ob)
 
 static void deliver(const pw_slot *slot)
 {
-    const pawl_value *body = slot->size > 0 ? pw_value_view(slot->scope, slot->data, slot->size) : NULL;
+    const pawl_value *body =
+        slot->size > 0 ? pw_value_view(slot->scope, slot->data, slot->size) : NULL;
 
     if (slot->fn != NULL) {
         slot->fn(slot->user, slot->status, body, slot->status == PAWL_OK ? NULL : &slot->err);
@@ -264,7 +270,8 @@ static void deliver(const pw_slot *slot)
 static bool tell_lost(const pw_watch *watch, int64_t lost)
 {
     pawl_scope *scope = pawl_scope_new();
-    const pawl_value *v = scope != NULL ? pawl_build(scope, "{type: \"Lost\", count: %lld}", (long long)lost) : NULL;
+    const pawl_value *v =
+        scope != NULL ? pawl_build(scope, "{type: \"Lost\", count: %lld}", (long long)lost) : NULL;
     if (v != NULL) {
         watch->fn(watch->user, v);
     }

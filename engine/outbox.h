@@ -32,9 +32,11 @@ pw_slot *pw_outbox_slot(pawl_reply_fn fn, void *user);
 void pw_slot_free(pw_slot *slot);
 /** Whoever has completed or posted wakes the host with pw_outbox_ring, once for many. */
 void pw_outbox_ring(pw_outbox *ob);
-void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_view body, const pawl_error *err);
+void pw_outbox_complete(pw_outbox *ob, pw_slot *slot, pawl_status status, pw_view body,
+                        const pawl_error *err);
 
-pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watch **ret_watch, pawl_error *err);
+pawl_status pw_outbox_watch(pw_outbox *ob, pawl_watch_fn fn, void *user, pw_watch **ret_watch,
+                            pawl_error *err);
 /** Any thread. */
 void pw_outbox_event(pw_outbox *ob, pw_watch *watch, pw_view event);
 

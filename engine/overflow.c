@@ -34,7 +34,8 @@ typedef struct line {
 
 static void put(line *l, const char *text)
 {
-    for (size_t i = 0; text != NULL && text[i] != '\0' && i < 120 && l->size < sizeof l->text; i++) {
+    for (size_t i = 0; text != NULL && text[i] != '\0' && i < 120 && l->size < sizeof l->text;
+         i++) {
         l->text[l->size++] = text[i];
     }
 }
@@ -114,7 +115,8 @@ static void on_segv(int number, siginfo_t *info, void *context)
     int error = errno;
     void *owner = NULL;
 
-    if (info->si_code > 0 && pw_fiber_guard_hit(info->si_addr, &owner) && owner == (void *)pw_running) {
+    if (info->si_code > 0 && pw_fiber_guard_hit(info->si_addr, &owner) &&
+        owner == (void *)pw_running) {
         say(owner);
     }
     errno = error;

@@ -5,18 +5,20 @@
 #include <string.h>
 
 #include "engine/bugs.h"
-#include "engine/queue.h"
 #include "engine/parts.h"
+#include "engine/queue.h"
 
 /* ---- replies ---- */
 
-void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
+void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err,
+                  pw_view body)
 {
     if (rq == NULL) {
         return;
     }
     pawl_error nomem;
-    if (status == PAWL_OK && pw_scope_failed(rq->scope) && pw_req_kind(rq->op) != PW_REQ_WRITE) { /* the answer was built in it */
+    if (status == PAWL_OK && pw_scope_failed(rq->scope) &&
+        pw_req_kind(rq->op) != PW_REQ_WRITE) { /* the answer was built in it */
         err = &nomem;
         body = (pw_view){NULL, 0};
         status = pw_err(&nomem, PAWL_NOMEM, "no memory for the answer");
@@ -31,7 +33,8 @@ void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_
 /* ---- watchers ---- */
 
 /* False: no memory for it. */
-static bool watch_event(const pw_watcher *w, const pw_live *live, const pw_event *ev, int64_t now_ms)
+static bool watch_event(const pw_watcher *w, const pw_live *live, const pw_event *ev,
+                        int64_t now_ms)
 {
     pawl_scope *scope = pawl_scope_new();
     if (scope == NULL) {
@@ -51,7 +54,8 @@ static bool watch_event(const pw_watcher *w, const pw_live *live, const pw_event
     return ok;
 }
 
-static bool watch_record(const pw_watcher *w, const pw_live *live, int64_t first_seq, pw_view record)
+static bool watch_record(const pw_watcher *w, const pw_live *live, int64_t first_seq,
+                         pw_view record)
 {
     pw_record rec;
     pawl_error err;
@@ -78,8 +82,7 @@ static void watch_ends(pw_core *core, pw_watcher *w, const pawl_error *err)
 static void watch_lost(pw_core *core, const pw_live *live, const pawl_error *err)
 {
     pw_watcher *w, *next;
-    DL_FOREACH_SAFE(core->watchers, w, next)
-    {
+    DL_FOREACH_SAFE (core->watchers, w, next) {
         if (w->id == NULL || strcmp(w->id, live->id) == 0) {
             watch_ends(core, w, err);
         }
@@ -90,9 +93,9 @@ static void watch_lost(pw_core *core, const pw_live *live, const pawl_error *err
 void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view record)
 {
     pw_watcher *w, *next;
-    DL_FOREACH_SAFE(core->watchers, w, next)
-    {
-        if ((w->id != NULL && strcmp(w->id, live->id) != 0) || watch_record(w, live, first_seq, record)) {
+    DL_FOREACH_SAFE (core->watchers, w, next) {
+        if ((w->id != NULL && strcmp(w->id, live->id) != 0) ||
+            watch_record(w, live, first_seq, record)) {
             continue;
         }
         pawl_error err;
@@ -133,7 +136,8 @@ static void pub_job(pw_core *core, const pw_publish *p)
 static void pub_unknown(pw_core *core, const pw_publish *p)
 {
     pw_job *job = pw_job_find(core, p->job);
-    if (job != NULL && job->cancel_requested && job->state == PW_JOB_UNKNOWN) { /* nobody is asked about what is to stop */
+    if (job != NULL && job->cancel_requested &&
+        job->state == PW_JOB_UNKNOWN) { /* nobody is asked about what is to stop */
         pw_job_cancel(core, job);
     }
     if (!pw_live_open_status(p->live) || job != NULL) {
@@ -258,7 +262,8 @@ static void watch_landed(pw_core *core, pw_live *live, int64_t first_seq)
 {
     landed_record l = {core, live, first_seq};
     pawl_error err;
-    pawl_status st = core->jops->read(core->reader, live->key, first_seq - 1, watch_stored, &l, &err);
+    pawl_status st =
+        core->jops->read(core->reader, live->key, first_seq - 1, watch_stored, &l, &err);
     if (st != PAWL_OK) {
         watch_lost(core, live, &err);
     }
@@ -321,7 +326,8 @@ static void after_thaw(pw_core *core, int64_t key)
         pw_waiters_check(core, live);
     }
     if (live->mismatch != NULL && live->state == PW_S_RUN_PAUSED) {
-        pw_live_reset(live); /* the report is in the journal; the next resume tries the code again */
+        pw_live_reset(
+            live); /* the report is in the journal; the next resume tries the code again */
     }
     if (live->queries != NULL) {
         pw_queries_run(live);
@@ -365,8 +371,10 @@ void pw_input_again(pw_core *core, pw_input *in)
 {
     pw_live *live;
     pawl_error err;
-    bool again = (in->report != NULL && !PW_BUG_LOST_REPORT_ON_FAILED_GROUP) || in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN ||
-                 in->kind == PW_IN_MAP_DONE || (in->kind == PW_IN_TIMER && !PW_BUG_TIMER_NOT_REARMED);
+    bool again = (in->report != NULL && !PW_BUG_LOST_REPORT_ON_FAILED_GROUP) ||
+                 in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN ||
+                 in->kind == PW_IN_MAP_DONE ||
+                 (in->kind == PW_IN_TIMER && !PW_BUG_TIMER_NOT_REARMED);
     if (!again || pw_live_open_key(core, in->run, &live, &err) != PAWL_OK) {
         pw_input_free(core, in);
         return;
@@ -390,8 +398,7 @@ void pw_publish_never_was(pw_core *core, pw_live *live)
     }
     pw_waiter *w, *next;
     pw_waiter **list = pw_waiters_of(core, live->key);
-    DL_FOREACH_SAFE(*list, w, next)
-    {
+    DL_FOREACH_SAFE (*list, w, next) {
         if (w->run_key == live->key) {
             DL_DELETE(*list, w);
             pw_core_retry_later(core, w->rq);

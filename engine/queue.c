@@ -57,7 +57,8 @@ static bool key_before(const pw_pq_node *a, const pw_pq_node *b)
 
 void pw_queue_place(pw_core *core, pw_queue *q)
 {
-    bool ready = q->lanes.len > 0 && (q->limits.concurrency == 0 || q->running < q->limits.concurrency);
+    bool ready =
+        q->lanes.len > 0 && (q->limits.concurrency == 0 || q->running < q->limits.concurrency);
     if (ready && !q->ready) {
         DL_APPEND(core->queues_ready, q);
     } else if (!ready && q->ready) {
@@ -127,7 +128,9 @@ static int64_t slack_us(const pw_queue *q)
  * before, it owes no more than that. */
 static int64_t first_tat_us(const pw_core *core, const pw_queue *q)
 {
-    return q->limits.rate > 0 && q->limited_before ? core->queues_opened_us + slack_us(q) + interval_us(q) : 0;
+    return q->limits.rate > 0 && q->limited_before
+               ? core->queues_opened_us + slack_us(q) + interval_us(q)
+               : 0;
 }
 
 static void wait_until(pw_core *core, pw_qkey *key, int64_t us)
@@ -162,7 +165,10 @@ void pw_qkey_place(pw_core *core, pw_qkey *key)
         key_waits(core, key, false);
         return;
     }
-    int64_t most = now + slack_us(q) + interval_us(q); /* more it cannot owe, unless the clock jumped back or the limit was changed */
+    int64_t most =
+        now + slack_us(q) +
+        interval_us(
+            q); /* more it cannot owe, unless the clock jumped back or the limit was changed */
     key->tat_us = key->tat_us > most ? most : key->tat_us;
     int64_t ready = key->tat_us - slack_us(q);
     bool waits = ready > now;
@@ -501,7 +507,10 @@ void pw_queue_put(pw_core *core, pw_job *job)
         return;
     }
     job->q_number = ++core->queue_number;
-    if (share->queued++ == 0 && share->turn <= share->level->turn) { /* who was away has saved no turns, and comes behind those who wait */
+    if (share->queued++ == 0 &&
+        share->turn <=
+            share->level
+                ->turn) { /* who was away has saved no turns, and comes behind those who wait */
         share->turn = share->level->turn + 1;
     }
     flow->lane->queue->queued++;
@@ -605,7 +614,8 @@ void pw_queue_act(pw_core *core, pw_act *act)
 void pw_queues_step(pw_core *core)
 {
     int64_t now = now_us(core);
-    for (pw_pq_node *n = pw_pq_top(&core->queue_waits); n != NULL && key_of(n)->wake_us <= now; n = pw_pq_top(&core->queue_waits)) {
+    for (pw_pq_node *n = pw_pq_top(&core->queue_waits); n != NULL && key_of(n)->wake_us <= now;
+         n = pw_pq_top(&core->queue_waits)) {
         pw_qkey *key = key_of(n);
         pw_queue *q = key->queue;
         pw_qkey_place(core, key);
@@ -627,8 +637,7 @@ int64_t pw_queues_next(pw_core *core)
 void pw_queues_clock(pw_core *core)
 {
     pw_queue *q, *next;
-    HASH_ITER(hh, core->queues, q, next)
-    {
+    HASH_ITER (hh, core->queues, q, next) {
         for (pw_qkey *key = q->keys; key != NULL; key = key->hh.next) {
             pw_qkey_place(core, key);
         }
@@ -647,11 +656,9 @@ void pw_queues_init(pw_core *core)
 void pw_queues_free(pw_core *core)
 {
     pw_queue *q, *next;
-    HASH_ITER(hh, core->queues, q, next)
-    {
+    HASH_ITER (hh, core->queues, q, next) {
         pw_qkey *key, *knext;
-        HASH_ITER(hh, q->keys, key, knext)
-        {
+        HASH_ITER (hh, q->keys, key, knext) {
             wait_until(core, key, 0);
             HASH_DEL(q->keys, key);
             pw_pq_leave(&core->queue_waits);
@@ -666,8 +673,7 @@ void pw_queues_free(pw_core *core)
 void pw_queues_check(pw_core *core)
 {
     pw_queue *q, *next;
-    HASH_ITER(hh, core->queues, q, next)
-    {
+    HASH_ITER (hh, core->queues, q, next) {
         size_t queued = 0;
         PW_CHECK(q->running >= 0); /* the limit may have been lowered below what runs [Q1] */
         for (const pw_lane *lane = q->lanes_by; lane != NULL; lane = lane->hh.next) {

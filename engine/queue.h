@@ -25,17 +25,21 @@ typedef struct pw_poll pw_poll;
 /* jobs */
 bool pw_queue_join(pw_core *core, pw_job *job); /* when it is made; false: no memory */
 void pw_queue_leave(pw_core *core, pw_job *job);
-void pw_queue_put(pw_core *core, pw_job *job);  /* it wants to start; the last of its flow. With a grant: in core->queue_granted, at once */
-void pw_queue_out(pw_core *core, pw_job *job);  /* not any more */
+void pw_queue_put(
+    pw_core *core,
+    pw_job *
+        job); /* it wants to start; the last of its flow. With a grant: in core->queue_granted, at once */
+void pw_queue_out(pw_core *core, pw_job *job); /* not any more */
 /** The job to start next, which stays queued until it is granted; NULL = none can. ret_poll: whose worker runs it, NULL = here. */
 pw_job *pw_queue_pick(pw_core *core, pw_poll **ret_poll);
 /** It leaves the queue with a token and a place. */
 void pw_queue_grant(pw_core *core, pw_job *job);
-void pw_queue_end(pw_core *core, pw_job *job);  /* gives its place back; nothing without a grant */
+void pw_queue_end(pw_core *core, pw_job *job); /* gives its place back; nothing without a grant */
 
 /* who runs them */
-void pw_queue_act(pw_core *core, pw_act *act);  /* it was registered, or has more or less room */
-pawl_status pw_queue_poll(pw_core *core, pw_request *rq, pawl_error *err); /* parks it. Errors: NOMEM, INVALID */
+void pw_queue_act(pw_core *core, pw_act *act); /* it was registered, or has more or less room */
+pawl_status pw_queue_poll(pw_core *core, pw_request *rq,
+                          pawl_error *err); /* parks it. Errors: NOMEM, INVALID */
 /** The oldest poll that would take the job, and what its worker says of the effect; NULL = none. */
 pw_poll *pw_queue_poll_for(const pw_job *job, pawl_effect *ret_effect);
 pw_request *pw_queue_poll_take(pw_core *core, pw_poll *poll);
@@ -43,15 +47,16 @@ pw_poll *pw_queue_poll_next(pw_core *core, const pw_poll *after); /* NULL: the f
 uint64_t pw_queue_poll_client(const pw_poll *poll);
 /** It waits to start, and nobody is here who could run it: no registration, no worker that asks for it or runs another of its kind. */
 bool pw_queue_nobody(const pw_core *core, const pw_job *job);
-void pw_queue_missed(pw_core *core, const pw_job *job); /* warns of that, once for all who wait for the same */
+void pw_queue_missed(pw_core *core,
+                     const pw_job *job); /* warns of that, once for all who wait for the same */
 
 /* the loop */
-void pw_queues_step(pw_core *core);             /* buckets that have a token again */
-int64_t pw_queues_next(pw_core *core);          /* ms until one has; -1 = none is waited for */
-void pw_queues_clock(pw_core *core);            /* the clock may have jumped back */
+void pw_queues_step(pw_core *core);    /* buckets that have a token again */
+int64_t pw_queues_next(pw_core *core); /* ms until one has; -1 = none is waited for */
+void pw_queues_clock(pw_core *core);   /* the clock may have jumped back */
 void pw_queues_init(pw_core *core);
-void pw_queues_free(pw_core *core);                                        /* after the jobs */
-void pw_polls_free(pw_core *core, const pawl_error *err);                  /* answers them */
+void pw_queues_free(pw_core *core);                       /* after the jobs */
+void pw_polls_free(pw_core *core, const pawl_error *err); /* answers them */
 void pw_queues_check(pw_core *core);
 
 /* queue_set.c */

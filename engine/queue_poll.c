@@ -82,11 +82,13 @@ static void poll_drop(pw_core *core, pw_poll *poll)
 /* The name of an entry of `activities`; NULL = it is none. */
 static const char *activity_named(const pawl_value *item)
 {
-    const char *name = pawl_typeof(item) == PAWL_MAP ? pawl_str(item, "name", "") : pawl_str(item, "", "");
+    const char *name =
+        pawl_typeof(item) == PAWL_MAP ? pawl_str(item, "name", "") : pawl_str(item, "", "");
     return name[0] != 0 && strlen(name) <= PW_NAME_BYTES_MAX ? name : NULL;
 }
 
-static bool link_all(pw_core *core, pw_poll *poll, const pawl_value *activities, const pawl_value *queues)
+static bool link_all(pw_core *core, pw_poll *poll, const pawl_value *activities,
+                     const pawl_value *queues)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < pawl_len(activities); i++) {
@@ -96,7 +98,8 @@ static bool link_all(pw_core *core, pw_poll *poll, const pawl_value *activities,
         for (size_t j = 0; ok && name != NULL && j < len; j++) {
             const char *queue = queues == NULL ? NULL : pawl_str(pawl_at(queues, j), "", "");
             pw_poll_link *link = &poll->links[poll->len];
-            *link = (pw_poll_link){.poll = poll, .effect = pw_effect_named(pawl_str(item, "effect", ""))};
+            *link = (pw_poll_link){.poll = poll,
+                                   .effect = pw_effect_named(pawl_str(item, "effect", ""))};
             ok = queue == NULL ? link_any(core, link, name) : link_queue(core, link, name, queue);
             poll->len += ok ? 1 : 0;
         }
@@ -109,11 +112,14 @@ pawl_status pw_queue_poll(pw_core *core, pw_request *rq, pawl_error *err)
     const pawl_value *activities = pawl_get(rq->args, "activities");
     const pawl_value *queues = pawl_get(rq->args, "queues");
     size_t len = pawl_len(activities) * (queues == NULL ? 1 : pawl_len(queues));
-    if (pawl_typeof(activities) != PAWL_ARRAY || (queues != NULL && pawl_typeof(queues) != PAWL_ARRAY)) {
-        return pw_err(err, PAWL_INVALID, "task_poll: activities is an array of names, and so is queues");
+    if (pawl_typeof(activities) != PAWL_ARRAY ||
+        (queues != NULL && pawl_typeof(queues) != PAWL_ARRAY)) {
+        return pw_err(err, PAWL_INVALID,
+                      "task_poll: activities is an array of names, and so is queues");
     }
     if (len > PW_POLL_NAMES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "task_poll: %zu activities times queues; at most %d", len, PW_POLL_NAMES_MAX);
+        return pw_err(err, PAWL_LIMIT, "task_poll: %zu activities times queues; at most %d", len,
+                      PW_POLL_NAMES_MAX);
     }
     pw_poll *poll = pw_calloc(1, sizeof *poll + len * sizeof poll->links[0]);
     if (poll == NULL || pw_scope_failed(rq->scope) || !link_all(core, poll, activities, queues)) {
@@ -158,7 +164,8 @@ bool pw_queue_nobody(const pw_core *core, const pw_job *job)
     const pw_lane *lane = job->flow->lane;
     const pw_offer *offer = lane->offer;
     bool waits = job->state == PW_JOB_QUEUED || job->state == PW_JOB_HELD;
-    if (!waits || (offer->act != NULL && offer->act->fn != NULL) || offer->polls != NULL || lane->polls != NULL) {
+    if (!waits || (offer->act != NULL && offer->act->fn != NULL) || offer->polls != NULL ||
+        lane->polls != NULL) {
         return false;
     }
     const pw_job *other = core->remote_jobs; /* its worker asks again when it has room */
@@ -176,8 +183,9 @@ void pw_queue_missed(pw_core *core, const pw_job *job)
         return;
     }
     offer->missed = true;
-    pw_core_log(core, PAWL_WARN, job->run_id, job->key.cmd, "no activity \"%s\" is registered (%s), and no worker asks for it: it waits", job->name,
-                pw_body_str(job->scope, job->body, "at", "?"));
+    pw_core_log(core, PAWL_WARN, job->run_id, job->key.cmd,
+                "no activity \"%s\" is registered (%s), and no worker asks for it: it waits",
+                job->name, pw_body_str(job->scope, job->body, "at", "?"));
 }
 
 uint64_t pw_queue_poll_client(const pw_poll *poll)
@@ -188,6 +196,7 @@ uint64_t pw_queue_poll_client(const pw_poll *poll)
 void pw_polls_free(pw_core *core, const pawl_error *err)
 {
     while (core->polls != NULL) {
-        pw_reply_now(core, pw_queue_poll_take(core, core->polls), err->status, err, (pw_view){NULL, 0});
+        pw_reply_now(core, pw_queue_poll_take(core, core->polls), err->status, err,
+                     (pw_view){NULL, 0});
     }
 }

@@ -16,17 +16,24 @@
 static pawl_status check(const pawl_value *args, pw_queue_limits *ret, pawl_error *err)
 {
     const char *name = pawl_str(args, "name", "");
-    *ret = (pw_queue_limits){pawl_int(args, "concurrency", 0), pawl_num(args, "rate", 0), pawl_int(args, "burst", 0)};
+    *ret = (pw_queue_limits){pawl_int(args, "concurrency", 0), pawl_num(args, "rate", 0),
+                             pawl_int(args, "burst", 0)};
     if (name[0] == 0 || strlen(name) > PW_NAME_BYTES_MAX) {
-        return pw_err(err, PAWL_INVALID, "a queue needs a name of at most %d bytes", PW_NAME_BYTES_MAX);
+        return pw_err(err, PAWL_INVALID, "a queue needs a name of at most %d bytes",
+                      PW_NAME_BYTES_MAX);
     }
-    bool good = ret->concurrency >= 0 && ret->concurrency <= PW_QUEUE_LIMIT_MAX && ret->rate >= 0 && ret->rate <= PW_QUEUE_LIMIT_MAX &&
-                ret->burst >= 0 && ret->burst <= PW_QUEUE_LIMIT_MAX;
+    bool good = ret->concurrency >= 0 && ret->concurrency <= PW_QUEUE_LIMIT_MAX && ret->rate >= 0 &&
+                ret->rate <= PW_QUEUE_LIMIT_MAX && ret->burst >= 0 &&
+                ret->burst <= PW_QUEUE_LIMIT_MAX;
     if (!good) {
-        return pw_err(err, PAWL_INVALID, "queue \"%s\": concurrency, rate and burst are between 0 and %d", name, PW_QUEUE_LIMIT_MAX);
+        return pw_err(err, PAWL_INVALID,
+                      "queue \"%s\": concurrency, rate and burst are between 0 and %d", name,
+                      PW_QUEUE_LIMIT_MAX);
     }
-    if (ret->rate > 0 && (double)(ret->burst > 0 ? ret->burst : 1) / ret->rate > (double)PW_TIMER_MS_MAX / 1000) {
-        return pw_err(err, PAWL_INVALID, "queue \"%s\": burst / rate is more than a hundred years", name);
+    if (ret->rate > 0 &&
+        (double)(ret->burst > 0 ? ret->burst : 1) / ret->rate > (double)PW_TIMER_MS_MAX / 1000) {
+        return pw_err(err, PAWL_INVALID, "queue \"%s\": burst / rate is more than a hundred years",
+                      name);
     }
     ret->burst = ret->burst > 0 ? ret->burst : 1;
     return PAWL_OK;
@@ -96,7 +103,8 @@ static bool apply(pw_core *core, const pawl_value *v, bool before)
     }
     int64_t burst = pawl_int(v, "burst", 1);
     q->configured = true;
-    q->limits = (pw_queue_limits){pawl_int(v, "concurrency", 0), pawl_num(v, "rate", 0), burst > 0 ? burst : 1};
+    q->limits = (pw_queue_limits){pawl_int(v, "concurrency", 0), pawl_num(v, "rate", 0),
+                                  burst > 0 ? burst : 1};
     q->limited_before |= before && q->limits.rate > 0;
     for (pw_qkey *key = q->keys; key != NULL; key = key->hh.next) {
         pw_qkey_place(core, key);
@@ -108,7 +116,8 @@ static bool apply(pw_core *core, const pawl_value *v, bool before)
 static bool take_row(pw_core *core, pw_view row, bool before)
 {
     pawl_scope *scope = pawl_scope_new();
-    bool ok = scope != NULL && apply(core, pw_value_view(scope, row.data, row.size), before) && !pw_scope_failed(scope);
+    bool ok = scope != NULL && apply(core, pw_value_view(scope, row.data, row.size), before) &&
+              !pw_scope_failed(scope);
     pawl_scope_free(scope);
     return ok;
 }
@@ -116,7 +125,9 @@ static bool take_row(pw_core *core, pw_view row, bool before)
 void pw_queue_landed(pw_core *core, pw_view row)
 {
     if (!take_row(core, row, false)) {
-        pw_core_log(core, PAWL_WARN, "", 0, "no memory for the limits of a queue: they count when the journal is opened again");
+        pw_core_log(
+            core, PAWL_WARN, "", 0,
+            "no memory for the limits of a queue: they count when the journal is opened again");
     }
 }
 
@@ -141,7 +152,8 @@ pawl_status pw_queues_recover(pw_core *core, pawl_error *err)
 {
     recover_queues r = {core, true};
     pawl_status st = core->jops->keys(core->reader, 0, (pw_view){NULL, 0}, recover_queue, &r, err);
-    return st == PAWL_OK && !r.ok ? pw_err(err, PAWL_NOMEM, "no memory for the limits of queues") : st;
+    return st == PAWL_OK && !r.ok ? pw_err(err, PAWL_NOMEM, "no memory for the limits of queues")
+                                  : st;
 }
 
 /* ---- showing it ---- */

@@ -91,7 +91,8 @@ static bool scan_row(void *ctx, const pw_run_row *row)
 {
     scan_page *p = ctx;
     p->rows++;
-    bool crashed = row->status == PW_RUN_RUNNING && row->crashes >= PW_CRASHES_MAX; /* and died again before it was paused */
+    bool crashed = row->status == PW_RUN_RUNNING &&
+                   row->crashes >= PW_CRASHES_MAX; /* and died again before it was paused */
     bool goes_on = pw_row_goes_on(row, pw_def_find(p->core, row->workflow, row->version));
     if ((crashed || goes_on) && pw_live_find(p->core, row->key) == NULL) {
         pw_live *live = pw_live_new(p->core, row);
@@ -109,9 +110,9 @@ static bool scan_row(void *ctx, const pw_run_row *row)
 void pw_recover_ready(pw_core *core)
 {
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
-        if ((live->kick || pw_live_crashed(live)) && !live->frozen && live->state == PW_S_RUN_RUNNING) {
+    HASH_ITER (hh, core->runs, live, next) {
+        if ((live->kick || pw_live_crashed(live)) && !live->frozen &&
+            live->state == PW_S_RUN_RUNNING) {
             pw_live_ready(live);
         }
     }
@@ -127,12 +128,14 @@ void pw_recover_scan(pw_core *core)
     if (!pw_recover_scanning(core) || core->shutdown || core->failed) {
         return;
     }
-    pw_scan scan = {.before_key = core->scan_before, .open_only = true, .rows_max = PW_PAGE_ROWS_MAX};
+    pw_scan scan = {
+        .before_key = core->scan_before, .open_only = true, .rows_max = PW_PAGE_ROWS_MAX};
     scan_page page = {.core = core};
     pawl_error err;
     pawl_status st = core->jops->run_scan(core->reader, &scan, scan_row, &page, &err);
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "open runs cannot be read, it is tried again: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", 0, "open runs cannot be read, it is tried again: %s",
+                    err.message);
         pw_again(core, PW_AGAIN_SCAN);
     } else if (page.full) {
         pw_again(core, PW_AGAIN_SCAN);
@@ -159,7 +162,8 @@ void pw_recover_count(pw_live *live, pw_batch *b)
 
 static bool take_crashes(void *ctx, const pw_run_row *row)
 {
-    *(pw_run_row *)ctx = (pw_run_row){.key = row->key, .status = row->status, .crashes = row->crashes};
+    *(pw_run_row *)ctx =
+        (pw_run_row){.key = row->key, .status = row->status, .crashes = row->crashes};
     return false;
 }
 
@@ -187,7 +191,9 @@ static pawl_status count_one(pw_core *core, int64_t run, const char *site, pawl_
     if (b == NULL) {
         return st != PAWL_OK ? st : pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    pw_core_log(core, PAWL_WARN, "", 0, "the last process ended inside the code of a run (%s), time %lld", site, (long long)row.crashes + 1);
+    pw_core_log(core, PAWL_WARN, "", 0,
+                "the last process ended inside the code of a run (%s), time %lld", site,
+                (long long)row.crashes + 1);
     if (pw_run_status_is_open(row.status)) {
         return count_open(core, run, b, err);
     }

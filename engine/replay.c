@@ -16,7 +16,8 @@ bool pw_replay_peek(pw_live *live, pw_event *ret_event)
     if (!live->replay_has_next) {
         live->replay_next.seq++;
         pw_event ev = live->replay_next;
-        if (!pw_record_next_head(&live->replay, &ev) || !pw_body_take(live, &live->replay.body, &ev.body)) {
+        if (!pw_record_next_head(&live->replay, &ev) ||
+            !pw_body_take(live, &live->replay.body, &ev.body)) {
             live->replay_next.seq--;
             return false;
         }
@@ -30,7 +31,8 @@ bool pw_replay_peek(pw_live *live, pw_event *ret_event)
 /* The end of a run has no place of its own: it stands after the last command that has one. */
 static const char *preposition(pw_event_type type)
 {
-    bool end = type == PW_EV_RUN_COMPLETED || type == PW_EV_RUN_FAILED || type == PW_EV_RUN_CANCELED || type == PW_EV_RUN_CONTINUED;
+    bool end = type == PW_EV_RUN_COMPLETED || type == PW_EV_RUN_FAILED ||
+               type == PW_EV_RUN_CANCELED || type == PW_EV_RUN_CONTINUED;
     return end ? " after " : " at ";
 }
 
@@ -38,7 +40,8 @@ static const char *describe_event(pw_live *live, const pw_event *ev)
 {
     const char *name = pw_body_str(live->scope, ev->body, "name", "");
     const char *at = pw_body_str(live->scope, ev->body, "at", "");
-    return pw_sprintf(live->scope, "%s%s%s%s%s%s", pw_event_name((int)ev->type), name[0] != 0 ? " \"" : "", name, name[0] != 0 ? "\"" : "",
+    return pw_sprintf(live->scope, "%s%s%s%s%s%s", pw_event_name((int)ev->type),
+                      name[0] != 0 ? " \"" : "", name, name[0] != 0 ? "\"" : "",
                       at[0] != 0 ? preposition(ev->type) : "", at);
 }
 
@@ -91,7 +94,11 @@ static bool check_digest(pw_live *live, const pw_event *ev, const pw_asked *aske
     }
     pw_drift *d = pawl_scope_alloc(live->scope, sizeof *d);
     if (d != NULL) { /* (else the replay is lost) */
-        *d = (pw_drift){.cmd = ev->cmd, .name = asked->name, .history = was, .code = digest, .next = live->drift};
+        *d = (pw_drift){.cmd = ev->cmd,
+                        .name = asked->name,
+                        .history = was,
+                        .code = digest,
+                        .next = live->drift};
         d->at = place(live, asked);
         d->was_at = pw_body_str(live->scope, ev->body, "at", "");
         live->drift = d;
@@ -108,7 +115,8 @@ static const char *describe_asked(pw_live *live, const pw_asked *a)
 {
     bool named = a->name != NULL && a->name[0] != 0;
     const char *at = place(live, a);
-    return pw_sprintf(live->scope, "%s%s%s%s%s%s", pw_event_name((int)a->type), named ? " \"" : "", named ? a->name : "", named ? "\"" : "",
+    return pw_sprintf(live->scope, "%s%s%s%s%s%s", pw_event_name((int)a->type), named ? " \"" : "",
+                      named ? a->name : "", named ? "\"" : "",
                       at != NULL && at[0] != 0 ? preposition(a->type) : "", at != NULL ? at : "");
 }
 
@@ -122,7 +130,8 @@ bool pw_replay_match(pw_live *live, const pw_asked *asked, pw_event *ret_event)
             *ret_event = ev;
             return true;
         }
-        if (!kind && ev.type == PW_EV_PATCHED) { /* a patch whose old branch is gone from the code */
+        if (!kind &&
+            ev.type == PW_EV_PATCHED) { /* a patch whose old branch is gone from the code */
             live->replay_has_next = false;
             if (!pw_apply(live, &ev)) {
                 return false;
@@ -166,7 +175,8 @@ bool pw_replay_retried(pw_live *live, const pw_event *ev)
         pw_scope_fail(live->scope);
         return false;
     }
-    *v = (pw_void){.from = pw_body_int(ev->body, "from", ev->seq), .to = ev->seq, .next = live->voids};
+    *v = (pw_void){
+        .from = pw_body_int(ev->body, "from", ev->seq), .to = ev->seq, .next = live->voids};
     live->voids = v;
     live->restart = true;
     return false;
@@ -209,7 +219,8 @@ bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
     pawl_error err;
     void *copy = pw_memdup(live->scope, record.data, record.size);
     if (copy == NULL || pw_record_open(copy, record.size, &live->replay, &err) != PAWL_OK) {
-        pw_replay_fail(live, "damage", NULL, copy != NULL ? pw_strdup(live->scope, err.message) : "out of memory");
+        pw_replay_fail(live, "damage", NULL,
+                       copy != NULL ? pw_strdup(live->scope, err.message) : "out of memory");
         return false;
     }
     bool cut = cut_by_void(live, first_seq, (int64_t)live->replay.events);
@@ -223,12 +234,14 @@ bool pw_replay_record(pw_live *live, int64_t first_seq, pw_view record)
     if (!replay_inputs(live) || pw_turn_lost(live)) {
         return false;
     }
-    bool run_code = (live->replay.flags & PW_RECORD_INPUT_ONLY) == 0 && live->state == PW_S_RUN_RUNNING && !cut;
+    bool run_code =
+        (live->replay.flags & PW_RECORD_INPUT_ONLY) == 0 && live->state == PW_S_RUN_RUNNING && !cut;
     if (run_code) {
         live->kick = false;
         pw_turn_resume(live);
     } else {
-        live->kick |= live->state == PW_S_RUN_RUNNING; /* what came has still to be seen by the code */
+        live->kick |=
+            live->state == PW_S_RUN_RUNNING; /* what came has still to be seen by the code */
         live->left_timers = true;
     }
     if (live->mismatch != NULL || pw_turn_lost(live)) {

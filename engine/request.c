@@ -55,13 +55,15 @@ static pawl_status check_args(pw_view args, pawl_error *err)
     return pw_mp_check_given(args.data, args.size, err);
 }
 
-pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *user, pw_request **ret_request, pawl_error *err)
+pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *user,
+                           pw_request **ret_request, pawl_error *err)
 {
     static const uint8_t empty_map = 0x80;
     pw_req_op number = pw_req_from_name(op);
 
     if (number == PW_REQ_NONE) {
-        return pw_err(err, PAWL_INVALID, "there is no operation \"%.*s\"", (int)(op.size < 40 ? op.size : 40), (const char *)op.data);
+        return pw_err(err, PAWL_INVALID, "there is no operation \"%.*s\"",
+                      (int)(op.size < 40 ? op.size : 40), (const char *)op.data);
     }
     if (args.size == 0) {
         args = (pw_view){&empty_map, 1};
@@ -77,7 +79,11 @@ pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *
         pawl_scope_free(scope);
         return pw_err(err, PAWL_NOMEM, "no memory for a request");
     }
-    *rq = (pw_request){.op = number, .scope = scope, .args = pw_value_copy(scope, args.data, args.size), .reply = reply, .user = user};
+    *rq = (pw_request){.op = number,
+                       .scope = scope,
+                       .args = pw_value_copy(scope, args.data, args.size),
+                       .reply = reply,
+                       .user = user};
     if (rq->args == NULL) {
         pw_request_free(rq);
         return pw_err(err, PAWL_NOMEM, "no memory for the %zu bytes of a request", args.size);
@@ -110,7 +116,8 @@ void pw_request_write(pw_buf *out, int64_t number, const char *op, pw_view args)
 }
 
 /** The head both messages share: an array of four, a version, a number. */
-static pawl_status open_message(pw_view message, pw_mp *ret_reader, int64_t *ret_number, pawl_error *err)
+static pawl_status open_message(pw_view message, pw_mp *ret_reader, int64_t *ret_number,
+                                pawl_error *err)
 {
     pawl_status status = pw_mp_check(message.data, message.size, err);
     if (status != PAWL_OK) {
@@ -118,7 +125,8 @@ static pawl_status open_message(pw_view message, pw_mp *ret_reader, int64_t *ret
     }
     pw_mp r = pw_mp_reader(message.data, message.size);
     if (pw_mp_peek(&r) != PAWL_ARRAY || pw_mp_read_array(&r) != 4 || pw_mp_peek(&r) != PAWL_INT) {
-        return pw_err(err, PAWL_PARSE, "a message is an array of four: version, number, operation or status, body");
+        return pw_err(err, PAWL_PARSE,
+                      "a message is an array of four: version, number, operation or status, body");
     }
     int64_t version = pw_mp_read_int(&r);
     if (pw_mp_peek(&r) != PAWL_INT) {
@@ -126,14 +134,16 @@ static pawl_status open_message(pw_view message, pw_mp *ret_reader, int64_t *ret
     }
     *ret_number = pw_mp_read_int(&r);
     if (version != PW_WIRE_VERSION) {
-        return pw_err(err, PAWL_UNSUPPORTED, "a message of protocol version %lld; this pawl speaks version %d", (long long)version,
-                      PW_WIRE_VERSION);
+        return pw_err(err, PAWL_UNSUPPORTED,
+                      "a message of protocol version %lld; this pawl speaks version %d",
+                      (long long)version, PW_WIRE_VERSION);
     }
     *ret_reader = r;
     return PAWL_OK;
 }
 
-pawl_status pw_request_parse(pw_view message, int64_t *ret_number, pw_view *ret_op, pw_view *ret_args, pawl_error *err)
+pawl_status pw_request_parse(pw_view message, int64_t *ret_number, pw_view *ret_op,
+                             pw_view *ret_args, pawl_error *err)
 {
     pw_mp r;
     pawl_status status = open_message(message, &r, ret_number, err);
@@ -161,14 +171,16 @@ static void write_problem(pw_buf *out, pawl_status status, pw_view body, const p
 
     pw_mp_map(out, pairs + 1);
     pw_mp_str(out, "message");
-    pw_mp_str(out, err != NULL && err->message[0] != '\0' ? err->message : pawl_status_text(status));
+    pw_mp_str(out,
+              err != NULL && err->message[0] != '\0' ? err->message : pawl_status_text(status));
     for (size_t i = 0; i < 2 * pairs; i++) {
         pw_view raw = pw_mp_read_raw(&r);
         pw_buf_put(out, raw.data, raw.size);
     }
 }
 
-void pw_reply_write(pw_buf *out, int64_t number, pawl_status status, pw_view body, const pawl_error *err)
+void pw_reply_write(pw_buf *out, int64_t number, pawl_status status, pw_view body,
+                    const pawl_error *err)
 {
     pw_mp_array(out, 4);
     pw_mp_int(out, PW_WIRE_VERSION);
@@ -192,7 +204,8 @@ static void take_message(pw_view body, pawl_status status, pawl_error *err)
         pw_view key = pw_mp_read_str(&r);
         if (pw_view_is(key, "message") && pw_mp_peek(&r) == PAWL_STRING) {
             pw_view text = pw_mp_read_str(&r);
-            (void)pw_err(err, status, "%.*s", (int)(text.size < 250 ? text.size : 250), (const char *)text.data);
+            (void)pw_err(err, status, "%.*s", (int)(text.size < 250 ? text.size : 250),
+                         (const char *)text.data);
             return;
         }
         pw_mp_skip(&r);
@@ -200,7 +213,8 @@ static void take_message(pw_view body, pawl_status status, pawl_error *err)
     (void)pw_err(err, status, "%s", pawl_status_text(status));
 }
 
-pawl_status pw_reply_parse(pw_view message, int64_t *ret_number, pawl_status *ret_status, pw_view *ret_body, pawl_error *err)
+pawl_status pw_reply_parse(pw_view message, int64_t *ret_number, pawl_status *ret_status,
+                           pw_view *ret_body, pawl_error *err)
 {
     pw_mp r;
     pawl_status status = open_message(message, &r, ret_number, err);

@@ -31,7 +31,8 @@ static bool from_keys(pw_core *core, pw_request *rq, int64_t run)
     const char *name = pw_arg_str(rq, "name");
     key_find f = {.scope = rq->scope, .core = core};
     pawl_error err;
-    pawl_status st = core->jops->keys(core->reader, run, (pw_view){(const uint8_t *)name, strlen(name)}, take_key, &f, &err);
+    pawl_status st = core->jops->keys(
+        core->reader, run, (pw_view){(const uint8_t *)name, strlen(name)}, take_key, &f, &err);
     if (st == PAWL_OK && f.found) {
         pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(f.value));
         return true;
@@ -43,7 +44,8 @@ static bool from_keys(pw_core *core, pw_request *rq, int64_t run)
     return false;
 }
 
-static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
+    PAWL_PRINTF(4, 5);
 static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
 {
     pawl_error err = {.status = status, .file = __FILE__, .line = __LINE__};
@@ -60,21 +62,24 @@ static bool load_for(pw_live *live, pw_request *rq)
         return true;
     }
     if (live->row.crashes >= PW_CRASHES_MAX) {
-        refuse(live->core, rq, PAWL_CONFLICT, "the code of run \"%s\" ended the process %lld times; mend it and resume", live->id,
+        refuse(live->core, rq, PAWL_CONFLICT,
+               "the code of run \"%s\" ended the process %lld times; mend it and resume", live->id,
                (long long)live->row.crashes);
         return false;
     }
     if (live->def == NULL) {
-        refuse(live->core, rq, PAWL_NOCODE, "no code is registered for workflow \"%s\" %s", (const char *)live->row.workflow.data,
-               (const char *)live->row.version.data);
+        refuse(live->core, rq, PAWL_NOCODE, "no code is registered for workflow \"%s\" %s",
+               (const char *)live->row.workflow.data, (const char *)live->row.version.data);
         return false;
     }
     pawl_error err;
     pawl_status st = pw_live_load(live, &err);
     if (st == PAWL_OK && live->mismatch != NULL) {
-        refuse(live->core, rq, PAWL_NONDETERMINISM, "the code does not match the history: history has %s, code has %s", live->mismatch->history,
-               live->mismatch->code);
-        pw_live_reset(live); /* its own next turn pauses it, if it is to have one: a closed or paused run stays as it is */
+        refuse(live->core, rq, PAWL_NONDETERMINISM,
+               "the code does not match the history: history has %s, code has %s",
+               live->mismatch->history, live->mismatch->code);
+        pw_live_reset(
+            live); /* its own next turn pauses it, if it is to have one: a closed or paused run stays as it is */
         return false;
     }
     if (st != PAWL_OK) {
@@ -90,9 +95,11 @@ static void run_handler(pw_live *live, pw_request *rq, const pw_handler *h)
 {
     pawl_run *w = live->branches;
     pawl_run probe = *w;
-    probe.failure = pw_failure_new(live->scope, "Misuse", "a query handler must not ask for commands", NULL, false, NULL);
+    probe.failure = pw_failure_new(live->scope, "Misuse",
+                                   "a query handler must not ask for commands", NULL, false, NULL);
     probe.noops = 0;
-    probe.fiber = NULL; /* nothing it does may leave through the branch's stack, or stay with the run */
+    probe.fiber =
+        NULL; /* nothing it does may leave through the branch's stack, or stay with the run */
     bool abandoned = live->abandoned;
     const pawl_failure *final = live->final_failure;
     pw_code_enter(live);
@@ -106,13 +113,15 @@ static void run_handler(pw_live *live, pw_request *rq, const pw_handler *h)
     live->mismatch = NULL;
     live->abandoned = abandoned;
     live->final_failure = final;
-    if (pw_scope_failed(live->scope)) { /* nothing of it can be trusted: it is rebuilt when it is needed */
+    if (pw_scope_failed(
+            live->scope)) { /* nothing of it can be trusted: it is rebuilt when it is needed */
         pw_live_reset(live);
         pw_request_nomem(live->core, rq);
         return;
     }
     if (probe.noops > 0 || strayed) {
-        refuse(live->core, rq, PAWL_MISUSE, "the handler of \"%s\" asked for a command; handlers only read", h->name);
+        refuse(live->core, rq, PAWL_MISUSE,
+               "the handler of \"%s\" asked for a command; handlers only read", h->name);
         return;
     }
     pw_reply_now(live->core, rq, PAWL_OK, NULL, pw_value_bytes(v));
@@ -126,7 +135,8 @@ static void answer_query(pw_live *live, pw_request *rq)
         if (live->def->folded.query != NULL) {
             pw_code_enter(live);
             pw_code_at(live, "query", name);
-            v = live->def->folded.query(live->fold_state, name, pawl_get(rq->args, "input"), rq->scope);
+            v = live->def->folded.query(live->fold_state, name, pawl_get(rq->args, "input"),
+                                        rq->scope);
             pw_code_leave(live);
         }
         pw_reply_now(live->core, rq, PAWL_OK, NULL, pw_value_bytes(v));
@@ -138,7 +148,8 @@ static void answer_query(pw_live *live, pw_request *rq)
             return;
         }
     }
-    refuse(live->core, rq, PAWL_NOTFOUND, "run \"%s\" has no key and no query \"%s\"", live->id, name);
+    refuse(live->core, rq, PAWL_NOTFOUND, "run \"%s\" has no key and no query \"%s\"", live->id,
+           name);
 }
 
 /* ---- stack ---- */
@@ -148,7 +159,9 @@ static void stack_one(pw_buf *b, pawl_scope *scope, const pw_live *live, const p
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd->id, 0});
     bool nobody = job != NULL && pw_queue_nobody(live->core, job);
     bool backoff = job != NULL && job->state == PW_JOB_BACKOFF;
-    const char *child = strcmp(pw_machine_name(pw_state_machine(cmd->state)), "child") == 0 ? pw_body_str(scope, cmd->body, "id", "") : "";
+    const char *child = strcmp(pw_machine_name(pw_state_machine(cmd->state)), "child") == 0
+                            ? pw_body_str(scope, cmd->body, "id", "")
+                            : "";
     pw_mp_map(b, (size_t)8 + nobody + backoff + (*child != 0));
     if (nobody) {
         pw_mp_str(b, "why");
@@ -185,15 +198,15 @@ static void answer_stack(pw_live *live, pw_request *rq)
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
     size_t n = 0;
     const pw_cmd *cmd;
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         n++;
     }
     bool stacks = live->def->folded.apply == NULL;
     pw_mp_map(&b, stacks ? 5 : 3);
     if (stacks) {
         size_t peak = pw_live_stack_peak(live);
-        live->core->stats.stack_peak = peak > live->core->stats.stack_peak ? peak : live->core->stats.stack_peak;
+        live->core->stats.stack_peak =
+            peak > live->core->stats.stack_peak ? peak : live->core->stats.stack_peak;
         pw_mp_str(&b, "stack_peak");
         pw_mp_int(&b, (int64_t)peak);
         pw_mp_str(&b, "stack_bytes");
@@ -205,8 +218,7 @@ static void answer_stack(pw_live *live, pw_request *rq)
     pw_mp_str(&b, pw_run_status_name(live->row.status));
     pw_mp_str(&b, "waiting");
     pw_mp_array(&b, n);
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         stack_one(&b, rq->scope, live, cmd);
     }
     pw_request_reply(live->core, rq, &b);

@@ -30,7 +30,8 @@ static bool tell_parent(pw_core *core, const pw_buf *fields)
     return !lost;
 }
 
-static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
+    PAWL_PRINTF(4, 5);
 static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
 {
     pawl_error err = {.status = status, .file = __FILE__, .line = __LINE__};
@@ -40,7 +41,8 @@ static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char
     va_end(args);
     int64_t parent = pawl_int(rq->args, "parent", 0);
     bool passing = status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_IO;
-    if (parent != 0 && rq->inbox_id != 0 && !passing) { /* the parent hears of it as of any end of a child */
+    if (parent != 0 && rq->inbox_id != 0 &&
+        !passing) { /* the parent hears of it as of any end of a child */
         PW_CLEANUP(pw_buf_deinit) pw_buf f = PW_BUF_INIT;
         pawl_failure fail = {.type = "StartFailed", .message = err.message};
         pw_mp_str(&f, "key");
@@ -93,7 +95,8 @@ void pw_request_start_event(pw_live *live, const pw_request *rq)
     pw_emit_str(&e, "by", pw_arg_str(rq, "by"));
     if (timeout_s > 0) {
         double ms = timeout_s * 1000.0;
-        pw_emit_int(&e, "deadline_ms", live->now_ms + (ms < (double)PW_TIMER_MS_MAX ? (int64_t)ms : PW_TIMER_MS_MAX));
+        pw_emit_int(&e, "deadline_ms",
+                    live->now_ms + (ms < (double)PW_TIMER_MS_MAX ? (int64_t)ms : PW_TIMER_MS_MAX));
     }
     pw_emit_opt(&e, "parent", live->row.parent_key);
     pw_emit_opt(&e, "parent_cmd", live->row.parent_cmd);
@@ -112,7 +115,8 @@ static pw_input *own_input(const char *op, const pawl_value *args)
     pw_request *rq = NULL;
     pawl_error err;
     pw_input *in = args != NULL ? pw_input_new(PW_IN_REQUEST) : NULL;
-    if (in == NULL || pw_request_new(str_view(op), pw_value_bytes(args), NULL, NULL, &rq, &err) != PAWL_OK) {
+    if (in == NULL ||
+        pw_request_new(str_view(op), pw_value_bytes(args), NULL, NULL, &rq, &err) != PAWL_OK) {
         pw_free(in);
         return NULL;
     }
@@ -122,17 +126,26 @@ static pw_input *own_input(const char *op, const pawl_value *args)
 
 static pw_input *signal_input(pw_request *rq, const char *name)
 {
-    return own_input("signal", pawl_build(rq->scope, "{name: %s, value: %p, by: %s}", name, pawl_v(pawl_get(rq->args, "signal_value")),
-                                          pw_arg_str(rq, "by")));
+    return own_input("signal",
+                     pawl_build(rq->scope, "{name: %s, value: %p, by: %s}", name,
+                                pawl_v(pawl_get(rq->args, "signal_value")), pw_arg_str(rq, "by")));
 }
 
 static pw_live *created(pw_core *core, const pw_request *rq, const start_args *a, const pw_def *def)
 {
-    pw_run_row row = {.key = core->next_key, .id = a->id, .workflow = str_view(a->workflow),
-                      .version = str_view(def != NULL ? def->version : a->version), .traceparent = str_view(pw_arg_str(rq, "traceparent")),
-                      .created_ms = pw_core_now(core), .parent_key = pawl_int(rq->args, "parent", 0),
-                      .parent_cmd = pawl_int(rq->args, "parent_cmd", 0), .parent_policy = (int)pawl_int(rq->args, "policy", 0),
-                      .status = PW_RUN_RUNNING, .waiting = str_view(""), .reason = str_view(""), .progress_text = str_view("")};
+    pw_run_row row = {.key = core->next_key,
+                      .id = a->id,
+                      .workflow = str_view(a->workflow),
+                      .version = str_view(def != NULL ? def->version : a->version),
+                      .traceparent = str_view(pw_arg_str(rq, "traceparent")),
+                      .created_ms = pw_core_now(core),
+                      .parent_key = pawl_int(rq->args, "parent", 0),
+                      .parent_cmd = pawl_int(rq->args, "parent_cmd", 0),
+                      .parent_policy = (int)pawl_int(rq->args, "policy", 0),
+                      .status = PW_RUN_RUNNING,
+                      .waiting = str_view(""),
+                      .reason = str_view(""),
+                      .progress_text = str_view("")};
     row.updated_ms = row.created_ms;
     row.build = def != NULL ? def->build : core->options.build;
     pw_live *live = pw_live_new(core, &row);
@@ -186,7 +199,8 @@ static bool failed_before(const pw_live *live)
 
 static void terminate_existing(pw_core *core, pw_live *live, pw_request *rq)
 {
-    pw_input *in = own_input("terminate", pawl_build(rq->scope, "{id: %s, reason: %s}", live->id, "another run was started under its id"));
+    pw_input *in = own_input("terminate", pawl_build(rq->scope, "{id: %s, reason: %s}", live->id,
+                                                     "another run was started under its id"));
     if (in == NULL) {
         pw_request_nomem(core, rq);
         return;
@@ -203,14 +217,17 @@ static bool resolve_existing(pw_core *core, pw_request *rq, const start_args *a,
         return false;
     }
     if (!pw_live_open_status(old)) {
-        if (strcmp(a->reuse, "reject") == 0 || (strcmp(a->reuse, "if-failed") == 0 && !failed_before(old))) {
-            refuse(core, rq, PAWL_EXISTS, "a run \"%s\" exists and is %s", old->id, pw_run_status_name(old->row.status));
+        if (strcmp(a->reuse, "reject") == 0 ||
+            (strcmp(a->reuse, "if-failed") == 0 && !failed_before(old))) {
+            refuse(core, rq, PAWL_EXISTS, "a run \"%s\" exists and is %s", old->id,
+                   pw_run_status_name(old->row.status));
             return false;
         }
         return true;
     }
     int64_t parent = pawl_int(rq->args, "parent", 0);
-    if (parent != 0 && old->row.parent_key == parent && old->row.parent_cmd == pawl_int(rq->args, "parent_cmd", 0)) {
+    if (parent != 0 && old->row.parent_key == parent &&
+        old->row.parent_cmd == pawl_int(rq->args, "parent_cmd", 0)) {
         reply_existing(core, rq, old); /* the same message twice */
         return false;
     }
@@ -227,7 +244,8 @@ static bool resolve_existing(pw_core *core, pw_request *rq, const start_args *a,
     } else if (strcmp(a->conflict, "terminate") == 0) {
         terminate_existing(core, old, rq);
     } else {
-        refuse(core, rq, PAWL_EXISTS, "a run \"%s\" is open (%s)", old->id, pw_run_status_name(old->row.status));
+        refuse(core, rq, PAWL_EXISTS, "a run \"%s\" is open (%s)", old->id,
+               pw_run_status_name(old->row.status));
     }
     return false;
 }
@@ -277,7 +295,9 @@ static bool check_args(pw_core *core, pw_request *rq, start_args *a)
     }
     if (st == PAWL_OK && (!one_of(a->reuse, reuses) || !one_of(a->conflict, conflicts))) {
         what = "policy";
-        st = pw_err(&err, PAWL_INVALID, "reuse is allow, if-failed or reject; conflict is fail, use-existing or terminate");
+        st = pw_err(
+            &err, PAWL_INVALID,
+            "reuse is allow, if-failed or reject; conflict is fail, use-existing or terminate");
     }
     if (st != PAWL_OK) {
         refuse(core, rq, st, "%s: %s", what, err.message);
@@ -294,12 +314,16 @@ void pw_request_start(pw_core *core, pw_request *rq)
     }
     const pw_def *def = pw_def_find(core, str_view(a.workflow), str_view(a.version));
     if (def == NULL && rq->inbox_id == 0) {
-        refuse(core, rq, PAWL_NOCODE, "no workflow \"%s\"%s%s is registered here", a.workflow, a.version[0] != 0 ? " version " : "", a.version);
+        refuse(core, rq, PAWL_NOCODE, "no workflow \"%s\"%s%s is registered here", a.workflow,
+               a.version[0] != 0 ? " version " : "", a.version);
         return;
     }
     pw_live *old;
     pawl_error err;
-    pawl_status st = def != NULL ? pw_fits(def->input_fits, pw_body_get(pw_value_bytes(rq->args), "input"), "the input", &err) : PAWL_OK;
+    pawl_status st = def != NULL
+                         ? pw_fits(def->input_fits, pw_body_get(pw_value_bytes(rq->args), "input"),
+                                   "the input", &err)
+                         : PAWL_OK;
     if (st != PAWL_OK) {
         refuse(core, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
         return;

@@ -27,8 +27,8 @@ static pw_view arg_view(const pw_request *rq, const char *key)
 /* A refusal that says something of this process, or of this moment: the same request may be done later, so no key keeps it. */
 static bool passes(pawl_status status)
 {
-    return status == PAWL_NOCODE || status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_SHUTDOWN || status == PAWL_NOSPACE ||
-           status == PAWL_IO;
+    return status == PAWL_NOCODE || status == PAWL_NOMEM || status == PAWL_BUSY ||
+           status == PAWL_SHUTDOWN || status == PAWL_NOSPACE || status == PAWL_IO;
 }
 
 static void again_later(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err)
@@ -55,7 +55,8 @@ void pw_request_reply(pw_core *core, pw_request *rq, const pw_buf *body)
 }
 
 /* An answer that needs no commit of its own; one from the inbox still takes its row. What may be otherwise in a second is no outcome. */
-void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body)
+void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err,
+                     pw_view body)
 {
     bool kept = rq->inbox_id != 0 || (pw_arg_str(rq, "dedup")[0] != 0 && !passes(status));
     if (status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_IO) {
@@ -82,7 +83,8 @@ void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pa
     }
 }
 
-static void done_err(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...) PAWL_PRINTF(4, 5);
+static void done_err(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
+    PAWL_PRINTF(4, 5);
 static void done_err(pw_core *core, pw_request *rq, pawl_status status, const char *fmt, ...)
 {
     pawl_error err = {.status = status, .file = __FILE__, .line = __LINE__};
@@ -91,7 +93,8 @@ static void done_err(pw_core *core, pw_request *rq, pawl_status status, const ch
     (void)vsnprintf(err.message, sizeof err.message, fmt, args);
     va_end(args);
     if (rq->inbox_id != 0) {
-        pw_core_log(core, PAWL_WARN, pw_arg_str(rq, "id"), 0, "a posted %s was not done: %s", pw_req_name(rq->op), err.message);
+        pw_core_log(core, PAWL_WARN, pw_arg_str(rq, "id"), 0, "a posted %s was not done: %s",
+                    pw_req_name(rq->op), err.message);
     }
     pw_request_done(core, rq, status, &err, (pw_view){NULL, 0});
 }
@@ -111,7 +114,8 @@ void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_v
     }
     op->u.take.inbox_id = rq->inbox_id;
     op->u.take.dedup = (pw_view){(const uint8_t *)key, strlen(key)};
-    op->u.take.outcome = (pw_outcome){.status = (int)status,  .at_ms = b->now_ms, .body = {copy, body.size}};
+    op->u.take.outcome =
+        (pw_outcome){.status = (int)status, .at_ms = b->now_ms, .body = {copy, body.size}};
 }
 
 /* A row of the inbox goes, and nothing else comes of it. False: no memory, it comes again. */
@@ -152,7 +156,8 @@ static bool answered_before(pw_core *core, pw_request *rq)
         return true;
     }
     pawl_status was = (pawl_status)outcome.status;
-    (void)pw_err(&err, was, "answered before under the key \"%.*s\": %s", (int)dedup.size, (const char *)dedup.data, pawl_status_text(was));
+    (void)pw_err(&err, was, "answered before under the key \"%.*s\": %s", (int)dedup.size,
+                 (const char *)dedup.data, pawl_status_text(was));
     if (rq->inbox_id != 0) {
         (void)drop_row(core, rq->inbox_id);
         pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
@@ -170,17 +175,20 @@ static void to_run(pw_core *core, pw_request *rq)
     pawl_error err;
     int64_t key = pawl_int(rq->args, "key", 0);
     pw_view id = arg_view(rq, "id");
-    pawl_status st = key != 0 ? pw_live_open_key(core, key, &live, &err) : pw_live_open(core, id, &live, &err);
+    pawl_status st =
+        key != 0 ? pw_live_open_key(core, key, &live, &err) : pw_live_open(core, id, &live, &err);
     if (st != PAWL_OK) {
         done_err(core, rq, st, "%s", err.message);
         return;
     }
     int64_t child_of = pawl_int(rq->args, "child_of", 0);
     bool wrong_child = child_of != 0 && live->row.parent_key != child_of;
-    bool may_open = live->frozen || live->retry_from != 0 || rq->op == PW_REQ_RETRY; /* its turn will tell */
+    bool may_open =
+        live->frozen || live->retry_from != 0 || rq->op == PW_REQ_RETRY; /* its turn will tell */
     bool closed = !pw_live_open_status(live) && !may_open;
     if (wrong_child || closed) {
-        done_err(core, rq, PAWL_CLOSED, "run \"%s\" is closed (%s)", live->id, pw_run_status_name(live->row.status));
+        done_err(core, rq, PAWL_CLOSED, "run \"%s\" is closed (%s)", live->id,
+                 pw_run_status_name(live->row.status));
         return;
     }
     if (rq->op == PW_REQ_RETRY && (live->frozen || pw_maps_fly(core, live->key))) {
@@ -188,7 +196,8 @@ static void to_run(pw_core *core, pw_request *rq)
         return;
     }
     bool retried = rq->op == PW_REQ_RETRY && !pw_live_open_status(live) &&
-                   (live->row.status == PW_RUN_FAILED || live->row.status == PW_RUN_CANCELED || live->row.status == PW_RUN_TIMED_OUT);
+                   (live->row.status == PW_RUN_FAILED || live->row.status == PW_RUN_CANCELED ||
+                    live->row.status == PW_RUN_TIMED_OUT);
     if (retried && live->retry_from == 0) {
         st = pw_retry_prepare(live, &err);
         if (st != PAWL_OK) {
@@ -250,7 +259,8 @@ static bool find_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, 
 /* What its code returned, as it was written: the run need not be read back. */
 static bool reply_returned(pw_core *core, pw_request *rq, const pw_live *live)
 {
-    bool returned = live->whole && live->def->folded.apply == NULL && live->row.status == PW_RUN_COMPLETED && live->closing &&
+    bool returned = live->whole && live->def->folded.apply == NULL &&
+                    live->row.status == PW_RUN_COMPLETED && live->closing &&
                     live->final_failure == NULL;
     if (!returned) {
         return false;
@@ -285,14 +295,17 @@ static void reply_result(pw_core *core, pw_request *rq, pw_live *live)
     }
     const pawl_value *failure = pw_body_value(core, rq->scope, last.ev.body, "failure");
     if (failure == NULL && live->row.status != PW_RUN_COMPLETED) {
-        failure = pawl_build(rq->scope, "{type: %s, message: %s}", live->row.status == PW_RUN_TERMINATED ? "Terminated" : "Timeout",
+        failure = pawl_build(rq->scope, "{type: %s, message: %s}",
+                             live->row.status == PW_RUN_TERMINATED ? "Terminated" : "Timeout",
                              pw_body_str(rq->scope, last.ev.body, "reason", ""));
     }
-    const pawl_value *v = pawl_build(rq->scope, "{id: %s, status: %s}", live->id, pw_run_status_name(live->row.status));
+    const pawl_value *v = pawl_build(rq->scope, "{id: %s, status: %s}", live->id,
+                                     pw_run_status_name(live->row.status));
     if (failure != NULL) {
         v = pawl_with(rq->scope, v, "failure", failure);
     } else {
-        v = pawl_with(rq->scope, v, "result", pw_body_value(core, rq->scope, last.ev.body, "result"));
+        v = pawl_with(rq->scope, v, "result",
+                      pw_body_value(core, rq->scope, last.ev.body, "result"));
     }
     pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(v));
 }
@@ -313,8 +326,7 @@ void pw_waiters_check(pw_core *core, pw_live *live)
 {
     pw_waiter **list = pw_waiters_of(core, live->key);
     pw_waiter *w, *next;
-    DL_FOREACH_SAFE(*list, w, next)
-    {
+    DL_FOREACH_SAFE (*list, w, next) {
         if (w->run_key != live->key) {
             continue;
         }
@@ -322,7 +334,8 @@ void pw_waiters_check(pw_core *core, pw_live *live)
         if (live->row.status == PW_RUN_CONTINUED) {
             pw_live *now;
             pawl_error err;
-            pawl_status st = pw_live_open(core, live->row.id, &now, &err); /* it came in the same group */
+            pawl_status st =
+                pw_live_open(core, live->row.id, &now, &err); /* it came in the same group */
             add_waiter(core, w, st == PAWL_OK ? now->key : live->key);
             continue;
         }
@@ -380,8 +393,7 @@ static void op_unwatch(pw_core *core, pw_request *rq)
 {
     pw_watcher *w, *next;
     int64_t only = pawl_int(rq->args, "request", 0);
-    DL_FOREACH_SAFE(core->watchers, w, next)
-    {
+    DL_FOREACH_SAFE (core->watchers, w, next) {
         if (w->rq->client == rq->client && (only == 0 || (int64_t)w->rq->number == only)) {
             DL_DELETE(core->watchers, w);
             w->rq->reply(w->rq, PAWL_DONE, (pw_view){NULL, 0}, NULL, false);
@@ -395,8 +407,7 @@ static void op_unwatch(pw_core *core, pw_request *rq)
 void pw_core_client_gone(pw_core *core, uint64_t client)
 {
     pw_watcher *w, *wnext;
-    DL_FOREACH_SAFE(core->watchers, w, wnext)
-    {
+    DL_FOREACH_SAFE (core->watchers, w, wnext) {
         if (w->rq->client == client) {
             DL_DELETE(core->watchers, w);
             pw_request_free(w->rq);
@@ -405,8 +416,7 @@ void pw_core_client_gone(pw_core *core, uint64_t client)
     }
     for (int64_t i = 0; i < PW_WAITER_LISTS; i++) {
         pw_waiter **list = pw_waiters_of(core, i), *r, *rnext;
-        DL_FOREACH_SAFE(*list, r, rnext)
-        {
+        DL_FOREACH_SAFE (*list, r, rnext) {
             if (r->rq->client == client) {
                 DL_DELETE(*list, r);
                 pw_request_free(r->rq);
@@ -509,7 +519,8 @@ static void dispatch(pw_core *core, pw_request *rq)
         pw_job_remote(core, rq);
         break;
     default:
-        done_err(core, rq, PAWL_UNSUPPORTED, "%s is not answered by the engine's core", pw_req_name(rq->op));
+        done_err(core, rq, PAWL_UNSUPPORTED, "%s is not answered by the engine's core",
+                 pw_req_name(rq->op));
         break;
     }
 }
@@ -528,7 +539,8 @@ static bool dedup_in_flight(pw_core *core, const pw_request *rq)
 
 static bool dedup_hold(pw_core *core, pw_request *rq)
 {
-    const char *dedup = rq->holds_key ? "" : pw_arg_str(rq, "dedup"); /* it may have been put off since */
+    const char *dedup =
+        rq->holds_key ? "" : pw_arg_str(rq, "dedup"); /* it may have been put off since */
     if (dedup[0] == 0) {
         return !pw_scope_failed(rq->scope); /* (a key that could not be read is no key) */
     }
@@ -590,14 +602,16 @@ void pw_request_release(pw_core *core, const pw_request *rq)
 
 void pw_request_handle(pw_core *core, pw_request *rq)
 {
-    core->stats.requests += rq->op == PW_REQ_STATS ? 0 : 1; /* looking is not doing: idleness is seen by it */
+    core->stats.requests +=
+        rq->op == PW_REQ_STATS ? 0 : 1; /* looking is not doing: idleness is seen by it */
     if (core->failed) {
         pw_reply_now(core, rq, core->failure.status, &core->failure, (pw_view){NULL, 0});
         return;
     }
     if (core->shutdown) {
         pawl_error err;
-        pw_reply_now(core, rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err, (pw_view){NULL, 0});
+        pw_reply_now(core, rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err,
+                     (pw_view){NULL, 0});
         return;
     }
     bool write = pw_req_kind(rq->op) == PW_REQ_WRITE;
@@ -629,7 +643,8 @@ static pawl_status inbox_request(const pw_inbox_row *row, pw_request **ret_rq)
     pw_view op = pw_mp_read_str(&r);
     pw_view args = pw_mp_read_raw(&r);
     pawl_error err;
-    return n != 4 || !pw_mp_ok(&r) ? PAWL_PARSE : pw_request_new(op, args, NULL, NULL, ret_rq, &err);
+    return n != 4 || !pw_mp_ok(&r) ? PAWL_PARSE
+                                   : pw_request_new(op, args, NULL, NULL, ret_rq, &err);
 }
 
 static bool take_inbox(void *ctx, const pw_inbox_row *row)
@@ -650,7 +665,9 @@ static bool take_inbox(void *ctx, const pw_inbox_row *row)
     }
     core->inbox_after = row->id;
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "a message of the inbox is malformed and is dropped (row %lld)", (long long)row->id);
+        pw_core_log(core, PAWL_ERROR, "", 0,
+                    "a message of the inbox is malformed and is dropped (row %lld)",
+                    (long long)row->id);
         if (!drop_row(core, row->id)) {
             seen_drop(core, row->id);
         }
@@ -669,9 +686,11 @@ void pw_inbox_poll(pw_core *core)
     core->inbox_dirty = false;
     pawl_error err;
     int64_t before = core->inbox_after;
-    pawl_status st = core->jops->inbox(core->reader, core->inbox_after, PW_PAGE_ROWS_MAX, take_inbox, core, &err);
+    pawl_status st = core->jops->inbox(core->reader, core->inbox_after, PW_PAGE_ROWS_MAX,
+                                       take_inbox, core, &err);
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "the inbox cannot be read, it is tried again: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", 0, "the inbox cannot be read, it is tried again: %s",
+                    err.message);
         pw_again(core, PW_AGAIN_INBOX);
     }
     while (core->inbox_queue != NULL) {
@@ -680,7 +699,8 @@ void pw_inbox_poll(pw_core *core)
         rq->next = NULL;
         pw_request_handle(core, rq);
     }
-    core->inbox_dirty |= core->inbox_after != before; /* a page may be full of rows that are held, or malformed */
+    core->inbox_dirty |=
+        core->inbox_after != before; /* a page may be full of rows that are held, or malformed */
 }
 
 /* After a group that did not land: what is not held by a request is read again. */

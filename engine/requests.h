@@ -15,5 +15,6 @@ void pw_request_query(pw_core *core, pw_request *rq);
 void pw_request_nomem(pw_core *core, pw_request *rq);
 /** OK with what the buffer holds, if it holds all of it. */
 void pw_request_reply(pw_core *core, pw_request *rq, const pw_buf *body);
-void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err, pw_view body);
+void pw_request_done(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err,
+                     pw_view body);
 #endif

@@ -14,9 +14,9 @@
 
 typedef struct scan {
     pw_live *live;
-    int64_t failed_cmd;      /* of the closing event */
-    int64_t close_seq;       /* first command of the closing record, or the closing event */
-    int64_t failing_seq;     /* what brought the failure */
+    int64_t failed_cmd;  /* of the closing event */
+    int64_t close_seq;   /* first command of the closing record, or the closing event */
+    int64_t failing_seq; /* what brought the failure */
     int64_t cmd_max;
     int64_t from;
     bool gather;
@@ -24,8 +24,9 @@ typedef struct scan {
 
 static bool ends_badly(pw_event_type t)
 {
-    return t == PW_EV_ACTIVITY_FAILED || t == PW_EV_STEP_FAILED || t == PW_EV_CHILD_FAILED || t == PW_EV_MAP_FAILED ||
-           t == PW_EV_ACTIVITY_CANCELED || t == PW_EV_CHILD_CANCELED || t == PW_EV_MAP_CANCELED || t == PW_EV_WAIT_EXPIRED;
+    return t == PW_EV_ACTIVITY_FAILED || t == PW_EV_STEP_FAILED || t == PW_EV_CHILD_FAILED ||
+           t == PW_EV_MAP_FAILED || t == PW_EV_ACTIVITY_CANCELED || t == PW_EV_CHILD_CANCELED ||
+           t == PW_EV_MAP_CANCELED || t == PW_EV_WAIT_EXPIRED;
 }
 
 static bool closes(pw_event_type t)
@@ -84,9 +85,10 @@ static bool find_from(void *ctx, int64_t pos, int64_t first_seq, int64_t events,
             first_command = ev.seq;
         }
         bool failing = s->failed_cmd != 0 && ev.cmd == s->failed_cmd && ends_badly(ev.type);
-        bool undone = ev.type == PW_EV_ACTIVITY_SCHEDULED && s->live->undone != NULL && ev.cmd < s->live->undone_len &&
-                      s->live->undone[ev.cmd] != 0;
-        undone |= ev.type == PW_EV_ACTIVITY_CANCEL_REQUESTED && pw_body_get(ev.body, "undo").size > 0;
+        bool undone = ev.type == PW_EV_ACTIVITY_SCHEDULED && s->live->undone != NULL &&
+                      ev.cmd < s->live->undone_len && s->live->undone[ev.cmd] != 0;
+        undone |=
+            ev.type == PW_EV_ACTIVITY_CANCEL_REQUESTED && pw_body_get(ev.body, "undo").size > 0;
         int64_t at = failing && !command ? ev.seq : failing || undone ? first_command : 0;
         if (at != 0 && at < s->from) {
             s->from = at;
@@ -107,7 +109,9 @@ static bool find_undone(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     }
     pw_event ev = {.seq = first_seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
-        const char *at = ev.type == PW_EV_ACTIVITY_SCHEDULED ? pw_body_str(s->live->scope, ev.body, "at", "") : "";
+        const char *at = ev.type == PW_EV_ACTIVITY_SCHEDULED
+                             ? pw_body_str(s->live->scope, ev.body, "at", "")
+                             : "";
         long long cmd = 0;
         if (strncmp(at, "compensation:", 13) == 0) {
             cmd = strtoll(at + 13, NULL, 10);
@@ -125,9 +129,10 @@ static bool keeps(pw_live *live, const pw_event *ev)
         return true;
     }
     const pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
-    return pw_event_kind_of((int)ev->type) == PW_EVENT_INPUT && ev->type != PW_EV_CANCEL_REQUESTED && cmd != NULL && !cmd->future.done &&
-           !ends_badly(ev->type) && ev->type != PW_EV_ACTIVITY_RETRIED && ev->type != PW_EV_ACTIVITY_SENT &&
-           ev->type != PW_EV_ACTIVITY_UNKNOWN;
+    return pw_event_kind_of((int)ev->type) == PW_EVENT_INPUT &&
+           ev->type != PW_EV_CANCEL_REQUESTED && cmd != NULL && !cmd->future.done &&
+           !ends_badly(ev->type) && ev->type != PW_EV_ACTIVITY_RETRIED &&
+           ev->type != PW_EV_ACTIVITY_SENT && ev->type != PW_EV_ACTIVITY_UNKNOWN;
 }
 
 static bool gather(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
@@ -185,7 +190,8 @@ static pawl_status find(pw_live *live, scan *s, pawl_error *err)
 pawl_status pw_retry_prepare(pw_live *live, pawl_error *err)
 {
     if (live->def == NULL) {
-        return pw_err(err, PAWL_NOCODE, "no code is registered for workflow \"%s\"", (const char *)live->row.workflow.data);
+        return pw_err(err, PAWL_NOCODE, "no code is registered for workflow \"%s\"",
+                      (const char *)live->row.workflow.data);
     }
     if (live->whole) {
         pw_live_reset(live);
@@ -199,8 +205,9 @@ pawl_status pw_retry_prepare(pw_live *live, pawl_error *err)
     live->retry_next_cmd = s.cmd_max + 1;
     st = pw_live_load(live, err);
     if (st == PAWL_OK && live->mismatch != NULL) {
-        st = pw_err(err, PAWL_NONDETERMINISM, "the code does not match the history: history has %s, code has %s", live->mismatch->history,
-                    live->mismatch->code);
+        st = pw_err(err, PAWL_NONDETERMINISM,
+                    "the code does not match the history: history has %s, code has %s",
+                    live->mismatch->history, live->mismatch->code);
     }
     if (st == PAWL_OK) {
         st = live->core->jops->read(live->core->reader, live->key, s.from - 1, gather, &s, err);
@@ -232,7 +239,8 @@ static void timer_again(pw_live *live, const pw_cmd *cmd, int kind)
 /* One that was sent may have happened: it is asked about, not sent again. */
 static void activity_again(pw_live *live, pw_cmd *cmd)
 {
-    pw_event made = {.seq = cmd->seq, .type = PW_EV_ACTIVITY_SCHEDULED, .cmd = cmd->id, .body = cmd->body};
+    pw_event made = {
+        .seq = cmd->seq, .type = PW_EV_ACTIVITY_SCHEDULED, .cmd = cmd->id, .body = cmd->body};
     if (cmd->state == PW_S_ACTIVITY_SCHEDULED) {
         pw_effects(live, &made, cmd);
         return;
@@ -290,8 +298,9 @@ void pw_retry_run(pw_live *live, pw_request *rq)
 {
     if (live->retry_from == 0) {
         pawl_error err;
-        (void)pw_err(&err, PAWL_CONFLICT, "run \"%s\" is %s; only a failed, cancelled or timed-out run can be retried", live->id,
-                     pw_run_status_name(live->row.status));
+        (void)pw_err(&err, PAWL_CONFLICT,
+                     "run \"%s\" is %s; only a failed, cancelled or timed-out run can be retried",
+                     live->id, pw_run_status_name(live->row.status));
         pw_batch_reply(live->batch, rq, PAWL_CONFLICT, &err, (pw_view){NULL, 0});
         return;
     }
@@ -307,8 +316,7 @@ void pw_retry_run(pw_live *live, pw_request *rq)
         (void)pw_event_put(live, late->ev.type, late->ev.cmd, late->ev.body);
     }
     pw_cmd *cmd, *next;
-    DL_FOREACH_SAFE(live->open, cmd, next)
-    {
+    DL_FOREACH_SAFE (live->open, cmd, next) {
         rows_again(live, cmd);
     }
     live->retry_from = 0;

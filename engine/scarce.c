@@ -13,8 +13,7 @@ static void begun_again(pw_core *core)
     core->inbox_dirty = true;
     pw_maps_room(core);
     pw_live *live, *next;
-    HASH_ITER(hh, core->runs, live, next)
-    {
+    HASH_ITER (hh, core->runs, live, next) {
         if (live->held) {
             live->held = false;
             pw_live_ready(live);
@@ -30,8 +29,11 @@ void pw_scarce_step(pw_core *core)
     }
     core->scarce = now;
     if (now) {
-        pw_core_log(core, PAWL_WARN, "", 0, "the disk is full: nothing new is begun until %u MiB of it are free; pause, cancel, terminate and "
-                    "answer work", 2 * PW_BALLAST_BYTES >> 20);
+        pw_core_log(
+            core, PAWL_WARN, "", 0,
+            "the disk is full: nothing new is begun until %u MiB of it are free; pause, cancel, terminate and "
+            "answer work",
+            2 * PW_BALLAST_BYTES >> 20);
         return;
     }
     pw_core_log(core, PAWL_INFO, "", 0, "the disk has room again");
@@ -52,8 +54,10 @@ bool pw_scarce_refuses(pw_core *core, pw_request *rq)
         return false;
     }
     pawl_error err;
-    (void)pw_err(&err, PAWL_NOSPACE, "the disk that holds %s is full, and nothing new is begun until %u MiB of it are free",
-                 core->options.journal_path, 2 * PW_BALLAST_BYTES >> 20);
+    (void)pw_err(
+        &err, PAWL_NOSPACE,
+        "the disk that holds %s is full, and nothing new is begun until %u MiB of it are free",
+        core->options.journal_path, 2 * PW_BALLAST_BYTES >> 20);
     pw_reply_now(core, rq, PAWL_NOSPACE, &err, (pw_view){NULL, 0});
     return true;
 }

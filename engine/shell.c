@@ -35,7 +35,8 @@ static void read_all(pw_live *live, void (*each)(void *ctx, const pw_event *ev),
 {
     walk w = {each, ctx};
     pawl_error err;
-    pawl_status st = live->core->jops->read(live->core->reader, live->key, 0, walk_record, &w, &err);
+    pawl_status st =
+        live->core->jops->read(live->core->reader, live->key, 0, walk_record, &w, &err);
     if (st != PAWL_OK && st != PAWL_NOTFOUND && st != PAWL_DAMAGED) {
         pw_scope_fail(live->scope);
     }
@@ -44,7 +45,8 @@ static void read_all(pw_live *live, void (*each)(void *ctx, const pw_event *ev),
 /* What this turn has added, and the journal does not have yet. */
 static void see_turn(const pw_live *live, void (*each)(void *ctx, const pw_event *ev), void *ctx)
 {
-    pw_record rec = {.events = (size_t)live->record_events, .body = pw_mp_reader(live->record->data, live->record->size)};
+    pw_record rec = {.events = (size_t)live->record_events,
+                     .body = pw_mp_reader(live->record->data, live->record->size)};
     pw_event ev = {.seq = live->row.seq + 1};
     for (; pw_record_next(&rec, &ev); ev.seq++) {
         each(ctx, &ev);
@@ -76,10 +78,12 @@ typedef struct child_end {
 static void see_child(void *ctx, const pw_event *ev)
 {
     child_end *end = ctx;
-    bool ends = ev->type == PW_EV_CHILD_COMPLETED || ev->type == PW_EV_CHILD_FAILED || ev->type == PW_EV_CHILD_CANCELED;
+    bool ends = ev->type == PW_EV_CHILD_COMPLETED || ev->type == PW_EV_CHILD_FAILED ||
+                ev->type == PW_EV_CHILD_CANCELED;
     if (ends && ev->cmd == end->cmd) {
         end->seq = ev->seq;
-    } else if (ev->type == PW_EV_RUN_RETRIED && end->seq >= pw_body_int(ev->body, "from", ev->seq)) {
+    } else if (ev->type == PW_EV_RUN_RETRIED &&
+               end->seq >= pw_body_int(ev->body, "from", ev->seq)) {
         end->seq = 0; /* void */
     }
 }

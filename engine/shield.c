@@ -75,7 +75,11 @@ static pw_cmd *deadline(pawl_run *w, int64_t due_ms, const char *file, int line)
         return NULL;
     }
     w->failure = NULL;
-    pw_ask ask = {.type = PW_EV_SHIELD_ENTERED, .file = file, .line = line, .body = shield_body, .arg = &due_ms};
+    pw_ask ask = {.type = PW_EV_SHIELD_ENTERED,
+                  .file = file,
+                  .line = line,
+                  .body = shield_body,
+                  .arg = &due_ms};
     pw_cmd *cmd = pw_command(w, &ask);
     if (failure != NULL) {
         w->failure = failure;
@@ -135,7 +139,9 @@ void pawl_unshield(pawl_run *w)
     s->left = true;
     w->shield = s->outer;
     pw_cmd *cmd = s->cmd;
-    if (cmd != NULL && !cmd->future.done && !pw_command_note(w->live, PW_EV_SHIELD_LEFT, cmd, (pw_view){NULL, 0}) && w->live->mismatch != NULL) {
+    if (cmd != NULL && !cmd->future.done &&
+        !pw_command_note(w->live, PW_EV_SHIELD_LEFT, cmd, (pw_view){NULL, 0}) &&
+        w->live->mismatch != NULL) {
         pw_fiber_yield(w->fiber);
     }
 }

@@ -26,8 +26,7 @@ void pw_core_stop_tasks(pw_core *core)
 {
     core->shutdown = PW_SHUTDOWN_STOP;
     pw_job *job, *next;
-    HASH_ITER(hh, core->jobs, job, next)
-    {
+    HASH_ITER (hh, core->jobs, job, next) {
         if (runs_here(job)) {
             pw_task_cancel(job->task);
             core->env.cancel(core->env.ctx, job->task);
@@ -46,8 +45,7 @@ static size_t count_names(const pw_core *core, running found[NAMES_MAX], size_t 
     size_t rest = 0;
     *ret_len = 0;
     pw_job *job, *next;
-    HASH_ITER(hh, core->jobs, job, next)
-    {
+    HASH_ITER (hh, core->jobs, job, next) {
         size_t i = 0;
         while (i < *ret_len && strcmp(found[i].name, job->name) != 0) {
             i++;
@@ -78,7 +76,8 @@ void pw_core_tasks_text(const pw_core *core, char *ret_text, size_t size)
         if (found[i].count > 1) {
             (void)snprintf(count, sizeof count, "%zu of ", found[i].count);
         }
-        int put = snprintf(ret_text + used, size - used, "%s%s%.60s", i > 0 ? ", " : "", count, found[i].name);
+        int put = snprintf(ret_text + used, size - used, "%s%s%.60s", i > 0 ? ", " : "", count,
+                           found[i].name);
         used += put > 0 ? (size_t)put : 0;
     }
     if (rest > 0 && used < size) {

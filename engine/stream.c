@@ -41,9 +41,12 @@ static void tell(pw_core *core, const pw_job *job, pw_view event)
 
 static const pawl_value *event_of(const pw_job *job, pawl_scope *scope, const char *type)
 {
-    const pawl_value *v = pawl_build(scope, "{type: %s, id: %s, command: %lld, attempt: %lld, activity: %s}", type, job->run_id,
-                                     (long long)job->key.cmd, (long long)job->attempt, job->name);
-    return job->key.item == 0 ? v : pawl_with(scope, v, "index", pawl_make_int(scope, job->key.item - 1));
+    const pawl_value *v =
+        pawl_build(scope, "{type: %s, id: %s, command: %lld, attempt: %lld, activity: %s}", type,
+                   job->run_id, (long long)job->key.cmd, (long long)job->attempt, job->name);
+    return job->key.item == 0
+               ? v
+               : pawl_with(scope, v, "index", pawl_make_int(scope, job->key.item - 1));
 }
 
 const char *pw_stream_problem(const pawl_value *piece)
@@ -136,9 +139,9 @@ void pw_stream_end(pw_core *core, pw_job *job, bool stands)
 void pw_stream_tails(pw_core *core, const pw_watcher *w)
 {
     pw_job *job, *next;
-    HASH_ITER(hh, core->jobs, job, next)
-    {
-        for (said *p = job->stream != NULL && wanted(w, job) ? job->stream->first : NULL; p != NULL; p = p->next) {
+    HASH_ITER (hh, core->jobs, job, next) {
+        for (said *p = job->stream != NULL && wanted(w, job) ? job->stream->first : NULL; p != NULL;
+             p = p->next) {
             send(w, (pw_view){p->event, p->size});
         }
     }

@@ -40,9 +40,7 @@ typedef struct task_failure {
     bool retryable;
 } task_failure;
 
-enum {
-    AT_ITS_TIME = -1
-}; /* retry_ms: as the call's retry policy says */
+enum { AT_ITS_TIME = -1 }; /* retry_ms: as the call's retry policy says */
 
 struct pawl_task {
     atomic_int refs;
@@ -64,8 +62,8 @@ struct pawl_task {
     pawl_runner *runner;
     const char *journal_path;
     pw_convos *convos; /* NULL = none */
-    pw_crumb *crumb; /* NULL = none */
-    int crumb_slot;  /* -1 = none */
+    pw_crumb *crumb;   /* NULL = none */
+    int crumb_slot;    /* -1 = none */
     pw_report_fn report;
     void *report_ctx;
     pw_report *begin; /* NULL once sent */
@@ -183,7 +181,8 @@ static bool task_fill(pawl_task *task, const pw_task_init *init)
     task->run_id = pw_strdup(task->scope, init->run_id);
     task->activity = pw_strdup(task->scope, init->activity);
     task->key = pw_task_key(task->scope, &init->token, init->run_id);
-    task->journal_path = pw_strdup(task->scope, init->journal_path != NULL ? init->journal_path : "");
+    task->journal_path =
+        pw_strdup(task->scope, init->journal_path != NULL ? init->journal_path : "");
     task->scratch_path = scratch_print(task->scope, &init->token, init->journal_path);
     task->input = value_take(task->scope, init->input, &ok);
     task->last_detail = value_take(task->scope, init->last_detail, &ok);
@@ -332,10 +331,11 @@ void pawl_task_begin(pawl_task *task)
 {
     pw_report *report = task->begin;
     task->begin = NULL;
-    if (report != NULL && task->crumb != NULL && task->runner == NULL) { /* other runners run code of their own */
+    if (report != NULL && task->crumb != NULL &&
+        task->runner == NULL) { /* other runners run code of their own */
         const pw_token *t = &task->token;
-        task->crumb_slot = pw_crumb_task_begin(
-            task->crumb, &(pw_crumb_task){t->run, t->cmd, t->item, t->attempt});
+        task->crumb_slot =
+            pw_crumb_task_begin(task->crumb, &(pw_crumb_task){t->run, t->cmd, t->item, t->attempt});
     }
     if (report != NULL) {
         report_send(task, report, PW_REPORT_BEGIN);
@@ -381,8 +381,9 @@ static pw_report *output_report(const char *channel, const char *data, size_t si
     }
     report->scope = scope;
     bool text = pw_utf8_ok(data, size);
-    report->value = pw_value_bytes(pawl_build(scope, "{channel: %s, at: %lld, data: %p}", channel, at,
-                                              pawl_v(text ? pawl_make_strn(scope, data, size) : pawl_make_bytes(scope, data, size))));
+    report->value = pw_value_bytes(pawl_build(
+        scope, "{channel: %s, at: %lld, data: %p}", channel, at,
+        pawl_v(text ? pawl_make_strn(scope, data, size) : pawl_make_bytes(scope, data, size))));
     if (pw_scope_failed(scope)) {
         pw_report_free(report);
         return NULL;
@@ -427,7 +428,8 @@ static pw_view failure_bytes(const pawl_task *task)
         return no_memory;
     }
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_mp_map(&b, 3 + (size_t)(failure->details != NULL) + (size_t)(retry_ms != AT_ITS_TIME) + (size_t)task->unknown);
+    pw_mp_map(&b, 3 + (size_t)(failure->details != NULL) + (size_t)(retry_ms != AT_ITS_TIME) +
+                      (size_t)task->unknown);
     pw_mp_str(&b, "type");
     pw_mp_str(&b, failure->type);
     pw_mp_str(&b, "message");
@@ -491,7 +493,8 @@ void pawl_task_finish(pawl_task *task, const pawl_value *result)
         return;
     }
     const pw_view bytes = result_bytes(task->scope, result);
-    if (bytes.data == NULL || pw_scope_failed(task->scope)) { /* what it was built of is not all there */
+    if (bytes.data == NULL ||
+        pw_scope_failed(task->scope)) { /* what it was built of is not all there */
         task_end(task, PW_REPORT_FAILED,
                  (pw_view){failure_no_memory, sizeof failure_no_memory - 1});
         return;
@@ -569,7 +572,9 @@ const pawl_value *pawl_task_fail(pawl_task *task, const char *type, const char *
 const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds)
 {
     const double ms = seconds * 1000.0;
-    task->retry_ms = !(ms > 0) ? 0 : ms >= (double)PW_TIMER_MS_MAX ? (int64_t)PW_TIMER_MS_MAX : (int64_t)ms;
+    task->retry_ms = !(ms > 0)                       ? 0
+                     : ms >= (double)PW_TIMER_MS_MAX ? (int64_t)PW_TIMER_MS_MAX
+                                                     : (int64_t)ms;
     return NULL;
 }
 
@@ -595,7 +600,8 @@ const pawl_value *pawl_task_vbuild(pawl_task *task, const char *fmt, va_list arg
     pawl_error err = {0};
     const pawl_value *v = pw_vbuild(task->scope, fmt, args, &err);
     if (err.status != PAWL_OK && task->failure.type == NULL) {
-        (void)pawl_task_fail_with(task, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", err.message, NULL, false);
+        (void)pawl_task_fail_with(task, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate",
+                                  err.message, NULL, false);
     }
     return v;
 }

@@ -59,7 +59,7 @@ typedef struct pw_task_init {
     void *fn_user;
     pawl_effect effect;
     pawl_runner *runner; /* NULL = the pool */
-    pw_crumb *crumb;      /* notes that it runs in the pool; NULL = none */
+    pw_crumb *crumb;     /* notes that it runs in the pool; NULL = none */
     pw_report_fn report;
     void *report_ctx;
 } pw_task_init;

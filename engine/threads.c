@@ -27,7 +27,8 @@ void pw_signals_restore(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-pawl_status pw_thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg, pawl_error *err)
+pawl_status pw_thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg),
+                            void *arg, pawl_error *err)
 {
     sigset_t before;
 
@@ -35,7 +36,8 @@ pawl_status pw_thread_start(pthread_t *ret_thread, const char *name, void *(*fn)
     int rc = pthread_create(ret_thread, NULL, fn, arg);
     pw_signals_restore(&before);
     if (rc != 0) {
-        return pw_err(err, rc == EAGAIN ? PAWL_LIMIT : PAWL_NOMEM, "cannot start the thread %s: %s", name, strerror(rc));
+        return pw_err(err, rc == EAGAIN ? PAWL_LIMIT : PAWL_NOMEM, "cannot start the thread %s: %s",
+                      name, strerror(rc));
     }
     pthread_setname_np(*ret_thread, name);
     return PAWL_OK;

@@ -16,7 +16,8 @@
 
 #include "sdk/base/error.h"
 
-pawl_status pw_thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg), void *arg, pawl_error *err);
+pawl_status pw_thread_start(pthread_t *ret_thread, const char *name, void *(*fn)(void *arg),
+                            void *arg, pawl_error *err);
 /** The same mask for a while on the calling thread: threads that others start in between inherit it. */
 void pw_signals_block(sigset_t *ret_before);
 void pw_signals_restore(const sigset_t *before);

@@ -16,7 +16,8 @@ static bool before(const pw_heap_timer *a, const pw_heap_timer *b)
     return a->cmd != b->cmd ? a->cmd < b->cmd : a->kind < b->kind;
 }
 
-void pw_timer_add(pw_core *core, int64_t due_ms, int64_t run, int64_t cmd, int32_t item, int32_t kind)
+void pw_timer_add(pw_core *core, int64_t due_ms, int64_t run, int64_t cmd, int32_t item,
+                  int32_t kind)
 {
     if (core->heap_len == core->heap_cap) {
         size_t cap = core->heap_cap == 0 ? 64 : core->heap_cap * 2;
@@ -82,15 +83,19 @@ static bool load_row(void *ctx, const pw_timer_row *row)
 static void extend_horizon(pw_core *core)
 {
     int64_t now = pw_core_now(core);
-    if (!core->recovered || core->horizon_ms > now + PW_TIMER_WINDOW_MS / 2 || (core->again & PW_AGAIN_TIMERS) != 0) {
+    if (!core->recovered || core->horizon_ms > now + PW_TIMER_WINDOW_MS / 2 ||
+        (core->again & PW_AGAIN_TIMERS) != 0) {
         return; /* pw_timers_next says when */
     }
     int64_t until = now + PW_TIMER_WINDOW_MS;
-    pw_timer_row after = {.due_ms = core->horizon_ms, .run = INT64_MAX, .cmd = INT64_MAX, .kind = INT32_MAX};
+    pw_timer_row after = {
+        .due_ms = core->horizon_ms, .run = INT64_MAX, .cmd = INT64_MAX, .kind = INT32_MAX};
     pawl_error err;
-    pawl_status st = core->jops->timers(core->reader, until, core->horizon_ms > 0 ? &after : NULL, 0, load_row, core, &err);
+    pawl_status st = core->jops->timers(core->reader, until, core->horizon_ms > 0 ? &after : NULL,
+                                        0, load_row, core, &err);
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read, it is tried again: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read, it is tried again: %s",
+                    err.message);
         pw_again(core, PW_AGAIN_TIMERS);
         return;
     }
@@ -113,7 +118,8 @@ static void fire(pw_core *core, const pw_heap_timer *t)
         return;
     }
     if (st != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", t->cmd, "a timer cannot be delivered, it is tried again: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", t->cmd,
+                    "a timer cannot be delivered, it is tried again: %s", err.message);
         pw_again(core, PW_AGAIN_TIMERS);
         return;
     }
@@ -171,7 +177,8 @@ void pw_timers_rescan_run(pw_core *core, int64_t run)
 {
     pawl_error err;
     if (core->jops->run_timers(core->reader, run, rescan_row, core, &err) != PAWL_OK) {
-        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read, it is tried again: %s", err.message);
+        pw_core_log(core, PAWL_ERROR, "", 0, "timers cannot be read, it is tried again: %s",
+                    err.message);
         pw_again(core, PW_AGAIN_TIMERS);
     }
 }
@@ -182,8 +189,7 @@ void pw_timers_reset(pw_core *core)
     core->heap_len = 0;
     core->horizon_ms = 0;
     pw_job *job, *next;
-    HASH_ITER(hh, core->jobs, job, next)
-    {
+    HASH_ITER (hh, core->jobs, job, next) {
         pw_job_timers(core, job);
     }
 }

@@ -21,7 +21,8 @@ bool pw_core_in_workflow(void)
 /* Something found no memory: what the turn has made so far cannot be trusted [E8]. */
 bool pw_turn_lost(const pw_live *live)
 {
-    return pw_scope_failed(live->scope) || (live->record != NULL && live->record->failed) || (live->batch != NULL && pw_batch_lost(live->batch));
+    return pw_scope_failed(live->scope) || (live->record != NULL && live->record->failed) ||
+           (live->batch != NULL && pw_batch_lost(live->batch));
 }
 
 /* ---- resuming ---- */
@@ -42,7 +43,8 @@ static size_t put_text(char *site, size_t at, const char *text, size_t max)
 }
 
 /* "order-17 in checkout: step charge": names the run even when its first turn, which would be its first row, never ends. */
-void pw_code_site(const pw_live *live, const char *what, const char *name, char ret_site[PW_CRUMB_SITE_BYTES])
+void pw_code_site(const pw_live *live, const char *what, const char *name,
+                  char ret_site[PW_CRUMB_SITE_BYTES])
 {
     size_t at = put_text(ret_site, 0, live->id, 40);
     at = put_text(ret_site, at, " in ", 4);
@@ -62,7 +64,8 @@ void pw_code_at(const pw_live *live, const char *what, const char *name)
     if (core->options.crumb != NULL) {
         char site[PW_CRUMB_SITE_BYTES];
         pw_code_site(live, what, name, site);
-        pw_crumb_enter(core->options.crumb, PW_CRUMB_LOOP, live->key, site, core->env.mono_ns(core->env.ctx));
+        pw_crumb_enter(core->options.crumb, PW_CRUMB_LOOP, live->key, site,
+                       core->env.mono_ns(core->env.ctx));
     }
 }
 
@@ -115,8 +118,7 @@ void pw_turn_resume(pw_live *live)
     while (again && !live->closing && !live->abandoned) {
         again = false;
         pawl_run *w;
-        DL_FOREACH(live->branches, w)
-        {
+        DL_FOREACH (live->branches, w) {
             if (live->closing || live->abandoned || !can_go(w)) {
                 continue;
             }
@@ -159,7 +161,8 @@ static pw_event_type close_type(const pw_live *live)
 {
     const pawl_failure *f = live->final_failure;
     if (f != NULL) {
-        return live->cancel_requested && strcmp(f->type, "Canceled") == 0 ? PW_EV_RUN_CANCELED : PW_EV_RUN_FAILED;
+        return live->cancel_requested && strcmp(f->type, "Canceled") == 0 ? PW_EV_RUN_CANCELED
+                                                                          : PW_EV_RUN_FAILED;
     }
     return live->continued ? PW_EV_RUN_CONTINUED : PW_EV_RUN_COMPLETED;
 }
@@ -167,10 +170,13 @@ static pw_event_type close_type(const pw_live *live)
 void pw_close_run(pw_live *live)
 {
     pw_event_type type = close_type(live);
-    close_arg arg = {live, live->final_failure, live->branches != NULL ? live->branches->failed_cmd : 0};
+    close_arg arg = {live, live->final_failure,
+                     live->branches != NULL ? live->branches->failed_cmd : 0};
     if (live->replaying) {
         pw_event ev;
-        if (!pw_replay_match(live, &(pw_asked){.type = type, .file = live->last_file, .line = live->last_line}, &ev)) {
+        if (!pw_replay_match(
+                live, &(pw_asked){.type = type, .file = live->last_file, .line = live->last_line},
+                &ev)) {
             return;
         }
         live->core->stats.replayed_events++;
@@ -200,8 +206,11 @@ static void note_drift(pw_live *live)
         pw_emit_str(&e, "at", d->at);
         pw_emit_str(&e, "was_at", d->was_at);
         (void)pw_emit_end(&e, PW_EV_DRIFT_NOTED, 0);
-        pw_core_log(live->core, PAWL_INFO, live->id, d->cmd, "the input of \"%s\" differs under this build (code: %s, history: %s); the journaled "
-                    "result counts", d->name, d->at, d->was_at);
+        pw_core_log(
+            live->core, PAWL_INFO, live->id, d->cmd,
+            "the input of \"%s\" differs under this build (code: %s, history: %s); the journaled "
+            "result counts",
+            d->name, d->at, d->was_at);
     }
     live->drift = NULL;
 }
@@ -209,7 +218,8 @@ static void note_drift(pw_live *live)
 static void pause_mismatch(pw_live *live)
 {
     const pw_mismatch *m = live->mismatch;
-    pw_core_log(live->core, PAWL_ERROR, live->id, m->cmd, "paused: the code does not match the history (%s): history has %s, code has %s",
+    pw_core_log(live->core, PAWL_ERROR, live->id, m->cmd,
+                "paused: the code does not match the history (%s): history has %s, code has %s",
                 m->reason, m->history, m->code);
     PW_CLEANUP(pw_buf_deinit) pw_buf report = PW_BUF_INIT;
     pw_mp_map(&report, 5);
@@ -257,9 +267,10 @@ static int status_of(pw_state state)
         pw_state state;
         int status;
     } map[] = {
-        {PW_S_RUN_RUNNING, PW_RUN_RUNNING},       {PW_S_RUN_PAUSED, PW_RUN_PAUSED},       {PW_S_RUN_COMPLETED, PW_RUN_COMPLETED},
-        {PW_S_RUN_FAILED, PW_RUN_FAILED},         {PW_S_RUN_CANCELED, PW_RUN_CANCELED},   {PW_S_RUN_TERMINATED, PW_RUN_TERMINATED},
-        {PW_S_RUN_CONTINUED, PW_RUN_CONTINUED},   {PW_S_RUN_TIMED_OUT, PW_RUN_TIMED_OUT},
+        {PW_S_RUN_RUNNING, PW_RUN_RUNNING},     {PW_S_RUN_PAUSED, PW_RUN_PAUSED},
+        {PW_S_RUN_COMPLETED, PW_RUN_COMPLETED}, {PW_S_RUN_FAILED, PW_RUN_FAILED},
+        {PW_S_RUN_CANCELED, PW_RUN_CANCELED},   {PW_S_RUN_TERMINATED, PW_RUN_TERMINATED},
+        {PW_S_RUN_CONTINUED, PW_RUN_CONTINUED}, {PW_S_RUN_TIMED_OUT, PW_RUN_TIMED_OUT},
     };
     for (size_t i = 0; i < PW_COUNT(map); i++) {
         if (map[i].state == state) {
@@ -288,15 +299,20 @@ static void fill_row(pw_live *live, uint32_t flags, pw_run_row *row)
     row->updated_ms = live->now_ms;
     row->closed_ms = pw_run_status_is_open(row->status) ? 0 : live->now_ms;
     row->build = pw_live_build(live);
-    row->crashes = live->state == PW_S_RUN_PAUSED || (flags & PW_RECORD_INPUT_ONLY) != 0 ? live->row.crashes : 0; /* what ended well, forgives */
-    row->unread = row->closed_ms == 0 ? 0 : live->whole ? (int64_t)live->signals_len : pw_shell_unread(live);
+    row->crashes = live->state == PW_S_RUN_PAUSED || (flags & PW_RECORD_INPUT_ONLY) != 0
+                       ? live->row.crashes
+                       : 0; /* what ended well, forgives */
+    row->unread = row->closed_ms == 0 ? 0
+                  : live->whole       ? (int64_t)live->signals_len
+                                      : pw_shell_unread(live);
     if (row->closed_ms == 0 && live->def == NULL && live->state != PW_S_RUN_PAUSED) {
         (void)snprintf(waiting, sizeof waiting, "no-code");
     } else if (row->closed_ms == 0 && !live->kick && live->tx == NULL) {
         if (live->whole) {
             pw_waiting_text(live, waiting, sizeof waiting);
         } else {
-            (void)snprintf(waiting, sizeof waiting, "%s", live->state == PW_S_RUN_PAUSED ? "resume" : "code");
+            (void)snprintf(waiting, sizeof waiting, "%s",
+                           live->state == PW_S_RUN_PAUSED ? "resume" : "code");
         }
     }
     row->waiting = text_of(live, live->row.waiting, waiting);
@@ -397,7 +413,8 @@ static bool drop_turn(pw_live *live, pw_batch *b, const pw_batch_mark *mark)
  * saying why. */
 static void too_big(pw_live *live, pw_batch *b, pw_buf *events, const pw_batch_mark *mark)
 {
-    const char *why = events->full ? "LimitExceeded: one turn did not fit in a record" : "OutOfMemory: no memory for one turn, time and again";
+    const char *why = events->full ? "LimitExceeded: one turn did not fit in a record"
+                                   : "OutOfMemory: no memory for one turn, time and again";
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: %s", why);
     drop_created(live, b, mark);
     b->group.len = mark->ops;
@@ -445,8 +462,7 @@ static bool refuse_inputs(pw_live *live, const pawl_error *err, bool requests_on
 {
     bool terminate = false;
     pw_input *in, *next;
-    DL_FOREACH_SAFE(live->inputs, in, next)
-    {
+    DL_FOREACH_SAFE (live->inputs, in, next) {
         bool ends = in->rq != NULL && in->rq->op == PW_REQ_TERMINATE;
         terminate |= ends;
         if (ends || (requests_only && in->rq == NULL)) {
@@ -468,7 +484,8 @@ static bool refuse_inputs(pw_live *live, const pawl_error *err, bool requests_on
 /* False: there is nothing to take a turn for, now. */
 static bool load_if_needed(pw_live *live)
 {
-    if (live->whole || live->created || !pw_live_can_run(live)) { /* (created without code: its start is kept as input) */
+    if (live->whole || live->created ||
+        !pw_live_can_run(live)) { /* (created without code: its start is kept as input) */
         return true;
     }
     pawl_error err;
@@ -477,8 +494,9 @@ static bool load_if_needed(pw_live *live)
         return true;
     }
     bool passing = st == PAWL_NOMEM || st == PAWL_BUSY || st == PAWL_IO;
-    pw_core_log(live->core, passing ? PAWL_WARN : PAWL_ERROR, live->id, 0, "the run cannot be rebuilt%s: %s",
-                passing ? ", it is tried again" : "", err.message);
+    pw_core_log(live->core, passing ? PAWL_WARN : PAWL_ERROR, live->id, 0,
+                "the run cannot be rebuilt%s: %s", passing ? ", it is tried again" : "",
+                err.message);
     if (!passing) {
         return refuse_inputs(live, &err, false);
     }
@@ -501,9 +519,12 @@ static uint32_t turn_body(pw_live *live)
         pw_effects_left_timers(live);
     }
     pw_inputs_apply(live);
-    bool lands_first = live->created && live->core->careful; /* a run that dies in its first turn is known when it does so again */
+    bool lands_first =
+        live->created &&
+        live->core->careful; /* a run that dies in its first turn is known when it does so again */
     if (pw_turn_lost(live) || !pw_live_can_run(live) || !live->whole || lands_first) {
-        live->kick |= live->state == PW_S_RUN_RUNNING && live->def != NULL && live->record_events > 0; /* the code has still to see it */
+        live->kick |= live->state == PW_S_RUN_RUNNING && live->def != NULL &&
+                      live->record_events > 0; /* the code has still to see it */
         return PW_RECORD_INPUT_ONLY;
     }
     run_code(live);

@@ -25,14 +25,14 @@ struct pw_tx_step {
     uint64_t build;
     uint32_t flags;
     int64_t events_before;
-    pw_crumb *crumb;        /* NULL = none */
+    pw_crumb *crumb; /* NULL = none */
     int64_t (*mono_ns)(void *ctx);
     void *mono_ctx;
     int64_t run;
     char site[PW_CRUMB_SITE_BYTES];
-    pw_buf before;          /* events of the turn so far */
+    pw_buf before; /* events of the turn so far */
     const pawl_value *result;
-    pw_buf event;           /* body of the step's event, for the ack */
+    pw_buf event; /* body of the step's event, for the ack */
     pw_event_type type;
     pw_tx_call call;
 };
@@ -93,7 +93,8 @@ static void tx_body(pw_tx_step *t, pawl_status status, const pawl_error *err, pw
     pw_put_failure_field(body, "failure", &f);
 }
 
-static void tx_encode(void *ctx, pawl_status status, const pawl_error *err, pw_buf *record, int64_t *ret_events)
+static void tx_encode(void *ctx, pawl_status status, const pawl_error *err, pw_buf *record,
+                      int64_t *ret_events)
 {
     pw_tx_step *t = ctx;
     t->type = status == PAWL_OK ? PW_EV_STEP_COMPLETED : PW_EV_STEP_FAILED;
@@ -122,7 +123,8 @@ static bool wish_granted(pawl_run *w, void *arg)
     return wish->cmd != NULL && w->live->turn > wish->cmd->deliver_turn;
 }
 
-const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn, const pawl_value *input, const char *file, int line)
+const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn,
+                                   const pawl_value *input, const char *file, int line)
 {
     if (!pw_mine(w, "pawl_transact", file, line)) {
         return NULL;
@@ -131,7 +133,8 @@ const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn,
         return NULL;
     }
     if ((w->live->core->jops->caps & PW_CAP_TX) == 0) {
-        return pawl_fail(w, "Unsupported", "this journal (%s) has no transactional steps", w->live->core->jops->name);
+        return pawl_fail(w, "Unsupported", "this journal (%s) has no transactional steps",
+                         w->live->core->jops->name);
     }
     tx_wish *wish = pawl_scope_alloc(w->live->scope, sizeof *wish);
     if (wish == NULL) {
@@ -152,8 +155,7 @@ const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn,
 static pawl_run *first_wish(pw_live *live)
 {
     pawl_run *w;
-    DL_FOREACH(live->branches, w)
-    {
+    DL_FOREACH (live->branches, w) {
         if (!w->finished && w->ready == wish_granted && ((tx_wish *)w->ready_arg)->cmd == NULL) {
             return w;
         }
@@ -169,8 +171,12 @@ static void take_replay(pawl_run *w, tx_wish *wish)
         return; /* the turn in which it ran is not in the journal: it runs again */
     }
     pw_view in = pw_value_bytes(wish->input);
-    pw_asked asked = {.type = PW_EV_STEP_COMPLETED, .name = wish->name, .check_input = true, .digest = pw_input_digest(in.data, in.size),
-                      .file = wish->file, .line = wish->line};
+    pw_asked asked = {.type = PW_EV_STEP_COMPLETED,
+                      .name = wish->name,
+                      .check_input = true,
+                      .digest = pw_input_digest(in.data, in.size),
+                      .file = wish->file,
+                      .line = wish->line};
     if (!pw_replay_match(live, &asked, &ev)) {
         return;
     }
@@ -256,7 +262,8 @@ bool pw_tx_landed(pw_live *live)
     live->tx_branch = NULL;
     tx_wish *wish = w->ready_arg;
     void *body = pw_memdup(live->scope, t->event.data, t->event.size);
-    pw_event ev = {.seq = live->seq + 1, .type = t->type, .cmd = t->cmd, .body = {body, t->event.size}};
+    pw_event ev = {
+        .seq = live->seq + 1, .type = t->type, .cmd = t->cmd, .body = {body, t->event.size}};
     bool ok = body != NULL && pw_apply(live, &ev) && !pw_scope_failed(live->scope);
     PW_CHECK(ok || pw_scope_failed(live->scope));
     wish->cmd = ok ? pw_cmd_find(live, ev.cmd) : NULL;

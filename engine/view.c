@@ -38,18 +38,21 @@ void pw_view_array_end(pw_buf *out, size_t begin, size_t len)
 
 static bool keep_view(pawl_scope *scope, pw_view *view)
 {
-    const uint8_t *copy = pw_memdup(scope, view->size > 0 ? view->data : (const uint8_t *)"", view->size);
+    const uint8_t *copy =
+        pw_memdup(scope, view->size > 0 ? view->data : (const uint8_t *)"", view->size);
 
     view->data = copy;
     return copy != NULL;
 }
 
-pawl_status pw_view_keep_run(pawl_scope *scope, const pw_run_row *row, pw_run_row *ret_row, pawl_error *err)
+pawl_status pw_view_keep_run(pawl_scope *scope, const pw_run_row *row, pw_run_row *ret_row,
+                             pawl_error *err)
 {
     pw_run_row mine = *row;
 
-    if (!keep_view(scope, &mine.id) || !keep_view(scope, &mine.workflow) || !keep_view(scope, &mine.version) ||
-        !keep_view(scope, &mine.traceparent) || !keep_view(scope, &mine.waiting) || !keep_view(scope, &mine.reason) ||
+    if (!keep_view(scope, &mine.id) || !keep_view(scope, &mine.workflow) ||
+        !keep_view(scope, &mine.version) || !keep_view(scope, &mine.traceparent) ||
+        !keep_view(scope, &mine.waiting) || !keep_view(scope, &mine.reason) ||
         !keep_view(scope, &mine.progress_text)) {
         return pw_err(err, PAWL_NOMEM, "no memory for a run's row");
     }
@@ -72,7 +75,8 @@ static bool take_run(void *ctx, const pw_run_row *row)
     return false;
 }
 
-pawl_status pw_view_find_run(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_run_row *ret_row, pawl_error *err)
+pawl_status pw_view_find_run(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                             pw_run_row *ret_row, pawl_error *err)
 {
     struct found f = {scope, ret_row, err, PAWL_OK};
     const char *id = pawl_str(args, "id", NULL);
@@ -85,7 +89,8 @@ pawl_status pw_view_find_run(pw_reader *reader, const pawl_value *args, pawl_sco
     if (key > 0) {
         status = reader->ops->run_get(reader, key, take_run, &f, err);
     } else {
-        status = reader->ops->run_find(reader, (pw_view){(const uint8_t *)id, strlen(id)}, take_run, &f, err);
+        status = reader->ops->run_find(reader, (pw_view){(const uint8_t *)id, strlen(id)}, take_run,
+                                       &f, err);
     }
     if (status == PAWL_NOTFOUND && id != NULL) {
         return pw_err(err, PAWL_NOTFOUND, "there is no run \"%.200s\"", id);
@@ -182,7 +187,8 @@ static pawl_status put_keys(pw_reader *reader, int64_t run, pw_buf *out, pawl_er
     return status;
 }
 
-pawl_status pw_view_show_run(pw_reader *reader, const pw_run_row *row, bool keys, pw_buf *out, pawl_error *err)
+pawl_status pw_view_show_run(pw_reader *reader, const pw_run_row *row, bool keys, pw_buf *out,
+                             pawl_error *err)
 {
     pw_mp_map(out, 17 + (keys ? 1u : 0u));
     put_text(out, "id", row->id);
@@ -206,7 +212,8 @@ pawl_status pw_view_show_run(pw_reader *reader, const pw_run_row *row, bool keys
     return status == PAWL_OK && keys ? put_keys(reader, row->key, out, err) : status;
 }
 
-static pawl_status describe(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+static pawl_status describe(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                            pw_buf *out, pawl_error *err)
 {
     pw_run_row row;
     pawl_status status = pw_view_find_run(reader, args, scope, &row, err);
@@ -237,7 +244,8 @@ static bool show_key(void *ctx, pw_view key, pw_view value)
     return false;
 }
 
-static pawl_status query_key(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+static pawl_status query_key(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                             pw_buf *out, pawl_error *err)
 {
     struct key_found f = {.reader = reader, .out = out, .err = err, .status = PAWL_OK};
     const char *name = pawl_str(args, "name", "");
@@ -248,11 +256,14 @@ static pawl_status query_key(pw_reader *reader, const pawl_value *args, pawl_sco
         status = pw_err(err, PAWL_INVALID, "a query names no key");
     }
     if (status == PAWL_OK) {
-        status = reader->ops->keys(reader, row.key, (pw_view){(const uint8_t *)name, strlen(name)}, show_key, &f, err);
+        status = reader->ops->keys(reader, row.key, (pw_view){(const uint8_t *)name, strlen(name)},
+                                   show_key, &f, err);
     }
     if (status == PAWL_OK && !f.found) {
-        return pw_err(err, PAWL_NOT, "run \"%.100s\" has published no key \"%.60s\"; a query answered by code needs a running engine",
-                      pawl_str(args, "id", ""), name);
+        return pw_err(
+            err, PAWL_NOT,
+            "run \"%.100s\" has published no key \"%.60s\"; a query answered by code needs a running engine",
+            pawl_str(args, "id", ""), name);
     }
     return status == PAWL_OK ? f.status : status;
 }
@@ -261,10 +272,12 @@ static pawl_status query_key(pw_reader *reader, const pawl_value *args, pawl_sco
 
 bool pw_view_can(pw_req_op op, bool offline)
 {
-    return pw_req_kind(op) == PW_REQ_READ || (offline && (op == PW_REQ_STACK || op == PW_REQ_QUERY || op == PW_REQ_RESULT));
+    return pw_req_kind(op) == PW_REQ_READ ||
+           (offline && (op == PW_REQ_STACK || op == PW_REQ_QUERY || op == PW_REQ_RESULT));
 }
 
-static pawl_status answer(pw_reader *reader, pw_req_op op, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+static pawl_status answer(pw_reader *reader, pw_req_op op, const pawl_value *args,
+                          pawl_scope *scope, pw_buf *out, pawl_error *err)
 {
     if (op == PW_REQ_DESCRIBE) {
         return describe(reader, args, scope, out, err);
@@ -290,7 +303,8 @@ static pawl_status answer(pw_reader *reader, pw_req_op op, const pawl_value *arg
     return pw_err(err, PAWL_UNSUPPORTED, "%s needs a running engine", pw_req_name(op));
 }
 
-pawl_status pw_view_request(pw_reader *reader, pw_req_op op, const pawl_value *args, pw_buf *out, pawl_error *err)
+pawl_status pw_view_request(pw_reader *reader, pw_req_op op, const pawl_value *args, pw_buf *out,
+                            pawl_error *err)
 {
     size_t before = out->size;
     pawl_scope *scope = pawl_scope_new();
@@ -302,7 +316,8 @@ pawl_status pw_view_request(pw_reader *reader, pw_req_op op, const pawl_value *a
     pawl_status status = answer(reader, op, args, scope, out, err != NULL ? err : &mine);
     pawl_scope_free(scope);
     if (status == PAWL_OK && !pw_buf_ok(out)) {
-        status = pw_err(err, PAWL_NOMEM, "the reply to %s is too large; ask for less", pw_req_name(op));
+        status =
+            pw_err(err, PAWL_NOMEM, "the reply to %s is too large; ask for less", pw_req_name(op));
     }
     if (status != PAWL_OK) {
         out->size = before;

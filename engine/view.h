@@ -17,6 +17,7 @@ bool pw_view_can(pw_req_op op, bool offline);
  * Errors: NOTFOUND (names the id), INVALID (bad filter, with the column), NOT (offline RESULT of an open run; offline QUERY of a key that is not
  * there), UNSUPPORTED (an operation that needs the engine), DAMAGED, IO, NOMEM. out is as before then.
  */
-pawl_status pw_view_request(pw_reader *reader, pw_req_op op, const pawl_value *args, pw_buf *out, pawl_error *err);
+pawl_status pw_view_request(pw_reader *reader, pw_req_op op, const pawl_value *args, pw_buf *out,
+                            pawl_error *err);
 
 #endif

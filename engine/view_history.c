@@ -54,7 +54,9 @@ static pawl_status show_blob(pw_reader *reader, pw_view ref, pw_buf *out, pawl_e
 pawl_status pw_view_show_value(pw_reader *reader, pw_view raw, pw_buf *out, pawl_error *err)
 {
     pw_mp r = pw_mp_reader(raw.data, raw.size);
-    uint64_t left = raw.size > 0 ? 1 : 0; /* values still to copy; bounded by the bytes, which the cursor checks */
+    uint64_t left =
+        raw.size > 0 ? 1
+                     : 0; /* values still to copy; bounded by the bytes, which the cursor checks */
 
     if (left == 0) {
         pw_mp_nil(out);
@@ -80,7 +82,8 @@ pawl_status pw_view_show_value(pw_reader *reader, pw_view raw, pw_buf *out, pawl
             pw_buf_put(out, one.data, one.size);
         }
     }
-    return pw_mp_ok(&r) ? PAWL_OK : pw_err(err, PAWL_DAMAGED, "a payload in the journal is malformed");
+    return pw_mp_ok(&r) ? PAWL_OK
+                        : pw_err(err, PAWL_DAMAGED, "a payload in the journal is malformed");
 }
 
 /* ---- events ---- */
@@ -99,7 +102,8 @@ struct events {
 static bool names_command(const pw_event *ev)
 {
     pw_mp r = pw_mp_reader(ev->body.data, ev->body.size);
-    for (size_t left = ev->cmd == 0 && ev->body.size > 0 ? pw_mp_read_map(&r) : 0; left > 0; left--) {
+    for (size_t left = ev->cmd == 0 && ev->body.size > 0 ? pw_mp_read_map(&r) : 0; left > 0;
+         left--) {
         if (pw_view_is(pw_mp_read_str(&r), "command")) {
             return true;
         }
@@ -108,7 +112,8 @@ static bool names_command(const pw_event *ev)
     return false;
 }
 
-static pawl_status show_event(struct events *es, const pw_record *record, const pw_event *ev, int64_t seq)
+static pawl_status show_event(struct events *es, const pw_record *record, const pw_event *ev,
+                              int64_t seq)
 {
     pw_mp r = pw_mp_reader(ev->body.data, ev->body.size);
     size_t pairs = ev->body.size > 0 ? pw_mp_read_map(&r) : 0;
@@ -146,7 +151,8 @@ static bool show_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     (void)pos;
     (void)events;
     es->status = pw_record_open(bytes.data, bytes.size, &record, es->err);
-    for (int64_t seq = first_seq + 1; es->status == PAWL_OK && pw_record_next(&record, &ev); seq++) {
+    for (int64_t seq = first_seq + 1; es->status == PAWL_OK && pw_record_next(&record, &ev);
+         seq++) {
         if (seq < es->from_seq) {
             continue;
         }
@@ -158,9 +164,14 @@ static bool show_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     return es->status == PAWL_OK && pw_buf_ok(es->out) && es->len < es->len_max;
 }
 
-pawl_status pw_view_history(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+pawl_status pw_view_history(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                            pw_buf *out, pawl_error *err)
 {
-    struct events es = {.reader = reader, .out = out, .err = err, .status = PAWL_OK, .from_seq = pawl_int(args, "from", 1)};
+    struct events es = {.reader = reader,
+                        .out = out,
+                        .err = err,
+                        .status = PAWL_OK,
+                        .from_seq = pawl_int(args, "from", 1)};
     int64_t limit = pawl_int(args, "limit", HISTORY_EVENTS_DEFAULT);
     pw_run_row row;
     pawl_status status = pw_view_find_run(reader, args, scope, &row, err);
@@ -272,7 +283,8 @@ static bool find_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, 
     return e->status == PAWL_OK && !e->found;
 }
 
-pawl_status pw_view_result(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+pawl_status pw_view_result(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                           pw_buf *out, pawl_error *err)
 {
     struct end e = {.reader = reader, .out = out, .err = err, .status = PAWL_OK};
     pw_run_row row;
@@ -282,14 +294,15 @@ pawl_status pw_view_result(pw_reader *reader, const pawl_value *args, pawl_scope
         return status;
     }
     if (pw_run_status_is_open(row.status)) {
-        return pw_err(err, PAWL_NOT, "run \"%.*s\" is still %s", (int)row.id.size, (const char *)row.id.data,
-                      pw_run_status_name(row.status));
+        return pw_err(err, PAWL_NOT, "run \"%.*s\" is still %s", (int)row.id.size,
+                      (const char *)row.id.data, pw_run_status_name(row.status));
     }
     e.run_status = row.status;
     status = reader->ops->read(reader, row.key, row.seq - 1, find_end, &e, err);
     if (status == PAWL_OK && e.status == PAWL_OK && !e.found) {
-        return pw_err(err, PAWL_DAMAGED, "run \"%.*s\" is %s, but its history does not say how it ended", (int)row.id.size,
-                      (const char *)row.id.data, pw_run_status_name(row.status));
+        return pw_err(err, PAWL_DAMAGED,
+                      "run \"%.*s\" is %s, but its history does not say how it ended",
+                      (int)row.id.size, (const char *)row.id.data, pw_run_status_name(row.status));
     }
     return status == PAWL_OK ? e.status : status;
 }

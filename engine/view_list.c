@@ -18,15 +18,15 @@
 struct page {
     pw_reader *reader;
     const pw_filter *filter;
-    pawl_scope *scope;   /* of one row */
+    pawl_scope *scope; /* of one row */
     pw_buf *out;
     pawl_error *err;
     pawl_status status;
     size_t rows_max;
-    size_t rows;         /* shown */
+    size_t rows; /* shown */
     size_t seen;
-    int64_t last_key;    /* looked at */
-    bool more;           /* rows may be left behind last_key */
+    int64_t last_key; /* looked at */
+    bool more;        /* rows may be left behind last_key */
 };
 
 static bool show_row(void *ctx, const pw_run_row *row)
@@ -65,7 +65,8 @@ static bool take_key(void *ctx, const pw_run_row *row)
     return k->len < PARENT_KEYS_MAX;
 }
 
-static pawl_status bind_parents(pw_reader *reader, pw_filter *filter, pawl_scope *scope, pawl_error *err)
+static pawl_status bind_parents(pw_reader *reader, pw_filter *filter, pawl_scope *scope,
+                                pawl_error *err)
 {
     const char *id;
 
@@ -74,7 +75,8 @@ static pawl_status bind_parents(pw_reader *reader, pw_filter *filter, pawl_scope
         if (k.keys == NULL) {
             return pw_err(err, PAWL_NOMEM, "no memory for a filter");
         }
-        pw_scan scan = {.id_prefix = {(const uint8_t *)id, strlen(id)}, .rows_max = PW_VIEW_SCAN_ROWS_MAX};
+        pw_scan scan = {.id_prefix = {(const uint8_t *)id, strlen(id)},
+                        .rows_max = PW_VIEW_SCAN_ROWS_MAX};
         pawl_status status = reader->ops->run_scan(reader, &scan, take_key, &k, err);
         if (status != PAWL_OK) {
             return status;
@@ -121,7 +123,8 @@ static pawl_status page_size(const pawl_value *args, size_t *ret_rows, pawl_erro
     return PAWL_OK;
 }
 
-pawl_status pw_view_list(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+pawl_status pw_view_list(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
+                         pawl_error *err)
 {
     pw_filter *filter = NULL;
     struct page p = {.reader = reader, .scope = scope, .out = out, .err = err, .status = PAWL_OK};

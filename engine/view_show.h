@@ -7,11 +7,14 @@
 #include "engine/view.h"
 
 /** A run row whose texts live in a scope. */
-pawl_status pw_view_keep_run(pawl_scope *scope, const pw_run_row *row, pw_run_row *ret_row, pawl_error *err);
+pawl_status pw_view_keep_run(pawl_scope *scope, const pw_run_row *row, pw_run_row *ret_row,
+                             pawl_error *err);
 /** The run that args name: {id}, or {key} for one that is not the newest of its id. Errors: NOTFOUND, INVALID. */
-pawl_status pw_view_find_run(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_run_row *ret_row, pawl_error *err);
+pawl_status pw_view_find_run(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                             pw_run_row *ret_row, pawl_error *err);
 /** Appends the map that describe and list show. */
-pawl_status pw_view_show_run(pw_reader *reader, const pw_run_row *row, bool keys, pw_buf *out, pawl_error *err);
+pawl_status pw_view_show_run(pw_reader *reader, const pw_run_row *row, bool keys, pw_buf *out,
+                             pawl_error *err);
 /** Appends a msgpack value with its blob references replaced by what they stand for. */
 pawl_status pw_view_show_value(pw_reader *reader, pw_view raw, pw_buf *out, pawl_error *err);
 
@@ -20,10 +23,15 @@ size_t pw_view_array_begin(pw_buf *out);
 void pw_view_array_end(pw_buf *out, size_t begin, size_t len);
 
 /* one per operation; args are a map */
-pawl_status pw_view_list(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err);
-pawl_status pw_view_history(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err);
-pawl_status pw_view_result(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err);
-pawl_status pw_view_waits(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err);
-pawl_status pw_view_stack(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err);
+pawl_status pw_view_list(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
+                         pawl_error *err);
+pawl_status pw_view_history(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                            pw_buf *out, pawl_error *err);
+pawl_status pw_view_result(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                           pw_buf *out, pawl_error *err);
+pawl_status pw_view_waits(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
+                          pawl_error *err);
+pawl_status pw_view_stack(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
+                          pawl_error *err);
 
 #endif

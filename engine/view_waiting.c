@@ -51,7 +51,8 @@ static pawl_status put_owner(struct shown *s, int64_t run)
 /** Pairs of the body that are not shown from the row already. */
 static bool is_own_key(pw_view key)
 {
-    return !pw_view_is(key, "name") && !pw_view_is(key, "kind") && !pw_view_is(key, "id") && !pw_view_is(key, "due_ms");
+    return !pw_view_is(key, "name") && !pw_view_is(key, "kind") && !pw_view_is(key, "id") &&
+           !pw_view_is(key, "due_ms");
 }
 
 static size_t count_body(pw_view body)
@@ -105,7 +106,8 @@ static bool show_wait(void *ctx, const pw_wait_row *row)
     return s->status == PAWL_OK;
 }
 
-pawl_status pw_view_waits(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+pawl_status pw_view_waits(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
+                          pawl_error *err)
 {
     struct shown s = {.reader = reader, .out = out, .err = err, .status = PAWL_OK};
     pw_run_row row = {.key = 0};
@@ -199,7 +201,8 @@ static pawl_status show_rows(struct shown *s, int64_t run)
     return status == PAWL_OK ? ops->run_timers(s->reader, run, show_timer, s, s->err) : status;
 }
 
-pawl_status pw_view_stack(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out, pawl_error *err)
+pawl_status pw_view_stack(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
+                          pawl_error *err)
 {
     struct shown s = {.reader = reader, .out = out, .err = err, .status = PAWL_OK};
     pw_run_row row;

@@ -77,8 +77,11 @@ bool pawl_failure_is(const pawl_failure *failure, const char *type)
 void pw_set_canceled(pawl_run *w)
 {
     const char *why = w->live->cancel_reason;
-    pw_set_failure(w, pw_failure_new(w->live->scope, "Canceled", why != NULL && why[0] != 0 ? why : "cancellation was requested", NULL, false,
-                                     NULL), 0);
+    pw_set_failure(w,
+                   pw_failure_new(w->live->scope, "Canceled",
+                                  why != NULL && why[0] != 0 ? why : "cancellation was requested",
+                                  NULL, false, NULL),
+                   0);
 }
 
 bool pawl_timed_out(const pawl_run *w)
@@ -90,7 +93,8 @@ bool pw_wait(pawl_run *w, pw_ready_fn ready, void *arg, bool cancelable)
 {
     w->timed_out = false;
     while (!ready(w, arg)) {
-        if ((cancelable && pw_canceled(w)) || w->fiber == NULL) { /* (a query handler has no stack to wait on) */
+        if ((cancelable && pw_canceled(w)) ||
+            w->fiber == NULL) { /* (a query handler has no stack to wait on) */
             return false;
         }
         w->ready = ready;
@@ -116,7 +120,8 @@ pawl_run *pw_branch_new(pw_live *live, pawl_branch_fn fn, void *arg)
     w->future = (pawl_future){.is_branch = true, .branch = w};
     pawl_error err;
     bool folded = live->def != NULL && live->def->folded.apply != NULL;
-    if (!folded && pw_fiber_new(pw_branch_main, w, live->def->stack_bytes, &w->fiber, &err) != PAWL_OK) {
+    if (!folded &&
+        pw_fiber_new(pw_branch_main, w, live->def->stack_bytes, &w->fiber, &err) != PAWL_OK) {
         pw_core_log(live->core, PAWL_ERROR, live->id, 0, "no stack for a branch: %s", err.message);
         if (err.status == PAWL_NOMEM) {
             pw_scope_fail(live->scope);
@@ -139,7 +144,10 @@ pawl_future *pawl_go(pawl_run *w, pawl_branch_fn fn, void *arg)
     pawl_run *b = w->live->branches_len < PW_BRANCHES_MAX ? pw_branch_new(w->live, fn, arg) : NULL;
     if (b == NULL) {
         (void)pw_blocked(w); /* no memory: does not come back */
-        pw_set_failure(w, pw_failure_new(w->live->scope, "LimitExceeded", "no more than 1024 branches in one run", NULL, false, NULL), 0);
+        pw_set_failure(w,
+                       pw_failure_new(w->live->scope, "LimitExceeded",
+                                      "no more than 1024 branches in one run", NULL, false, NULL),
+                       0);
         return NULL;
     }
     pw_shield_inherit(b, w);
@@ -198,8 +206,7 @@ void pw_waiting_text(pw_live *live, char *ret, size_t size)
     ret[0] = 0;
     size_t more = 0;
     const pw_cmd *cmd;
-    DL_FOREACH(live->open, cmd)
-    {
+    DL_FOREACH (live->open, cmd) {
         const char *what = waits_for(cmd);
         if (what == NULL) {
             continue;

@@ -29,8 +29,8 @@
 struct pw_watchdog {
     pw_watchdog_options options;
     pthread_t thread;
-    sem_t wake;          /* posted to unpark and to stop */
-    atomic_bool asleep;  /* the loop's */
+    sem_t wake;         /* posted to unpark and to stop */
+    atomic_bool asleep; /* the loop's */
     atomic_bool parked;
     atomic_bool stop;
     int64_t since_ns[PW_CRUMB_SITES]; /* of the hold that was reported last */
@@ -125,7 +125,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-pawl_status pw_watchdog_start(const pw_watchdog_options *options, pw_watchdog **ret_watchdog, pawl_error *err)
+pawl_status pw_watchdog_start(const pw_watchdog_options *options, pw_watchdog **ret_watchdog,
+                              pawl_error *err)
 {
     pw_watchdog *wd = pw_calloc(1, sizeof *wd);
 
@@ -186,7 +187,8 @@ void *pw_watchdog_altstack_init(void)
     if (sigaltstack(NULL, &before) == 0 && !(before.ss_flags & SS_DISABLE)) {
         return NULL; /* somebody (a sanitizer) has given this thread one */
     }
-    void *memory = mmap(NULL, ALTSTACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory =
+        mmap(NULL, ALTSTACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         return NULL;
     }

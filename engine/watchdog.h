@@ -15,7 +15,8 @@
 typedef struct pw_watchdog pw_watchdog;
 
 /** Called on the watchdog's thread. slot: PW_CRUMB_LOOP or PW_CRUMB_JOURNAL. fatal: the process is aborted when it comes back. */
-typedef void (*pw_held_fn)(void *ctx, int slot, int64_t run, const char *site, int64_t held_ms, bool fatal);
+typedef void (*pw_held_fn)(void *ctx, int slot, int64_t run, const char *site, int64_t held_ms,
+                           bool fatal);
 
 typedef struct pw_watchdog_options {
     const pw_crumb *crumb;
@@ -25,7 +26,8 @@ typedef struct pw_watchdog_options {
     void *ctx;
 } pw_watchdog_options;
 
-pawl_status pw_watchdog_start(const pw_watchdog_options *options, pw_watchdog **ret_watchdog, pawl_error *err);
+pawl_status pw_watchdog_start(const pw_watchdog_options *options, pw_watchdog **ret_watchdog,
+                              pawl_error *err);
 void pw_watchdog_stop(pw_watchdog *wd); /* accepts NULL */
 
 /* the loop says when it sleeps; both accept NULL and cost a few nanoseconds */

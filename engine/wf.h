@@ -16,7 +16,8 @@ bool pw_name_ok(pawl_run *w, const char *what, const char *name);
 bool pw_may_start(pawl_run *w); /* no failure, not cancelled: else sets Canceled */
 void pw_call_fields(pw_emit *e, const void *call_options);
 void pw_map_fields(pw_emit *e, const void *map_options);
-void pw_child_id(pw_live *live, int64_t cmd, char ret_id[PW_ID_BYTES_MAX + 1]); /* of a child that was given none */
+void pw_child_id(pw_live *live, int64_t cmd,
+                 char ret_id[PW_ID_BYTES_MAX + 1]); /* of a child that was given none */
 void pw_child_fields(pw_emit *e, const void *child_options);
 typedef struct pw_ask_fields_arg {
     const pawl_ask_options *options;
@@ -25,7 +26,8 @@ typedef struct pw_ask_fields_arg {
 void pw_letter_fields(pw_emit *e, const void *letter); /* pw_letter */
 /** The new reference; NULL when refused (the branch has a failure), or the turn is lost. by: options.h. */
 struct pw_asker;
-const pawl_value *pw_convo_append(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const struct pw_asker *by);
+const pawl_value *pw_convo_append(pawl_run *w, const pawl_value *convo, const pawl_value *messages,
+                                  const struct pw_asker *by);
 void pw_ask_fields(pw_emit *e, const void *ask_fields_arg);
 
 /* shield.c */

@@ -33,10 +33,14 @@ int64_t pw_seconds_ms(double seconds)
 
 static int64_t attempts_of(int retries)
 {
-    return retries == 0 ? 5 : retries < 0 ? 1 : retries == PAWL_RETRY_FOREVER ? INT64_MAX : (int64_t)retries + 1;
+    return retries == 0                    ? 5
+           : retries < 0                   ? 1
+           : retries == PAWL_RETRY_FOREVER ? INT64_MAX
+                                           : (int64_t)retries + 1;
 }
 
-static void retry_fields(pw_emit *e, int retries, double initial_s, double factor, double max_s, const char *no_retry)
+static void retry_fields(pw_emit *e, int retries, double initial_s, double factor, double max_s,
+                         const char *no_retry)
 {
     pw_emit_int(e, "attempts", attempts_of(retries));
     pw_emit_int(e, "retry_initial_ms", initial_s > 0 ? ms_of(initial_s) : 1000);
@@ -93,13 +97,17 @@ bool pw_may_start(pawl_run *w)
         return false;
     }
     if (pw_canceled(w)) {
-        pw_set_failure(w, pw_failure_new(w->live->scope, "Canceled", "cancellation was requested", NULL, false, NULL), 0);
+        pw_set_failure(w,
+                       pw_failure_new(w->live->scope, "Canceled", "cancellation was requested",
+                                      NULL, false, NULL),
+                       0);
         return false;
     }
     return true;
 }
 
-pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line)
+pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, size_t options_size,
+                                const char *file, int line)
 {
     if (!pw_mine(w, "pawl_call", file, line)) {
         return NULL;
@@ -109,13 +117,20 @@ pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, s
     if (!pw_may_start(w) || !pw_call_ok(w, &o, &(pw_asker){"call", file, line})) {
         return NULL;
     }
-    pw_ask ask = {.type = PW_EV_ACTIVITY_SCHEDULED, .name = o.name, .input = o.input, .has_input = true, .file = file, .line = line,
-                  .body = pw_call_fields, .arg = &o};
+    pw_ask ask = {.type = PW_EV_ACTIVITY_SCHEDULED,
+                  .name = o.name,
+                  .input = o.input,
+                  .has_input = true,
+                  .file = file,
+                  .line = line,
+                  .body = pw_call_fields,
+                  .arg = &o};
     pw_cmd *cmd = pw_command(w, &ask);
     return cmd != NULL ? &cmd->future : NULL;
 }
 
-const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line)
+const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *options, size_t options_size,
+                               const char *file, int line)
 {
     return pawl_await(w, pawl_call_start_at(w, options, options_size, file, line));
 }
@@ -127,8 +142,14 @@ static pw_cmd *map_ask(pawl_run *w, const pawl_map_options *o, const char *file,
     if (!pw_may_start(w) || !pw_map_ok(w, o, &(pw_asker){"map", file, line})) {
         return NULL;
     }
-    pw_ask ask = {.type = PW_EV_MAP_SCHEDULED, .name = o->name, .input = o->items, .has_input = true, .file = file, .line = line,
-                  .body = pw_map_fields, .arg = o};
+    pw_ask ask = {.type = PW_EV_MAP_SCHEDULED,
+                  .name = o->name,
+                  .input = o->items,
+                  .has_input = true,
+                  .file = file,
+                  .line = line,
+                  .body = pw_map_fields,
+                  .arg = o};
     return pw_command(w, &ask);
 }
 
@@ -148,14 +169,16 @@ static void unread(pawl_run *w, const pw_cmd *cmd, const pawl_error *err)
     if (err->status != PAWL_DAMAGED) {
         lose(w);
     } else if (!live->replaying) {
-        pw_set_failure(w, pw_failure_new(live->scope, "ResultsDamaged", err->message, NULL, false, NULL), 0);
+        pw_set_failure(
+            w, pw_failure_new(live->scope, "ResultsDamaged", err->message, NULL, false, NULL), 0);
     } else {
         pw_replay_fail(live, "damage", NULL, pw_strdup(live->scope, err->message));
         pw_leave_lost(w);
     }
 }
 
-const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line)
+const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size,
+                              const char *file, int line)
 {
     if (!pw_mine(w, "pawl_map", file, line)) {
         return NULL;
@@ -192,7 +215,8 @@ static void items_unwind(void *arg)
     it->page_scope = NULL;
 }
 
-pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line)
+pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, size_t options_size,
+                               const char *file, int line)
 {
     if (!pw_mine(w, "pawl_map_cursor", file, line)) {
         return NULL;
@@ -204,14 +228,20 @@ pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, siz
     if (cmd == NULL || it == NULL || !pw_wait_future(w, &cmd->future)) {
         return NULL;
     }
-    *it = (pawl_items){.w = w, .cmd = cmd, .total = (int64_t)pawl_len(o.items), .page_from = -1, .page_scope = pawl_scope_new()};
+    *it = (pawl_items){.w = w,
+                       .cmd = cmd,
+                       .total = (int64_t)pawl_len(o.items),
+                       .page_from = -1,
+                       .page_scope = pawl_scope_new()};
     pawl_on_unwind(w, items_unwind, it);
     return it;
 }
 
-bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl_failure **ret_failure)
+bool pawl_items_next(pawl_items *items, const pawl_value **ret_value,
+                     const pawl_failure **ret_failure)
 {
-    if (items == NULL || !pw_mine(items->w, "pawl_items_next", NULL, 0) || items->next >= items->total) {
+    if (items == NULL || !pw_mine(items->w, "pawl_items_next", NULL, 0) ||
+        items->next >= items->total) {
         return false;
     }
     pw_live *live = items->w->live;
@@ -223,7 +253,11 @@ bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl
             lose(items->w);
             return false;
         }
-        pw_map_span span = {.run = live->key, .cmd = items->cmd->id, .from = items->next, .len = PAGE_ITEMS, .total = items->total};
+        pw_map_span span = {.run = live->key,
+                            .cmd = items->cmd->id,
+                            .from = items->next,
+                            .len = PAGE_ITEMS,
+                            .total = items->total};
         pawl_error err;
         items->page = pw_map_page(live->core, items->page_scope, &span, &err);
         if (items->page == NULL) {

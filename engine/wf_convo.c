@@ -34,7 +34,8 @@ static void unread(pawl_run *w, pawl_status st, const pawl_error *err)
         pw_replay_fail(live, "damage", NULL, pw_strdup(live->scope, err->message));
         pw_leave_lost(w);
     } else {
-        pw_set_failure(w, pw_failure_new(live->scope, "ConvoUnreadable", err->message, NULL, false, NULL), 0);
+        pw_set_failure(
+            w, pw_failure_new(live->scope, "ConvoUnreadable", err->message, NULL, false, NULL), 0);
     }
 }
 
@@ -53,7 +54,8 @@ static void append_body(pw_emit *e, const void *arg)
 }
 
 /* [reference, messages]: what the replay check compares. In the run's scope: the branch may not come back from its command. */
-static const pawl_value *both(pawl_scope *scope, const pawl_value *convo, const pawl_value *messages)
+static const pawl_value *both(pawl_scope *scope, const pawl_value *convo,
+                              const pawl_value *messages)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf buf = PW_BUF_INIT;
     const pawl_value *parts[] = {convo, messages};
@@ -118,7 +120,8 @@ static pw_cmd *append_live(pawl_run *w, append *a, const pawl_value *messages, p
     return cmd;
 }
 
-const pawl_value *pw_convo_append(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const pw_asker *by)
+const pawl_value *pw_convo_append(pawl_run *w, const pawl_value *convo, const pawl_value *messages,
+                                  const pw_asker *by)
 {
     pw_live *live = w->live;
     append a;
@@ -129,13 +132,19 @@ const pawl_value *pw_convo_append(pawl_run *w, const pawl_value *convo, const pa
     if (pw_turn_lost(live) || (!on_record(live, input) && !head_ok(w, &a))) {
         return NULL;
     }
-    pw_ask ask = {.type = PW_EV_CONVO_APPENDED, .input = input, .has_input = true, .input_apart = true, .file = by->file, .line = by->line,
+    pw_ask ask = {.type = PW_EV_CONVO_APPENDED,
+                  .input = input,
+                  .has_input = true,
+                  .input_apart = true,
+                  .file = by->file,
+                  .line = by->line,
                   .body = append_body};
     pw_cmd *cmd = live->replaying ? pw_command(w, &ask) : append_live(w, &a, messages, &ask);
     return cmd != NULL ? pw_body_value(live->core, live->scope, cmd->body, "value") : NULL;
 }
 
-const pawl_value *pawl_convo_append_at(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const char *file, int line)
+const pawl_value *pawl_convo_append_at(pawl_run *w, const pawl_value *convo,
+                                       const pawl_value *messages, const char *file, int line)
 {
     return pw_convo_append(w, convo, messages, &(pw_asker){"convo_append", file, line});
 }

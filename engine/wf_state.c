@@ -24,7 +24,12 @@ void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const ch
         return;
     }
     value_arg arg = {value};
-    pw_ask ask = {.type = PW_EV_KEY_SET, .name = key, .file = file, .line = line, .body = value_body, .arg = &arg};
+    pw_ask ask = {.type = PW_EV_KEY_SET,
+                  .name = key,
+                  .file = file,
+                  .line = line,
+                  .body = value_body,
+                  .arg = &arg};
     (void)pw_command(w, &ask);
 }
 
@@ -56,7 +61,8 @@ void pawl_progress(pawl_run *w, int64_t done, int64_t total, const char *text)
     if (pw_blocked(w) || live->replaying) { /* counts as a no-op in replay too */
         return;
     }
-    char *copy = pw_strndup(live->scope, text != NULL ? text : "", text != NULL ? strnlen(text, PW_TEXT_BYTES_MAX) : 0);
+    char *copy = pw_strndup(live->scope, text != NULL ? text : "",
+                            text != NULL ? strnlen(text, PW_TEXT_BYTES_MAX) : 0);
     live->row.progress_done = done;
     live->row.progress_total = total;
     live->row.progress_text = (pw_view){(const uint8_t *)copy, copy != NULL ? strlen(copy) : 0};
@@ -124,7 +130,8 @@ const pawl_value *pawl_vjson(pawl_run *w, const char *fmt, va_list args)
     pawl_error err = {0};
     const pawl_value *v = pw_vbuild(w->live->scope, fmt, args, &err);
     if (err.status != PAWL_OK && w->failure == NULL) {
-        (void)pawl_fail(w, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", "%s", err.message);
+        (void)pawl_fail(w, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", "%s",
+                        err.message);
     }
     return v;
 }
@@ -209,7 +216,8 @@ void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg)
     w->live->unwinds = u;
 }
 
-void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, const char *file, int line)
+void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, const char *file,
+                  int line)
 {
     if (!pw_mine(w, "pawl_undo", file, line)) {
         return;
@@ -217,12 +225,18 @@ void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, co
     if (pw_blocked(w) || !pw_name_ok(w, "activity", activity)) {
         return;
     }
-    pw_ask ask = {.type = PW_EV_UNDO_REGISTERED, .name = activity, .input = input, .has_input = true, .file = file, .line = line};
+    pw_ask ask = {.type = PW_EV_UNDO_REGISTERED,
+                  .name = activity,
+                  .input = input,
+                  .has_input = true,
+                  .file = file,
+                  .line = line};
     pw_cmd *cmd = pw_command(w, &ask);
     if (cmd != NULL) {
         cmd->undo = cmd->name;
         static const uint8_t empty_map[1] = {0x80};
-        cmd->undo_input = input != NULL ? input : pw_value_view(w->live->scope, empty_map, sizeof empty_map);
+        cmd->undo_input =
+            input != NULL ? input : pw_value_view(w->live->scope, empty_map, sizeof empty_map);
     }
 }
 

@@ -26,7 +26,8 @@ const pawl_value *pawl_step_vbuild(pawl_step *s, const char *fmt, va_list args)
     pawl_error err = {0};
     const pawl_value *v = pw_vbuild(s->live->scope, fmt, args, &err);
     if (err.status != PAWL_OK && s->failure == NULL) {
-        (void)pawl_step_fail(s, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", "%s", err.message);
+        (void)pawl_step_fail(s, err.status == PAWL_LIMIT ? "TooLarge" : "BadTemplate", "%s",
+                             err.message);
     }
     return v;
 }
@@ -91,7 +92,8 @@ static const pawl_value *step_outcome(pawl_run *w, pw_cmd *cmd)
     return cmd->future.value;
 }
 
-static void run_step(pw_live *live, const char *name, pawl_step_fn fn, const pawl_value *input, step_end *ret_end)
+static void run_step(pw_live *live, const char *name, pawl_step_fn fn, const pawl_value *input,
+                     step_end *ret_end)
 {
     pw_core *core = live->core;
     pawl_step s;
@@ -106,12 +108,14 @@ static void run_step(pw_live *live, const char *name, pawl_step_fn fn, const paw
     int64_t ms = (core->env.mono_ns(core->env.ctx) - from) / 1000000;
     core->stats.steps++;
     if (ms > PW_LOCAL_STEP_WARN_MS) {
-        pw_core_log(core, PAWL_WARN, live->id, live->next_cmd, "the local step \"%s\" held the engine for %lld ms; make it an activity", name,
+        pw_core_log(core, PAWL_WARN, live->id, live->next_cmd,
+                    "the local step \"%s\" held the engine for %lld ms; make it an activity", name,
                     (long long)ms);
     }
 }
 
-const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn, const pawl_value *input, const char *file, int line)
+const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn,
+                                const pawl_value *input, const char *file, int line)
 {
     if (!pw_mine(w, "pawl_local", file, line)) {
         return NULL;
@@ -123,7 +127,13 @@ const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn, 
     if (!w->live->replaying) {
         run_step(w->live, name, fn, input, &end);
     }
-    pw_ask ask = {.type = end.failure != NULL ? PW_EV_STEP_FAILED : PW_EV_STEP_COMPLETED, .name = name, .input = input, .has_input = true,
-                  .file = file, .line = line, .body = step_body, .arg = &end};
+    pw_ask ask = {.type = end.failure != NULL ? PW_EV_STEP_FAILED : PW_EV_STEP_COMPLETED,
+                  .name = name,
+                  .input = input,
+                  .has_input = true,
+                  .file = file,
+                  .line = line,
+                  .body = step_body,
+                  .arg = &end};
     return step_outcome(w, pw_command(w, &ask));
 }

@@ -19,7 +19,8 @@ static pw_cmd *timer_ask(pawl_run *w, int64_t due_ms, const char *file, int line
     if (!pw_may_start(w)) {
         return NULL;
     }
-    pw_ask ask = {.type = PW_EV_TIMER_STARTED, .file = file, .line = line, .body = due_body, .arg = &due_ms};
+    pw_ask ask = {
+        .type = PW_EV_TIMER_STARTED, .file = file, .line = line, .body = due_body, .arg = &due_ms};
     return pw_command(w, &ask);
 }
 
@@ -42,7 +43,9 @@ pawl_future *pawl_timer_start_at(pawl_run *w, double seconds, const char *file, 
 
 bool pawl_sleep_at(pawl_run *w, double seconds, const char *file, int line)
 {
-    pawl_future *f = pw_mine(w, "pawl_sleep", file, line) ? timer_in(w, seconds, &(pw_asker){"sleep", file, line}) : NULL;
+    pawl_future *f = pw_mine(w, "pawl_sleep", file, line)
+                         ? timer_in(w, seconds, &(pw_asker){"sleep", file, line})
+                         : NULL;
     return f != NULL && pw_wait_future(w, f);
 }
 
@@ -75,7 +78,8 @@ static void signal_body(pw_emit *e, const void *arg)
     pw_emit_opt(e, "due_ms", ((const signal_arg *)arg)->due_ms);
 }
 
-pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line)
+pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options,
+                                  size_t options_size, const char *file, int line)
 {
     if (!pw_mine(w, "pawl_signal", file, line)) {
         return NULL;
@@ -86,12 +90,18 @@ pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *option
         return NULL;
     }
     signal_arg arg = {o.timeout_s > 0 ? w->live->now_ms + pw_seconds_ms(o.timeout_s) : 0};
-    pw_ask ask = {.type = PW_EV_SIGNAL_AWAITED, .name = o.name, .file = file, .line = line, .body = signal_body, .arg = &arg};
+    pw_ask ask = {.type = PW_EV_SIGNAL_AWAITED,
+                  .name = o.name,
+                  .file = file,
+                  .line = line,
+                  .body = signal_body,
+                  .arg = &arg};
     pw_cmd *cmd = pw_command(w, &ask);
     return cmd != NULL ? &cmd->future : NULL;
 }
 
-const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line)
+const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options,
+                                 size_t options_size, const char *file, int line)
 {
     return pawl_await(w, pawl_signal_start_at(w, options, options_size, file, line));
 }
@@ -103,7 +113,8 @@ void pw_letter_fields(pw_emit *e, const void *letter)
     pw_emit_value(e, "value", pw_value_bytes(s->value));
 }
 
-void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, const pawl_value *value, const char *file, int line)
+void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, const pawl_value *value,
+                         const char *file, int line)
 {
     pw_letter arg = {run_id, name, value};
     if (!pw_mine(w, "pawl_signal_send", file, line)) {
@@ -112,7 +123,12 @@ void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, cons
     if (pw_blocked(w) || !pw_signal_send_ok(w, &arg, &(pw_asker){"signal_send", file, line})) {
         return;
     }
-    pw_ask ask = {.type = PW_EV_SIGNAL_SENT, .name = name, .file = file, .line = line, .body = pw_letter_fields, .arg = &arg};
+    pw_ask ask = {.type = PW_EV_SIGNAL_SENT,
+                  .name = name,
+                  .file = file,
+                  .line = line,
+                  .body = pw_letter_fields,
+                  .arg = &arg};
     (void)pw_command(w, &ask);
 }
 
@@ -130,7 +146,8 @@ void pw_child_fields(pw_emit *e, const void *child_options)
     pw_emit_opt(e, "policy", (int64_t)o->policy);
 }
 
-pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line)
+pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options,
+                                 size_t options_size, const char *file, int line)
 {
     if (!pw_mine(w, "pawl_child", file, line)) {
         return NULL;
@@ -140,13 +157,20 @@ pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options,
     if (!pw_may_start(w) || !pw_child_ok(w, &o, &(pw_asker){"child", file, line})) {
         return NULL;
     }
-    pw_ask ask = {.type = PW_EV_CHILD_STARTED, .name = o.workflow, .input = o.input, .has_input = true, .file = file, .line = line,
-                  .body = pw_child_fields, .arg = &o};
+    pw_ask ask = {.type = PW_EV_CHILD_STARTED,
+                  .name = o.workflow,
+                  .input = o.input,
+                  .has_input = true,
+                  .file = file,
+                  .line = line,
+                  .body = pw_child_fields,
+                  .arg = &o};
     pw_cmd *cmd = pw_command(w, &ask);
     return cmd != NULL ? &cmd->future : NULL;
 }
 
-const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line)
+const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options, size_t options_size,
+                                const char *file, int line)
 {
     return pawl_await(w, pawl_child_start_at(w, options, options_size, file, line));
 }
@@ -167,7 +191,9 @@ const pawl_value *pawl_continue_as_new(pawl_run *w, const pawl_value *input)
 
 static const char *kind_of(const pawl_ask_options *o)
 {
-    return o->kind != NULL ? o->kind : o->choices != NULL && o->choices[0] != 0 ? "approval" : "question";
+    return o->kind != NULL                            ? o->kind
+           : o->choices != NULL && o->choices[0] != 0 ? "approval"
+                                                      : "question";
 }
 
 void pw_ask_fields(pw_emit *e, const void *ask_fields_arg)
@@ -186,7 +212,8 @@ void pw_ask_fields(pw_emit *e, const void *ask_fields_arg)
     pw_emit_str(e, "on_deadline", o->on_deadline);
 }
 
-pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line)
+pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size,
+                               const char *file, int line)
 {
     if (!pw_mine(w, "pawl_ask", file, line)) {
         return NULL;
@@ -197,12 +224,18 @@ pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, siz
         return NULL;
     }
     pw_ask_fields_arg arg = {&o, w->live->now_ms};
-    pw_ask ask = {.type = PW_EV_WAIT_CREATED, .name = o.name, .file = file, .line = line, .body = pw_ask_fields, .arg = &arg};
+    pw_ask ask = {.type = PW_EV_WAIT_CREATED,
+                  .name = o.name,
+                  .file = file,
+                  .line = line,
+                  .body = pw_ask_fields,
+                  .arg = &arg};
     pw_cmd *cmd = pw_command(w, &ask);
     return cmd != NULL ? &cmd->future : NULL;
 }
 
-const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line)
+const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options, size_t options_size,
+                              const char *file, int line)
 {
     return pawl_await(w, pawl_ask_start_at(w, options, options_size, file, line));
 }

@@ -36,7 +36,8 @@ static pawl_status choose(pw_sqlite *j, chosen *c, pawl_error *err)
         int64_t key = pw_col_int(&cols);
         int64_t rows = pw_col_int(&cols);
         bool fits = rows > 1 && rows <= PW_COMPACT_ROWS && pw_col_int(&cols) <= PW_COMPACT_BYTES;
-        if (fits && (c->len == PW_COMPACT_RUNS || (c->len > 0 && c->rows + rows > PW_COMPACT_ROWS))) {
+        if (fits &&
+            (c->len == PW_COMPACT_RUNS || (c->len > 0 && c->rows + rows > PW_COMPACT_ROWS))) {
             c->looked = key - 1;
             break;
         }
@@ -64,7 +65,8 @@ static pawl_status keep_number(pw_sqlite *j, pawl_error *err)
 }
 
 /* All of them in one transaction, or none; *ret_done: how many went well before the first that did not. */
-static pawl_status compact_all(pw_sqlite *j, const chosen *c, size_t len, size_t *ret_done, pawl_error *err)
+static pawl_status compact_all(pw_sqlite *j, const chosen *c, size_t len, size_t *ret_done,
+                               pawl_error *err)
 {
     *ret_done = 0;
     pawl_status st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
@@ -89,8 +91,9 @@ bool pw_sqlite_compact_some(pw_sqlite *j)
     chosen c = {.len = 0};
     pawl_error err;
     int64_t last = 0;
-    if (j->epoch == 0 || pw_db_int(&j->db, "SELECT coalesce(max(key),0) FROM pawl_runs", &last, &err) != PAWL_OK || j->compacted >= last ||
-        choose(j, &c, &err) != PAWL_OK) {
+    if (j->epoch == 0 ||
+        pw_db_int(&j->db, "SELECT coalesce(max(key),0) FROM pawl_runs", &last, &err) != PAWL_OK ||
+        j->compacted >= last || choose(j, &c, &err) != PAWL_OK) {
         return false;
     }
     size_t done = 0;

@@ -106,9 +106,8 @@ static void take_found(const page *p, pw_crumb_found *found)
         const task_slot *t = &p->tasks[i];
         int64_t run = atomic_load(&t->run);
         if (run > 0) {
-            found->tasks[found->tasks_len++] =
-                (pw_crumb_task){run, atomic_load(&t->cmd), atomic_load(&t->item),
-                                atomic_load(&t->attempt)};
+            found->tasks[found->tasks_len++] = (pw_crumb_task){
+                run, atomic_load(&t->cmd), atomic_load(&t->item), atomic_load(&t->attempt)};
         }
     }
 }

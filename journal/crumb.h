@@ -32,12 +32,14 @@ typedef struct pw_crumb_found {
 } pw_crumb_found;
 
 /** Maps <journal>.crumb, creating it; tells what the last owner left. path NULL = anonymous memory (simulator). */
-pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found, pawl_error *err);
+pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found,
+                          pawl_error *err);
 /** Before code of a run is entered / after it came back. A few stores, no syscall. since_ns: CLOCK_MONOTONIC, 0 = unknown. */
 void pw_crumb_enter(pw_crumb *c, int slot, int64_t run, const char *site, int64_t since_ns);
 void pw_crumb_leave(pw_crumb *c, int slot);
 /** For the watchdog, any thread: the run in there now and since when (0 = none). */
-int64_t pw_crumb_peek(const pw_crumb *c, int slot, int64_t *ret_since_ns, char site[PW_CRUMB_SITE_BYTES]);
+int64_t pw_crumb_peek(const pw_crumb *c, int slot, int64_t *ret_since_ns,
+                      char site[PW_CRUMB_SITE_BYTES]);
 /** Before and after an attempt of an activity runs; any thread. The slot, or -1 when all are taken: that attempt is not seen. A thread that
  * comes back after the close finds the mapping still there, and leaves no trace in it. */
 int pw_crumb_task_begin(pw_crumb *c, const pw_crumb_task *task);

@@ -73,8 +73,7 @@ pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err)
     if (st == PAWL_NOSPACE && path != NULL && path[0] != 0) {
         return pw_err(err, st, "%s: the disk that holds %s is full", what, path);
     }
-    const char *way_out =
-        st == PAWL_DAMAGED ? "; a backup is the way back" : "";
+    const char *way_out = st == PAWL_DAMAGED ? "; a backup is the way back" : "";
     return pw_err(err, st, "%s: %s (SQLite code %d)%s", what, text, rc, way_out);
 }
 
@@ -128,13 +127,17 @@ pawl_status pw_db_open_as_is(pw_db *db, const char *path, pawl_error *err)
     memset(db, 0, sizeof(*db));
     pawl_status status = pw_place_beside(path, "-wal", wal, err);
     if (status == PAWL_OK && stat(wal, &st) == 0 && st.st_size > 0) {
-        status = pw_err(err, PAWL_READONLY, "%s was not closed as it should be, and this user may not write beside it", path);
+        status = pw_err(err, PAWL_READONLY,
+                        "%s was not closed as it should be, and this user may not write beside it",
+                        path);
     }
     put_uri(&name, path);
     if (status == PAWL_OK && !pw_buf_ok(&name)) {
         status = pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    return status == PAWL_OK ? pw_db_open(db, pw_buf_cstr(&name), NULL, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err) : status;
+    return status == PAWL_OK ? pw_db_open(db, pw_buf_cstr(&name), NULL,
+                                          SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err)
+                             : status;
 }
 
 void pw_db_close(pw_db *db)

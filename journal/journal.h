@@ -32,29 +32,31 @@ enum { PW_CAP_TX = 1 };
 /* ---- rows ---- */
 
 typedef struct pw_run_row {
-    int64_t key;           /* assigned by the owner: highest key + 1; newest run of an id has the highest key */
+    int64_t
+        key; /* assigned by the owner: highest key + 1; newest run of an id has the highest key */
     pw_view id;
     pw_view workflow;
     pw_view version;
-    pw_view traceparent;   /* "" when none */
+    pw_view traceparent; /* "" when none */
     int64_t created_ms;
-    int64_t parent_key;    /* 0 = none */
+    int64_t parent_key; /* 0 = none */
     int64_t parent_cmd;
-    int64_t prev_key;      /* continued or retried from; 0 = none */
-    int parent_policy;     /* enum pawl_parent_policy */
+    int64_t prev_key;  /* continued or retried from; 0 = none */
+    int parent_policy; /* enum pawl_parent_policy */
     /* below: written again by each turn */
-    int status;            /* enum pw_run_status */
-    int64_t seq;           /* events so far; the first event of a run has number 0 */
+    int status;  /* enum pw_run_status */
+    int64_t seq; /* events so far; the first event of a run has number 0 */
     uint8_t chain[PW_DIGEST_SIZE];
     int64_t updated_ms;
-    int64_t closed_ms;     /* 0 while open */
-    pw_view waiting;       /* what it waits for now, for people: "activity build", "timer", "signal go" ... */
-    pw_view reason;        /* why paused, failed or cancelled, short; "" */
+    int64_t closed_ms; /* 0 while open */
+    pw_view
+        waiting; /* what it waits for now, for people: "activity build", "timer", "signal go" ... */
+    pw_view reason; /* why paused, failed or cancelled, short; "" */
     int64_t progress_done, progress_total;
     pw_view progress_text;
-    int64_t unread;        /* signals never read, set when it closed */
-    int64_t crashes;       /* quarantine count */
-    uint64_t build;        /* build digest that wrote the last turn */
+    int64_t unread;  /* signals never read, set when it closed */
+    int64_t crashes; /* quarantine count */
+    uint64_t build;  /* build digest that wrote the last turn */
 } pw_run_row;
 
 typedef struct pw_timer_row {
@@ -68,25 +70,25 @@ typedef struct pw_task_row {
     int64_t run;
     int64_t cmd;
     int64_t attempt;
-    int state;             /* engine's */
-    int64_t due_ms;        /* not before; 0 = at once */
+    int state;      /* engine's */
+    int64_t due_ms; /* not before; 0 = at once */
     int64_t scheduled_ms;
-    pw_view name;          /* activity */
+    pw_view name; /* activity */
     pw_view queue;
     int64_t priority;
-    pw_view detail;        /* last heartbeat detail, msgpack or empty */
-    pw_view failure;       /* last failure, msgpack or empty */
-    pw_view body;          /* what a dispatch needs: options and input, msgpack */
+    pw_view detail;  /* last heartbeat detail, msgpack or empty */
+    pw_view failure; /* last failure, msgpack or empty */
+    pw_view body;    /* what a dispatch needs: options and input, msgpack */
 } pw_task_row;
 
 typedef struct pw_wait_row {
     int64_t run;
     int64_t cmd;
     pw_view name;
-    pw_view kind;          /* approval, question, form, url, other */
+    pw_view kind; /* approval, question, form, url, other */
     int64_t created_ms;
-    int64_t deadline_ms;   /* 0 = none */
-    pw_view body;          /* prompt, choices, schema, show, on_deadline: msgpack map */
+    int64_t deadline_ms; /* 0 = none */
+    pw_view body;        /* prompt, choices, schema, show, on_deadline: msgpack map */
 } pw_wait_row;
 
 typedef struct pw_map_row {
@@ -95,30 +97,30 @@ typedef struct pw_map_row {
     int64_t total;
     int64_t done;
     int64_t failed;
-    pw_view body;          /* name, width, options, input reference: msgpack map */
+    pw_view body; /* name, width, options, input reference: msgpack map */
 } pw_map_row;
 
 /** What became of a range of a map's items: map_page.h has the bytes. The backend adds and checks two checksums. */
 typedef struct pw_page_row {
     int64_t run;
     int64_t cmd;
-    int64_t page;          /* of 256 items; -1: the items under way */
+    int64_t page; /* of 256 items; -1: the items under way */
     int64_t part;
-    pw_view head;          /* what recovery reads */
-    pw_view body;          /* results and failures */
+    pw_view head; /* what recovery reads */
+    pw_view body; /* results and failures */
 } pw_page_row;
 
 typedef struct pw_inbox_row {
     int64_t id;
     int64_t posted_ms;
-    pw_view dedup;         /* "" = none */
-    pw_view body;          /* a request, as the control protocol carries it */
+    pw_view dedup; /* "" = none */
+    pw_view body;  /* a request, as the control protocol carries it */
 } pw_inbox_row;
 
 typedef struct pw_outcome {
-    int status;            /* enum pawl_status */
+    int status; /* enum pawl_status */
     int64_t at_ms;
-    pw_view body;          /* reply, msgpack */
+    pw_view body; /* reply, msgpack */
 } pw_outcome;
 
 /* ---- operations ---- */
@@ -131,20 +133,21 @@ typedef struct pw_tx_call {
     pawl_status (*run)(void *ctx, pawl_tx *tx, pawl_error *err);
     /** Then writes the turn's record (with the result or the failure in it) and says how many events it holds. Never fails but
      * for memory (record.failed). */
-    void (*encode)(void *ctx, pawl_status status, const pawl_error *err, pw_buf *record, int64_t *ret_events);
+    void (*encode)(void *ctx, pawl_status status, const pawl_error *err, pw_buf *record,
+                   int64_t *ret_events);
     void *ctx;
 } pw_tx_call;
 
 /** One turn of one run: appends its record, moves the run row. CONFLICT for the group unless row seq == expected_seq. */
 typedef struct pw_turn_op {
     int64_t run;
-    int64_t expected_seq;                 /* = first_seq of this record: events of the run before it */
-    int64_t events;                       /* in the record; at least 1 */
-    pw_view record;                       /* ignored when tx is set */
+    int64_t expected_seq; /* = first_seq of this record: events of the run before it */
+    int64_t events;       /* in the record; at least 1 */
+    pw_view record;       /* ignored when tx is set */
     const pw_tx_call *tx;
-    uint8_t chain_prev[PW_DIGEST_SIZE];   /* must equal the run row's: checked */
-    uint8_t chain_next[PW_DIGEST_SIZE];   /* out */
-    pw_run_row row;                       /* the "written again" half; seq and chain are computed here */
+    uint8_t chain_prev[PW_DIGEST_SIZE]; /* must equal the run row's: checked */
+    uint8_t chain_next[PW_DIGEST_SIZE]; /* out */
+    pw_run_row row; /* the "written again" half; seq and chain are computed here */
 } pw_turn_op;
 
 typedef enum pw_op_type {
@@ -164,13 +167,13 @@ typedef enum pw_op_type {
     PW_OP_MAP_PAGE,     /* u.page: insert or replace (run, cmd, page, part) */
     PW_OP_MAP_CLEAR,    /* u.map: the row only; pages stay for readers until retention */
     PW_OP_SNAPSHOT_PUT, /* u.snapshot: replaces the run's one snapshot */
-    PW_OP_BLOB_PUT,     /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or body.data NULL: body.size bytes, whose chunks were staged before */
-    PW_OP_NODE_PUT,     /* u.node: conversation chain; id must be pw_node_id(key, parent, body) and the parent exist (zeros: it has
+    PW_OP_BLOB_PUT, /* u.blob: bytes <= PW_BLOB_CHUNK_BYTES, or body.data NULL: body.size bytes, whose chunks were staged before */
+    PW_OP_NODE_PUT, /* u.node: conversation chain; id must be pw_node_id(key, parent, body) and the parent exist (zeros: it has
                            none), else the group does not land; same id again: kept; depth: the engine's */
-    PW_OP_INBOX_PUT,    /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */
-    PW_OP_INBOX_TAKE,   /* u.take: deletes the row (CONFLICT when it is gone), keeps the outcome under its dedup key if not "" */
-    PW_OP_OUTCOME_PUT,  /* u.take: outcome of a request that came by the socket with a dedup key; CONFLICT when it has one */
-    PW_OP_RUN_COMPACT,  /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
+    PW_OP_INBOX_PUT, /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */
+    PW_OP_INBOX_TAKE, /* u.take: deletes the row (CONFLICT when it is gone), keeps the outcome under its dedup key if not "" */
+    PW_OP_OUTCOME_PUT, /* u.take: outcome of a request that came by the socket with a dedup key; CONFLICT when it has one */
+    PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
 
@@ -182,55 +185,78 @@ typedef struct pw_op {
         pw_timer_row timer;
         pw_task_row task;
         pw_wait_row wait;
-        struct { int64_t run; pw_view key; pw_view value; } kv;
+        struct {
+            int64_t run;
+            pw_view key;
+            pw_view value;
+        } kv;
         pw_map_row map;
         pw_page_row page;
-        struct { int64_t run; int64_t seq; pw_view body; } snapshot;
-        struct { uint8_t digest[PW_DIGEST_SIZE]; pw_view body; } blob;
-        struct { uint8_t id[PW_DIGEST_SIZE]; uint8_t parent[PW_DIGEST_SIZE]; int64_t depth; pw_view body; } node;
+        struct {
+            int64_t run;
+            int64_t seq;
+            pw_view body;
+        } snapshot;
+        struct {
+            uint8_t digest[PW_DIGEST_SIZE];
+            pw_view body;
+        } blob;
+        struct {
+            uint8_t id[PW_DIGEST_SIZE];
+            uint8_t parent[PW_DIGEST_SIZE];
+            int64_t depth;
+            pw_view body;
+        } node;
         pw_inbox_row inbox;
-        struct { int64_t inbox_id; pw_view dedup; pw_outcome outcome; } take;
+        struct {
+            int64_t inbox_id;
+            pw_view dedup;
+            pw_outcome outcome;
+        } take;
     } u;
 } pw_op;
 
 /** All bytes that ops point to live in `scope` (or longer) until the commit has been answered. */
 typedef struct pw_group {
     uint64_t epoch;
-    uint64_t number;   /* of the previous group + 1 */
+    uint64_t number; /* of the previous group + 1 */
     pw_op *ops;
     size_t len;
     pawl_scope *scope;
-    void *user;        /* the engine's */
+    void *user;         /* the engine's */
     pawl_status status; /* out */
     pawl_error error;   /* out */
     int64_t sync_ns;    /* out: what COMMIT took; 0 = not known */
-    atomic_bool answered; /* out: the journal is done with it; its answer may still be on the way to the engine */
+    atomic_bool
+        answered; /* out: the journal is done with it; its answer may still be on the way to the engine */
     struct pw_group *next; /* the writer's queue; nobody else's */
 } pw_group;
 
 /** The id of a conversation node: the keyed digest of parent || body, so that a node cannot be swapped unseen. */
-void pw_node_id(uint8_t ret_id[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE], const uint8_t parent[PW_DIGEST_SIZE], pw_view body);
+void pw_node_id(uint8_t ret_id[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE],
+                const uint8_t parent[PW_DIGEST_SIZE], pw_view body);
 
 /* ---- filters of a scan ---- */
 
 typedef struct pw_scan {
-    int64_t before_key;    /* cursor: rows with key < this; 0 = from the newest */
+    int64_t before_key; /* cursor: rows with key < this; 0 = from the newest */
     bool open_only;
-    pw_view id_prefix;     /* empty = any */
-    size_t rows_max;       /* 0 = PW_PAGE_ROWS_MAX */
+    pw_view id_prefix; /* empty = any */
+    size_t rows_max;   /* 0 = PW_PAGE_ROWS_MAX */
 } pw_scan;
 
 /** Pages of one map. */
 typedef struct pw_page_range {
     int64_t run;
     int64_t cmd;
-    int64_t from, to;      /* page numbers, both included */
-    bool heads_only;       /* bodies are not read: empty views */
+    int64_t from, to; /* page numbers, both included */
+    bool heads_only;  /* bodies are not read: empty views */
 } pw_page_range;
 
 /** Row callbacks: the row and its views are valid during the call only; return false to stop. */
 typedef bool (*pw_run_fn)(void *ctx, const pw_run_row *row);
-typedef bool (*pw_record_fn)(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record);
+typedef bool (*pw_record_fn)(void *ctx, int64_t pos, int64_t first_seq, int64_t events,
+                             pw_view record);
 typedef bool (*pw_timer_fn)(void *ctx, const pw_timer_row *row);
 typedef bool (*pw_task_fn)(void *ctx, const pw_task_row *row);
 typedef bool (*pw_wait_fn)(void *ctx, const pw_wait_row *row);
@@ -248,17 +274,20 @@ typedef struct pw_journal_ops {
     /** Frees everything; gives the owner lock back. Accepts NULL. */
     void (*close)(pw_journal *j);
     /** Takes the lease: bumps the epoch. Errors: BUSY, READONLY, IO. *ret_group_no: number of the last group that landed. */
-    pawl_status (*lease)(pw_journal *j, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err);
+    pawl_status (*lease)(pw_journal *j, uint64_t *ret_epoch, uint64_t *ret_group_no,
+                         pawl_error *err);
     /** Is the lease still ours? FENCED when not. */
     pawl_status (*renew)(pw_journal *j, uint64_t epoch, pawl_error *err);
     /** OK, NOT, CONFLICT, FENCED, NOSPACE (a NOT that says why) or UNKNOWN. After UNKNOWN every commit is NOT until reopen. */
     pawl_status (*commit)(pw_journal *j, pw_group *group, pawl_error *err);
     /** Writes one chunk of a big blob ahead of the group that refers to it (digest of the whole is named by the op). */
-    pawl_status (*stage)(pw_journal *j, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes, pawl_error *err);
+    pawl_status (*stage)(pw_journal *j, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk,
+                         pw_view bytes, pawl_error *err);
     /** After UNKNOWN: the reopening rite (TRUNCATE checkpoint, quick_check, checksums). Errors: IO, DAMAGED: stays closed. */
     pawl_status (*reopen)(pw_journal *j, pawl_error *err);
     /** Did that group land? Only after a successful reopen. */
-    pawl_status (*resolve)(pw_journal *j, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
+    pawl_status (*resolve)(pw_journal *j, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                           pawl_error *err);
     /** Called by the writer after the group was answered: an in-line checkpoint when it is due. NULL = nothing to do. */
     void (*settle)(pw_journal *j);
     /** Called when there is nothing to write for a while: sweep of orphan blobs, compaction of a few closed runs, TRUNCATE checkpoint, ballast
@@ -272,32 +301,46 @@ typedef struct pw_journal_ops {
 
     /* every read: OK (also with no rows), NOTFOUND for single things, DAMAGED, IO */
     pawl_status (*run_get)(pw_reader *r, int64_t key, pw_run_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*run_find)(pw_reader *r, pw_view id, pw_run_fn fn, void *ctx, pawl_error *err); /* the newest of that id */
-    pawl_status (*run_scan)(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*run_children)(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*run_find)(pw_reader *r, pw_view id, pw_run_fn fn, void *ctx,
+                            pawl_error *err); /* the newest of that id */
+    pawl_status (*run_scan)(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx,
+                            pawl_error *err);
+    pawl_status (*run_children)(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx,
+                                pawl_error *err);
     pawl_status (*key_max)(pw_reader *r, int64_t *ret_key, pawl_error *err);
     /** Records of a run with first_seq + events > from_seq, in order, each checksum checked; works on compacted runs too.
      * first_seq = events of the run before the record, so from_seq = the events the caller has (0 = all; a snapshot's seq).
      * A gap, a fork or a missing end is DAMAGED; from_seq 0 read to its end also checks the hash chain (in memory: once for
      * each head; checksums every time). */
-    pawl_status (*read)(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
-    /** Timers with due_ms <= until_ms, in (due, run, cmd, kind) order after `after` (NULL = from the first). rows_max 0 = all. */
-    pawl_status (*timers)(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn, void *ctx,
-                          pawl_error *err);
-    pawl_status (*run_timers)(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*tasks)(pw_reader *r, int64_t run /* 0 = all */, pw_task_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*waits)(pw_reader *r, int64_t run /* 0 = all */, pw_wait_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*keys)(pw_reader *r, int64_t run, pw_view key /* empty = all */, pw_key_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*maps)(pw_reader *r, int64_t run /* 0 = all */, pw_map_fn fn, void *ctx, pawl_error *err);
-    /** By page, then part. DAMAGED when a checksum does not match; what came before it was given. */
-    pawl_status (*map_pages)(pw_reader *r, const pw_page_range *range, pw_page_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*snapshot)(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err);
-    pawl_status (*blob)(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err); /* digest checked */
-    pawl_status (*node)(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body,
+    pawl_status (*read)(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx,
                         pawl_error *err);
+    /** Timers with due_ms <= until_ms, in (due, run, cmd, kind) order after `after` (NULL = from the first). rows_max 0 = all. */
+    pawl_status (*timers)(pw_reader *r, int64_t until_ms, const pw_timer_row *after,
+                          size_t rows_max, pw_timer_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*run_timers)(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx,
+                              pawl_error *err);
+    pawl_status (*tasks)(pw_reader *r, int64_t run /* 0 = all */, pw_task_fn fn, void *ctx,
+                         pawl_error *err);
+    pawl_status (*waits)(pw_reader *r, int64_t run /* 0 = all */, pw_wait_fn fn, void *ctx,
+                         pawl_error *err);
+    pawl_status (*keys)(pw_reader *r, int64_t run, pw_view key /* empty = all */, pw_key_fn fn,
+                        void *ctx, pawl_error *err);
+    pawl_status (*maps)(pw_reader *r, int64_t run /* 0 = all */, pw_map_fn fn, void *ctx,
+                        pawl_error *err);
+    /** By page, then part. DAMAGED when a checksum does not match; what came before it was given. */
+    pawl_status (*map_pages)(pw_reader *r, const pw_page_range *range, pw_page_fn fn, void *ctx,
+                             pawl_error *err);
+    pawl_status (*snapshot)(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body,
+                            pawl_error *err);
+    pawl_status (*blob)(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body,
+                        pawl_error *err); /* digest checked */
+    pawl_status (*node)(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE],
+                        uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
     /** Rows with id > after_id; ids are never given twice. rows_max 0 = all. */
-    pawl_status (*inbox)(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err);
-    pawl_status (*outcome)(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome, pawl_error *err);
+    pawl_status (*inbox)(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx,
+                         pawl_error *err);
+    pawl_status (*outcome)(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome,
+                           pawl_error *err);
     /** The key of the blob digests of this journal. */
     void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 } pw_journal_ops;
@@ -318,7 +361,8 @@ pawl_status pw_memory_open(pw_journal **ret_journal, pawl_error *err);
 /** The SQLite journal as an owner: takes the owner lock, creates or migrates the file. Does not bump the epoch (lease does).
  * socket: the control socket's path, written into the lock file; "" = none.
  * Errors: BUSY (naming the pid), FOREIGN, NEWER, DAMAGED, READONLY, IO, UNSUPPORTED (network file system). */
-pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **ret_journal, pawl_error *err);
+pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **ret_journal,
+                           pawl_error *err);
 
 /** A reader of a file that somebody else may own; creates nothing. Errors: NOTFOUND, FOREIGN, NEWER, DAMAGED, IO. */
 pawl_status pw_sqlite_reader_open(const char *path, pw_reader **ret_reader, pawl_error *err);
@@ -326,10 +370,12 @@ pawl_status pw_sqlite_reader_open(const char *path, pw_reader **ret_reader, pawl
 /** With no owner alive: takes the lock, inserts into the inbox, releases. Creates the journal when there is none.
  * A dedup key that waits already gives that row's id; one that was answered gives id 0: its outcome can be read.
  * Errors: BUSY (an owner lives: use its socket), UNKNOWN (post again under the same dedup key), and those of pw_sqlite_open. */
-pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms, int64_t *ret_inbox_id, pawl_error *err);
+pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms,
+                           int64_t *ret_inbox_id, pawl_error *err);
 
 /** Who owns it: pid 0 = nobody, -1 = somebody who has not said who. socket is filled ("" when none). Opens only the lock file, never the journal. */
-pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch, char socket[108], pawl_error *err);
+pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch,
+                           char socket[108], pawl_error *err);
 
 /** Where the control socket of a journal stands: beside it as <path>.sock, or $XDG_RUNTIME_DIR/pawl/<hash>.sock when that is too
  * long for bind. Errors: INVALID when neither fits. */
@@ -348,11 +394,13 @@ typedef struct pw_verify_stats {
     int64_t runs, records, events, blobs, findings;
 } pw_verify_stats;
 /** Checks every numbered invariant that a file can show. OK with findings == 0 is a sound file. */
-pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err);
+pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx,
+                             pw_verify_stats *ret_stats, pawl_error *err);
 
 /** `pawl sql`: runs one read-only statement with the pawl_events table function registered; row_fn gets msgpack maps. */
 typedef bool (*pw_sql_fn)(void *ctx, pw_view row_map);
-pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_query(const char *path, const char *sql, pw_sql_fn fn, void *ctx,
+                            pawl_error *err);
 
 /** The newest journal version this pawl knows, and the SQLite it runs on ("3.40.1"). */
 int pw_schema_version(void);

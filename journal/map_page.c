@@ -100,15 +100,18 @@ int64_t pw_page_body_sum(pw_view body)
 
 int64_t pw_page_sum(const pw_page_row *row, int64_t body_sum)
 {
-    uint64_t place[5] = {htole64((uint64_t)row->run), htole64((uint64_t)row->cmd), htole64((uint64_t)row->page), htole64((uint64_t)row->part),
+    uint64_t place[5] = {htole64((uint64_t)row->run), htole64((uint64_t)row->cmd),
+                         htole64((uint64_t)row->page), htole64((uint64_t)row->part),
                          htole64((uint64_t)body_sum)};
-    return (int64_t)(pw_checksum(row->head.data, row->head.size) ^ (pw_checksum(place, sizeof place) * 0x9e3779b97f4a7c15u));
+    return (int64_t)(pw_checksum(row->head.data, row->head.size) ^
+                     (pw_checksum(place, sizeof place) * 0x9e3779b97f4a7c15u));
 }
 
 pawl_status pw_page_damaged(const pw_page_row *row, pawl_error *err)
 {
-    return pw_err(err, PAWL_DAMAGED, "page %lld.%lld of map %lld of run %lld does not match its checksum", (long long)row->page,
-                  (long long)row->part, (long long)row->cmd, (long long)row->run);
+    return pw_err(
+        err, PAWL_DAMAGED, "page %lld.%lld of map %lld of run %lld does not match its checksum",
+        (long long)row->page, (long long)row->part, (long long)row->cmd, (long long)row->run);
 }
 
 static const char *open_fault(const pw_page_row *row)
@@ -117,15 +120,18 @@ static const char *open_fault(const pw_page_row *row)
     int64_t base = 0, before = -1;
     size_t items;
     pw_open_item item;
-    bool ok = row->part == 0 && row->body.size == 0 && pw_open_read(&head, &base, &items) && base >= 0;
+    bool ok =
+        row->part == 0 && row->body.size == 0 && pw_open_read(&head, &base, &items) && base >= 0;
     while (ok && pw_open_next(&head, &item)) {
         ok = item.index > before && item.attempt > 0;
         before = item.index;
     }
-    return ok && pw_mp_ok(&head) && pw_mp_at_end(&head) ? NULL : "its items under way are not well formed";
+    return ok && pw_mp_ok(&head) && pw_mp_at_end(&head) ? NULL
+                                                        : "its items under way are not well formed";
 }
 
-const char *pw_page_fault(const pw_page_row *row, uint8_t seen[PW_MAP_BITS_BYTES], int64_t *ret_done, int64_t *ret_failed)
+const char *pw_page_fault(const pw_page_row *row, uint8_t seen[PW_MAP_BITS_BYTES],
+                          int64_t *ret_done, int64_t *ret_failed)
 {
     pw_page_head head;
     uint8_t here[PW_MAP_BITS_BYTES] = {0};
@@ -150,6 +156,7 @@ const char *pw_page_fault(const pw_page_row *row, uint8_t seen[PW_MAP_BITS_BYTES
     if (body.bad) {
         return "its items are not well formed";
     }
-    bool same = memcmp(here, head.finished, sizeof here) == 0 && pw_page_count(head.failed) == *ret_failed;
+    bool same =
+        memcmp(here, head.finished, sizeof here) == 0 && pw_page_count(head.failed) == *ret_failed;
     return same ? NULL : "its head names other items than its body";
 }

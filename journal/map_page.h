@@ -17,7 +17,12 @@
 #include "journal/journal.h"
 #include "sdk/base/mp.h"
 
-enum { PW_MAP_PAGE_ITEMS = 256, PW_MAP_BITS_BYTES = PW_MAP_PAGE_ITEMS / 8, PW_MAP_HEAD_BYTES = 2 * PW_MAP_BITS_BYTES, PW_MAP_PAGE_OPEN = -1 };
+enum {
+    PW_MAP_PAGE_ITEMS = 256,
+    PW_MAP_BITS_BYTES = PW_MAP_PAGE_ITEMS / 8,
+    PW_MAP_HEAD_BYTES = 2 * PW_MAP_BITS_BYTES,
+    PW_MAP_PAGE_OPEN = -1
+};
 
 typedef struct pw_page_head {
     uint8_t finished[PW_MAP_BITS_BYTES];
@@ -38,9 +43,9 @@ bool pw_page_head_read(pw_view head, pw_page_head *ret);
 
 /** An item of a body. */
 typedef struct pw_page_item {
-    int64_t offset;  /* in its page */
+    int64_t offset; /* in its page */
     int64_t attempt;
-    pw_view value;   /* result or failure, msgpack; may be a reference to a blob */
+    pw_view value; /* result or failure, msgpack; may be a reference to a blob */
 } pw_page_item;
 void pw_page_item_put(pw_buf *body, const pw_page_item *item);
 /** The next item of a body; false at the end, or when it is damaged (then body->bad). */
@@ -66,6 +71,7 @@ int64_t pw_page_sum(const pw_page_row *row, int64_t body_sum);
 /** DAMAGED, naming the page. */
 pawl_status pw_page_damaged(const pw_page_row *row, pawl_error *err);
 /** Why a page and its items do not agree; NULL when they do. Adds its items to seen[], of the page, which must not have them yet. */
-const char *pw_page_fault(const pw_page_row *row, uint8_t seen[PW_MAP_BITS_BYTES], int64_t *ret_done, int64_t *ret_failed);
+const char *pw_page_fault(const pw_page_row *row, uint8_t seen[PW_MAP_BITS_BYTES],
+                          int64_t *ret_done, int64_t *ret_failed);
 
 #endif

@@ -18,11 +18,11 @@ typedef struct pw_memory_store pw_memory_store;
 /** What the next commit meets. */
 typedef enum pw_memory_fault {
     PW_FAULT_NONE,
-    PW_FAULT_NOT,              /* nothing written */
-    PW_FAULT_NOSPACE,          /* nothing written, the disk is full */
-    PW_FAULT_UNKNOWN_LANDED,   /* the sync failed, and it is there all the same */
-    PW_FAULT_UNKNOWN_LOST,     /* the sync failed, and it is not */
-    PW_FAULT_CHECKPOINT        /* it lands and is acked; then a checkpoint fails: the group after it hears UNKNOWN */
+    PW_FAULT_NOT,            /* nothing written */
+    PW_FAULT_NOSPACE,        /* nothing written, the disk is full */
+    PW_FAULT_UNKNOWN_LANDED, /* the sync failed, and it is there all the same */
+    PW_FAULT_UNKNOWN_LOST,   /* the sync failed, and it is not */
+    PW_FAULT_CHECKPOINT /* it lands and is acked; then a checkpoint fails: the group after it hears UNKNOWN */
 } pw_memory_fault;
 
 /** NULL when out of memory. */
@@ -43,6 +43,7 @@ uint64_t pw_memory_commits(pw_memory_store *store);
 /** Flips one bit of the stored record of a run that holds event seq: what reading it then says is DAMAGED. False: no such record. */
 bool pw_memory_damage(pw_memory_store *store, int64_t run, int64_t seq);
 /** Checks [J3] and [J8] of every run and [J17] of every map, as pw_sqlite_verify does on a file. */
-pawl_status pw_memory_verify(pw_memory_store *store, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err);
+pawl_status pw_memory_verify(pw_memory_store *store, pw_verify_fn fn, void *ctx,
+                             pw_verify_stats *ret_stats, pawl_error *err);
 
 #endif

@@ -188,7 +188,8 @@ static pw_known_head *known_of(pw_memory_store *s, int64_t run)
 static bool head_known(pw_memory_store *s, const pw_run_row *row)
 {
     const pw_known_head *k = known_of(s, row->key);
-    return k->run == row->key && k->seq == row->seq && memcmp(k->chain, row->chain, sizeof(k->chain)) == 0;
+    return k->run == row->key && k->seq == row->seq &&
+           memcmp(k->chain, row->chain, sizeof(k->chain)) == 0;
 }
 
 static void note_head(pw_memory_store *s, const pw_run_row *row)

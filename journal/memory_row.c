@@ -4,8 +4,8 @@
  * Decoded views point into the stored value. Does not check more than that the value is whole:
  * nothing but our own encoder writes it.
  */
-#include "journal/map_page.h"
 #include "journal/memory_row.h"
+#include "journal/map_page.h"
 
 #include <string.h>
 
@@ -240,7 +240,8 @@ pawl_status pw_row_get_page(pw_view key, pw_view value, pw_page_row *ret, pawl_e
     int64_t body_sum = pw_mp_read_int(&r);
     ret->head = pw_mp_read_str(&r);
     ret->body = pw_mp_read_str(&r);
-    bool whole = pw_mp_ok(&r) && pw_page_sum(ret, body_sum) == sum && pw_page_body_sum(ret->body) == body_sum;
+    bool whole = pw_mp_ok(&r) && pw_page_sum(ret, body_sum) == sum &&
+                 pw_page_body_sum(ret->body) == body_sum;
     return whole ? PAWL_OK : pw_page_damaged(ret, err);
 }
 

@@ -90,8 +90,9 @@ void pw_row_key_start(pw_row_key *k, pw_table table);
 void pw_row_key_int(pw_row_key *k, int64_t v);
 void pw_row_key_bytes(pw_row_key *k, const void *data, size_t size);
 pw_row_key pw_row_key_ints(pw_table table, const int64_t *ints, size_t len);
-#define PW_ROW_KEY(table, ...) \
-    pw_row_key_ints((table), ((const int64_t[]){__VA_ARGS__}), sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+#define PW_ROW_KEY(table, ...)                                 \
+    pw_row_key_ints((table), ((const int64_t[]){__VA_ARGS__}), \
+                    sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 pw_view pw_row_key_view(const pw_row_key *k);
 /** Integer number n of a key made by PW_ROW_KEY. */
 int64_t pw_row_key_get(pw_view key, size_t n);
@@ -118,7 +119,8 @@ bool pw_row_get_owner(pw_view value, pw_memory_owner *ret);
 
 /** A record's or a snapshot's row: its integers, then its bytes. */
 void pw_row_put_sealed(pw_buf *b, int64_t a, int64_t n, int64_t sum, pw_view bytes);
-bool pw_row_get_sealed(pw_view value, int64_t *ret_a, int64_t *ret_n, int64_t *ret_sum, pw_view *ret_bytes);
+bool pw_row_get_sealed(pw_view value, int64_t *ret_a, int64_t *ret_n, int64_t *ret_sum,
+                       pw_view *ret_bytes);
 
 /* ---- between the memory files ---- */
 
@@ -134,18 +136,21 @@ static inline pw_memory_store *pw_memory_reader_of(pw_reader *r)
 extern const pw_journal_ops pw_memory_ops;
 
 void pw_memory_close(pw_journal *base);
-pawl_status pw_memory_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err);
+pawl_status pw_memory_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no,
+                            pawl_error *err);
 pawl_status pw_memory_renew(pw_journal *base, uint64_t epoch, pawl_error *err);
 pawl_status pw_memory_commit(pw_journal *base, pw_group *group, pawl_error *err);
-pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes,
-                            pawl_error *err);
+pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk,
+                            pw_view bytes, pawl_error *err);
 pawl_status pw_memory_reopen(pw_journal *base, pawl_error *err);
-pawl_status pw_memory_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
+pawl_status pw_memory_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                              pawl_error *err);
 bool pw_memory_idle(pw_journal *base);
 bool pw_memory_ballast(pw_journal *base, bool release);
 /** Inside a transaction of the map. */
 pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owner, pawl_error *err);
 /** The record walk of a read, for verify too. Errors: NOTFOUND, DAMAGED. */
-pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_memory_walk(pw_memory_store *s, int64_t run, int64_t from_seq, pw_record_fn fn,
+                           void *ctx, pawl_error *err);
 
 #endif

@@ -62,7 +62,8 @@ static void check_counts(check *v, const map_check *m)
     if (node == NULL) {
         return; /* it has ended */
     }
-    if (!pw_row_get_map(pw_kv_value(node), &row) || row.done != m->done || row.failed != m->failed) {
+    if (!pw_row_get_map(pw_kv_value(node), &row) || row.done != m->done ||
+        row.failed != m->failed) {
         report(v, "J17", m->run, m->cmd, "a map counts other items than its pages hold");
     }
 }
@@ -77,7 +78,8 @@ static void check_page(check *v, map_check *m, const pw_kv_node *at)
         memset(m->seen, 0, sizeof(m->seen));
         m->page = row.page;
     }
-    const char *fault = st == PAWL_OK ? pw_page_fault(&row, m->seen, &done, &failed) : found.message;
+    const char *fault =
+        st == PAWL_OK ? pw_page_fault(&row, m->seen, &done, &failed) : found.message;
     if (fault != NULL) {
         report(v, "J17", row.run, row.cmd, fault);
     }
@@ -102,7 +104,8 @@ static void check_maps(check *v)
     check_counts(v, &m);
 }
 
-pawl_status pw_memory_verify(pw_memory_store *s, pw_verify_fn fn, void *ctx, pw_verify_stats *ret_stats, pawl_error *err)
+pawl_status pw_memory_verify(pw_memory_store *s, pw_verify_fn fn, void *ctx,
+                             pw_verify_stats *ret_stats, pawl_error *err)
 {
     check v = {.s = s, .fn = fn, .ctx = ctx};
     (void)err;

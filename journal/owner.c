@@ -171,7 +171,9 @@ static pawl_status take_lock(int fd, const char *path, pawl_error *err)
         return pw_err(err, PAWL_BUSY, "another process is opening this journal (lock %s)", path);
     }
     if (file.pid == getpid()) {
-        return pw_err(err, PAWL_BUSY, "this process (%lld) has opened this journal already (lock %s)", file.pid, path);
+        return pw_err(err, PAWL_BUSY,
+                      "this process (%lld) has opened this journal already (lock %s)", file.pid,
+                      path);
     }
     return pw_err(err, PAWL_BUSY, "process %lld owns this journal (lock %s): stop it or talk to it",
                   file.pid, path);
@@ -261,7 +263,9 @@ pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epo
         return st;
     }
     int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 && errno != ENOENT && errno != EACCES) { /* another user's: nobody this one could talk to; the file may be readable yet */
+    if (fd < 0 && errno != ENOENT &&
+        errno !=
+            EACCES) { /* another user's: nobody this one could talk to; the file may be readable yet */
         return pw_err(err, PAWL_IO, "lock file %s: %s", lock_path, strerror(errno));
     }
     owner_file file = {0};

@@ -21,7 +21,8 @@
 typedef struct pw_owner pw_owner;
 
 /** Takes the lock of a resolved journal path. Errors: BUSY (naming the pid), READONLY, IO. */
-pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **ret_owner, pawl_error *err);
+pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **ret_owner,
+                          pawl_error *err);
 /** Gives the lock back; the file says clean. Accepts NULL. */
 void pw_owner_give(pw_owner *owner);
 void pw_owner_set_epoch(pw_owner *owner, uint64_t epoch);

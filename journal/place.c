@@ -46,8 +46,8 @@ pawl_status pw_place_resolve(const char *path, char ret[PATH_MAX], pawl_error *e
     }
     folder_of(path, folder, &base);
     if (realpath(folder, real) == NULL) {
-        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "%s: folder %s: %s", path, folder,
-                      strerror(errno));
+        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "%s: folder %s: %s", path,
+                      folder, strerror(errno));
     }
     if (base[0] == '\0' || strlen(real) + strlen(base) + 2 > PATH_MAX - 16) {
         return pw_err(err, PAWL_LIMIT, "%s: not a path for a journal file", path);

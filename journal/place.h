@@ -23,7 +23,8 @@ pawl_status pw_place_resolve(const char *path, char ret[PATH_MAX], pawl_error *e
 /** UNSUPPORTED, naming the kind, when the folder is on a network file system: shared memory and locks do not hold there. */
 pawl_status pw_place_check(const char *resolved, pw_statfs_fn statfs_fn, pawl_error *err);
 /** <journal><suffix>. Errors: LIMIT. */
-pawl_status pw_place_beside(const char *journal, const char *suffix, char ret[PATH_MAX], pawl_error *err);
+pawl_status pw_place_beside(const char *journal, const char *suffix, char ret[PATH_MAX],
+                            pawl_error *err);
 
 /** A copy on the heap (pw_free). NULL when out of memory. */
 char *pw_place_copy(const char *path);

@@ -14,8 +14,10 @@
 
 static inline int64_t pw_record_sum(int64_t run, int64_t first_seq, int64_t events, pw_view bytes)
 {
-    uint64_t place[3] = {htole64((uint64_t)run), htole64((uint64_t)first_seq), htole64((uint64_t)events)};
-    uint64_t sum = pw_checksum(bytes.data, bytes.size) ^ (pw_checksum(place, sizeof(place)) * 0x9e3779b97f4a7c15u);
+    uint64_t place[3] = {htole64((uint64_t)run), htole64((uint64_t)first_seq),
+                         htole64((uint64_t)events)};
+    uint64_t sum = pw_checksum(bytes.data, bytes.size) ^
+                   (pw_checksum(place, sizeof(place)) * 0x9e3779b97f4a7c15u);
     return (int64_t)sum;
 }
 

@@ -69,7 +69,9 @@ pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, i
         return PAWL_OK;
     }
     if (app == 0 && version == 0 && tables == 0) {
-        return pw_err(err, PAWL_FOREIGN, "%s is empty: it becomes a journal with the first run, or with pawl serve", path);
+        return pw_err(err, PAWL_FOREIGN,
+                      "%s is empty: it becomes a journal with the first run, or with pawl serve",
+                      path);
     }
     if (app != PW_SQLITE_APPLICATION_ID || version < 1) {
         return pw_err(
@@ -165,7 +167,8 @@ static bool old_item(sqlite3_value **v, pw_page_head *ret_head, pw_buf *ret_body
     pw_mp r = pw_mp_reader(value.data, value.size);
     pw_mp_skip(&r);
     PW_CLEANUP(pw_buf_deinit) pw_buf bin = PW_BUF_INIT;
-    if (value.size == 0 || !pw_mp_ok(&r) || !pw_mp_at_end(&r)) { /* no value of ours: kept as bytes */
+    if (value.size == 0 || !pw_mp_ok(&r) ||
+        !pw_mp_at_end(&r)) { /* no value of ours: kept as bytes */
         pw_mp_bin(&bin, value.data, value.size);
         value = (pw_view){bin.data, bin.size};
     }
@@ -174,7 +177,8 @@ static bool old_item(sqlite3_value **v, pw_page_head *ret_head, pw_buf *ret_body
     if (sqlite3_value_int64(v[1]) == 2) {
         pw_page_set(ret_head->failed, offset < 0 ? 0 : offset);
     }
-    pw_page_item_put(ret_body, &(pw_page_item){offset < 0 ? 0 : offset, sqlite3_value_int64(v[2]), value});
+    pw_page_item_put(ret_body,
+                     &(pw_page_item){offset < 0 ? 0 : offset, sqlite3_value_int64(v[2]), value});
     return pw_buf_ok(&bin) && pw_buf_ok(ret_body);
 }
 
@@ -204,17 +208,23 @@ static void sql_old_item_sum(sqlite3_context *ctx, int n, sqlite3_value **v)
     }
     int64_t index = sqlite3_value_int64(v[2]);
     int64_t body_sum = pw_page_body_sum((pw_view){body.data, body.size});
-    pw_page_row row = {.run = sqlite3_value_int64(v[0]), .cmd = sqlite3_value_int64(v[1]), .page = index / PW_MAP_PAGE_ITEMS,
-                       .part = index % PW_MAP_PAGE_ITEMS, .head = {(const uint8_t *)&head, sizeof(head)}};
-    sqlite3_result_int64(ctx, sqlite3_value_int(v[6]) == 0 ? pw_page_sum(&row, body_sum) : body_sum);
+    pw_page_row row = {.run = sqlite3_value_int64(v[0]),
+                       .cmd = sqlite3_value_int64(v[1]),
+                       .page = index / PW_MAP_PAGE_ITEMS,
+                       .part = index % PW_MAP_PAGE_ITEMS,
+                       .head = {(const uint8_t *)&head, sizeof(head)}};
+    sqlite3_result_int64(ctx,
+                         sqlite3_value_int(v[6]) == 0 ? pw_page_sum(&row, body_sum) : body_sum);
 }
 
 static pawl_status migration_functions(pw_sqlite *j, bool on, pawl_error *err)
 {
     int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
-    int rc = sqlite3_create_function_v2(j->db.db, "pawl_old_item", 5, flags, NULL, on ? sql_old_item : NULL, NULL, NULL, NULL);
+    int rc = sqlite3_create_function_v2(j->db.db, "pawl_old_item", 5, flags, NULL,
+                                        on ? sql_old_item : NULL, NULL, NULL, NULL);
     if (rc == SQLITE_OK) {
-        rc = sqlite3_create_function_v2(j->db.db, "pawl_old_item_sum", 7, flags, NULL, on ? sql_old_item_sum : NULL, NULL, NULL, NULL);
+        rc = sqlite3_create_function_v2(j->db.db, "pawl_old_item_sum", 7, flags, NULL,
+                                        on ? sql_old_item_sum : NULL, NULL, NULL, NULL);
     }
     return rc == SQLITE_OK ? PAWL_OK : pw_db_error(&j->db, rc, "functions of the migration", err);
 }

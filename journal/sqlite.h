@@ -28,41 +28,43 @@
 #define PW_SQLITE_APPLICATION_ID 0x7061776c /* "pawl" */
 #define PW_SQLITE_PAGE_BYTES 8192
 #define PW_SQLITE_CHECKPOINT_FRAMES 1000
-#define PW_SQLITE_BUSY_MS 5000 /* how long an owner waits for readers of other processes at opening and in the rite */
-#define PW_SQLITE_CUT_MS 200   /* how long for the cut after a death within a commit, which may be left out */
+#define PW_SQLITE_BUSY_MS \
+    5000 /* how long an owner waits for readers of other processes at opening and in the rite */
+#define PW_SQLITE_CUT_MS \
+    200 /* how long for the cut after a death within a commit, which may be left out */
 
 /** What surrounds a journal; tests put stand-ins here. */
 typedef struct pw_sqlite_env {
-    const char *vfs;          /* NULL = the system's */
-    bool bare;                /* no files but SQLite's: no lock, no ballast, the path as it is (a VFS in memory) */
-    pw_statfs_fn statfs_fn;   /* NULL = statfs */
-    const uint8_t *blob_key;  /* NULL = random */
-    int page_bytes;           /* 0 = PW_SQLITE_PAGE_BYTES */
-    int checkpoint_frames;    /* 0 = PW_SQLITE_CHECKPOINT_FRAMES */
-    int busy_ms;              /* 0 = PW_SQLITE_BUSY_MS */
-    pw_wal_mark *mark;        /* bare: where the mark lives when the process dies; NULL = it dies too */
+    const char *vfs; /* NULL = the system's */
+    bool bare; /* no files but SQLite's: no lock, no ballast, the path as it is (a VFS in memory) */
+    pw_statfs_fn statfs_fn;  /* NULL = statfs */
+    const uint8_t *blob_key; /* NULL = random */
+    int page_bytes;          /* 0 = PW_SQLITE_PAGE_BYTES */
+    int checkpoint_frames;   /* 0 = PW_SQLITE_CHECKPOINT_FRAMES */
+    int busy_ms;             /* 0 = PW_SQLITE_BUSY_MS */
+    pw_wal_mark *mark; /* bare: where the mark lives when the process dies; NULL = it dies too */
 } pw_sqlite_env;
 
 typedef struct pw_sqlite_reader pw_sqlite_reader;
 
 typedef struct pw_sqlite {
     pw_journal base;
-    pw_db db;              /* the one connection that writes and checkpoints */
+    pw_db db; /* the one connection that writes and checkpoints */
     pw_sqlite_env env;
     char *path;
-    pw_owner *owner;       /* NULL when bare */
+    pw_owner *owner; /* NULL when bare */
     pid_t pid;
-    uint64_t epoch;        /* 0 until lease */
-    uint64_t group_no;     /* last that landed */
-    int64_t pos;           /* last position given out */
-    int64_t compacted;     /* runs up to this key have been looked at (compact.c) */
+    uint64_t epoch;    /* 0 until lease */
+    uint64_t group_no; /* last that landed */
+    int64_t pos;       /* last position given out */
+    int64_t compacted; /* runs up to this key have been looked at (compact.c) */
     uint8_t blob_key[PW_KEY_SIZE];
-    bool ready;            /* connected, identified, migrated */
-    _Atomic bool failed;   /* after a failed sync, until reopen: [J9] nothing is acked */
-    bool told;             /* the engine has had its UNKNOWN for that */
-    int wal_frames;        /* since the last checkpoint that got through */
-    int commit_frames;     /* told by SQLite during the commit; 0 = it wrote none */
-    pw_wal_mark *mark;     /* the owner's, the test's, or own_mark */
+    bool ready;          /* connected, identified, migrated */
+    _Atomic bool failed; /* after a failed sync, until reopen: [J9] nothing is acked */
+    bool told;           /* the engine has had its UNKNOWN for that */
+    int wal_frames;      /* since the last checkpoint that got through */
+    int commit_frames;   /* told by SQLite during the commit; 0 = it wrote none */
+    pw_wal_mark *mark;   /* the owner's, the test's, or own_mark */
     pw_wal_mark own_mark;
     pthread_mutex_t readers_lock;
     pw_sqlite_reader *readers;
@@ -70,10 +72,11 @@ typedef struct pw_sqlite {
 
 struct pw_sqlite_reader {
     pw_reader base;
-    pw_sqlite *owner;      /* NULL: opened without one */
+    pw_sqlite *owner; /* NULL: opened without one */
     pw_sqlite_reader *next;
-    pthread_mutex_t lock;  /* held during a read; the rite takes it to close the connection under an idle reader */
-    pw_db db;              /* closed by the rite, opened again by the next read */
+    pthread_mutex_t
+        lock; /* held during a read; the rite takes it to close the connection under an idle reader */
+    pw_db db; /* closed by the rite, opened again by the next read */
     pw_sqlite_env env;
     char *path;
     uint8_t blob_key[PW_KEY_SIZE];
@@ -92,9 +95,10 @@ static inline pw_sqlite_reader *pw_sqlite_reader_of(pw_reader *r)
 
 /* ---- opening ---- */
 
-pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sqlite_env *env, pw_journal **ret_journal,
-                               pawl_error *err);
-pawl_status pw_sqlite_reader_open_env(const char *path, const pw_sqlite_env *env, pw_reader **ret_reader, pawl_error *err);
+pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sqlite_env *env,
+                               pw_journal **ret_journal, pawl_error *err);
+pawl_status pw_sqlite_reader_open_env(const char *path, const pw_sqlite_env *env,
+                                      pw_reader **ret_reader, pawl_error *err);
 /** Opens the writing connection: settings, identity, schema, migration, TRUNCATE checkpoint. */
 pawl_status pw_sqlite_connect(pw_sqlite *j, pawl_error *err);
 /** Reads epoch, group number, position and blob key. */
@@ -105,7 +109,8 @@ pawl_status pw_sqlite_check_pid(const pw_sqlite *j, pawl_error *err);
 /* ---- schema ---- */
 
 /** OK for a journal of this version, or an empty file when `may_be_empty`; *ret_version 0 = empty. Errors: FOREIGN, NEWER, DAMAGED. */
-pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, int *ret_version, pawl_error *err);
+pawl_status pw_schema_identify(pw_db *db, const char *path, bool may_be_empty, int *ret_version,
+                               pawl_error *err);
 /** Brings a file from `version` (0 = empty) to the newest, a backup beside it first unless it was empty. */
 pawl_status pw_schema_migrate(pw_sqlite *j, int version, pawl_error *err);
 
@@ -119,31 +124,37 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
 pawl_status pw_sqlite_finish(pw_sqlite *j, pawl_status st, pawl_error *err);
 /** After a failed sync, or an outcome nobody knows: fail-stop. */
 void pw_sqlite_fail(pw_sqlite *j);
-pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no, pawl_error *err);
+pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no,
+                            pawl_error *err);
 pawl_status pw_sqlite_renew(pw_journal *base, uint64_t epoch, pawl_error *err);
 bool pw_sqlite_idle(pw_journal *base);
 
 /** Runs a transactional step of a turn: fills record and events. */
-pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *record, int64_t *ret_events, pawl_error *err);
+pawl_status pw_sqlite_tx_run(pw_sqlite *j, const pw_tx_call *call, pw_buf *record,
+                             int64_t *ret_events, pawl_error *err);
 
 /** Inside a group: a closed run's log rows become history rows, every record and the chain checked on the way. */
 pawl_status pw_sqlite_compact(pw_sqlite *j, int64_t run, pawl_error *err);
 /** Some closed runs, in a transaction of its own. True: there is more to do. */
 bool pw_sqlite_compact_some(pw_sqlite *j);
 
-pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk, pw_view bytes,
-                            pawl_error *err);
-pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body, pawl_error *err);
+pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZE], int64_t chunk,
+                            pw_view bytes, pawl_error *err);
+pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body,
+                               pawl_error *err);
 void pw_sqlite_sweep(pw_sqlite *j);
 
 /* ---- the rite ---- */
 
 pawl_status pw_sqlite_reopen(pw_journal *base, pawl_error *err);
-pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err);
+pawl_status pw_sqlite_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                              pawl_error *err);
 /** On a file that no connection of ours has open: cut, TRUNCATE checkpoint of a rebuilt WAL index, quick_check, checksums. */
-pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err);
+pawl_status pw_sqlite_rite(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark,
+                           pawl_error *err);
 /** The cut alone. BUSY when another process has the file open. */
-pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark, pawl_error *err);
+pawl_status pw_sqlite_cut_tail(const char *path, const pw_sqlite_env *env, const pw_wal_mark *mark,
+                               pawl_error *err);
 static inline int pw_sqlite_busy_ms(const pw_sqlite_env *env)
 {
     return env->busy_ms > 0 ? env->busy_ms : PW_SQLITE_BUSY_MS;
@@ -155,8 +166,8 @@ bool pw_sqlite_ballast(pw_journal *base, bool release);
 
 /* ---- reading ---- */
 
-pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_verify_fn fn, void *ctx,
-                                 pw_verify_stats *ret_stats, pawl_error *err);
+pawl_status pw_sqlite_verify_env(const char *path, const pw_sqlite_env *env, pw_verify_fn fn,
+                                 void *ctx, pw_verify_stats *ret_stats, pawl_error *err);
 /** Locks the reader and opens its connection again if the rite closed it. After OK always pw_reader_leave. */
 pawl_status pw_reader_enter(pw_sqlite_reader *r, pawl_error *err);
 void pw_reader_leave(pw_sqlite_reader *r);
@@ -165,24 +176,34 @@ void pw_sqlite_reader_close(pw_reader *r);
 
 pawl_status pw_sqlite_run_get(pw_reader *r, int64_t key, pw_run_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_run_find(pw_reader *r, pw_view id, pw_run_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_run_scan(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_run_children(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_run_scan(pw_reader *r, const pw_scan *scan, pw_run_fn fn, void *ctx,
+                               pawl_error *err);
+pawl_status pw_sqlite_run_children(pw_reader *r, int64_t parent, pw_run_fn fn, void *ctx,
+                                   pawl_error *err);
 pawl_status pw_sqlite_key_max(pw_reader *r, int64_t *ret_key, pawl_error *err);
-pawl_status pw_sqlite_read(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn,
-                             void *ctx, pawl_error *err);
-pawl_status pw_sqlite_run_timers(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_read(pw_reader *r, int64_t run, int64_t from_seq, pw_record_fn fn, void *ctx,
+                           pawl_error *err);
+pawl_status pw_sqlite_timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after,
+                             size_t rows_max, pw_timer_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_run_timers(pw_reader *r, int64_t run, pw_timer_fn fn, void *ctx,
+                                 pawl_error *err);
 pawl_status pw_sqlite_tasks(pw_reader *r, int64_t run, pw_task_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_waits(pw_reader *r, int64_t run, pw_wait_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_keys(pw_reader *r, int64_t run, pw_view key, pw_key_fn fn, void *ctx,
+                           pawl_error *err);
 pawl_status pw_sqlite_maps(pw_reader *r, int64_t run, pw_map_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_map_pages(pw_reader *r, const pw_page_range *range, pw_page_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body, pawl_error *err);
-pawl_status pw_sqlite_blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
-pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE], uint8_t ret_parent[PW_DIGEST_SIZE],
-                           pw_buf *ret_body, pawl_error *err);
-pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn, void *ctx, pawl_error *err);
-pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome, pawl_error *err);
+pawl_status pw_sqlite_map_pages(pw_reader *r, const pw_page_range *range, pw_page_fn fn, void *ctx,
+                                pawl_error *err);
+pawl_status pw_sqlite_snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body,
+                               pawl_error *err);
+pawl_status pw_sqlite_blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body,
+                           pawl_error *err);
+pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE],
+                           uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
+pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn,
+                            void *ctx, pawl_error *err);
+pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body,
+                              pw_outcome *ret_outcome, pawl_error *err);
 void pw_sqlite_blob_key(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 
 #endif

@@ -55,8 +55,7 @@ static pawl_status put_row(pw_sqlite *j, const uint8_t *digest, int64_t size, pw
 }
 
 /** NOT when a chunk is missing, the last ones too: a disk that was full for a moment leaves the first ones [J12]. */
-static pawl_status check_staged(pw_sqlite *j, const uint8_t *digest, int64_t size,
-                                pawl_error *err)
+static pawl_status check_staged(pw_sqlite *j, const uint8_t *digest, int64_t size, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CHUNK_SIZE, err);
     if (st == NULL) {

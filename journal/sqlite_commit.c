@@ -195,8 +195,9 @@ static pawl_status refuse(pw_sqlite *j, pawl_error *err)
 {
     if (!j->told) {
         j->told = true;
-        return pw_err(err, PAWL_UNKNOWN,
-                      "a checkpoint or an idle commit failed: nothing more is written until the journal is reopened");
+        return pw_err(
+            err, PAWL_UNKNOWN,
+            "a checkpoint or an idle commit failed: nothing more is written until the journal is reopened");
     }
     return pw_err(err, PAWL_NOT,
                   "an earlier commit failed at its sync: the journal must be reopened first");

@@ -276,7 +276,9 @@ static pawl_status has_parent(pw_sqlite *j, const uint8_t parent[PW_DIGEST_SIZE]
     pw_bind_bytes(&b, parent, PW_DIGEST_SIZE);
     pawl_status status = pw_db_step(&j->db, st, &has, err);
     pw_db_give(&j->db, PW_SQL_NODE_HAS, st);
-    return status == PAWL_OK && !has ? pw_err(err, PAWL_INVALID, "a conversation node's parent does not exist") : status;
+    return status == PAWL_OK && !has
+               ? pw_err(err, PAWL_INVALID, "a conversation node's parent does not exist")
+               : status;
 }
 
 static pawl_status put_node(pw_sqlite *j, const pw_op *op, pawl_error *err)
@@ -318,7 +320,8 @@ static pawl_status put_page(pw_sqlite *j, const pw_page_row *row, pawl_error *er
         return PAWL_NOMEM;
     }
     int64_t body_sum = pw_page_body_sum(row->body);
-    int64_t ints[] = {row->run, row->cmd, row->page, row->part, pw_page_sum(row, body_sum), body_sum};
+    int64_t ints[] = {row->run, row->cmd, row->page, row->part, pw_page_sum(row, body_sum),
+                      body_sum};
     pw_bind b = {st, 0};
     for (size_t i = 0; i < PW_COUNT(ints); i++) {
         pw_bind_int(&b, ints[i]);

@@ -68,7 +68,8 @@ static pawl_status connect_reader(pw_sqlite_reader *r, pawl_error *err)
         return st;
     }
     st = set_up(r, err);
-    bool barred = st == PAWL_READONLY || (st != PAWL_OK && sqlite3_errcode(r->db.db) == SQLITE_CANTOPEN);
+    bool barred =
+        st == PAWL_READONLY || (st != PAWL_OK && sqlite3_errcode(r->db.db) == SQLITE_CANTOPEN);
     if (barred && r->env.vfs == NULL) {
         pw_db_close(&r->db);
         st = pw_db_open_as_is(&r->db, r->path, err);

@@ -288,7 +288,9 @@ static pawl_status check_map(check *v, const map_check *m, pawl_error *err)
 {
     sqlite3_stmt *st = NULL;
     bool row = false;
-    int rc = sqlite3_prepare_v2(v->r->db.db, "SELECT total,done,failed FROM pawl_maps WHERE run=?1 AND cmd=?2", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(v->r->db.db,
+                                "SELECT total,done,failed FROM pawl_maps WHERE run=?1 AND cmd=?2",
+                                -1, &st, NULL);
     if (rc != SQLITE_OK) {
         return pw_db_error(&v->r->db, rc, "verify", err);
     }
@@ -297,12 +299,16 @@ static pawl_status check_map(check *v, const map_check *m, pawl_error *err)
     pawl_status status = pw_db_step(&v->r->db, st, &row, err);
     if (status == PAWL_OK && row) {
         int64_t total = sqlite3_column_int64(st, 0);
-        bool counted = sqlite3_column_int64(st, 1) == m->done && sqlite3_column_int64(st, 2) == m->failed;
+        bool counted =
+            sqlite3_column_int64(st, 1) == m->done && sqlite3_column_int64(st, 2) == m->failed;
         if (!counted || m->last * PW_MAP_PAGE_ITEMS >= total) {
             char text[200];
-            snprintf(text, sizeof(text), "map %lld counts %lld done and %lld failed of %lld; its pages hold %lld and %lld", (long long)m->cmd,
-                     (long long)sqlite3_column_int64(st, 1), (long long)sqlite3_column_int64(st, 2), (long long)total, (long long)m->done,
-                     (long long)m->failed);
+            snprintf(
+                text, sizeof(text),
+                "map %lld counts %lld done and %lld failed of %lld; its pages hold %lld and %lld",
+                (long long)m->cmd, (long long)sqlite3_column_int64(st, 1),
+                (long long)sqlite3_column_int64(st, 2), (long long)total, (long long)m->done,
+                (long long)m->failed);
             report(v, "J17", m->run, m->cmd, text);
         }
     }
@@ -324,11 +330,13 @@ static void check_page(check *v, map_check *m, pw_cols *c)
         m->page = p.page;
     }
     int64_t done = 0, failed = 0;
-    const char *fault = pw_page_sum(&p, body_sum) != sum || pw_page_body_sum(p.body) != body_sum ? "it does not match its checksums"
-                                                                                              : pw_page_fault(&p, m->seen, &done, &failed);
+    const char *fault = pw_page_sum(&p, body_sum) != sum || pw_page_body_sum(p.body) != body_sum
+                            ? "it does not match its checksums"
+                            : pw_page_fault(&p, m->seen, &done, &failed);
     if (fault != NULL) {
         char text[200];
-        snprintf(text, sizeof(text), "page %lld.%lld of map %lld: %s", (long long)p.page, (long long)p.part, (long long)p.cmd, fault);
+        snprintf(text, sizeof(text), "page %lld.%lld of map %lld: %s", (long long)p.page,
+                 (long long)p.part, (long long)p.cmd, fault);
         report(v, "J17", p.run, p.cmd, text);
     }
     m->done += done;
@@ -341,7 +349,8 @@ static pawl_status check_maps(check *v, pawl_error *err)
     sqlite3_stmt *st = NULL;
     map_check m = {.run = INT64_MIN};
     bool row = true;
-    const char *sql = "SELECT run,cmd,page,part,sum,body_sum,head,body FROM pawl_map_pages ORDER BY run,cmd,page,part";
+    const char *sql =
+        "SELECT run,cmd,page,part,sum,body_sum,head,body FROM pawl_map_pages ORDER BY run,cmd,page,part";
     int rc = sqlite3_prepare_v2(v->r->db.db, sql, -1, &st, NULL);
     pawl_status status = rc == SQLITE_OK ? PAWL_OK : pw_db_error(&v->r->db, rc, "verify", err);
     while (status == PAWL_OK && row) {
@@ -389,7 +398,8 @@ static pawl_status noted(check *v, pawl_status st, const pawl_error *found, pawl
 
 static pawl_status check_all(check *v, pawl_error *err)
 {
-    static const check_fn checks[] = {check_histories, check_blobs, check_nodes, check_maps, check_snapshots};
+    static const check_fn checks[] = {check_histories, check_blobs, check_nodes, check_maps,
+                                      check_snapshots};
     pawl_error found = {0};
     pawl_status st = noted(v, check_pages(v, &found), &found, err);
     for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(rules); i++) {

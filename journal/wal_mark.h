@@ -23,10 +23,10 @@ typedef enum pw_wal_state {
 } pw_wal_state;
 
 typedef struct pw_wal_mark {
-    uint32_t state;        /* enum pw_wal_state */
-    uint32_t known;        /* 1: salts and frames are those of an acked commit */
+    uint32_t state; /* enum pw_wal_state */
+    uint32_t known; /* 1: salts and frames are those of an acked commit */
     uint32_t frames;
-    uint8_t salts[8];      /* as in the WAL's header: which generation of the WAL */
+    uint8_t salts[8]; /* as in the WAL's header: which generation of the WAL */
 } pw_wal_mark;
 
 /** After a commit returned OK: notes where it ended. */

@@ -8,7 +8,7 @@
 
 typedef struct pw_entry {
     int64_t pos;
-    int64_t seq;      /* events of the run before it */
+    int64_t seq; /* events of the run before it */
     int64_t events;
     int64_t group;
     int64_t sum;
@@ -24,6 +24,7 @@ typedef bool (*pw_entry_fn)(void *ctx, const pw_entry *e);
  * where the run's row says [J3]; a walk from event 0 must lead to the row's chain head [J8].
  * Errors: NOTFOUND, DAMAGED, IO, NOMEM.
  */
-pawl_status pw_walk(pw_db *db, int64_t run, int64_t from_seq, pw_entry_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_walk(pw_db *db, int64_t run, int64_t from_seq, pw_entry_fn fn, void *ctx,
+                    pawl_error *err);
 
 #endif

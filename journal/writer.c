@@ -15,7 +15,8 @@
 
 #include "sdk/base/mem.h"
 
-#define BUSY_GROUPS_MAX 20000 /* an engine that is never idle does what idleness does, now and then */
+#define BUSY_GROUPS_MAX \
+    20000 /* an engine that is never idle does what idleness does, now and then */
 
 typedef enum item_type { ITEM_BLOB, ITEM_REOPEN } item_type;
 
@@ -51,7 +52,8 @@ struct pw_writer {
     bool stop;
     atomic_bool scarce; /* the ballast is given up */
     int busy;           /* groups since it was idle */
-    pawl_status staged; /* what the last chunks ended as, when they did not get through; until the next group */
+    pawl_status
+        staged; /* what the last chunks ended as, when they did not get through; until the next group */
     pawl_error staged_error;
 };
 

@@ -14,7 +14,8 @@ typedef struct pw_writer pw_writer;
 /** Called on the journal thread after each commit, group->status set. Must only hand the group over. */
 typedef void (*pw_commit_fn)(void *ctx, pw_group *group);
 
-pawl_status pw_writer_start(pw_journal *journal, pw_commit_fn done, void *ctx, pw_writer **ret_writer, pawl_error *err);
+pawl_status pw_writer_start(pw_journal *journal, pw_commit_fn done, void *ctx,
+                            pw_writer **ret_writer, pawl_error *err);
 /** Hands a group over whole. */
 void pw_writer_submit(pw_writer *w, pw_group *group);
 /** Big blobs first: stages all chunks on the journal thread before any group submitted later. Bytes must live until `done` of a

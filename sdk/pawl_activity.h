@@ -31,7 +31,8 @@ typedef enum pawl_effect {
     PAWL_EFFECT_DEFAULT = 0,    /**< as registered; idempotent when the registration does not say */
     PAWL_EFFECT_PURE = 1,       /**< nothing: run it again at will */
     PAWL_EFFECT_IDEMPOTENT = 2, /**< safe to repeat under the same idempotency key */
-    PAWL_EFFECT_UNSAFE = 3      /**< `sent` is committed before it starts; after a crash its outcome is unknown and the run asks */
+    PAWL_EFFECT_UNSAFE =
+        3 /**< `sent` is committed before it starts; after a crash its outcome is unknown and the run asks */
 } pawl_effect;
 
 typedef struct pawl_task pawl_task;
@@ -43,12 +44,13 @@ typedef const pawl_value *(*pawl_activity_fn)(pawl_task *task, const pawl_value 
 
 /** How an activity is registered. All zero is a good default. */
 typedef struct pawl_activity_options {
-    size_t struct_size;     /**< sizeof(pawl_activity_options) */
-    pawl_effect effect;     /**< default of its calls: PAWL_EFFECT_DEFAULT means idempotent */
-    uint32_t concurrency;   /**< at most so many at a time in this process; 0 = no limit of its own */
-    const char *description;/**< for listings; static or copied */
-    void *user;             /**< handed to the function; must outlive the engine */
-    pawl_runner *runner;    /**< who runs it; NULL = the pool. Once registered it belongs to the engine, which stops it when it closes;
+    size_t struct_size;   /**< sizeof(pawl_activity_options) */
+    pawl_effect effect;   /**< default of its calls: PAWL_EFFECT_DEFAULT means idempotent */
+    uint32_t concurrency; /**< at most so many at a time in this process; 0 = no limit of its own */
+    const char *description; /**< for listings; static or copied */
+    void *user;              /**< handed to the function; must outlive the engine */
+    pawl_runner *
+        runner; /**< who runs it; NULL = the pool. Once registered it belongs to the engine, which stops it when it closes;
                                  one runner may serve many activities of one engine. A worker process has its pool only */
 } pawl_activity_options;
 
@@ -58,12 +60,15 @@ typedef struct pawl_activity_options {
 PAWL_API pawl_scope *pawl_task_scope(pawl_task *task);
 /** pawl_build in that scope; a malformed template fails the attempt, and no other is made: BadTemplate. */
 PAWL_API const pawl_value *pawl_task_build(pawl_task *task, const char *fmt, ...) PAWL_PRINTF(2, 3);
-PAWL_API const pawl_value *pawl_task_vbuild(pawl_task *task, const char *fmt, va_list args) PAWL_PRINTF(2, 0);
+PAWL_API const pawl_value *pawl_task_vbuild(pawl_task *task, const char *fmt, va_list args)
+    PAWL_PRINTF(2, 0);
 /** Marks the attempt failed; always returns NULL. Type: a short CamelCase name retry policies refer to. */
-PAWL_API const pawl_value *pawl_task_fail(pawl_task *task, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
+PAWL_API const pawl_value *pawl_task_fail(pawl_task *task, const char *type, const char *fmt, ...)
+    PAWL_PRINTF(3, 4);
 /** As pawl_task_fail, with details (may be nil), and whether another attempt makes sense. */
-PAWL_API const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type, const char *message,
-                                               const pawl_value *details, bool retryable);
+PAWL_API const pawl_value *pawl_task_fail_with(pawl_task *task, const char *type,
+                                               const char *message, const pawl_value *details,
+                                               bool retryable);
 /** With a failure (before or after it is set): the next attempt comes not before so many seconds (a 429, a Retry-After) and costs none of
  * the call's retries. The time is kept in the journal; 0 = at once. No effect on a failure that is not to be retried. Always NULL. */
 PAWL_API const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds);
@@ -137,21 +142,24 @@ PAWL_API void pawl_task_finish(pawl_task *task, const pawl_value *result);
 PAWL_API void pawl_task_finish_canceled(pawl_task *task);
 
 /** The blocking runner: a pool of threads (0 = PW_POOL_THREADS_DEFAULT). Errors: NOMEM, LIMIT. */
-PAWL_API PAWL_MUST_USE pawl_status pawl_pool_start(uint32_t threads, pawl_runner **ret_runner, pawl_error *err);
+PAWL_API PAWL_MUST_USE pawl_status pawl_pool_start(uint32_t threads, pawl_runner **ret_runner,
+                                                   pawl_error *err);
 
 /* ---- child processes ---- */
 
 /** A program to run, under a supervisor that kills its whole process group when this process dies. */
 typedef struct pawl_exec_options {
     size_t struct_size;
-    const char *const *argv;     /**< NULL-terminated; argv[0] is looked up in PATH; no shell */
-    const char *cwd;             /**< NULL = the engine's */
-    const char *const *env;      /**< NULL-terminated "K=V" on top of the allow-list PATH HOME LANG LC_ALL TMPDIR USER; NULL = none */
-    const char *stdin_text;      /**< NULL = /dev/null */
+    const char *const *argv; /**< NULL-terminated; argv[0] is looked up in PATH; no shell */
+    const char *cwd;         /**< NULL = the engine's */
+    const char *const *
+        env; /**< NULL-terminated "K=V" on top of the allow-list PATH HOME LANG LC_ALL TMPDIR USER; NULL = none */
+    const char *stdin_text; /**< NULL = /dev/null */
     size_t stdin_size;
-    size_t output_bytes_max;     /**< of each stream, the tail is kept; 0 = 1 MiB */
-    int64_t timeout_ms;          /**< 0, or more than 100 years = the task's own */
-    bool quiet;                  /**< its output is private: no heartbeat carries a line of it, and who follows the run sees none */
+    size_t output_bytes_max; /**< of each stream, the tail is kept; 0 = 1 MiB */
+    int64_t timeout_ms;      /**< 0, or more than 100 years = the task's own */
+    bool
+        quiet; /**< its output is private: no heartbeat carries a line of it, and who follows the run sees none */
 } pawl_exec_options;
 
 /** Runs it to its end from inside an activity; beats the task's heart; kills the group on cancel and timeout. A new attempt of

@@ -88,7 +88,8 @@ extern "C" {
 /** Called for every text of a conversation before it leaves for a provider: to take out what must not. Returns the text itself, another one
  * (made in scope, or static), or NULL: the call fails with ScrubRefused. The same text must give the same text: the digest is of what is sent.
  * Not called for tools, images and provider originals. Thread: the engine's network thread; it must return soon. */
-typedef const char *(*pawl_llm_scrub_fn)(void *user, pawl_scope *scope, const char *text, size_t size);
+typedef const char *(*pawl_llm_scrub_fn)(void *user, pawl_scope *scope, const char *text,
+                                         size_t size);
 
 #ifdef __cplusplus
 }

@@ -36,7 +36,9 @@
 #define PAWL_MODULE_H
 
 #if !defined(PAWL_API) && !defined(PAWL_MODULE_HOST) && defined(__GNUC__)
-#define PAWL_API __attribute__((visibility("hidden"))) /* of this module: what is not in the table does not link */
+#define PAWL_API    \
+    __attribute__(( \
+        visibility("hidden"))) /* of this module: what is not in the table does not link */
 #endif
 
 #include <stdio.h>
@@ -52,9 +54,9 @@ extern "C" {
 
 /** What the host offers. */
 typedef struct pawl_module_api {
-    uint32_t abi;         /**< PAWL_MODULE_ABI of the host */
-    uint32_t table_size;  /**< sizeof(pawl_module_api) of the host */
-    const char *version;  /**< PAWL_VERSION of the host */
+    uint32_t abi;        /**< PAWL_MODULE_ABI of the host */
+    uint32_t table_size; /**< sizeof(pawl_module_api) of the host */
+    const char *version; /**< PAWL_VERSION of the host */
 #define PAWL_MODULE_X(returns, name, params, args) returns(*name) params;
 #define PAWL_MODULE_V(name, params, args) void(*name) params;
 #define PAWL_MODULE_T(returns, name, params) returns(*name) params;
@@ -69,16 +71,19 @@ typedef struct pawl_module_registrar pawl_module_registrar;
 struct pawl_module_registrar {
     uint32_t struct_size;
     pawl_engine *engine; /**< the host's; not the module's to use */
-    pawl_status (*workflow)(pawl_module_registrar *reg, const char *name, const char *version, pawl_workflow_fn fn,
-                            const pawl_workflow_options *options, pawl_error *err);
-    pawl_status (*folded)(pawl_module_registrar *reg, const char *name, const char *version, const pawl_folded *folded,
-                          const pawl_workflow_options *options, pawl_error *err);
-    pawl_status (*activity)(pawl_module_registrar *reg, const char *name, pawl_activity_fn fn, const pawl_activity_options *options,
+    pawl_status (*workflow)(pawl_module_registrar *reg, const char *name, const char *version,
+                            pawl_workflow_fn fn, const pawl_workflow_options *options,
                             pawl_error *err);
+    pawl_status (*folded)(pawl_module_registrar *reg, const char *name, const char *version,
+                          const pawl_folded *folded, const pawl_workflow_options *options,
+                          pawl_error *err);
+    pawl_status (*activity)(pawl_module_registrar *reg, const char *name, pawl_activity_fn fn,
+                            const pawl_activity_options *options, pawl_error *err);
 };
 
 /** The entry of a module; PAWL_MODULE writes it. */
-typedef pawl_status (*pawl_module_init_fn)(const pawl_module_api *api, pawl_module_registrar *reg, pawl_error *err);
+typedef pawl_status (*pawl_module_init_fn)(const pawl_module_api *api, pawl_module_registrar *reg,
+                                           pawl_error *err);
 #define PAWL_MODULE_ENTRY "pawl_module_init"
 
 #if defined(__GNUC__)
@@ -99,30 +104,32 @@ static inline pawl_status pawl_module_check(const pawl_module_api *api, pawl_err
         err->status = PAWL_ABI;
         err->file = __FILE__;
         err->line = __LINE__;
-        (void)snprintf(err->message, sizeof err->message,
-                       "it was built for pawl " PAWL_VERSION " (module ABI %u, table of %u bytes); this is pawl %s (module ABI %u, table of %u "
-                       "bytes): build it again with this pawl's headers",
-                       (unsigned)PAWL_MODULE_ABI, (unsigned)sizeof(pawl_module_api), api->version, (unsigned)api->abi,
-                       (unsigned)api->table_size);
+        (void)snprintf(
+            err->message, sizeof err->message,
+            "it was built for pawl " PAWL_VERSION
+            " (module ABI %u, table of %u bytes); this is pawl %s (module ABI %u, table of %u "
+            "bytes): build it again with this pawl's headers",
+            (unsigned)PAWL_MODULE_ABI, (unsigned)sizeof(pawl_module_api), api->version,
+            (unsigned)api->abi, (unsigned)api->table_size);
     }
     return PAWL_ABI;
 }
 
 /** PAWL_MODULE(reg, err) { ...; return PAWL_OK; } - the entry, and the module's own way to every function of the table. */
-#define PAWL_MODULE(reg, err)                                                                                                              \
-    static pawl_status pawl_module_main(pawl_module_registrar *reg, pawl_error *err);                                                      \
-    PAWL_MODULE_C PAWL_MODULE_EXPORT pawl_status pawl_module_init(const pawl_module_api *api, pawl_module_registrar *registrar,            \
-                                                                  pawl_error *error);                                                      \
-    PAWL_MODULE_C PAWL_MODULE_EXPORT pawl_status pawl_module_init(const pawl_module_api *api, pawl_module_registrar *registrar,            \
-                                                                  pawl_error *error)                                                       \
-    {                                                                                                                                      \
-        pawl_status status = pawl_module_check(api, error);                                                                                \
-        if (status != PAWL_OK) {                                                                                                           \
-            return status;                                                                                                                 \
-        }                                                                                                                                  \
-        pawl_module_table = api;                                                                                                           \
-        return pawl_module_main(registrar, error);                                                                                         \
-    }                                                                                                                                      \
+#define PAWL_MODULE(reg, err)                                                             \
+    static pawl_status pawl_module_main(pawl_module_registrar *reg, pawl_error *err);     \
+    PAWL_MODULE_C PAWL_MODULE_EXPORT pawl_status pawl_module_init(                        \
+        const pawl_module_api *api, pawl_module_registrar *registrar, pawl_error *error); \
+    PAWL_MODULE_C PAWL_MODULE_EXPORT pawl_status pawl_module_init(                        \
+        const pawl_module_api *api, pawl_module_registrar *registrar, pawl_error *error)  \
+    {                                                                                     \
+        pawl_status status = pawl_module_check(api, error);                               \
+        if (status != PAWL_OK) {                                                          \
+            return status;                                                                \
+        }                                                                                 \
+        pawl_module_table = api;                                                          \
+        return pawl_module_main(registrar, error);                                        \
+    }                                                                                     \
     static pawl_status pawl_module_main(pawl_module_registrar *reg, pawl_error *err)
 
 #ifdef __cplusplus
@@ -144,15 +151,15 @@ static inline pawl_status pawl_module_check(const pawl_module_api *api, pawl_err
 extern PAWL_API const pawl_module_api *pawl_module_table;
 PAWL_MODULE_WEAK const pawl_module_api *pawl_module_table;
 
-#define PAWL_MODULE_X(returns, name, params, args)                                                                                                     \
-    PAWL_MODULE_WEAK returns(name) params                                                                                                  \
-    {                                                                                                                                      \
-        return (pawl_module_table->name)args;                                                                                              \
+#define PAWL_MODULE_X(returns, name, params, args) \
+    PAWL_MODULE_WEAK returns(name) params          \
+    {                                              \
+        return (pawl_module_table->name)args;      \
     }
-#define PAWL_MODULE_V(name, params, args)                                                                                                              \
-    PAWL_MODULE_WEAK void(name) params                                                                                                     \
-    {                                                                                                                                      \
-        (pawl_module_table->name)args;                                                                                                     \
+#define PAWL_MODULE_V(name, params, args) \
+    PAWL_MODULE_WEAK void(name) params    \
+    {                                     \
+        (pawl_module_table->name) args;   \
     }
 #define PAWL_MODULE_T(returns, name, params)
 #include "pawl_module.def"
@@ -161,14 +168,14 @@ PAWL_MODULE_WEAK const pawl_module_api *pawl_module_table;
 #undef PAWL_MODULE_T
 
 /* Variable arguments cannot be handed on as they are: templates go through the forms with va_list, texts are formatted here. */
-#define PAWL_MODULE_BUILDS(name, type, through)                                                                                            \
-    PAWL_MODULE_WEAK const pawl_value *name(type *subject, const char *fmt, ...)                                                           \
-    {                                                                                                                                      \
-        va_list args;                                                                                                                      \
-        va_start(args, fmt);                                                                                                               \
-        const pawl_value *v = pawl_module_table->through(subject, fmt, args);                                                              \
-        va_end(args);                                                                                                                      \
-        return v;                                                                                                                          \
+#define PAWL_MODULE_BUILDS(name, type, through)                                  \
+    PAWL_MODULE_WEAK const pawl_value *name(type *subject, const char *fmt, ...) \
+    {                                                                            \
+        va_list args;                                                            \
+        va_start(args, fmt);                                                     \
+        const pawl_value *v = pawl_module_table->through(subject, fmt, args);    \
+        va_end(args);                                                            \
+        return v;                                                                \
     }
 PAWL_MODULE_BUILDS(pawl_build, pawl_scope, pawl_vbuild)
 PAWL_MODULE_BUILDS(pawl_task_build, pawl_task, pawl_task_vbuild)
@@ -176,15 +183,16 @@ PAWL_MODULE_BUILDS(pawl_step_build, pawl_step, pawl_step_vbuild)
 PAWL_MODULE_BUILDS(pawl_json, pawl_run, pawl_vjson)
 #undef PAWL_MODULE_BUILDS
 
-#define PAWL_MODULE_FAILS(name, type)                                                                                                      \
-    PAWL_MODULE_WEAK const pawl_value *name(type *subject, const char *failure, const char *fmt, ...)                                      \
-    {                                                                                                                                      \
-        char text[PAWL_MODULE_TEXT_MAX];                                                                                                   \
-        va_list args;                                                                                                                      \
-        va_start(args, fmt);                                                                                                               \
-        (void)vsnprintf(text, sizeof text, fmt, args);                                                                                     \
-        va_end(args);                                                                                                                      \
-        return pawl_module_table->name(subject, failure, "%s", text);                                                                      \
+#define PAWL_MODULE_FAILS(name, type)                                                            \
+    PAWL_MODULE_WEAK const pawl_value *name(type *subject, const char *failure, const char *fmt, \
+                                            ...)                                                 \
+    {                                                                                            \
+        char text[PAWL_MODULE_TEXT_MAX];                                                         \
+        va_list args;                                                                            \
+        va_start(args, fmt);                                                                     \
+        (void)vsnprintf(text, sizeof text, fmt, args);                                           \
+        va_end(args);                                                                            \
+        return pawl_module_table->name(subject, failure, "%s", text);                            \
     }
 PAWL_MODULE_FAILS(pawl_task_fail, pawl_task)
 PAWL_MODULE_FAILS(pawl_step_fail, pawl_step)

@@ -77,22 +77,27 @@ extern "C" {
 
 /** All zero is a good default. Everything is copied. */
 typedef struct pawl_net_options {
-    size_t struct_size;         /**< sizeof(pawl_net_options) */
-    const char *const *egress;  /**< what may be reached, NULL-terminated: "api.example.com:443", "*.example.com", "10.0.0.0/8", "[::1]:8080";
+    size_t struct_size; /**< sizeof(pawl_net_options) */
+    const char *const *
+        egress; /**< what may be reached, NULL-terminated: "api.example.com:443", "*.example.com", "10.0.0.0/8", "[::1]:8080";
                                      NULL = every public address. Loopback, private, link-local and metadata addresses only when an address
                                      rule names them */
-    const char *const *secrets; /**< references that may be used, NULL-terminated: "env:NAME", a last * matches the rest; with "=>host" for that
+    const char *const *
+        secrets; /**< references that may be used, NULL-terminated: "env:NAME", a last * matches the rest; with "=>host" for that
                                      host only ("env:KEY=>api.example.com", "=>*.example.com"); NULL = "env:PAWL_SECRET_*" */
-    const char *proxy;          /**< for every request that names none, not under the egress rules; NULL = none: the environment is not asked */
-    const char *ca_file;        /**< PEM; NULL = the system's */
-    uint32_t requests_max;      /**< under way at a time; 0 = 4096, fewer where descriptors are scarce */
-    pawl_llm_scrub_fn llm_scrub;/**< of "llm": over every text before it leaves; NULL = none */
+    const char *
+        proxy; /**< for every request that names none, not under the egress rules; NULL = none: the environment is not asked */
+    const char *ca_file;   /**< PEM; NULL = the system's */
+    uint32_t requests_max; /**< under way at a time; 0 = 4096, fewer where descriptors are scarce */
+    pawl_llm_scrub_fn llm_scrub; /**< of "llm": over every text before it leaves; NULL = none */
     void *llm_scrub_user;
 } pawl_net_options;
 
 /** Starts the engine's network threads and registers "http", "llm" (pawl_llm.h) and "mcp". They end when the engine is closed. options may be NULL.
  * Errors: EXISTS, INVALID (names the rule), LIMIT, NOMEM, UNSUPPORTED (curl without TLS), ABI (libpawl is of another version). */
-PAWL_API PAWL_MUST_USE pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err);
+PAWL_API PAWL_MUST_USE pawl_status pawl_net_register(pawl_engine *engine,
+                                                     const pawl_net_options *options,
+                                                     pawl_error *err);
 
 #ifdef __cplusplus
 }

@@ -78,9 +78,9 @@ PAWL_API const char *pawl_status_text(pawl_status status);
 /** Detail of a failed call, in the caller's storage. Filled only when a call does not return PAWL_OK. */
 typedef struct pawl_error {
     pawl_status status;
-    int line;             /**< where it was first raised */
-    const char *file;     /**< static */
-    char message[256];    /**< always NUL-terminated; context is prepended outward: "open x.db: ..." */
+    int line;          /**< where it was first raised */
+    const char *file;  /**< static */
+    char message[256]; /**< always NUL-terminated; context is prepended outward: "open x.db: ..." */
 } pawl_error;
 
 typedef struct pawl_value pawl_value;
@@ -140,7 +140,8 @@ PAWL_API bool pawl_equal(const pawl_value *a, const pawl_value *b);
  * Owns: the scope. NULL (nil) when the template is malformed or memory is out.
  */
 PAWL_API const pawl_value *pawl_build(pawl_scope *scope, const char *fmt, ...) PAWL_PRINTF(2, 3);
-PAWL_API const pawl_value *pawl_vbuild(pawl_scope *scope, const char *fmt, va_list args) PAWL_PRINTF(2, 0);
+PAWL_API const pawl_value *pawl_vbuild(pawl_scope *scope, const char *fmt, va_list args)
+    PAWL_PRINTF(2, 0);
 /** For %p: hands a value to a template. */
 static inline void *pawl_v(const pawl_value *v)
 {
@@ -159,9 +160,11 @@ PAWL_API const pawl_value *pawl_make_int(pawl_scope *scope, int64_t n);
 PAWL_API const pawl_value *pawl_make_num(pawl_scope *scope, double n);
 PAWL_API const pawl_value *pawl_make_bool(pawl_scope *scope, bool b);
 /** An array of the given values (nil allowed). */
-PAWL_API const pawl_value *pawl_make_array(pawl_scope *scope, const pawl_value *const *items, size_t len);
+PAWL_API const pawl_value *pawl_make_array(pawl_scope *scope, const pawl_value *const *items,
+                                           size_t len);
 /** A copy of `map` with key set to value (map may be nil). */
-PAWL_API const pawl_value *pawl_with(pawl_scope *scope, const pawl_value *map, const char *key, const pawl_value *value);
+PAWL_API const pawl_value *pawl_with(pawl_scope *scope, const pawl_value *map, const char *key,
+                                     const pawl_value *value);
 /** A deep copy into another scope. */
 PAWL_API const pawl_value *pawl_copy(pawl_scope *scope, const pawl_value *v);
 
@@ -175,8 +178,9 @@ PAWL_API const char *pawl_to_json(pawl_scope *scope, const pawl_value *v, int in
 /** The msgpack bytes of v (nil for NULL). Owns: the scope of v, or static. */
 PAWL_API const void *pawl_to_msgpack(const pawl_value *v, size_t *ret_size);
 /** Checks and copies msgpack bytes into a value. Errors: PARSE, LIMIT. */
-PAWL_API PAWL_MUST_USE pawl_status pawl_from_msgpack(pawl_scope *scope, const void *data, size_t size,
-                                                     const pawl_value **ret_value, pawl_error *err);
+PAWL_API PAWL_MUST_USE pawl_status pawl_from_msgpack(pawl_scope *scope, const void *data,
+                                                     size_t size, const pawl_value **ret_value,
+                                                     pawl_error *err);
 
 #ifdef __cplusplus
 }

@@ -59,7 +59,8 @@ template <typename T> inline const T *pawl_options_of(const T &options)
     return &options;
 }
 }
-#define PAWL_OPTIONS(type, ...) pawl_options_of(type{.struct_size = sizeof(type), __VA_ARGS__}), sizeof(type)
+#define PAWL_OPTIONS(type, ...) \
+    pawl_options_of(type{.struct_size = sizeof(type), __VA_ARGS__}), sizeof(type)
 #else
 #define PAWL_OPTIONS(type, ...) &(type){.struct_size = sizeof(type), __VA_ARGS__}, sizeof(type)
 #endif
@@ -70,9 +71,9 @@ typedef const pawl_value *(*pawl_workflow_fn)(pawl_run *w, const pawl_value *inp
 
 /** A failure of a run, an activity or a child, with the failure that caused it. Owns: the run. */
 typedef struct pawl_failure {
-    const char *type;           /**< CamelCase: "Timeout", "Canceled", "ExitStatus", or your own */
+    const char *type; /**< CamelCase: "Timeout", "Canceled", "ExitStatus", or your own */
     const char *message;
-    const pawl_value *details;  /**< may be nil */
+    const pawl_value *details; /**< may be nil */
     bool retryable;
     const struct pawl_failure *cause; /**< NULL at the root */
 } pawl_failure;
@@ -84,7 +85,8 @@ PAWL_API bool pawl_ok(const pawl_run *w);
 /** Takes the failure and clears it; NULL when there is none. Cancellation cannot be cleared: the next wait fails again. */
 PAWL_API const pawl_failure *pawl_catch(pawl_run *w);
 /** Sets it (a failure set before stays as the cause); always returns NULL. */
-PAWL_API const pawl_value *pawl_fail(pawl_run *w, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
+PAWL_API const pawl_value *pawl_fail(pawl_run *w, const char *type, const char *fmt, ...)
+    PAWL_PRINTF(3, 4);
 /** Fails again with what was caught. */
 PAWL_API const pawl_value *pawl_rethrow(pawl_run *w, const pawl_failure *failure);
 /** True if the failure or one of its causes has that type. */
@@ -101,25 +103,27 @@ typedef enum pawl_on_cancel {
 /** One activity call. The name is positional in the macro; zero is the default everywhere. */
 typedef struct pawl_call_options {
     size_t struct_size; /**< filled by the macros */
-    const char *name;           /**< registered name of the activity */
+    const char *name;   /**< registered name of the activity */
     const pawl_value *input;
-    double timeout_s;           /**< start-to-close of one attempt; 0 = none */
-    double schedule_timeout_s;  /**< schedule-to-start; 0 = none */
-    double heartbeat_s;         /**< longest silence; 0 = none */
-    int retries;                /**< further attempts; 0 = 4, -1 = none, PAWL_RETRY_FOREVER */
-    double retry_initial_s;     /**< wait before the first retry; 0 = 1 s */
-    double retry_factor;        /**< 0 = 2 */
-    double retry_max_s;         /**< 0 = 100 s */
-    const char *no_retry;       /**< failure types that end it at once: "BadInput|Denied" */
+    double timeout_s;          /**< start-to-close of one attempt; 0 = none */
+    double schedule_timeout_s; /**< schedule-to-start; 0 = none */
+    double heartbeat_s;        /**< longest silence; 0 = none */
+    int retries;               /**< further attempts; 0 = 4, -1 = none, PAWL_RETRY_FOREVER */
+    double retry_initial_s;    /**< wait before the first retry; 0 = 1 s */
+    double retry_factor;       /**< 0 = 2 */
+    double retry_max_s;        /**< 0 = 100 s */
+    const char *no_retry;      /**< failure types that end it at once: "BadInput|Denied" */
     pawl_effect effect;
-    const char *undo;           /**< activity that takes it back; called with {input, result} when the run fails or is cancelled
+    const char *
+        undo; /**< activity that takes it back; called with {input, result} when the run fails or is cancelled
                                      after this step completed or may have happened (its outcome is unknown, an attempt took too
                                      long, or was stopped). Open then, it is asked to stop, whatever on_cancel says, and its end
                                      waited for */
     pawl_on_cancel on_cancel;
-    const char *queue;          /**< NULL = "default"; its limits: pawl_queue_set */
-    int priority;               /**< higher first */
-    const char *limit_key;      /**< whose rate it counts against in its queue: a tenant, an API key's name; NULL = "" */
+    const char *queue; /**< NULL = "default"; its limits: pawl_queue_set */
+    int priority;      /**< higher first */
+    const char *
+        limit_key; /**< whose rate it counts against in its queue: a tenant, an API key's name; NULL = "" */
 } pawl_call_options;
 #define PAWL_RETRY_FOREVER 2147483647
 #define PAWL_RETRY_NONE (-1)
@@ -127,11 +131,13 @@ typedef struct pawl_call_options {
 /** pawl_call(w, "name", .input = v, ...): runs an activity and waits for its result. Failures: the activity's own, Timeout, Canceled. */
 #define pawl_call(w, ...) \
     pawl_call_at((w), PAWL_OPTIONS(pawl_call_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line);
+PAWL_API const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *options,
+                                        size_t options_size, const char *file, int line);
 /** As pawl_call without the wait. */
 #define pawl_call_start(w, ...) \
     pawl_call_start_at((w), PAWL_OPTIONS(pawl_call_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options, size_t options_size, const char *file, int line);
+PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options,
+                                         size_t options_size, const char *file, int line);
 
 /* ---- map: one activity over many items ---- */
 
@@ -140,31 +146,36 @@ typedef enum pawl_map_mode { PAWL_MAP_FAIL_FAST = 0, PAWL_MAP_COLLECT = 1 } pawl
 typedef struct pawl_map_options {
     size_t struct_size; /**< filled by the macros */
     const char *name;
-    const pawl_value *items;    /**< an array; each element is the input of one task */
-    int width;                  /**< tasks at a time; 0 = 16 */
-    pawl_map_mode mode;         /**< fail fast: the first final failure ends it; collect: {"$failure": {...}} stands in the array */
-    int retries;                /**< as in pawl_call_options, of each item */
+    const pawl_value *items; /**< an array; each element is the input of one task */
+    int width;               /**< tasks at a time; 0 = 16 */
+    pawl_map_mode
+        mode; /**< fail fast: the first final failure ends it; collect: {"$failure": {...}} stands in the array */
+    int retries; /**< as in pawl_call_options, of each item */
     double retry_initial_s, retry_factor, retry_max_s;
     const char *no_retry;
     double timeout_s, heartbeat_s;
-    pawl_effect effect;         /**< of each item. An UNSAFE one cut by a crash is not sent again: it fails as "Unknown" */
+    pawl_effect
+        effect; /**< of each item. An UNSAFE one cut by a crash is not sent again: it fails as "Unknown" */
     const char *queue;
     int priority;
-    const char *limit_key;      /**< of every item */
+    const char *limit_key; /**< of every item */
 } pawl_map_options;
 
 /** Runs the activity over all items, `width` at a time, and returns the array of results in item order. One event in the journal, whatever
  * the number of items. nil items give an empty array. */
 #define pawl_map(w, ...) \
     pawl_map_at((w), PAWL_OPTIONS(pawl_map_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line);
+PAWL_API const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options,
+                                       size_t options_size, const char *file, int line);
 /** As pawl_map, without materialising the results: walk them with pawl_items_next. */
 #define pawl_map_cursor(w, ...) \
     pawl_map_cursor_at((w), PAWL_OPTIONS(pawl_map_options, __VA_ARGS__), __FILE__, __LINE__)
 typedef struct pawl_items pawl_items;
-PAWL_API pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options, size_t options_size, const char *file, int line);
+PAWL_API pawl_items *pawl_map_cursor_at(pawl_run *w, const pawl_map_options *options,
+                                        size_t options_size, const char *file, int line);
 /** The next result in item order; valid until the next call. False at the end. failure may be NULL. */
-PAWL_API bool pawl_items_next(pawl_items *items, const pawl_value **ret_value, const pawl_failure **ret_failure);
+PAWL_API bool pawl_items_next(pawl_items *items, const pawl_value **ret_value,
+                              const pawl_failure **ret_failure);
 
 /* ---- steps inside the process ---- */
 
@@ -173,26 +184,34 @@ typedef struct pawl_step pawl_step;
  * At least once. To fail: return pawl_step_fail(s, ...). */
 typedef const pawl_value *(*pawl_step_fn)(pawl_step *s, const pawl_value *input);
 #define pawl_local(w, name, fn, input) pawl_local_at((w), (name), (fn), (input), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn, const pawl_value *input, const char *file, int line);
+PAWL_API const pawl_value *pawl_local_at(pawl_run *w, const char *name, pawl_step_fn fn,
+                                         const pawl_value *input, const char *file, int line);
 PAWL_API pawl_scope *pawl_step_scope(pawl_step *s);
 /** pawl_build in the run's scope; a malformed template fails the step: BadTemplate. */
 PAWL_API const pawl_value *pawl_step_build(pawl_step *s, const char *fmt, ...) PAWL_PRINTF(2, 3);
-PAWL_API const pawl_value *pawl_step_vbuild(pawl_step *s, const char *fmt, va_list args) PAWL_PRINTF(2, 0);
-PAWL_API const pawl_value *pawl_step_fail(pawl_step *s, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
+PAWL_API const pawl_value *pawl_step_vbuild(pawl_step *s, const char *fmt, va_list args)
+    PAWL_PRINTF(2, 0);
+PAWL_API const pawl_value *pawl_step_fail(pawl_step *s, const char *type, const char *fmt, ...)
+    PAWL_PRINTF(3, 4);
 /** Stable over retries and restarts. */
 PAWL_API const char *pawl_step_key(pawl_step *s);
 
 typedef struct pawl_tx pawl_tx;
 /** A transactional step: writes to tables of its own in the journal's database, in the commit that records it: exactly once.
  * Runs on the journal thread. Not OK rolls back and fails the step with type "TransactionFailed". */
-typedef pawl_status (*pawl_tx_fn)(pawl_tx *tx, pawl_scope *scope, const pawl_value *input, const pawl_value **ret_value, pawl_error *err);
-#define pawl_transact(w, name, fn, input) pawl_transact_at((w), (name), (fn), (input), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn, const pawl_value *input, const char *file, int line);
+typedef pawl_status (*pawl_tx_fn)(pawl_tx *tx, pawl_scope *scope, const pawl_value *input,
+                                  const pawl_value **ret_value, pawl_error *err);
+#define pawl_transact(w, name, fn, input) \
+    pawl_transact_at((w), (name), (fn), (input), __FILE__, __LINE__)
+PAWL_API const pawl_value *pawl_transact_at(pawl_run *w, const char *name, pawl_tx_fn fn,
+                                            const pawl_value *input, const char *file, int line);
 /** Runs SQL with parameters from an array value (nil = none). No pawl tables, ATTACH, PRAGMA or transaction control.
  * Errors: INVALID (the SQL), DENIED (what is not allowed), LIMIT, NOSPACE, IO. */
-PAWL_API PAWL_MUST_USE pawl_status pawl_tx_exec(pawl_tx *tx, const char *sql, const pawl_value *params, pawl_error *err);
+PAWL_API PAWL_MUST_USE pawl_status pawl_tx_exec(pawl_tx *tx, const char *sql,
+                                                const pawl_value *params, pawl_error *err);
 /** Rows as an array of maps. Errors: as pawl_tx_exec, NOMEM. */
-PAWL_API PAWL_MUST_USE pawl_status pawl_tx_query(pawl_tx *tx, pawl_scope *scope, const char *sql, const pawl_value *params,
+PAWL_API PAWL_MUST_USE pawl_status pawl_tx_query(pawl_tx *tx, pawl_scope *scope, const char *sql,
+                                                 const pawl_value *params,
                                                  const pawl_value **ret_rows, pawl_error *err);
 
 /* ---- time ---- */
@@ -218,15 +237,19 @@ typedef struct pawl_signal_options {
 /** The next signal of that name, in the order they were accepted; none is lost. On timeout nil, and pawl_timed_out is true. */
 #define pawl_signal(w, ...) \
     pawl_signal_at((w), PAWL_OPTIONS(pawl_signal_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line);
+PAWL_API const pawl_value *pawl_signal_at(pawl_run *w, const pawl_signal_options *options,
+                                          size_t options_size, const char *file, int line);
 #define pawl_signal_start(w, ...) \
     pawl_signal_start_at((w), PAWL_OPTIONS(pawl_signal_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options, size_t options_size, const char *file, int line);
+PAWL_API pawl_future *pawl_signal_start_at(pawl_run *w, const pawl_signal_options *options,
+                                           size_t options_size, const char *file, int line);
 /** True if the last wait of this branch ended by its timeout. */
 PAWL_API bool pawl_timed_out(const pawl_run *w);
 /** Sends a signal to another run of this journal; lost only if that run is closed or unknown (logged). */
-#define pawl_signal_send(w, run_id, name, value) pawl_signal_send_at((w), (run_id), (name), (value), __FILE__, __LINE__)
-PAWL_API void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name, const pawl_value *value, const char *file, int line);
+#define pawl_signal_send(w, run_id, name, value) \
+    pawl_signal_send_at((w), (run_id), (name), (value), __FILE__, __LINE__)
+PAWL_API void pawl_signal_send_at(pawl_run *w, const char *run_id, const char *name,
+                                  const pawl_value *value, const char *file, int line);
 
 /* ---- children ---- */
 
@@ -240,7 +263,8 @@ typedef struct pawl_child_options {
     size_t struct_size; /**< filled by the macros */
     const char *workflow;
     const pawl_value *input;
-    const char *id;      /**< NULL = "<parent id>/<command>"; of a parent that continued as new, or whose id was used before, or is so long
+    const char *
+        id; /**< NULL = "<parent id>/<command>"; of a parent that continued as new, or whose id was used before, or is so long
                               that this would be no id, "<parent id, cut if need be>/<number of its run>.<command>" */
     const char *version; /**< NULL = the newest registered */
     pawl_parent_policy policy;
@@ -248,10 +272,12 @@ typedef struct pawl_child_options {
 /** Runs another workflow and waits for its result; its failure is the cause of this call's failure "ChildFailed". */
 #define pawl_child(w, ...) \
     pawl_child_at((w), PAWL_OPTIONS(pawl_child_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line);
+PAWL_API const pawl_value *pawl_child_at(pawl_run *w, const pawl_child_options *options,
+                                         size_t options_size, const char *file, int line);
 #define pawl_child_start(w, ...) \
     pawl_child_start_at((w), PAWL_OPTIONS(pawl_child_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options, size_t options_size, const char *file, int line);
+PAWL_API pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options,
+                                          size_t options_size, const char *file, int line);
 /** Ends this run and starts the same workflow under the same id with a fresh history; unread signals cross. Returns NULL:
  * `return pawl_continue_as_new(w, input);` */
 PAWL_API const pawl_value *pawl_continue_as_new(pawl_run *w, const pawl_value *input);
@@ -260,23 +286,28 @@ PAWL_API const pawl_value *pawl_continue_as_new(pawl_run *w, const pawl_value *i
 
 typedef struct pawl_ask_options {
     size_t struct_size; /**< filled by the macros */
-    const char *name;            /**< of the wait, unique among the open ones of the run */
-    const char *kind;            /**< "approval", "question", "form", "url", "other"; NULL = approval with choices, else question */
-    const char *prompt;          /**< at most 64 KiB; what is longer belongs in show */
-    const char *choices;         /**< "approve|reject", at most 511 bytes; NULL = free answer */
-    const pawl_value *schema;    /**< JSON Schema of the answer's data; shown, and what does not fit is refused with INVALID */
-    const pawl_value *show;      /**< what the person should see */
-    const pawl_value *request;   /**< opaque, for a program that answers */
-    double deadline_s;           /**< 0 = none */
-    const char *on_deadline;     /**< the choice taken then, one of choices if there are any; NULL = fail with type "DeadlineExceeded" */
+    const char *name;   /**< of the wait, unique among the open ones of the run */
+    const char *
+        kind; /**< "approval", "question", "form", "url", "other"; NULL = approval with choices, else question */
+    const char *prompt;  /**< at most 64 KiB; what is longer belongs in show */
+    const char *choices; /**< "approve|reject", at most 511 bytes; NULL = free answer */
+    const pawl_value *
+        schema; /**< JSON Schema of the answer's data; shown, and what does not fit is refused with INVALID */
+    const pawl_value *show;    /**< what the person should see */
+    const pawl_value *request; /**< opaque, for a program that answers */
+    double deadline_s;         /**< 0 = none */
+    const char *
+        on_deadline; /**< the choice taken then, one of choices if there are any; NULL = fail with type "DeadlineExceeded" */
 } pawl_ask_options;
 /** Waits for one answer: {choice, data, by, at_ms}. The first answer wins; later ones are told so. by is "deadline" on expiry. */
 #define pawl_ask(w, ...) \
     pawl_ask_at((w), PAWL_OPTIONS(pawl_ask_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line);
+PAWL_API const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options,
+                                       size_t options_size, const char *file, int line);
 #define pawl_ask_start(w, ...) \
     pawl_ask_start_at((w), PAWL_OPTIONS(pawl_ask_options, __VA_ARGS__), __FILE__, __LINE__)
-PAWL_API pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size, const char *file, int line);
+PAWL_API pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options,
+                                        size_t options_size, const char *file, int line);
 
 /* ---- branches and futures ---- */
 
@@ -309,19 +340,24 @@ PAWL_API bool pawl_cancel_requested(const pawl_run *w);
  * in counts. Also after a failure, which stays set. A branch begun in there stands under it too, until whoever entered it leaves it. */
 #define pawl_shield(w, deadline_s) pawl_shield_at((w), (deadline_s), __FILE__, __LINE__)
 PAWL_API void pawl_shield_at(pawl_run *w, double deadline_s, const char *file, int line);
-PAWL_API void(pawl_shield)(pawl_run *w, double deadline_s); /* for what was built before the macro */
+PAWL_API void(pawl_shield)(pawl_run *w,
+                           double deadline_s); /* for what was built before the macro */
 PAWL_API void pawl_unshield(pawl_run *w);
 /** Registers an activity to be called with input when the run fails or is cancelled; last registered runs first. */
 #define pawl_undo(w, activity, input) pawl_undo_at((w), (activity), (input), __FILE__, __LINE__)
-PAWL_API void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input, const char *file, int line);
-PAWL_API void(pawl_undo)(pawl_run *w, const char *activity, const pawl_value *input); /* for what was built before the macro */
+PAWL_API void pawl_undo_at(pawl_run *w, const char *activity, const pawl_value *input,
+                           const char *file, int line);
+PAWL_API void(pawl_undo)(pawl_run *w, const char *activity,
+                         const pawl_value *input); /* for what was built before the macro */
 
 /* ---- state for others to see ---- */
 
 /** Publishes a key: readable while live, evicted, finished, and with no owner running. nil removes it. */
 #define pawl_set(w, key, value) pawl_set_at((w), (key), (value), __FILE__, __LINE__)
-PAWL_API void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const char *file, int line);
-PAWL_API void(pawl_set)(pawl_run *w, const char *key, const pawl_value *value); /* for what was built before the macro */
+PAWL_API void pawl_set_at(pawl_run *w, const char *key, const pawl_value *value, const char *file,
+                          int line);
+PAWL_API void(pawl_set)(pawl_run *w, const char *key,
+                        const pawl_value *value); /* for what was built before the macro */
 typedef const pawl_value *(*pawl_query_fn)(pawl_run *w, const pawl_value *input, void *arg);
 /** Answers queries of that name by code; it must only read. Commands in there are MISUSE and fail the query. arg must live in the run's memory. */
 PAWL_API void pawl_on_query(pawl_run *w, const char *name, pawl_query_fn fn, void *arg);
@@ -341,8 +377,11 @@ PAWL_API void pawl_progress(pawl_run *w, int64_t done, int64_t total, const char
  * convo nil = a new conversation. A reference never changes and may be appended to more than once: each continues what it names, and what
  * they share is stored once. It may be published, given to children, and crosses continue-as-new; it is good in this journal only.
  * Fails with BadOption (no message, more than 16 MiB at once, no reference) or "ConvoUnreadable" (it names nothing here). */
-#define pawl_convo_append(w, convo, messages) pawl_convo_append_at((w), (convo), (messages), __FILE__, __LINE__)
-PAWL_API const pawl_value *pawl_convo_append_at(pawl_run *w, const pawl_value *convo, const pawl_value *messages, const char *file, int line);
+#define pawl_convo_append(w, convo, messages) \
+    pawl_convo_append_at((w), (convo), (messages), __FILE__, __LINE__)
+PAWL_API const pawl_value *pawl_convo_append_at(pawl_run *w, const pawl_value *convo,
+                                                const pawl_value *messages, const char *file,
+                                                int line);
 /** The messages from index `from` on, an array: for code that decides what to keep. What only an activity needs, it reads itself. */
 PAWL_API const pawl_value *pawl_convo_read(pawl_run *w, const pawl_value *convo, int64_t from);
 
@@ -372,12 +411,12 @@ PAWL_API void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg);
 
 /** One event as a folded workflow sees it. Owns: valid during the call. */
 typedef struct pawl_fold_event {
-    const char *type;          /**< "RunStarted", "ActivityCompleted", ... */
+    const char *type; /**< "RunStarted", "ActivityCompleted", ... */
     int64_t seq;
-    int64_t command;           /**< what it belongs to; 0 = none */
-    int64_t now_ms;            /**< time of its turn */
-    const char *name;          /**< activity, signal, wait or workflow name; "" when none */
-    const pawl_value *value;   /**< input of a start, result, signal payload, answer */
+    int64_t command;         /**< what it belongs to; 0 = none */
+    int64_t now_ms;          /**< time of its turn */
+    const char *name;        /**< activity, signal, wait or workflow name; "" when none */
+    const pawl_value *value; /**< input of a start, result, signal payload, answer */
     const pawl_failure *failure;
 } pawl_fold_event;
 
@@ -397,27 +436,34 @@ typedef struct pawl_folded {
     void *(*load)(const pawl_value *saved, void *user);
     void (*deinit)(void *state);
     /** Answers a query from the state; may be NULL. */
-    const pawl_value *(*query)(const void *state, const char *name, const pawl_value *input, pawl_scope *scope);
+    const pawl_value *(*query)(const void *state, const char *name, const pawl_value *input,
+                               pawl_scope *scope);
     void *user;
 } pawl_folded;
 
 /* Commands of decide. Each returns the command id its events will carry, or 0 when refused, which is logged: what the call of the same
   * name refuses to code, and .undo: decide itself calls what takes a step back, before pawl_fold_fail or pawl_fold_canceled. */
-PAWL_API int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options, size_t options_size);
+PAWL_API int64_t pawl_fold_call(pawl_fold *f, const pawl_call_options *options,
+                                size_t options_size);
 PAWL_API int64_t pawl_fold_map(pawl_fold *f, const pawl_map_options *options, size_t options_size);
 PAWL_API int64_t pawl_fold_timer(pawl_fold *f, double seconds);
-PAWL_API int64_t pawl_fold_child(pawl_fold *f, const pawl_child_options *options, size_t options_size);
+PAWL_API int64_t pawl_fold_child(pawl_fold *f, const pawl_child_options *options,
+                                 size_t options_size);
 PAWL_API int64_t pawl_fold_ask(pawl_fold *f, const pawl_ask_options *options, size_t options_size);
 PAWL_API void pawl_fold_cancel(pawl_fold *f, int64_t command);
 PAWL_API void pawl_fold_set(pawl_fold *f, const char *key, const pawl_value *value);
 PAWL_API void pawl_fold_progress(pawl_fold *f, int64_t done, int64_t total, const char *text);
-PAWL_API void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name, const pawl_value *value);
+PAWL_API void pawl_fold_signal_send(pawl_fold *f, const char *run_id, const char *name,
+                                    const pawl_value *value);
 /** The new reference, at once; apply gets it too, as the value of "ConvoAppended". nil when refused. */
-PAWL_API const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value *convo, const pawl_value *messages);
+PAWL_API const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value *convo,
+                                                  const pawl_value *messages);
 /** nil when it cannot be read, which is logged. */
-PAWL_API const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo, int64_t from);
+PAWL_API const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo,
+                                                int64_t from);
 PAWL_API void pawl_fold_complete(pawl_fold *f, const pawl_value *result);
-PAWL_API void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...) PAWL_PRINTF(3, 4);
+PAWL_API void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...)
+    PAWL_PRINTF(3, 4);
 PAWL_API void pawl_fold_canceled(pawl_fold *f);
 PAWL_API void pawl_fold_continue_as_new(pawl_fold *f, const pawl_value *input);
 PAWL_API int64_t pawl_fold_now_ms(const pawl_fold *f);

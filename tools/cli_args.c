@@ -64,7 +64,8 @@ bool pw_cli_duration_parse(const char *text, int64_t *ret_ms)
     static const struct {
         const char *suffix;
         int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    } units[] = {{"ms", 1},      {"s", 1000},    {"", 1000},     {"m", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
     int64_t n = 0;
     if (!digits_parse(&text, &n)) {
         return false;
@@ -118,7 +119,8 @@ static bool value_check(parser *p, pw_cli_opt id, const char *value)
         return true;
     case PW_TYPE_CHOICE:
         *number = choice_index(o->value, value);
-        return *number >= 0 || complain(p, "--%s is one of %s, not \"%s\"", o->word, o->value, value);
+        return *number >= 0 ||
+               complain(p, "--%s is one of %s, not \"%s\"", o->word, o->value, value);
     case PW_TYPE_FILE:
     case PW_TYPE_DIR:
     case PW_TYPE_ID:
@@ -157,7 +159,8 @@ static bool option_take(parser *p, pw_cli_opt id, const char *attached)
 {
     const pw_cli_option *o = pw_cli_option_get(id);
     if (o->value == NULL) {
-        return attached == NULL ? option_set(p, id, NULL) : complain(p, "--%s takes no value", o->word);
+        return attached == NULL ? option_set(p, id, NULL)
+                                : complain(p, "--%s takes no value", o->word);
     }
     if (attached == NULL) {
         if (p->next >= p->argc) {
@@ -175,7 +178,8 @@ static bool long_option(parser *p, const char *word)
     size_t size = equals != NULL ? (size_t)(equals - word) : strlen(word);
     pw_cli_opt id = pw_cli_option_find(word, size);
     if (id == PW_OPT_NONE) {
-        uint64_t among = p->args->command != NULL ? p->args->command->options : pw_cli_global_options();
+        uint64_t among =
+            p->args->command != NULL ? p->args->command->options : pw_cli_global_options();
         pw_cli_opt near = pw_cli_option_near(word, size, among);
         if (near != PW_OPT_NONE) {
             hint(p, "did you mean --%s?", pw_cli_option_get(near)->word);
@@ -191,7 +195,8 @@ static bool short_options(parser *p, const char *letters)
     while (*letters != '\0') {
         pw_cli_opt id = pw_cli_option_letter(*letters);
         if (id == PW_OPT_NONE) {
-            return complain(p, "there is no option -%c", *letters > 32 && *letters < 127 ? *letters : '?');
+            return complain(p, "there is no option -%c",
+                            *letters > 32 && *letters < 127 ? *letters : '?');
         }
         letters++;
         if (pw_cli_option_get(id)->value != NULL) {
@@ -266,13 +271,15 @@ static bool options_belong(parser *p)
     pw_cli_args *a = p->args;
     for (unsigned i = 0; i < PW_OPT_COUNT; i++) {
         if ((a->given >> i & 1u) != 0 && !pw_cli_takes(a->command, (pw_cli_opt)i)) {
-            return complain(p, "pawl %s takes no --%s", a->command->name, pw_cli_option_get((pw_cli_opt)i)->word);
+            return complain(p, "pawl %s takes no --%s", a->command->name,
+                            pw_cli_option_get((pw_cli_opt)i)->word);
         }
     }
     return true;
 }
 
-bool pw_cli_args_parse(int argc, char *const argv[], pw_cli_args *ret_args, pw_cli_complaint *complaint)
+bool pw_cli_args_parse(int argc, char *const argv[], pw_cli_args *ret_args,
+                       pw_cli_complaint *complaint)
 {
     *ret_args = (pw_cli_args){0};
     *complaint = (pw_cli_complaint){0};

@@ -11,10 +11,11 @@
 #define PW_CLI_MODULES_MAX 64
 
 typedef struct pw_cli_args {
-    const pw_cli_command *command;     /* NULL: none was given */
-    uint64_t given;                    /* bits of the options given, by operand too */
-    const char *value[PW_OPT_COUNT];   /* as written; NULL when not given */
-    int64_t number[PW_OPT_COUNT];      /* COUNT: the count; DURATION: milliseconds; CHOICE: index of the choice */
+    const pw_cli_command *command;   /* NULL: none was given */
+    uint64_t given;                  /* bits of the options given, by operand too */
+    const char *value[PW_OPT_COUNT]; /* as written; NULL when not given */
+    int64_t number
+        [PW_OPT_COUNT]; /* COUNT: the count; DURATION: milliseconds; CHOICE: index of the choice */
     const char *operand[PW_CLI_OPERANDS_MAX];
     size_t operand_count;
     const char *module[PW_CLI_MODULES_MAX];
@@ -29,7 +30,8 @@ typedef struct pw_cli_complaint {
 } pw_cli_complaint;
 
 /** Parses; false fills the complaint. The strings are those of argv. */
-bool pw_cli_args_parse(int argc, char *const argv[], pw_cli_args *ret_args, pw_cli_complaint *complaint);
+bool pw_cli_args_parse(int argc, char *const argv[], pw_cli_args *ret_args,
+                       pw_cli_complaint *complaint);
 
 static inline bool pw_cli_has(const pw_cli_args *args, pw_cli_opt option)
 {

@@ -23,7 +23,7 @@ typedef struct await {
     int64_t looked_ms;
     unsigned frame;
     bool shown;
-    bool gone;           /* the engine went away */
+    bool gone; /* the engine went away */
     char doing[160];
 } await;
 
@@ -79,17 +79,20 @@ static void life_look(await *a)
     }
     a->looked_ms = now;
     pawl_scope *scope = pawl_scope_new();
-    if (scope != NULL && pw_client_request(a->cli->client, "describe", pawl_build(scope, "{id: %s}", a->id), 2000, scope, &run,
-                                           &err) == PAWL_OK) {
+    if (scope != NULL &&
+        pw_client_request(a->cli->client, "describe", pawl_build(scope, "{id: %s}", a->id), 2000,
+                          scope, &run, &err) == PAWL_OK) {
         const char *waiting = pawl_str(run, "waiting", "");
         const char *text = pawl_str(run, "progress.text", "");
         bool progress = *text != '\0' || pawl_int(run, "progress.total", 0) > 0;
         int n = snprintf(a->doing, sizeof a->doing, "%.100s", waiting);
         if (progress && n >= 0 && pawl_int(run, "progress.total", 0) > 0) {
-            (void)snprintf(a->doing + n, sizeof a->doing - (size_t)n, "%s%lld of %lld %.40s", n > 0 ? ", " : "",
-                           (long long)pawl_int(run, "progress.done", 0), (long long)pawl_int(run, "progress.total", 0), text);
+            (void)snprintf(a->doing + n, sizeof a->doing - (size_t)n, "%s%lld of %lld %.40s",
+                           n > 0 ? ", " : "", (long long)pawl_int(run, "progress.done", 0),
+                           (long long)pawl_int(run, "progress.total", 0), text);
         } else if (progress && n >= 0) {
-            (void)snprintf(a->doing + n, sizeof a->doing - (size_t)n, "%s%.60s", n > 0 ? ", " : "", text);
+            (void)snprintf(a->doing + n, sizeof a->doing - (size_t)n, "%s%.60s", n > 0 ? ", " : "",
+                           text);
         }
     }
     pawl_scope_free(scope);
@@ -98,7 +101,8 @@ static void life_look(await *a)
 static int out_of_patience(await *a)
 {
     pawl_error err = {0};
-    (void)pw_error_set(&err, PAWL_TIMEOUT, __FILE__, __LINE__, "%s has not finished in the time given", a->id);
+    (void)pw_error_set(&err, PAWL_TIMEOUT, __FILE__, __LINE__,
+                       "%s has not finished in the time given", a->id);
     life_clear(a);
     return pw_cli_fail(a->cli, PAWL_TIMEOUT, &err, NULL);
 }
@@ -156,7 +160,8 @@ static int await_once(await *a, const pawl_value **ret_end, bool *ret_again)
     pw_cli *cli = a->cli;
     int64_t number = 0;
     pawl_error err = {0};
-    pawl_status s = pw_client_send(cli->client, "result", pawl_build(cli->scope, "{id: %s}", a->id), &number, &err);
+    pawl_status s = pw_client_send(cli->client, "result", pawl_build(cli->scope, "{id: %s}", a->id),
+                                   &number, &err);
     while (s == PAWL_OK) {
         s = pw_client_next(cli->client, number, SLICE_MS, cli->scope, ret_end, &err);
         if (s == PAWL_OK) {
@@ -181,21 +186,26 @@ static int await_offline(await *a, const pawl_value **ret_end)
 {
     pw_cli *cli = a->cli;
     pawl_error err = {0};
-    pawl_status s = pw_cli_request(cli, "result", pawl_build(cli->scope, "{id: %s}", a->id), 0, ret_end, &err);
+    pawl_status s =
+        pw_cli_request(cli, "result", pawl_build(cli->scope, "{id: %s}", a->id), 0, ret_end, &err);
     if (s == PAWL_OK) {
         return PW_EXIT_OK;
     }
     if (s != PAWL_NOT) {
         return pw_cli_fail(cli, s, &err, NULL);
     }
-    (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__, "%s has not finished, and no engine runs that could finish it", a->id);
+    (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
+                       "%s has not finished, and no engine runs that could finish it", a->id);
     return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
 }
 
 int pw_cli_await(pw_cli *cli, const char *id, int64_t timeout_ms, const pawl_value **ret_end)
 {
     int64_t now = pw_cli_now_ms();
-    await a = {.cli = cli, .id = id, .deadline_ms = timeout_ms < 0 ? 0 : now + timeout_ms, .started_ms = now};
+    await a = {.cli = cli,
+               .id = id,
+               .deadline_ms = timeout_ms < 0 ? 0 : now + timeout_ms,
+               .started_ms = now};
     int code = PW_EXIT_OK;
     bool again = true;
     pw_cli_signals_block();
@@ -219,9 +229,10 @@ int pw_cli_end_print(pw_cli *cli, const pawl_value *end)
                : number == PW_RUN_TIMED_OUT ? PW_EXIT_TIMEOUT
                                             : PW_EXIT_CANCELED;
     if (cli->out.format != PW_FORMAT_TEXT) {
-        pw_out_json(&cli->out, pawl_get(end, "id") != NULL
-                                   ? end
-                                   : pawl_with(cli->scope, end, "id", pawl_make_str(cli->scope, cli->run_id)));
+        pw_out_json(&cli->out,
+                    pawl_get(end, "id") != NULL
+                        ? end
+                        : pawl_with(cli->scope, end, "id", pawl_make_str(cli->scope, cli->run_id)));
         return code;
     }
     if (code == PW_EXIT_OK) {

@@ -73,7 +73,8 @@ static void value_case(pw_buf *b, const pw_cli_option *o)
         choices_put(b, o->value);
         pw_buf_puts(b, "\" -- \"$current\")); return ;;\n");
     } else if (o->type == PW_TYPE_FILE || o->type == PW_TYPE_DIR || o->type == PW_TYPE_ID) {
-        pw_buf_printf(b, ") compopt -o filenames 2>/dev/null; COMPREPLY=(%s); return ;;\n", actions[o->type]);
+        pw_buf_printf(b, ") compopt -o filenames 2>/dev/null; COMPREPLY=(%s); return ;;\n",
+                      actions[o->type]);
     } else {
         pw_buf_puts(b, ") return ;;\n");
     }
@@ -114,16 +115,18 @@ void pw_completion_bash(pw_buf *b)
     for (size_t i = 0; i < PW_CMD_COUNT; i++) {
         command_case(b, pw_cli_command_at(i));
     }
-    pw_buf_puts(b, "    esac\n"
-                   "    if [[ $current == -* ]]; then\n"
-                   "        COMPREPLY=($(compgen -W \"${options:---db --output --color --help}\" -- \"$current\"))\n"
-                   "    elif [ -z \"$command\" ] || { [ $operand = command ] && [ $place = 0 ]; }; then\n"
-                   "        COMPREPLY=($(compgen -W \"$commands\" -- \"$current\"))\n"
-                   "    elif [ $operand = id ] && [ $place = 0 ]; then\n"
-                   "        COMPREPLY=($(compgen -W \"$(_pawl_ids)\" -- \"$current\"))\n"
-                   "    fi\n"
-                   "}\n"
-                   "complete -F _pawl pawl\n");
+    pw_buf_puts(
+        b,
+        "    esac\n"
+        "    if [[ $current == -* ]]; then\n"
+        "        COMPREPLY=($(compgen -W \"${options:---db --output --color --help}\" -- \"$current\"))\n"
+        "    elif [ -z \"$command\" ] || { [ $operand = command ] && [ $place = 0 ]; }; then\n"
+        "        COMPREPLY=($(compgen -W \"$commands\" -- \"$current\"))\n"
+        "    elif [ $operand = id ] && [ $place = 0 ]; then\n"
+        "        COMPREPLY=($(compgen -W \"$(_pawl_ids)\" -- \"$current\"))\n"
+        "    fi\n"
+        "}\n"
+        "complete -F _pawl pawl\n");
 }
 
 /* ---- README ---- */

@@ -20,12 +20,14 @@
 
 /* ---- building requests ---- */
 
-static const pawl_value *with_str(pw_cli *cli, const pawl_value *map, const char *key, const char *text)
+static const pawl_value *with_str(pw_cli *cli, const pawl_value *map, const char *key,
+                                  const char *text)
 {
     return text == NULL ? map : pawl_with(cli->scope, map, key, pawl_make_str(cli->scope, text));
 }
 
-static const pawl_value *with_option(pw_cli *cli, const pawl_value *map, const char *key, pw_cli_opt option)
+static const pawl_value *with_option(pw_cli *cli, const pawl_value *map, const char *key,
+                                     pw_cli_opt option)
 {
     return with_str(cli, map, key, cli->args->value[option]);
 }
@@ -33,8 +35,10 @@ static const pawl_value *with_option(pw_cli *cli, const pawl_value *map, const c
 /* [T4] What is kept is said to be kept, and what makes it happen. */
 static void say_kept(pw_cli *cli)
 {
-    pw_cli_note(cli, "no engine runs on %s, so it is kept there; it takes effect when one does: pawl%s serve", cli->db,
-                pw_cli_db_words(cli));
+    pw_cli_note(
+        cli,
+        "no engine runs on %s, so it is kept there; it takes effect when one does: pawl%s serve",
+        cli->db, pw_cli_db_words(cli));
 }
 
 static const pawl_value *outcome(pw_cli *cli, const char *id, const pawl_value *reply)
@@ -98,7 +102,8 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
         return pw_cli_usage(cli, "which workflow? name it");
     }
     const char *at = strchr(type, '@');
-    const char *workflow = pw_strndup(cli->scope, type, at != NULL ? (size_t)(at - type) : strlen(type));
+    const char *workflow =
+        pw_strndup(cli->scope, type, at != NULL ? (size_t)(at - type) : strlen(type));
     pawl_error err = {0};
     if (workflow == NULL || pw_name_check(workflow, strlen(workflow), &err) != PAWL_OK) {
         return pw_cli_usage(cli, "%s", err.message);
@@ -112,8 +117,10 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
     if (code != PW_EXIT_OK) {
         return code;
     }
-    const pawl_value *v = pawl_build(cli->scope, "{workflow: %s, id: %s, by: %s}", workflow, cli->run_id, pw_cli_by(cli));
-    const char *trace = a->value[PW_OPT_TRACEPARENT] != NULL ? a->value[PW_OPT_TRACEPARENT] : getenv("TRACEPARENT");
+    const pawl_value *v = pawl_build(cli->scope, "{workflow: %s, id: %s, by: %s}", workflow,
+                                     cli->run_id, pw_cli_by(cli));
+    const char *trace =
+        a->value[PW_OPT_TRACEPARENT] != NULL ? a->value[PW_OPT_TRACEPARENT] : getenv("TRACEPARENT");
     v = with_str(cli, v, "version", at != NULL ? at + 1 : NULL);
     v = with_str(cli, v, "traceparent", trace != NULL && *trace != '\0' ? trace : NULL);
     v = with_option(cli, v, "reuse", PW_OPT_REUSE);
@@ -127,14 +134,16 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
         v = pawl_with(cli->scope, v, "signal_value", signal);
     }
     if (pw_cli_has(a, PW_OPT_RUN_TIMEOUT)) {
-        v = pawl_with(cli->scope, v, "timeout_s", pawl_make_num(cli->scope, (double)a->number[PW_OPT_RUN_TIMEOUT] / 1000.0));
+        v = pawl_with(cli->scope, v, "timeout_s",
+                      pawl_make_num(cli->scope, (double)a->number[PW_OPT_RUN_TIMEOUT] / 1000.0));
     }
     *ret_args = v;
     *ret_workflow = workflow;
     return PW_EXIT_OK;
 }
 
-static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow, const pawl_value **ret_reply)
+static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow,
+                      const pawl_value **ret_reply)
 {
     char what[PW_NAME_BYTES_MAX + 32];
     pawl_error err = {0};
@@ -166,7 +175,9 @@ int pw_verb_start(pw_cli *cli)
         return PW_EXIT_OK;
     }
     bool existing = pawl_bool(reply, "existing", false);
-    pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept the start of " : existing ? "running already: " : "started ");
+    pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept the start of "
+                           : existing       ? "running already: "
+                                            : "started ");
     pw_out_styled(&cli->out, PW_BOLD, cli->run_id);
     pw_out_puts(&cli->out, "\n");
     if (pw_cli_kept(cli)) {
@@ -184,7 +195,9 @@ static int execute_host(pw_cli *cli, const char *workflow)
     pawl_status s = pw_client_open(cli->db, &cli->client, &err);
     if (s == PAWL_OK && pw_cli_live(cli)) {
         if (cli->args->module_count > 0) {
-            pw_cli_note(cli, "an engine runs already (pid %" PRId64 "): it is used, and --module is not", pw_client_pid(cli->client));
+            pw_cli_note(cli,
+                        "an engine runs already (pid %" PRId64 "): it is used, and --module is not",
+                        pw_client_pid(cli->client));
         }
         return PW_EXIT_OK;
     }
@@ -194,7 +207,9 @@ static int execute_host(pw_cli *cli, const char *workflow)
     pw_client_close(cli->client);
     cli->client = NULL;
     if (cli->args->module_count == 0 && !pw_cli_is_builtin(workflow)) {
-        (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__, "no engine runs on %.120s, and %.80s is not built in", cli->db, workflow);
+        (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
+                           "no engine runs on %.120s, and %.80s is not built in", cli->db,
+                           workflow);
         return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
     }
     pw_cli_host_options options = {.log_level = PAWL_WARN, .quiet = true, .socket = true};
@@ -207,7 +222,8 @@ int pw_verb_execute(pw_cli *cli)
     const pawl_value *reply = NULL;
     const pawl_value *end = NULL;
     const char *workflow = "";
-    int64_t timeout = pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : -1;
+    int64_t timeout =
+        pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : -1;
     int code = start_args(cli, &args, &workflow);
     code = code == PW_EXIT_OK ? execute_host(cli, workflow) : code;
     code = code == PW_EXIT_OK ? pw_cli_connect(cli) : code;
@@ -232,7 +248,8 @@ static int status_of(pw_cli *cli, const char *id)
 {
     const pawl_value *run = NULL;
     pawl_error err = {0};
-    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, &err);
+    pawl_status s =
+        pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, &err);
     return s == PAWL_OK ? pw_run_status_from_name(pawl_str(run, "status", "")) : 0;
 }
 
@@ -272,11 +289,16 @@ static int act_one(pw_cli *cli, const act *what, const char *id, const pawl_valu
     pawl_status s = pw_cli_request(cli, op, args, -1, &reply, &err);
     if (s != PAWL_OK) {
         (void)snprintf(doing, sizeof doing, "cannot %s %s", what->doing, id);
-        *ret_outcome = pawl_build(cli->scope, "{id: %s, error: %s, message: %s}", id, pawl_status_name(s), err.message);
+        *ret_outcome = pawl_build(cli->scope, "{id: %s, error: %s, message: %s}", id,
+                                  pawl_status_name(s), err.message);
         return pw_cli_fail(cli, s, &err, doing);
     }
     *ret_outcome = outcome(cli, id, reply);
-    done_print(cli, pw_cli_kept(cli) ? what->doing : pauses && before == PW_RUN_PAUSED ? "paused already:" : what->done, id);
+    done_print(cli,
+               pw_cli_kept(cli)                    ? what->doing
+               : pauses && before == PW_RUN_PAUSED ? "paused already:"
+                                                   : what->done,
+               id);
     return PW_EXIT_OK;
 }
 
@@ -289,7 +311,8 @@ static int act_all(pw_cli *cli, const act *what)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    const pawl_value **outcomes = pawl_scope_alloc(cli->scope, (targets.len + 1) * sizeof *outcomes);
+    const pawl_value **outcomes =
+        pawl_scope_alloc(cli->scope, (targets.len + 1) * sizeof *outcomes);
     if (outcomes == NULL) {
         return pw_cli_fail(cli, PAWL_NOMEM, NULL, NULL);
     }
@@ -379,15 +402,16 @@ int pw_verb_signal(pw_cli *cli)
 
 /* ---- answer ---- */
 
-static int answer_refused(pw_cli *cli, pawl_status s, const pawl_error *err, const pawl_value *reply)
+static int answer_refused(pw_cli *cli, pawl_status s, const pawl_error *err,
+                          const pawl_value *reply)
 {
     const char *by = pawl_str(reply, "by", NULL);
     char message[256];
     pawl_error said = *err;
     if (s == PAWL_CONFLICT && by != NULL) {
         const char *choice = pawl_str(reply, "choice", NULL);
-        (void)snprintf(message, sizeof message, "it was answered before by %.80s%s%.80s", by, choice != NULL ? ": " : "",
-                       choice != NULL ? choice : "");
+        (void)snprintf(message, sizeof message, "it was answered before by %.80s%s%.80s", by,
+                       choice != NULL ? ": " : "", choice != NULL ? choice : "");
         (void)snprintf(said.message, sizeof said.message, "%s", message);
     }
     char what[256];
@@ -414,7 +438,8 @@ int pw_verb_answer(pw_cli *cli)
     }
     const pawl_value *value = with_str(cli, NULL, "choice", choice);
     value = data != NULL ? pawl_with(cli->scope, value, "data", data) : value;
-    const pawl_value *args = pawl_build(cli->scope, "{id: %s, by: %s, value: %p}", cli->run_id, pw_cli_by(cli), pawl_v(value));
+    const pawl_value *args = pawl_build(cli->scope, "{id: %s, by: %s, value: %p}", cli->run_id,
+                                        pw_cli_by(cli), pawl_v(value));
     args = with_option(cli, args, "name", PW_OPT_NAME);
     args = with_option(cli, args, "dedup", PW_OPT_DEDUP);
     pawl_status s = pw_cli_request(cli, "answer", args, -1, &reply, &err);

@@ -20,18 +20,22 @@
 int pw_cli_describe(pw_cli *cli, const pawl_value **ret_run)
 {
     pawl_error err = {0};
-    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id), -1, ret_run, &err);
+    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id),
+                                   -1, ret_run, &err);
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }
 
-pawl_status pw_cli_events(pw_cli *cli, int64_t key, int64_t from, pw_cli_event_fn fn, void *ctx, pawl_error *err)
+pawl_status pw_cli_events(pw_cli *cli, int64_t key, int64_t from, pw_cli_event_fn fn, void *ctx,
+                          pawl_error *err)
 {
     for (;;) {
         pawl_scope *scope = pawl_scope_new();
         const pawl_value *page = NULL;
-        const pawl_value *args = pawl_build(scope, "{key: %lld, from: %lld, limit: %d}", (long long)key, (long long)from, PAGE);
-        pawl_status s = scope != NULL ? pw_client_request(cli->client, "history", args, -1, scope, &page, err)
-                                      : pw_err(err, PAWL_NOMEM, "out of memory");
+        const pawl_value *args = pawl_build(scope, "{key: %lld, from: %lld, limit: %d}",
+                                            (long long)key, (long long)from, PAGE);
+        pawl_status s = scope != NULL
+                            ? pw_client_request(cli->client, "history", args, -1, scope, &page, err)
+                            : pw_err(err, PAWL_NOMEM, "out of memory");
         size_t len = s == PAWL_OK ? pawl_len(page) : 0;
         bool more = len > 0;
         for (size_t i = 0; more && i < len; i++) {
@@ -49,7 +53,8 @@ pawl_status pw_cli_events(pw_cli *cli, int64_t key, int64_t from, pw_cli_event_f
 
 bool pw_cli_event_closes(const char *type)
 {
-    static const pw_event_type closing[] = {PW_EV_RUN_COMPLETED, PW_EV_RUN_FAILED, PW_EV_RUN_CANCELED, PW_EV_RUN_TERMINATED,
+    static const pw_event_type closing[] = {PW_EV_RUN_COMPLETED, PW_EV_RUN_FAILED,
+                                            PW_EV_RUN_CANCELED, PW_EV_RUN_TERMINATED,
                                             PW_EV_RUN_TIMED_OUT};
     for (size_t i = 0; i < sizeof closing / sizeof closing[0]; i++) {
         if (strcmp(type, pw_event_name((int)closing[i])) == 0) {
@@ -71,10 +76,12 @@ pw_cli_style pw_cli_event_style(const char *type)
     static const struct {
         const char *end;
         pw_cli_style style;
-    } styles[] = {{"Completed", PW_GOOD}, {"Answered", PW_GOOD},   {"Fired", PW_GOOD},     {"Failed", PW_BAD},
-                  {"TimedOut", PW_BAD},   {"Expired", PW_WARN},    {"Retried", PW_WARN},   {"Canceled", PW_WARN},
-                  {"Requested", PW_WARN}, {"Terminated", PW_WARN}, {"Paused", PW_WARN},    {"Unknown", PW_BAD},
-                  {"Received", PW_NOW},   {"Started", PW_NOW},     {"Scheduled", PW_NOW},  {"Created", PW_NOW}};
+    } styles[] = {{"Completed", PW_GOOD},  {"Answered", PW_GOOD}, {"Fired", PW_GOOD},
+                  {"Failed", PW_BAD},      {"TimedOut", PW_BAD},  {"Expired", PW_WARN},
+                  {"Retried", PW_WARN},    {"Canceled", PW_WARN}, {"Requested", PW_WARN},
+                  {"Terminated", PW_WARN}, {"Paused", PW_WARN},   {"Unknown", PW_BAD},
+                  {"Received", PW_NOW},    {"Started", PW_NOW},   {"Scheduled", PW_NOW},
+                  {"Created", PW_NOW}};
     for (size_t i = 0; i < sizeof styles / sizeof styles[0]; i++) {
         if (ends_with(type, styles[i].end)) {
             return styles[i].style;
@@ -122,7 +129,10 @@ static void part_failure(summary *s)
 {
     const pawl_value *failure = pawl_get(s->event, "failure");
     for (int level = 0; failure != NULL && level < 8; level++) {
-        pw_buf_printf(&s->text, "%s%s: %s", level > 0 ? ", because " : s->text.size > 0 ? ": " : "",
+        pw_buf_printf(&s->text, "%s%s: %s",
+                      level > 0          ? ", because "
+                      : s->text.size > 0 ? ": "
+                                         : "",
                       pawl_str(failure, "type", "?"), pawl_str(failure, "message", ""));
         failure = pawl_get(failure, "cause");
     }
@@ -236,8 +246,15 @@ void pw_out_event_line(pw_cli_out *out, const pawl_value *event, int64_t started
     pw_out_style(out, PW_DIM);
     pw_out_printf(out, " %5s  ", command);
     pw_out_style(out, PW_PLAIN);
-    size_t used = 4 + 2 + (out->times == PW_TIME_ISO ? 24u : out->times == PW_TIME_RAW ? 13u : 10u) + 2 + TYPE_COLUMNS + 8;
-    pw_out_event_summary(out, event, out->width > used + 20 ? out->width - used : out->width > 0 ? 20 : 0);
+    size_t used = 4 + 2 +
+                  (out->times == PW_TIME_ISO   ? 24u
+                   : out->times == PW_TIME_RAW ? 13u
+                                               : 10u) +
+                  2 + TYPE_COLUMNS + 8;
+    pw_out_event_summary(out, event,
+                         out->width > used + 20 ? out->width - used
+                         : out->width > 0       ? 20
+                                                : 0);
     while (out->text.size > 0 && out->text.data[out->text.size - 1] == ' ') {
         out->text.size--;
     }

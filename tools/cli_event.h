@@ -9,7 +9,8 @@
 /** Called with each event in order; false stops. The event lives as long as the call. */
 typedef bool (*pw_cli_event_fn)(void *ctx, const pawl_value *event);
 /** Reads the events of a run, named by its key, from number `from` (1 = the first) to the end or until fn stops. */
-pawl_status pw_cli_events(pw_cli *cli, int64_t key, int64_t from, pw_cli_event_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_cli_events(pw_cli *cli, int64_t key, int64_t from, pw_cli_event_fn fn, void *ctx,
+                          pawl_error *err);
 /** Describes the newest run of cli->run_id; its key is in it. 0 or an exit code after having said why. */
 int pw_cli_describe(pw_cli *cli, const pawl_value **ret_run);
 

@@ -14,7 +14,8 @@
 
 void pw_grid_init(pw_cli_grid *grid, size_t columns)
 {
-    *grid = (pw_cli_grid){.columns = columns < PW_TABLE_COLUMNS_MAX ? columns : PW_TABLE_COLUMNS_MAX};
+    *grid =
+        (pw_cli_grid){.columns = columns < PW_TABLE_COLUMNS_MAX ? columns : PW_TABLE_COLUMNS_MAX};
     pw_buf_init(&grid->text, 0);
 }
 
@@ -58,7 +59,8 @@ typedef struct layout {
     size_t indent;
 } layout;
 
-static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings, layout *l)
+static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
+                    layout *l)
 {
     for (size_t i = 0; i < grid->len; i++) {
         size_t columns = pw_out_columns(out, cell_text(grid, &grid->cells[i]), grid->cells[i].size);
@@ -87,7 +89,8 @@ static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *
     l->last_max = out->width == 0 ? 0 : out->width > used + LAST_MIN ? out->width - used : LAST_MIN;
 }
 
-static void print_cell(pw_cli_out *out, const layout *l, size_t column, pw_cli_style style, const char *text, size_t size)
+static void print_cell(pw_cli_out *out, const layout *l, size_t column, pw_cli_style style,
+                       const char *text, size_t size)
 {
     if (l->width[column] == 0) {
         return;
@@ -95,7 +98,8 @@ static void print_cell(pw_cli_out *out, const layout *l, size_t column, pw_cli_s
     if (style != PW_PLAIN && size > 0) {
         pw_out_style(out, style);
     }
-    size_t columns = pw_out_text(out, text, size, column == l->last ? l->last_max : l->width[column]);
+    size_t columns =
+        pw_out_text(out, text, size, column == l->last ? l->last_max : l->width[column]);
     if (style != PW_PLAIN && size > 0) {
         pw_out_style(out, PW_PLAIN);
     }
@@ -112,7 +116,8 @@ static void trim_line(pw_cli_out *out)
     pw_buf_putc(&out->text, '\n');
 }
 
-bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings, size_t indent)
+bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
+                   size_t indent)
 {
     layout l = {.indent = indent};
     if (grid->failed || !pw_buf_ok(&grid->text)) {

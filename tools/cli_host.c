@@ -41,7 +41,8 @@ int pw_cli_signal_take(int64_t timeout_ms)
 {
     sigset_t set;
     stop_signals(&set);
-    struct timespec t = {.tv_sec = (time_t)(timeout_ms / 1000), .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
+    struct timespec t = {.tv_sec = (time_t)(timeout_ms / 1000),
+                         .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
     int number = sigtimedwait(&set, NULL, &t);
     return number > 0 ? number : 0;
 }
@@ -49,7 +50,8 @@ int pw_cli_signal_take(int64_t timeout_ms)
 /* ---- log ---- */
 
 /* "12:00:01.123 warn  release-42 #3: text": one write a line, from any thread. */
-static void log_line(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void log_line(void *user, pawl_level level, const char *run_id, int64_t command,
+                     const char *text)
 {
     static const struct {
         const char *name;
@@ -101,8 +103,11 @@ static int served_already(pw_cli *cli)
     pw_out_styled(o, PW_BAD, "pawl:");
     pw_out_puts(o, " an engine serves ");
     (void)pw_out_str(o, cli->db);
-    pw_out_printf(o, " already: process %" PRId64 "\n      every command reaches it by itself; to replace it, stop that process first\n",
-                  pw_client_pid(cli->client));
+    pw_out_printf(
+        o,
+        " already: process %" PRId64
+        "\n      every command reaches it by itself; to replace it, stop that process first\n",
+        pw_client_pid(cli->client));
     (void)pw_cli_out_flush(o);
     return PW_EXIT_BUSY;
 }
@@ -124,7 +129,8 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
     };
     pw_cli_signals_block();
     pawl_status s = pawl_open(cli->db, &o, &cli->engine, &err);
-    if (s == PAWL_BUSY && pw_client_open(cli->db, &cli->client, &err) == PAWL_OK && pw_cli_live(cli)) {
+    if (s == PAWL_BUSY && pw_client_open(cli->db, &cli->client, &err) == PAWL_OK &&
+        pw_cli_live(cli)) {
         return served_already(cli);
     }
     if (s != PAWL_OK) {
@@ -135,8 +141,10 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         s = pawl_resume_all(cli->engine, &err);
     }
     if (s != PAWL_OK) {
-        bool told = s == PAWL_ABI && strstr(err.message, "headers") != NULL; /* the module has said it already */
-        cli->way_out = s == PAWL_EXISTS || told ? "" : NULL;                 /* EXISTS: no run has that name, but other code */
+        bool told = s == PAWL_ABI &&
+                    strstr(err.message, "headers") != NULL; /* the module has said it already */
+        cli->way_out =
+            s == PAWL_EXISTS || told ? "" : NULL; /* EXISTS: no run has that name, but other code */
         cli->next = s == PAWL_EXISTS ? "" : NULL;
         pw_cli_unhost(cli, 0);
         return pw_cli_fail(cli, s, &err, NULL);
@@ -161,9 +169,11 @@ bool pw_cli_is_builtin(const char *workflow)
     pawl_error err = {0};
     pawl_engine *e = NULL;
     const pawl_value *tools = NULL;
-    pawl_options o = {.struct_size = sizeof o, .no_socket = true, .memory = true, .pool_threads = 1};
+    pawl_options o = {
+        .struct_size = sizeof o, .no_socket = true, .memory = true, .pool_threads = 1};
     pawl_scope *scope = pawl_scope_new();
-    if (scope != NULL && pawl_open("", &o, &e, &err) == PAWL_OK && pawl_workflows_register(e, &err) == PAWL_OK &&
+    if (scope != NULL && pawl_open("", &o, &e, &err) == PAWL_OK &&
+        pawl_workflows_register(e, &err) == PAWL_OK &&
         pawl_request(e, "tools", NULL, 5000, scope, &tools, &err) == PAWL_OK) {
         const pawl_value *list = pawl_get(tools, "workflows");
         for (size_t i = 0; i < pawl_len(list); i++) {

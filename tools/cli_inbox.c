@@ -29,8 +29,10 @@ static bool row_take(void *ctx, pw_view row_map)
         return true;
     }
     const pawl_value *args = pawl_at(request, 3);
-    in->items[in->len++] = pawl_build(scope, "{op: %s, id: %s, posted_ms: %lld, args: %p}", pawl_str(pawl_at(request, 2), "", "?"),
-                                      pawl_str(args, "id", NULL), (long long)pawl_int(row, "posted_ms", 0), pawl_v(args));
+    in->items[in->len++] =
+        pawl_build(scope, "{op: %s, id: %s, posted_ms: %lld, args: %p}",
+                   pawl_str(pawl_at(request, 2), "", "?"), pawl_str(args, "id", NULL),
+                   (long long)pawl_int(row, "posted_ms", 0), pawl_v(args));
     return in->len < sizeof in->items / sizeof in->items[0];
 }
 
@@ -39,7 +41,8 @@ const pawl_value *pw_cli_inbox(pw_cli *cli)
     inbox in = {.cli = cli};
     pawl_error err = {0};
     if (pw_cli_live(cli) ||
-        pw_sqlite_query(cli->db, "SELECT posted_ms, body FROM pawl_inbox ORDER BY id", row_take, &in, &err) != PAWL_OK ||
+        pw_sqlite_query(cli->db, "SELECT posted_ms, body FROM pawl_inbox ORDER BY id", row_take,
+                        &in, &err) != PAWL_OK ||
         in.len == 0) {
         return NULL;
     }

@@ -34,8 +34,9 @@ static void finding_take(void *ctx, const pw_verify_finding *f)
 {
     verifying *v = ctx;
     char text[64];
-    const pawl_value *value = pawl_build(v->cli->scope, "{invariant: %s, run: %lld, pos: %lld, message: %s}", f->invariant,
-                                         (long long)f->run, (long long)f->pos, f->message);
+    const pawl_value *value =
+        pawl_build(v->cli->scope, "{invariant: %s, run: %lld, pos: %lld, message: %s}",
+                   f->invariant, (long long)f->run, (long long)f->pos, f->message);
     if (v->cli->out.format == PW_FORMAT_JSONL) {
         pw_out_json(&v->cli->out, value);
     }
@@ -96,16 +97,21 @@ static void verify_print(verifying *v, const pw_verify_stats *n)
     pw_cli_out *o = &v->cli->out;
     if (o->format != PW_FORMAT_TEXT) {
         const pawl_value *list = pawl_make_array(v->cli->scope, v->findings, v->len);
-        const pawl_value *sum = pawl_build(v->cli->scope, "{sound: %p, runs: %lld, records: %lld, events: %lld, blobs: %lld, findings: %lld}",
-                                           pawl_v(pawl_make_bool(v->cli->scope, n->findings == 0)), (long long)n->runs,
-                                           (long long)n->records, (long long)n->events, (long long)n->blobs, (long long)n->findings);
-        pw_out_json(o, o->format == PW_FORMAT_JSON ? pawl_with(v->cli->scope, sum, "list", list) : sum);
+        const pawl_value *sum = pawl_build(
+            v->cli->scope,
+            "{sound: %p, runs: %lld, records: %lld, events: %lld, blobs: %lld, findings: %lld}",
+            pawl_v(pawl_make_bool(v->cli->scope, n->findings == 0)), (long long)n->runs,
+            (long long)n->records, (long long)n->events, (long long)n->blobs,
+            (long long)n->findings);
+        pw_out_json(o, o->format == PW_FORMAT_JSON ? pawl_with(v->cli->scope, sum, "list", list)
+                                                   : sum);
         return;
     }
     (void)pw_grid_print(o, &v->grid, NULL, 0);
     pw_out_styled(o, n->findings == 0 ? PW_GOOD : PW_BAD, n->findings == 0 ? "sound" : "damaged");
-    pw_out_printf(o, ": %" PRId64 " runs, %" PRId64 " records, %" PRId64 " events, %" PRId64 " blobs", n->runs, n->records, n->events,
-                  n->blobs);
+    pw_out_printf(o,
+                  ": %" PRId64 " runs, %" PRId64 " records, %" PRId64 " events, %" PRId64 " blobs",
+                  n->runs, n->records, n->events, n->blobs);
     if (n->findings > 0) {
         pw_out_printf(o, ", %" PRId64 " findings", n->findings);
     }
@@ -114,7 +120,8 @@ static void verify_print(verifying *v, const pw_verify_stats *n)
 
 int pw_verb_verify(pw_cli *cli)
 {
-    verifying v = {.cli = cli, .lock = PTHREAD_MUTEX_INITIALIZER, .done_changed = PTHREAD_COND_INITIALIZER};
+    verifying v = {
+        .cli = cli, .lock = PTHREAD_MUTEX_INITIALIZER, .done_changed = PTHREAD_COND_INITIALIZER};
     pw_verify_stats stats = {0};
     pawl_error err = {0};
     int code = pw_cli_journal_there(cli);
@@ -168,7 +175,8 @@ static void cell_add(selecting *q, const pawl_value *v)
 static void row_first(selecting *q, const pawl_value *row)
 {
     q->columns = pawl_len(row);
-    q->records = (q->columns >= RECORD_COLUMNS_MIN && q->cli->out.terminal) || q->columns > PW_TABLE_COLUMNS_MAX;
+    q->records = (q->columns >= RECORD_COLUMNS_MIN && q->cli->out.terminal) ||
+                 q->columns > PW_TABLE_COLUMNS_MAX;
     pw_grid_init(&q->grid, q->columns);
     for (size_t i = 0; i < q->columns && i < PW_TABLE_COLUMNS_MAX; i++) {
         const char *key = pawl_key_at(row, i);
@@ -214,7 +222,9 @@ int pw_verb_sql(pw_cli *cli)
     if (statement == NULL) {
         return pw_cli_usage(cli, "which statement?");
     }
-    q.max = pw_cli_has(a, PW_OPT_LIMIT) ? (size_t)a->number[PW_OPT_LIMIT] : cli->out.format == PW_FORMAT_TEXT ? SQL_ROWS_DEFAULT : 0;
+    q.max = pw_cli_has(a, PW_OPT_LIMIT)         ? (size_t)a->number[PW_OPT_LIMIT]
+            : cli->out.format == PW_FORMAT_TEXT ? SQL_ROWS_DEFAULT
+                                                : 0;
     if (strcmp(statement, "-") == 0) {
         pawl_status s = pw_cli_file_read(cli, "-", SQL_BYTES_MAX, &statement, &size, &err);
         if (s != PAWL_OK) {
@@ -248,7 +258,9 @@ static void schema_print(pw_cli_out *o, int64_t schema)
 {
     if (schema > 0) {
         pw_out_printf(o, ", schema %" PRId64 "%s", schema,
-                      schema > pw_schema_version() ? " (newer than this pawl)" : schema < pw_schema_version() ? " (the next engine migrates it)" : "");
+                      schema > pw_schema_version()   ? " (newer than this pawl)"
+                      : schema < pw_schema_version() ? " (the next engine migrates it)"
+                                                     : "");
     }
 }
 
@@ -269,16 +281,18 @@ int pw_verb_version(pw_cli *cli)
         pid = 0;
     }
     if (o->format != PW_FORMAT_TEXT) {
-        const pawl_value *v = pawl_build(cli->scope, "{pawl: %s, sqlite: %s, schema: %d}", pawl_version(), pw_sqlite_version(),
-                                         pw_schema_version());
+        const pawl_value *v = pawl_build(cli->scope, "{pawl: %s, sqlite: %s, schema: %d}",
+                                         pawl_version(), pw_sqlite_version(), pw_schema_version());
         if (there) {
             v = pawl_with(cli->scope, v, "journal",
-                          pawl_build(cli->scope, "{file: %s, schema: %lld, owner_pid: %lld}", cli->db, (long long)schema, (long long)pid));
+                          pawl_build(cli->scope, "{file: %s, schema: %lld, owner_pid: %lld}",
+                                     cli->db, (long long)schema, (long long)pid));
         }
         pw_out_json(o, v);
         return PW_EXIT_OK;
     }
-    pw_out_printf(o, "pawl     %s\nSQLite   %s\nschema   %d\n", pawl_version(), pw_sqlite_version(), pw_schema_version());
+    pw_out_printf(o, "pawl     %s\nSQLite   %s\nschema   %d\n", pawl_version(), pw_sqlite_version(),
+                  pw_schema_version());
     if (there) {
         pw_out_puts(o, "journal  ");
         (void)pw_out_str(o, cli->db);
@@ -317,7 +331,8 @@ int pw_verb_help(pw_cli *cli)
         const pw_cli_command *c = pw_cli_command_find(a->operand[0]);
         if (c == NULL) {
             const pw_cli_command *near = pw_cli_command_near(a->operand[0]);
-            return pw_cli_usage(cli, "there is no command \"%.100s\"%s%s%s", a->operand[0], near != NULL ? "; did you mean \"" : "",
+            return pw_cli_usage(cli, "there is no command \"%.100s\"%s%s%s", a->operand[0],
+                                near != NULL ? "; did you mean \"" : "",
                                 near != NULL ? near->name : "", near != NULL ? "\"?" : "");
         }
         pw_help_command(&cli->out, c);

@@ -48,7 +48,8 @@ static void doing_text(pw_buf *b, const pawl_value *run)
             pw_buf_puts(b, *waiting != '\0' ? ", " : "");
         }
         if (total > 0) {
-            pw_buf_printf(b, "%" PRId64 " of %" PRId64 "%s", pawl_int(run, "progress.done", 0), total, *text != '\0' ? " " : "");
+            pw_buf_printf(b, "%" PRId64 " of %" PRId64 "%s", pawl_int(run, "progress.done", 0),
+                          total, *text != '\0' ? " " : "");
         }
         pw_buf_puts(b, text);
     }
@@ -65,7 +66,8 @@ static void list_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *run)
     int64_t closed = pawl_int(run, "closed_ms", 0);
     pw_grid_str(grid, PW_PLAIN, pawl_str(run, "id", "?"));
     const char *version = pawl_str(run, "version", "");
-    (void)snprintf(text, sizeof text, "%s%s%s", pawl_str(run, "workflow", "?"), *version != '\0' ? "@" : "", version);
+    (void)snprintf(text, sizeof text, "%s%s%s", pawl_str(run, "workflow", "?"),
+                   *version != '\0' ? "@" : "", version);
     pw_grid_str(grid, PW_PLAIN, text);
     pw_grid_str(grid, pw_cli_status_style(status), status);
     if (cli->out.times == PW_TIME_RELATIVE) {
@@ -125,7 +127,8 @@ static pawl_status list_pages(listing *l, pawl_error *err)
         pawl_scope *scope = pawl_scope_new();
         const pawl_value *page = NULL;
         size_t left = l->max - l->len;
-        const pawl_value *args = pawl_build(scope, "{filter: %s, limit: %zu, cursor: %lld}", l->cli->args->value[PW_OPT_QUERY],
+        const pawl_value *args = pawl_build(scope, "{filter: %s, limit: %zu, cursor: %lld}",
+                                            l->cli->args->value[PW_OPT_QUERY],
                                             left < PAGE ? left : (size_t)PAGE, (long long)cursor);
         s = pw_client_request(l->cli->client, "list", args, -1, scope, &page, err);
         const pawl_value *runs = pawl_get(page, "runs");
@@ -149,9 +152,14 @@ static void list_kept(listing *l, const pawl_value *kept)
         const pawl_value *item = pawl_at(kept, i);
         const pawl_value *args = pawl_get(item, "args");
         if (pawl_is(item, "op", "start")) {
-            list_row(l->cli, &l->grid, pawl_build(l->cli->scope, "{id: %s, workflow: %s, version: %s, status: %s, created_ms: %lld, reason: %s}",
-                                                  pawl_str(item, "id", "?"), pawl_str(args, "workflow", "?"), pawl_str(args, "version", ""), "kept",
-                                                  (long long)pawl_int(item, "posted_ms", 0), "its start waits for an engine"));
+            list_row(
+                l->cli, &l->grid,
+                pawl_build(
+                    l->cli->scope,
+                    "{id: %s, workflow: %s, version: %s, status: %s, created_ms: %lld, reason: %s}",
+                    pawl_str(item, "id", "?"), pawl_str(args, "workflow", "?"),
+                    pawl_str(args, "version", ""), "kept",
+                    (long long)pawl_int(item, "posted_ms", 0), "its start waits for an engine"));
             l->len++;
         }
     }
@@ -172,13 +180,16 @@ static void list_print(listing *l)
         (void)pw_grid_print(&cli->out, &l->grid, headings, 0);
     }
     if (l->len == 0 && cli->out.format == PW_FORMAT_TEXT && kept == 0) {
-        pw_cli_note(cli, pw_cli_has(cli->args, PW_OPT_QUERY) ? "no run matches" : "no runs yet; to start one: pawl start TYPE");
+        pw_cli_note(cli, pw_cli_has(cli->args, PW_OPT_QUERY)
+                             ? "no run matches"
+                             : "no runs yet; to start one: pawl start TYPE");
     }
     if (l->more) {
         pw_cli_note(cli, "there are more: --limit 0 shows all");
     }
     if (kept > 0) {
-        pw_cli_note(cli, "%zu request%s kept for the next engine: pawl%s serve", kept, kept == 1 ? " is" : "s are", pw_cli_db_words(cli));
+        pw_cli_note(cli, "%zu request%s kept for the next engine: pawl%s serve", kept,
+                    kept == 1 ? " is" : "s are", pw_cli_db_words(cli));
     }
 }
 
@@ -270,7 +281,8 @@ static void describe_text(pw_cli *cli, const pawl_value *run)
         (void)pw_out_str(o, pawl_str(run, "version", "?"));
     }
     pw_out_puts(o, "\n");
-    field_str(o, closed == 0 ? "waits for" : "waited for", closed == 0 ? pawl_str(run, "waiting", "") : "");
+    field_str(o, closed == 0 ? "waits for" : "waited for",
+              closed == 0 ? pawl_str(run, "waiting", "") : "");
     field_str(o, "reason", pawl_str(run, "reason", ""));
     if (pawl_int(run, "progress.total", 0) > 0 || *pawl_str(run, "progress.text", "") != '\0') {
         field(o, "progress");
@@ -309,7 +321,8 @@ int pw_verb_describe(pw_cli *cli)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id), -1, &run, &err);
+    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id),
+                                   -1, &run, &err);
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);
     }
@@ -333,7 +346,9 @@ static const char *name_needed(pw_cli *cli, const pawl_value *waits, const pawl_
         asks += pawl_is(other, "id", id) ? 1 : 0;
         same += pawl_is(other, "id", id) && pawl_is(other, "name", name) ? 1 : 0;
     }
-    const char *exact = same > 1 ? pw_sprintf(cli->scope, "%s:%lld", name, (long long)pawl_int(wait, "command", 0)) : name;
+    const char *exact =
+        same > 1 ? pw_sprintf(cli->scope, "%s:%lld", name, (long long)pawl_int(wait, "command", 0))
+                 : name;
     return asks > 1 ? exact : NULL;
 }
 
@@ -380,7 +395,8 @@ static void wait_print(pw_cli *cli, const pawl_value *waits, const pawl_value *w
     pw_out_puts(o, " ");
     (void)pw_out_str(o, pawl_str(wait, "name", "?"));
     pw_out_style(o, PW_DIM);
-    size_t used = strlen(pawl_str(wait, "id", "?")) + strlen(pawl_str(wait, "kind", "other")) + strlen(pawl_str(wait, "name", "?"));
+    size_t used = strlen(pawl_str(wait, "id", "?")) + strlen(pawl_str(wait, "kind", "other")) +
+                  strlen(pawl_str(wait, "name", "?"));
     pw_out_puts(o, o->width != 0 && used + WHEN_COLUMNS > o->width ? "\n  asked " : "  asked ");
     pw_out_time(o, pawl_int(wait, "created_ms", 0));
     if (deadline != 0) {
@@ -419,7 +435,8 @@ int pw_verb_wait(pw_cli *cli)
         return pw_cli_fail(cli, s, &err, NULL);
     }
     size_t len = pawl_len(waits);
-    if (pw_cli_has(a, PW_OPT_LIMIT) && a->number[PW_OPT_LIMIT] > 0 && (size_t)a->number[PW_OPT_LIMIT] < len) {
+    if (pw_cli_has(a, PW_OPT_LIMIT) && a->number[PW_OPT_LIMIT] > 0 &&
+        (size_t)a->number[PW_OPT_LIMIT] < len) {
         len = (size_t)a->number[PW_OPT_LIMIT];
     }
     const pawl_value **shown = pawl_scope_alloc(cli->scope, (len + 1) * sizeof *shown);
@@ -447,19 +464,23 @@ static int query_host(pw_cli *cli)
 {
     pw_client_close(cli->client);
     cli->client = NULL;
-    pw_cli_host_options options = {.log_level = PAWL_WARN, .quiet = true, .socket = true, .still = true};
+    pw_cli_host_options options = {
+        .log_level = PAWL_WARN, .quiet = true, .socket = true, .still = true};
     int code = pw_cli_host(cli, &options);
     return code == PW_EXIT_OK ? pw_cli_connect(cli) : code;
 }
 
-static int query_ask(pw_cli *cli, const char *name, const pawl_value *input, const pawl_value **ret_reply)
+static int query_ask(pw_cli *cli, const char *name, const pawl_value *input,
+                     const pawl_value **ret_reply)
 {
     pawl_error err = {0};
-    int64_t timeout = pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : 30000;
+    int64_t timeout =
+        pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : 30000;
     const pawl_value *args = pawl_build(cli->scope, "{id: %s, name: %s}", cli->run_id, name);
     args = input != NULL ? pawl_with(cli->scope, args, "input", input) : args;
     pawl_status s = pw_cli_request(cli, "query", args, timeout, ret_reply, &err);
-    bool offline = !pw_cli_live(cli) && (s == PAWL_NOT || s == PAWL_UNSUPPORTED || s == PAWL_NOTFOUND);
+    bool offline =
+        !pw_cli_live(cli) && (s == PAWL_NOT || s == PAWL_UNSUPPORTED || s == PAWL_NOTFOUND);
     if (offline && cli->args->module_count > 0) {
         int code = query_host(cli);
         if (code != PW_EXIT_OK) {
@@ -467,11 +488,14 @@ static int query_ask(pw_cli *cli, const char *name, const pawl_value *input, con
         }
         s = pw_cli_request(cli, "query", args, timeout, ret_reply, &err);
     } else if (offline) {
-        (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
-                           "%.80s publishes no \"%.80s\"; a query handler may answer it, but no engine runs", cli->run_id, name);
+        (void)pw_error_set(
+            &err, PAWL_NOCODE, __FILE__, __LINE__,
+            "%.80s publishes no \"%.80s\"; a query handler may answer it, but no engine runs",
+            cli->run_id, name);
         s = PAWL_NOCODE;
         const char *quoted = pw_cli_shell_word(cli->scope, name);
-        cli->next = pw_sprintf(cli->scope, "pawl%%d query %%w %s --module FILE.so", strchr(quoted, '%') == NULL ? quoted : "NAME");
+        cli->next = pw_sprintf(cli->scope, "pawl%%d query %%w %s --module FILE.so",
+                               strchr(quoted, '%') == NULL ? quoted : "NAME");
     }
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }
@@ -482,12 +506,15 @@ static int query_all(pw_cli *cli, const pawl_value **ret_reply)
     const pawl_value *run = NULL;
     const pawl_value *all = pawl_build(cli->scope, "{}");
     pawl_error err = {0};
-    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id), -1, &run, &err);
+    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id),
+                                   -1, &run, &err);
     const pawl_value *keys = s == PAWL_OK ? pawl_get(run, "keys") : NULL;
     for (size_t i = 0; s == PAWL_OK && i < pawl_len(keys); i++) {
         const pawl_value *value = NULL;
         const char *key = pawl_str(pawl_at(keys, i), "", "");
-        s = pw_cli_request(cli, "query", pawl_build(cli->scope, "{id: %s, name: %s}", cli->run_id, key), 30000, &value, &err);
+        s = pw_cli_request(cli, "query",
+                           pawl_build(cli->scope, "{id: %s, name: %s}", cli->run_id, key), 30000,
+                           &value, &err);
         all = pawl_with(cli->scope, all, key, value);
     }
     if (s == PAWL_OK && pawl_len(all) == 0) {
@@ -523,7 +550,8 @@ int pw_verb_query(pw_cli *cli)
 int pw_verb_result(pw_cli *cli)
 {
     const pawl_value *end = NULL;
-    int64_t timeout = pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : -1;
+    int64_t timeout =
+        pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : -1;
     int code = pw_cli_target(cli, false);
     code = code == PW_EXIT_OK ? pw_cli_await(cli, cli->run_id, timeout, &end) : code;
     return code == PW_EXIT_OK ? pw_cli_end_print(cli, end) : code;

@@ -90,23 +90,27 @@ static void commands_page(pw_buf *b)
 
 static void main_page(pw_buf *b)
 {
-    pw_buf_puts(b, ".TH PAWL 1 \"\" \"pawl " PAWL_VERSION "\" \"pawl\"\n.SH NAME\n"
-                   "pawl \\- durable workflows for agents\n.SH SYNOPSIS\n.B pawl\n.I COMMAND\n[OPTIONS]\n"
-                   ".SH DESCRIPTION\nRuns workflows whose steps, once they have happened, stay happened: through crashes,\n"
-                   "restarts and days of waiting. Everything is kept in one file, the journal. One engine at a time owns it;\n"
-                   "commands talk to that engine, or, when none runs, read the file and leave in it what they ask for.\n");
+    pw_buf_puts(
+        b,
+        ".TH PAWL 1 \"\" \"pawl " PAWL_VERSION "\" \"pawl\"\n.SH NAME\n"
+        "pawl \\- durable workflows for agents\n.SH SYNOPSIS\n.B pawl\n.I COMMAND\n[OPTIONS]\n"
+        ".SH DESCRIPTION\nRuns workflows whose steps, once they have happened, stay happened: through crashes,\n"
+        "restarts and days of waiting. Everything is kept in one file, the journal. One engine at a time owns it;\n"
+        "commands talk to that engine, or, when none runs, read the file and leave in it what they ask for.\n");
     commands_page(b);
     pw_buf_puts(b, ".SH OPTIONS\nEvery command takes these; its own page has the others.\n");
     options_page(b, pw_cli_global_options());
-    pw_buf_puts(b, ".SH ENVIRONMENT\n.TP\n.B PAWL_DB\nthe journal, when \\fB\\-\\-db\\fR is not given\n"
-                   ".TP\n.B NO_COLOR\nset to anything: no colours\n"
-                   ".TP\n.B TRACEPARENT\nW3C trace context kept on runs that are started\n"
-                   ".TP\n.B PAWL_EGRESS\nwhat the engine's network activities may reach, with commas: api.example.com:443, *.example.com, 10.0.0.0/8,\n"
-                   "[::1]:8080; unset: every public address; set and empty: nothing\n"
-                   ".TP\n.B PAWL_SECRETS\nwhich references to secrets they may use, with commas: env:NAME, file:/path/*, command:...; =>host binds one to a\n"
-                   "host; unset: env:PAWL_SECRET_*\n"
-                   ".TP\n.B PAWL_PROXY\nthe proxy that they use; unset: none\n"
-                   ".TP\n.B PAWL_CA_FILE\nauthorities that they trust instead of the system's, PEM\n");
+    pw_buf_puts(
+        b,
+        ".SH ENVIRONMENT\n.TP\n.B PAWL_DB\nthe journal, when \\fB\\-\\-db\\fR is not given\n"
+        ".TP\n.B NO_COLOR\nset to anything: no colours\n"
+        ".TP\n.B TRACEPARENT\nW3C trace context kept on runs that are started\n"
+        ".TP\n.B PAWL_EGRESS\nwhat the engine's network activities may reach, with commas: api.example.com:443, *.example.com, 10.0.0.0/8,\n"
+        "[::1]:8080; unset: every public address; set and empty: nothing\n"
+        ".TP\n.B PAWL_SECRETS\nwhich references to secrets they may use, with commas: env:NAME, file:/path/*, command:...; =>host binds one to a\n"
+        "host; unset: env:PAWL_SECRET_*\n"
+        ".TP\n.B PAWL_PROXY\nthe proxy that they use; unset: none\n"
+        ".TP\n.B PAWL_CA_FILE\nauthorities that they trust instead of the system's, PEM\n");
     exits_page(b);
 }
 
@@ -116,7 +120,8 @@ static void command_page(pw_buf *b, const pw_cli_command *c)
     for (const char *p = c->name; *p != '\0'; p++) {
         pw_buf_putc(b, toupper((unsigned char)*p));
     }
-    pw_buf_printf(b, " 1 \"\" \"pawl " PAWL_VERSION "\" \"pawl\"\n.SH NAME\npawl\\-%s \\- ", c->name);
+    pw_buf_printf(b, " 1 \"\" \"pawl " PAWL_VERSION "\" \"pawl\"\n.SH NAME\npawl\\-%s \\- ",
+                  c->name);
     roff_line(b, c->summary);
     pw_buf_printf(b, ".SH SYNOPSIS\n.B pawl %s\n", c->name);
     if (c->operands[0] != '\0') {

@@ -20,7 +20,8 @@ static const char *const *list_of(pawl_scope *scope, const char *name)
     }
     const char **list = pawl_scope_alloc(scope, (strlen(text) / 2 + 2) * sizeof *list);
     size_t len = 0;
-    for (const char *p = text + strspn(text, ", \n"); list != NULL && *p != '\0'; p += strspn(p, ", \n")) {
+    for (const char *p = text + strspn(text, ", \n"); list != NULL && *p != '\0';
+         p += strspn(p, ", \n")) {
         const size_t size = strcspn(p, ",\n");
         list[len++] = pw_strndup(scope, p, size);
         p += size;
@@ -41,7 +42,9 @@ pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err)
         .proxy = getenv("PAWL_PROXY"),
         .ca_file = getenv("PAWL_CA_FILE"),
     };
-    const pawl_status status = pw_scope_failed(scope) ? pw_err(err, PAWL_NOMEM, "no memory for the network") : pawl_net_register(engine, &options, err);
+    const pawl_status status = pw_scope_failed(scope)
+                                   ? pw_err(err, PAWL_NOMEM, "no memory for the network")
+                                   : pawl_net_register(engine, &options, err);
     pawl_scope_free(scope);
     return status;
 }

@@ -18,10 +18,10 @@
 #include "tools/cli_template.h"
 
 typedef struct module {
-    const char *name;     /* as given: a workflow's name and a file's */
-    char id[128];         /* as a C identifier */
+    const char *name; /* as given: a workflow's name and a file's */
+    char id[128];     /* as a C identifier */
     const char *folder;
-    const char *include;  /* "" = pkg-config knows */
+    const char *include; /* "" = pkg-config knows */
 } module;
 
 /* The name becomes a workflow name, a file name and a target name: letters, digits, - and _ only. */
@@ -94,7 +94,8 @@ static const char *include_find(pw_cli *cli)
     const char *folder = pw_sprintf(cli->scope, "%s/../include", self);
     const char *found = folder != NULL ? include_check(cli, folder) : NULL;
     found = found != NULL ? found : include_of_build(cli, self);
-    bool standard = found != NULL && (strcmp(found, "/usr/include") == 0 || strcmp(found, "/usr/local/include") == 0);
+    bool standard = found != NULL && (strcmp(found, "/usr/include") == 0 ||
+                                      strcmp(found, "/usr/local/include") == 0);
     return found == NULL || standard ? "" : found;
 }
 
@@ -109,7 +110,10 @@ static void fill(pw_buf *b, const pw_template *t, const module *m)
     const struct {
         const char *word;
         const char *value;
-    } words[] = {{"@NAME@", m->name}, {"@ID@", m->id}, {"@VERSION@", PAWL_VERSION}, {"@INCLUDE@", m->include}};
+    } words[] = {{"@NAME@", m->name},
+                 {"@ID@", m->id},
+                 {"@VERSION@", PAWL_VERSION},
+                 {"@INCLUDE@", m->include}};
     const char *end = t->text + t->size;
     for (const char *at = t->text; at < end;) {
         size_t i = 0;
@@ -127,8 +131,9 @@ static void fill(pw_buf *b, const pw_template *t, const module *m)
 
 static const char *file_name(pw_cli *cli, const pw_template *t, const module *m)
 {
-    const char *name = strcmp(t->name, "module.c") == 0 ? pw_sprintf(cli->scope, "%s/%s.c", m->folder, m->name)
-                                                        : pw_sprintf(cli->scope, "%s/%s", m->folder, t->name);
+    const char *name = strcmp(t->name, "module.c") == 0
+                           ? pw_sprintf(cli->scope, "%s/%s.c", m->folder, m->name)
+                           : pw_sprintf(cli->scope, "%s/%s", m->folder, t->name);
     return name != NULL ? name : "";
 }
 
@@ -136,7 +141,8 @@ static pawl_status file_write(const char *path, const pw_buf *text, pawl_error *
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
-        return pw_err(err, errno == EEXIST ? PAWL_EXISTS : PAWL_IO, "write %.150s: %s", path, strerror(errno));
+        return pw_err(err, errno == EEXIST ? PAWL_EXISTS : PAWL_IO, "write %.150s: %s", path,
+                      strerror(errno));
     }
     size_t done = 0;
     while (done < text->size) {
@@ -148,7 +154,8 @@ static pawl_status file_write(const char *path, const pw_buf *text, pawl_error *
         }
         done += n > 0 ? (size_t)n : 0;
     }
-    return close(fd) == 0 ? PAWL_OK : pw_err(err, PAWL_IO, "write %.150s: %s", path, strerror(errno));
+    return close(fd) == 0 ? PAWL_OK
+                          : pw_err(err, PAWL_IO, "write %.150s: %s", path, strerror(errno));
 }
 
 /* None of the files may be there: all or nothing. */
@@ -157,7 +164,9 @@ static int nothing_there(pw_cli *cli, const module *m)
     for (size_t i = 0; i < pw_templates_len; i++) {
         const char *path = file_name(cli, &pw_templates[i], m);
         if (access(path, F_OK) == 0) {
-            return pw_cli_usage(cli, "%.150s is there already, and nothing is overwritten; name another folder", path);
+            return pw_cli_usage(
+                cli, "%.150s is there already, and nothing is overwritten; name another folder",
+                path);
         }
     }
     return PW_EXIT_OK;
@@ -167,13 +176,16 @@ static int module_write(pw_cli *cli, const module *m)
 {
     pawl_error err = {0};
     if (mkdir(m->folder, 0777) != 0 && errno != EEXIST) {
-        (void)pw_error_set(&err, PAWL_IO, __FILE__, __LINE__, "make the folder %.150s: %s", m->folder, strerror(errno));
+        (void)pw_error_set(&err, PAWL_IO, __FILE__, __LINE__, "make the folder %.150s: %s",
+                           m->folder, strerror(errno));
         return pw_cli_fail(cli, PAWL_IO, &err, NULL);
     }
     for (size_t i = 0; i < pw_templates_len; i++) {
         pw_buf text = PW_BUF_INIT;
         fill(&text, &pw_templates[i], m);
-        pawl_status s = pw_buf_ok(&text) ? file_write(file_name(cli, &pw_templates[i], m), &text, &err) : PAWL_NOMEM;
+        pawl_status s = pw_buf_ok(&text)
+                            ? file_write(file_name(cli, &pw_templates[i], m), &text, &err)
+                            : PAWL_NOMEM;
         pw_buf_deinit(&text);
         if (s != PAWL_OK) {
             return pw_cli_fail(cli, s, &err, NULL);
@@ -191,8 +203,8 @@ static void module_print(pw_cli *cli, const module *m)
         files[len++] = pawl_make_str(cli->scope, file_name(cli, &pw_templates[i], m));
     }
     if (o->format != PW_FORMAT_TEXT) {
-        pw_out_json(o, pawl_build(cli->scope, "{name: %s, folder: %s, files: %p}", m->name, m->folder,
-                                  pawl_v(pawl_make_array(cli->scope, files, len))));
+        pw_out_json(o, pawl_build(cli->scope, "{name: %s, folder: %s, files: %p}", m->name,
+                                  m->folder, pawl_v(pawl_make_array(cli->scope, files, len))));
         return;
     }
     for (size_t i = 0; i < len; i++) {
@@ -200,8 +212,9 @@ static void module_print(pw_cli *cli, const module *m)
         (void)pw_out_str(o, pawl_str(files[i], "", ""));
         pw_out_puts(o, "\n");
     }
-    pw_out_printf(o, "\n  cd %s && make\n  pawl execute %s --module ./%s.so -i '{\"name\": \"Ada\"}'\n",
-                  pw_cli_shell_word(cli->scope, m->folder), m->name, m->name);
+    pw_out_printf(
+        o, "\n  cd %s && make\n  pawl execute %s --module ./%s.so -i '{\"name\": \"Ada\"}'\n",
+        pw_cli_shell_word(cli->scope, m->folder), m->name, m->name);
 }
 
 int pw_verb_new(pw_cli *cli)
@@ -210,9 +223,12 @@ int pw_verb_new(pw_cli *cli)
     if (a->operand_count == 0) {
         return pw_cli_usage(cli, "what is the module called?");
     }
-    module m = {.name = a->operand[0], .folder = a->operand_count > 1 ? a->operand[1] : a->operand[0]};
+    module m = {.name = a->operand[0],
+                .folder = a->operand_count > 1 ? a->operand[1] : a->operand[0]};
     if (!name_check(m.name)) {
-        return pw_cli_usage(cli, "a module's name has letters, digits, - and _ (60 at most) and begins with a letter");
+        return pw_cli_usage(
+            cli,
+            "a module's name has letters, digits, - and _ (60 at most) and begins with a letter");
     }
     id_make(&m);
     m.include = include_find(cli);

@@ -56,8 +56,11 @@ static size_t terminal_width(FILE *file)
 void pw_cli_out_init(pw_cli_out *out, FILE *file, const pw_cli_args *args)
 {
     *out = (pw_cli_out){.file = file};
-    out->format = pw_cli_has(args, PW_OPT_OUTPUT) ? (pw_cli_format)args->number[PW_OPT_OUTPUT] : PW_FORMAT_TEXT;
-    out->times = pw_cli_has(args, PW_OPT_TIME_FORMAT) ? (pw_cli_time)args->number[PW_OPT_TIME_FORMAT] : PW_TIME_RELATIVE;
+    out->format = pw_cli_has(args, PW_OPT_OUTPUT) ? (pw_cli_format)args->number[PW_OPT_OUTPUT]
+                                                  : PW_FORMAT_TEXT;
+    out->times = pw_cli_has(args, PW_OPT_TIME_FORMAT)
+                     ? (pw_cli_time)args->number[PW_OPT_TIME_FORMAT]
+                     : PW_TIME_RELATIVE;
     out->terminal = isatty(fileno(file)) == 1;
     out->color = color_wanted(args, out->terminal);
     out->unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
@@ -121,7 +124,11 @@ static long decode(const char *text, size_t size, size_t *ret_bytes)
 {
     const unsigned char *p = (const unsigned char *)text;
     static const long least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t bytes = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+    size_t bytes = p[0] < 0x80       ? 1
+                   : p[0] >> 5 == 6  ? 2
+                   : p[0] >> 4 == 14 ? 3
+                   : p[0] >> 3 == 30 ? 4
+                                     : 0;
     *ret_bytes = 1;
     if (bytes == 0 || bytes > size) {
         return -1;
@@ -144,8 +151,8 @@ static long decode(const char *text, size_t size, size_t *ret_bytes)
 static bool is_deceptive(long code)
 {
     return (code >= 0x200b && code <= 0x200f) || (code >= 0x202a && code <= 0x202e) ||
-           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || code == 0x2028 || code == 0x2029 || code == 0xad ||
-           code == 0x61c;
+           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || code == 0x2028 ||
+           code == 0x2029 || code == 0xad || code == 0x61c;
 }
 
 /* One character as it may be shown: its text, bytes and columns. */
@@ -305,8 +312,8 @@ void pw_cli_span(char ret[32], int64_t ms)
             if (small == 0 || big >= 100) {
                 (void)snprintf(ret, 32, "%" PRId64 " %s", big, units[i].big_name);
             } else {
-                (void)snprintf(ret, 32, "%u %s %u %s", (unsigned)big % 100U, units[i].big_name, (unsigned)small % 100U,
-                               units[i].small_name);
+                (void)snprintf(ret, 32, "%u %s %u %s", (unsigned)big % 100U, units[i].big_name,
+                               (unsigned)small % 100U, units[i].small_name);
             }
             return;
         }
@@ -329,7 +336,8 @@ void pw_cli_relative(char ret[32], int64_t ms, int64_t now_ms)
     int64_t far = ms > now_ms ? ms - now_ms : now_ms - ms;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (far >= units[i].ms) {
-            (void)snprintf(ret, 32, ms > now_ms ? "in %" PRId64 " %s" : "%" PRId64 " %s ago", far / units[i].ms, units[i].name);
+            (void)snprintf(ret, 32, ms > now_ms ? "in %" PRId64 " %s" : "%" PRId64 " %s ago",
+                           far / units[i].ms, units[i].name);
             return;
         }
     }
@@ -377,7 +385,8 @@ void pw_cli_bytes(char ret[32], uint64_t bytes)
 void pw_out_json(pw_cli_out *out, const pawl_value *value)
 {
     pw_view bytes = pw_value_bytes(value);
-    if (pw_json_print(&out->text, bytes.data, bytes.size, out->format == PW_FORMAT_JSON ? 2 : 0, NULL) != PAWL_OK) {
+    if (pw_json_print(&out->text, bytes.data, bytes.size, out->format == PW_FORMAT_JSON ? 2 : 0,
+                      NULL) != PAWL_OK) {
         out->text.failed = true;
     }
     pw_buf_putc(&out->text, '\n');

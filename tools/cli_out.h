@@ -20,10 +20,10 @@ typedef enum pw_cli_style {
     PW_PLAIN,
     PW_BOLD,
     PW_DIM,
-    PW_GOOD,  /* green */
-    PW_BAD,   /* red */
-    PW_WARN,  /* yellow */
-    PW_NOW,   /* cyan: what runs now */
+    PW_GOOD, /* green */
+    PW_BAD,  /* red */
+    PW_WARN, /* yellow */
+    PW_NOW,  /* cyan: what runs now */
     PW_STYLE_COUNT
 } pw_cli_style;
 
@@ -32,9 +32,9 @@ typedef struct pw_cli_out {
     pw_cli_format format;
     pw_cli_time times;
     bool color;
-    bool unicode;   /* the locale is UTF-8 */
-    bool terminal;  /* file is one */
-    size_t width;   /* columns; 0 = no limit (not a terminal) */
+    bool unicode;  /* the locale is UTF-8 */
+    bool terminal; /* file is one */
+    size_t width;  /* columns; 0 = no limit (not a terminal) */
     int64_t now_ms;
     pw_buf text;
 } pw_cli_out;
@@ -96,7 +96,8 @@ typedef struct pw_cli_cell {
 } pw_cli_cell;
 typedef struct pw_cli_grid {
     size_t columns;
-    size_t yields; /* the column that is cut when a terminal is too narrow for all; 0 = none but the last */
+    size_t
+        yields; /* the column that is cut when a terminal is too narrow for all; 0 = none but the last */
     pw_cli_cell *cells;
     size_t len;
     size_t capacity;
@@ -109,6 +110,7 @@ void pw_grid_deinit(pw_cli_grid *grid);
 void pw_grid_add(pw_cli_grid *grid, pw_cli_style style, const char *text, size_t size);
 void pw_grid_str(pw_cli_grid *grid, pw_cli_style style, const char *text);
 /** headings: one per column, or NULL for none. Columns whose cells are all empty are left out. False: out of memory. */
-bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings, size_t indent);
+bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
+                   size_t indent);
 
 #endif

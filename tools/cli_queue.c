@@ -35,10 +35,12 @@ static int set(pw_cli *cli, const char *name)
     pawl_error err = {0};
     double rate = pw_cli_has(a, PW_OPT_RATE) ? rate_parse(a->value[PW_OPT_RATE]) : 0;
     if (rate < 0) {
-        return pw_cli_usage(cli, "--rate is a number a second, or 100/m, 5/h; not \"%s\"", a->value[PW_OPT_RATE]);
+        return pw_cli_usage(cli, "--rate is a number a second, or 100/m, 5/h; not \"%s\"",
+                            a->value[PW_OPT_RATE]);
     }
     const pawl_value *args =
-        pawl_build(cli->scope, "{name: %s, concurrency: %lld, rate: %p, burst: %lld}", name, (long long)a->number[PW_OPT_CONCURRENCY],
+        pawl_build(cli->scope, "{name: %s, concurrency: %lld, rate: %p, burst: %lld}", name,
+                   (long long)a->number[PW_OPT_CONCURRENCY],
                    pawl_v(pawl_make_num(cli->scope, rate)), (long long)a->number[PW_OPT_BURST]);
     pawl_status s = pw_cli_request(cli, "queue_set", args, -1, NULL, &err);
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
@@ -56,8 +58,13 @@ static void row(pw_cli_grid *grid, const pawl_value *queue)
 {
     char text[64];
     double rate = pawl_num(queue, "rate", 0);
-    (void)snprintf(text, sizeof text, rate >= 1 || rate == 0 ? "%.4g/s" : rate * 60 >= 1 ? "%.4g/m" : "%.4g/h",
-                   rate >= 1 ? rate : rate * 60 >= 1 ? rate * 60 : rate * 3600);
+    (void)snprintf(text, sizeof text,
+                   rate >= 1 || rate == 0 ? "%.4g/s"
+                   : rate * 60 >= 1       ? "%.4g/m"
+                                          : "%.4g/h",
+                   rate >= 1        ? rate
+                   : rate * 60 >= 1 ? rate * 60
+                                    : rate * 3600);
     pw_grid_str(grid, PW_PLAIN, pawl_str(queue, "name", "?"));
     cell_count(grid, queue, "queued", false);
     cell_count(grid, queue, "running", false);
@@ -68,7 +75,8 @@ static void row(pw_cli_grid *grid, const pawl_value *queue)
 
 static int show(pw_cli *cli, const char *name)
 {
-    static const char *const headings[] = {"QUEUE", "QUEUED", "RUNNING", "CONCURRENCY", "RATE", "BURST"};
+    static const char *const headings[] = {"QUEUE",       "QUEUED", "RUNNING",
+                                           "CONCURRENCY", "RATE",   "BURST"};
     const pawl_value *queues = NULL;
     pawl_error err = {0};
     pw_cli_grid grid;
@@ -103,9 +111,12 @@ int pw_verb_queue(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     const char *name = a->operand_count > 0 ? a->operand[0] : NULL;
-    bool sets = pw_cli_has(a, PW_OPT_CONCURRENCY) || pw_cli_has(a, PW_OPT_RATE) || pw_cli_has(a, PW_OPT_BURST);
+    bool sets = pw_cli_has(a, PW_OPT_CONCURRENCY) || pw_cli_has(a, PW_OPT_RATE) ||
+                pw_cli_has(a, PW_OPT_BURST);
     if (sets && name == NULL) {
-        return pw_cli_usage(cli, "which queue? pawl queue NAME --concurrency 8; \"default\" is that of calls that name none");
+        return pw_cli_usage(
+            cli,
+            "which queue? pawl queue NAME --concurrency 8; \"default\" is that of calls that name none");
     }
     int code = pw_cli_connect(cli);
     if (code == PW_EXIT_OK && sets) {

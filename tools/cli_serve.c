@@ -33,7 +33,8 @@ static int64_t open_runs_count(pw_cli *cli)
     char sql[100];
     int64_t n = 0;
     pawl_error err = {0};
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) AS n FROM pawl_runs WHERE status IN (%d, %d)", (int)PW_RUN_RUNNING, (int)PW_RUN_PAUSED);
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) AS n FROM pawl_runs WHERE status IN (%d, %d)",
+                   (int)PW_RUN_RUNNING, (int)PW_RUN_PAUSED);
     (void)pw_sqlite_query(cli->db, sql, count_take, &n, &err);
     return n;
 }
@@ -43,17 +44,20 @@ static void ready(pw_cli *cli)
     pw_cli_out *o = &cli->out;
     pawl_error err = {0};
     const pawl_value *stats = NULL;
-    bool inbox_read = pawl_stats(cli->engine, cli->scope, &stats, &err) == PAWL_OK; /* it answers after that */
+    bool inbox_read =
+        pawl_stats(cli->engine, cli->scope, &stats, &err) == PAWL_OK; /* it answers after that */
     int64_t open_runs = inbox_read ? open_runs_count(cli) : 0;
     if (o->format != PW_FORMAT_TEXT) {
-        pw_out_json(o, pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}", (int)getpid(), cli->db,
-                                  (long long)open_runs));
+        pw_out_json(o,
+                    pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}",
+                               (int)getpid(), cli->db, (long long)open_runs));
     } else {
         pw_out_styled(o, PW_GOOD, "ready");
         pw_out_puts(o, " ");
         (void)pw_out_str(o, cli->db);
         pw_out_style(o, PW_DIM);
-        pw_out_printf(o, " (pid %d, %" PRId64 " open run%s)", (int)getpid(), open_runs, open_runs == 1 ? "" : "s");
+        pw_out_printf(o, " (pid %d, %" PRId64 " open run%s)", (int)getpid(), open_runs,
+                      open_runs == 1 ? "" : "s");
         pw_out_style(o, PW_PLAIN);
         pw_out_puts(o, "\n");
     }
@@ -64,7 +68,8 @@ static void ready(pw_cli *cli)
 static int64_t activity_mark(pw_cli *cli)
 {
     static const char *const busy[] = {"tasks_running", "clients"};
-    static const char *const counters[] = {"turns", "commits", "groups", "steps", "requests", "jobs_started", "timers_fired", "stale"};
+    static const char *const counters[] = {"turns",    "commits",      "groups",       "steps",
+                                           "requests", "jobs_started", "timers_fired", "stale"};
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *stats = NULL;
     pawl_error err = {0};
@@ -113,13 +118,15 @@ int pw_verb_serve(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     static const pawl_level levels[] = {PAWL_DEBUG, PAWL_INFO, PAWL_WARN, PAWL_ERROR};
-    pw_cli_host_options options = {.socket = true, .log_level = PAWL_INFO, .watchdog_ms = PW_WATCHDOG_ABORT_MS};
+    pw_cli_host_options options = {
+        .socket = true, .log_level = PAWL_INFO, .watchdog_ms = PW_WATCHDOG_ABORT_MS};
     if (pw_cli_has(a, PW_OPT_LOG_LEVEL)) {
         options.log_level = levels[a->number[PW_OPT_LOG_LEVEL]];
     }
     options.threads = (uint32_t)a->number[PW_OPT_THREADS];
     if (pw_cli_has(a, PW_OPT_LIVE_RUNS)) {
-        options.max_live_runs = a->number[PW_OPT_LIVE_RUNS] == 0 ? -1 : (int)a->number[PW_OPT_LIVE_RUNS];
+        options.max_live_runs =
+            a->number[PW_OPT_LIVE_RUNS] == 0 ? -1 : (int)a->number[PW_OPT_LIVE_RUNS];
     }
     options.debug_held = pw_cli_has(a, PW_OPT_DEBUG_HELD);
     if (options.debug_held && !pw_cli_has(a, PW_OPT_LOG_LEVEL)) {

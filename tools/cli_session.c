@@ -31,7 +31,8 @@ static const struct {
 };
 
 static const pw_cli_fn functions[] = {
-#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) pw_verb_##verb,
+#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) \
+    pw_verb_##verb,
 #include "tools/cli_commands.def"
 #undef X
 };
@@ -74,7 +75,8 @@ int pw_cli_exit_of(pawl_status status)
 
 const char *pw_cli_shell_word(pawl_scope *scope, const char *text)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-";
     if (*text != '\0' && text[strspn(text, plain)] == '\0') {
         return text;
     }
@@ -95,7 +97,9 @@ const char *pw_cli_shell_word(pawl_scope *scope, const char *text)
 
 const char *pw_cli_db_words(pw_cli *cli)
 {
-    const char *words = cli->db_default ? "" : pw_sprintf(cli->scope, " --db %s", pw_cli_shell_word(cli->scope, cli->db));
+    const char *words = cli->db_default ? ""
+                                        : pw_sprintf(cli->scope, " --db %s",
+                                                     pw_cli_shell_word(cli->scope, cli->db));
     return words != NULL ? words : "";
 }
 
@@ -108,7 +112,8 @@ static void next_command(pw_cli *cli, const char *next)
             (void)pw_out_str(o, pw_cli_db_words(cli));
             next++;
         } else if (next[0] == '%' && next[1] == 'w') {
-            (void)pw_out_str(o, cli->run_id[0] != '\0' ? pw_cli_shell_word(cli->scope, cli->run_id) : "ID");
+            (void)pw_out_str(o, cli->run_id[0] != '\0' ? pw_cli_shell_word(cli->scope, cli->run_id)
+                                                       : "ID");
             next++;
         } else {
             pw_buf_putc(&o->text, (unsigned char)*next);
@@ -128,7 +133,9 @@ int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const ch
     pw_cli_out *o = &cli->complain;
     const char *way_out = cli->way_out;
     const char *next = cli->next;
-    const char *why = err != NULL && err->status == status && err->message[0] != '\0' ? err->message : pawl_status_text(status);
+    const char *why = err != NULL && err->status == status && err->message[0] != '\0'
+                          ? err->message
+                          : pawl_status_text(status);
     (void)pw_cli_out_flush(&cli->out);
     prefix(o);
     if (what != NULL) {
@@ -188,10 +195,11 @@ void pw_cli_complaint_print(pw_cli_out *o, const pw_cli_complaint *c)
         pw_buf_putc(&o->text, '\n');
     }
     if (c->command != NULL) {
-        pw_out_printf(o, "      usage: pawl %s%s%s [OPTIONS]\n", c->command->name, c->command->operands[0] != '\0' ? " " : "",
-                      c->command->operands);
+        pw_out_printf(o, "      usage: pawl %s%s%s [OPTIONS]\n", c->command->name,
+                      c->command->operands[0] != '\0' ? " " : "", c->command->operands);
     }
-    const char *topic = c->command != NULL && c->command->verb != PW_CMD_HELP ? c->command->name : "";
+    const char *topic =
+        c->command != NULL && c->command->verb != PW_CMD_HELP ? c->command->name : "";
     pw_out_printf(o, "      try: pawl help%s%s\n", *topic != '\0' ? " " : "", topic);
     (void)pw_cli_out_flush(o);
 }
@@ -204,7 +212,9 @@ static int no_journal(pw_cli *cli)
     prefix(o);
     pw_out_puts(o, "there is no journal at ");
     (void)pw_out_str(o, cli->db);
-    pw_out_puts(o, "\n      name one with --db FILE or $PAWL_DB; the first start, execute or serve makes it\n");
+    pw_out_puts(
+        o,
+        "\n      name one with --db FILE or $PAWL_DB; the first start, execute or serve makes it\n");
     (void)pw_cli_out_flush(o);
     return PW_EXIT_NOTFOUND;
 }
@@ -237,21 +247,22 @@ bool pw_cli_kept(const pw_cli *cli)
     return cli->client != NULL && pw_client_kept(cli->client);
 }
 
-pawl_status pw_cli_request(pw_cli *cli, const char *op, const pawl_value *args, int64_t timeout_ms, const pawl_value **ret_reply,
-                           pawl_error *err)
+pawl_status pw_cli_request(pw_cli *cli, const char *op, const pawl_value *args, int64_t timeout_ms,
+                           const pawl_value **ret_reply, pawl_error *err)
 {
     return pw_client_request(cli->client, op, args, timeout_ms, cli->scope, ret_reply, err);
 }
 
 /* ---- arguments ---- */
 
-pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, const char **ret_text, size_t *ret_size,
-                             pawl_error *err)
+pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, const char **ret_text,
+                             size_t *ret_size, pawl_error *err)
 {
     bool standard = strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "read %.200s: %s", path, strerror(errno));
+        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "read %.200s: %s", path,
+                      strerror(errno));
     }
     pw_buf b = PW_BUF_INIT;
     pawl_status s = PAWL_OK;
@@ -274,7 +285,9 @@ pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, co
     if (!standard) {
         (void)close(fd);
     }
-    char *copy = s == PAWL_OK && pw_buf_ok(&b) ? pw_strndup(cli->scope, b.size > 0 ? (const char *)b.data : "", b.size) : NULL;
+    char *copy = s == PAWL_OK && pw_buf_ok(&b)
+                     ? pw_strndup(cli->scope, b.size > 0 ? (const char *)b.data : "", b.size)
+                     : NULL;
     if (s == PAWL_OK && copy == NULL) {
         s = pw_err(err, PAWL_NOMEM, "read %.200s: out of memory", path);
     }
@@ -308,18 +321,21 @@ int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value
     pawl_status s = pawl_parse_json(cli->scope, text, size, ret_value, &err);
     if (s != PAWL_OK) {
         char what[128];
-        (void)snprintf(what, sizeof what, "--%s%s%.60s is not JSON", pw_cli_option_get(option)->word, from != NULL ? " from " : "",
+        (void)snprintf(what, sizeof what, "--%s%s%.60s is not JSON",
+                       pw_cli_option_get(option)->word, from != NULL ? " from " : "",
                        from != NULL ? from : "");
         (void)pw_cli_fail(cli, s, &err, what);
         if (from == NULL && text[0] != '{' && text[0] != '[' && text[0] != '"') {
-            pw_cli_note(cli, "      text needs its quotes, and the shell takes one pair: --%s '\"%.100s\"'",
-                        pw_cli_option_get(option)->word, text);
+            pw_cli_note(
+                cli, "      text needs its quotes, and the shell takes one pair: --%s '\"%.100s\"'",
+                pw_cli_option_get(option)->word, text);
         }
     }
     if (s == PAWL_OK) {
         return PW_EXIT_OK;
     }
-    return s == PAWL_LIMIT ? PW_EXIT_USAGE : pw_cli_exit_of(s); /* what was typed is too deep or too large */
+    return s == PAWL_LIMIT ? PW_EXIT_USAGE
+                           : pw_cli_exit_of(s); /* what was typed is too deep or too large */
 }
 
 const char *pw_cli_by(pw_cli *cli)

@@ -15,15 +15,15 @@
 typedef struct pw_cli {
     const pw_cli_args *args;
     const char *db;
-    bool db_default;      /* --db was not given: a command typed next need not give it */
+    bool db_default; /* --db was not given: a command typed next need not give it */
     pw_cli_out out;
-    pw_cli_out complain;  /* standard error */
-    pawl_scope *scope;    /* lives as long as the command */
-    pw_client *client;    /* NULL until pw_cli_connect */
-    pawl_engine *engine;  /* hosted here; NULL = not */
-    char run_id[201];     /* the run the command is about; "" = none yet */
-    const char *way_out;  /* of a failure, instead of what its status says; NULL = that, "" = none */
-    const char *next;     /* what to type after it; as way_out */
+    pw_cli_out complain; /* standard error */
+    pawl_scope *scope;   /* lives as long as the command */
+    pw_client *client;   /* NULL until pw_cli_connect */
+    pawl_engine *engine; /* hosted here; NULL = not */
+    char run_id[201];    /* the run the command is about; "" = none yet */
+    const char *way_out; /* of a failure, instead of what its status says; NULL = that, "" = none */
+    const char *next;    /* what to type after it; as way_out */
 } pw_cli;
 
 typedef int (*pw_cli_fn)(pw_cli *cli);
@@ -52,14 +52,14 @@ int pw_cli_journal_there(pw_cli *cli);
 bool pw_cli_live(const pw_cli *cli);
 /** True when the last request was kept for an engine to come. */
 bool pw_cli_kept(const pw_cli *cli);
-pawl_status pw_cli_request(pw_cli *cli, const char *op, const pawl_value *args, int64_t timeout_ms, const pawl_value **ret_reply,
-                           pawl_error *err);
+pawl_status pw_cli_request(pw_cli *cli, const char *op, const pawl_value *args, int64_t timeout_ms,
+                           const pawl_value **ret_reply, pawl_error *err);
 
 /** Reads a JSON argument: text, @file or - (once). Nil when not given. 0, or an exit code after having said why. */
 int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value);
 /** All of a file or of standard input (path "-"), at most bytes_max. Errors: NOTFOUND, IO, LIMIT. Owns: the session. */
-pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, const char **ret_text, size_t *ret_size,
-                             pawl_error *err);
+pawl_status pw_cli_file_read(pw_cli *cli, const char *path, size_t bytes_max, const char **ret_text,
+                             size_t *ret_size, pawl_error *err);
 /** Who acts: --by, or user@host. Owns: the scope. */
 const char *pw_cli_by(pw_cli *cli);
 
@@ -94,11 +94,11 @@ bool pw_cli_inbox_starts(pw_cli *cli, const char *id);
 
 typedef struct pw_cli_host_options {
     pawl_level log_level;
-    bool quiet;           /* warnings and errors only */
+    bool quiet; /* warnings and errors only */
     bool socket;
-    bool still;           /* no run moves */
+    bool still; /* no run moves */
     uint32_t threads;
-    int max_live_runs;    /* as pawl_options */
+    int max_live_runs; /* as pawl_options */
     int64_t watchdog_ms;
     bool debug_held;
 } pw_cli_host_options;
@@ -130,7 +130,8 @@ pw_cli_style pw_cli_status_style(const char *status);
 
 /* ---- commands ---- */
 
-#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) int pw_verb_##verb(pw_cli *cli);
+#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) \
+    int pw_verb_##verb(pw_cli *cli);
 #include "tools/cli_commands.def"
 #undef X
 

@@ -15,13 +15,13 @@
 typedef struct showing {
     pw_cli *cli;
     int64_t key;
-    int64_t next_key;    /* of the run this one continued as; 0 = not yet */
-    int64_t last;        /* number of the last event shown */
+    int64_t next_key; /* of the run this one continued as; 0 = not yet */
+    int64_t last;     /* number of the last event shown */
     int64_t started_ms;
     int64_t count;
-    int64_t max;         /* 0 = all */
+    int64_t max; /* 0 = all */
     bool closed;
-    bool broken;         /* the reader of our output is gone */
+    bool broken; /* the reader of our output is gone */
 } showing;
 
 static bool show_event(void *ctx, const pawl_value *event)
@@ -91,7 +91,8 @@ static void hint_wait(pw_cli *cli, int64_t *number)
         pw_client_close(cli->client);
         cli->client = next;
         if (pw_client_is_live(next) &&
-            pw_client_send(next, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id), number, &err) != PAWL_OK) {
+            pw_client_send(next, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id), number,
+                           &err) != PAWL_OK) {
             *number = 0;
         }
     }
@@ -103,7 +104,8 @@ static int follow(showing *s)
     pawl_error err = {0};
     int64_t number = 0;
     if (pw_cli_live(cli) &&
-        pw_client_send(cli->client, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id), &number, &err) != PAWL_OK) {
+        pw_client_send(cli->client, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id),
+                       &number, &err) != PAWL_OK) {
         number = 0;
     }
     for (;;) {

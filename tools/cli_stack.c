@@ -36,15 +36,18 @@ static void waiting_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *w)
     int64_t due = pawl_int(w, "due_ms", 0);
     const char *name = pawl_str(w, "name", "");
     const char *file = pawl_str(w, "file", "");
-    cell(grid, PW_DIM, pawl_int(w, "command", 0) != 0 ? "#%" PRId64 : "%.0" PRId64, pawl_int(w, "command", 0));
+    cell(grid, PW_DIM, pawl_int(w, "command", 0) != 0 ? "#%" PRId64 : "%.0" PRId64,
+         pawl_int(w, "command", 0));
     const char *child = pawl_str(w, "child", "");
     if (*child != '\0') {
         cell(grid, PW_NOW, "child %s (%s)", child, name);
     } else {
-        cell(grid, PW_NOW, "%s%s%s", kind_word(pawl_str(w, "kind", "?")), *name != '\0' ? " " : "", name);
+        cell(grid, PW_NOW, "%s%s%s", kind_word(pawl_str(w, "kind", "?")), *name != '\0' ? " " : "",
+             name);
     }
     if (pawl_get(w, "total") != NULL) {
-        cell(grid, PW_PLAIN, "%" PRId64 " of %" PRId64, pawl_int(w, "done", 0), pawl_int(w, "total", 0));
+        cell(grid, PW_PLAIN, "%" PRId64 " of %" PRId64, pawl_int(w, "done", 0),
+             pawl_int(w, "total", 0));
     } else if (pawl_int(w, "attempt", 0) > 1) {
         cell(grid, PW_PLAIN, "attempt %" PRId64, pawl_int(w, "attempt", 0));
     } else {
@@ -58,8 +61,10 @@ static void waiting_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *w)
     if (due != 0 && pawl_bool(w, "retry", false)) {
         pw_cli_relative(span, due, now);
     }
-    cell(grid, PW_PLAIN, "%s%s", due != 0 && pawl_bool(w, "retry", false) ? "retry " : "", due != 0 ? span : "");
-    cell(grid, PW_DIM, pawl_int(w, "branch", 0) > 0 ? "branch %" PRId64 : "%.0" PRId64, pawl_int(w, "branch", 0));
+    cell(grid, PW_PLAIN, "%s%s", due != 0 && pawl_bool(w, "retry", false) ? "retry " : "",
+         due != 0 ? span : "");
+    cell(grid, PW_DIM, pawl_int(w, "branch", 0) > 0 ? "branch %" PRId64 : "%.0" PRId64,
+         pawl_int(w, "branch", 0));
     if (*file != '\0') {
         cell(grid, PW_PLAIN, "%s:%" PRId64, file, pawl_int(w, "line", 0));
     } else {
@@ -100,7 +105,8 @@ static void pause_print(pw_cli *cli)
     last_pause p = {.scope = cli->scope};
     pawl_error err = {0};
     if (pw_cli_describe(cli, &run) != PW_EXIT_OK ||
-        pw_cli_events(cli, pawl_int(run, "key", 0), 1, pause_find, &p, &err) != PAWL_OK || p.event == NULL) {
+        pw_cli_events(cli, pawl_int(run, "key", 0), 1, pause_find, &p, &err) != PAWL_OK ||
+        p.event == NULL) {
         return;
     }
     bool asked = pawl_is(p.event, "reason", "asked");
@@ -117,7 +123,9 @@ static void pause_print(pw_cli *cli)
     }
     pw_out_puts(o, "\n");
     if (report != NULL) {
-        pw_out_printf(o, "    the code does not match the history at event %" PRId64 ", command #%" PRId64 ": ",
+        pw_out_printf(o,
+                      "    the code does not match the history at event %" PRId64
+                      ", command #%" PRId64 ": ",
                       pawl_int(report, "seq", 0), pawl_int(report, "command", 0));
         (void)pw_out_str(o, pawl_str(report, "reason", ""));
         pw_out_puts(o, "\n      history  ");
@@ -179,7 +187,8 @@ typedef struct made_at {
 static bool made_find(void *ctx, const pawl_value *event)
 {
     made_at *m = ctx;
-    if (pawl_int(event, "command", 0) == m->command && pawl_get(event, "at") != NULL && m->at == NULL) {
+    if (pawl_int(event, "command", 0) == m->command && pawl_get(event, "at") != NULL &&
+        m->at == NULL) {
         m->at = pw_strdup(m->scope, pawl_str(event, "at", ""));
         m->name = pw_strdup(m->scope, pawl_str(event, "name", ""));
     }
@@ -191,7 +200,8 @@ static void at_print(pw_cli *cli, int64_t key, int64_t command)
 {
     made_at m = {.command = command, .scope = cli->scope};
     pawl_error err = {0};
-    if (command != 0 && pw_cli_events(cli, key, 1, made_find, &m, &err) == PAWL_OK && m.at != NULL && m.name != NULL) {
+    if (command != 0 && pw_cli_events(cli, key, 1, made_find, &m, &err) == PAWL_OK &&
+        m.at != NULL && m.name != NULL) {
         pw_out_printf(&cli->out, "  #%" PRId64 " ", command);
         (void)pw_out_str(&cli->out, m.name);
         pw_out_puts(&cli->out, " at ");
@@ -211,7 +221,8 @@ static void closed_print(pw_cli *cli, int status)
         pw_out_puts(o, "  it waits for nothing any more\n");
         return;
     }
-    if (pw_cli_describe(cli, &run) == PW_EXIT_OK && pw_cli_events(cli, pawl_int(run, "key", 0), 1, end_find, &p, &err) == PAWL_OK &&
+    if (pw_cli_describe(cli, &run) == PW_EXIT_OK &&
+        pw_cli_events(cli, pawl_int(run, "key", 0), 1, end_find, &p, &err) == PAWL_OK &&
         p.event != NULL) {
         pw_out_puts(o, "  ");
         pw_out_failure(o, pawl_get(p.event, "failure"), 2);
@@ -243,7 +254,8 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
     pw_cli_grid grid;
     pw_grid_init(&grid, 7);
     grid.yields = 1;
-    for (size_t i = 0; i < len && (!paused || pawl_int(pawl_at(waiting, i), "command", 0) != 0); i++) {
+    for (size_t i = 0; i < len && (!paused || pawl_int(pawl_at(waiting, i), "command", 0) != 0);
+         i++) {
         waiting_row(cli, &grid, pawl_at(waiting, i));
     }
     (void)pw_grid_print(o, &grid, NULL, 2);
@@ -253,7 +265,8 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
         closed_print(cli, number);
     }
     if (len == 0 && strcmp(status, pw_run_status_name(PW_RUN_RUNNING)) == 0) {
-        const char *summary = pawl_str(stack, "summary", ""); /* a wait that has no row of its own: for a signal, a child */
+        const char *summary = pawl_str(
+            stack, "summary", ""); /* a wait that has no row of its own: for a signal, a child */
         pw_out_puts(o, "  ");
         (void)pw_out_str(o, *summary != '\0' ? summary : "ready to go on");
         pw_out_puts(o, pw_cli_live(cli) ? "\n" : "; no engine runs\n");
@@ -261,13 +274,16 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
 }
 
 /* A run whose code is not there, or does not fit its history, has no stack to look at, but it waits all the same: for code. */
-static int stack_without_code(pw_cli *cli, bool missing, const char *why, const pawl_value **ret_stack)
+static int stack_without_code(pw_cli *cli, bool missing, const char *why,
+                              const pawl_value **ret_stack)
 {
     const pawl_value *run = NULL;
     int code = pw_cli_describe(cli, &run);
-    *ret_stack = pawl_build(cli->scope, "{id: %s, status: %s, waiting: [{command: 0, kind: %s, name: %s, since_ms: %lld, why: %s}]}",
-                            cli->run_id, pawl_str(run, "status", "?"), missing ? "code" : "matching code", pawl_str(run, "workflow", "?"),
-                            (long long)pawl_int(run, "updated_ms", 0), why);
+    *ret_stack = pawl_build(
+        cli->scope,
+        "{id: %s, status: %s, waiting: [{command: 0, kind: %s, name: %s, since_ms: %lld, why: %s}]}",
+        cli->run_id, pawl_str(run, "status", "?"), missing ? "code" : "matching code",
+        pawl_str(run, "workflow", "?"), (long long)pawl_int(run, "updated_ms", 0), why);
     return code;
 }
 
@@ -275,12 +291,14 @@ int pw_verb_stack(pw_cli *cli)
 {
     const pawl_value *stack = NULL;
     pawl_error err = {0};
-    int64_t timeout = pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT] : STACK_TIMEOUT_MS;
+    int64_t timeout = pw_cli_has(cli->args, PW_OPT_TIMEOUT) ? cli->args->number[PW_OPT_TIMEOUT]
+                                                            : STACK_TIMEOUT_MS;
     int code = pw_cli_target(cli, false);
     if (code != PW_EXIT_OK) {
         return code;
     }
-    pawl_status s = pw_cli_request(cli, "stack", pawl_build(cli->scope, "{id: %s}", cli->run_id), timeout, &stack, &err);
+    pawl_status s = pw_cli_request(cli, "stack", pawl_build(cli->scope, "{id: %s}", cli->run_id),
+                                   timeout, &stack, &err);
     if (s == PAWL_NOCODE || s == PAWL_NONDETERMINISM) {
         code = stack_without_code(cli, s == PAWL_NOCODE, err.message, &stack);
         s = PAWL_OK;

@@ -24,14 +24,17 @@ typedef struct streaming {
 
 static source source_of(const pawl_value *event)
 {
-    source s = {.command = pawl_int(event, "command", 0), .index = pawl_int(event, "index", -1), .attempt = pawl_int(event, "attempt", 0)};
+    source s = {.command = pawl_int(event, "command", 0),
+                .index = pawl_int(event, "index", -1),
+                .attempt = pawl_int(event, "attempt", 0)};
     (void)snprintf(s.channel, sizeof s.channel, "%s", pawl_str(event, "channel", ""));
     return s;
 }
 
 static bool same(const source *a, const source *b)
 {
-    return a->command == b->command && a->index == b->index && a->attempt == b->attempt && strcmp(a->channel, b->channel) == 0;
+    return a->command == b->command && a->index == b->index && a->attempt == b->attempt &&
+           strcmp(a->channel, b->channel) == 0;
 }
 
 static void line_end(streaming *s)
@@ -72,7 +75,8 @@ static void show_piece(streaming *s, const pawl_value *event)
     const char *data = pawl_data(event, "data", &size);
     int64_t at = pawl_int(event, "at", 0);
     if (!same(&from, &s->now)) {
-        bool other = from.command != s->now.command || from.index != s->now.index || from.attempt != s->now.attempt;
+        bool other = from.command != s->now.command || from.index != s->now.index ||
+                     from.attempt != s->now.attempt;
         s->next_at = other ? 0 : s->next_at;
         heading(s, event, &from);
         s->now = from;
@@ -84,7 +88,8 @@ static void show_piece(streaming *s, const pawl_value *event)
         pw_out_style(o, PW_PLAIN);
     }
     s->next_at = at + (int64_t)size;
-    size_t ends = 0; /* pw_out_lines takes text that is whole, and leaves out the end of its last line */
+    size_t ends =
+        0; /* pw_out_lines takes text that is whole, and leaves out the end of its last line */
     while (ends < size && data[size - ends - 1] == '\n') {
         ends++;
     }
@@ -105,8 +110,10 @@ static void show_end(streaming *s, const pawl_value *event)
     pw_out_style(o, PW_WARN);
     pw_out_puts(o, "-- ");
     (void)pw_out_str(o, pawl_str(event, "activity", ""));
-    pw_out_printf(o, " (#%" PRId64 "): attempt %" PRId64 " ended without a result; what it said does not stand\n", pawl_int(event, "command", 0),
-                  pawl_int(event, "attempt", 0));
+    pw_out_printf(o,
+                  " (#%" PRId64 "): attempt %" PRId64
+                  " ended without a result; what it said does not stand\n",
+                  pawl_int(event, "command", 0), pawl_int(event, "attempt", 0));
     pw_out_style(o, PW_PLAIN);
 }
 
@@ -132,8 +139,10 @@ static bool show(streaming *s, const pawl_value *event)
 
 static int closed_already(pw_cli *cli, const pawl_value *run)
 {
-    pw_cli_note(cli, "%s is %s: what activities say while they run is not kept; its events: pawl%s show %s", cli->run_id,
-                pawl_str(run, "status", "closed"), pw_cli_db_words(cli), pw_cli_shell_word(cli->scope, cli->run_id));
+    pw_cli_note(
+        cli, "%s is %s: what activities say while they run is not kept; its events: pawl%s show %s",
+        cli->run_id, pawl_str(run, "status", "closed"), pw_cli_db_words(cli),
+        pw_cli_shell_word(cli->scope, cli->run_id));
     return PW_EXIT_OK;
 }
 
@@ -143,12 +152,16 @@ static int follow(streaming *s)
     pawl_error err = {0};
     int64_t number = 0;
     const pawl_value *run = NULL;
-    pawl_status status = pw_client_send(cli->client, "watch", pawl_build(cli->scope, "{id: %s, output: true}", cli->run_id), &number, &err);
-    int code = status == PAWL_OK ? pw_cli_describe(cli, &run) : pw_cli_fail(cli, status, &err, NULL);
+    pawl_status status = pw_client_send(
+        cli->client, "watch", pawl_build(cli->scope, "{id: %s, output: true}", cli->run_id),
+        &number, &err);
+    int code =
+        status == PAWL_OK ? pw_cli_describe(cli, &run) : pw_cli_fail(cli, status, &err, NULL);
     if (code != PW_EXIT_OK) {
         return code;
     }
-    bool open = pawl_int(run, "closed_ms", 0) == 0; /* looked at after the watch began: its end is either seen here or there */
+    bool open = pawl_int(run, "closed_ms", 0) ==
+                0; /* looked at after the watch began: its end is either seen here or there */
     if (!open) {
         return closed_already(cli, run);
     }
@@ -178,7 +191,8 @@ int pw_verb_stream(pw_cli *cli)
     }
     if (!pw_cli_live(cli)) {
         pawl_error err = {0};
-        (void)pw_error_set(&err, PAWL_UNSUPPORTED, __FILE__, __LINE__, "no engine runs on this journal, so nothing is being said");
+        (void)pw_error_set(&err, PAWL_UNSUPPORTED, __FILE__, __LINE__,
+                           "no engine runs on this journal, so nothing is being said");
         return pw_cli_fail(cli, PAWL_UNSUPPORTED, &err, NULL);
     }
     return follow(&s);

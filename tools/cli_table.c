@@ -17,9 +17,11 @@ static const pw_cli_option options[] = {
 };
 
 static const pw_cli_command commands[] = {
-#define X(name, verb, group, operands, max, op1, op2, opts, summary, text, examples)                                   \
-    {PW_CMD_##name, #verb, PW_GROUP_##group, operands, max, {PW_OPT_##op1, PW_OPT_##op2}, GLOBAL | (opts), summary,     \
-     text, examples},
+#define X(name, verb, group, operands, max, op1, op2, opts, summary, text, examples) \
+    {PW_CMD_##name,   #verb,   PW_GROUP_##group,                                     \
+     operands,        max,     {PW_OPT_##op1, PW_OPT_##op2},                         \
+     GLOBAL | (opts), summary, text,                                                 \
+     examples},
 #include "tools/cli_commands.def"
 #undef X
 };
@@ -82,7 +84,8 @@ static size_t distance(const char *a, size_t a_size, const char *b)
             size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
             best = last[j] + 1 < best ? last[j] + 1 : best;
             best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best) {
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                before[j - 2] + 1 < best) {
                 best = before[j - 2] + 1;
             }
             now[j] = best;

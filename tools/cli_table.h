@@ -40,7 +40,7 @@ typedef enum pw_cli_opt_type {
 } pw_cli_opt_type;
 
 typedef struct pw_cli_option {
-    char letter;       /* 0 = none */
+    char letter; /* 0 = none */
     const char *word;
     const char *value; /* NULL = a flag; for a choice "a|b|c" */
     pw_cli_opt_type type;
@@ -48,7 +48,8 @@ typedef struct pw_cli_option {
 } pw_cli_option;
 
 typedef enum pw_cli_verb {
-#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) PW_CMD_##name,
+#define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) \
+    PW_CMD_##name,
 #include "tools/cli_commands.def"
 #undef X
     PW_CMD_COUNT
@@ -70,7 +71,7 @@ typedef struct pw_cli_command {
     const char *operands;
     size_t operands_max;
     pw_cli_opt operand_option[PW_CLI_OPERANDS_MAX]; /* PW_OPT_NONE = a plain operand */
-    uint64_t options;                               /* bits 1 << pw_cli_opt, the global ones included */
+    uint64_t options; /* bits 1 << pw_cli_opt, the global ones included */
     const char *summary;
     const char *text;
     const char *examples;
@@ -78,7 +79,7 @@ typedef struct pw_cli_command {
 
 /** Options every command takes. */
 uint64_t pw_cli_global_options(void);
-const pw_cli_command *pw_cli_command_at(size_t index); /* index < PW_CMD_COUNT */
+const pw_cli_command *pw_cli_command_at(size_t index);       /* index < PW_CMD_COUNT */
 const pw_cli_command *pw_cli_command_find(const char *name); /* may be NULL */
 /** The command whose name is nearest to a mistyped one; NULL when none is near. */
 const pw_cli_command *pw_cli_command_near(const char *name);

@@ -37,7 +37,8 @@ static int ambiguous(pw_cli *cli, const char *prefix, const char *const *ids, si
 static bool exists(pw_cli *cli, const char *id, pawl_error *err)
 {
     const pawl_value *run = NULL;
-    return pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, err) == PAWL_OK;
+    return pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", id), -1, &run, err) ==
+           PAWL_OK;
 }
 
 static bool is_among(const char *const *ids, size_t len, const char *id)
@@ -51,23 +52,29 @@ static bool is_among(const char *const *ids, size_t len, const char *id)
 }
 
 /* Who types "wall" means wall-1, not its child wall-1/7: an id stands for what is above it, if that is a run and begins with the prefix too. */
-static const char *root_of(pw_cli *cli, const char *id, size_t prefix_size, const char *const *ids, size_t len)
+static const char *root_of(pw_cli *cli, const char *id, size_t prefix_size, const char *const *ids,
+                           size_t len)
 {
     pawl_error err = {0};
     const char *slash = strchr(id + prefix_size, '/');
-    const char *root = slash != NULL && slash > id ? pw_sprintf(cli->scope, "%.*s", (int)(slash - id), id) : NULL;
+    const char *root =
+        slash != NULL && slash > id ? pw_sprintf(cli->scope, "%.*s", (int)(slash - id), id) : NULL;
     return root != NULL && (is_among(ids, len, root) || exists(cli, root, &err)) ? root : id;
 }
 
 /* The distinct ids that begin with prefix, at most CANDIDATES_SHOWN + 1 of them. */
-static pawl_status candidates(pw_cli *cli, const char *prefix, const char **ids, size_t *ret_len, pawl_error *err)
+static pawl_status candidates(pw_cli *cli, const char *prefix, const char **ids, size_t *ret_len,
+                              pawl_error *err)
 {
     int64_t cursor = 0;
-    const char *filter = pw_sprintf(cli->scope, "id ~ \"%s*\"", prefix); /* ids hold no quotes; a * in one matches more: checked below */
+    const char *filter =
+        pw_sprintf(cli->scope, "id ~ \"%s*\"",
+                   prefix); /* ids hold no quotes; a * in one matches more: checked below */
     *ret_len = 0;
     do {
         const pawl_value *page = NULL;
-        const pawl_value *args = pawl_build(cli->scope, "{filter: %s, limit: 100, cursor: %lld}", filter, (long long)cursor);
+        const pawl_value *args = pawl_build(cli->scope, "{filter: %s, limit: 100, cursor: %lld}",
+                                            filter, (long long)cursor);
         pawl_status s = pw_cli_request(cli, "list", args, -1, &page, err);
         if (s != PAWL_OK) {
             return s;
@@ -75,7 +82,9 @@ static pawl_status candidates(pw_cli *cli, const char *prefix, const char **ids,
         const pawl_value *runs = pawl_get(page, "runs");
         for (size_t i = 0; i < pawl_len(runs) && *ret_len <= CANDIDATES_SHOWN; i++) {
             const char *id = pawl_str(pawl_at(runs, i), "id", "");
-            id = strncmp(id, prefix, strlen(prefix)) == 0 ? root_of(cli, id, strlen(prefix), ids, *ret_len) : NULL;
+            id = strncmp(id, prefix, strlen(prefix)) == 0
+                     ? root_of(cli, id, strlen(prefix), ids, *ret_len)
+                     : NULL;
             if (id != NULL && !is_among(ids, *ret_len, id)) {
                 ids[(*ret_len)++] = id;
             }
@@ -108,7 +117,9 @@ int pw_cli_target(pw_cli *cli, bool writing)
         return PW_EXIT_OK;
     }
     if (kept) {
-        (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__, "the start of %s is kept, and no engine runs: it begins with the next", given);
+        (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
+                           "the start of %s is kept, and no engine runs: it begins with the next",
+                           given);
         return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
     }
     if (err.status != PAWL_NOTFOUND) {
@@ -120,7 +131,8 @@ int pw_cli_target(pw_cli *cli, bool writing)
     }
     if (len == 0) {
         cli->run_id[0] = '\0';
-        (void)pw_error_set(&err, PAWL_NOTFOUND, __FILE__, __LINE__, "there is no run whose id is \"%s\" or begins with it", given);
+        (void)pw_error_set(&err, PAWL_NOTFOUND, __FILE__, __LINE__,
+                           "there is no run whose id is \"%s\" or begins with it", given);
         (void)pw_cli_fail(cli, PAWL_NOTFOUND, &err, NULL);
         pw_cli_note(cli, "      try: pawl%s list", pw_cli_db_words(cli));
         return PW_EXIT_NOTFOUND;
@@ -152,13 +164,15 @@ static bool target_add(pawl_scope *scope, pw_cli_targets *targets, size_t *capac
     return true;
 }
 
-static pawl_status matches(pw_cli *cli, const char *filter, size_t max, pw_cli_targets *targets, pawl_error *err)
+static pawl_status matches(pw_cli *cli, const char *filter, size_t max, pw_cli_targets *targets,
+                           pawl_error *err)
 {
     size_t capacity = 0;
     int64_t cursor = 0;
     do {
         const pawl_value *page = NULL;
-        const pawl_value *args = pawl_build(cli->scope, "{filter: %s, limit: 500, cursor: %lld}", filter, (long long)cursor);
+        const pawl_value *args = pawl_build(cli->scope, "{filter: %s, limit: 500, cursor: %lld}",
+                                            filter, (long long)cursor);
         pawl_status s = pw_cli_request(cli, "list", args, -1, &page, err);
         if (s != PAWL_OK) {
             return s;

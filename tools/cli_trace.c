@@ -22,13 +22,15 @@
 
 const char *pw_node_kind_name(pw_node_kind kind)
 {
-    static const char *const names[] = {"activity", "step", "timer", "signal", "send", "child", "map", "wait", "life"};
+    static const char *const names[] = {"activity", "step", "timer", "signal", "send",
+                                        "child",    "map",  "wait",  "life"};
     return names[kind];
 }
 
 const char *pw_node_state_name(pw_node_state state)
 {
-    static const char *const names[] = {"open", "done", "failed", "canceled", "late", "unknown", "note"};
+    static const char *const names[] = {"open", "done",    "failed", "canceled",
+                                        "late", "unknown", "note"};
     return names[state];
 }
 
@@ -76,7 +78,8 @@ static pw_node *node_add(pw_trace *t, pw_node_kind kind, const pawl_value *event
     }
     size_t index = t->len++;
     if (command > 0 && command < COMMANDS_INDEXED_MAX) {
-        if (!grow(t->scope, &t->by_command, &t->by_command_len, (size_t)command, sizeof *t->by_command)) {
+        if (!grow(t->scope, &t->by_command, &t->by_command_len, (size_t)command,
+                  sizeof *t->by_command)) {
             t->failed = true;
             return NULL;
         }
@@ -139,7 +142,9 @@ static void on_scheduled(pw_trace *t, pw_node_kind kind, const pawl_value *event
     pw_node *n = node_add(t, kind, event);
     if (n != NULL) {
         n->total = pawl_int(event, "total", 0);
-        n->note = kind == PW_NODE_CHILD ? keep(t, event, "id") : kind == PW_NODE_WAIT ? keep(t, event, "prompt") : "";
+        n->note = kind == PW_NODE_CHILD  ? keep(t, event, "id")
+                  : kind == PW_NODE_WAIT ? keep(t, event, "prompt")
+                                         : "";
     }
 }
 
@@ -158,9 +163,12 @@ static void on_ended(pw_trace *t, pw_node_state state, const pawl_value *event)
     if (n->kind == PW_NODE_WAIT) {
         const char *choice = pawl_str(event, "choice", "");
         const char *by = pawl_str(event, "by", "");
-        const char *note = state == PW_STATE_LATE ? pw_sprintf(t->scope, "%s%s", choice, *choice != '\0' ? ", by its deadline" : "timed out")
-                                                  : pw_sprintf(t->scope, "%s%s%s", choice,
-                                                               *by != '\0' ? (*choice != '\0' ? " by " : "answered by ") : "", by);
+        const char *note =
+            state == PW_STATE_LATE
+                ? pw_sprintf(t->scope, "%s%s", choice,
+                             *choice != '\0' ? ", by its deadline" : "timed out")
+                : pw_sprintf(t->scope, "%s%s%s", choice,
+                             *by != '\0' ? (*choice != '\0' ? " by " : "answered by ") : "", by);
         n->note = note != NULL ? note : "";
     }
 }
@@ -197,7 +205,8 @@ static void on_signal(pw_trace *t, const pawl_value *event)
     const char *name = pawl_str(event, "name", "");
     for (size_t i = 0; i < t->len; i++) {
         pw_node *n = &t->nodes[i];
-        if (n->kind == PW_NODE_SIGNAL && n->state == PW_STATE_OPEN && !n->dropped && strcmp(n->name, name) == 0) {
+        if (n->kind == PW_NODE_SIGNAL && n->state == PW_STATE_OPEN && !n->dropped &&
+            strcmp(n->name, name) == 0) {
             node_end(n, PW_STATE_DONE, event);
             return;
         }
@@ -229,7 +238,8 @@ static void life(pw_trace *t, const pawl_value *event, const char *what)
     const char *reason = pawl_str(event, asked ? "text" : "reason", "");
     const char *by = pawl_str(event, "by", "");
     if (n != NULL) {
-        const char *note = pw_sprintf(t->scope, "%s%s%s%s", *by != '\0' ? "by " : "", by, *reason != '\0' && *by != '\0' ? ": " : "", reason);
+        const char *note = pw_sprintf(t->scope, "%s%s%s%s", *by != '\0' ? "by " : "", by,
+                                      *reason != '\0' && *by != '\0' ? ": " : "", reason);
         n->state = PW_STATE_NOTE;
         n->name = what;
         n->note = note != NULL ? note : "";
@@ -256,7 +266,8 @@ static void on_run_retried(pw_trace *t, const pawl_value *event)
 
 static void on_end(pw_trace *t, const pawl_value *event)
 {
-    t->end = pawl_build(t->scope, "{result: %p, failure: %p}", pawl_v(pawl_get(event, "result")), pawl_v(pawl_get(event, "failure")));
+    t->end = pawl_build(t->scope, "{result: %p, failure: %p}", pawl_v(pawl_get(event, "result")),
+                        pawl_v(pawl_get(event, "failure")));
 }
 
 static void on_event(pw_trace *t, pw_event_type type, const pawl_value *event);
@@ -294,17 +305,17 @@ static void on_sent(pw_trace *t, const pawl_value *event)
 static void on_event(pw_trace *t, pw_event_type type, const pawl_value *event)
 {
     switch ((int)type) {
-#define SCHEDULED(name, kind)                                                                                                              \
-    case PW_EV_##name:                                                                                                                     \
-        on_scheduled(t, PW_NODE_##kind, event);                                                                                            \
+#define SCHEDULED(name, kind)                   \
+    case PW_EV_##name:                          \
+        on_scheduled(t, PW_NODE_##kind, event); \
         break;
-#define ENDED(name, state)                                                                                                                 \
-    case PW_EV_##name:                                                                                                                     \
-        on_ended(t, PW_STATE_##state, event);                                                                                              \
+#define ENDED(name, state)                    \
+    case PW_EV_##name:                        \
+        on_ended(t, PW_STATE_##state, event); \
         break;
-#define OTHER(name, call)                                                                                                                  \
-    case PW_EV_##name:                                                                                                                     \
-        call;                                                                                                                              \
+#define OTHER(name, call) \
+    case PW_EV_##name:    \
+        call;             \
         break;
 #include "tools/cli_trace.def"
 #undef SCHEDULED
@@ -321,8 +332,10 @@ static void stack_merge(pw_cli *cli, pw_trace *t, int64_t key)
 {
     const pawl_value *stack = NULL;
     pawl_error err = {0};
-    const pawl_value *args = pawl_build(t->scope, "{id: %s, key: %lld}", pawl_str(t->run, "id", ""), (long long)key);
-    if (pw_client_request(cli->client, "stack", args, STACK_TIMEOUT_MS, t->scope, &stack, &err) != PAWL_OK) {
+    const pawl_value *args =
+        pawl_build(t->scope, "{id: %s, key: %lld}", pawl_str(t->run, "id", ""), (long long)key);
+    if (pw_client_request(cli->client, "stack", args, STACK_TIMEOUT_MS, t->scope, &stack, &err) !=
+        PAWL_OK) {
         return;
     }
     const pawl_value *waiting = pawl_get(stack, "waiting");
@@ -369,7 +382,8 @@ static void maps_merge(pw_cli *cli, pw_trace *t, int64_t key)
     pawl_error err = {0};
     for (size_t i = 0; i < t->len; i++) {
         if (t->nodes[i].kind == PW_NODE_MAP && t->nodes[i].state == PW_STATE_OPEN) {
-            const char *sql = pw_sprintf(t->scope, "SELECT cmd, done, failed FROM pawl_maps WHERE run = %" PRId64, key);
+            const char *sql = pw_sprintf(
+                t->scope, "SELECT cmd, done, failed FROM pawl_maps WHERE run = %" PRId64, key);
             if (sql != NULL) {
                 (void)pw_sqlite_query(cli->db, sql, map_row, t, &err);
             }
@@ -385,13 +399,15 @@ static void children_build(pw_cli *cli, pw_trace *t, int level)
         pw_node *n = &t->nodes[i];
         const pawl_value *run = NULL;
         if (n->kind == PW_NODE_CHILD && !n->dropped &&
-            pw_client_request(cli->client, "describe", pawl_build(t->scope, "{id: %s}", n->note), -1, t->scope, &run, &err) == PAWL_OK) {
+            pw_client_request(cli->client, "describe", pawl_build(t->scope, "{id: %s}", n->note),
+                              -1, t->scope, &run, &err) == PAWL_OK) {
             (void)pw_trace_build(cli, run, t->scope, level + 1, &n->child, &err);
         }
     }
 }
 
-pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope, int level, pw_trace **ret_trace, pawl_error *err)
+pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope, int level,
+                           pw_trace **ret_trace, pawl_error *err)
 {
     pw_trace *t = pawl_scope_alloc(scope, sizeof *t);
     if (t == NULL) {
@@ -418,14 +434,17 @@ pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope
 
 static const pawl_value *node_json(const pw_node *n, pawl_scope *scope)
 {
-    const pawl_value *v = pawl_build(scope, "{command: %lld, kind: %s, name: %s, state: %s, branch: %lld, start_ms: %lld, end_ms: %lld, "
-                                            "due_ms: %lld, attempts: %lld, at: %s}",
-                                     (long long)n->command, n->kind == PW_NODE_WAIT ? "wait" : pw_node_kind_name(n->kind), n->name,
-                                     pw_node_state_name(n->state), (long long)n->branch, (long long)n->start_ms, (long long)n->end_ms,
-                                     (long long)n->due_ms, (long long)n->attempts, n->at);
+    const pawl_value *v = pawl_build(
+        scope,
+        "{command: %lld, kind: %s, name: %s, state: %s, branch: %lld, start_ms: %lld, end_ms: %lld, "
+        "due_ms: %lld, attempts: %lld, at: %s}",
+        (long long)n->command, n->kind == PW_NODE_WAIT ? "wait" : pw_node_kind_name(n->kind),
+        n->name, pw_node_state_name(n->state), (long long)n->branch, (long long)n->start_ms,
+        (long long)n->end_ms, (long long)n->due_ms, (long long)n->attempts, n->at);
     if (n->kind == PW_NODE_MAP) {
-        v = pawl_with(scope, v, "progress", pawl_build(scope, "{done: %lld, total: %lld, failed: %lld}", (long long)n->done,
-                                                       (long long)n->total, (long long)n->failed));
+        v = pawl_with(scope, v, "progress",
+                      pawl_build(scope, "{done: %lld, total: %lld, failed: %lld}",
+                                 (long long)n->done, (long long)n->total, (long long)n->failed));
     }
     if (*n->note != '\0') {
         v = pawl_with(scope, v, "note", pawl_make_str(scope, n->note));

@@ -24,13 +24,13 @@ typedef enum pw_node_kind {
 } pw_node_kind;
 
 typedef enum pw_node_state {
-    PW_STATE_OPEN,     /* goes on, or waits */
+    PW_STATE_OPEN, /* goes on, or waits */
     PW_STATE_DONE,
     PW_STATE_FAILED,
     PW_STATE_CANCELED,
-    PW_STATE_LATE,     /* timed out or expired */
-    PW_STATE_UNKNOWN,  /* was sent before a crash; whether it happened is not known */
-    PW_STATE_NOTE,     /* a life event */
+    PW_STATE_LATE,    /* timed out or expired */
+    PW_STATE_UNKNOWN, /* was sent before a crash; whether it happened is not known */
+    PW_STATE_NOTE,    /* a life event */
 } pw_node_state;
 
 typedef struct pw_trace pw_trace;
@@ -39,42 +39,44 @@ typedef struct pw_node {
     pw_node_kind kind;
     pw_node_state state;
     int64_t command;
-    int64_t seq;        /* of the event that made it */
+    int64_t seq; /* of the event that made it */
     int64_t end_seq;
-    int64_t branch;     /* 0 = the main one */
+    int64_t branch; /* 0 = the main one */
     int64_t start_ms;
-    int64_t end_ms;     /* 0 while open */
-    int64_t due_ms;     /* 0 = none */
-    int64_t attempts;   /* 1 = the first */
+    int64_t end_ms;              /* 0 while open */
+    int64_t due_ms;              /* 0 = none */
+    int64_t attempts;            /* 1 = the first */
     int64_t total, done, failed; /* maps */
-    bool dropped;       /* a retry of the run has taken it back */
-    bool cut;           /* still open when its run ended */
-    int64_t undoes;     /* the command it takes back; 0 = none */
-    const char *name;   /* "" when none */
-    const char *kind_text; /* of a wait: "approval" ... */
-    const char *at;     /* "release.c:40" or "" */
-    const char *note;   /* "approve by ada", "x.c" ... or "" */
-    const pawl_value *failure; /* of the end, or of the last attempt */
+    bool dropped;                /* a retry of the run has taken it back */
+    bool cut;                    /* still open when its run ended */
+    int64_t undoes;              /* the command it takes back; 0 = none */
+    const char *name;            /* "" when none */
+    const char *kind_text;       /* of a wait: "approval" ... */
+    const char *at;              /* "release.c:40" or "" */
+    const char *note;            /* "approve by ada", "x.c" ... or "" */
+    const pawl_value *failure;   /* of the end, or of the last attempt */
     pw_trace *child;
 } pw_node;
 
 struct pw_trace {
-    const pawl_value *run;     /* as describe shows it */
-    const pawl_value *end;     /* result or failure of the closing event, as {result} or {failure}; nil */
+    const pawl_value *run; /* as describe shows it */
+    const pawl_value
+        *end; /* result or failure of the closing event, as {result} or {failure}; nil */
     const pawl_value *input;
     pw_node *nodes;
     size_t len;
     size_t capacity;
-    size_t *by_command;        /* node index + 1 */
+    size_t *by_command; /* node index + 1 */
     size_t by_command_len;
-    const char **unread;       /* names of signals received and not read yet, oldest first */
+    const char **unread; /* names of signals received and not read yet, oldest first */
     size_t unread_len, unread_capacity;
-    bool failed;               /* out of memory while building */
+    bool failed; /* out of memory while building */
     pawl_scope *scope;
 };
 
 /** Builds the trace of a run (and of its children, LEVELS deep). Owns: the scope. Errors: those of the requests; NOMEM. */
-pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope, int level, pw_trace **ret_trace, pawl_error *err);
+pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope, int level,
+                           pw_trace **ret_trace, pawl_error *err);
 const pawl_value *pw_trace_json(const pw_trace *trace, pawl_scope *scope);
 /** Draws it; returns the number of lines. */
 size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace);

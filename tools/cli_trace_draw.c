@@ -51,8 +51,10 @@ typedef struct glyphs {
     const char *done, *failed, *open, *ask, *canceled, *late, *unknown, *note, *group, *undo;
 } glyphs;
 
-static const glyphs unicode_glyphs = {"├─ ", "└─ ", "│  ", "   ", "✓", "✗", "●", "◆", "⊘", "◷", "?", "·", "╴", "↩"};
-static const glyphs ascii_glyphs = {"|- ", "`- ", "|  ", "   ", "+", "x", "*", "?", "/", "!", "?", ".", "-", "<"};
+static const glyphs unicode_glyphs = {"├─ ", "└─ ", "│  ", "   ", "✓", "✗", "●",
+                                      "◆",   "⊘",   "◷",   "?",   "·", "╴", "↩"};
+static const glyphs ascii_glyphs = {"|- ", "`- ", "|  ", "   ", "+", "x", "*",
+                                    "?",   "/",   "!",   "?",   ".", "-", "<"};
 
 static const glyphs *glyphs_of(const drawing *d)
 {
@@ -98,7 +100,8 @@ static void mark_node(const drawing *d, const pw_node *n, line *l)
         const char *mark;
         pw_cli_style style;
     } marks[] = {
-        [PW_STATE_OPEN] = {n->kind == PW_NODE_WAIT ? g->ask : g->open, n->kind == PW_NODE_WAIT ? PW_WARN : PW_NOW},
+        [PW_STATE_OPEN] = {n->kind == PW_NODE_WAIT ? g->ask : g->open,
+                           n->kind == PW_NODE_WAIT ? PW_WARN : PW_NOW},
         [PW_STATE_DONE] = {g->done, PW_GOOD},
         [PW_STATE_FAILED] = {g->failed, PW_BAD},
         [PW_STATE_CANCELED] = {g->canceled, PW_WARN},
@@ -108,7 +111,9 @@ static void mark_node(const drawing *d, const pw_node *n, line *l)
     };
     l->mark = n->undoes != 0 && n->state == PW_STATE_DONE ? g->undo : marks[n->state].mark;
     l->style = marks[n->state].style;
-    l->label_style = n->state == PW_STATE_OPEN ? PW_BOLD : n->state == PW_STATE_NOTE ? PW_DIM : PW_PLAIN;
+    l->label_style = n->state == PW_STATE_OPEN   ? PW_BOLD
+                     : n->state == PW_STATE_NOTE ? PW_DIM
+                                                 : PW_PLAIN;
 }
 
 static const char *label_step(const drawing *d, const pw_trace *t, const pw_node *n)
@@ -118,7 +123,8 @@ static const char *label_step(const drawing *d, const pw_trace *t, const pw_node
             return pw_sprintf(d->scope, "%s (undoes %s)", n->name, t->nodes[i].name);
         }
     }
-    return n->undoes != 0 ? pw_sprintf(d->scope, "%s (undo)", n->name) : n->name; /* registered by itself */
+    return n->undoes != 0 ? pw_sprintf(d->scope, "%s (undo)", n->name)
+                          : n->name; /* registered by itself */
 }
 
 static const char *label_node(const drawing *d, const pw_trace *t, const pw_node *n)
@@ -143,7 +149,8 @@ static const char *label_node(const drawing *d, const pw_trace *t, const pw_node
         label = pw_sprintf(d->scope, "map %s, %" PRId64 " items", n->name, n->total);
         break;
     case PW_NODE_WAIT:
-        label = pw_sprintf(d->scope, "%s %s", *n->kind_text != '\0' ? n->kind_text : "wait", n->name);
+        label =
+            pw_sprintf(d->scope, "%s %s", *n->kind_text != '\0' ? n->kind_text : "wait", n->name);
         break;
     case PW_NODE_ACTIVITY:
         label = label_step(d, t, n);
@@ -168,7 +175,8 @@ static void note_attempts(const drawing *d, const pw_node *n, pw_buf *b)
     if (n->attempts <= 1) {
         return;
     }
-    pw_buf_printf(b, n->state == PW_STATE_OPEN ? "attempt %" PRId64 : "%" PRId64 " attempts", n->attempts);
+    pw_buf_printf(b, n->state == PW_STATE_OPEN ? "attempt %" PRId64 : "%" PRId64 " attempts",
+                  n->attempts);
     if (n->state == PW_STATE_OPEN && n->due_ms > d->out->now_ms) {
         pw_cli_relative(span, n->due_ms, d->out->now_ms);
         pw_buf_printf(b, " %s", span);
@@ -248,7 +256,8 @@ static void answer_line(drawing *d, const pw_trace *t, const pw_node *n, const c
 
 static void draw_trace(drawing *d, const pw_trace *t, const char *prefix);
 
-static void draw_node(drawing *d, const pw_trace *t, const pw_node *n, const char *prefix, bool last)
+static void draw_node(drawing *d, const pw_trace *t, const pw_node *n, const char *prefix,
+                      bool last)
 {
     const glyphs *g = glyphs_of(d);
     char below[PREFIX_BYTES_MAX];
@@ -388,7 +397,8 @@ static void print_line(const drawing *d, const line *l, size_t label_columns)
     bool more = l->span[0] != '\0' || *l->note != '\0' || *l->at != '\0';
     pw_out_pad(o, more && used < label_columns ? label_columns - used : 0);
     if (more) {
-        pw_out_printf(o, "  %*s", l->note[0] != '\0' || l->at[0] != '\0' ? -SPAN_COLUMNS : 0, l->span);
+        pw_out_printf(o, "  %*s", l->note[0] != '\0' || l->at[0] != '\0' ? -SPAN_COLUMNS : 0,
+                      l->span);
     }
     used = label_columns + 2 + SPAN_COLUMNS;
     room = o->width == 0 ? 0 : o->width > used + 12 ? o->width - used - 1 : 12;
@@ -417,7 +427,8 @@ static void print_header(const drawing *d, const pw_trace *t)
     if (pawl_int(t->run, "previous_key", 0) != 0) {
         const char *filter = pw_sprintf(d->scope, "id = \"%s\"", pawl_str(t->run, "id", "?"));
         pw_out_style(o, PW_DIM);
-        pw_out_printf(o, "an earlier run of this id came before: pawl%s list -q ", pw_cli_db_words(d->cli));
+        pw_out_printf(o, "an earlier run of this id came before: pawl%s list -q ",
+                      pw_cli_db_words(d->cli));
         (void)pw_out_str(o, filter != NULL ? pw_cli_shell_word(d->scope, filter) : "");
         pw_out_style(o, PW_PLAIN);
         pw_out_puts(o, "\n");
@@ -435,7 +446,8 @@ static void print_end(const drawing *d, const pw_trace *t)
         pw_buf b = PW_BUF_INIT;
         pw_value_line(&b, result, 1000);
         pw_out_puts(o, "result: ");
-        (void)pw_out_text(o, b.size > 0 ? (const char *)b.data : "", b.size, o->width > 20 ? o->width - 8 : 0);
+        (void)pw_out_text(o, b.size > 0 ? (const char *)b.data : "", b.size,
+                          o->width > 20 ? o->width - 8 : 0);
         pw_out_puts(o, "\n");
         pw_buf_deinit(&b);
     } else if (t->len == 0 && pawl_int(t->run, "closed_ms", 0) == 0) {
@@ -450,11 +462,13 @@ size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace)
 {
     drawing d = {.cli = cli, .out = out, .scope = trace->scope};
     size_t label_columns = 20;
-    size_t label_max = out->width > 0 && out->width / 2 < LABEL_COLUMNS_MAX ? out->width / 2 : LABEL_COLUMNS_MAX;
+    size_t label_max =
+        out->width > 0 && out->width / 2 < LABEL_COLUMNS_MAX ? out->width / 2 : LABEL_COLUMNS_MAX;
     draw_trace(&d, trace, "");
     for (size_t i = 0; i < d.len; i++) {
         const line *l = &d.lines[i];
-        size_t columns = pw_out_columns(out, l->prefix, strlen(l->prefix)) + 2 + pw_out_columns(out, l->label, strlen(l->label));
+        size_t columns = pw_out_columns(out, l->prefix, strlen(l->prefix)) + 2 +
+                         pw_out_columns(out, l->label, strlen(l->label));
         if (l->by_itself == NULL && columns > label_columns) {
             label_columns = columns < label_max ? columns : label_max;
         }
@@ -472,7 +486,9 @@ size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace)
 static size_t terminal_rows(const pw_cli_out *out)
 {
     struct winsize size = {0};
-    return out->terminal && ioctl(fileno(out->file), TIOCGWINSZ, &size) == 0 && size.ws_row > 2 ? size.ws_row : 24;
+    return out->terminal && ioctl(fileno(out->file), TIOCGWINSZ, &size) == 0 && size.ws_row > 2
+               ? size.ws_row
+               : 24;
 }
 
 /* Draws over what was drawn before; of a tree taller than the terminal the end is shown. */
@@ -507,7 +523,9 @@ static int trace_once(pw_cli *cli, size_t *lines_before, bool *ret_closed)
     pawl_error err = {0};
     pawl_scope *scope = pawl_scope_new();
     pawl_status s = scope == NULL ? PAWL_NOMEM
-                                  : pw_client_request(cli->client, "describe", pawl_build(scope, "{id: %s}", cli->run_id), -1, scope, &run, &err);
+                                  : pw_client_request(cli->client, "describe",
+                                                      pawl_build(scope, "{id: %s}", cli->run_id),
+                                                      -1, scope, &run, &err);
     s = s == PAWL_OK ? pw_trace_build(cli, run, scope, 0, &t, &err) : s;
     if (s == PAWL_OK && cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json(&cli->out, pw_trace_json(t, scope));
@@ -516,7 +534,8 @@ static int trace_once(pw_cli *cli, size_t *lines_before, bool *ret_closed)
     } else if (s == PAWL_OK) {
         (void)pw_trace_draw(cli, &cli->out, t);
     }
-    *ret_closed = s == PAWL_OK && !pw_run_status_is_open(pw_run_status_from_name(pawl_str(run, "status", "")));
+    *ret_closed = s == PAWL_OK &&
+                  !pw_run_status_is_open(pw_run_status_from_name(pawl_str(run, "status", "")));
     pawl_scope_free(scope);
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }
@@ -533,7 +552,10 @@ int pw_verb_trace(pw_cli *cli)
         return trace_once(cli, NULL, &closed);
     }
     if (!cli->out.terminal || cli->out.format != PW_FORMAT_TEXT) {
-        return pw_cli_usage(cli, "a tree can be followed on a terminal only; for a program: pawl show %s -f -o jsonl", cli->run_id);
+        return pw_cli_usage(
+            cli,
+            "a tree can be followed on a terminal only; for a program: pawl show %s -f -o jsonl",
+            cli->run_id);
     }
     for (;;) {
         code = trace_once(cli, &lines, &closed);

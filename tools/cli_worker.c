@@ -110,7 +110,9 @@ static int child_main(pw_cli *cli, int beat_fd, pid_t parent)
     pw_worker *w = NULL;
     sigset_t set;
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* the thread that forked is the parent's main one: it ends with its process */
+    (void)prctl(
+        PR_SET_PDEATHSIG,
+        SIGKILL); /* the thread that forked is the parent's main one: it ends with its process */
     if (getppid() != parent) {
         return PW_EXIT_ERROR;
     }
@@ -138,7 +140,7 @@ typedef struct watch {
     pw_cli *cli;
     sigset_t signals;
     int signal_fd;
-    int beats;        /* read end; -1 = no child */
+    int beats; /* read end; -1 = no child */
     pid_t child;
     int64_t begun_ms;
     int64_t beat_ms;
@@ -159,7 +161,8 @@ static bool child_start(watch *w)
     if (pid == 0) {
         close(ends[0]);
         close(w->signal_fd);
-        _exit(child_main(w->cli, ends[1], parent)); /* the output of the parent is not the child's to flush */
+        _exit(child_main(w->cli, ends[1],
+                         parent)); /* the output of the parent is not the child's to flush */
     }
     close(ends[1]);
     if (pid < 0) {
@@ -243,7 +246,8 @@ static void pause_restart(watch *w)
 static int watch_child(watch *w)
 {
     for (;;) {
-        struct pollfd fds[] = {{.fd = w->signal_fd, .events = POLLIN}, {.fd = w->beats, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = w->signal_fd, .events = POLLIN},
+                               {.fd = w->beats, .events = POLLIN}};
         (void)poll(fds, 2, 1000);
         take_signals(w);
         int code = take_end(w);
@@ -280,7 +284,8 @@ int pw_verb_worker(pw_cli *cli)
     if (a->module_count == 0) {
         return pw_cli_usage(cli, "a worker needs a module with activities: --module FILE.so");
     }
-    if (pw_cli_has(a, PW_OPT_PARALLEL) && (a->number[PW_OPT_PARALLEL] == 0 || a->number[PW_OPT_PARALLEL] > PW_WORKER_PARALLEL_MAX)) {
+    if (pw_cli_has(a, PW_OPT_PARALLEL) &&
+        (a->number[PW_OPT_PARALLEL] == 0 || a->number[PW_OPT_PARALLEL] > PW_WORKER_PARALLEL_MAX)) {
         return pw_cli_usage(cli, "--parallel is between 1 and %d", PW_WORKER_PARALLEL_MAX);
     }
     (void)sigemptyset(&w.signals);

@@ -28,7 +28,8 @@
 #include "sdk/base/value.h"
 
 #define CONNECT_TRIES 20
-#define CONNECT_PAUSE_MS 100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
+#define CONNECT_PAUSE_MS \
+    100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
 #define HELLO_TIMEOUT_MS 5000
 
 /** A reply that came while another was waited for. */
@@ -41,14 +42,14 @@ struct kept {
 
 struct pw_client {
     pawl_scope *scope;
-    const char *path;   /* in scope */
+    const char *path; /* in scope */
     int64_t pid;
-    int fd;             /* -1 = nobody owns the journal */
+    int fd; /* -1 = nobody owns the journal */
     pw_frames in;
-    int64_t number;     /* last given */
-    int64_t taken;      /* of the last reply that was taken; -1 = none was */
+    int64_t number; /* last given */
+    int64_t taken;  /* of the last reply that was taken; -1 = none was */
     struct kept *replies;
-    pw_reader *reader;  /* opened when first needed */
+    pw_reader *reader; /* opened when first needed */
     bool kept_write;
 };
 
@@ -197,7 +198,8 @@ static struct kept *take_kept(pw_client *c, int64_t number)
     return NULL;
 }
 
-static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
+static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value **ret_reply,
+                              pawl_error *err)
 {
     int64_t number = 0;
     pawl_status said = PAWL_OK;
@@ -217,8 +219,8 @@ static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value
     return said;
 }
 
-pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
-                           pawl_error *err)
+pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope,
+                           const pawl_value **ret_reply, pawl_error *err)
 {
     int64_t until_ms = timeout_ms < 0 ? -1 : mono_ms() + timeout_ms;
     struct kept *k = take_kept(c, number);
@@ -245,7 +247,8 @@ pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, paw
             if (status != PAWL_OK && err != NULL) {
                 *err = why;
             }
-            if (status == PAWL_OK && (number == 0 || got == number || got == 0)) { /* 0: an error of the connection itself */
+            if (status == PAWL_OK && (number == 0 || got == number ||
+                                      got == 0)) { /* 0: an error of the connection itself */
                 c->taken = got;
                 return take_reply(frame, scope, ret_reply, err);
             }
@@ -254,8 +257,9 @@ pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, paw
             status = read_some(c, until_ms, err);
         }
         if (status == PAWL_DONE) {
-            return pw_err(err, PAWL_TIMEOUT, "the engine (process %lld) did not answer within %lld ms", (long long)c->pid,
-                          (long long)timeout_ms);
+            return pw_err(err, PAWL_TIMEOUT,
+                          "the engine (process %lld) did not answer within %lld ms",
+                          (long long)c->pid, (long long)timeout_ms);
         }
         if (status != PAWL_OK) {
             return status;
@@ -263,17 +267,22 @@ pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, paw
     }
 }
 
-pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args, int64_t *ret_number, pawl_error *err)
+pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args,
+                           int64_t *ret_number, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
 
     if (c->fd < 0) {
-        return pw_err(err, PAWL_UNSUPPORTED, "%s needs a running engine, and no process owns this journal; run `pawl serve`", op);
+        return pw_err(
+            err, PAWL_UNSUPPORTED,
+            "%s needs a running engine, and no process owns this journal; run `pawl serve`", op);
     }
     size_t begin = pw_frame_begin(&out);
-    pw_request_write(&out, ++c->number, op, args != NULL ? pw_value_bytes(args) : (pw_view){NULL, 0});
+    pw_request_write(&out, ++c->number, op,
+                     args != NULL ? pw_value_bytes(args) : (pw_view){NULL, 0});
     if (!pw_buf_ok(&out) || out.size > PW_FRAME_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "the request does not fit a frame of %u bytes", PW_FRAME_BYTES_MAX);
+        return pw_err(err, PAWL_LIMIT, "the request does not fit a frame of %u bytes",
+                      PW_FRAME_BYTES_MAX);
     }
     pw_frame_end(&out, begin);
     *ret_number = c->number;
@@ -287,7 +296,8 @@ static pawl_status greet(pw_client *c, pawl_error *err)
     int64_t number = 0;
     pawl_status status = pw_client_send(c, "hello", NULL, &number, err);
 
-    return status == PAWL_OK ? pw_client_next(c, number, HELLO_TIMEOUT_MS, NULL, NULL, err) : status;
+    return status == PAWL_OK ? pw_client_next(c, number, HELLO_TIMEOUT_MS, NULL, NULL, err)
+                             : status;
 }
 
 static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again, pawl_error *err)
@@ -296,17 +306,22 @@ static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again,
     c->fd = try_connect(socket);
     if (c->fd < 0 && errno != ENOENT && errno != ECONNREFUSED && errno != EAGAIN) {
         *ret_again = false;
-        return pw_err(err, errno == EACCES || errno == EPERM ? PAWL_DENIED : PAWL_IO, "the control socket %s: %s", socket, strerror(errno));
+        return pw_err(err, errno == EACCES || errno == EPERM ? PAWL_DENIED : PAWL_IO,
+                      "the control socket %s: %s", socket, strerror(errno));
     }
     if (c->fd < 0) {
-        return pw_err(err, PAWL_BUSY, "the journal is owned by process %lld, which does not answer on %s; if it hangs, stop it",
-                      (long long)c->pid, socket);
+        return pw_err(
+            err, PAWL_BUSY,
+            "the journal is owned by process %lld, which does not answer on %s; if it hangs, stop it",
+            (long long)c->pid, socket);
     }
     pawl_status status = greet(c, err);
     if (status == PAWL_TIMEOUT) {
         *ret_again = false;
-        status = pw_err(err, PAWL_BUSY, "the journal is owned by process %lld, which does not answer; if it hangs, stop it",
-                        (long long)c->pid);
+        status = pw_err(
+            err, PAWL_BUSY,
+            "the journal is owned by process %lld, which does not answer; if it hangs, stop it",
+            (long long)c->pid);
     }
     if (status == PAWL_DENIED || status == PAWL_FULL || status == PAWL_UNSUPPORTED) {
         *ret_again = false;
@@ -335,7 +350,9 @@ static pawl_status find_owner(pw_client *c, pawl_error *err)
             return status;
         }
         if (socket[0] == '\0') {
-            status = pw_err(err, PAWL_BUSY, "the journal is owned by process %lld, which serves no control socket", (long long)c->pid);
+            status = pw_err(err, PAWL_BUSY,
+                            "the journal is owned by process %lld, which serves no control socket",
+                            (long long)c->pid);
             continue; /* it may not have written its address yet */
         }
         status = connect_to(c, socket, &again, err);
@@ -347,7 +364,8 @@ static pawl_status find_owner(pw_client *c, pawl_error *err)
 pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, pawl_error *err)
 {
     if (access(journal_path, F_OK) != 0) {
-        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "journal %.180s: %s", journal_path, strerror(errno));
+        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "journal %.180s: %s",
+                      journal_path, strerror(errno));
     }
     pw_client *c = pw_calloc(1, sizeof *c);
     pawl_scope *scope = pawl_scope_new();
@@ -427,7 +445,8 @@ static bool is_pending_start(void *ctx, const pw_inbox_row *row)
     pw_view args;
     pawl_scope *scope = pawl_scope_new();
 
-    if (pw_request_parse(row->body, &number, &op, &args, NULL) == PAWL_OK && pw_view_is(op, "start")) {
+    if (pw_request_parse(row->body, &number, &op, &args, NULL) == PAWL_OK &&
+        pw_view_is(op, "start")) {
         p->found = p->found || pawl_is(pw_value_view(scope, args.data, args.size), "id", p->id);
     }
     pawl_scope_free(scope);
@@ -448,18 +467,21 @@ static bool was_answered(pw_client *c, const pawl_value *args)
     pw_outcome outcome;
     pawl_error why;
 
-    return c->reader->ops->outcome(c->reader, (pw_view){(const uint8_t *)dedup, strlen(dedup)}, &body, &outcome, &why) == PAWL_OK;
+    return c->reader->ops->outcome(c->reader, (pw_view){(const uint8_t *)dedup, strlen(dedup)},
+                                   &body, &outcome, &why) == PAWL_OK;
 }
 
 /** What is said to a run that does not exist, or is closed, would be kept for nobody. A start that waits in the inbox counts as a run. */
-static pawl_status check_target(pw_client *c, const char *op, const pawl_value *args, pawl_error *err)
+static pawl_status check_target(pw_client *c, const char *op, const pawl_value *args,
+                                pawl_error *err)
 {
     struct pending p = {.id = pawl_str(args, "id", "")};
     int now = PW_RUN_RUNNING;
     pawl_status status = need_reader(c, err);
 
     if (status == PAWL_OK) {
-        status = c->reader->ops->run_find(c->reader, (pw_view){(const uint8_t *)p.id, strlen(p.id)}, take_status, &now, err);
+        status = c->reader->ops->run_find(c->reader, (pw_view){(const uint8_t *)p.id, strlen(p.id)},
+                                          take_status, &now, err);
     }
     bool closed = status == PAWL_OK && !pw_run_status_is_open(now) && strcmp(op, "retry") != 0;
     if ((status != PAWL_NOTFOUND && !closed) || (closed && was_answered(c, args))) {
@@ -467,14 +489,15 @@ static pawl_status check_target(pw_client *c, const char *op, const pawl_value *
     }
     status = c->reader->ops->inbox(c->reader, 0, PW_PAGE_ROWS_MAX, is_pending_start, &p, err);
     if (status == PAWL_OK && !p.found) {
-        return closed ? pw_err(err, PAWL_CLOSED, "run \"%.200s\" is closed (%s)", p.id, pw_run_status_name(now))
+        return closed ? pw_err(err, PAWL_CLOSED, "run \"%.200s\" is closed (%s)", p.id,
+                               pw_run_status_name(now))
                       : pw_err(err, PAWL_NOTFOUND, "there is no run \"%.200s\"", p.id);
     }
     return status;
 }
 
-static pawl_status post_write(pw_client *c, const char *op, const pawl_value *args, pawl_scope *scope, const pawl_value **ret_reply,
-                              pawl_error *err)
+static pawl_status post_write(pw_client *c, const char *op, const pawl_value *args,
+                              pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     const char *dedup = pawl_str(args, "dedup", "");
@@ -488,19 +511,20 @@ static pawl_status post_write(pw_client *c, const char *op, const pawl_value *ar
     if (!pw_buf_ok(&body)) {
         return pw_err(err, PAWL_NOMEM, "no memory for a request");
     }
-    status = pw_sqlite_post(c->path, (pw_view){(const uint8_t *)dedup, strlen(dedup)}, (pw_view){body.data, body.size}, wall_ms(), &inbox_id,
-                            err);
+    status = pw_sqlite_post(c->path, (pw_view){(const uint8_t *)dedup, strlen(dedup)},
+                            (pw_view){body.data, body.size}, wall_ms(), &inbox_id, err);
     if (status == PAWL_OK) {
         c->kept_write = true;
         if (ret_reply != NULL) {
-            *ret_reply = pawl_build(scope, "{id: %s, kept: true, inbox: %lld}", pawl_str(args, "id", NULL), (long long)inbox_id);
+            *ret_reply = pawl_build(scope, "{id: %s, kept: true, inbox: %lld}",
+                                    pawl_str(args, "id", NULL), (long long)inbox_id);
         }
     }
     return status;
 }
 
-static pawl_status read_file(pw_client *c, pw_req_op op, const pawl_value *args, pawl_scope *scope, const pawl_value **ret_reply,
-                             pawl_error *err)
+static pawl_status read_file(pw_client *c, pw_req_op op, const pawl_value *args, pawl_scope *scope,
+                             const pawl_value **ret_reply, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     pawl_status status = need_reader(c, err);
@@ -514,8 +538,8 @@ static pawl_status read_file(pw_client *c, pw_req_op op, const pawl_value *args,
     return status;
 }
 
-static pawl_status ask_file(pw_client *c, const char *op, const pawl_value *args, pawl_scope *scope, const pawl_value **ret_reply,
-                            pawl_error *err)
+static pawl_status ask_file(pw_client *c, const char *op, const pawl_value *args, pawl_scope *scope,
+                            const pawl_value **ret_reply, pawl_error *err)
 {
     pw_req_op number = pw_req_from_name((pw_view){(const uint8_t *)op, strlen(op)});
 
@@ -528,7 +552,9 @@ static pawl_status ask_file(pw_client *c, const char *op, const pawl_value *args
     if (number == PW_REQ_NONE) {
         return pw_err(err, PAWL_INVALID, "there is no operation \"%s\"", op);
     }
-    return pw_err(err, PAWL_UNSUPPORTED, "%s needs a running engine, and no process owns this journal; run `pawl serve`", op);
+    return pw_err(err, PAWL_UNSUPPORTED,
+                  "%s needs a running engine, and no process owns this journal; run `pawl serve`",
+                  op);
 }
 
 /* ---- asking ---- */
@@ -556,8 +582,9 @@ static const pawl_value *complete_args(const char *op, const pawl_value *args, p
     return args;
 }
 
-static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
-                            const pawl_value **ret_reply, pawl_error *err)
+static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args,
+                            int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
+                            pawl_error *err)
 {
     int64_t number = 0;
 
@@ -565,7 +592,8 @@ static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args
         return ask_file(c, op, args, scope, ret_reply, err);
     }
     pawl_status status = pw_client_send(c, op, args, &number, err);
-    return status == PAWL_OK ? pw_client_next(c, number, timeout_ms, scope, ret_reply, err) : status;
+    return status == PAWL_OK ? pw_client_next(c, number, timeout_ms, scope, ret_reply, err)
+                             : status;
 }
 
 /** The one who answered has gone, or somebody came since the file was found to be nobody's. */
@@ -574,8 +602,9 @@ static bool is_lost(bool was_live, pawl_status status)
     return was_live ? status == PAWL_IO || status == PAWL_SHUTDOWN : status == PAWL_BUSY;
 }
 
-pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
-                              const pawl_value **ret_reply, pawl_error *err)
+pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args,
+                              int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
+                              pawl_error *err)
 {
     pawl_scope *mine = pawl_scope_new();
 

@@ -30,16 +30,18 @@ int64_t pw_client_pid(const pw_client *c);
 
 /** One request and its reply; args nil = none; timeout_ms < 0 = for ever. When the engine answers anything but OK, that is the status
  * returned, err says why and *ret_reply (unless NULL) is the reply's body. Errors: TIMEOUT, IO, and all the engine's. */
-pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args, int64_t timeout_ms, pawl_scope *scope,
-                              const pawl_value **ret_reply, pawl_error *err);
+pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args,
+                              int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
+                              pawl_error *err);
 /** True when the last request was a WRITE that nobody could act on yet: it is kept and will be. */
 bool pw_client_kept(const pw_client *c);
 
 /** For streams (watch) and several requests at a time: sends one ... */
-pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args, int64_t *ret_number, pawl_error *err);
+pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args,
+                           int64_t *ret_number, pawl_error *err);
 /** ... and takes the next reply to `number` (0 = to any). Errors: as pw_client_request. */
-pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
-                           pawl_error *err);
+pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope,
+                           const pawl_value **ret_reply, pawl_error *err);
 /** To which request the last pw_client_next took a reply; 0 = an error of the connection itself, -1 = it took none. */
 int64_t pw_client_taken(const pw_client *c);
 /** To poll beside others; -1 when not live. Ask pw_client_next with timeout 0 before polling: a reply may be buffered. */

@@ -36,7 +36,7 @@
 #define LOOK_EVERY_MS 500
 #define CONNECT_EVERY_MS 200
 #define AGAIN_MS 500 /* before a final report that the engine had no room for is sent again */
-#define STOP_MS 200 /* for the pool's threads at the very end */
+#define STOP_MS 200  /* for the pool's threads at the very end */
 
 typedef struct worker_act {
     char *name;
@@ -53,16 +53,16 @@ typedef struct attempt {
     worker_act *act;
     pawl_task *task;
     char *token;
-    pw_report *reports;   /* under the worker's lock: newest first */
-    size_t said_bytes;    /* of output among them */
-    int64_t wait_number;  /* of its task_wait; 0 = answered */
-    int64_t told_ms;      /* when it was told to stop; 0 = it was not */
-    bool over;            /* the engine does not wait for it */
+    pw_report *reports;  /* under the worker's lock: newest first */
+    size_t said_bytes;   /* of output among them */
+    int64_t wait_number; /* of its task_wait; 0 = answered */
+    int64_t told_ms;     /* when it was told to stop; 0 = it was not */
+    bool over;           /* the engine does not wait for it */
     bool begun;
     pw_report *final;     /* sent, and not answered yet */
     int64_t final_number; /* of the request; 0 = it waits to be sent again */
     int64_t again_ms;
-    bool refused;         /* the engine would not take the report itself */
+    bool refused; /* the engine would not take the report itself */
     struct attempt *next;
 } attempt;
 
@@ -80,11 +80,11 @@ struct pw_worker {
     uint32_t attempts_len;
     int64_t polls[PW_WORKER_PARALLEL_MAX]; /* numbers of those parked */
     uint32_t polls_len;
-    int64_t unpoll;          /* number of the one under way; 0 = none */
-    bool offer_changed;      /* the parked polls name other activities than they should */
+    int64_t unpoll;     /* number of the one under way; 0 = none */
+    bool offer_changed; /* the parked polls name other activities than they should */
     bool draining;
     bool hung;
-    int64_t end_ms;          /* draining, or hung: then attempts are told to stop */
+    int64_t end_ms; /* draining, or hung: then attempts are told to stop */
     bool waiting_said;
 };
 
@@ -113,15 +113,17 @@ typedef struct registrar {
     pw_worker *worker;
 } registrar;
 
-static pawl_status reg_workflow(pawl_module_registrar *reg, const char *name, const char *version, pawl_workflow_fn fn,
-                                const pawl_workflow_options *options, pawl_error *err)
+static pawl_status reg_workflow(pawl_module_registrar *reg, const char *name, const char *version,
+                                pawl_workflow_fn fn, const pawl_workflow_options *options,
+                                pawl_error *err)
 {
     (void)reg, (void)name, (void)version, (void)fn, (void)options, (void)err;
     return PAWL_OK; /* workflows run in the engine */
 }
 
-static pawl_status reg_folded(pawl_module_registrar *reg, const char *name, const char *version, const pawl_folded *folded,
-                              const pawl_workflow_options *options, pawl_error *err)
+static pawl_status reg_folded(pawl_module_registrar *reg, const char *name, const char *version,
+                              const pawl_folded *folded, const pawl_workflow_options *options,
+                              pawl_error *err)
 {
     (void)reg, (void)name, (void)version, (void)folded, (void)options, (void)err;
     return PAWL_OK;
@@ -136,8 +138,8 @@ static worker_act *act_find(const pw_worker *w, const char *name)
     return a;
 }
 
-static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pawl_activity_fn fn, const pawl_activity_options *options,
-                                pawl_error *err)
+static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pawl_activity_fn fn,
+                                const pawl_activity_options *options, pawl_error *err)
 {
     pw_worker *w = ((registrar *)(void *)reg)->worker;
     if (name == NULL || name[0] == '\0' || fn == NULL) {
@@ -164,7 +166,11 @@ static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pa
 
 pawl_status pw_worker_module(pw_worker *w, const char *path, pawl_error *err)
 {
-    registrar reg = {{.struct_size = sizeof reg.base, .workflow = reg_workflow, .folded = reg_folded, .activity = reg_activity}, w};
+    registrar reg = {{.struct_size = sizeof reg.base,
+                      .workflow = reg_workflow,
+                      .folded = reg_folded,
+                      .activity = reg_activity},
+                     w};
     return pw_module_register(path, &reg.base, err);
 }
 
@@ -187,7 +193,8 @@ pawl_status pw_worker_new(const pw_worker_options *options, pw_worker **ret_work
     w->scope = scope;
     pthread_mutex_init(&w->lock, NULL);
     w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    pawl_status st = w->event_fd < 0 ? pw_err(err, PAWL_IO, "eventfd: %s", strerror(errno)) : pawl_pool_start(options->parallel, &w->pool, err);
+    pawl_status st = w->event_fd < 0 ? pw_err(err, PAWL_IO, "eventfd: %s", strerror(errno))
+                                     : pawl_pool_start(options->parallel, &w->pool, err);
     if (st != PAWL_OK) {
         pw_worker_free(w);
         return st;
@@ -323,14 +330,18 @@ static const pawl_value *offer(const pw_worker *w, pawl_scope *scope)
     for (const worker_act *a = items != NULL ? w->acts : NULL; a != NULL; a = a->next) {
         if (has_room(a)) {
             size_t effect = (size_t)a->effect < PW_EFFECTS ? (size_t)a->effect : 0;
-            items[n++] = pawl_build(scope, "{name: %s, effect: %s}", a->name, pw_effect_names[effect]);
+            items[n++] =
+                pawl_build(scope, "{name: %s, effect: %s}", a->name, pw_effect_names[effect]);
         }
     }
     if (n == 0) {
         return NULL;
     }
-    const pawl_value *args = pawl_build(scope, "{activities: %p}", pawl_v(pawl_make_array(scope, items, n)));
-    return w->options.queue == NULL ? args : pawl_with(scope, args, "queues", pawl_build(scope, "[%s]", w->options.queue));
+    const pawl_value *args =
+        pawl_build(scope, "{activities: %p}", pawl_v(pawl_make_array(scope, items, n)));
+    return w->options.queue == NULL
+               ? args
+               : pawl_with(scope, args, "queues", pawl_build(scope, "[%s]", w->options.queue));
 }
 
 static void poll_engine(pw_worker *w)
@@ -417,7 +428,8 @@ static attempt *attempt_new(pw_worker *w, worker_act *act, const pawl_value *v)
         .deadline_ms = pawl_int(v, "deadline_ms", 0),
         .fn = act->fn,
         .fn_user = act->user,
-        .effect = pawl_get(v, "effect") != NULL ? pw_effect_named(pawl_str(v, "effect", "")) : act->effect,
+        .effect = pawl_get(v, "effect") != NULL ? pw_effect_named(pawl_str(v, "effect", ""))
+                                                : act->effect,
         .report = take_report,
     };
     attempt *a = numbers_of(token, &init.token) ? pw_calloc(1, sizeof *a) : NULL;
@@ -440,7 +452,8 @@ static attempt *attempt_new(pw_worker *w, worker_act *act, const pawl_value *v)
 static void give_back(pw_worker *w, const char *token, pawl_scope *scope)
 {
     const pawl_value *begun = pawl_make_bool(scope, false);
-    (void)send_request(w, "task_canceled", pawl_build(scope, "{token: %s, begun: %p}", token, pawl_v(begun)));
+    (void)send_request(w, "task_canceled",
+                       pawl_build(scope, "{token: %s, begun: %p}", token, pawl_v(begun)));
 }
 
 static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
@@ -452,8 +465,12 @@ static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
     }
     attempt *a = attempt_new(w, act, v);
     if (a == NULL) {
-        (void)send_request(w, "task_fail", pawl_build(scope, "{token: %s, type: \"OutOfMemory\", message: \"the worker has no memory for it\"}",
-                                                      pawl_str(v, "token", "")));
+        (void)send_request(
+            w, "task_fail",
+            pawl_build(
+                scope,
+                "{token: %s, type: \"OutOfMemory\", message: \"the worker has no memory for it\"}",
+                pawl_str(v, "token", "")));
         return;
     }
     a->next = w->attempts;
@@ -492,15 +509,19 @@ static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_s
 /** The number of the request; 0 when the connection is lost, -1 when it does not fit. */
 static int64_t send_report(pw_worker *w, const attempt *a, const pw_report *r)
 {
-    static const char *const ops[] = {
-        [PW_REPORT_BEAT] = "task_beat", [PW_REPORT_OUTPUT] = "task_output", [PW_REPORT_DONE] = "task_done",
-        [PW_REPORT_FAILED] = "task_fail", [PW_REPORT_CANCELED] = "task_canceled"};
+    static const char *const ops[] = {[PW_REPORT_BEAT] = "task_beat",
+                                      [PW_REPORT_OUTPUT] = "task_output",
+                                      [PW_REPORT_DONE] = "task_done",
+                                      [PW_REPORT_FAILED] = "task_fail",
+                                      [PW_REPORT_CANCELED] = "task_canceled"};
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *args = scope != NULL ? final_args(a, r, scope) : NULL;
     int64_t number = 0;
     if (scope != NULL && !pw_scope_failed(scope)) {
         number = send_request(w, ops[r->kind], args);
-    } else if (r->kind >= PW_REPORT_DONE) { /* it cannot be made: the engine sees that the connection ends; the others may be missed */
+    } else if (
+        r->kind >=
+        PW_REPORT_DONE) { /* it cannot be made: the engine sees that the connection ends; the others may be missed */
         lost(w);
     }
     pawl_scope_free(scope);
@@ -510,9 +531,12 @@ static int64_t send_report(pw_worker *w, const attempt *a, const pw_report *r)
 static int64_t send_refused(pw_worker *w, const attempt *a, const char *type, const char *message)
 {
     pawl_scope *scope = pawl_scope_new();
-    const pawl_value *args = scope != NULL ? pawl_build(scope, "{token: %s, type: %s, message: %s}", a->token, type, message) : NULL;
+    const pawl_value *args = scope != NULL ? pawl_build(scope, "{token: %s, type: %s, message: %s}",
+                                                        a->token, type, message)
+                                           : NULL;
     args = args != NULL ? pawl_with(scope, args, "retryable", pawl_make_bool(scope, false)) : NULL;
-    int64_t number = args != NULL && !pw_scope_failed(scope) ? send_request(w, "task_fail", args) : 0;
+    int64_t number =
+        args != NULL && !pw_scope_failed(scope) ? send_request(w, "task_fail", args) : 0;
     if (args == NULL) {
         lost(w);
     }
@@ -528,7 +552,8 @@ static void send_final(pw_worker *w, attempt *a)
     int64_t number = a->refused ? -1 : send_report(w, a, a->final);
     if (number < 0) {
         a->refused = true;
-        number = send_refused(w, a, "ResultTooLarge", "a result fits a frame of 64 MiB and what the engine takes");
+        number = send_refused(w, a, "ResultTooLarge",
+                              "a result fits a frame of 64 MiB and what the engine takes");
     }
     if (w->client != NULL) {
         a->final_number = number > 0 ? number : 0;
@@ -565,14 +590,16 @@ static bool take_final(pw_worker *w, int64_t number, pawl_status status)
     if (a == NULL) {
         return false;
     }
-    bool later = status == PAWL_FULL || status == PAWL_NOMEM || status == PAWL_BUSY || status == PAWL_NOSPACE || status == PAWL_NOT;
+    bool later = status == PAWL_FULL || status == PAWL_NOMEM || status == PAWL_BUSY ||
+                 status == PAWL_NOSPACE || status == PAWL_NOT;
     bool over = status == PAWL_OK || status == PAWL_STALE || status == PAWL_DENIED;
     if (later) {
         a->final_number = 0;
         a->again_ms = mono_ms() + AGAIN_MS;
     } else if (!over && !a->refused) {
         a->refused = true;
-        int64_t again = send_refused(w, a, "ReportRefused", "the engine does not take what the activity reported");
+        int64_t again = send_refused(w, a, "ReportRefused",
+                                     "the engine does not take what the activity reported");
         if (w->client != NULL) {
             a->final_number = again > 0 ? again : 0;
         }
@@ -598,7 +625,8 @@ static void stop_answered(attempt *a, pawl_status status, const pawl_value *v)
     }
 }
 
-static void take_reply(pw_worker *w, int64_t number, pawl_status status, const pawl_value *v, pawl_scope *scope)
+static void take_reply(pw_worker *w, int64_t number, pawl_status status, const pawl_value *v,
+                       pawl_scope *scope)
 {
     if (number == w->unpoll) {
         w->unpoll = 0;
@@ -627,7 +655,8 @@ static void take_replies(pw_worker *w)
         pawl_scope *scope = pawl_scope_new();
         const pawl_value *v = NULL;
         pawl_error err;
-        pawl_status st = scope != NULL ? pw_client_next(w->client, 0, 0, scope, &v, &err) : PAWL_TIMEOUT;
+        pawl_status st =
+            scope != NULL ? pw_client_next(w->client, 0, 0, scope, &v, &err) : PAWL_TIMEOUT;
         int64_t number = scope != NULL ? pw_client_taken(w->client) : -1;
         bool nothing = number < 0 && st == PAWL_TIMEOUT;
         if (number > 0) {
@@ -723,7 +752,8 @@ static void look_for_hung(pw_worker *w)
     int64_t now = mono_ms();
     for (attempt *a = w->attempts; a != NULL; a = a->next) {
         if (!w->hung && a->told_ms != 0 && now - a->told_ms > w->options.grace_ms) {
-            say(w, "activity \"%s\" does not stop: this process is going to be replaced", a->act->name);
+            say(w, "activity \"%s\" does not stop: this process is going to be replaced",
+                a->act->name);
             w->hung = true;
             w->end_ms = now + w->options.drain_ms;
         }
@@ -753,9 +783,10 @@ static bool is_done(const pw_worker *w)
 
 static void wait_for_something(pw_worker *w, int signal_fd)
 {
-    struct pollfd fds[] = {{.fd = w->event_fd, .events = POLLIN},
-                           {.fd = w->draining ? -1 : signal_fd, .events = POLLIN},
-                           {.fd = w->client != NULL ? pw_client_fd(w->client) : -1, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = w->event_fd, .events = POLLIN},
+        {.fd = w->draining ? -1 : signal_fd, .events = POLLIN},
+        {.fd = w->client != NULL ? pw_client_fd(w->client) : -1, .events = POLLIN}};
     (void)poll(fds, PW_COUNT(fds), w->client != NULL ? LOOK_EVERY_MS : CONNECT_EVERY_MS);
     if ((fds[1].revents & POLLIN) != 0) {
         w->draining = true;

@@ -23,13 +23,14 @@ typedef struct pw_worker_options {
     uint32_t parallel;        /* attempts at a time */
     int64_t grace_ms;         /* how long code that was told to stop may take */
     int64_t drain_ms;         /* how long attempts may go on after pw_worker_drain */
-    int beat_fd;              /* gets a byte now and then, as long as the loop lives; a reader that is gone ends the process */
+    int beat_fd; /* gets a byte now and then, as long as the loop lives; a reader that is gone ends the process */
     void (*say)(void *ctx, const char *text); /* for people: connected, lost */
     void *ctx;
 } pw_worker_options;
 
 /** Errors: NOMEM, LIMIT, IO. */
-pawl_status pw_worker_new(const pw_worker_options *options, pw_worker **ret_worker, pawl_error *err);
+pawl_status pw_worker_new(const pw_worker_options *options, pw_worker **ret_worker,
+                          pawl_error *err);
 void pw_worker_free(pw_worker *w); /* accepts NULL; waits a moment for what runs */
 /** Loads a module's activities; its workflows are not looked at. Errors: as pawl_load_module; EXISTS: a second activity of one name. */
 pawl_status pw_worker_module(pw_worker *w, const char *path, pawl_error *err);

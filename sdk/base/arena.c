@@ -11,7 +11,8 @@
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
-#define FIRST_BYTES 928 /* with both headers 1 KiB: the largest that malloc still keeps ready per thread */
+#define FIRST_BYTES \
+    928 /* with both headers 1 KiB: the largest that malloc still keeps ready per thread */
 #define BLOCK_BYTES_MAX (256u << 10)
 #define ALIGN 16u
 

@@ -105,7 +105,8 @@ static void put_quoted(builder *b)
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '$' || c == '-';
 }
 
 static void put_key(builder *b)
@@ -133,7 +134,8 @@ static void put_number(builder *b)
     const char *from = b->p;
     const char *q = from;
     bool real = false;
-    while (*q == '-' || *q == '+' || *q == '.' || *q == 'e' || *q == 'E' || (*q >= '0' && *q <= '9')) {
+    while (*q == '-' || *q == '+' || *q == '.' || *q == 'e' || *q == 'E' ||
+           (*q >= '0' && *q <= '9')) {
         real |= *q == '.' || *q == 'e' || *q == 'E';
         q++;
     }
@@ -173,13 +175,17 @@ typedef struct arguments {
 static void put_integer(builder *b, arguments *a, int longs, bool size, bool is_unsigned)
 {
     if (is_unsigned) {
-        uint64_t v = size ? va_arg(a->list, size_t) : longs >= 2 ? va_arg(a->list, unsigned long long)
-                     : longs == 1 ? va_arg(a->list, unsigned long) : va_arg(a->list, unsigned);
+        uint64_t v = size         ? va_arg(a->list, size_t)
+                     : longs >= 2 ? va_arg(a->list, unsigned long long)
+                     : longs == 1 ? va_arg(a->list, unsigned long)
+                                  : va_arg(a->list, unsigned);
         pw_mp_uint(&b->out, v);
         return;
     }
-    int64_t v = size ? (int64_t)va_arg(a->list, size_t) : longs >= 2 ? (int64_t)va_arg(a->list, long long)
-                : longs == 1 ? (int64_t)va_arg(a->list, long) : (int64_t)va_arg(a->list, int);
+    int64_t v = size         ? (int64_t)va_arg(a->list, size_t)
+                : longs >= 2 ? (int64_t)va_arg(a->list, long long)
+                : longs == 1 ? (int64_t)va_arg(a->list, long)
+                             : (int64_t)va_arg(a->list, int);
     pw_mp_int(&b->out, v);
 }
 
@@ -293,7 +299,8 @@ const pawl_value *pw_vbuild(pawl_scope *scope, const char *fmt, va_list args, pa
     } else if (b.out.full) {
         (void)pw_err(err, PAWL_LIMIT, "the value is larger than a value may be");
     } else if (b.bad || *b.p != 0 || b.depth != 0) {
-        (void)pw_err(err, PAWL_INVALID, "column %zu of the template %.120s", (size_t)(b.p - fmt) + 1, fmt);
+        (void)pw_err(err, PAWL_INVALID, "column %zu of the template %.120s",
+                     (size_t)(b.p - fmt) + 1, fmt);
     }
     pw_buf_deinit(&b.out);
     return v;

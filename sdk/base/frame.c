@@ -59,7 +59,8 @@ pawl_status pw_frames_next(pw_frames *f, pw_view *ret_frame, pawl_error *err)
     }
     size_t size = head(f->buf.data + f->start);
     if (size > f->frame_bytes_max) {
-        return pw_err(err, PAWL_LIMIT, "a frame of %zu bytes; at most %zu are taken", size, f->frame_bytes_max);
+        return pw_err(err, PAWL_LIMIT, "a frame of %zu bytes; at most %zu are taken", size,
+                      f->frame_bytes_max);
     }
     if (have - PW_FRAME_HEAD_BYTES < size) {
         return PAWL_DONE;

@@ -16,7 +16,7 @@
 #define PW_FRAME_HEAD_BYTES 4
 
 typedef struct pw_frames {
-    pw_buf buf;             /* what came and was not given yet, from `start` */
+    pw_buf buf; /* what came and was not given yet, from `start` */
     size_t start;
     size_t frame_bytes_max;
 } pw_frames;

@@ -21,7 +21,8 @@ uint64_t pw_checksum(const void *data, size_t size)
     return XXH3_64bits(data, size);
 }
 
-void pw_chain_next(uint8_t next[PW_DIGEST_SIZE], const uint8_t prev[PW_DIGEST_SIZE], const void *data, size_t size)
+void pw_chain_next(uint8_t next[PW_DIGEST_SIZE], const uint8_t prev[PW_DIGEST_SIZE],
+                   const void *data, size_t size)
 {
     crypto_generichash_state st;
     (void)crypto_generichash_init(&st, NULL, 0, PW_DIGEST_SIZE);
@@ -30,7 +31,8 @@ void pw_chain_next(uint8_t next[PW_DIGEST_SIZE], const uint8_t prev[PW_DIGEST_SI
     (void)crypto_generichash_final(&st, next, PW_DIGEST_SIZE);
 }
 
-void pw_blob_digest(uint8_t ret[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE], const void *data, size_t size)
+void pw_blob_digest(uint8_t ret[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE], const void *data,
+                    size_t size)
 {
     (void)crypto_generichash(ret, PW_DIGEST_SIZE, data, size, key, PW_KEY_SIZE);
 }
@@ -61,7 +63,8 @@ typedef struct level {
     pw_view last;
 } level;
 
-__attribute__((noinline)) static bool is_sorted(const void *data, size_t size) /* its stack is four kilobytes: see mp.c */
+__attribute__((noinline)) static bool
+is_sorted(const void *data, size_t size) /* its stack is four kilobytes: see mp.c */
 {
     pw_mp r = pw_mp_reader(data, size);
     level stack[PW_DEPTH_MAX];

@@ -11,8 +11,10 @@
 
 uint64_t pw_checksum(const void *data, size_t size);
 /** next = BLAKE2b-256(prev || bytes). next may be prev. */
-void pw_chain_next(uint8_t next[PW_DIGEST_SIZE], const uint8_t prev[PW_DIGEST_SIZE], const void *data, size_t size);
-void pw_blob_digest(uint8_t ret[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE], const void *data, size_t size);
+void pw_chain_next(uint8_t next[PW_DIGEST_SIZE], const uint8_t prev[PW_DIGEST_SIZE],
+                   const void *data, size_t size);
+void pw_blob_digest(uint8_t ret[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE], const void *data,
+                    size_t size);
 /** XXH3 of the canonical form (sorted keys, shortest integers, doubles kept; version 1) of msgpack bytes; cheap when they are
  * canonical already. */
 uint64_t pw_input_digest(const void *data, size_t size);

@@ -53,8 +53,10 @@ pawl_status pw_id_check(const char *id, size_t size, pawl_error *err)
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)id[i];
         if (c <= ' ' || c >= 0x7f || c == '"' || c == '\'' || c == '\\') {
-            return pw_err(err, PAWL_INVALID, "byte %zu of an id is 0x%02x; use printable ASCII without spaces, quotes and backslashes",
-                          i + 1, c);
+            return pw_err(
+                err, PAWL_INVALID,
+                "byte %zu of an id is 0x%02x; use printable ASCII without spaces, quotes and backslashes",
+                i + 1, c);
         }
     }
     return PAWL_OK;
@@ -73,12 +75,15 @@ static bool is_name_byte(char c)
 pawl_status pw_name_check(const char *name, size_t size, pawl_error *err)
 {
     if (size == 0 || size > PW_NAME_BYTES_MAX) {
-        return pw_err(err, PAWL_INVALID, "a name has 1 to %d bytes, not %zu", PW_NAME_BYTES_MAX, size);
+        return pw_err(err, PAWL_INVALID, "a name has 1 to %d bytes, not %zu", PW_NAME_BYTES_MAX,
+                      size);
     }
     for (size_t i = 0; i < size; i++) {
         if (i == 0 ? !is_letter(name[0]) : !is_name_byte(name[i])) {
-            return pw_err(err, PAWL_INVALID, "byte %zu of a name is 0x%02x; names are letters, digits and _ . : - and start with a letter",
-                          i + 1, (unsigned char)name[i]);
+            return pw_err(
+                err, PAWL_INVALID,
+                "byte %zu of a name is 0x%02x; names are letters, digits and _ . : - and start with a letter",
+                i + 1, (unsigned char)name[i]);
         }
     }
     return PAWL_OK;

@@ -19,8 +19,8 @@ typedef struct pw_json_notes {
 } pw_json_notes;
 
 /** Appends one value to out. notes may be NULL. Errors: PARSE, LIMIT (depth, size), NOMEM. out is as before on error. */
-pawl_status pw_json_parse(pw_buf *out, const char *text, size_t size, pw_json_mode mode, pw_json_notes *notes,
-                          pawl_error *err);
+pawl_status pw_json_parse(pw_buf *out, const char *text, size_t size, pw_json_mode mode,
+                          pw_json_notes *notes, pawl_error *err);
 /** Appends JSON text of one msgpack value. indent 0 = one line. Malformed bytes: PARSE. A blob reference prints {"$blob": "hex", "$size": n}. */
 pawl_status pw_json_print(pw_buf *out, const void *data, size_t size, int indent, pawl_error *err);
 /** Appends a JSON string literal, quotes included. */

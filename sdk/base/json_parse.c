@@ -57,7 +57,8 @@ static bool needs_look(uint64_t w)
 {
     uint64_t quote = w ^ (ONES * '"');
     uint64_t slash = w ^ (ONES * '\\');
-    uint64_t hit = ((w - ONES * 0x20) & ~w) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash) | w;
+    uint64_t hit =
+        ((w - ONES * 0x20) & ~w) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash) | w;
     return (hit & HIGH) != 0;
 }
 
@@ -79,7 +80,10 @@ static const uint8_t *plain_run(const uint8_t *p, const uint8_t *end)
 
 static size_t utf8_len(const uint8_t *p, const uint8_t *end)
 {
-    size_t n = *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+    size_t n = *p >= 0xc2 && *p < 0xe0   ? 2
+               : *p >= 0xe0 && *p < 0xf0 ? 3
+               : *p >= 0xf0 && *p < 0xf5 ? 4
+                                         : 0;
     if (n == 0 || (size_t)(end - p) < n) {
         return 0;
     }
@@ -88,8 +92,8 @@ static size_t utf8_len(const uint8_t *p, const uint8_t *end)
             return 0;
         }
     }
-    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf0 && p[1] < 0x90) ||
-               (p[0] == 0xf4 && p[1] >= 0x90);
+    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) ||
+               (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90);
     return bad ? 0 : n;
 }
 
@@ -117,7 +121,10 @@ static void put_utf8(pw_buf *b, uint32_t c)
 
 static int hex_digit(uint8_t c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool hex4(parser *s, uint32_t *ret)
@@ -305,8 +312,9 @@ static bool real(parser *s, const uint8_t *from)
 /* Exact when the digits fit 2^53 and the power of ten is small: the common case of prices and scores. */
 static bool real_fast(parser *s, uint64_t digits, int exponent, bool negative)
 {
-    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-                                    1e20, 1e21, 1e22};
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     if (digits > ((uint64_t)1 << 53) || exponent < -22 || exponent > 22) {
         return false;
     }
@@ -385,8 +393,12 @@ static bool number(parser *s)
 
 static int base64_digit(uint8_t c)
 {
-    return c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52 : c == '+' ? 62
-           : c == '/' ? 63 : -1;
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : -1;
 }
 
 static bool base64_decode(pw_buf *out, pw_view text)
@@ -416,7 +428,8 @@ static bool base64_decode(pw_buf *out, pw_view text)
 static void bytes_of(parser *s, size_t at)
 {
     pw_mp r = pw_mp_reader(s->out->data + at, s->out->size - at);
-    if (pw_mp_read_map(&r) != 1 || !pw_view_is(pw_mp_read_str(&r), "$bytes") || pw_mp_peek(&r) != PAWL_STRING) {
+    if (pw_mp_read_map(&r) != 1 || !pw_view_is(pw_mp_read_str(&r), "$bytes") ||
+        pw_mp_peek(&r) != PAWL_STRING) {
         return;
     }
     pw_view text = pw_mp_read_str(&r);
@@ -593,13 +606,19 @@ static void place(const parser *s, size_t *ret_line, size_t *ret_column)
     *ret_column = (size_t)(s->p - line) + 1;
 }
 
-pawl_status pw_json_parse(pw_buf *out, const char *text, size_t size, pw_json_mode mode, pw_json_notes *notes, pawl_error *err)
+pawl_status pw_json_parse(pw_buf *out, const char *text, size_t size, pw_json_mode mode,
+                          pw_json_notes *notes, pawl_error *err)
 {
     if (size > PW_VALUE_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "JSON of %zu bytes is larger than %u", size, PW_VALUE_BYTES_MAX);
+        return pw_err(err, PAWL_LIMIT, "JSON of %zu bytes is larger than %u", size,
+                      PW_VALUE_BYTES_MAX);
     }
     const uint8_t *from = size > 0 ? (const uint8_t *)text : (const uint8_t *)"";
-    parser s = {.from = from, .p = from, .end = from + size, .out = out, .lenient = mode == PW_JSON_LENIENT};
+    parser s = {.from = from,
+                .p = from,
+                .end = from + size,
+                .out = out,
+                .lenient = mode == PW_JSON_LENIENT};
     size_t before = out->size;
     bool ok = pw_buf_reserve(out, size / 2 + 16) && document(&s);
     if (ok && pw_buf_ok(out)) {
@@ -616,5 +635,6 @@ pawl_status pw_json_parse(pw_buf *out, const char *text, size_t size, pw_json_mo
     }
     size_t line, column;
     place(&s, &line, &column);
-    return pw_err(err, s.status, "%s at line %zu, column %zu", s.why != NULL ? s.why : "malformed", line, column);
+    return pw_err(err, s.status, "%s at line %zu, column %zu", s.why != NULL ? s.why : "malformed",
+                  line, column);
 }

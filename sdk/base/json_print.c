@@ -86,8 +86,10 @@ static void put_base64(pw_buf *out, pw_view v)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < v.size; i += 3) {
         size_t n = v.size - i < 3 ? v.size - i : 3;
-        uint32_t w = (uint32_t)v.data[i] << 16 | (n > 1 ? (uint32_t)v.data[i + 1] << 8 : 0) | (n > 2 ? v.data[i + 2] : 0);
-        char four[4] = {digits[w >> 18], digits[w >> 12 & 63], n > 1 ? digits[w >> 6 & 63] : '=', n > 2 ? digits[w & 63] : '='};
+        uint32_t w = (uint32_t)v.data[i] << 16 | (n > 1 ? (uint32_t)v.data[i + 1] << 8 : 0) |
+                     (n > 2 ? v.data[i + 2] : 0);
+        char four[4] = {digits[w >> 18], digits[w >> 12 & 63], n > 1 ? digits[w >> 6 & 63] : '=',
+                        n > 2 ? digits[w & 63] : '='};
         pw_buf_put(out, four, 4);
     }
 }
@@ -248,7 +250,8 @@ pawl_status pw_json_print(pw_buf *out, const void *data, size_t size, int indent
 
 /* ---- the public edge ---- */
 
-pawl_status pawl_parse_json(pawl_scope *scope, const char *text, size_t size, const pawl_value **ret_value, pawl_error *err)
+pawl_status pawl_parse_json(pawl_scope *scope, const char *text, size_t size,
+                            const pawl_value **ret_value, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     pawl_status st = pw_json_parse(&out, text, size, PW_JSON_STRICT, NULL, err);

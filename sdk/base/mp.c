@@ -94,7 +94,10 @@ size_t pw_utf8_len(const uint8_t *p, size_t left)
     if (left == 0 || p[0] < 0x80) {
         return left > 0 ? 1 : 0;
     }
-    size_t n = p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+    size_t n = p[0] >= 0xc2 && p[0] < 0xe0   ? 2
+               : (p[0] & 0xf0) == 0xe0       ? 3
+               : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                             : 0;
     if (n == 0 || n > left) {
         return 0;
     }
@@ -131,12 +134,12 @@ void pw_mp_text(pw_buf *b, const char *text, size_t size)
     }
     const uint8_t *p = (const uint8_t *)text;
     size_t clean = 0, n;
-    for (size_t i = 0; i < size; i += n > 0 ? n : 1) {
+    for (size_t i = 0; i<size; i += n> 0 ? n : 1) {
         n = pw_utf8_len(p + i, size - i);
         clean += n > 0 ? n : 3;
     }
     str_head(b, clean);
-    for (size_t i = 0; i < size; i += n > 0 ? n : 1) {
+    for (size_t i = 0; i<size; i += n> 0 ? n : 1) {
         n = pw_utf8_len(p + i, size - i);
         pw_buf_put(b, n > 0 ? text + i : "\xef\xbf\xbd", n > 0 ? n : 3);
     }
@@ -186,7 +189,12 @@ void pw_mp_map(pw_buf *b, size_t pairs)
 
 void pw_mp_ext(pw_buf *b, int type, const void *data, size_t size)
 {
-    int fixed = size == 1 ? 0xd4 : size == 2 ? 0xd5 : size == 4 ? 0xd6 : size == 8 ? 0xd7 : size == 16 ? 0xd8 : 0;
+    int fixed = size == 1    ? 0xd4
+                : size == 2  ? 0xd5
+                : size == 4  ? 0xd6
+                : size == 8  ? 0xd7
+                : size == 16 ? 0xd8
+                             : 0;
     if (fixed != 0) {
         pw_buf_putc(b, fixed);
     } else if (size <= UINT8_MAX) {
@@ -214,9 +222,9 @@ typedef struct head {
     bool is_ext;
     int ext_type;
     size_t head_size;
-    size_t body_size;  /* bytes after the head: strings, bin, ext */
-    size_t count;      /* elements (a map counts pairs) */
-    uint64_t bits;     /* ints, bool, double */
+    size_t body_size; /* bytes after the head: strings, bin, ext */
+    size_t count;     /* elements (a map counts pairs) */
+    uint64_t bits;    /* ints, bool, double */
 } head;
 
 static uint64_t be(const uint8_t *p, size_t n)
@@ -423,7 +431,9 @@ static bool short_count(pw_mp *r, int lead, size_t least, size_t *ret)
 /* Bytes of a whole leaf; 0 = not a leaf of a known length, or cut. */
 static size_t leaf_size(const pw_mp *r)
 {
-    static const uint8_t sizes[32] = {1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9, 2, 3, 5, 9}; /* from 0xc0; 0 = has a length or counts */
+    static const uint8_t sizes[32] = {
+        1, 0, 1, 1, 0, 0, 0, 0, 0, 0,
+        5, 9, 2, 3, 5, 9, 2, 3, 5, 9}; /* from 0xc0; 0 = has a length or counts */
     if (!has(r, 1)) {
         return 0;
     }
@@ -707,7 +717,8 @@ static const char *check_one(pw_mp *r, bool is_key, head *h)
 static pawl_status check(const void *data, size_t size, bool refs, pawl_error *err)
 {
     if (size > PW_VALUE_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "a value of %zu bytes is larger than %u", size, PW_VALUE_BYTES_MAX);
+        return pw_err(err, PAWL_LIMIT, "a value of %zu bytes is larger than %u", size,
+                      PW_VALUE_BYTES_MAX);
     }
     pw_mp r = pw_mp_reader(data, size);
     check_level stack[PW_DEPTH_MAX];
@@ -720,7 +731,9 @@ static pawl_status check(const void *data, size_t size, bool refs, pawl_error *e
             return pw_err(err, PAWL_PARSE, "%s (byte %zu)", why, size - (size_t)(r.end - r.p));
         }
         if (!refs && h.is_ext && h.ext_type == PW_EXT_BLOB) {
-            return pw_err(err, PAWL_INVALID, "a reference to a payload in a journal stands where the payload itself should");
+            return pw_err(
+                err, PAWL_INVALID,
+                "a reference to a payload in a journal stands where the payload itself should");
         }
         size_t inner = h.type == PAWL_MAP ? 2 * h.count : h.type == PAWL_ARRAY ? h.count : 0;
         if (inner > 0) {
@@ -734,7 +747,9 @@ static pawl_status check(const void *data, size_t size, bool refs, pawl_error *e
             depth--;
         }
     } while (depth > 0);
-    return pw_mp_at_end(&r) ? PAWL_OK : pw_err(err, PAWL_PARSE, "bytes follow the value (byte %zu)", size - (size_t)(r.end - r.p));
+    return pw_mp_at_end(&r) ? PAWL_OK
+                            : pw_err(err, PAWL_PARSE, "bytes follow the value (byte %zu)",
+                                     size - (size_t)(r.end - r.p));
 }
 
 pawl_status pw_mp_check(const void *data, size_t size, pawl_error *err)

@@ -49,13 +49,14 @@ bool pw_mp_ok(const pw_mp *r);
 bool pw_mp_at_end(const pw_mp *r);
 /** Type of the next value without moving; PAWL_NIL when bad or at the end. An ext blob reads as PAWL_BYTES. */
 pawl_type pw_mp_peek(const pw_mp *r);
-bool pw_mp_read_nil(pw_mp *r);   /* true and moves if the next is nil; else false and stays */
+bool pw_mp_read_nil(pw_mp *r); /* true and moves if the next is nil; else false and stays */
 bool pw_mp_read_bool(pw_mp *r);
 int64_t pw_mp_read_int(pw_mp *r);
 uint64_t pw_mp_read_uint(pw_mp *r);
 double pw_mp_read_double(pw_mp *r); /* accepts ints */
 pw_view pw_mp_read_str(pw_mp *r);   /* str, bin or nil (empty view with NULL data) */
-size_t pw_mp_read_array(pw_mp *r);  /* 0 and bad when not an array, or when the count exceeds the bytes left */
+size_t pw_mp_read_array(
+    pw_mp *r); /* 0 and bad when not an array, or when the count exceeds the bytes left */
 size_t pw_mp_read_map(pw_mp *r);
 /** The raw bytes of the next whole value, any type, moving past it (bounded depth PW_DEPTH_MAX, no recursion). */
 pw_view pw_mp_read_raw(pw_mp *r);

@@ -16,7 +16,8 @@ pawl_status pw_record_open(const void *data, size_t size, pw_record *ret_record,
     size_t fields = pw_mp_read_array(&r);
     int64_t version = pw_mp_read_int(&r);
     if (pw_mp_ok(&r) && version > PW_RECORD_VERSION) {
-        return pw_err(err, PAWL_NEWER, "record version %lld was written by a newer pawl", (long long)version);
+        return pw_err(err, PAWL_NEWER, "record version %lld was written by a newer pawl",
+                      (long long)version);
     }
     pw_record rec = {0};
     rec.flags = (uint32_t)pw_mp_read_uint(&r);
@@ -68,8 +69,8 @@ bool pw_record_next(pw_record *record, pw_event *ret_event)
 const char *pw_event_name(int type)
 {
     switch (type) {
-#define X(number, name, text, kind)                                                                \
-    case number:                                                                                   \
+#define X(number, name, text, kind) \
+    case number:                    \
         return text;
 #include "sdk/base/events.def"
 #undef X
@@ -81,8 +82,8 @@ const char *pw_event_name(int type)
 pw_event_kind pw_event_kind_of(int type)
 {
     switch (type) {
-#define X(number, name, text, kind)                                                                \
-    case number:                                                                                   \
+#define X(number, name, text, kind) \
+    case number:                    \
         return PW_EVENT_##kind;
 #include "sdk/base/events.def"
 #undef X
@@ -94,8 +95,8 @@ pw_event_kind pw_event_kind_of(int type)
 const char *pw_run_status_name(int status)
 {
     switch (status) {
-#define X(number, name, text, open)                                                                \
-    case number:                                                                                   \
+#define X(number, name, text, open) \
+    case number:                    \
         return text;
 #include "sdk/base/run_status.def"
 #undef X
@@ -107,8 +108,8 @@ const char *pw_run_status_name(int status)
 bool pw_run_status_is_open(int status)
 {
     switch (status) {
-#define X(number, name, text, open)                                                                \
-    case number:                                                                                   \
+#define X(number, name, text, open) \
+    case number:                    \
         return (open) != 0;
 #include "sdk/base/run_status.def"
 #undef X
@@ -119,9 +120,9 @@ bool pw_run_status_is_open(int status)
 
 int pw_run_status_from_name(const char *name)
 {
-#define X(number, sym, text, open)                                                                 \
-    if (strcmp(name, text) == 0) {                                                                 \
-        return number;                                                                             \
+#define X(number, sym, text, open) \
+    if (strcmp(name, text) == 0) { \
+        return number;             \
     }
 #include "sdk/base/run_status.def"
 #undef X

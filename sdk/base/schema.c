@@ -21,7 +21,9 @@ pawl_type pw_schema_type(pw_view v)
 size_t pw_schema_count(pw_view v)
 {
     pw_mp r = pw_mp_reader(v.data, v.size);
-    return pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : pw_mp_peek(&r) == PAWL_ARRAY ? pw_mp_read_array(&r) : 0;
+    return pw_mp_peek(&r) == PAWL_MAP     ? pw_mp_read_map(&r)
+           : pw_mp_peek(&r) == PAWL_ARRAY ? pw_mp_read_array(&r)
+                                          : 0;
 }
 
 /* ---- errors ---- */
@@ -31,7 +33,8 @@ bool pw_schema_step(pw_eval *e, int64_t steps)
     int64_t max = e->options->steps_max > 0 ? e->options->steps_max : PW_SCHEMA_STEPS_MAX;
     e->steps += steps;
     if (e->steps > max && e->status == PAWL_OK) {
-        e->status = pw_err(e->err, PAWL_LIMIT, "validation took more than %lld steps", (long long)max);
+        e->status =
+            pw_err(e->err, PAWL_LIMIT, "validation took more than %lld steps", (long long)max);
     }
     return e->status == PAWL_OK;
 }
@@ -66,17 +69,21 @@ static void report(const pw_at *at, const char *keyword, const char *message)
     pw_eval *e = at->e;
     PW_CLEANUP(pw_buf_deinit) pw_buf where = PW_BUF_INIT;
     put_pointer(&where, at->in);
-    const char *pointer = where.size > 0 && !where.failed ? pw_strndup(e->scope, (const char *)where.data, where.size) : "";
+    const char *pointer = where.size > 0 && !where.failed
+                              ? pw_strndup(e->scope, (const char *)where.data, where.size)
+                              : "";
     pointer = pointer != NULL ? pointer : "";
     if (e->errors++ == 0) {
-        (void)pw_err(e->err, PAWL_INVALID, "%s%s%s", pointer[0] != 0 ? pointer : "the value", pointer[0] != 0 ? ": " : " ", message);
+        (void)pw_err(e->err, PAWL_INVALID, "%s%s%s", pointer[0] != 0 ? pointer : "the value",
+                     pointer[0] != 0 ? ": " : " ", message);
     }
     size_t max = e->options->errors_max > 0 ? e->options->errors_max : ERRORS_DEFAULT;
     if (e->report == NULL || e->errors > max) {
         return;
     }
     pawl_scope *scope = e->report->scope;
-    const pawl_value *one = pawl_build(scope, "{at: %s, keyword: %s, message: %s}", pointer, keyword, message);
+    const pawl_value *one =
+        pawl_build(scope, "{at: %s, keyword: %s, message: %s}", pointer, keyword, message);
     const pawl_value *had[64];
     size_t n = pawl_len(e->report->errors);
     if (n + 1 > PW_COUNT(had)) {
@@ -179,13 +186,15 @@ static bool choices(const pw_at *at)
     pw_view any = kw(at, PW_KW_ANY_OF), one = kw(at, PW_KW_ONE_OF), not = kw(at, PW_KW_NOT);
     bool ok = true;
     if (any.data != NULL && holding(at, any) == 0) {
-        ok = pw_schema_wrong(at, "anyOf", "must match one of %zu alternatives, matches none", pw_schema_count(any));
+        ok = pw_schema_wrong(at, "anyOf", "must match one of %zu alternatives, matches none",
+                             pw_schema_count(any));
     }
     size_t held = one.data != NULL ? holding(at, one) : 1;
     if (held != 1) {
-        ok = pw_schema_wrong(at, "oneOf", "must match exactly one of %zu alternatives, matches %zu", pw_schema_count(one), held);
+        ok = pw_schema_wrong(at, "oneOf", "must match exactly one of %zu alternatives, matches %zu",
+                             pw_schema_count(one), held);
     }
-    if (not.data != NULL && holds_apart(at, not)) {
+    if (not .data != NULL && holds_apart(at, not )) {
         ok = pw_schema_wrong(at, "not", "matches what it must not match");
     }
     return ok;
@@ -240,7 +249,8 @@ static bool reference(const pw_at *at, pw_keyword k)
     const char *ref = pw_schema_text(at->e->scope, v);
     if (!pw_schema_resolve(at->e, at->res, ref, &node, &dynamic)) {
         if (at->e->status == PAWL_OK) {
-            at->e->status = pw_err(at->e->err, PAWL_NOTFOUND, "the schema refers to \"%s\", which is not there", ref);
+            at->e->status = pw_err(at->e->err, PAWL_NOTFOUND,
+                                   "the schema refers to \"%s\", which is not there", ref);
         }
         return false;
     }
@@ -273,7 +283,8 @@ static bool evaluate(const pw_at *at)
 /* The resource that a schema with an id is. */
 static const pw_resource *resource_of(pw_eval *e, const pw_node *node, const pw_keywords *keywords)
 {
-    const char *id = keywords->of[PW_KW_ID].data != NULL ? pw_schema_text(e->scope, keywords->of[PW_KW_ID]) : "";
+    const char *id =
+        keywords->of[PW_KW_ID].data != NULL ? pw_schema_text(e->scope, keywords->of[PW_KW_ID]) : "";
     if (id[0] == 0 || id[0] == '#') {
         return node->res;
     }
@@ -282,7 +293,8 @@ static const pw_resource *resource_of(pw_eval *e, const pw_node *node, const pw_
     return res != NULL ? res : node->res;
 }
 
-bool pw_schema_eval(pw_eval *e, const pw_node *node, const pw_frame *frame, const pw_instance *in, pw_seen *seen)
+bool pw_schema_eval(pw_eval *e, const pw_node *node, const pw_frame *frame, const pw_instance *in,
+                    pw_seen *seen)
 {
     pawl_type type = pw_schema_type(node->v);
     pw_at at = {.e = e, .res = node->res, .frame = frame, .in = in, .seen = seen};
@@ -291,10 +303,13 @@ bool pw_schema_eval(pw_eval *e, const pw_node *node, const pw_frame *frame, cons
     }
     if (type != PAWL_MAP) {
         pw_mp r = pw_mp_reader(node->v.data, node->v.size);
-        return type != PAWL_BOOL || pw_mp_read_bool(&r) || pw_schema_wrong(&at, "false", "is not allowed");
+        return type != PAWL_BOOL || pw_mp_read_bool(&r) ||
+               pw_schema_wrong(&at, "false", "is not allowed");
     }
     if (e->depth >= PW_SCHEMA_DEPTH_MAX) {
-        e->status = pw_err(e->err, PAWL_LIMIT, "the schema refers to itself without end, or the value is nested too deep");
+        e->status =
+            pw_err(e->err, PAWL_LIMIT,
+                   "the schema refers to itself without end, or the value is nested too deep");
         return false;
     }
     pw_keywords keywords;
@@ -336,14 +351,16 @@ static pawl_status validate(pw_eval *e, const pw_resource *res, pw_view value)
     pw_instance in = {.v = value, .type = pw_schema_type(value)};
     pw_at at = {.e = e, .res = res};
     bool ok = pw_schema_child(&at, res->root, &in);
-    if (e->status == PAWL_OK && (pw_scope_failed(e->scope) || (e->report != NULL && pw_scope_failed(e->report->scope)))) {
+    if (e->status == PAWL_OK &&
+        (pw_scope_failed(e->scope) || (e->report != NULL && pw_scope_failed(e->report->scope)))) {
         return pw_err(e->err, PAWL_NOMEM, "out of memory");
     }
     return e->status != PAWL_OK ? e->status : ok ? PAWL_OK : PAWL_INVALID;
 }
 
-pawl_status pw_schema_validate(pw_schemas *set, const char *uri, pw_view value, const pw_schema_options *options,
-                               pw_schema_report *ret_report, pawl_error *err)
+pawl_status pw_schema_validate(pw_schemas *set, const char *uri, pw_view value,
+                               const pw_schema_options *options, pw_schema_report *ret_report,
+                               pawl_error *err)
 {
     static const pw_schema_options none = {0};
     pawl_status st = pw_mp_check(value.data, value.size, err);
@@ -354,14 +371,19 @@ pawl_status pw_schema_validate(pw_schemas *set, const char *uri, pw_view value, 
     if (scope == NULL) {
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    pw_eval e = {.set = set, .scope = scope, .options = options != NULL ? options : &none, .report = ret_report, .err = err,
+    pw_eval e = {.set = set,
+                 .scope = scope,
+                 .options = options != NULL ? options : &none,
+                 .report = ret_report,
+                 .err = err,
                  .status = PAWL_OK};
     if (ret_report != NULL) {
         ret_report->errors = NULL;
     }
     const char *own = pw_uri_join(scope, uri, "");
     const pw_resource *res = own != NULL ? pw_schema_resource(set, own) : NULL;
-    st = res != NULL ? validate(&e, res, value) : pw_err(err, PAWL_NOTFOUND, "no schema is at \"%s\"", uri);
+    st = res != NULL ? validate(&e, res, value)
+                     : pw_err(err, PAWL_NOTFOUND, "no schema is at \"%s\"", uri);
     pawl_scope_free(scope);
     return st;
 }

@@ -20,9 +20,10 @@
 typedef struct pw_schemas pw_schemas;
 
 typedef struct pw_schema_options {
-    bool formats;         /* date-time, date, time, email, hostname, ipv4, ipv6, uri, uuid ... are checked */
-    size_t errors_max;    /* 0 = 20 */
-    int64_t steps_max;    /* 0 = PW_SCHEMA_STEPS_MAX */
+    bool
+        formats; /* date-time, date, time, email, hostname, ipv4, ipv6, uri, uuid ... are checked */
+    size_t errors_max; /* 0 = 20 */
+    int64_t steps_max; /* 0 = PW_SCHEMA_STEPS_MAX */
 } pw_schema_options;
 
 /** What is wrong: [{at: "/items/3", keyword: "minimum", message: "must be at least 5"}], in the order it was found. */
@@ -39,8 +40,9 @@ void pw_schemas_free(pw_schemas *set);
 pawl_status pw_schemas_add(pw_schemas *set, const char *uri, pw_view schema, pawl_error *err);
 
 /** report may be NULL; err->message names the first violation. */
-pawl_status pw_schema_validate(pw_schemas *set, const char *uri, pw_view value, const pw_schema_options *options,
-                               pw_schema_report *report, pawl_error *err);
+pawl_status pw_schema_validate(pw_schemas *set, const char *uri, pw_view value,
+                               const pw_schema_options *options, pw_schema_report *report,
+                               pawl_error *err);
 
 /** Equal as JSON Schema has it: 1 and 1.0 are, and the order of keys does not count. */
 bool pw_schema_equal(pw_view a, pw_view b);

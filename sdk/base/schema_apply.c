@@ -21,7 +21,8 @@ static void see(const pw_at *at, size_t i)
 static bool find(pw_view map, pw_view key, pw_view *ret)
 {
     pw_mp r = pw_mp_reader(map.data, map.size);
-    for (size_t n = map.data != NULL && pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0; n > 0; n--) {
+    for (size_t n = map.data != NULL && pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0; n > 0;
+         n--) {
         pw_view k = pw_mp_read_str(&r);
         pw_view v = pw_mp_read_raw(&r);
         if (pw_view_eq(k, key)) {
@@ -38,7 +39,8 @@ static bool patterns(const pw_at *at, const pw_instance *child, bool *matched)
     pw_view map = kw(at, PW_KW_PATTERN_PROPERTIES);
     pw_mp r = pw_mp_reader(map.data, map.size);
     bool ok = true;
-    for (size_t n = map.data != NULL && pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0; n > 0; n--) {
+    for (size_t n = map.data != NULL && pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0; n > 0;
+         n--) {
         pw_view pattern = pw_mp_read_str(&r);
         pw_view schema = pw_mp_read_raw(&r);
         if (pw_schema_matches(at->e, pattern, child->key)) {
@@ -79,7 +81,8 @@ static bool pair(const pw_at *at, const pw_instance *child, size_t i)
 
 bool pw_schema_apply_object(const pw_at *at)
 {
-    static const pw_keyword wanted[] = {PW_KW_PROPERTIES, PW_KW_PATTERN_PROPERTIES, PW_KW_ADDITIONAL_PROPERTIES, PW_KW_PROPERTY_NAMES};
+    static const pw_keyword wanted[] = {PW_KW_PROPERTIES, PW_KW_PATTERN_PROPERTIES,
+                                        PW_KW_ADDITIONAL_PROPERTIES, PW_KW_PROPERTY_NAMES};
     pw_mp r = pw_mp_reader(at->in->v.data, at->in->v.size);
     bool ok = true, any = false;
     for (size_t i = 0; i < PW_COUNT(wanted); i++) {
@@ -120,7 +123,8 @@ static pw_view schema_of_item(const pw_at *at, size_t i)
 
 static bool contains(const pw_at *at)
 {
-    pw_view schema = kw(at, PW_KW_CONTAINS), least = kw(at, PW_KW_MIN_CONTAINS), most = kw(at, PW_KW_MAX_CONTAINS);
+    pw_view schema = kw(at, PW_KW_CONTAINS), least = kw(at, PW_KW_MIN_CONTAINS),
+            most = kw(at, PW_KW_MAX_CONTAINS);
     if (schema.data == NULL) {
         return true;
     }
@@ -137,9 +141,15 @@ static bool contains(const pw_at *at)
         }
     }
     at->e->muted--;
-    double from = least.data != NULL ? pw_mp_read_double(&min) : 1, to = most.data != NULL ? pw_mp_read_double(&max) : (double)n;
-    bool ok = (double)held >= from || pw_schema_wrong(at, "contains", "must hold at least %g items that match, holds %zu", from, held);
-    return ((double)held <= to || pw_schema_wrong(at, "maxContains", "must hold at most %g items that match, holds %zu", to, held)) && ok;
+    double from = least.data != NULL ? pw_mp_read_double(&min) : 1,
+           to = most.data != NULL ? pw_mp_read_double(&max) : (double)n;
+    bool ok = (double)held >= from ||
+              pw_schema_wrong(at, "contains", "must hold at least %g items that match, holds %zu",
+                              from, held);
+    return ((double)held <= to ||
+            pw_schema_wrong(at, "maxContains", "must hold at most %g items that match, holds %zu",
+                            to, held)) &&
+           ok;
 }
 
 bool pw_schema_apply_array(const pw_at *at)

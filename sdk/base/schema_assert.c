@@ -44,7 +44,8 @@ static long double number(pw_view v)
 static bool is_integer(pw_view v)
 {
     pawl_type type = pw_schema_type(v);
-    return type == PAWL_INT || type == PAWL_BIGINT || (type == PAWL_DOUBLE && isfinite((double)number(v)) && floorl(number(v)) == number(v));
+    return type == PAWL_INT || type == PAWL_BIGINT ||
+           (type == PAWL_DOUBLE && isfinite((double)number(v)) && floorl(number(v)) == number(v));
 }
 
 static bool is_multiple(long double n, long double of)
@@ -53,7 +54,8 @@ static bool is_multiple(long double n, long double of)
     if (isinf(q)) {
         return fmodl(n, of) == 0;
     }
-    return fabs(q - round(q)) <= 1e-12 * fmax(1.0, fabs(q)); /* 0.3 is three times 0.1, though not to the last bit */
+    return fabs(q - round(q)) <=
+           1e-12 * fmax(1.0, fabs(q)); /* 0.3 is three times 0.1, though not to the last bit */
 }
 
 /* ---- equality ---- */
@@ -146,7 +148,9 @@ typedef struct hashed {
 static int by_hash(const void *a, const void *b)
 {
     const hashed *x = a, *y = b;
-    return x->hash != y->hash ? (x->hash < y->hash ? -1 : 1) : x->index < y->index ? -1 : x->index > y->index;
+    return x->hash != y->hash    ? (x->hash < y->hash ? -1 : 1)
+           : x->index < y->index ? -1
+                                 : x->index > y->index;
 }
 
 static bool unique(const pw_at *at)
@@ -164,9 +168,11 @@ static bool unique(const pw_at *at)
     }
     qsort(all, n, sizeof *all, by_hash);
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = i + 1; k < n && all[k].hash == all[i].hash && pw_schema_step(at->e, 1); k++) {
+        for (size_t k = i + 1; k < n && all[k].hash == all[i].hash && pw_schema_step(at->e, 1);
+             k++) {
             if (pw_schema_equal(all[i].v, all[k].v)) {
-                return pw_schema_wrong(at, "uniqueItems", "items %zu and %zu are equal", all[i].index, all[k].index);
+                return pw_schema_wrong(at, "uniqueItems", "items %zu and %zu are equal",
+                                       all[i].index, all[k].index);
             }
         }
     }
@@ -202,7 +208,8 @@ static bool is_type(pw_view v, pw_view wanted)
 {
     pw_mp r = pw_mp_reader(wanted.data, wanted.size);
     pw_view name = pw_mp_read_str(&r);
-    return pw_view_is(name, name_of(v)) || (pw_view_is(name, "number") && is_number(pw_schema_type(v)));
+    return pw_view_is(name, name_of(v)) ||
+           (pw_view_is(name, "number") && is_number(pw_schema_type(v)));
 }
 
 static bool type_holds(const pw_at *at, pw_view type)
@@ -210,8 +217,9 @@ static bool type_holds(const pw_at *at, pw_view type)
     pw_mp r = pw_mp_reader(type.data, type.size);
     if (pw_mp_peek(&r) != PAWL_ARRAY) {
         pw_view name = pw_mp_read_str(&r);
-        return is_type(at->in->v, type) || pw_schema_wrong(at, "type", "must be %.*s, is %s", (int)name.size, (const char *)name.data,
-                                                           name_of(at->in->v));
+        return is_type(at->in->v, type) ||
+               pw_schema_wrong(at, "type", "must be %.*s, is %s", (int)name.size,
+                               (const char *)name.data, name_of(at->in->v));
     }
     char names[160] = "";
     for (size_t n = pw_mp_read_array(&r); n > 0; n--) {
@@ -220,7 +228,8 @@ static bool type_holds(const pw_at *at, pw_view type)
             return true;
         }
         size_t used = strlen(names);
-        (void)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? (n > 1 ? ", " : " or ") : "", pw_schema_text(at->e->scope, one));
+        (void)snprintf(names + used, sizeof names - used, "%s%s",
+                       used > 0 ? (n > 1 ? ", " : " or ") : "", pw_schema_text(at->e->scope, one));
     }
     return pw_schema_wrong(at, "type", "must be %s, is %s", names, name_of(at->in->v));
 }
@@ -236,9 +245,11 @@ static bool listed(const pw_at *at, pw_view list)
             return true;
         }
         size_t used = strlen(names);
-        const char *text = pawl_to_json(at->e->scope, pw_value_view(at->e->scope, one.data, one.size), 0);
+        const char *text =
+            pawl_to_json(at->e->scope, pw_value_view(at->e->scope, one.data, one.size), 0);
         if (used + strlen(text != NULL ? text : "") + 8 < sizeof names) {
-            (void)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "", text != NULL ? text : "");
+            (void)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ", " : "",
+                           text != NULL ? text : "");
         }
     }
     return pw_schema_wrong(at, "enum", "must be one of %s", names);
@@ -250,7 +261,8 @@ static bool kinds(const pw_at *at)
     bool ok = type.data == NULL || type_holds(at, type);
     ok = (list.data == NULL || listed(at, list)) && ok;
     if (one.data != NULL && !pw_schema_equal(at->in->v, one)) {
-        const char *text = pawl_to_json(at->e->scope, pw_value_view(at->e->scope, one.data, one.size), 0);
+        const char *text =
+            pawl_to_json(at->e->scope, pw_value_view(at->e->scope, one.data, one.size), 0);
         ok = pw_schema_wrong(at, "const", "must be %.150s", text != NULL ? text : "another value");
     }
     return ok;
@@ -276,8 +288,10 @@ static bool numbers(const pw_at *at)
             continue;
         }
         long double b = number(bound);
-        bool beyond = bounds[i].above ? (bounds[i].open ? n >= b : n > b) : (bounds[i].open ? n <= b : n < b);
-        ok = !(beyond && !pw_schema_wrong(at, bounds[i].name, "%s %.15Lg", bounds[i].text, b)) && ok;
+        bool beyond =
+            bounds[i].above ? (bounds[i].open ? n >= b : n > b) : (bounds[i].open ? n <= b : n < b);
+        ok =
+            !(beyond && !pw_schema_wrong(at, bounds[i].name, "%s %.15Lg", bounds[i].text, b)) && ok;
     }
     pw_view of = kw(at, PW_KW_MULTIPLE_OF);
     if (of.data != NULL && number(of) != 0 && !is_multiple(n, number(of))) {
@@ -296,10 +310,12 @@ static bool sizes(const pw_at *at, const size_words *w, size_t n)
     pw_view min = kw(at, w->least), max = kw(at, w->most);
     bool ok = true;
     if (min.data != NULL && (long double)n < number(min)) {
-        ok = pw_schema_wrong(at, w->min, "must have at least %.15Lg %s, has %zu", number(min), w->what, n);
+        ok = pw_schema_wrong(at, w->min, "must have at least %.15Lg %s, has %zu", number(min),
+                             w->what, n);
     }
     if (max.data != NULL && (long double)n > number(max)) {
-        ok = pw_schema_wrong(at, w->max, "must have at most %.15Lg %s, has %zu", number(max), w->what, n);
+        ok = pw_schema_wrong(at, w->max, "must have at most %.15Lg %s, has %zu", number(max),
+                             w->what, n);
     }
     return ok;
 }
@@ -316,13 +332,16 @@ static size_t characters(pw_view text)
 static bool texts(const pw_at *at)
 {
     pw_mp r = pw_mp_reader(at->in->v.data, at->in->v.size);
-    pw_view text = pw_mp_read_str(&r), pattern = kw(at, PW_KW_PATTERN), format = kw(at, PW_KW_FORMAT);
-    static const size_words length = {PW_KW_MIN_LENGTH, PW_KW_MAX_LENGTH, "minLength", "maxLength", "characters"};
+    pw_view text = pw_mp_read_str(&r), pattern = kw(at, PW_KW_PATTERN),
+            format = kw(at, PW_KW_FORMAT);
+    static const size_words length = {PW_KW_MIN_LENGTH, PW_KW_MAX_LENGTH, "minLength", "maxLength",
+                                      "characters"};
     bool ok = sizes(at, &length, characters(text));
     if (pattern.data != NULL) {
         pw_mp p = pw_mp_reader(pattern.data, pattern.size);
         if (!pw_schema_matches(at->e, pw_mp_read_str(&p), text)) {
-            ok = pw_schema_wrong(at, "pattern", "must match %.150s", pw_schema_text(at->e->scope, pattern));
+            ok = pw_schema_wrong(at, "pattern", "must match %.150s",
+                                 pw_schema_text(at->e->scope, pattern));
         }
     }
     if (format.data != NULL && at->e->options->formats) {
@@ -344,7 +363,8 @@ static bool names_there(const pw_at *at, pw_view names, const char *keyword, con
     for (size_t n = pw_mp_peek(&r) == PAWL_ARRAY ? pw_mp_read_array(&r) : 0; n > 0; n--) {
         const char *name = pw_schema_text(at->e->scope, pw_mp_read_raw(&r));
         if (!pw_schema_get(at->in->v, name, &unused)) {
-            ok = pw_schema_wrong(at, keyword, "lacks \"%.60s\"%s%.60s%s", name, because[0] != 0 ? ", which it needs since it has \"" : "", because,
+            ok = pw_schema_wrong(at, keyword, "lacks \"%.60s\"%s%.60s%s", name,
+                                 because[0] != 0 ? ", which it needs since it has \"" : "", because,
                                  because[0] != 0 ? "\"" : "");
         }
     }
@@ -356,20 +376,24 @@ static bool depends(const pw_at *at, pw_view map, const char *keyword)
     pw_mp r = pw_mp_reader(map.data, map.size);
     bool ok = true;
     pw_view unused;
-    for (size_t n = map.data != NULL && pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0; n > 0; n--) {
+    for (size_t n = map.data != NULL && pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0; n > 0;
+         n--) {
         pw_mp key = r;
         const char *name = pw_schema_text(at->e->scope, pw_mp_read_raw(&key));
         pw_mp_skip(&r);
         pw_view names = pw_mp_read_raw(&r);
-        ok = (!pw_schema_get(at->in->v, name, &unused) || names_there(at, names, keyword, name)) && ok;
+        ok = (!pw_schema_get(at->in->v, name, &unused) || names_there(at, names, keyword, name)) &&
+             ok;
     }
     return ok;
 }
 
 bool pw_schema_assert(const pw_at *at)
 {
-    static const size_words items = {PW_KW_MIN_ITEMS, PW_KW_MAX_ITEMS, "minItems", "maxItems", "items"};
-    static const size_words properties = {PW_KW_MIN_PROPERTIES, PW_KW_MAX_PROPERTIES, "minProperties", "maxProperties", "properties"};
+    static const size_words items = {PW_KW_MIN_ITEMS, PW_KW_MAX_ITEMS, "minItems", "maxItems",
+                                     "items"};
+    static const size_words properties = {PW_KW_MIN_PROPERTIES, PW_KW_MAX_PROPERTIES,
+                                          "minProperties", "maxProperties", "properties"};
     bool ok = kinds(at);
     pw_view required = kw(at, PW_KW_REQUIRED), distinct = kw(at, PW_KW_UNIQUE_ITEMS);
     switch ((int)at->in->type) {

@@ -93,7 +93,8 @@ void pw_schema_keywords(pw_view schema, const pw_resource *res, pw_keywords *ret
     for (size_t n = pw_mp_read_map(&r); n > 0; n--) {
         pw_view key = pw_mp_read_str(&r);
         pw_view v = pw_mp_read_raw(&r);
-        bool known = keyword_of(key, &k) && (keywords[k].draft & (res->draft7 ? DRAFT_7 : DRAFT_2020)) != 0;
+        bool known =
+            keyword_of(key, &k) && (keywords[k].draft & (res->draft7 ? DRAFT_7 : DRAFT_2020)) != 0;
         if (known && !(res->no_assert && keywords[k].vocabulary == ASSERT)) {
             ret->of[k] = v;
         }
@@ -114,7 +115,8 @@ typedef struct index_run {
     int depth;
 } index_run;
 
-static bool fail(index_run *x, pawl_status status, const char *before, const char *what, const char *after)
+static bool fail(index_run *x, pawl_status status, const char *before, const char *what,
+                 const char *after)
 {
     if (x->status == PAWL_OK) {
         x->status = pw_err(x->err, status, "%s%.100s%s", before, what, after);
@@ -131,7 +133,8 @@ const pw_resource *pw_schema_resource(const pw_schemas *set, const char *uri)
     return r;
 }
 
-static pw_resource *resource_add(index_run *x, const char *uri, pw_view root, const pw_resource *like)
+static pw_resource *resource_add(index_run *x, const char *uri, pw_view root,
+                                 const pw_resource *like)
 {
     if (uri == NULL) {
         (void)fail(x, PAWL_NOMEM, "out of memory", "", "");
@@ -161,7 +164,10 @@ static bool anchor_add(index_run *x, const pw_node *node, pw_view name, bool dyn
     if (a == NULL) {
         return fail(x, PAWL_NOMEM, "out of memory", "", "");
     }
-    *a = (pw_anchor){.next = x->set->anchors, .uri = node->res->uri, .name = pw_schema_text(x->set->scope, name), .dynamic = dynamic,
+    *a = (pw_anchor){.next = x->set->anchors,
+                     .uri = node->res->uri,
+                     .name = pw_schema_text(x->set->scope, name),
+                     .dynamic = dynamic,
                      .node = *node};
     x->set->anchors = a;
     return true;
@@ -183,13 +189,15 @@ static bool pattern_add(index_run *x, pw_view text_value)
     (void)pcre2_set_compile_extra_options(context, PCRE2_EXTRA_ALT_BSUX);
     p->at = text.data;
     p->code = pcre2_compile(text.data, text.size,
-                            PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF |
+                            PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY |
+                                PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF |
                                 PCRE2_ALT_BSUX | PCRE2_NEVER_BACKSLASH_C,
                             &code, &at, context);
     pcre2_compile_context_free(context);
     if (p->code == NULL) {
         pw_free(p);
-        return fail(x, PAWL_INVALID, "\"", pw_schema_text(x->set->scope, text_value), "\" is not a regular expression");
+        return fail(x, PAWL_INVALID, "\"", pw_schema_text(x->set->scope, text_value),
+                    "\" is not a regular expression");
     }
     p->next = x->set->patterns;
     x->set->patterns = p;
@@ -277,7 +285,8 @@ static bool index_id(index_run *x, pw_node *node, const pw_keywords *kw, bool ro
         if (a == NULL) {
             return fail(x, PAWL_NOMEM, "out of memory", "", "");
         }
-        *a = (pw_anchor){.next = x->set->anchors, .uri = node->res->uri, .name = id + 1, .node = *node};
+        *a = (pw_anchor){
+            .next = x->set->anchors, .uri = node->res->uri, .name = id + 1, .node = *node};
         x->set->anchors = a;
         return true;
     }
@@ -304,10 +313,12 @@ static bool index_object(index_run *x, pw_node *node, bool root)
         return false;
     }
     pw_view anchor = kw.of[PW_KW_ANCHOR], dynamic = kw.of[PW_KW_DYNAMIC_ANCHOR];
-    if ((anchor.data != NULL && !anchor_add(x, node, anchor, false)) || (dynamic.data != NULL && !anchor_add(x, node, dynamic, true))) {
+    if ((anchor.data != NULL && !anchor_add(x, node, anchor, false)) ||
+        (dynamic.data != NULL && !anchor_add(x, node, dynamic, true))) {
         return false;
     }
-    x->set->tracks |= kw.of[PW_KW_UNEVALUATED_ITEMS].data != NULL || kw.of[PW_KW_UNEVALUATED_PROPERTIES].data != NULL;
+    x->set->tracks |= kw.of[PW_KW_UNEVALUATED_ITEMS].data != NULL ||
+                      kw.of[PW_KW_UNEVALUATED_PROPERTIES].data != NULL;
     bool ok = true;
     for (int k = 0; ok && k < PW_KW_COUNT; k++) {
         ok = kw.of[k].data == NULL || index_keyword(x, (pw_keyword)k, kw.of[k], node->res);
@@ -319,7 +330,8 @@ static bool index_node(index_run *x, const pw_node *node)
 {
     pawl_type type = pw_schema_type(node->v);
     if (type != PAWL_MAP) {
-        return type == PAWL_BOOL || type == PAWL_ARRAY || fail(x, PAWL_INVALID, "a schema is an object or a boolean", "", "");
+        return type == PAWL_BOOL || type == PAWL_ARRAY ||
+               fail(x, PAWL_INVALID, "a schema is an object or a boolean", "", "");
     }
     if (x->depth >= PW_SCHEMA_DEPTH_MAX) {
         return fail(x, PAWL_LIMIT, "the schema is nested too deep", "", "");
@@ -374,7 +386,8 @@ pawl_status pw_schemas_add(pw_schemas *set, const char *uri, pw_view schema, paw
     }
     void *copy = pw_memdup(set->scope, schema.data, schema.size);
     pw_view own = {copy, schema.size};
-    pw_resource *res = copy != NULL ? resource_add(&x, pw_uri_join(set->scope, uri, ""), own, NULL) : NULL;
+    pw_resource *res =
+        copy != NULL ? resource_add(&x, pw_uri_join(set->scope, uri, ""), own, NULL) : NULL;
     pw_view dialect;
     if (res == NULL) {
         return x.status != PAWL_OK ? x.status : pw_err(err, PAWL_NOMEM, "out of memory");
@@ -386,15 +399,19 @@ pawl_status pw_schemas_add(pw_schemas *set, const char *uri, pw_view schema, paw
     if (type == PAWL_MAP) {
         (void)index_object(&x, &root, true);
     }
-    return pw_scope_failed(set->scope) && x.status == PAWL_OK ? pw_err(err, PAWL_NOMEM, "out of memory") : x.status;
+    return pw_scope_failed(set->scope) && x.status == PAWL_OK
+               ? pw_err(err, PAWL_NOMEM, "out of memory")
+               : x.status;
 }
 
 /* ---- references ---- */
 
-bool pw_schema_anchor(const pw_schemas *set, const char *uri, const char *name, bool dynamic, pw_node *ret)
+bool pw_schema_anchor(const pw_schemas *set, const char *uri, const char *name, bool dynamic,
+                      pw_node *ret)
 {
     const pw_anchor *a = set->anchors;
-    while (a != NULL && !(strcmp(a->name, name) == 0 && strcmp(a->uri, uri) == 0 && (a->dynamic || !dynamic))) {
+    while (a != NULL &&
+           !(strcmp(a->name, name) == 0 && strcmp(a->uri, uri) == 0 && (a->dynamic || !dynamic))) {
         a = a->next;
     }
     if (a != NULL) {
@@ -428,7 +445,8 @@ static bool pointer_step(pw_view *v, const char *token)
     if (pw_mp_peek(&r) == PAWL_MAP) {
         return pw_schema_get(*v, token, v);
     }
-    if (pw_mp_peek(&r) != PAWL_ARRAY || token[0] == 0 || strspn(token, "0123456789") != strlen(token) || strlen(token) > 9) {
+    if (pw_mp_peek(&r) != PAWL_ARRAY || token[0] == 0 ||
+        strspn(token, "0123456789") != strlen(token) || strlen(token) > 9) {
         return false;
     }
     size_t n = pw_mp_read_array(&r), index = (size_t)strtoul(token, NULL, 10);
@@ -458,7 +476,8 @@ static bool follow_pointer(pw_eval *e, const pw_resource *res, const char *point
     return *pointer == 0;
 }
 
-bool pw_schema_resolve(pw_eval *e, const pw_resource *from, const char *ref, pw_node *ret, bool *ret_dynamic)
+bool pw_schema_resolve(pw_eval *e, const pw_resource *from, const char *ref, pw_node *ret,
+                       bool *ret_dynamic)
 {
     const char *uri = pw_uri_join(e->scope, from->uri, ref);
     const char *fragment = pw_uri_fragment(e->scope, ref);
@@ -489,13 +508,15 @@ bool pw_schema_matches(pw_eval *e, pw_view pattern, pw_view text)
     if (context != NULL && data != NULL) {
         (void)pcre2_set_match_limit(context, MATCH_STEPS_MAX);
         (void)pcre2_set_depth_limit(context, MATCH_DEPTH_MAX);
-        rc = pcre2_match(p->code, text.data != NULL ? text.data : (const uint8_t *)"", text.size, 0, PCRE2_NO_UTF_CHECK, data, context);
+        rc = pcre2_match(p->code, text.data != NULL ? text.data : (const uint8_t *)"", text.size, 0,
+                         PCRE2_NO_UTF_CHECK, data, context);
     }
     pcre2_match_data_free(data);
     pcre2_match_context_free(context);
     if (rc < 0 && rc != PCRE2_ERROR_NOMATCH && e->status == PAWL_OK) {
         bool memory = rc == PCRE2_ERROR_NOMEMORY;
-        e->status = pw_err(e->err, memory ? PAWL_NOMEM : PAWL_LIMIT, memory ? "out of memory" : "a pattern took too much work");
+        e->status = pw_err(e->err, memory ? PAWL_NOMEM : PAWL_LIMIT,
+                           memory ? "out of memory" : "a pattern took too much work");
     }
     return rc >= 0;
 }

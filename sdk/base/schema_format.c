@@ -30,7 +30,8 @@ static bool date(const char **at, const char *end)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int y, m, d;
-    if (!digits(at, end, 4, &y) || !one(at, end, "-") || !digits(at, end, 2, &m) || !one(at, end, "-") || !digits(at, end, 2, &d)) {
+    if (!digits(at, end, 4, &y) || !one(at, end, "-") || !digits(at, end, 2, &m) ||
+        !one(at, end, "-") || !digits(at, end, 2, &d)) {
         return false;
     }
     bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
@@ -40,7 +41,8 @@ static bool date(const char **at, const char *end)
 static bool clock_time(const char **at, const char *end)
 {
     int h, m, s, oh = 0, om = 0, sign = 0;
-    if (!digits(at, end, 2, &h) || !one(at, end, ":") || !digits(at, end, 2, &m) || !one(at, end, ":") || !digits(at, end, 2, &s)) {
+    if (!digits(at, end, 2, &h) || !one(at, end, ":") || !digits(at, end, 2, &m) ||
+        !one(at, end, ":") || !digits(at, end, 2, &s)) {
         return false;
     }
     if (one(at, end, ".")) {
@@ -53,7 +55,8 @@ static bool clock_time(const char **at, const char *end)
     }
     if (!one(at, end, "zZ")) {
         sign = *at < end && **at == '-' ? 1 : -1;
-        if (!one(at, end, "+-") || !digits(at, end, 2, &oh) || !one(at, end, ":") || !digits(at, end, 2, &om)) {
+        if (!one(at, end, "+-") || !digits(at, end, 2, &oh) || !one(at, end, ":") ||
+            !digits(at, end, 2, &om)) {
             return false;
         }
     }
@@ -85,7 +88,8 @@ static bool is_hostname(const char *at, const char *end)
     while (at < end) {
         const char *from = at;
         while (at < end && *at != '.') {
-            bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9');
+            bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+                          (*at >= '0' && *at <= '9');
             bool dash = *at == '-' && at > from && at + 1 < end && at[1] != '.';
             if (!letter && !dash) {
                 return false;
@@ -235,9 +239,18 @@ bool pw_schema_format(const char *format, const char *text, size_t size)
     static const struct {
         const char *name;
         bool (*is)(const char *at, const char *end);
-    } formats[] = {{"date-time", is_date_time}, {"date", is_date}, {"time", is_time}, {"duration", is_duration}, {"email", is_email},
-                   {"hostname", is_hostname}, {"ipv4", is_ipv4}, {"ipv6", is_ipv6}, {"uuid", is_uuid}, {"uri", is_uri},
-                   {"uri-reference", is_uri_reference}, {"json-pointer", is_json_pointer}};
+    } formats[] = {{"date-time", is_date_time},
+                   {"date", is_date},
+                   {"time", is_time},
+                   {"duration", is_duration},
+                   {"email", is_email},
+                   {"hostname", is_hostname},
+                   {"ipv4", is_ipv4},
+                   {"ipv6", is_ipv6},
+                   {"uuid", is_uuid},
+                   {"uri", is_uri},
+                   {"uri-reference", is_uri_reference},
+                   {"json-pointer", is_json_pointer}};
     text = text != NULL ? text : "";
     for (size_t i = 0; i < PW_COUNT(formats); i++) {
         if (strcmp(formats[i].name, format) == 0) {

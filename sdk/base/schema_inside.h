@@ -100,13 +100,16 @@ void pw_schema_keywords(pw_view schema, const pw_resource *res, pw_keywords *ret
 bool pw_schema_get(pw_view map, const char *key, pw_view *ret);
 const pw_resource *pw_schema_resource(const pw_schemas *set, const char *uri);
 /** False: it leads nowhere. *ret_dynamic: it led to a dynamic anchor. */
-bool pw_schema_resolve(pw_eval *e, const pw_resource *from, const char *ref, pw_node *ret, bool *ret_dynamic);
-bool pw_schema_anchor(const pw_schemas *set, const char *uri, const char *name, bool dynamic, pw_node *ret);
+bool pw_schema_resolve(pw_eval *e, const pw_resource *from, const char *ref, pw_node *ret,
+                       bool *ret_dynamic);
+bool pw_schema_anchor(const pw_schemas *set, const char *uri, const char *name, bool dynamic,
+                      pw_node *ret);
 /** As an unanchored search. False also when the bounds of matching are reached (then e->status says so). */
 bool pw_schema_matches(pw_eval *e, pw_view pattern, pw_view text);
 
 /* schema.c */
-bool pw_schema_eval(pw_eval *e, const pw_node *node, const pw_frame *frame, const pw_instance *in, pw_seen *seen);
+bool pw_schema_eval(pw_eval *e, const pw_node *node, const pw_frame *frame, const pw_instance *in,
+                    pw_seen *seen);
 /** A schema for what an instance holds. */
 bool pw_schema_child(const pw_at *at, pw_view schema, const pw_instance *in);
 /** Says what does not hold, unless muted. Always false. */
@@ -120,6 +123,7 @@ bool pw_schema_apply_object(const pw_at *at);
 bool pw_schema_apply_array(const pw_at *at);
 bool pw_schema_unevaluated(const pw_at *at);
 bool pw_schema_assert(const pw_at *at);
-bool pw_schema_format(const char *format, const char *text, size_t size); /* an unknown format holds */
+bool pw_schema_format(const char *format, const char *text,
+                      size_t size); /* an unknown format holds */
 
 #endif

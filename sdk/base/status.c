@@ -8,7 +8,8 @@
 
 #include "sdk/base/error.h"
 
-#define X(name, lower, number, retry, text) _Static_assert(PAWL_##name == (number), "status.def and pawl_value.h agree on " #name);
+#define X(name, lower, number, retry, text) \
+    _Static_assert(PAWL_##name == (number), "status.def and pawl_value.h agree on " #name);
 #include "sdk/base/status.def"
 #undef X
 
@@ -33,8 +34,8 @@ const char *pawl_status_name(pawl_status status)
 const char *pawl_status_text(pawl_status status)
 {
     switch ((int)status) {
-#define X(name, lower, number, retry, text)                                                               \
-    case number:                                                                                   \
+#define X(name, lower, number, retry, text) \
+    case number:                            \
         return text;
 #include "sdk/base/status.def"
 #undef X
@@ -43,7 +44,8 @@ const char *pawl_status_text(pawl_status status)
     }
 }
 
-pawl_status pw_error_set(pawl_error *err, pawl_status status, const char *file, int line, const char *fmt, ...)
+pawl_status pw_error_set(pawl_error *err, pawl_status status, const char *file, int line,
+                         const char *fmt, ...)
 {
     if (err == NULL) {
         return status;

@@ -65,11 +65,14 @@ static void remove_dots(char *path)
     *out = 0;
 }
 
-static const char *compose(pawl_scope *scope, const parts *base, const parts *authority, const char *path, const parts *query)
+static const char *compose(pawl_scope *scope, const parts *base, const parts *authority,
+                           const char *path, const parts *query)
 {
-    return pw_sprintf(scope, "%.*s%s%s%.*s%s%.*s", (int)base->scheme_len, base->scheme, base->scheme_len > 0 ? ":" : "",
-                      authority->has_authority ? "//" : "", (int)authority->authority_len,
-                      authority->authority != NULL ? authority->authority : "", path, (int)query->query_len, query->query);
+    return pw_sprintf(scope, "%.*s%s%s%.*s%s%.*s", (int)base->scheme_len, base->scheme,
+                      base->scheme_len > 0 ? ":" : "", authority->has_authority ? "//" : "",
+                      (int)authority->authority_len,
+                      authority->authority != NULL ? authority->authority : "", path,
+                      (int)query->query_len, query->query);
 }
 
 const char *pw_uri_join(pawl_scope *scope, const char *base, const char *ref)

@@ -225,7 +225,8 @@ double pawl_num(const pawl_value *v, const char *path, double otherwise)
 {
     pw_mp r;
     pawl_type t;
-    return scalar(v, path, &r, &t) && (t == PAWL_DOUBLE || t == PAWL_INT) ? pw_mp_read_double(&r) : otherwise;
+    return scalar(v, path, &r, &t) && (t == PAWL_DOUBLE || t == PAWL_INT) ? pw_mp_read_double(&r)
+                                                                          : otherwise;
 }
 
 bool pawl_bool(const pawl_value *v, const char *path, bool otherwise)
@@ -266,7 +267,8 @@ bool pawl_equal(const pawl_value *a, const pawl_value *b)
     }
     PW_CLEANUP(pw_buf_deinit) pw_buf ca = PW_BUF_INIT;
     PW_CLEANUP(pw_buf_deinit) pw_buf cb = PW_BUF_INIT;
-    return pw_canon(&ca, x.data, x.size) && pw_canon(&cb, y.data, y.size) && ca.size == cb.size && memcmp(ca.data, cb.data, ca.size) == 0;
+    return pw_canon(&ca, x.data, x.size) && pw_canon(&cb, y.data, y.size) && ca.size == cb.size &&
+           memcmp(ca.data, cb.data, ca.size) == 0;
 }
 
 /* ---- making ---- */
@@ -331,7 +333,8 @@ const pawl_value *pawl_make_array(pawl_scope *scope, const pawl_value *const *it
     return from_buf(scope, &b);
 }
 
-const pawl_value *pawl_with(pawl_scope *scope, const pawl_value *map, const char *key, const pawl_value *value)
+const pawl_value *pawl_with(pawl_scope *scope, const pawl_value *map, const char *key,
+                            const pawl_value *value)
 {
     pw_mp r = reader(map);
     size_t n = pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0;
@@ -369,7 +372,8 @@ const void *pawl_to_msgpack(const pawl_value *v, size_t *ret_size)
     return bytes.data;
 }
 
-pawl_status pawl_from_msgpack(pawl_scope *scope, const void *data, size_t size, const pawl_value **ret_value, pawl_error *err)
+pawl_status pawl_from_msgpack(pawl_scope *scope, const void *data, size_t size,
+                              const pawl_value **ret_value, pawl_error *err)
 {
     pawl_status st = pw_mp_check_given(data, size, err);
     if (st != PAWL_OK) {

@@ -17,10 +17,12 @@ static const pawl_value *fix_issue(pawl_run *w, const pawl_value *in)
 {
     const pawl_value *files = pawl_call(w, "list_files", .input = in, .timeout_s = 60);
     const pawl_value *notes = pawl_map(w, "summarise", files, .width = 8, .retries = 5);
-    const pawl_value *plan = pawl_call(w, "plan", .input = pawl_json(w, "{issue: %p, notes: %p}", pawl_v(in), pawl_v(notes)));
+    const pawl_value *plan = pawl_call(
+        w, "plan", .input = pawl_json(w, "{issue: %p, notes: %p}", pawl_v(in), pawl_v(notes)));
     if (pawl_ok(w) && pawl_is(plan, "risk", "high")) {
-        const pawl_value *answer = pawl_ask(w, "approve-patch", .prompt = "Apply?", .show = plan,
-                                            .choices = "approve|reject", .deadline_s = 3 * 86400, .on_deadline = "reject");
+        const pawl_value *answer =
+            pawl_ask(w, "approve-patch", .prompt = "Apply?", .show = plan,
+                     .choices = "approve|reject", .deadline_s = 3 * 86400, .on_deadline = "reject");
         if (pawl_is(answer, "choice", "reject")) {
             return pawl_fail(w, "Rejected", "by %s", pawl_str(answer, "by", "deadline"));
         }
@@ -47,7 +49,8 @@ static const pawl_value *summarise(pawl_task *t, const pawl_value *in, void *use
 static const pawl_value *plan(pawl_task *t, const pawl_value *in, void *user)
 {
     (void)user;
-    return pawl_task_build(t, "{title: %s, files: %zu, risk: %s}", pawl_str(in, "issue.title", ""), pawl_len(pawl_get(in, "notes")), "high");
+    return pawl_task_build(t, "{title: %s, files: %zu, risk: %s}", pawl_str(in, "issue.title", ""),
+                           pawl_len(pawl_get(in, "notes")), "high");
 }
 
 static const pawl_value *open_pr(pawl_task *t, const pawl_value *in, void *user)
@@ -73,13 +76,18 @@ static bool register_code(pawl_engine *e, pawl_error *err)
     static const struct {
         const char *name;
         pawl_activity_fn fn;
-    } activities[] = {{"list_files", list_files}, {"summarise", summarise}, {"plan", plan}, {"open_pr", open_pr}, {"close_pr", close_pr}};
+    } activities[] = {{"list_files", list_files},
+                      {"summarise", summarise},
+                      {"plan", plan},
+                      {"open_pr", open_pr},
+                      {"close_pr", close_pr}};
     for (size_t i = 0; i < sizeof activities / sizeof activities[0]; i++) {
         if (pawl_register_activity(e, activities[i].name, activities[i].fn, NULL, err) != PAWL_OK) {
             return false;
         }
     }
-    return pawl_register_workflow(e, "fix_issue", "1", fix_issue, NULL, err) == PAWL_OK && pawl_resume_all(e, err) == PAWL_OK;
+    return pawl_register_workflow(e, "fix_issue", "1", fix_issue, NULL, err) == PAWL_OK &&
+           pawl_resume_all(e, err) == PAWL_OK;
 }
 
 /* Called by pawl_dispatch on this thread, after the event was committed. */
@@ -102,7 +110,10 @@ static bool wait_for_question(pawl_engine *e, const bool *asked)
 
 static bool run(pawl_engine *e, pawl_scope *scope, pawl_error *err)
 {
-    const pawl_start_options start = {.workflow = "fix_issue", .id = "issue-17", .input = pawl_build(scope, "{title: %s}", "timers fire twice")};
+    const pawl_start_options start = {.workflow = "fix_issue",
+                                      .id = "issue-17",
+                                      .input =
+                                          pawl_build(scope, "{title: %s}", "timers fire twice")};
     const pawl_value *result = NULL;
     bool asked = false;
     if (!register_code(e, err) || pawl_watch(e, NULL, on_event, &asked, err) != PAWL_OK ||
@@ -113,7 +124,8 @@ static bool run(pawl_engine *e, pawl_scope *scope, pawl_error *err)
         (void)snprintf(err->message, sizeof err->message, "the workflow did not ask");
         return false;
     }
-    if (pawl_answer(e, "issue-17", "approve-patch", pawl_build(scope, "{choice: %s}", "approve"), "the example", err) != PAWL_OK ||
+    if (pawl_answer(e, "issue-17", "approve-patch", pawl_build(scope, "{choice: %s}", "approve"),
+                    "the example", err) != PAWL_OK ||
         pawl_result(e, "issue-17", 10000, scope, &result, err) != PAWL_OK) {
         return false;
     }

@@ -24,16 +24,19 @@ static const pawl_value *talk(pawl_run *w, const pawl_value *in)
     const pawl_value *answer = NULL;
     long long calls = 0;
     while (pawl_ok(w) && !pawl_bool(answer, "done", false)) {
-        answer = pawl_call(w, "model", .input = pawl_json(w, "{messages: %p, call: %lld}", pawl_v(convo), ++calls), .timeout_s = 60);
+        answer = pawl_call(
+            w, "model", .input = pawl_json(w, "{messages: %p, call: %lld}", pawl_v(convo), ++calls),
+            .timeout_s = 60);
         convo = pawl_convo_append(w, convo, say(w, "assistant", answer));
-        if (pawl_convo_len(convo) >= LONG) { /* the long one stays in the journal; what follows stands on its summary */
+        if (pawl_convo_len(convo) >=
+            LONG) { /* the long one stays in the journal; what follows stands on its summary */
             const pawl_value *summary = pawl_call(w, "summarise", .input = convo);
             convo = pawl_convo_append(w, NULL, say(w, "system", summary));
         }
         pawl_set(w, "conversation", convo);
     }
-    return pawl_json(w, "{calls: %lld, messages: %lld, heard: %lld}", calls, (long long)pawl_convo_len(convo),
-                     (long long)pawl_int(answer, "heard", 0));
+    return pawl_json(w, "{calls: %lld, messages: %lld, heard: %lld}", calls,
+                     (long long)pawl_convo_len(convo), (long long)pawl_int(answer, "heard", 0));
 }
 
 /* ---- stand-ins ---- */
@@ -46,10 +49,12 @@ static const pawl_value *model(pawl_task *t, const pawl_value *in, void *user)
     if (messages == NULL) {
         return NULL; /* the task has failed, and says why */
     }
-    printf("call %lld: %zu messages, the first by the %s\n", (long long)pawl_int(in, "call", 0), pawl_len(messages),
-           pawl_str(messages, "0.role", "?"));
+    printf("call %lld: %zu messages, the first by the %s\n", (long long)pawl_int(in, "call", 0),
+           pawl_len(messages), pawl_str(messages, "0.role", "?"));
     bool done = pawl_int(in, "call", 0) == 8;
-    return pawl_task_build(t, done ? "{text: %s, heard: %zu, done: true}" : "{text: %s, heard: %zu}", "I see.", pawl_len(messages));
+    return pawl_task_build(t,
+                           done ? "{text: %s, heard: %zu, done: true}" : "{text: %s, heard: %zu}",
+                           "I see.", pawl_len(messages));
 }
 
 static const pawl_value *summarise(pawl_task *t, const pawl_value *in, void *user)
@@ -62,11 +67,16 @@ static const pawl_value *summarise(pawl_task *t, const pawl_value *in, void *use
 
 static bool run(pawl_engine *e, pawl_scope *scope, pawl_error *err)
 {
-    const pawl_start_options start = {.workflow = "talk", .id = "talk-1", .input = pawl_build(scope, "{question: %s}", "why twice?")};
+    const pawl_start_options start = {.workflow = "talk",
+                                      .id = "talk-1",
+                                      .input = pawl_build(scope, "{question: %s}", "why twice?")};
     const pawl_value *result = NULL;
-    if (pawl_register_activity(e, "model", model, NULL, err) != PAWL_OK || pawl_register_activity(e, "summarise", summarise, NULL, err) != PAWL_OK ||
-        pawl_register_workflow(e, "talk", "1", talk, NULL, err) != PAWL_OK || pawl_resume_all(e, err) != PAWL_OK ||
-        pawl_start(e, &start, sizeof start, NULL, err) != PAWL_OK || pawl_result(e, "talk-1", 10000, scope, &result, err) != PAWL_OK) {
+    if (pawl_register_activity(e, "model", model, NULL, err) != PAWL_OK ||
+        pawl_register_activity(e, "summarise", summarise, NULL, err) != PAWL_OK ||
+        pawl_register_workflow(e, "talk", "1", talk, NULL, err) != PAWL_OK ||
+        pawl_resume_all(e, err) != PAWL_OK ||
+        pawl_start(e, &start, sizeof start, NULL, err) != PAWL_OK ||
+        pawl_result(e, "talk-1", 10000, scope, &result, err) != PAWL_OK) {
         return false;
     }
     printf("result: %s\n", pawl_to_json(scope, result, 0));

@@ -16,13 +16,14 @@ static void make_message(pw_buf *text)
 {
     pw_buf_puts(text, "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"tools\":[");
     for (int i = 0; text->size < 6000; i++) {
-        pw_buf_printf(text,
-                      "%s{\"name\":\"deploy_service_%d\",\"title\":\"Deploy a service\",\"description\":\"Builds, tests and deploys one service of "
-                      "the platform to an environment; asks a person before production.\",\"inputSchema\":{\"type\":\"object\",\"properties\":{"
-                      "\"service\":{\"type\":\"string\",\"minLength\":1},\"environment\":{\"type\":\"string\",\"enum\":[\"dev\",\"stage\",\"prod\"]},"
-                      "\"replicas\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":%d},\"budget\":{\"type\":\"number\",\"default\":12.5}},"
-                      "\"required\":[\"service\",\"environment\"]},\"annotations\":{\"readOnlyHint\":false,\"idempotentHint\":true}}",
-                      i > 0 ? "," : "", i, 10 + i);
+        pw_buf_printf(
+            text,
+            "%s{\"name\":\"deploy_service_%d\",\"title\":\"Deploy a service\",\"description\":\"Builds, tests and deploys one service of "
+            "the platform to an environment; asks a person before production.\",\"inputSchema\":{\"type\":\"object\",\"properties\":{"
+            "\"service\":{\"type\":\"string\",\"minLength\":1},\"environment\":{\"type\":\"string\",\"enum\":[\"dev\",\"stage\",\"prod\"]},"
+            "\"replicas\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":%d},\"budget\":{\"type\":\"number\",\"default\":12.5}},"
+            "\"required\":[\"service\",\"environment\"]},\"annotations\":{\"readOnlyHint\":false,\"idempotentHint\":true}}",
+            i > 0 ? "," : "", i, 10 + i);
     }
     pw_buf_puts(text, "]}}");
 }
@@ -53,13 +54,15 @@ void bench_json(bool full)
     int64_t from = bench_ns(), times = 0;
     while (bench_ns() - from < 1000000000) {
         pw_buf_reset(&out);
-        if (pw_json_parse(&out, (const char *)text.data, text.size, PW_JSON_STRICT, NULL, &err) != PAWL_OK) {
+        if (pw_json_parse(&out, (const char *)text.data, text.size, PW_JSON_STRICT, NULL, &err) !=
+            PAWL_OK) {
             return;
         }
         times++;
     }
     double parse = (double)times * (double)text.size / (double)(bench_ns() - from) * 1000;
-    bench_result("j. JSON to msgpack, message of 6 KB (raw: jansson)", parse, "MB/s", jansson_rate((const char *)text.data, text.size));
+    bench_result("j. JSON to msgpack, message of 6 KB (raw: jansson)", parse, "MB/s",
+                 jansson_rate((const char *)text.data, text.size));
     from = bench_ns();
     times = 0;
     while (bench_ns() - from < 1000000000) {
@@ -69,7 +72,8 @@ void bench_json(bool full)
         }
         times++;
     }
-    bench_result("j. msgpack to JSON, the same message", (double)times * (double)back.size / (double)(bench_ns() - from) * 1000, "MB/s", 0);
+    bench_result("j. msgpack to JSON, the same message",
+                 (double)times * (double)back.size / (double)(bench_ns() - from) * 1000, "MB/s", 0);
     pw_buf_deinit(&text);
     pw_buf_deinit(&out);
     pw_buf_deinit(&back);

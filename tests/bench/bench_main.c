@@ -10,10 +10,14 @@
 #include "tests/bench/bench.h"
 
 static const bench_section sections[] = {
-    {"a", "latency of durable steps", bench_latency},   {"b", "throughput and CPU (b, c)", bench_throughput},
-    {"d", "replay", bench_replay},                      {"e", "sleeping runs", bench_sleepers},
-    {"f", "recovery after kill -9", bench_recovery},    {"g", "map", bench_map},
-    {"h", "cold start", bench_cold},                    {"i", "journal bytes", bench_bytes},
+    {"a", "latency of durable steps", bench_latency},
+    {"b", "throughput and CPU (b, c)", bench_throughput},
+    {"d", "replay", bench_replay},
+    {"e", "sleeping runs", bench_sleepers},
+    {"f", "recovery after kill -9", bench_recovery},
+    {"g", "map", bench_map},
+    {"h", "cold start", bench_cold},
+    {"i", "journal bytes", bench_bytes},
     {"j", "JSON", bench_json},
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
@@ -25,7 +29,8 @@ void bench_result(const char *name, double value, const char *unit, double raw)
 {
     bench_note("%s", "");
     if (json) {
-        (void)printf("%s{\"name\": \"%s\", \"value\": %.3f, \"unit\": \"%s\", ", first ? "[" : ",\n ", name, value, unit);
+        (void)printf("%s{\"name\": \"%s\", \"value\": %.3f, \"unit\": \"%s\", ",
+                     first ? "[" : ",\n ", name, value, unit);
         if (raw > 0) {
             (void)printf("\"raw\": %.3f, \"ratio\": %.3f}", raw, value / raw);
         } else {

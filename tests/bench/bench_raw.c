@@ -26,7 +26,8 @@ struct bench_raw {
     sqlite3 *db;
     sqlite3_stmt *st[SQL_COUNT];
     int64_t group, pos, runs, turn;
-    int64_t first, turns_of_a_run; /* of this generation: key of its first run; 0 = runs never end */
+    int64_t first,
+        turns_of_a_run; /* of this generation: key of its first run; 0 = runs never end */
     int64_t *seq;
 };
 
@@ -41,7 +42,10 @@ static void check(bench_raw *r, int rc, const char *what)
 static sqlite3_stmt *use(bench_raw *r, int which)
 {
     if (r->st[which] == NULL) {
-        check(r, sqlite3_prepare_v3(r->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, &r->st[which], NULL), texts[which]);
+        check(r,
+              sqlite3_prepare_v3(r->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, &r->st[which],
+                                 NULL),
+              texts[which]);
     }
     return r->st[which];
 }
@@ -62,11 +66,19 @@ static void make_runs(bench_raw *r)
 {
     char sql[400];
     check(r, sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL), "begin");
-    check(r, sqlite3_exec(r->db, "INSERT OR IGNORE INTO pawl_owner(id,epoch,grp,pos) VALUES(1,1,0,0); UPDATE pawl_owner SET epoch=1,grp=0",
-                          NULL, NULL, NULL), "owner");
+    check(
+        r,
+        sqlite3_exec(
+            r->db,
+            "INSERT OR IGNORE INTO pawl_owner(id,epoch,grp,pos) VALUES(1,1,0,0); UPDATE pawl_owner SET epoch=1,grp=0",
+            NULL, NULL, NULL),
+        "owner");
     for (int64_t i = 1; i <= r->runs; i++) {
-        (void)snprintf(sql, sizeof sql, "INSERT INTO pawl_runs VALUES(%lld,'run-%lld','steps','1','',0,0,0,0,0,1,0,zeroblob(32),0,0,'','',0,0,'',"
-                                        "0,0,0)", (long long)i, (long long)i);
+        (void)snprintf(
+            sql, sizeof sql,
+            "INSERT INTO pawl_runs VALUES(%lld,'run-%lld','steps','1','',0,0,0,0,0,1,0,zeroblob(32),0,0,'','',0,0,'',"
+            "0,0,0)",
+            (long long)i, (long long)i);
         check(r, sqlite3_exec(r->db, sql, NULL, NULL, NULL), "run");
     }
     check(r, sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL), "commit");
@@ -84,7 +96,10 @@ static void add_functions(bench_raw *r)
 {
     static const char *const names[] = {"pawl_old_item", "pawl_old_item_sum"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        check(r, sqlite3_create_function(r->db, names[i], -1, SQLITE_UTF8, NULL, never_called, NULL, NULL), names[i]);
+        check(r,
+              sqlite3_create_function(r->db, names[i], -1, SQLITE_UTF8, NULL, never_called, NULL,
+                                      NULL),
+              names[i]);
     }
 }
 
@@ -99,9 +114,18 @@ bench_raw *bench_raw_open(const char *path, int64_t runs)
     r->runs = runs;
     r->first = 1;
     r->seq = calloc((size_t)runs, sizeof *r->seq);
-    check(r, sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL), "open");
-    check(r, sqlite3_exec(r->db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF; PRAGMA "
-                                 "cache_size=-65536; PRAGMA wal_autocheckpoint=1000", NULL, NULL, NULL), "pragmas");
+    check(r,
+          sqlite3_open_v2(path, &r->db,
+                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL),
+          "open");
+    check(
+        r,
+        sqlite3_exec(
+            r->db,
+            "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF; PRAGMA "
+            "cache_size=-65536; PRAGMA wal_autocheckpoint=1000",
+            NULL, NULL, NULL),
+        "pragmas");
     add_functions(r);
     check(r, sqlite3_exec(r->db, "BEGIN", NULL, NULL, NULL), "begin");
     for (size_t i = 0; i < sizeof schema / sizeof schema[0]; i++) {

@@ -27,12 +27,14 @@ static double replay_rate(pawl_engine *e, const char *workflow, int64_t n, int64
     do { /* evicted at every wait: each stack request rebuilds the run */
         (void)usleep(20000);
         (void)pawl_dispatch(e);
-    } while (pawl_describe(e, id, s, &v, &err) != PAWL_OK || strncmp(pawl_str(v, "waiting", ""), "signal", 6) != 0);
+    } while (pawl_describe(e, id, s, &v, &err) != PAWL_OK ||
+             strncmp(pawl_str(v, "waiting", ""), "signal", 6) != 0);
     int64_t events = bench_stat(e, "replayed_events");
     int64_t from = bench_ns();
     int times = 0;
     while (bench_ns() - from < 1000000000 || times < 3) {
-        if (pawl_request(e, "stack", pawl_build(s, "{id: %s}", id), 60000, s, &v, &err) != PAWL_OK) {
+        if (pawl_request(e, "stack", pawl_build(s, "{id: %s}", id), 60000, s, &v, &err) !=
+            PAWL_OK) {
             (void)fprintf(stderr, "pawl-bench: %s\n", err.message);
             exit(1);
         }
@@ -51,14 +53,18 @@ void bench_replay(bool full)
     bench_file("d.db", path);
     bench_note("(d) replay");
     pawl_engine *e = bench_open(path, -1, false);
-    bench_result("d. replay from the file, one turn an event", replay_rate(e, "history", n, 0), "events/s", 0);
-    bench_result("d. replay from the file, 5000 events a turn", replay_rate(e, "wide", n, 0), "events/s", 0);
+    bench_result("d. replay from the file, one turn an event", replay_rate(e, "history", n, 0),
+                 "events/s", 0);
+    bench_result("d. replay from the file, 5000 events a turn", replay_rate(e, "wide", n, 0),
+                 "events/s", 0);
     pawl_close(e, 0);
     bench_file("d.db", path);
     e = bench_open("", -1, true);
-    bench_result("d. replay in memory, one turn an event", replay_rate(e, "history", n, 0), "events/s", 0);
+    bench_result("d. replay in memory, one turn an event", replay_rate(e, "history", n, 0),
+                 "events/s", 0);
     bench_result("d. replay in memory, nil inputs", replay_rate(e, "wide", n, 0), "events/s", 0);
-    bench_result("d. replay in memory, inputs of 200 bytes", replay_rate(e, "wide", n, 200), "events/s", 0);
+    bench_result("d. replay in memory, inputs of 200 bytes", replay_rate(e, "wide", n, 200),
+                 "events/s", 0);
     pawl_close(e, 0);
 }
 
@@ -127,7 +133,8 @@ static void wake_latency(void)
             late[i] = (pawl_int(v, "closed_ms", 0) - pawl_int(v, "created_ms", 0) - 1000) * 1000000;
         }
     }
-    bench_result("e. wake latency of an evicted run, p50", bench_percentile(late, 50, 0.5) / 1e6, "ms", 0);
+    bench_result("e. wake latency of an evicted run, p50", bench_percentile(late, 50, 0.5) / 1e6,
+                 "ms", 0);
     pawl_scope_free(s);
     pawl_close(e, 0);
     bench_file("e2.db", path);
@@ -207,13 +214,16 @@ void bench_recovery(bool full)
     int64_t from = bench_ns();
     pawl_engine *e = bench_open(path, 16000, false);
     double opened = (double)(bench_ns() - from) / 1e6;
-    for (int64_t i = 0; i < runs; i++) { /* each step counted again was replayed from history: the code has been resumed */
-        while (__atomic_load_n(&bench_progress[i], __ATOMIC_RELAXED) == 0 && bench_ns() - from < 60000000000) {
+    for (int64_t i = 0; i < runs;
+         i++) { /* each step counted again was replayed from history: the code has been resumed */
+        while (__atomic_load_n(&bench_progress[i], __ATOMIC_RELAXED) == 0 &&
+               bench_ns() - from < 60000000000) {
             (void)usleep(200);
         }
     }
     bench_result("f. kill -9 with 10000 runs in flight: opened after", opened, "ms", 0);
-    bench_result("f. kill -9 with 10000 runs in flight: all resumed after", (double)(bench_ns() - from) / 1e6, "ms", 0);
+    bench_result("f. kill -9 with 10000 runs in flight: all resumed after",
+                 (double)(bench_ns() - from) / 1e6, "ms", 0);
     pawl_close(e, 0);
     bench_file("f.db", path);
 }
@@ -235,7 +245,8 @@ void bench_map(bool full)
     bench_result(name, s, "s", 0);
     bench_result("g. items/s", (double)n / s, "1/s", 0);
     pawl_close(e, 0);
-    bench_result("g. journal bytes per item", (double)bench_file_bytes(path) / (double)n, "bytes", 0);
+    bench_result("g. journal bytes per item", (double)bench_file_bytes(path) / (double)n, "bytes",
+                 0);
     bench_file("g.db", path);
 }
 
@@ -279,14 +290,21 @@ void bench_cold(bool full)
         (void)spawn("--cold", path, "", true);
         wall[i] = bench_ns() - from;
         (void)getrusage(RUSAGE_CHILDREN, &after);
-        cpu[i] = ((int64_t)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) + (after.ru_stime.tv_sec - before.ru_stime.tv_sec)) * 1000000000 +
-                 ((int64_t)(after.ru_utime.tv_usec - before.ru_utime.tv_usec) + (after.ru_stime.tv_usec - before.ru_stime.tv_usec)) * 1000;
+        cpu[i] = ((int64_t)(after.ru_utime.tv_sec - before.ru_utime.tv_sec) +
+                  (after.ru_stime.tv_sec - before.ru_stime.tv_sec)) *
+                     1000000000 +
+                 ((int64_t)(after.ru_utime.tv_usec - before.ru_utime.tv_usec) +
+                  (after.ru_stime.tv_usec - before.ru_stime.tv_usec)) *
+                     1000;
         syncs[i] = raw_life();
         over[i] = wall[i] - syncs[i];
     }
-    bench_result("h. cold start to a finished run, CPU", bench_percentile(cpu, TIMES, 0.5) / 1e6, "ms", 0);
-    bench_result("h. cold start to a finished run, wall (raw: SQLite's, alone)", bench_percentile(wall, TIMES, 0.5) / 1e6, "ms",
+    bench_result("h. cold start to a finished run, CPU", bench_percentile(cpu, TIMES, 0.5) / 1e6,
+                 "ms", 0);
+    bench_result("h. cold start to a finished run, wall (raw: SQLite's, alone)",
+                 bench_percentile(wall, TIMES, 0.5) / 1e6, "ms",
                  bench_percentile(syncs, TIMES, 0.5) / 1e6);
-    bench_result("h. wall beyond SQLite's of the same round", bench_percentile(over, TIMES, 0.5) / 1e6, "ms", 0);
+    bench_result("h. wall beyond SQLite's of the same round",
+                 bench_percentile(over, TIMES, 0.5) / 1e6, "ms", 0);
     bench_file("h.db", path);
 }

@@ -55,8 +55,10 @@ void bench_latency(bool full)
         n += pawl_block(e, ours + n, id);
     }
     double raw_p50 = bench_percentile(theirs, m, 0.5), raw_p99 = bench_percentile(theirs, m, 0.99);
-    bench_result("a. durable step, one run, p50", bench_percentile(ours, n, 0.5) / 1000, "us", raw_p50 / 1000);
-    bench_result("a. durable step, one run, p99", bench_percentile(ours, n, 0.99) / 1000, "us", raw_p99 / 1000);
+    bench_result("a. durable step, one run, p50", bench_percentile(ours, n, 0.5) / 1000, "us",
+                 raw_p50 / 1000);
+    bench_result("a. durable step, one run, p99", bench_percentile(ours, n, 0.99) / 1000, "us",
+                 raw_p99 / 1000);
     free(ours);
     free(theirs);
     bench_raw_close(raw);
@@ -76,8 +78,10 @@ typedef struct round {
 static round pawl_round(pawl_engine *e, int64_t runs, int block)
 {
     char id[48];
-    int64_t turns = bench_stat(e, "turns"), commits = bench_stat(e, "commits"), steps = bench_stat(e, "steps");
-    int64_t engine = bench_thread_ns("pawl-engine"), journal = bench_thread_ns("pawl-journal"), all = bench_cpu_ns();
+    int64_t turns = bench_stat(e, "turns"), commits = bench_stat(e, "commits"),
+            steps = bench_stat(e, "steps");
+    int64_t engine = bench_thread_ns("pawl-engine"), journal = bench_thread_ns("pawl-journal"),
+            all = bench_cpu_ns();
     int64_t from = bench_ns();
     for (int64_t i = 0; i < runs; i++) {
         (void)snprintf(id, sizeof id, "b-%lld-%d-%lld", (long long)runs, block, (long long)i);
@@ -92,7 +96,8 @@ static round pawl_round(pawl_engine *e, int64_t runs, int block)
     double ns = (double)(bench_ns() - from);
     double done = (double)(bench_stat(e, "steps") - steps);
     round r = {.steps_per_s = done / ns * 1e9};
-    r.batch = (double)(bench_stat(e, "turns") - turns) / (double)(bench_stat(e, "commits") - commits);
+    r.batch =
+        (double)(bench_stat(e, "turns") - turns) / (double)(bench_stat(e, "commits") - commits);
     r.engine_us = (double)(bench_thread_ns("pawl-engine") - engine) / done / 1000;
     r.journal_us = (double)(bench_thread_ns("pawl-journal") - journal) / done / 1000;
     r.all_us = (double)(bench_cpu_ns() - all) / done / 1000;
@@ -132,11 +137,13 @@ static void throughput(int64_t runs, int blocks)
         sum.journal_us += r.journal_us;
         sum.all_us += r.all_us;
     }
-    (void)snprintf(name, sizeof name, "b. steps/s, %lld runs (batch %.0f)", (long long)runs, sum.batch / blocks);
+    (void)snprintf(name, sizeof name, "b. steps/s, %lld runs (batch %.0f)", (long long)runs,
+                   sum.batch / blocks);
     bench_result(name, sum.steps_per_s / blocks, "1/s", raw_sum / blocks);
     (void)snprintf(name, sizeof name, "c. CPU per step, %lld runs, engine thread", (long long)runs);
     bench_result(name, sum.engine_us / blocks, "us", 0);
-    (void)snprintf(name, sizeof name, "c. CPU per step, %lld runs, journal thread", (long long)runs);
+    (void)snprintf(name, sizeof name, "c. CPU per step, %lld runs, journal thread",
+                   (long long)runs);
     bench_result(name, sum.journal_us / blocks, "us", 0);
     bench_raw_close(raw);
     pawl_close(e, 0);
@@ -164,6 +171,7 @@ void bench_bytes(bool full)
     bench_start(e, "steps", "i2", n, 0);
     bench_result_of(e, "i2");
     pawl_close(e, 0);
-    bench_result("i. journal bytes per step", (double)(bench_file_bytes(path) - before) / (double)n, "bytes", 0);
+    bench_result("i. journal bytes per step", (double)(bench_file_bytes(path) - before) / (double)n,
+                 "bytes", 0);
     bench_file("i.db", path);
 }

@@ -118,14 +118,17 @@ void bench_note(const char *fmt, ...)
 
 void bench_file(const char *name, char ret[4096])
 {
-    static const char *const tails[] = {"", "-wal", "-shm", ".lock", ".crumb", ".ballast", ".sock", "-lock", "-crumb", "-ballast"};
+    static const char *const tails[] = {"",         "-wal",  "-shm",  ".lock",  ".crumb",
+                                        ".ballast", ".sock", "-lock", "-crumb", "-ballast"};
     const char *dir = getenv("PAWL_BENCH_DIR");
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
         char path[4096];
-        (void)snprintf(path, sizeof path, "%s/pawl-bench-%ld-%s%s", dir != NULL ? dir : "/var/tmp", (long)getpid(), name, tails[i]);
+        (void)snprintf(path, sizeof path, "%s/pawl-bench-%ld-%s%s", dir != NULL ? dir : "/var/tmp",
+                       (long)getpid(), name, tails[i]);
         (void)unlink(path);
     }
-    (void)snprintf(ret, 4096, "%s/pawl-bench-%ld-%s", dir != NULL ? dir : "/var/tmp", (long)getpid(), name);
+    (void)snprintf(ret, 4096, "%s/pawl-bench-%ld-%s", dir != NULL ? dir : "/var/tmp",
+                   (long)getpid(), name);
 }
 
 int64_t bench_file_bytes(const char *path)
@@ -146,7 +149,10 @@ pawl_engine *bench_open(const char *path, int max_live_runs, bool memory)
 {
     pawl_engine *e;
     pawl_error err;
-    pawl_options o = {.struct_size = sizeof o, .max_live_runs = max_live_runs, .no_socket = true, .memory = memory};
+    pawl_options o = {.struct_size = sizeof o,
+                      .max_live_runs = max_live_runs,
+                      .no_socket = true,
+                      .memory = memory};
     need(pawl_open(path, &o, &e, &err), &err);
     bench_register(e);
     need(pawl_resume_all(e, &err), &err);
@@ -164,7 +170,8 @@ void bench_start(pawl_engine *e, const char *workflow, const char *id, int64_t n
 {
     pawl_error err;
     pawl_scope *s = pawl_scope_new();
-    const pawl_value *args = pawl_build(s, "{workflow: %s, id: %s, input: {n: %lld, size: %lld}}", workflow, id, (long long)n, (long long)size);
+    const pawl_value *args = pawl_build(s, "{workflow: %s, id: %s, input: {n: %lld, size: %lld}}",
+                                        workflow, id, (long long)n, (long long)size);
     pawl_status st;
     while ((st = pawl_request_async(e, "start", args, started, NULL, &err)) == PAWL_FULL) {
         (void)pawl_dispatch(e);

@@ -90,7 +90,8 @@ static const pawl_value *fan(pawl_run *w, const pawl_value *in)
     for (int64_t i = 0; i < n; i++) {
         items[i] = pawl_make_int(scope, i);
     }
-    const pawl_value *out = pawl_map(w, "echo", pawl_make_array(scope, items, (size_t)n), .width = 64);
+    const pawl_value *out =
+        pawl_map(w, "echo", pawl_make_array(scope, items, (size_t)n), .width = 64);
     return pawl_json(w, "{n: %zu}", pawl_len(out));
 }
 
@@ -106,10 +107,12 @@ void bench_register(pawl_engine *e)
     static const struct {
         const char *name;
         pawl_workflow_fn fn;
-    } workflows[] = {{"steps", steps}, {"history", history}, {"wide", wide}, {"sleeper", sleeper}, {"flight", flight}, {"fan", fan}};
+    } workflows[] = {{"steps", steps},     {"history", history}, {"wide", wide},
+                     {"sleeper", sleeper}, {"flight", flight},   {"fan", fan}};
     pawl_error err;
     for (size_t i = 0; i < sizeof workflows / sizeof workflows[0]; i++) {
-        if (pawl_register_workflow(e, workflows[i].name, "1", workflows[i].fn, NULL, &err) != PAWL_OK) {
+        if (pawl_register_workflow(e, workflows[i].name, "1", workflows[i].fn, NULL, &err) !=
+            PAWL_OK) {
             (void)fprintf(stderr, "pawl-bench: %s\n", err.message);
             exit(1);
         }

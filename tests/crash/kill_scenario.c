@@ -39,7 +39,8 @@ static const pawl_value *child(pawl_task *t, const pawl_value *in, void *user)
     (void)in;
     (void)user;
     char script[4600];
-    (void)snprintf(script, sizeof script, "echo child %s >> '%s'; sleep 0.01", pawl_task_key(t), effects_path);
+    (void)snprintf(script, sizeof script, "echo child %s >> '%s'; sleep 0.01", pawl_task_key(t),
+                   effects_path);
     const char *const argv[] = {"/bin/sh", "-c", script, NULL};
     pawl_exec_options o = {.struct_size = sizeof o, .argv = argv};
     return pawl_exec(t, &o);
@@ -71,9 +72,10 @@ static const pawl_value *sweep(pawl_run *w, const pawl_value *in)
     const pawl_value *go = pawl_signal(w, "go");
     talk = pawl_convo_append(w, talk, go);
     const pawl_value *heard = pawl_call(w, "listen", .input = talk);
-    (void)pawl_call(w, "pay", .input = pawl_json(w, "{what: %s}", "pay"), .effect = PAWL_EFFECT_UNSAFE);
-    return pawl_json(w, "{exit: %lld, go: %lld, heard: %lld}", (long long)pawl_int(ran, "exit", -1), (long long)pawl_int(go, "n", -1),
-                     (long long)pawl_int(heard, "", -1));
+    (void)pawl_call(w, "pay", .input = pawl_json(w, "{what: %s}", "pay"),
+                    .effect = PAWL_EFFECT_UNSAFE);
+    return pawl_json(w, "{exit: %lld, go: %lld, heard: %lld}", (long long)pawl_int(ran, "exit", -1),
+                     (long long)pawl_int(go, "n", -1), (long long)pawl_int(heard, "", -1));
 }
 
 static int fail(const char *what, pawl_status st, const pawl_error *err)
@@ -104,7 +106,8 @@ static pawl_status reconcile(pawl_engine *e, pawl_scope *s, pawl_error *err)
     if (st != PAWL_OK || pawl_len(waits) == 0) {
         return st;
     }
-    return pawl_answer(e, "run", NULL, pawl_build(s, "{choice: %s}", paid() ? "done" : "retry"), "scenario", err);
+    return pawl_answer(e, "run", NULL, pawl_build(s, "{choice: %s}", paid() ? "done" : "retry"),
+                       "scenario", err);
 }
 
 static int drive(pawl_engine *e, pawl_scope *s)
@@ -123,7 +126,8 @@ static int drive(pawl_engine *e, pawl_scope *s)
         const pawl_value *v = NULL;
         st = pawl_result(e, "run", 50, s, &v, &err);
         if (st == PAWL_OK) {
-            bool right = pawl_int(v, "exit", -1) == 0 && pawl_int(v, "go", -1) == 7 && pawl_int(v, "heard", -1) == 3;
+            bool right = pawl_int(v, "exit", -1) == 0 && pawl_int(v, "go", -1) == 7 &&
+                         pawl_int(v, "heard", -1) == 3;
             (void)printf("%s\n", pawl_to_json(s, v, 0));
             return right ? 0 : 2;
         }
@@ -156,7 +160,11 @@ int main(int argc, char **argv)
     (void)snprintf(effects_path, sizeof effects_path, "%s/effects", argv[1]);
     pawl_engine *e;
     pawl_error err;
-    pawl_options o = {.struct_size = sizeof o, .pool_threads = 1, .no_socket = true, .log = say, .log_level = PAWL_WARN};
+    pawl_options o = {.struct_size = sizeof o,
+                      .pool_threads = 1,
+                      .no_socket = true,
+                      .log = say,
+                      .log_level = PAWL_WARN};
     pawl_status st = pawl_open(db, &o, &e, &err);
     if (st != PAWL_OK) {
         return fail("open", st, &err);
@@ -165,7 +173,8 @@ int main(int argc, char **argv)
               pawl_register_activity(e, "pay", effect, NULL, &err) == PAWL_OK &&
               pawl_register_activity(e, "listen", listen, NULL, &err) == PAWL_OK &&
               pawl_register_activity(e, "child", child, NULL, &err) == PAWL_OK &&
-              pawl_register_workflow(e, "sweep", "1", sweep, NULL, &err) == PAWL_OK && pawl_resume_all(e, &err) == PAWL_OK;
+              pawl_register_workflow(e, "sweep", "1", sweep, NULL, &err) == PAWL_OK &&
+              pawl_resume_all(e, &err) == PAWL_OK;
     if (!ok) {
         return fail("register", err.status, &err);
     }

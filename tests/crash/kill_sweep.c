@@ -48,7 +48,8 @@ static void quiet_child(const sweep *s, bool traced)
         (void)dup2(fd, 2);
     }
     (void)setenv(MARK, s->mark, 1);
-    (void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* the leak checker cannot work under ptrace */
+    (void)setenv("ASAN_OPTIONS", "detect_leaks=0",
+                 1); /* the leak checker cannot work under ptrace */
     if (traced && ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
         _exit(77);
     }
@@ -141,7 +142,8 @@ static int orphans(const sweep *s)
         found = 0;
         DIR *d = opendir("/proc");
         for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
-            found += e->d_name[0] >= '1' && e->d_name[0] <= '9' && has_mark(e->d_name, s->mark) ? 1 : 0;
+            found +=
+                e->d_name[0] >= '1' && e->d_name[0] <= '9' && has_mark(e->d_name, s->mark) ? 1 : 0;
         }
         if (d != NULL) {
             (void)closedir(d);
@@ -206,7 +208,8 @@ static const char *check_effects(sweep *s, int kills)
 static void finding(void *ctx, const pw_verify_finding *f)
 {
     (void)ctx;
-    (void)fprintf(stderr, "  verify: [%s] run %lld: %s\n", f->invariant, (long long)f->run, f->message);
+    (void)fprintf(stderr, "  verify: [%s] run %lld: %s\n", f->invariant, (long long)f->run,
+                  f->message);
 }
 
 static const char *check_journal(const sweep *s)
@@ -236,7 +239,8 @@ static void clean(const sweep *s)
 static int complain(const sweep *s, long n, long second, const char *why)
 {
     char path[3100], line[512];
-    (void)fprintf(stderr, "FAILED at system call %ld (then at %ld; 0 = not again): %s\n", n, second, why);
+    (void)fprintf(stderr, "FAILED at system call %ld (then at %ld; 0 = not again): %s\n", n, second,
+                  why);
     (void)snprintf(path, sizeof path, "%s/out", s->dir);
     FILE *f = fopen(path, "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
@@ -257,7 +261,9 @@ static int one(sweep *s, long n, long second)
             (void)printf("skipped: ptrace is not allowed here\n");
             exit(77);
         }
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 2 : complain(s, n, second, "it failed without being killed");
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0
+                   ? 2
+                   : complain(s, n, second, "it failed without being killed");
     }
     int kills = 1;
     s->kills++;
@@ -302,8 +308,9 @@ int main(int argc, char **argv)
         }
         n++;
     }
-    (void)printf("%ld kills; the scenario has about %ld system calls%s; %ld effects were repeated under their own key\n", s.kills,
-                 last > 0 ? last : n, last > 0 ? ", each visited" : "", s.repeats);
+    (void)printf(
+        "%ld kills; the scenario has about %ld system calls%s; %ld effects were repeated under their own key\n",
+        s.kills, last > 0 ? last : n, last > 0 ? ", each visited" : "", s.repeats);
     clean(&s);
     (void)rmdir(s.dir);
     return 0;

@@ -42,7 +42,8 @@ static pawl_status scan(pw_reader *r, const pw_scan *s, pw_run_fn fn, void *ctx,
     return disk.real->run_scan(r, s, fn, ctx, err);
 }
 
-static pawl_status timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after, size_t rows_max, pw_timer_fn fn, void *ctx, pawl_error *err)
+static pawl_status timers(pw_reader *r, int64_t until_ms, const pw_timer_row *after,
+                          size_t rows_max, pw_timer_fn fn, void *ctx, pawl_error *err)
 {
     if (disk.timers > 0) {
         disk.timers--;

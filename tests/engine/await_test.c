@@ -27,8 +27,10 @@ enum { ALL, ANY, FIRST };
 
 static const pawl_value *awaits(pawl_run *w, const pawl_value *in)
 {
-    pawl_future *f[] = {pawl_call_start(w, "waits", .on_cancel = PAWL_CANCEL_WAIT), pawl_call_start(w, "asks", .on_cancel = PAWL_CANCEL_REQUEST),
-                        pawl_call_start(w, "lets", .on_cancel = PAWL_CANCEL_ABANDON), pawl_timer_start(w, 3600)};
+    pawl_future *f[] = {pawl_call_start(w, "waits", .on_cancel = PAWL_CANCEL_WAIT),
+                        pawl_call_start(w, "asks", .on_cancel = PAWL_CANCEL_REQUEST),
+                        pawl_call_start(w, "lets", .on_cancel = PAWL_CANCEL_ABANDON),
+                        pawl_timer_start(w, 3600)};
     int which = -1;
     switch (pawl_int(in, "how", ALL)) {
     case ANY:
@@ -42,8 +44,9 @@ static const pawl_value *awaits(pawl_run *w, const pawl_value *in)
         break;
     }
     const char *type = outcome(w);
-    const pawl_value *out = pawl_json(w, "{which: %d, type: %s, waits: %s, asks: %s, lets: %s, timer: %s}", which, type, ended(f[0]),
-                                      ended(f[1]), ended(f[2]), ended(f[3]));
+    const pawl_value *out =
+        pawl_json(w, "{which: %d, type: %s, waits: %s, asks: %s, lets: %s, timer: %s}", which, type,
+                  ended(f[0]), ended(f[1]), ended(f[2]), ended(f[3]));
     pawl_shield(w, 0);
     (void)pawl_signal(w, "end");
     return out;
@@ -63,7 +66,8 @@ static void open_awaits(rig *r, int how)
     assert_true(rig_task_find(r, "asks")->cancel_asked);
     assert_false(rig_task_find(r, "lets")->cancel_asked);
     assert_int_equal(rig_count(r, "a", "TimerCanceled"), 1);
-    assert_string_equal(rig_waiting(r, "a"), "activity waits and 2 more"); /* not yet behind the await */
+    assert_string_equal(rig_waiting(r, "a"),
+                        "activity waits and 2 more"); /* not yet behind the await */
 }
 
 static const pawl_value *end_awaits(rig *r)
@@ -183,7 +187,8 @@ static void a_cancelled_await_of_a_branch_waits_for_what_the_branch_waits_for(vo
     assert_string_equal(rig_status(r, "a"), "running");
     rig_crash(r);
     rig_run(r);
-    assert_string_equal(pawl_str(rig_result(r, "a"), "branch", ""), "Canceled"); /* it caught that, and completed */
+    assert_string_equal(pawl_str(rig_result(r, "a"), "branch", ""),
+                        "Canceled"); /* it caught that, and completed */
     assert_string_equal(pawl_str(rig_result(r, "a"), "type", ""), "ok");
 }
 
@@ -208,7 +213,8 @@ static const pawl_value *outer(pawl_run *b, void *arg)
     (void)arg;
     const pawl_value *v = pawl_await(b, pawl_go(b, inner, NULL));
     (void)pawl_sleep(b, 1);
-    return pawl_json(b, "{inner: %p, asked: %d, type: %s}", pawl_v(v), pawl_cancel_requested(b) ? 1 : 0, outcome(b));
+    return pawl_json(b, "{inner: %p, asked: %d, type: %s}", pawl_v(v),
+                     pawl_cancel_requested(b) ? 1 : 0, outcome(b));
 }
 
 static const pawl_value *cancels_branch(pawl_run *w, const pawl_value *in)
@@ -219,7 +225,8 @@ static const pawl_value *cancels_branch(pawl_run *w, const pawl_value *in)
     pawl_future_cancel(w, f);
     const pawl_value *v = pawl_await(w, f);
     bool slept = pawl_sleep(w, 1); /* the others of the run go on */
-    return pawl_json(w, "{branch: %p, slept: %d, asked: %d}", pawl_v(v), slept ? 1 : 0, pawl_cancel_requested(w) ? 1 : 0);
+    return pawl_json(w, "{branch: %p, slept: %d, asked: %d}", pawl_v(v), slept ? 1 : 0,
+                     pawl_cancel_requested(w) ? 1 : 0);
 }
 
 static void a_branch_can_be_cancelled_alone_and_with_it_the_branch_it_awaits(void **state)

@@ -70,7 +70,8 @@ static const pawl_value *any_of_three(pawl_run *w, const pawl_value *in)
     (void)in;
     pawl_future *f[3];
     for (int i = 0; i < 3; i++) {
-        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i), .retries = PAWL_RETRY_NONE);
+        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i),
+                               .retries = PAWL_RETRY_NONE);
     }
     int first = pawl_await_any(w, f, 3);
     return pawl_json(w, "{first: %d, ok: %d}", first, pawl_ok(w) ? 1 : 0);
@@ -121,7 +122,8 @@ static const pawl_value *first_of_three(pawl_run *w, const pawl_value *in)
     (void)in;
     pawl_future *f[3];
     for (int i = 0; i < 3; i++) {
-        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i), .retries = PAWL_RETRY_NONE);
+        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i),
+                               .retries = PAWL_RETRY_NONE);
     }
     int first = pawl_await_first(w, f, 3);
     return pawl_json(w, "{first: %d}", first);
@@ -155,7 +157,8 @@ static const pawl_value *all_of_three(pawl_run *w, const pawl_value *in)
     (void)in;
     pawl_future *f[3];
     for (int i = 0; i < 3; i++) {
-        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i), .retries = PAWL_RETRY_NONE);
+        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i),
+                               .retries = PAWL_RETRY_NONE);
     }
     (void)pawl_await_all(w, f, 3);
     return NULL;
@@ -189,7 +192,8 @@ static const pawl_value *awaits_a_branch(pawl_run *w, const pawl_value *in)
     bool still = pawl_ok(w);
     (void)pawl_await(w, f);
     const pawl_failure *failure = pawl_catch(w);
-    return pawl_json(w, "{mine: %d, still: %d, type: %s}", mine, still, failure != NULL ? failure->type : "");
+    return pawl_json(w, "{mine: %d, still: %d, type: %s}", mine, still,
+                     failure != NULL ? failure->type : "");
 }
 
 static void a_branch_has_its_own_failure_until_it_is_awaited(void **state)
@@ -308,7 +312,8 @@ static void a_run_has_at_most_1024_branches(void **state)
     rig *r = *state;
     rig_workflow(r, "wf", many_branches);
     rig_start(r, "wf", "a");
-    assert_int_equal(pawl_int(rig_result(r, "a"), "made", 0), PW_BRANCHES_MAX - 1); /* and the main one */
+    assert_int_equal(pawl_int(rig_result(r, "a"), "made", 0),
+                     PW_BRANCHES_MAX - 1); /* and the main one */
     assert_string_equal(pawl_str(rig_result(r, "a"), "type", ""), "LimitExceeded");
 }
 

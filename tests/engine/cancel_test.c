@@ -18,8 +18,8 @@ static const pawl_value *sleeps_twice(pawl_run *w, const pawl_value *in)
     const pawl_failure *second = pawl_catch(w);
     (void)pawl_call(w, "work");
     const pawl_failure *third = pawl_catch(w);
-    return pawl_json(w, "{first: %s, second: %s, third: %s}", first != NULL ? first->type : "", second != NULL ? second->type : "",
-                     third != NULL ? third->type : "");
+    return pawl_json(w, "{first: %s, second: %s, third: %s}", first != NULL ? first->type : "",
+                     second != NULL ? second->type : "", third != NULL ? third->type : "");
 }
 
 static void cancel_is_a_level_the_pending_and_every_later_wait_fails(void **state)
@@ -29,7 +29,8 @@ static void cancel_is_a_level_the_pending_and_every_later_wait_fails(void **stat
     rig_held(r, "work", PAWL_EFFECT_DEFAULT);
     rig_start(r, "wf", "a");
     cancel(r, "a");
-    assert_string_equal(rig_status(r, "a"), "completed"); /* it caught them all, and said what it returns */
+    assert_string_equal(rig_status(r, "a"),
+                        "completed"); /* it caught them all, and said what it returns */
     const pawl_value *v = rig_result(r, "a");
     assert_string_equal(pawl_str(v, "first", ""), "Canceled");
     assert_string_equal(pawl_str(v, "second", ""), "Canceled");
@@ -82,8 +83,8 @@ static const pawl_value *shielded(pawl_run *w, const pawl_value *in)
     pawl_unshield(w);
     (void)pawl_sleep(w, 100);
     const pawl_failure *outer = pawl_catch(w);
-    return pawl_json(w, "{inner: %s, outer: %s, asked: %s}", inner ? "ok" : "cut", outer != NULL ? outer->type : "ok",
-                     pawl_cancel_requested(w) ? "yes" : "no");
+    return pawl_json(w, "{inner: %s, outer: %s, asked: %s}", inner ? "ok" : "cut",
+                     outer != NULL ? outer->type : "ok", pawl_cancel_requested(w) ? "yes" : "no");
 }
 
 static void inside_a_shield_waits_go_on_and_after_it_they_fail(void **state)

@@ -94,7 +94,8 @@ static void terminating_the_parent_does_what_its_policy_says(void **state)
         char kid[12] = {'p', (char)('0' + policy), '/', '1', 0};
         rig_start_with(r, "parent", id, rig_value(r, "{policy: %d}", policy));
         rig_task *t = rig_task_find(r, "work");
-        assert_int_equal(rig_ask(r, "terminate", "{id: %s, reason: %s}", id, "no more")->status, PAWL_OK);
+        assert_int_equal(rig_ask(r, "terminate", "{id: %s, reason: %s}", id, "no more")->status,
+                         PAWL_OK);
         if (policy == PAWL_PARENT_CANCEL) {
             assert_true(t->cancel_asked);
             rig_stop(r, t);
@@ -108,7 +109,8 @@ static void terminating_the_parent_does_what_its_policy_says(void **state)
 
 static const pawl_value *leaves_child(pawl_run *w, const pawl_value *in)
 {
-    (void)pawl_child_start(w, .workflow = "child", .policy = (pawl_parent_policy)pawl_int(in, "policy", 0));
+    (void)pawl_child_start(w, .workflow = "child",
+                           .policy = (pawl_parent_policy)pawl_int(in, "policy", 0));
     (void)pawl_sleep(w, 1);
     return NULL;
 }
@@ -136,7 +138,8 @@ static const pawl_value *calls_nobody(pawl_run *w, const pawl_value *in)
     (void)in;
     (void)pawl_child(w, .workflow = "nowhere");
     const pawl_failure *f = pawl_catch(w);
-    return pawl_json(w, "{type: %s, cause: %s}", f != NULL ? f->type : "", f != NULL && f->cause != NULL ? f->cause->type : "");
+    return pawl_json(w, "{type: %s, cause: %s}", f != NULL ? f->type : "",
+                     f != NULL && f->cause != NULL ? f->cause->type : "");
 }
 
 static void a_child_without_code_waits_as_no_code_and_goes_on_when_it_comes(void **state)
@@ -159,7 +162,8 @@ static const pawl_value *same_id(pawl_run *w, const pawl_value *in)
     (void)in;
     (void)pawl_child(w, .workflow = "child", .id = "taken");
     const pawl_failure *f = pawl_catch(w);
-    return pawl_json(w, "{type: %s, cause: %s}", f != NULL ? f->type : "", f != NULL && f->cause != NULL ? f->cause->type : "");
+    return pawl_json(w, "{type: %s, cause: %s}", f != NULL ? f->type : "",
+                     f != NULL && f->cause != NULL ? f->cause->type : "");
 }
 
 static void a_child_whose_id_is_taken_fails_to_start(void **state)
@@ -179,7 +183,8 @@ static const pawl_value *child_continues(pawl_run *w, const pawl_value *in)
 {
     int64_t n = pawl_int(in, "n", 0);
     (void)pawl_sleep(w, 1);
-    return n == 0 ? pawl_json(w, "{done: true}") : pawl_continue_as_new(w, pawl_json(w, "{n: %lld}", (long long)n - 1));
+    return n == 0 ? pawl_json(w, "{done: true}")
+                  : pawl_continue_as_new(w, pawl_json(w, "{n: %lld}", (long long)n - 1));
 }
 
 static void a_child_that_continues_as_new_answers_its_parent_from_the_last(void **state)
@@ -253,7 +258,8 @@ static void each_generation_of_a_run_has_children_of_its_own(void **state)
     }
     assert_string_equal(rig_status(r, "a/1"), "completed");
     assert_int_equal(pawl_int(rig_event(r, "a/1", "RunStarted", 0), "input.n", -1), 0);
-    assert_string_equal(rig_status(r, "a/3.1"), "completed"); /* the second generation is the third run here */
+    assert_string_equal(rig_status(r, "a/3.1"),
+                        "completed"); /* the second generation is the third run here */
     assert_int_equal(pawl_int(rig_event(r, "a/3.1", "RunStarted", 0), "input.n", -1), 1);
     assert_string_equal(pawl_str(rig_event(r, "a", "ChildStarted", 0), "id", ""), "a/5.1");
 }
@@ -280,7 +286,8 @@ static const pawl_value *nest(pawl_run *w, const pawl_value *in)
     if (depth == 0) {
         return pawl_json(w, "{id: %s}", pawl_run_id(w));
     }
-    return pawl_child(w, .workflow = "nest", .input = pawl_json(w, "{depth: %lld}", (long long)(depth - 1)));
+    return pawl_child(w, .workflow = "nest",
+                      .input = pawl_json(w, "{depth: %lld}", (long long)(depth - 1)));
 }
 
 static void ids_of_deeply_nested_children_stay_ids(void **state)

@@ -59,11 +59,13 @@ static void when_the_engine_stops_for_good_everybody_who_waits_is_told_at_once(v
     const rig_reply *asked[ASKED];
     asked[0] = rig_post(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go");
     rig_step(r);
-    asked[1] = rig_post(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go"); /* waits for the thaw, */
-    asked[2] = rig_post(r, "stack", "{id: %s}", "a");                            /* as does this, */
-    asked[3] = rig_post(r, "result", "{id: %s}", "a");                           /* and this for its end */
+    asked[1] =
+        rig_post(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go"); /* waits for the thaw, */
+    asked[2] = rig_post(r, "stack", "{id: %s}", "a");                     /* as does this, */
+    asked[3] = rig_post(r, "result", "{id: %s}", "a");                    /* and this for its end */
     asked[4] = rig_post(r, "signal", "{id: %s, name: %s}", "nobody", "go");
-    asked[5] = rig_post(r, "signal", "{id: %s, name: %s, dedup: %s}", "nobody", "go", "k"); /* its outcome is in the group being built */
+    asked[5] = rig_post(r, "signal", "{id: %s, name: %s, dedup: %s}", "nobody", "go",
+                        "k"); /* its outcome is in the group being built */
     asked[6] = rig_post(r, "start", "{workflow: %s, id: %s}", "signals", "c");
     pw_memory_fail_commit(r->store, PW_FAULT_UNKNOWN_LOST, 0);
     pw_memory_fail_reopen(r->store, 1);
@@ -165,17 +167,21 @@ static void what_stands_behind_a_local_step_runs_once_its_result_has_landed(void
 /* ---- groups that do not land ---- */
 
 /* [E6] */
-static void a_group_that_was_not_written_is_a_no_to_its_callers_and_the_runs_are_as_before(void **state)
+static void
+a_group_that_was_not_written_is_a_no_to_its_callers_and_the_runs_are_as_before(void **state)
 {
     rig *r = *state;
     open_call(r);
     rig_start(r, "signals", "a");
     const char *before = rig_history(r, "a");
     pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status, PAWL_NOT);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status,
+                     PAWL_NOT);
     assert_string_equal(rig_history(r, "a"), before);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status, PAWL_OK);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 4}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status,
+                     PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 4}", "a", "go")->status,
+                     PAWL_OK);
     assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 34);
 }
 
@@ -191,11 +197,12 @@ static void a_start_that_was_not_written_did_not_happen(void **state)
     assert_non_null(rig_task_find(r, "work"));
 }
 
-static void a_result_whose_group_was_not_written_is_written_with_the_next_and_not_asked_for_again(void **state)
+static void
+a_result_whose_group_was_not_written_is_written_with_the_next_and_not_asked_for_again(void **state)
 {
     rig *r = *state;
-    static const pw_memory_fault faults[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LOST, PW_FAULT_UNKNOWN_LANDED,
-                                             PW_FAULT_CHECKPOINT};
+    static const pw_memory_fault faults[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LOST,
+                                             PW_FAULT_UNKNOWN_LANDED, PW_FAULT_CHECKPOINT};
     open_call(r);
     for (size_t i = 0; i < PW_COUNT(faults); i++) {
         char id[8];
@@ -217,10 +224,12 @@ static void on_a_full_disk_the_core_waits_and_goes_on(void **state)
     open_call(r);
     rig_start(r, "signals", "a");
     pw_memory_fail_commit(r->store, PW_FAULT_NOSPACE, 0);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status, PAWL_NOSPACE);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status,
+                     PAWL_NOSPACE);
     assert_in_range(r->next_ms, 1, 1000);
     rig_advance(r, 1000);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status,
+                     PAWL_OK);
 }
 
 static void an_unknown_outcome_is_resolved_by_reading_back(void **state)
@@ -229,10 +238,13 @@ static void an_unknown_outcome_is_resolved_by_reading_back(void **state)
     open_call(r);
     rig_start(r, "signals", "a");
     pw_memory_fail_commit(r->store, PW_FAULT_UNKNOWN_LANDED, 0);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status,
+                     PAWL_OK);
     pw_memory_fail_commit(r->store, PW_FAULT_UNKNOWN_LOST, 0);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status, PAWL_NOT);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status,
+                     PAWL_NOT);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status,
+                     PAWL_OK);
     assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 13);
     assert_false(r->failed);
 }
@@ -248,12 +260,14 @@ static void when_it_cannot_be_resolved_the_core_stops_for_good_and_says_so(void 
     const rig_reply *reply = rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go");
     assert_true(reply->status != PAWL_OK);
     assert_true(r->failed);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status, PAWL_IO);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status,
+                     PAWL_IO);
     rig_done(r, rig_task_find(r, "work"), NULL);
     assert_string_equal(rig_status(r, "b"), "running");
     rig_crash(r); /* a new start tells what there is */
     rig_run(r);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 5}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 5}", "a", "go")->status,
+                     PAWL_OK);
     assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 15);
 }
 
@@ -267,7 +281,8 @@ static void a_core_that_lost_its_lease_stops(void **state)
     uint64_t epoch, group_no;
     assert_int_equal(pw_memory_attach(r->store, &other, &err), PAWL_OK);
     assert_int_equal(other->ops->lease(other, &epoch, &group_no, &err), PAWL_OK);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status, PAWL_FENCED);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status,
+                     PAWL_FENCED);
     assert_true(r->failed);
     other->ops->close(other);
 }
@@ -275,7 +290,8 @@ static void a_core_that_lost_its_lease_stops(void **state)
 static void what_was_submitted_behind_a_group_that_failed_is_done_again(void **state)
 {
     rig *r = *state;
-    static const pw_memory_fault faults[] = {PW_FAULT_NOT, PW_FAULT_UNKNOWN_LOST, PW_FAULT_UNKNOWN_LANDED, PW_FAULT_CHECKPOINT};
+    static const pw_memory_fault faults[] = {PW_FAULT_NOT, PW_FAULT_UNKNOWN_LOST,
+                                             PW_FAULT_UNKNOWN_LANDED, PW_FAULT_CHECKPOINT};
     open_call(r);
     for (size_t i = 0; i < PW_COUNT(faults); i++) {
         char a[8], b[8];
@@ -339,8 +355,8 @@ static const pawl_value *everything(pawl_run *w, const pawl_value *in)
 static void any_commit_may_fail_in_any_way_and_the_run_ends_the_same(void **state)
 {
     rig *r = *state;
-    static const pw_memory_fault faults[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LOST, PW_FAULT_UNKNOWN_LANDED,
-                                             PW_FAULT_CHECKPOINT};
+    static const pw_memory_fault faults[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LOST,
+                                             PW_FAULT_UNKNOWN_LANDED, PW_FAULT_CHECKPOINT};
     rig_workflow(r, "everything", everything);
     rig_workflow(r, "child", everything_child);
     rig_activity(r, "auto", one);
@@ -349,8 +365,10 @@ static void any_commit_may_fail_in_any_way_and_the_run_ends_the_same(void **stat
         for (uint64_t n = 0; injected; n++) {
             char id[16];
             (void)snprintf(id, sizeof id, "e%zu-%llu", f, (unsigned long long)n);
-            while (rig_ask(r, "start", "{workflow: %s, id: %s}", "everything", id)->status != PAWL_OK) {
-                assert_int_equal(faults[f], PW_FAULT_CHECKPOINT); /* that one is met by the group after it */
+            while (rig_ask(r, "start", "{workflow: %s, id: %s}", "everything", id)->status !=
+                   PAWL_OK) {
+                assert_int_equal(faults[f],
+                                 PW_FAULT_CHECKPOINT); /* that one is met by the group after it */
             }
             uint64_t before = pw_memory_commits(r->store);
             pw_memory_fail_commit(r->store, faults[f], n);
@@ -380,7 +398,8 @@ static void a_crash_at_any_point_and_the_run_ends_the_same(void **state)
         rig_start(r, "everything", id);
         for (int i = 0; i < n; i++) {
             rig_step(r);
-            bool moved = i % 2 == 0 ? rig_commit(r) || rig_deliver(r) : rig_answer(r) || rig_work(r);
+            bool moved =
+                i % 2 == 0 ? rig_commit(r) || rig_deliver(r) : rig_answer(r) || rig_work(r);
             r->now_ms += moved ? 0 : 100;
         }
         rig_crash(r);
@@ -388,7 +407,10 @@ static void a_crash_at_any_point_and_the_run_ends_the_same(void **state)
         while (strcmp(rig_status(r, id), "running") == 0) { /* unsafe, and cut: it asks */
             rig_advance(r, 2000);
             if (strstr(rig_waiting(r, id), "unknown") != NULL) {
-                assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: 1}}", id, "done")->status, PAWL_OK);
+                assert_int_equal(
+                    rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: 1}}", id, "done")
+                        ->status,
+                    PAWL_OK);
             }
         }
         assert_string_equal(rig_status(r, id), "completed");
@@ -405,7 +427,8 @@ static void after_a_shutdown_nothing_starts_and_what_runs_is_still_kept(void **s
     rig_start(r, "wf", "a");
     rig_task *t = rig_task_find(r, "work");
     pw_core_shutdown(r->core);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "wf", "b")->status, PAWL_SHUTDOWN);
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "wf", "b")->status,
+                     PAWL_SHUTDOWN);
     rig_done(r, t, rig_value(r, "4"));
     assert_string_equal(rig_status(r, "a"), "completed");
 }
@@ -421,7 +444,8 @@ int main(void)
         RIG_TEST(what_stands_behind_a_local_step_runs_once_its_result_has_landed),
         RIG_TEST(a_group_that_was_not_written_is_a_no_to_its_callers_and_the_runs_are_as_before),
         RIG_TEST(a_start_that_was_not_written_did_not_happen),
-        RIG_TEST(a_result_whose_group_was_not_written_is_written_with_the_next_and_not_asked_for_again),
+        RIG_TEST(
+            a_result_whose_group_was_not_written_is_written_with_the_next_and_not_asked_for_again),
         RIG_TEST(on_a_full_disk_the_core_waits_and_goes_on),
         RIG_TEST(an_unknown_outcome_is_resolved_by_reading_back),
         RIG_TEST(when_it_cannot_be_resolved_the_core_stops_for_good_and_says_so),

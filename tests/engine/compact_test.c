@@ -32,7 +32,8 @@ static int64_t rows(rig *r, const char *table, const char *id)
     char sql[100];
     int64_t n = -1;
     pawl_error err;
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE run=%lld", table, (long long)rig_key(r, id));
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE run=%lld", table,
+                   (long long)rig_key(r, id));
     assert_int_equal(pw_db_int(&pw_sqlite_of(r->journal)->db, sql, &n, &err), PAWL_OK);
     return n;
 }
@@ -43,7 +44,9 @@ static void looks_as_before(rig *r, const char *history, int64_t seq)
     assert_string_equal(rig_history(r, "a"), history);
     assert_int_equal(rig_seq(r, "a"), seq);
     assert_int_equal(pawl_int(rig_result(r, "a"), "n", 0), 5);
-    assert_int_equal(pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "taken")->value, "", 0), 5); /* its code runs again */
+    assert_int_equal(
+        pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "taken")->value, "", 0),
+        5); /* its code runs again */
 }
 
 static void a_compacted_run_is_what_it_was(void **state)

@@ -7,8 +7,10 @@
 static const pawl_value *books(pawl_run *b, void *arg)
 {
     const pawl_value *in = arg;
-    (void)pawl_call(b, "book", .input = pawl_json(b, "{to: %s}", "Oslo"), .undo = "unbook", .timeout_s = pawl_num(in, "timeout_s", 0),
-                    .on_cancel = (pawl_on_cancel)pawl_int(in, "how", 0), .effect = (pawl_effect)pawl_int(in, "effect", 0));
+    (void)pawl_call(b, "book", .input = pawl_json(b, "{to: %s}", "Oslo"), .undo = "unbook",
+                    .timeout_s = pawl_num(in, "timeout_s", 0),
+                    .on_cancel = (pawl_on_cancel)pawl_int(in, "how", 0),
+                    .effect = (pawl_effect)pawl_int(in, "effect", 0));
     (void)pawl_catch(b);
     (void)pawl_call(b, "more", .undo = "unmore");
     return NULL;
@@ -54,7 +56,8 @@ static void taken_back(rig *r)
     rig_done(r, rig_task_find(r, "unbook"), NULL);
     assert_string_equal(rig_status(r, "a"), "failed");
     assert_string_equal(pawl_str(rig_failure(r, "a"), "type", ""), "NoMoney");
-    assert_string_equal(pawl_str(rig_event(r, "a", "ActivityScheduled", 2), "input.input.to", ""), "Oslo");
+    assert_string_equal(pawl_str(rig_event(r, "a", "ActivityScheduled", 2), "input.input.to", ""),
+                        "Oslo");
 }
 
 static void a_step_that_was_stopped_under_way_is_taken_back(void **state)
@@ -71,7 +74,8 @@ static void a_step_that_completes_while_it_is_stopped_is_taken_back_with_its_res
 {
     rig *r = *state;
     rig_done(r, open_trip(r, rig_value(r, "{}"), false), rig_value(r, "{ticket: 77}"));
-    assert_int_equal(pawl_int(rig_event(r, "a", "ActivityScheduled", 2), "input.result.ticket", 0), 77);
+    assert_int_equal(pawl_int(rig_event(r, "a", "ActivityScheduled", 2), "input.result.ticket", 0),
+                     77);
     taken_back(r);
 }
 
@@ -200,7 +204,8 @@ static void a_run_that_is_retried_opens_before_its_compensation(void **state)
     rig_workflow(r, "wf", fails_by_itself);
     hold_all(r);
     rig_start(r, "wf", "a");
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status,
+                     PAWL_OK);
     rig_stop(r, rig_task_find(r, "book")); /* never began: there is nothing to take back */
     assert_string_equal(rig_status(r, "a"), "failed");
     rig_kill(r);

@@ -23,8 +23,10 @@ static const pawl_value *model(pawl_task *task, const pawl_value *in, void *user
         return NULL;
     }
     size_t len = pawl_len(seen);
-    return pawl_task_build(task, "{role: %s, n: %lld, len: %zu, first: %lld, last: %lld}", "model", (long long)pawl_int(in, "n", -1), len,
-                           (long long)pawl_int(pawl_at(seen, 0), "n", -1), (long long)pawl_int(pawl_at(seen, len - 1), "n", -1));
+    return pawl_task_build(task, "{role: %s, n: %lld, len: %zu, first: %lld, last: %lld}", "model",
+                           (long long)pawl_int(in, "n", -1), len,
+                           (long long)pawl_int(pawl_at(seen, 0), "n", -1),
+                           (long long)pawl_int(pawl_at(seen, len - 1), "n", -1));
 }
 
 /* ---- code ---- */
@@ -36,10 +38,14 @@ static const pawl_value *talk(pawl_run *w, const pawl_value *in)
     const pawl_value *convo = pawl_convo_append(w, NULL, message(s, "user", 0));
     const pawl_value *said = NULL;
     for (int64_t n = 1; pawl_ok(w) && n <= rounds; n++) {
-        said = pawl_call(w, "model", .input = pawl_json(w, "{messages: %p, n: %lld}", pawl_v(convo), (long long)n), .retries = PAWL_RETRY_NONE);
+        said =
+            pawl_call(w, "model",
+                      .input = pawl_json(w, "{messages: %p, n: %lld}", pawl_v(convo), (long long)n),
+                      .retries = PAWL_RETRY_NONE);
         convo = pawl_convo_append(w, convo, said);
     }
-    return pawl_json(w, "{convo: %p, len: %lld, said: %p, all: %p}", pawl_v(convo), (long long)pawl_convo_len(convo), pawl_v(said),
+    return pawl_json(w, "{convo: %p, len: %lld, said: %p, all: %p}", pawl_v(convo),
+                     (long long)pawl_convo_len(convo), pawl_v(said),
                      pawl_v(pawl_convo_read(w, convo, 0)));
 }
 
@@ -81,7 +87,10 @@ static void a_crash_at_any_point_neither_doubles_nor_loses_a_message(void **stat
         (void)rig_post(r, "start", "{workflow: %s, id: %s, input: {rounds: 3}}", "talk", id);
         for (int i = 0; i < after; i++) {
             rig_step(r);
-            (void)(i % 4 == 0 ? rig_commit(r) : i % 4 == 1 ? rig_answer(r) : i % 4 == 2 ? rig_work(r) : rig_deliver(r));
+            (void)(i % 4 == 0   ? rig_commit(r)
+                   : i % 4 == 1 ? rig_answer(r)
+                   : i % 4 == 2 ? rig_work(r)
+                                : rig_deliver(r));
         }
         rig_crash(r);
         rig_run(r);
@@ -115,7 +124,8 @@ static const pawl_value *long_talk(pawl_run *w, const pawl_value *in)
 static const pawl_value *count(pawl_task *task, const pawl_value *in, void *user)
 {
     (void)user;
-    return pawl_make_int(pawl_task_scope(task), (int64_t)pawl_len(pawl_task_convo(task, pawl_get(in, "messages"), 0)));
+    return pawl_make_int(pawl_task_scope(task),
+                         (int64_t)pawl_len(pawl_task_convo(task, pawl_get(in, "messages"), 0)));
 }
 
 static bool add_bytes(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
@@ -160,8 +170,10 @@ static void a_hundred_calls_on_a_growing_conversation_write_it_once(void **state
     assert_int_equal(pawl_int(rig_event(r, "a", "ActivityCompleted", 99), "result", 0), 100);
     size_t history = 0, nodes = node_bytes(r, ref);
     pawl_error err;
-    assert_int_equal(r->reader->ops->read(r->reader, rig_key(r, "a"), 0, add_bytes, &history, &err), PAWL_OK);
-    assert_true(nodes >= (size_t)100 * MESSAGE_BYTES && nodes < (size_t)100 * (MESSAGE_BYTES + 100));
+    assert_int_equal(r->reader->ops->read(r->reader, rig_key(r, "a"), 0, add_bytes, &history, &err),
+                     PAWL_OK);
+    assert_true(nodes >= (size_t)100 * MESSAGE_BYTES &&
+                nodes < (size_t)100 * (MESSAGE_BYTES + 100));
     assert_true(history < (size_t)100 * 900); /* [C3] */
 }
 
@@ -171,15 +183,18 @@ static const pawl_value *forks(pawl_run *w, const pawl_value *in)
 {
     (void)in;
     pawl_scope *s = pawl_run_scope(w);
-    const pawl_value *root = pawl_convo_append(w, NULL, pawl_json(w, "[%p, %p]", pawl_v(message(s, "a", 0)), pawl_v(message(s, "b", 1))));
+    const pawl_value *root = pawl_convo_append(
+        w, NULL, pawl_json(w, "[%p, %p]", pawl_v(message(s, "a", 0)), pawl_v(message(s, "b", 1))));
     const pawl_value *left = pawl_convo_append(w, root, message(s, "c", 2));
     const pawl_value *right = pawl_convo_append(w, root, message(s, "d", 20));
     const pawl_value *same = pawl_convo_append(w, root, message(s, "c", 2));
     const pawl_value *at_once = pawl_convo_read(w, right, 1); /* before any of it has landed */
     (void)pawl_sleep(w, 1);
-    return pawl_json(w, "{left: %p, right: %p, at_once: %p, tail: %p, none: %p, same: %d, root: %lld}", pawl_v(pawl_convo_read(w, left, 0)),
-                     pawl_v(pawl_convo_read(w, right, -5)), pawl_v(at_once), pawl_v(pawl_convo_read(w, left, 2)),
-                     pawl_v(pawl_convo_read(w, left, 99)), (int)pawl_equal(left, same), (long long)pawl_convo_len(root));
+    return pawl_json(
+        w, "{left: %p, right: %p, at_once: %p, tail: %p, none: %p, same: %d, root: %lld}",
+        pawl_v(pawl_convo_read(w, left, 0)), pawl_v(pawl_convo_read(w, right, -5)), pawl_v(at_once),
+        pawl_v(pawl_convo_read(w, left, 2)), pawl_v(pawl_convo_read(w, left, 99)),
+        (int)pawl_equal(left, same), (long long)pawl_convo_len(root));
 }
 
 static void a_reference_may_be_continued_twice_and_never_changes(void **state)
@@ -205,7 +220,8 @@ static void a_reference_may_be_continued_twice_and_never_changes(void **state)
 static const pawl_value *goes_on(pawl_run *w, const pawl_value *in)
 {
     int64_t n = pawl_convo_len(pawl_get(in, "convo"));
-    const pawl_value *convo = pawl_convo_append(w, pawl_get(in, "convo"), message(pawl_run_scope(w), "user", n));
+    const pawl_value *convo =
+        pawl_convo_append(w, pawl_get(in, "convo"), message(pawl_run_scope(w), "user", n));
     if (n < 3) {
         return pawl_continue_as_new(w, pawl_json(w, "{convo: %p}", pawl_v(convo)));
     }
@@ -245,10 +261,12 @@ static const pawl_value *refused(pawl_run *w, const pawl_value *in)
         const pawl_value *one = pawl_convo_append(w, NULL, message(s, "a", 0));
         convo = pawl_with(s, one, "len", pawl_make_int(s, 2));
     }
-    (void)(pawl_bool(in, "read", false) ? pawl_convo_read(w, convo, 0) : pawl_convo_append(w, convo, messages));
+    (void)(pawl_bool(in, "read", false) ? pawl_convo_read(w, convo, 0)
+                                        : pawl_convo_append(w, convo, messages));
     const pawl_failure *f = pawl_catch(w);
     (void)pawl_sleep(w, 1);
-    return pawl_json(w, "{type: %s, message: %s}", f != NULL ? f->type : "", f != NULL ? f->message : "");
+    return pawl_json(w, "{type: %s, message: %s}", f != NULL ? f->type : "",
+                     f != NULL ? f->message : "");
 }
 
 static const struct refusal {
@@ -261,12 +279,12 @@ static const struct refusal {
     {"{convo: 7, messages: {n: 1}}", "BadOption", "no reference"},
     {"{convo: {len: 1}, messages: {n: 1}}", "BadOption", "no reference"},
     {"{convo: {$convo: \"00\", len: 1}, messages: {n: 1}}", "BadOption", "no reference"},
-    {"{convo: {$convo: \"000000000000000000000000000000000000000000000000000000000000000g\", len: 1}, messages: {n: 1}}", "BadOption",
-     "no reference"},
+    {"{convo: {$convo: \"000000000000000000000000000000000000000000000000000000000000000g\", len: 1}, messages: {n: 1}}",
+     "BadOption", "no reference"},
     {"{convo: {$convo: \"0100000000000000000000000000000000000000000000000000000000000000\", len: 1}, messages: {n: 1}}",
      "ConvoUnreadable", "no such conversation"},
-    {"{convo: {$convo: \"0100000000000000000000000000000000000000000000000000000000000000\", len: 1}, read: true}", "ConvoUnreadable",
-     "no such conversation"},
+    {"{convo: {$convo: \"0100000000000000000000000000000000000000000000000000000000000000\", len: 1}, read: true}",
+     "ConvoUnreadable", "no such conversation"},
     {"{convo: 7, read: true}", "BadOption", "no reference"},
     {"{longer: true, messages: {n: 1}}", "ConvoUnreadable", "has 1 messages, not 2"},
     {"{longer: true, read: true}", "ConvoUnreadable", "has 1 messages, not 2"},
@@ -294,13 +312,15 @@ static void what_names_no_conversation_is_refused_and_a_replay_agrees(void **sta
                 pw_buf_putc(&json, (uint8_t)*at);
             }
         }
-        assert_int_equal(pawl_parse_json(r->scope, (const char *)json.data, json.size, &in, &err), PAWL_OK);
+        assert_int_equal(pawl_parse_json(r->scope, (const char *)json.data, json.size, &in, &err),
+                         PAWL_OK);
         rig_start_with(r, "wf", id, in);
         rig_crash(r);
         rig_advance(r, 1000);
         if (strcmp(pawl_str(rig_result(r, id), "type", "?"), c->type) != 0 ||
             strstr(pawl_str(rig_result(r, id), "message", ""), c->says) == NULL) {
-            fail_msg("%s: %s: %s %s", c->in, pawl_str(rig_result(r, id), "type", "?"), pawl_str(rig_result(r, id), "message", ""), rig_status(r, id));
+            fail_msg("%s: %s: %s %s", c->in, pawl_str(rig_result(r, id), "type", "?"),
+                     pawl_str(rig_result(r, id), "message", ""), rig_status(r, id));
         }
     }
 }
@@ -385,8 +405,8 @@ static void talker_apply(void *state, const pawl_fold_event *e)
         t->rounds = pawl_int(e->value, "rounds", 0);
     } else if (strcmp(e->type, "ConvoAppended") == 0) {
         t->appended++;
-        (void)snprintf(t->convo, sizeof t->convo, "{\"$convo\":\"%s\",\"len\":%lld}", pawl_str(e->value, "$convo", ""),
-                       (long long)pawl_int(e->value, "len", 0));
+        (void)snprintf(t->convo, sizeof t->convo, "{\"$convo\":\"%s\",\"len\":%lld}",
+                       pawl_str(e->value, "$convo", ""), (long long)pawl_int(e->value, "len", 0));
     } else if (strcmp(e->type, "ActivityScheduled") == 0) {
         t->asked = true;
     } else if (strcmp(e->type, "ActivityCompleted") == 0) {
@@ -399,7 +419,9 @@ static const pawl_value *convo_of(const talker *t, pawl_scope *s)
 {
     const pawl_value *v = NULL;
     pawl_error err;
-    return t->convo[0] != 0 && pawl_parse_json(s, t->convo, strlen(t->convo), &v, &err) == PAWL_OK ? v : NULL;
+    return t->convo[0] != 0 && pawl_parse_json(s, t->convo, strlen(t->convo), &v, &err) == PAWL_OK
+               ? v
+               : NULL;
 }
 
 static void talker_decide(void *state, pawl_fold *f)
@@ -412,10 +434,12 @@ static void talker_decide(void *state, pawl_fold *f)
     if (t->appended == t->rounds) {
         const pawl_value *all = pawl_fold_convo_read(f, convo_of(t, s), 0);
         const pawl_value *bad = pawl_fold_convo_append(f, pawl_make_int(s, 3), message(s, "x", 0));
-        pawl_fold_complete(f, pawl_build(s, "{all: %p, read: %lld, bad: %d}", pawl_v(all), (long long)t->read, (int)(bad == NULL)));
+        pawl_fold_complete(f, pawl_build(s, "{all: %p, read: %lld, bad: %d}", pawl_v(all),
+                                         (long long)t->read, (int)(bad == NULL)));
         return;
     }
-    const pawl_value *next = pawl_fold_convo_append(f, convo_of(t, s), message(s, "user", t->appended));
+    const pawl_value *next =
+        pawl_fold_convo_append(f, convo_of(t, s), message(s, "user", t->appended));
     pawl_call_options o = {.name = "model", .input = pawl_build(s, "{messages: %p}", pawl_v(next))};
     (void)pawl_fold_call(f, &o, sizeof o);
 }
@@ -423,8 +447,8 @@ static void talker_decide(void *state, pawl_fold *f)
 static const pawl_value *talker_save(const void *state, pawl_scope *scope)
 {
     const talker *t = state;
-    return pawl_build(scope, "{convo: %s, rounds: %lld, appended: %lld, asked: %d}", t->convo, (long long)t->rounds, (long long)t->appended,
-                      (int)t->asked);
+    return pawl_build(scope, "{convo: %s, rounds: %lld, appended: %lld, asked: %d}", t->convo,
+                      (long long)t->rounds, (long long)t->appended, (int)t->asked);
 }
 
 static void *talker_load(const pawl_value *v, void *user)
@@ -437,8 +461,13 @@ static void *talker_load(const pawl_value *v, void *user)
     return t;
 }
 
-static const pawl_folded talker_ops = {.struct_size = sizeof(pawl_folded), .init = talker_new, .apply = talker_apply,
-                                       .decide = talker_decide, .save = talker_save, .load = talker_load, .deinit = free};
+static const pawl_folded talker_ops = {.struct_size = sizeof(pawl_folded),
+                                       .init = talker_new,
+                                       .apply = talker_apply,
+                                       .decide = talker_decide,
+                                       .save = talker_save,
+                                       .load = talker_load,
+                                       .deinit = free};
 
 static void a_folded_workflow_talks_the_same_also_from_a_snapshot(void **state)
 {
@@ -451,7 +480,10 @@ static void a_folded_workflow_talks_the_same_also_from_a_snapshot(void **state)
         for (int i = 0; n == 1 && i < 7; i++) {
             for (int k = 0; k < 60; k++) {
                 rig_step(r);
-                (void)(k % 4 == 0 ? rig_commit(r) : k % 4 == 1 ? rig_answer(r) : k % 4 == 2 ? rig_work(r) : rig_deliver(r));
+                (void)(k % 4 == 0   ? rig_commit(r)
+                       : k % 4 == 1 ? rig_answer(r)
+                       : k % 4 == 2 ? rig_work(r)
+                                    : rig_deliver(r));
             }
             rig_crash(r);
         }

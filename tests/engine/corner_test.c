@@ -122,7 +122,8 @@ static void many_answers_to_a_run_that_is_not_in_memory_count_once_each(void **s
     for (int i = 0; i < 2 * QUESTIONS; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "q%d", i % QUESTIONS);
-        replies[i] = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s}}", "a", name, i < QUESTIONS ? "yes" : "no");
+        replies[i] = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s}}", "a", name,
+                              i < QUESTIONS ? "yes" : "no");
     }
     rig_run(r);
     for (int i = 0; i < 2 * QUESTIONS; i++) {
@@ -143,14 +144,17 @@ static void asking_a_paused_run_whose_code_changed_writes_nothing_into_its_histo
     rig_replace(r, "wf", keyed_changed);
     rig_crash(r);
     rig_run(r);
-    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "none")->status, PAWL_NONDETERMINISM);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "none")->status,
+                     PAWL_NONDETERMINISM);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1}", "a", "go")->status,
+                     PAWL_OK);
     assert_int_equal(rig_count(r, "a", "RunPaused"), 1);
     rig_replace(r, "wf", keyed);
     rig_crash(r);
     rig_run(r);
     (void)rig_ask(r, "resume", "{id: %s}", "a");
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status,
+                     PAWL_OK);
     assert_string_equal(rig_status(r, "a"), "completed");
     assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 2);
 }
@@ -216,7 +220,10 @@ static void fold_decide(void *state, pawl_fold *f)
 static void a_folded_run_that_asks_for_too_much_fails(void **state)
 {
     rig *r = *state;
-    static const pawl_folded folded = {.struct_size = sizeof folded, .init = fold_new, .apply = fold_apply, .decide = fold_decide,
+    static const pawl_folded folded = {.struct_size = sizeof folded,
+                                       .init = fold_new,
+                                       .apply = fold_apply,
+                                       .decide = fold_decide,
                                        .deinit = free};
     rig_folded(r, "fold", &folded);
     rig_start(r, "fold", "a");
@@ -278,9 +285,12 @@ static void a_query_handler_that_commands_is_told_off_and_the_run_goes_on(void *
     rig *r = *state;
     rig_workflow(r, "wf", handles);
     rig_start(r, "wf", "a");
-    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "commanding")->status, PAWL_MISUSE);
-    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "clearing")->status, PAWL_MISUSE);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "commanding")->status,
+                     PAWL_MISUSE);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "clearing")->status,
+                     PAWL_MISUSE);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status,
+                     PAWL_OK);
     assert_string_equal(rig_status(r, "a"), "completed");
     assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 3);
 }
@@ -311,7 +321,8 @@ static void a_turn_without_memory_is_dropped_and_tried_again(void **state)
     rig_workflow(r, "wf", hungry);
     rig_held(r, "work", PAWL_EFFECT_DEFAULT);
     rig_start(r, "wf", "a");
-    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go"); /* unread: the result below brings the code to the bad place */
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a",
+                  "go"); /* unread: the result below brings the code to the bad place */
     failures_left = 3;
     rig_done(r, rig_task_find(r, "work"), rig_value(r, "7"));
     assert_string_equal(rig_status(r, "a"), "running");
@@ -376,7 +387,8 @@ static void after_a_death_in_a_first_turn_starts_land_before_their_code_runs(voi
     rig *r = *state;
     rig_workflow(r, "wf", counts_itself);
     rig_kill(r);
-    r->crumb = (pw_crumb_found){.run = 77, .site = "a in wf"}; /* a run that the journal does not have */
+    r->crumb =
+        (pw_crumb_found){.run = 77, .site = "a in wf"}; /* a run that the journal does not have */
     rig_boot(r);
     ran = 0;
     (void)rig_post(r, "start", "{workflow: %s, id: %s}", "wf", "a");

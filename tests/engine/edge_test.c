@@ -24,8 +24,9 @@ static void print_table(const scene *const taken_by[EDGES_MAX])
 {
     for (int i = 0; i < pw_edge_count(); i++) {
         const pw_edge *e = pw_edge_at(i);
-        print_message("  %-8s  %-10s --%s--> %s  (%s)\n", pw_machine_name(e->machine), pw_state_name(e->from), pw_event_name((int)e->event),
-                      pw_state_name(e->to), taken_by[i] != NULL ? taken_by[i]->name : "by NONE");
+        print_message("  %-8s  %-10s --%s--> %s  (%s)\n", pw_machine_name(e->machine),
+                      pw_state_name(e->from), pw_event_name((int)e->event), pw_state_name(e->to),
+                      taken_by[i] != NULL ? taken_by[i]->name : "by NONE");
     }
 }
 
@@ -50,8 +51,9 @@ static void cover(rig_mode mode)
         print_table(taken_by);
     }
     if (missing > 0) {
-        fail_msg("%d of %d edges are taken by no scene: write one (tests/replay/scene_*.c), or delete an edge that cannot be", missing,
-                 pw_edge_count());
+        fail_msg(
+            "%d of %d edges are taken by no scene: write one (tests/replay/scene_*.c), or delete an edge that cannot be",
+            missing, pw_edge_count());
     }
 }
 
@@ -105,10 +107,11 @@ static void refuse(pw_live *live, pw_cmd *cmd, refused *all)
         }
         size_t open = live->open_len;
         int64_t next = live->next_cmd;
-        pw_event ev = {.seq = live->seq, .type = type, .cmd = cmd != NULL ? cmd->id : 0, .body = {nothing, 1}};
+        pw_event ev = {
+            .seq = live->seq, .type = type, .cmd = cmd != NULL ? cmd->id : 0, .body = {nothing, 1}};
         if (pw_apply(live, &ev)) {
-            fail_msg("%s was taken by a %s that is %s", pw_event_name((int)type), pw_machine_name(pw_state_machine(before)),
-                     pw_state_name(before));
+            fail_msg("%s was taken by a %s that is %s", pw_event_name((int)type),
+                     pw_machine_name(pw_state_machine(before)), pw_state_name(before));
         }
         assert_int_equal(cmd != NULL ? cmd->state : live->state, before);
         assert_int_equal(live->open_len, open);
@@ -122,8 +125,7 @@ static void refuse(pw_live *live, pw_cmd *cmd, refused *all)
 static void refuse_all(rig *r, refused *all)
 {
     pw_live *live, *next;
-    HASH_ITER(hh, r->core->runs, live, next)
-    {
+    HASH_ITER (hh, r->core->runs, live, next) {
         if (!live->whole || live->mismatch != NULL || live->core->failed) {
             continue;
         }
@@ -154,9 +156,11 @@ static void in_every_state_what_has_no_edge_is_refused(void **state)
         rig_close(r);
     }
     for (int s = 0; s < PW_S_COUNT; s++) {
-        bool first = strcmp(pw_state_name((pw_state)s), "NONE") == 0; /* nothing rests there: the next test */
+        bool first = strcmp(pw_state_name((pw_state)s), "NONE") ==
+                     0; /* nothing rests there: the next test */
         if (!all.seen[s] && !first) {
-            fail_msg("no %s was ever seen %s", pw_machine_name(pw_state_machine((pw_state)s)), pw_state_name((pw_state)s));
+            fail_msg("no %s was ever seen %s", pw_machine_name(pw_state_machine((pw_state)s)),
+                     pw_state_name((pw_state)s));
         }
     }
     print_message("  %zu events refused\n", all.events);
@@ -174,7 +178,8 @@ static void a_command_begins_with_the_next_id_and_no_other(void **state)
     pw_live *live = pw_live_find(r->core, rig_key(r, "a"));
     assert_true(live != NULL && live->whole);
     for (size_t i = 0; i < PW_COUNT(event_types); i++) {
-        pw_event ev = {.seq = live->seq, .type = (pw_event_type)event_types[i], .body = {nothing, 1}};
+        pw_event ev = {
+            .seq = live->seq, .type = (pw_event_type)event_types[i], .body = {nothing, 1}};
         if (ev.type < PW_EV_ACTIVITY_SCHEDULED || ev.type == PW_EV_SIGNAL_RECEIVED) {
             continue;
         }
@@ -192,7 +197,7 @@ static void a_command_begins_with_the_next_id_and_no_other(void **state)
 /* ---- ids of commands, in whole histories ---- */
 
 typedef struct dense {
-    int64_t last;       /* highest id so far */
+    int64_t last; /* highest id so far */
     int64_t commands;
     bool gap;
 } dense;
@@ -201,15 +206,17 @@ static bool makes(pw_event_type type)
 {
     for (int i = 0; i < pw_edge_count(); i++) {
         const pw_edge *e = pw_edge_at(i);
-        if (e->event == type && e->machine != PW_M_RUN && strcmp(pw_state_name(e->from), "NONE") == 0) {
+        if (e->event == type && e->machine != PW_M_RUN &&
+            strcmp(pw_state_name(e->from), "NONE") == 0) {
             return true;
         }
     }
-    return type == PW_EV_SIGNAL_SENT || type == PW_EV_KEY_SET || type == PW_EV_PATCHED || type == PW_EV_UNDO_REGISTERED ||
-           type == PW_EV_CONVO_APPENDED;
+    return type == PW_EV_SIGNAL_SENT || type == PW_EV_KEY_SET || type == PW_EV_PATCHED ||
+           type == PW_EV_UNDO_REGISTERED || type == PW_EV_CONVO_APPENDED;
 }
 
-static bool look_at_record(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+static bool look_at_record(void *ctx, int64_t pos, int64_t first_seq, int64_t events,
+                           pw_view record)
 {
     (void)pos;
     (void)first_seq;
@@ -236,7 +243,8 @@ static bool look_at_run(void *ctx, const pw_run_row *row)
     rig *r = ctx;
     pawl_error err;
     dense d = {.last = 0};
-    assert_int_equal(r->reader->ops->read(r->reader, row->key, 0, look_at_record, &d, &err), PAWL_OK);
+    assert_int_equal(r->reader->ops->read(r->reader, row->key, 0, look_at_record, &d, &err),
+                     PAWL_OK);
     if (d.gap || d.last != d.commands) {
         fail_msg("command ids of run %lld have a gap or come twice", (long long)row->key);
     }

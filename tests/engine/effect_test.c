@@ -3,13 +3,14 @@
  * compensation.
  * Does not use threads, files or real time: the rig has none.
  */
-#include <stdio.h>
 #include "rig.h"
+#include <stdio.h>
 
 static const pawl_value *pay(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    return pawl_call(w, "pay", .input = pawl_json(w, "{eur: 5}"), .effect = PAWL_EFFECT_UNSAFE, .retries = 2, .retry_initial_s = 1);
+    return pawl_call(w, "pay", .input = pawl_json(w, "{eur: 5}"), .effect = PAWL_EFFECT_UNSAFE,
+                     .retries = 2, .retry_initial_s = 1);
 }
 
 static void open_pay(rig *r)
@@ -77,7 +78,9 @@ static void an_unknown_outcome_answered_done_completes_with_what_the_answer_says
     open_pay(r);
     rig_crash(r);
     rig_run(r);
-    const rig_reply *reply = rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: {receipt: 9}}}", "a", "pay", "done");
+    const rig_reply *reply =
+        rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: {receipt: 9}}}", "a",
+                "pay", "done");
     assert_int_equal(reply->status, PAWL_OK);
     assert_string_equal(rig_status(r, "a"), "completed");
     assert_int_equal(pawl_int(rig_result(r, "a"), "receipt", 0), 9);
@@ -89,7 +92,8 @@ static void an_unknown_outcome_answered_retry_is_tried_again_and_only_then(void 
     open_pay(r);
     rig_crash(r);
     rig_run(r);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status,
+                     PAWL_OK);
     assert_int_equal(pawl_task_attempt(rig_task_find(r, "pay")->task), 2);
     assert_int_equal(rig_count(r, "a", "ActivitySent"), 2);
     rig_done(r, rig_task_find(r, "pay"), rig_value(r, "{receipt: 2}"));
@@ -102,7 +106,8 @@ static void an_unknown_outcome_answered_fail_fails_the_step(void **state)
     open_pay(r);
     rig_crash(r);
     rig_run(r);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "fail")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "fail")->status,
+                     PAWL_OK);
     assert_string_equal(rig_status(r, "a"), "failed");
     assert_string_equal(pawl_str(rig_failure(r, "a"), "type", ""), "OutcomeUnknown");
 }
@@ -113,13 +118,17 @@ static void an_unknown_outcome_takes_none_but_its_three_answers(void **state)
     open_pay(r);
     rig_crash(r);
     rig_run(r);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "maybe")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "done")->status, PAWL_OK);
-    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status != PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "maybe")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "done")->status,
+                     PAWL_OK);
+    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status !=
+                PAWL_OK);
     assert_string_equal(rig_status(r, "a"), "completed");
 }
 
-static void an_unsafe_attempt_that_reported_its_failure_is_tried_again_under_a_new_sent(void **state)
+static void
+an_unsafe_attempt_that_reported_its_failure_is_tried_again_under_a_new_sent(void **state)
 {
     rig *r = *state;
     open_pay(r);
@@ -151,7 +160,8 @@ static void an_unsafe_attempt_that_times_out_is_unknown_and_not_repeated(void **
     rig_advance(r, 3600000);
     assert_int_equal(rig_tasks(r, "pay"), 1); /* the old one still hangs */
     assert_int_equal(rig_count(r, "a", "ActivityUnknown"), 1);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status,
+                     PAWL_OK);
     assert_int_equal(rig_tasks(r, "pay"), 2);
 }
 
@@ -207,9 +217,11 @@ static void an_effect_registered_unsafe_needs_no_word_at_the_call(void **state)
 static const pawl_value *pays_twice(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    pawl_future *f[2] = {pawl_call_start(w, "pay", .effect = PAWL_EFFECT_UNSAFE), pawl_call_start(w, "pay", .effect = PAWL_EFFECT_UNSAFE)};
+    pawl_future *f[2] = {pawl_call_start(w, "pay", .effect = PAWL_EFFECT_UNSAFE),
+                         pawl_call_start(w, "pay", .effect = PAWL_EFFECT_UNSAFE)};
     (void)pawl_await_all(w, f, 2);
-    return pawl_json(w, "{a: %p, b: %p}", pawl_v(pawl_future_value(f[0])), pawl_v(pawl_future_value(f[1])));
+    return pawl_json(w, "{a: %p, b: %p}", pawl_v(pawl_future_value(f[0])),
+                     pawl_v(pawl_future_value(f[1])));
 }
 
 static void two_unknown_outcomes_of_one_activity_are_answered_one_by_one(void **state)
@@ -220,9 +232,16 @@ static void two_unknown_outcomes_of_one_activity_are_answered_one_by_one(void **
     rig_start(r, "wf", "a");
     rig_crash(r);
     rig_run(r);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "done")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: 2}}", "a", "pay:2", "done")->status, PAWL_OK);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: 1}}", "a", "pay", "done")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "done")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: 2}}", "a",
+                             "pay:2", "done")
+                         ->status,
+                     PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: 1}}", "a", "pay", "done")
+            ->status,
+        PAWL_OK);
     assert_int_equal(pawl_int(rig_result(r, "a"), "a", 0), 1);
     assert_int_equal(pawl_int(rig_result(r, "a"), "b", 0), 2);
 }
@@ -255,7 +274,8 @@ static void a_step_that_took_too_long_may_have_happened_and_is_taken_back(void *
 static const pawl_value *trip(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    (void)pawl_call(w, "flight", .input = pawl_json(w, "{to: %s}", "Oslo"), .undo = "cancel_flight");
+    (void)pawl_call(w, "flight", .input = pawl_json(w, "{to: %s}", "Oslo"),
+                    .undo = "cancel_flight");
     (void)pawl_call(w, "hotel", .undo = "cancel_hotel", .retries = PAWL_RETRY_NONE);
     pawl_undo(w, "note", pawl_json(w, "{why: %s}", "explicit"));
     (void)pawl_call(w, "car", .undo = "cancel_car", .retries = PAWL_RETRY_NONE);
@@ -282,7 +302,8 @@ static const char *undo_order(rig *r)
 
 static void open_trip(rig *r)
 {
-    static const char *const names[] = {"flight", "hotel", "car", "cancel_flight", "cancel_hotel", "cancel_car", "note"};
+    static const char *const names[] = {"flight",       "hotel",      "car", "cancel_flight",
+                                        "cancel_hotel", "cancel_car", "note"};
     rig_workflow(r, "wf", trip);
     for (size_t i = 0; i < PW_COUNT(names); i++) {
         rig_held(r, names[i], PAWL_EFFECT_DEFAULT);
@@ -380,7 +401,8 @@ static void a_step_of_unknown_outcome_given_up_is_taken_back(void **state)
     rig_start(r, "wf", "a");
     rig_crash(r);
     rig_run(r);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "fail")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "fail")->status,
+                     PAWL_OK);
     assert_non_null(rig_task_find(r, "refund"));
     rig_done(r, rig_task_find(r, "refund"), NULL);
     assert_string_equal(rig_status(r, "a"), "failed");

@@ -9,10 +9,13 @@
 static const pawl_value *asks(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    const pawl_value *schema = pawl_json(w, "{type: %s, required: [%s], properties: {n: {minimum: 5}}}", "object", "n");
+    const pawl_value *schema =
+        pawl_json(w, "{type: %s, required: [%s], properties: {n: {minimum: 5}}}", "object", "n");
     const pawl_value *first = pawl_ask(w, "number", .prompt = "?", .schema = schema);
-    const pawl_value *second = pawl_ask(w, "choice", .prompt = "?", .schema = schema, .choices = "yes|no");
-    return pawl_json(w, "{n: %lld, choice: %s}", (long long)pawl_int(first, "data.n", 0), pawl_str(second, "choice", ""));
+    const pawl_value *second =
+        pawl_ask(w, "choice", .prompt = "?", .schema = schema, .choices = "yes|no");
+    return pawl_json(w, "{n: %lld, choice: %s}", (long long)pawl_int(first, "data.n", 0),
+                     pawl_str(second, "choice", ""));
 }
 
 static void an_answer_that_does_not_fit_is_refused_and_the_next_counts(void **state)
@@ -23,11 +26,15 @@ static void an_answer_that_does_not_fit_is_refused_and_the_next_counts(void **st
     const rig_reply *bad = rig_ask(r, "answer", "{id: %s, value: {data: {n: 3}}}", "a");
     assert_int_equal(bad->status, PAWL_INVALID);
     assert_non_null(strstr(bad->message, "/n: must be at least 5"));
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status, PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status,
+                     PAWL_INVALID);
     assert_int_equal(rig_count(r, "a", "WaitAnswered"), 0);
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {data: {n: 7}}}", "a")->status, PAWL_OK);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {n: 1}}}", "a", "yes")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {n: 1}}}", "a", "yes")->status,
+        PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status,
+                     PAWL_OK);
     assert_int_equal(pawl_int(rig_result(r, "a"), "n", 0), 7);
 }
 
@@ -35,13 +42,18 @@ static void an_input_that_does_not_fit_starts_nothing(void **state)
 {
     rig *r = *state;
     pawl_error err;
-    pawl_workflow_options o = {.struct_size = sizeof o, .input_schema = "{\"required\":[\"name\"]}"};
+    pawl_workflow_options o = {.struct_size = sizeof o,
+                               .input_schema = "{\"required\":[\"name\"]}"};
     assert_int_equal(pw_core_workflow(r->core, "strict", "1", asks, NULL, &o, &err), PAWL_OK);
     const rig_reply *bad = rig_ask(r, "start", "{workflow: %s, id: %s, input: {}}", "strict", "a");
     assert_int_equal(bad->status, PAWL_INVALID);
-    assert_non_null(strstr(bad->message, "the input does not fit its schema: the value lacks \"name\""));
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "strict", "a")->status, PAWL_OK); /* null has no properties */
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, input: {name: 1}}", "strict", "b")->status, PAWL_OK);
+    assert_non_null(
+        strstr(bad->message, "the input does not fit its schema: the value lacks \"name\""));
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "strict", "a")->status,
+                     PAWL_OK); /* null has no properties */
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, input: {name: 1}}", "strict", "b")->status,
+        PAWL_OK);
 }
 
 static void a_schema_that_is_none_is_told_at_registration(void **state)

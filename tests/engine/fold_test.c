@@ -54,9 +54,12 @@ static void ledger_decide(void *state, pawl_fold *f)
     } else if (l->failures > 0) {
         pawl_fold_fail(f, "WorkFailed", "after %lld", (long long)l->done);
     } else if (l->done >= l->wanted) {
-        pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "{sum: %lld, signals: %lld}", (long long)l->sum, (long long)l->signals));
+        pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "{sum: %lld, signals: %lld}",
+                                         (long long)l->sum, (long long)l->signals));
     } else if (l->waiting == 0) {
-        pawl_call_options o = {.name = "work", .input = pawl_make_int(pawl_fold_scope(f), l->done), .retries = PAWL_RETRY_NONE};
+        pawl_call_options o = {.name = "work",
+                               .input = pawl_make_int(pawl_fold_scope(f), l->done),
+                               .retries = PAWL_RETRY_NONE};
         pawl_fold_set(f, "done", pawl_make_int(pawl_fold_scope(f), l->done));
         (void)pawl_fold_call(f, &o, sizeof o);
     }
@@ -65,8 +68,9 @@ static void ledger_decide(void *state, pawl_fold *f)
 static const pawl_value *ledger_save(const void *state, pawl_scope *scope)
 {
     const ledger *l = state;
-    return pawl_build(scope, "{wanted: %lld, done: %lld, sum: %lld, signals: %lld, waiting: %lld}", (long long)l->wanted, (long long)l->done,
-                      (long long)l->sum, (long long)l->signals, (long long)l->waiting);
+    return pawl_build(scope, "{wanted: %lld, done: %lld, sum: %lld, signals: %lld, waiting: %lld}",
+                      (long long)l->wanted, (long long)l->done, (long long)l->sum,
+                      (long long)l->signals, (long long)l->waiting);
 }
 
 static void *ledger_load(const pawl_value *v, void *user)
@@ -80,7 +84,8 @@ static void *ledger_load(const pawl_value *v, void *user)
     return l;
 }
 
-static const pawl_value *ledger_query(const void *state, const char *name, const pawl_value *input, pawl_scope *scope)
+static const pawl_value *ledger_query(const void *state, const char *name, const pawl_value *input,
+                                      pawl_scope *scope)
 {
     (void)name;
     (void)input;
@@ -88,8 +93,13 @@ static const pawl_value *ledger_query(const void *state, const char *name, const
     return pawl_build(scope, "{done: %lld, sum: %lld}", (long long)l->done, (long long)l->sum);
 }
 
-static const pawl_folded ledger_ops = {.struct_size = sizeof(pawl_folded), .init = ledger_new, .apply = ledger_apply,
-                                       .decide = ledger_decide, .save = ledger_save, .load = ledger_load, .deinit = ledger_free,
+static const pawl_folded ledger_ops = {.struct_size = sizeof(pawl_folded),
+                                       .init = ledger_new,
+                                       .apply = ledger_apply,
+                                       .decide = ledger_decide,
+                                       .save = ledger_save,
+                                       .load = ledger_load,
+                                       .deinit = ledger_free,
                                        .query = ledger_query};
 
 static void open_ledger(rig *r, int n)
@@ -129,15 +139,20 @@ static void signals_and_queries_reach_a_folded_run(void **state)
 {
     rig *r = *state;
     open_ledger(r, 2);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 100}", "a", "add")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 100}", "a", "add")->status,
+                     PAWL_OK);
     rig_crash(r);
-    assert_int_equal(pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "state")->value, "sum", 0), 100);
-    assert_int_equal(pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "done")->value, "", -1), 0); /* the published key */
+    assert_int_equal(
+        pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "state")->value, "sum", 0), 100);
+    assert_int_equal(
+        pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "done")->value, "", -1),
+        0); /* the published key */
     rig_run(r);
     rig_done(r, rig_task_find(r, "work"), rig_value(r, "1"));
     rig_done(r, rig_task_find(r, "work"), rig_value(r, "1"));
     assert_int_equal(pawl_int(rig_result(r, "a"), "sum", 0), 102);
-    assert_int_equal(pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "state")->value, "sum", 0), 102);
+    assert_int_equal(
+        pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "state")->value, "sum", 0), 102);
 }
 
 static void cancel_and_failure_end_a_folded_run_as_its_state_decides(void **state)
@@ -301,8 +316,10 @@ static void snapshots_and_retries_of_a_folded_run_agree(void **state)
     size_t next = 0;
     open_ledger(r, STEPS);
     for (int i = 0; i < STEPS; i++) {
-        for (int n = 0; i == 66 && n < 190; n++) { /* the snapshot falls at another place of what comes */
-            assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 0}", "a", "add")->status, PAWL_OK);
+        for (int n = 0; i == 66 && n < 190;
+             n++) { /* the snapshot falls at another place of what comes */
+            assert_int_equal(
+                rig_ask(r, "signal", "{id: %s, name: %s, value: 0}", "a", "add")->status, PAWL_OK);
         }
         if (next < PW_COUNT(fails) && fails[next] == i) {
             fail_and_retry(r, i);
@@ -311,7 +328,10 @@ static void snapshots_and_retries_of_a_folded_run_agree(void **state)
         if (i % 17 == 0) {
             rig_crash(r);
             rig_run(r);
-            assert_int_equal(pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "state")->value, "done", -1), i);
+            assert_int_equal(
+                pawl_int(rig_ask(r, "query", "{id: %s, name: %s}", "a", "state")->value, "done",
+                         -1),
+                i);
         }
         rig_done(r, rig_task_find(r, "work"), rig_value(r, "%d", EACH));
     }
@@ -355,13 +375,18 @@ static void every_decide(void *state, pawl_fold *f)
         pawl_fold_signal_send(f, "other", "go", pawl_build(s, "4"));
         pawl_fold_progress(f, 1, 2, "half");
     } else if (l->sum > 0 && l->timers > 0 && l->children > 0 && l->answered > 0) {
-        pawl_fold_complete(f, pawl_build(s, "{sum: %lld, timers: %lld, children: %lld, answered: %lld}", (long long)l->sum,
-                                         (long long)l->timers, (long long)l->children, (long long)l->answered));
+        pawl_fold_complete(
+            f, pawl_build(s, "{sum: %lld, timers: %lld, children: %lld, answered: %lld}",
+                          (long long)l->sum, (long long)l->timers, (long long)l->children,
+                          (long long)l->answered));
     }
 }
 
-static const pawl_folded every_ops = {.struct_size = sizeof(pawl_folded), .init = ledger_new, .apply = every_apply,
-                                      .decide = every_decide, .deinit = ledger_free};
+static const pawl_folded every_ops = {.struct_size = sizeof(pawl_folded),
+                                      .init = ledger_new,
+                                      .apply = every_apply,
+                                      .decide = every_decide,
+                                      .deinit = ledger_free};
 
 static const pawl_value *child(pawl_run *w, const pawl_value *in)
 {
@@ -401,12 +426,16 @@ static void again_decide(void *state, pawl_fold *f)
     if (l->wanted >= 3) {
         pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "{n: %lld}", (long long)l->wanted));
     } else {
-        pawl_fold_continue_as_new(f, pawl_build(pawl_fold_scope(f), "{n: %lld}", (long long)l->wanted + 1));
+        pawl_fold_continue_as_new(
+            f, pawl_build(pawl_fold_scope(f), "{n: %lld}", (long long)l->wanted + 1));
     }
 }
 
-static const pawl_folded again_ops = {.struct_size = sizeof(pawl_folded), .init = ledger_new, .apply = ledger_apply,
-                                      .decide = again_decide, .deinit = ledger_free};
+static const pawl_folded again_ops = {.struct_size = sizeof(pawl_folded),
+                                      .init = ledger_new,
+                                      .apply = ledger_apply,
+                                      .decide = again_decide,
+                                      .deinit = ledger_free};
 
 static void a_folded_run_may_continue_as_new(void **state)
 {

@@ -5,7 +5,7 @@
 #include "rig.h"
 
 typedef struct plan {
-    int failures; /* then it succeeds */
+    int failures;     /* then it succeeds */
     int64_t later_ms; /* -1 = says nothing */
     bool retryable;
     bool unknown;
@@ -45,7 +45,8 @@ static const pawl_value *asks_unsafe(pawl_run *w, const pawl_value *in)
 static const pawl_value *asks_thrice(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    return pawl_map(w, "ask", pawl_json(w, "[1, 2, 3]"), .width = 1, .retries = 1, .retry_initial_s = 1);
+    return pawl_map(w, "ask", pawl_json(w, "[1, 2, 3]"), .width = 1, .retries = 1,
+                    .retry_initial_s = 1);
 }
 
 static void begin(rig *r, pawl_workflow_fn fn, plan p)
@@ -67,7 +68,8 @@ static void an_attempt_told_to_come_later_waits_and_does_not_count(void **state)
         rig_advance(r, 1000);
     }
     assert_int_equal(pawl_int(rig_result(r, "a"), "tries", 0), 8);
-    assert_int_equal(pawl_int(rig_event(r, "a", "ActivityRetried", 1), "failure.retry_ms", 0), 60000);
+    assert_int_equal(pawl_int(rig_event(r, "a", "ActivityRetried", 1), "failure.retry_ms", 0),
+                     60000);
 }
 
 static void what_it_waited_for_does_not_count_after_a_crash_either(void **state)
@@ -130,11 +132,13 @@ static void items_of_a_map_wait_without_counting_too(void **state)
 static void an_unsafe_attempt_that_does_not_know_is_asked_about(void **state)
 {
     rig *r = *state;
-    begin(r, asks_unsafe, (plan){.failures = 1, .later_ms = -1, .retryable = true, .unknown = true});
+    begin(r, asks_unsafe,
+          (plan){.failures = 1, .later_ms = -1, .retryable = true, .unknown = true});
     rig_advance(r, 3600000);
     assert_int_equal(the_plan.tries, 1);
     assert_int_equal(rig_count(r, "a", "ActivityUnknown"), 1);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status,
+                     PAWL_OK);
     rig_run(r);
     assert_int_equal(pawl_int(rig_result(r, "a"), "tries", 0), 2);
 }

@@ -54,7 +54,10 @@ static looked check_pages(rig *r, const char *id)
 {
     looked l = {.run = rig_key(r, id), .cmd = 1, .page = INT64_MIN};
     pawl_error err;
-    assert_int_equal(r->reader->ops->map_pages(r->reader, &(pw_page_range){l.run, 1, -1, INT64_MAX, false}, look_at_page, &l, &err), PAWL_OK);
+    assert_int_equal(r->reader->ops->map_pages(r->reader,
+                                               &(pw_page_range){l.run, 1, -1, INT64_MAX, false},
+                                               look_at_page, &l, &err),
+                     PAWL_OK);
     assert_int_equal(r->reader->ops->maps(r->reader, l.run, look_at_row, &l, &err), PAWL_OK);
     if (l.fault != NULL) {
         fail_msg("run %s: %s", id, l.fault);
@@ -77,15 +80,18 @@ static const pawl_value *mapped(pawl_run *w, const pawl_value *in)
     }
     const pawl_value *array = pawl_make_array(pawl_run_scope(w), items, (size_t)count);
     pawl_map_mode mode = pawl_bool(in, "collect", false) ? PAWL_MAP_COLLECT : PAWL_MAP_FAIL_FAST;
-    return pawl_map(w, "work", array, .width = (int)pawl_int(in, "width", 3), .mode = mode, .retries = 2, .retry_initial_s = 5,
-                    .timeout_s = 60);
+    return pawl_map(w, "work", array, .width = (int)pawl_int(in, "width", 3), .mode = mode,
+                    .retries = 2, .retry_initial_s = 5, .timeout_s = 60);
 }
 
 static void open_map(rig *r, pawl_effect effect, int count, int width, bool collect)
 {
     rig_workflow(r, "wf", mapped);
     rig_held(r, "work", effect);
-    rig_start_with(r, "wf", "a", rig_value(r, collect ? "{count: %d, width: %d, collect: true}" : "{count: %d, width: %d}", count, width));
+    rig_start_with(
+        r, "wf", "a",
+        rig_value(r, collect ? "{count: %d, width: %d, collect: true}" : "{count: %d, width: %d}",
+                  count, width));
 }
 
 static int64_t item_of(const rig_task *t)
@@ -479,7 +485,9 @@ static void a_group_with_pages_may_fail_in_any_way_at_any_time(void **state)
             char id[16];
             (void)snprintf(id, sizeof id, "m%d-%d", (int)at, fault);
             pw_memory_fail_commit(r->store, (pw_memory_fault)fault, at + 1);
-            (void)rig_post(r, "start", "{workflow: %s, id: %s, input: {count: 12, width: 4, collect: true}}", "wf", id);
+            (void)rig_post(r, "start",
+                           "{workflow: %s, id: %s, input: {count: 12, width: 4, collect: true}}",
+                           "wf", id);
             rig_advance(r, 30000);
             pw_memory_fail_commit(r->store, PW_FAULT_NONE, 0);
             if (strcmp(rig_status(r, id), "") == 0) {
@@ -505,9 +513,12 @@ static void a_map_survives_an_allocation_that_fails_wherever_it_is(void **state)
     for (int64_t n = 1; failed; n += 3) {
         char id[24];
         (void)snprintf(id, sizeof id, "m%lld", (long long)n);
-        rig_start_with(r, "wf", id, rig_value(r, "{count: 0}")); /* (the rig and the journal are warm) */
+        rig_start_with(r, "wf", id,
+                       rig_value(r, "{count: 0}")); /* (the rig and the journal are warm) */
         (void)snprintf(id, sizeof id, "n%lld", (long long)n);
-        (void)rig_post(r, "start", "{workflow: %s, id: %s, input: {count: 7, width: 3, collect: true}}", "wf", id);
+        (void)rig_post(r, "start",
+                       "{workflow: %s, id: %s, input: {count: 7, width: 3, collect: true}}", "wf",
+                       id);
         int64_t left = n;
         failed = false;
         for (int i = 0; i < 200 && !failed; i++) {
@@ -540,8 +551,9 @@ static const pawl_value *sum_up(pawl_run *w, const pawl_value *in)
     for (int64_t i = 0; i < count; i++) {
         items[i] = pawl_make_int(pawl_run_scope(w), i);
     }
-    pawl_items *all = pawl_map_cursor(w, "work", pawl_make_array(pawl_run_scope(w), items, (size_t)count), .width = 64,
-                                      .retry_initial_s = 0.001);
+    pawl_items *all =
+        pawl_map_cursor(w, "work", pawl_make_array(pawl_run_scope(w), items, (size_t)count),
+                        .width = 64, .retry_initial_s = 0.001);
     int64_t sum = 0, seen = 0;
     const pawl_value *v;
     while (pawl_items_next(all, &v, NULL)) {
@@ -588,7 +600,8 @@ static void a_hundred_thousand_items_take_a_few_hundred_pages(void **state)
     l = check_pages(r, "a");
     assert_int_equal(l.done, ITEMS);
     assert_true(l.parts < 3 * ITEMS / PW_MAP_PAGE_ITEMS);
-    assert_string_equal(rig_history(r, "a"), "RunStarted MapScheduled:work MapCompleted RunCompleted");
+    assert_string_equal(rig_history(r, "a"),
+                        "RunStarted MapScheduled:work MapCompleted RunCompleted");
 }
 
 int main(void)

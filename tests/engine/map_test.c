@@ -43,7 +43,8 @@ static void results_stand_in_item_order(void **state)
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(pawl_int(pawl_at(v, i), "", -1), (int64_t)(i * i));
     }
-    assert_string_equal(rig_history(r, "a"), "RunStarted MapScheduled:square MapCompleted RunCompleted");
+    assert_string_equal(rig_history(r, "a"),
+                        "RunStarted MapScheduled:square MapCompleted RunCompleted");
 }
 
 static void an_empty_map_completes_with_an_empty_array(void **state)
@@ -98,7 +99,8 @@ static void collect_keeps_failures_in_their_places(void **state)
 static const pawl_value *sums(pawl_run *w, const pawl_value *in)
 {
     int64_t count = pawl_int(in, "count", 10);
-    pawl_items *items = pawl_map_cursor(w, "square", numbers(w, 0, count), .width = 64, .mode = PAWL_MAP_COLLECT);
+    pawl_items *items =
+        pawl_map_cursor(w, "square", numbers(w, 0, count), .width = 64, .mode = PAWL_MAP_COLLECT);
     int64_t sum = 0, failed = 0, seen = 0;
     const pawl_value *v;
     const pawl_failure *f;
@@ -108,7 +110,8 @@ static const pawl_value *sums(pawl_run *w, const pawl_value *in)
         failed += f != NULL ? 1 : 0;
     }
     (void)pawl_sleep(w, 1); /* the cursor is behind us: a rebuilt stack walks it again */
-    return pawl_json(w, "{seen: %lld, sum: %lld, failed: %lld}", (long long)seen, (long long)sum, (long long)failed);
+    return pawl_json(w, "{seen: %lld, sum: %lld, failed: %lld}", (long long)seen, (long long)sum,
+                     (long long)failed);
 }
 
 static void ten_thousand_items_are_one_command_and_a_cursor_walks_them(void **state)
@@ -127,7 +130,9 @@ static void ten_thousand_items_are_one_command_and_a_cursor_walks_them(void **st
     assert_int_equal(pawl_int(v, "seen", 0), 10000);
     assert_int_equal(pawl_int(v, "failed", 0), 1000);
     assert_int_equal(pawl_int(v, "sum", 0), sum);
-    assert_string_equal(rig_history(r, "a"), "RunStarted MapScheduled:square MapCompleted TimerStarted TimerFired RunCompleted");
+    assert_string_equal(
+        rig_history(r, "a"),
+        "RunStarted MapScheduled:square MapCompleted TimerStarted TimerFired RunCompleted");
 }
 
 static void a_crash_in_the_middle_repeats_only_what_had_not_landed(void **state)
@@ -155,7 +160,8 @@ static void a_crash_in_the_middle_repeats_only_what_had_not_landed(void **state)
 static const pawl_value *map_retries(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    return pawl_map(w, "square", numbers(w, 0, 2), .retries = 2, .retry_initial_s = 5, .timeout_s = 60);
+    return pawl_map(w, "square", numbers(w, 0, 2), .retries = 2, .retry_initial_s = 5,
+                    .timeout_s = 60);
 }
 
 static void an_item_has_its_own_retries_and_timeout(void **state)
@@ -196,7 +202,8 @@ static void cancelling_a_run_cancels_its_map(void **state)
     assert_null(rig_task_find(r, "square"));
 }
 
-static void a_cancelled_map_whose_request_is_on_record_is_still_cancelled_after_a_crash(void **state)
+static void
+a_cancelled_map_whose_request_is_on_record_is_still_cancelled_after_a_crash(void **state)
 {
     rig *r = *state;
     rig_workflow(r, "wf", map_all);
@@ -247,7 +254,8 @@ static void a_group_of_items_that_does_not_land_is_written_again(void **state)
             char id[16];
             (void)snprintf(id, sizeof id, "m%d-%d", (int)at, fault);
             pw_memory_fail_commit(r->store, (pw_memory_fault)fault, at + 1);
-            (void)rig_post(r, "start", "{workflow: %s, id: %s, input: {count: 6, width: 2}}", "wf", id);
+            (void)rig_post(r, "start", "{workflow: %s, id: %s, input: {count: 6, width: 2}}", "wf",
+                           id);
             rig_advance(r, 5000);
             if (strcmp(rig_status(r, id), "") == 0) {
                 pw_memory_fail_commit(r->store, PW_FAULT_NONE, 0);

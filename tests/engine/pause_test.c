@@ -102,7 +102,8 @@ static void signals_to_a_paused_run_are_acked_journaled_and_delivered_after_the_
     rig_done(r, rig_task_find(r, "one"), NULL);
     rig_done(r, rig_task_find(r, "two"), NULL);
     ok(r, "pause", "a");
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "a", "go")->status,
+                     PAWL_OK);
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
     rig_crash(r);
     rig_advance(r, 5000);
@@ -132,7 +133,8 @@ static void terminate_ends_a_run_at_once_also_a_paused_one(void **state)
     open_calls(r);
     ok(r, "pause", "a");
     rig_task *t = rig_task_find(r, "one");
-    assert_int_equal(rig_ask(r, "terminate", "{id: %s, reason: %s}", "a", "wrong month")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "terminate", "{id: %s, reason: %s}", "a", "wrong month")->status,
+                     PAWL_OK);
     assert_string_equal(rig_status(r, "a"), "terminated");
     assert_true(t->cancel_asked);
     assert_non_null(strstr(pawl_str(rig_failure(r, "a"), "message", ""), "wrong month"));
@@ -147,8 +149,10 @@ static void a_run_that_takes_longer_than_its_timeout_ends(void **state)
     rig_workflow(r, "wf", calls);
     rig_held(r, "one", PAWL_EFFECT_DEFAULT);
     rig_held(r, "two", PAWL_EFFECT_DEFAULT);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 3600}", "wf", "a")->status, PAWL_OK);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 3600}", "wf", "b")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 3600}", "wf", "a")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 3600}", "wf", "b")->status, PAWL_OK);
     ok(r, "pause", "b");
     rig_advance(r, 3599999);
     assert_string_equal(rig_status(r, "a"), "running");
@@ -299,7 +303,8 @@ static void a_cancelled_run_can_be_opened_again_and_is_no_longer_cancelled(void 
     rig_crash(r);
     rig_run(r);
     rig_done(r, rig_task_find(r, "two"), NULL);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 9}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 9}", "a", "go")->status,
+                     PAWL_OK);
     assert_int_equal(pawl_int(rig_result(r, "a"), "signal", 0), 9);
 }
 
@@ -309,7 +314,8 @@ static void a_timed_out_run_can_be_opened_again(void **state)
     rig_workflow(r, "wf", pipeline);
     rig_held(r, "one", PAWL_EFFECT_DEFAULT);
     rig_held(r, "two", PAWL_EFFECT_DEFAULT);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 60}", "wf", "a")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 60}", "wf", "a")->status, PAWL_OK);
     rig_drop(r, rig_task_find(r, "one"));
     rig_advance(r, 60000);
     assert_string_equal(rig_status(r, "a"), "timed-out");
@@ -328,7 +334,8 @@ static void a_run_that_timed_out_while_it_was_paused_can_be_opened_again(void **
     rig_workflow(r, "wf", pipeline);
     rig_held(r, "one", PAWL_EFFECT_DEFAULT);
     rig_held(r, "two", PAWL_EFFECT_DEFAULT);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 60}", "wf", "a")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 60}", "wf", "a")->status, PAWL_OK);
     ok(r, "pause", "a");
     rig_drop(r, rig_task_find(r, "one"));
     rig_advance(r, 60000);
@@ -455,7 +462,8 @@ static const pawl_value *pays_beside(pawl_run *w, const pawl_value *in)
     return pawl_await(w, f);
 }
 
-static void an_unsafe_step_that_was_under_way_when_the_run_failed_is_asked_about_on_retry(void **state)
+static void
+an_unsafe_step_that_was_under_way_when_the_run_failed_is_asked_about_on_retry(void **state)
 {
     rig *r = *state;
     rig_workflow(r, "wf", pays_beside);
@@ -473,9 +481,12 @@ static void an_unsafe_step_that_was_under_way_when_the_run_failed_is_asked_about
     rig_crash(r);
     rig_run(r);
     assert_null(rig_task_find(r, "pay"));
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: 8}}", "a", "done")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: 8}}", "a", "done")->status,
+        PAWL_OK);
     assert_int_equal(pawl_int(rig_result(r, "a"), "", 0), 8);
-    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "done")->status != PAWL_OK);
+    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "done")->status !=
+                PAWL_OK);
 }
 
 static void only_failed_cancelled_and_timed_out_runs_are_retried(void **state)

@@ -115,7 +115,8 @@ static void another_kind_of_command_pauses_with_both_sides_in_the_report(void **
     assert_string_equal(pawl_str(report, "reason", ""), "kind");
     assert_int_equal(pawl_int(report, "command", 0), 1);
     assert_int_equal(pawl_int(report, "seq", 0), 2);
-    assert_non_null(strstr(pawl_str(report, "history", ""), "ActivityScheduled \"first\" at replay_test.c:"));
+    assert_non_null(
+        strstr(pawl_str(report, "history", ""), "ActivityScheduled \"first\" at replay_test.c:"));
     assert_non_null(strstr(pawl_str(report, "code", ""), "TimerStarted at replay_test.c:"));
     mend_and_finish(r);
 }
@@ -138,7 +139,8 @@ static void one_command_more_pauses(void **state)
     open_run(r);
     redeploy(r, one_more, true);
     wake(r);
-    assert_non_null(strstr(pawl_str(report_of(r), "code", ""), "KeySet \"extra\" at replay_test.c:"));
+    assert_non_null(
+        strstr(pawl_str(report_of(r), "code", ""), "KeySet \"extra\" at replay_test.c:"));
     mend_and_finish(r);
 }
 
@@ -158,7 +160,8 @@ static void code_that_returns_where_history_goes_on_pauses(void **state)
     open_run(r);
     redeploy(r, returns_early, true);
     wake(r);
-    assert_non_null(strstr(pawl_str(report_of(r), "code", ""), "RunCompleted after replay_test.c:"));
+    assert_non_null(
+        strstr(pawl_str(report_of(r), "code", ""), "RunCompleted after replay_test.c:"));
     mend_and_finish(r);
 }
 
@@ -185,7 +188,8 @@ static void shields_and_undos_have_their_place_in_the_report(void **state)
     (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a", "other");
     const pawl_value *report = report_of(r);
     assert_non_null(strstr(pawl_str(report, "history", ""), "ShieldEntered at replay_test.c:"));
-    assert_non_null(strstr(pawl_str(report, "code", ""), "UndoRegistered \"second\" at replay_test.c:"));
+    assert_non_null(
+        strstr(pawl_str(report, "code", ""), "UndoRegistered \"second\" at replay_test.c:"));
 }
 
 static void another_input_under_the_same_build_pauses(void **state)
@@ -198,7 +202,8 @@ static void another_input_under_the_same_build_pauses(void **state)
     mend_and_finish(r);
 }
 
-static void another_input_under_another_build_goes_on_with_the_journals_result_and_notes_it_once(void **state)
+static void
+another_input_under_another_build_goes_on_with_the_journals_result_and_notes_it_once(void **state)
 {
     rig *r = *state;
     open_run(r);
@@ -238,7 +243,8 @@ static void a_mismatch_discards_the_whole_turn_and_loses_no_input(void **state)
     rig *r = *state;
     open_run(r);
     redeploy(r, other_kind, true);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 5}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 5}", "a", "go")->status,
+                     PAWL_OK);
     (void)report_of(r);
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
     assert_int_equal(rig_count(r, "a", "TimerStarted"), 1); /* nothing of the wrong code */
@@ -271,7 +277,8 @@ static void a_mismatching_run_spares_the_others(void **state)
 
 /* ---- code that is not there ---- */
 
-static void a_run_whose_code_is_missing_waits_keeps_inputs_and_goes_on_when_it_is_registered(void **state)
+static void
+a_run_whose_code_is_missing_waits_keeps_inputs_and_goes_on_when_it_is_registered(void **state)
 {
     rig *r = *state;
     open_run(r);
@@ -306,7 +313,9 @@ static void runs_stay_with_the_version_they_started_with(void **state)
     rig_advance(r, 100000);
     rig_done(r, rig_task_find(r, "second"), rig_value(r, "2"));
     assert_int_equal(pawl_int(rig_result(r, "a"), "b", 0), 2);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, version: %s}", "wf", "c", "1")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, version: %s}", "wf", "c", "1")->status,
+        PAWL_OK);
     assert_string_equal(rig_status(r, "c"), "running");
 }
 
@@ -334,7 +343,8 @@ static void a_run_that_ended_its_process_three_times_opens_paused_as_crashed(voi
     mend_and_finish(r);
 }
 
-static int entered; /* a workflow has its own stack, and the process it ends is this one: it only counts */
+static int
+    entered; /* a workflow has its own stack, and the process it ends is this one: it only counts */
 
 static const pawl_value *deadly(pawl_run *w, const pawl_value *in)
 {
@@ -443,7 +453,8 @@ static void a_damaged_record_stops_the_run_it_belongs_to_and_no_other(void **sta
     assert_true(pw_memory_damage(r->store, key, 2));
     rig_boot(r);
     wake(r);
-    assert_string_equal(rig_status(r, "a"), "running"); /* not failed, not replayed: its history is not to be trusted */
+    assert_string_equal(rig_status(r, "a"),
+                        "running"); /* not failed, not replayed: its history is not to be trusted */
     assert_true(rig_logged(r, "rebuilt"));
     assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "x")->status, PAWL_DAMAGED);
     assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "x")->status, PAWL_DAMAGED);
@@ -465,7 +476,8 @@ int main(void)
         RIG_TEST(code_that_returns_where_history_goes_on_pauses),
         RIG_TEST(shields_and_undos_have_their_place_in_the_report),
         RIG_TEST(another_input_under_the_same_build_pauses),
-        RIG_TEST(another_input_under_another_build_goes_on_with_the_journals_result_and_notes_it_once),
+        RIG_TEST(
+            another_input_under_another_build_goes_on_with_the_journals_result_and_notes_it_once),
         RIG_TEST(strict_replay_pauses_at_drift_too),
         RIG_TEST(a_mismatch_discards_the_whole_turn_and_loses_no_input),
         RIG_TEST(resumed_with_the_wrong_code_it_is_paused_again_and_not_lost),

@@ -7,7 +7,8 @@
 static const pawl_value *policy(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    return pawl_call(w, "work", .retries = 3, .retry_initial_s = 2, .retry_factor = 3, .retry_max_s = 10, .no_retry = "Denied|BadInput");
+    return pawl_call(w, "work", .retries = 3, .retry_initial_s = 2, .retry_factor = 3,
+                     .retry_max_s = 10, .no_retry = "Denied|BadInput");
 }
 
 static const pawl_value *plain(pawl_run *w, const pawl_value *in)
@@ -142,7 +143,8 @@ static void a_wait_before_a_retry_survives_a_crash(void **state)
 static const pawl_value *with_timeouts(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    return pawl_call(w, "work", .timeout_s = 60, .schedule_timeout_s = 5, .heartbeat_s = 3, .retries = 1, .retry_initial_s = 1);
+    return pawl_call(w, "work", .timeout_s = 60, .schedule_timeout_s = 5, .heartbeat_s = 3,
+                     .retries = 1, .retry_initial_s = 1);
 }
 
 static const pawl_value *start_to_close(pawl_run *w, const pawl_value *in)
@@ -170,7 +172,8 @@ static void an_attempt_that_takes_too_long_is_stopped_and_tried_again(void **sta
     assert_string_equal(pawl_str(rig_failure(r, "a"), "type", ""), "Timeout");
 }
 
-static void an_attempt_that_nobody_begins_fails_by_schedule_timeout_and_is_not_tried_again(void **state)
+static void
+an_attempt_that_nobody_begins_fails_by_schedule_timeout_and_is_not_tried_again(void **state)
 {
     rig *r = *state;
     open_with(r, with_timeouts);
@@ -197,7 +200,8 @@ static void a_silent_attempt_fails_by_heartbeat_timeout_and_a_beating_one_does_n
     assert_int_equal(attempt_of(r), 2);
     const pawl_value *again = rig_event(r, "a", "ActivityRetried", 0);
     assert_string_equal(pawl_str(again, "failure.type", ""), "HeartbeatTimeout");
-    assert_int_equal(pawl_int(pawl_task_last_detail(rig_task_find(r, "work")->task), "done", -1), 3);
+    assert_int_equal(pawl_int(pawl_task_last_detail(rig_task_find(r, "work")->task), "done", -1),
+                     3);
 }
 
 static void a_heartbeats_detail_reaches_the_next_attempt_after_a_crash(void **state)
@@ -217,7 +221,8 @@ static void a_heartbeats_detail_reaches_the_next_attempt_after_a_crash(void **st
     assert_int_equal(rig_count(r, "a", "ActivityScheduled"), 1);
 }
 
-static void a_heartbeats_detail_reaches_the_next_attempt_when_a_failure_and_a_crash_lie_between(void **state)
+static void
+a_heartbeats_detail_reaches_the_next_attempt_when_a_failure_and_a_crash_lie_between(void **state)
 {
     rig *r = *state;
     open_with(r, policy);
@@ -228,7 +233,8 @@ static void a_heartbeats_detail_reaches_the_next_attempt_when_a_failure_and_a_cr
     rig_fail(r, t, "Boom", true);
     rig_crash(r);
     rig_advance(r, 2000);
-    assert_int_equal(pawl_int(pawl_task_last_detail(rig_task_find(r, "work")->task), "done", -1), 7);
+    assert_int_equal(pawl_int(pawl_task_last_detail(rig_task_find(r, "work")->task), "done", -1),
+                     7);
 }
 
 static void heartbeats_make_no_events_and_at_most_one_write_a_second(void **state)
@@ -255,7 +261,8 @@ static const pawl_value *three(pawl_run *w, const pawl_value *in)
     (void)in;
     pawl_future *f[3];
     for (int i = 0; i < 3; i++) {
-        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i), .priority = i == 2 ? 5 : 0);
+        f[i] = pawl_call_start(w, "work", .input = pawl_json(w, "{n: %d}", i),
+                               .priority = i == 2 ? 5 : 0);
     }
     (void)pawl_await_all(w, f, 3);
     return NULL;
@@ -365,7 +372,8 @@ int main(void)
         RIG_TEST(an_attempt_that_nobody_begins_fails_by_schedule_timeout_and_is_not_tried_again),
         RIG_TEST(a_silent_attempt_fails_by_heartbeat_timeout_and_a_beating_one_does_not),
         RIG_TEST(a_heartbeats_detail_reaches_the_next_attempt_after_a_crash),
-        RIG_TEST(a_heartbeats_detail_reaches_the_next_attempt_when_a_failure_and_a_crash_lie_between),
+        RIG_TEST(
+            a_heartbeats_detail_reaches_the_next_attempt_when_a_failure_and_a_crash_lie_between),
         RIG_TEST(heartbeats_make_no_events_and_at_most_one_write_a_second),
         RIG_TEST(no_more_attempts_run_than_the_activity_allows),
         RIG_TEST(the_report_of_an_attempt_that_timed_out_is_stale),

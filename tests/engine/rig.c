@@ -47,8 +47,10 @@ static pawl_status code_try(rig *r, const rig_code *c, pawl_error *err)
         return PAWL_OK;
     }
     bool was = rig_enter(r);
-    pawl_status st = c->version != NULL ? pw_core_workflow(r->core, c->name, c->version, c->fn, c->folded, NULL, err)
-                                        : pw_core_activity(r->core, c->name, c->activity, &c->options, err);
+    pawl_status st =
+        c->version != NULL
+            ? pw_core_workflow(r->core, c->name, c->version, c->fn, c->folded, NULL, err)
+            : pw_core_activity(r->core, c->name, c->activity, &c->options, err);
     rig_leave(r, was);
     return st;
 }
@@ -92,7 +94,8 @@ void rig_folded(rig *r, const char *name, const pawl_folded *folded)
     code_register(r, c);
 }
 
-void rig_activity_options(rig *r, const char *name, pawl_activity_fn fn, const pawl_activity_options *options)
+void rig_activity_options(rig *r, const char *name, pawl_activity_fn fn,
+                          const pawl_activity_options *options)
 {
     rig_code *c = code_add(r, name);
     c->activity = fn;
@@ -160,7 +163,8 @@ static pawl_status boot_core(rig *r, pawl_error *err)
 pawl_status rig_try_boot(rig *r, pawl_error *err)
 {
     assert_null(r->core);
-    pawl_status st = r->store != NULL ? pw_memory_attach(r->store, &r->journal, err) : pw_sqlite_open(r->path, "", &r->journal, err);
+    pawl_status st = r->store != NULL ? pw_memory_attach(r->store, &r->journal, err)
+                                      : pw_sqlite_open(r->path, "", &r->journal, err);
     if (st == PAWL_OK) {
         st = r->journal->ops->lease(r->journal, &r->epoch, &r->group_no, err);
     }
@@ -217,8 +221,7 @@ void rig_kill(rig *r)
         pw_report_free(report);
     }
     rig_task *t;
-    DL_FOREACH(r->tasks, t)
-    {
+    DL_FOREACH (r->tasks, t) {
         t->orphan = true;
     }
     r->journal->ops->reader_close(r->reader);
@@ -316,7 +319,8 @@ bool rig_commit(rig *r)
     g->next = NULL;
     memset(&g->error, 0, sizeof g->error);
     g->status = r->journal->ops->commit(r->journal, g, &g->error);
-    pw_buf_printf(&r->log, "group %llu: %s\n", (unsigned long long)g->number, pawl_status_name(g->status));
+    pw_buf_printf(&r->log, "group %llu: %s\n", (unsigned long long)g->number,
+                  pawl_status_name(g->status));
     LL_APPEND(r->landed, g);
     return true;
 }
@@ -343,8 +347,9 @@ bool rig_deliver(rig *r)
         return false;
     }
     r->reports = report->next;
-    pw_buf_printf(&r->log, "report %d %lld:%lld:%lld attempt %lld\n", (int)report->kind, (long long)report->token.run,
-                  (long long)report->token.cmd, (long long)report->token.item, (long long)report->token.attempt);
+    pw_buf_printf(&r->log, "report %d %lld:%lld:%lld attempt %lld\n", (int)report->kind,
+                  (long long)report->token.run, (long long)report->token.cmd,
+                  (long long)report->token.item, (long long)report->token.attempt);
     bool was = rig_enter(r);
     pw_core_report(r->core, report);
     rig_leave(r, was);
@@ -412,7 +417,8 @@ void rig_finish(rig *r, const char *id, int64_t ms_max)
 {
     int64_t until = r->now_ms + ms_max;
     rig_run(r);
-    while (r->now_ms < until && (strcmp(rig_status(r, id), "running") == 0 || strcmp(rig_status(r, id), "paused") == 0)) {
+    while (r->now_ms < until && (strcmp(rig_status(r, id), "running") == 0 ||
+                                 strcmp(rig_status(r, id), "paused") == 0)) {
         int64_t left = until - r->now_ms;
         r->now_ms += r->next_ms > 0 && r->next_ms < left ? r->next_ms : left;
         rig_run(r);
@@ -467,13 +473,17 @@ int rig_run_modes(const struct CMUnitTest *tests, size_t len, bool sqlite)
     const char *only = getenv("PAWL_RIG_MODE");
     int failures = 0;
     for (size_t i = 0; i < PW_COUNT(modes); i++) {
-        bool wanted = only != NULL ? strcmp(only, mode_names[i]) == 0 : modes[i] != RIG_SQLITE || sqlite;
+        bool wanted =
+            only != NULL ? strcmp(only, mode_names[i]) == 0 : modes[i] != RIG_SQLITE || sqlite;
         if (!wanted) {
             continue;
         }
         int bad = _cmocka_run_group_tests(mode_names[i], tests, len, setups[i], NULL);
         if (bad != 0) {
-            (void)fprintf(stderr, "again: PAWL_RIG_MODE=%s and this program (CMOCKA_TEST_FILTER=NAME for one test)\n", mode_names[i]);
+            (void)fprintf(
+                stderr,
+                "again: PAWL_RIG_MODE=%s and this program (CMOCKA_TEST_FILTER=NAME for one test)\n",
+                mode_names[i]);
         }
         failures += bad;
     }

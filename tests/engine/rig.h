@@ -41,11 +41,11 @@ typedef enum rig_mode {
 /** An answer; belongs to the rig. */
 typedef struct rig_reply {
     bool done;
-    bool lost;                /* the core went away before it answered */
-    int64_t number;           /* the client's own, of the request */
-    int replies;              /* a watch gets many */
+    bool lost;      /* the core went away before it answered */
+    int64_t number; /* the client's own, of the request */
+    int replies;    /* a watch gets many */
     pawl_status status;
-    const pawl_value *value;  /* of the last */
+    const pawl_value *value; /* of the last */
     char message[256];
     struct rig_reply *next;
 } rig_reply;
@@ -55,54 +55,56 @@ typedef struct rig_task {
     pawl_task *task;
     pw_token token;
     char name[PW_NAME_BYTES_MAX + 1];
-    bool auto_run;            /* its function is called by rig_run */
+    bool auto_run; /* its function is called by rig_run */
     bool cancel_asked;
-    bool orphan;              /* its core is gone */
+    bool orphan; /* its core is gone */
     struct rig_task *prev, *next;
 } rig_task;
 
 /** Code as a program would register it at every start. */
 typedef struct rig_code {
     const char *name;
-    const char *version;      /* NULL = an activity */
+    const char *version; /* NULL = an activity */
     pawl_workflow_fn fn;
     const pawl_folded *folded;
     pawl_activity_fn activity;
     pawl_activity_options options;
-    bool held;                /* attempts wait for the test */
-    bool missing;             /* not registered at the next start */
+    bool held;    /* attempts wait for the test */
+    bool missing; /* not registered at the next start */
 } rig_code;
 
 typedef struct rig {
     rig_mode mode;
-    pw_memory_store *store;   /* NULL on SQLite */
+    pw_memory_store *store; /* NULL on SQLite */
     char path[128];
     pw_journal *journal;
     pw_reader *reader;
     pw_core *core;
     uint64_t epoch, group_no, build;
     bool strict;
-    pw_crumb_found crumb;     /* found at the next start */
+    pw_crumb_found crumb; /* found at the next start */
     int64_t now_ms;
-    int64_t jumped_ms;        /* by how much the wall clock has jumped: the monotonic one has not */
+    int64_t jumped_ms; /* by how much the wall clock has jumped: the monotonic one has not */
     uint64_t random;
     pw_group *groups, *landed; /* queues: handed over; written and not yet answered */
     pw_report *reports;        /* queue */
     rig_task *tasks;
     rig_reply *replies;
-    int64_t requests;          /* numbers them */
+    int64_t requests; /* numbers them */
     rig_code code[RIG_CODE_MAX];
     size_t code_len;
-    pawl_scope *scope;         /* of replies and of what tests read */
-    pw_buf log;                /* lines "LEVEL run command text" */
-    uint8_t edges[128];        /* taken by any core of this rig */
-    bool failed;               /* the core stopped for good */
+    pawl_scope *scope;  /* of replies and of what tests read */
+    pw_buf log;         /* lines "LEVEL run command text" */
+    uint8_t edges[128]; /* taken by any core of this rig */
+    bool failed;        /* the core stopped for good */
     bool crashing;
-    bool scarce;               /* the disk is full, and its ballast given up */
-    bool careful;              /* allocations of the rig itself never fail: only those of the core and of the code it runs do */
-    bool lost_resolve;         /* the next resolve fails */
-    int64_t next_ms;           /* what the last step said */
-    void (*on_reader)(struct rig *r, pw_reader *reader); /* at every start: may put its own operations there */
+    bool scarce; /* the disk is full, and its ballast given up */
+    bool
+        careful; /* allocations of the rig itself never fail: only those of the core and of the code it runs do */
+    bool lost_resolve; /* the next resolve fails */
+    int64_t next_ms;   /* what the last step said */
+    void (*on_reader)(struct rig *r,
+                      pw_reader *reader); /* at every start: may put its own operations there */
     void (*on_dispatch)(struct rig *r, const rig_task *t);
     void (*on_step)(struct rig *r); /* after each step of the core */
     void *user;
@@ -114,9 +116,10 @@ rig *rig_open(rig_mode mode);
 void rig_close(rig *r); /* accepts NULL */
 /** What SIGKILL does: everything not in the journal is gone. Then a new start. */
 void rig_crash(rig *r);
-void rig_kill(rig *r);  /* the first half */
-void rig_boot(rig *r);  /* the second */
-pawl_status rig_try_boot(rig *r, pawl_error *err); /* the same; without memory there is no core afterwards */
+void rig_kill(rig *r); /* the first half */
+void rig_boot(rig *r); /* the second */
+pawl_status
+rig_try_boot(rig *r, pawl_error *err); /* the same; without memory there is no core afterwards */
 
 /** cmocka: *state holds the mode before, the rig after. */
 int rig_setup(void **state);
@@ -131,7 +134,8 @@ void rig_workflow(rig *r, const char *name, pawl_workflow_fn fn);
 void rig_workflow_version(rig *r, const char *name, const char *version, pawl_workflow_fn fn);
 void rig_folded(rig *r, const char *name, const pawl_folded *folded);
 void rig_activity(rig *r, const char *name, pawl_activity_fn fn);
-void rig_activity_options(rig *r, const char *name, pawl_activity_fn fn, const pawl_activity_options *options);
+void rig_activity_options(rig *r, const char *name, pawl_activity_fn fn,
+                          const pawl_activity_options *options);
 /** Attempts wait until the test ends them. */
 void rig_held(rig *r, const char *name, pawl_effect effect);
 /** What the next start registers instead; NULL = nothing. */
@@ -139,11 +143,11 @@ void rig_replace(rig *r, const char *name, pawl_workflow_fn fn);
 
 /* ---- single steps ---- */
 
-void rig_step(rig *r);        /* one step of the core */
-bool rig_commit(rig *r);      /* writes the oldest group handed over; false = none */
-bool rig_answer(rig *r);      /* tells the core of the oldest one written */
-bool rig_deliver(rig *r);     /* hands the oldest report over */
-bool rig_work(rig *r);        /* runs the oldest attempt that is not held */
+void rig_step(rig *r);    /* one step of the core */
+bool rig_commit(rig *r);  /* writes the oldest group handed over; false = none */
+bool rig_answer(rig *r);  /* tells the core of the oldest one written */
+bool rig_deliver(rig *r); /* hands the oldest report over */
+bool rig_work(rig *r);    /* runs the oldest attempt that is not held */
 
 /* ---- everything that can happen ---- */
 
@@ -183,7 +187,8 @@ void rig_drop(rig *r, rig_task *t); /* its worker died: no report ever comes */
 
 /* ---- looking ---- */
 
-const char *rig_status(rig *r, const char *id);  /* "running", "completed"...; "" when there is no such run */
+const char *
+rig_status(rig *r, const char *id); /* "running", "completed"...; "" when there is no such run */
 const char *rig_waiting(rig *r, const char *id);
 const char *rig_reason(rig *r, const char *id);
 int64_t rig_progress(rig *r, const char *id); /* done, of how much */

@@ -17,7 +17,8 @@ typedef struct pending {
     rig_reply *reply;
 } pending;
 
-static void on_reply(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err, bool more)
+static void on_reply(pw_request *rq, pawl_status status, pw_view body, const pawl_error *err,
+                     bool more)
 {
     pending *p = rq->user;
     rig_reply *reply = p->reply;
@@ -91,7 +92,8 @@ rig_reply *rig_ask(rig *r, const char *op, const char *fmt, ...)
 
 void rig_start_with(rig *r, const char *workflow, const char *id, const pawl_value *input)
 {
-    const rig_reply *reply = rig_ask(r, "start", "{workflow: %s, id: %s, input: %p}", workflow, id, pawl_v(input));
+    const rig_reply *reply =
+        rig_ask(r, "start", "{workflow: %s, id: %s, input: %p}", workflow, id, pawl_v(input));
     if (reply->status != PAWL_OK) {
         fail_msg("start %s: %s", id, reply->message);
     }
@@ -109,7 +111,8 @@ static void post_memory(rig *r, pw_view dedup, pw_view body)
     uint64_t epoch, group_no;
     assert_int_equal(pw_memory_attach(r->store, &j, &err), PAWL_OK);
     assert_int_equal(j->ops->lease(j, &epoch, &group_no, &err), PAWL_OK);
-    pw_op op = {.type = PW_OP_INBOX_PUT, .u.inbox = {.posted_ms = r->now_ms, .dedup = dedup, .body = body}};
+    pw_op op = {.type = PW_OP_INBOX_PUT,
+                .u.inbox = {.posted_ms = r->now_ms, .dedup = dedup, .body = body}};
     pw_group g = {.epoch = epoch, .number = group_no + 1, .ops = &op, .len = 1};
     assert_int_equal(j->ops->commit(j, &g, &err), PAWL_OK);
     j->ops->close(j);
@@ -135,8 +138,7 @@ void rig_post_inbox(rig *r, const char *op, const pawl_value *args, const char *
 rig_task *rig_task_find(rig *r, const char *name)
 {
     rig_task *t;
-    DL_FOREACH(r->tasks, t)
-    {
+    DL_FOREACH (r->tasks, t) {
         if (strcmp(t->name, name) == 0 && !t->orphan) {
             return t;
         }
@@ -148,8 +150,7 @@ size_t rig_tasks(const rig *r, const char *name)
 {
     size_t n = 0;
     const rig_task *t;
-    DL_FOREACH(r->tasks, t)
-    {
+    DL_FOREACH (r->tasks, t) {
         n += strcmp(t->name, name) == 0 && !t->orphan ? 1 : 0;
     }
     return n;

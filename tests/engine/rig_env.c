@@ -52,17 +52,20 @@ static void env_stage(void *ctx, const uint8_t digest[PW_DIGEST_SIZE], pw_view b
     for (size_t at = 0; at < bytes.size; at += PW_BLOB_CHUNK_BYTES) {
         size_t left = bytes.size - at;
         pw_view part = {bytes.data + at, left < PW_BLOB_CHUNK_BYTES ? left : PW_BLOB_CHUNK_BYTES};
-        (void)r->journal->ops->stage(r->journal, digest, chunk++, part, &err); /* the group that refers to it will be told */
+        (void)r->journal->ops->stage(r->journal, digest, chunk++, part,
+                                     &err); /* the group that refers to it will be told */
     }
     rig_leave(r, was);
 }
 
-static pawl_status env_resolve(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed, pawl_error *err)
+static pawl_status env_resolve(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed,
+                               pawl_error *err)
 {
     rig *r = ctx;
     bool was = rig_own(r);
     pawl_status st = r->journal->ops->reopen(r->journal, err);
-    st = st == PAWL_OK ? r->journal->ops->resolve(r->journal, epoch, group_no, ret_landed, err) : st;
+    st =
+        st == PAWL_OK ? r->journal->ops->resolve(r->journal, epoch, group_no, ret_landed, err) : st;
     rig_leave(r, was);
     return st;
 }
@@ -88,11 +91,11 @@ static void env_cancel(void *ctx, pawl_task *task)
     rig *r = ctx;
     bool was = rig_own(r);
     rig_task *t;
-    DL_FOREACH(r->tasks, t)
-    {
+    DL_FOREACH (r->tasks, t) {
         if (t->task == task) {
-            pw_buf_printf(&r->log, "cancel %lld:%lld:%lld attempt %lld\n", (long long)t->token.run, (long long)t->token.cmd,
-                          (long long)t->token.item, (long long)t->token.attempt);
+            pw_buf_printf(&r->log, "cancel %lld:%lld:%lld attempt %lld\n", (long long)t->token.run,
+                          (long long)t->token.cmd, (long long)t->token.item,
+                          (long long)t->token.attempt);
             t->cancel_asked = true;
         }
     }
@@ -111,7 +114,8 @@ static void env_report(void *ctx, pw_report *report)
     LL_APPEND(r->reports, report);
 }
 
-static void env_log(void *ctx, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void env_log(void *ctx, pawl_level level, const char *run_id, int64_t command,
+                    const char *text)
 {
     rig *r = ctx;
     static const char *const names[] = {"DEBUG", "INFO", "WARN", "ERROR"};

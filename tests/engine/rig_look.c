@@ -109,8 +109,8 @@ const pawl_value *rig_failure(rig *r, const char *id)
 
 typedef struct walk {
     rig *r;
-    pw_buf *out;        /* names, or NULL */
-    const char *want;   /* an event to find, or NULL */
+    pw_buf *out;      /* names, or NULL */
+    const char *want; /* an event to find, or NULL */
     int nth;
     int count;
     const pawl_value *found;
@@ -122,7 +122,8 @@ static void see(walk *w, const pw_event *ev)
     if (w->out != NULL) {
         const pawl_value *body = pw_value_copy(w->r->scope, ev->body.data, ev->body.size);
         const char *own = pawl_str(body, "name", "");
-        pw_buf_printf(w->out, "%s%s%s%s", w->out->size > 0 ? " " : "", name, own[0] != 0 ? ":" : "", own);
+        pw_buf_printf(w->out, "%s%s%s%s", w->out->size > 0 ? " " : "", name, own[0] != 0 ? ":" : "",
+                      own);
     }
     if (w->want != NULL && strcmp(name, w->want) == 0 && w->count++ == w->nth) {
         const pawl_value *body = pw_value_copy(w->r->scope, ev->body.data, ev->body.size);
@@ -207,7 +208,8 @@ const pawl_value *rig_key_value(rig *r, const char *id, const char *key)
     found_key f = {.r = r};
     pawl_error err = {0};
     pw_view name = {(const uint8_t *)key, strlen(key)};
-    assert_int_equal(r->reader->ops->keys(r->reader, rig_key(r, id), name, take_key, &f, &err), PAWL_OK);
+    assert_int_equal(r->reader->ops->keys(r->reader, rig_key(r, id), name, take_key, &f, &err),
+                     PAWL_OK);
     return f.value;
 }
 

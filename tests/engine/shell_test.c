@@ -29,11 +29,14 @@ static void a_shell_that_ends_says_how_many_signals_nobody_read(void **state)
     rig *r = *state;
     rig_workflow(r, "wf", listens);
     rig_start(r, "wf", "a");
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status, PAWL_OK); /* is read */
-    rig_advance(r, 2000);                                                                    /* "other" takes none */
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go")->status,
+                     PAWL_OK); /* is read */
+    rig_advance(r, 2000);      /* "other" takes none */
     make_shell(r, "a");
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", i < 2 ? "go" : "other")->status, PAWL_OK);
+        assert_int_equal(
+            rig_ask(r, "signal", "{id: %s, name: %s}", "a", i < 2 ? "go" : "other")->status,
+            PAWL_OK);
     }
     assert_int_equal(rig_ask(r, "terminate", "{id: %s}", "a")->status, PAWL_OK);
     assert_int_equal(rig_unread(r, "a"), 3);
@@ -68,10 +71,13 @@ static void the_second_answer_is_told_of_the_first_also_by_a_shell(void **state)
     (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go");
     rig_advance(r, 2000);
     make_shell(r, "a");
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}, by: %s}", "a", "yes", "ada")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {choice: %s}, by: %s}", "a", "yes", "ada")->status,
+        PAWL_OK);
     rig_crash(r);
     rig_run(r);
-    const rig_reply *again = rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}, by: %s}", "a", "ok", "no", "bob");
+    const rig_reply *again = rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}, by: %s}",
+                                     "a", "ok", "no", "bob");
     assert_int_equal(again->status, PAWL_CONFLICT);
     assert_string_equal(pawl_str(again->value, "by", ""), "ada");
     assert_string_equal(pawl_str(again->value, "choice", ""), "yes");
@@ -136,7 +142,8 @@ static void narrow(rig *r)
     rig_start(r, "second", "b");
 }
 
-static void an_attempt_that_is_paused_beyond_its_schedule_to_start_fails_when_it_goes_on(void **state)
+static void
+an_attempt_that_is_paused_beyond_its_schedule_to_start_fails_when_it_goes_on(void **state)
 {
     rig *r = *state;
     narrow(r);
@@ -167,8 +174,11 @@ static void options_of_an_older_caller_are_read_as_far_as_they_go(void **state)
         size_t struct_size;
         const char *description;
         const char *beyond; /* not a schema: what follows belongs to somebody else */
-    } old = {.struct_size = 2 * sizeof(size_t), .description = "old", .beyond = (const char *)(uintptr_t)1};
-    pawl_status st = pw_core_workflow(r->core, "old", "1", listens, NULL, (const pawl_workflow_options *)(const void *)&old, &err);
+    } old = {.struct_size = 2 * sizeof(size_t),
+             .description = "old",
+             .beyond = (const char *)(uintptr_t)1};
+    pawl_status st = pw_core_workflow(r->core, "old", "1", listens, NULL,
+                                      (const pawl_workflow_options *)(const void *)&old, &err);
     assert_int_equal(st, PAWL_OK);
 }
 

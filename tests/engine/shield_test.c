@@ -85,7 +85,8 @@ static const pawl_value *nested(pawl_run *w, const pawl_value *in)
     const char *outer = outcome(w);
     pawl_unshield(w);
     (void)pawl_signal(w, "three");
-    return pawl_json(w, "{inner: %s, outer: %s, after: %s, at_ms: %lld}", inner, outer, outcome(w), (long long)pawl_now_ms(w));
+    return pawl_json(w, "{inner: %s, outer: %s, after: %s, at_ms: %lld}", inner, outer, outcome(w),
+                     (long long)pawl_now_ms(w));
 }
 
 static void start_nested(rig *r, int outer_s, int inner_s)
@@ -95,7 +96,8 @@ static void start_nested(rig *r, int outer_s, int inner_s)
     cancel(r, "a");
 }
 
-static void an_inner_shield_of_an_earlier_deadline_ends_at_it_and_the_outer_one_goes_on(void **state)
+static void
+an_inner_shield_of_an_earlier_deadline_ends_at_it_and_the_outer_one_goes_on(void **state)
 {
     rig *r = *state;
     start_nested(r, 600, 30);
@@ -127,7 +129,8 @@ static void an_inner_shield_never_lasts_longer_than_the_outer_one(void **state)
     rig *r = *state;
     start_nested(r, 30, 600);
     rig_advance(r, 30000);
-    assert_int_equal(rig_count(r, "a", "ShieldEntered"), 1); /* the inner deadline cannot come to count */
+    assert_int_equal(rig_count(r, "a", "ShieldEntered"),
+                     1); /* the inner deadline cannot come to count */
     assert_string_equal(pawl_str(rig_result(r, "a"), "inner", ""), "Canceled");
     assert_string_equal(pawl_str(rig_result(r, "a"), "outer", ""), "Canceled");
 }

@@ -7,7 +7,8 @@
 
 static void send(rig *r, const char *id, const char *name, int n)
 {
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: %d}", id, name, n)->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: %d}", id, name, n)->status,
+                     PAWL_OK);
 }
 
 /* ---- signals ---- */
@@ -18,7 +19,8 @@ static const pawl_value *three_signals(pawl_run *w, const pawl_value *in)
     char text[64] = "";
     for (int i = 0; i < 3; i++) {
         size_t used = strlen(text);
-        (void)snprintf(text + used, sizeof text - used, "%lld ", (long long)pawl_int(pawl_signal(w, "go"), "", -1));
+        (void)snprintf(text + used, sizeof text - used, "%lld ",
+                       (long long)pawl_int(pawl_signal(w, "go"), "", -1));
     }
     return pawl_json(w, "{order: %s}", text);
 }
@@ -115,7 +117,8 @@ static const pawl_value *counts_on(pawl_run *w, const pawl_value *in)
     return pawl_continue_as_new(w, pawl_json(w, "{seen: %lld}", (long long)seen));
 }
 
-static void unread_signals_cross_continue_as_new_in_order_and_the_result_is_that_of_the_last(void **state)
+static void
+unread_signals_cross_continue_as_new_in_order_and_the_result_is_that_of_the_last(void **state)
 {
     rig *r = *state;
     rig_workflow(r, "wf", counts_on);
@@ -180,9 +183,10 @@ static void a_run_can_signal_another_and_an_unknown_one_harms_nobody(void **stat
 static const pawl_value *asks(pawl_run *w, const pawl_value *in)
 {
     const char *otherwise = pawl_str(in, "on_deadline", NULL);
-    const pawl_value *v = pawl_ask(w, "approve", .prompt = "Ship it?", .choices = "yes|no", .show = pawl_json(w, "{v: 3}"),
-                                   .request = pawl_json(w, "{opaque: true}"), .schema = pawl_json(w, "{type: %s}", "object"),
-                                   .deadline_s = 60, .on_deadline = otherwise);
+    const pawl_value *v = pawl_ask(
+        w, "approve", .prompt = "Ship it?", .choices = "yes|no", .show = pawl_json(w, "{v: 3}"),
+        .request = pawl_json(w, "{opaque: true}"), .schema = pawl_json(w, "{type: %s}", "object"),
+        .deadline_s = 60, .on_deadline = otherwise);
     const pawl_failure *f = pawl_catch(w);
     return pawl_json(w, "{answer: %p, type: %s}", pawl_v(v), f != NULL ? f->type : "");
 }
@@ -192,8 +196,11 @@ static void one_answer_wins_and_later_ones_are_told_so(void **state)
     rig *r = *state;
     rig_workflow(r, "wf", asks);
     rig_start(r, "wf", "a");
-    const rig_reply *one = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: {n: 5}}, by: %s}", "a", "approve", "yes", "ann");
-    const rig_reply *two = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s}, by: %s}", "a", "approve", "no", "bob");
+    const rig_reply *one =
+        rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s, data: {n: 5}}, by: %s}", "a",
+                 "approve", "yes", "ann");
+    const rig_reply *two = rig_post(r, "answer", "{id: %s, name: %s, value: {choice: %s}, by: %s}",
+                                    "a", "approve", "no", "bob");
     rig_run(r);
     assert_int_equal(one->status, PAWL_OK);
     assert_true(two->status == PAWL_CONFLICT || two->status == PAWL_CLOSED);
@@ -217,8 +224,11 @@ static void a_late_answer_is_told_who_answered_what(void **state)
     rig *r = *state;
     rig_workflow(r, "wf", asks_and_sleeps);
     rig_start(r, "wf", "a");
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}, by: %s}", "a", "yes", "ann")->status, PAWL_OK);
-    const rig_reply *late = rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}, by: %s}", "a", "approve", "no", "bob");
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {choice: %s}, by: %s}", "a", "yes", "ann")->status,
+        PAWL_OK);
+    const rig_reply *late = rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}, by: %s}",
+                                    "a", "approve", "no", "bob");
     assert_int_equal(late->status, PAWL_CONFLICT);
     assert_non_null(strstr(late->message, "yes"));
     assert_non_null(strstr(late->message, "ann"));
@@ -229,11 +239,18 @@ static void an_answer_outside_the_choices_is_refused_and_the_wait_stays(void **s
     rig *r = *state;
     rig_workflow(r, "wf", asks);
     rig_start(r, "wf", "a");
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "ye")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes|no")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}}", "a", "other", "yes")->status, PAWL_NOTFOUND);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "no")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "ye")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes|no")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "")->status,
+                     PAWL_INVALID);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}}", "a", "other", "yes")
+            ->status,
+        PAWL_NOTFOUND);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "no")->status,
+                     PAWL_OK);
     assert_string_equal(pawl_str(rig_result(r, "a"), "answer.choice", ""), "no");
 }
 
@@ -269,7 +286,8 @@ static const pawl_value *two_questions(pawl_run *w, const pawl_value *in)
     const pawl_failure *f = pawl_catch(w);
     const pawl_value *a = pawl_await(w, one);
     const pawl_value *b = pawl_await(w, two);
-    return pawl_json(w, "{one: %p, two: %p, again: %d, type: %s}", pawl_v(a), pawl_v(b), again != NULL, f != NULL ? f->type : "");
+    return pawl_json(w, "{one: %p, two: %p, again: %d, type: %s}", pawl_v(a), pawl_v(b),
+                     again != NULL, f != NULL ? f->type : "");
 }
 
 static void with_several_waits_open_an_answer_must_name_one(void **state)
@@ -278,7 +296,8 @@ static void with_several_waits_open_an_answer_must_name_one(void **state)
     rig_workflow(r, "wf", two_questions);
     rig_start(r, "wf", "a");
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {data: 1}}", "a")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, name: %s, value: {data: 2}}", "a", "two")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, name: %s, value: {data: 2}}", "a", "two")->status, PAWL_OK);
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {data: 1}}", "a")->status, PAWL_OK);
     const pawl_value *v = rig_result(r, "a");
     assert_int_equal(pawl_int(v, "one.data", 0), 1);
@@ -292,7 +311,8 @@ static void a_wait_of_a_cancelled_run_can_no_longer_be_answered(void **state)
     rig_workflow(r, "wf", asks_and_sleeps);
     rig_start(r, "wf", "a");
     assert_int_equal(rig_ask(r, "cancel", "{id: %s}", "a")->status, PAWL_OK);
-    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status != PAWL_OK);
+    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status !=
+                PAWL_OK);
     assert_int_equal(rig_count(r, "a", "WaitCanceled"), 1);
 }
 
@@ -302,9 +322,11 @@ static void an_answer_to_a_paused_run_is_kept_and_a_second_is_told(void **state)
     rig_workflow(r, "wf", asks);
     rig_start(r, "wf", "a");
     assert_int_equal(rig_ask(r, "pause", "{id: %s}", "a")->status, PAWL_OK);
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "yes")->status,
+                     PAWL_OK);
     rig_crash(r);
-    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "no")->status != PAWL_OK);
+    assert_true(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "no")->status !=
+                PAWL_OK);
     rig_advance(r, 100000); /* its deadline passes while it is paused: answered is answered */
     assert_int_equal(rig_ask(r, "resume", "{id: %s}", "a")->status, PAWL_OK);
     assert_string_equal(pawl_str(rig_result(r, "a"), "answer.choice", ""), "yes");

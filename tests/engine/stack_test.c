@@ -32,7 +32,8 @@ static const pawl_value *digs(pawl_run *w, const pawl_value *in)
     return NULL;
 }
 
-static void register_with(rig *r, const char *name, pawl_workflow_fn fn, const pawl_workflow_options *options)
+static void register_with(rig *r, const char *name, pawl_workflow_fn fn,
+                          const pawl_workflow_options *options)
 {
     pawl_error err = {0};
     if (pw_core_workflow(r->core, name, "1", fn, NULL, options, &err) != PAWL_OK) {
@@ -40,7 +41,8 @@ static void register_with(rig *r, const char *name, pawl_workflow_fn fn, const p
     }
 }
 
-static void how_deep_a_stack_was_used_is_shown_with_it_and_the_deepest_in_the_statistics(void **state)
+static void
+how_deep_a_stack_was_used_is_shown_with_it_and_the_deepest_in_the_statistics(void **state)
 {
     rig *r = *state;
     rig_workflow(r, "wf", digs);
@@ -51,11 +53,13 @@ static void how_deep_a_stack_was_used_is_shown_with_it_and_the_deepest_in_the_st
     rig_start_with(r, "wf", "deep", rig_value(r, "{kib: 30}"));
     int64_t deep = pawl_int(rig_ask(r, "stack", "{id: %s}", "deep")->value, "stack_peak", 0);
     assert_in_range(deep, 30 << 10, PW_STACK_BYTES);
-    assert_true(deep > pawl_int(rig_ask(r, "stack", "{id: %s}", "shallow")->value, "stack_peak", 0));
+    assert_true(deep >
+                pawl_int(rig_ask(r, "stack", "{id: %s}", "shallow")->value, "stack_peak", 0));
     assert_in_range(rig_stat(r, "stack_peak"), deep, PW_STACK_BYTES);
     (void)rig_ask(r, "signal", "{id: %s, name: %s}", "deep", "go");
     assert_string_equal(rig_status(r, "deep"), "completed");
-    assert_in_range(pawl_int(rig_ask(r, "stack", "{id: %s}", "deep")->value, "stack_peak", 0), 30 << 10, PW_STACK_BYTES);
+    assert_in_range(pawl_int(rig_ask(r, "stack", "{id: %s}", "deep")->value, "stack_peak", 0),
+                    30 << 10, PW_STACK_BYTES);
 }
 
 static void a_stack_given_back_unseen_counts_in_the_statistics(void **state)
@@ -71,8 +75,11 @@ static void a_stack_given_back_unseen_counts_in_the_statistics(void **state)
 static void stack_bytes_is_what_the_code_gets(void **state)
 {
     rig *r = *state;
-    register_with(r, "wf", digs, &(pawl_workflow_options){.struct_size = sizeof(pawl_workflow_options), .stack_bytes = 2u << 20});
-    rig_start_with(r, "wf", "a", rig_value(r, "{kib: 320}")); /* more than there is without the option */
+    register_with(r, "wf", digs,
+                  &(pawl_workflow_options){.struct_size = sizeof(pawl_workflow_options),
+                                           .stack_bytes = 2u << 20});
+    rig_start_with(r, "wf", "a",
+                   rig_value(r, "{kib: 320}")); /* more than there is without the option */
     const pawl_value *stack = rig_ask(r, "stack", "{id: %s}", "a")->value;
     assert_int_equal(pawl_int(stack, "stack_bytes", 0), 2 << 20);
     assert_in_range(pawl_int(stack, "stack_peak", 0), 320 << 10, 2 << 20);
@@ -84,7 +91,8 @@ static void more_stack_than_there_may_be_is_refused_when_the_code_is_registered(
 {
     rig *r = *state;
     pawl_error err = {0};
-    pawl_workflow_options o = {.struct_size = sizeof o, .stack_bytes = (size_t)PW_STACK_BYTES_MAX + 1};
+    pawl_workflow_options o = {.struct_size = sizeof o,
+                               .stack_bytes = (size_t)PW_STACK_BYTES_MAX + 1};
     assert_int_equal(pw_core_workflow(r->core, "wf", "1", digs, NULL, &o, &err), PAWL_LIMIT);
     assert_non_null(strstr(err.message, "67108865"));
     o.stack_bytes = PW_STACK_BYTES_MAX;
@@ -96,7 +104,9 @@ static void description_and_input_schema_are_listed_as_they_were_given(void **st
     static const char schema[] = "{\"type\": \"object\", \"required\": [\"kib\"]}";
     rig *r = *state;
     register_with(r, "with", digs,
-                  &(pawl_workflow_options){.struct_size = sizeof(pawl_workflow_options), .description = "digs", .input_schema = schema});
+                  &(pawl_workflow_options){.struct_size = sizeof(pawl_workflow_options),
+                                           .description = "digs",
+                                           .input_schema = schema});
     register_with(r, "without", digs, NULL);
     const pawl_value *list = pawl_get(rig_ask(r, "tools", "{}")->value, "workflows");
     assert_int_equal(pawl_len(list), 2);
@@ -135,7 +145,9 @@ static void what_was_registered_is_released_in_reverse_at_eviction_and_at_the_en
     unwound[0] = '\0';
     rig_workflow(r, "wf", holds);
     rig_start(r, "wf", "a");
-    assert_string_equal(unwound, r->mode == RIG_NO_STACKS ? "ba" : r->mode == RIG_NORMAL ? "" : unwound);
+    assert_string_equal(unwound, r->mode == RIG_NO_STACKS ? "ba"
+                                 : r->mode == RIG_NORMAL  ? ""
+                                                          : unwound);
     rig_advance(r, 50000); /* idle for long */
     assert_string_equal(unwound, "ba");
     unwound[0] = '\0';

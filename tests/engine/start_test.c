@@ -31,12 +31,15 @@ static void an_open_id_is_refused_shared_or_taken_over_as_the_policy_says(void *
     open_both(r);
     rig_start(r, "waits", "a");
     int64_t first = rig_key(r, "a");
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", "a")->status, PAWL_EXISTS);
-    const rig_reply *shared = rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s}", "waits", "a", "use-existing");
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", "a")->status,
+                     PAWL_EXISTS);
+    const rig_reply *shared =
+        rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s}", "waits", "a", "use-existing");
     assert_int_equal(shared->status, PAWL_OK);
     assert_true(pawl_bool(shared->value, "existing", false));
     assert_int_equal(rig_key(r, "a"), first);
-    const rig_reply *taken = rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s}", "waits", "a", "terminate");
+    const rig_reply *taken =
+        rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s}", "waits", "a", "terminate");
     assert_int_equal(taken->status, PAWL_OK);
     assert_false(pawl_bool(taken->value, "existing", true));
     assert_true(rig_key(r, "a") > first);
@@ -49,12 +52,23 @@ static void a_closed_id_is_used_again_as_the_policy_says(void **state)
     open_both(r);
     rig_start(r, "ends", "good");
     rig_start_with(r, "ends", "bad", rig_value(r, "{fail: true}"));
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "good", "reject")->status, PAWL_EXISTS);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "bad", "reject")->status, PAWL_EXISTS);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "good", "if-failed")->status, PAWL_EXISTS);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "bad", "if-failed")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "good", "reject")->status,
+        PAWL_EXISTS);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "bad", "reject")->status,
+        PAWL_EXISTS);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "good", "if-failed")
+            ->status,
+        PAWL_EXISTS);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "ends", "bad", "if-failed")
+            ->status,
+        PAWL_OK);
     assert_string_equal(rig_status(r, "bad"), "completed");
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "ends", "good")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "ends", "good")->status,
+                     PAWL_OK);
 }
 
 static void two_starts_of_one_id_in_one_breath_give_one_run(void **state)
@@ -63,7 +77,8 @@ static void two_starts_of_one_id_in_one_breath_give_one_run(void **state)
     open_both(r);
     const rig_reply *one = rig_post(r, "start", "{workflow: %s, id: %s}", "waits", "a");
     const rig_reply *two = rig_post(r, "start", "{workflow: %s, id: %s}", "waits", "a");
-    const rig_reply *three = rig_post(r, "start", "{workflow: %s, id: %s, conflict: %s}", "waits", "a", "use-existing");
+    const rig_reply *three =
+        rig_post(r, "start", "{workflow: %s, id: %s, conflict: %s}", "waits", "a", "use-existing");
     rig_run(r);
     assert_int_equal(one->status, PAWL_OK);
     assert_int_equal(two->status, PAWL_EXISTS);
@@ -90,17 +105,25 @@ static void what_the_caller_got_wrong_is_named(void **state)
     assert_non_null(strstr(unknown->message, "nothere"));
     static const char *const ids[] = {" a", "a b", "a\nb", "\x7f", "\xc3\xa9", "a\"b", "a\\b"};
     for (size_t i = 0; i < PW_COUNT(ids); i++) {
-        assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", ids[i])->status, PAWL_INVALID);
+        assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", ids[i])->status,
+                         PAWL_INVALID);
     }
     char longest[PW_ID_BYTES_MAX + 2];
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = 0;
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", longest)->status, PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", longest)->status,
+                     PAWL_INVALID);
     longest[PW_ID_BYTES_MAX] = 0;
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", longest)->status, PAWL_OK);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "waits", "b", "sometimes")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", longest, "no spaces")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, version: %s}", "waits", "b", "9")->status, PAWL_NOCODE);
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s}", "waits", longest)->status,
+                     PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s}", "waits", "b", "sometimes")->status,
+        PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", longest, "no spaces")->status,
+                     PAWL_INVALID);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, version: %s}", "waits", "b", "9")->status,
+        PAWL_NOCODE);
 }
 
 static void what_the_caller_said_is_on_the_record(void **state)
@@ -108,7 +131,8 @@ static void what_the_caller_said_is_on_the_record(void **state)
     rig *r = *state;
     open_both(r);
     const char *tp = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    (void)rig_ask(r, "start", "{workflow: %s, id: %s, traceparent: %s, by: %s, input: {n: 3}}", "waits", "a", tp, "ann");
+    (void)rig_ask(r, "start", "{workflow: %s, id: %s, traceparent: %s, by: %s, input: {n: 3}}",
+                  "waits", "a", tp, "ann");
     const pawl_value *ev = rig_event(r, "a", "RunStarted", 0);
     assert_string_equal(pawl_str(ev, "traceparent", ""), tp);
     assert_string_equal(pawl_str(ev, "by", ""), "ann");
@@ -132,7 +156,9 @@ static void the_same_key_gets_the_first_outcome_again(void **state)
     const rig_reply *three = rig_ask(r, "start", "{workflow: %s, dedup: %s}", "waits", "k1");
     assert_string_equal(pawl_str(three->value, "id", "?"), id);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, dedup: %s}", id, "other", "k2")->status, PAWL_OK);
+        assert_int_equal(
+            rig_ask(r, "signal", "{id: %s, name: %s, dedup: %s}", id, "other", "k2")->status,
+            PAWL_OK);
     }
     assert_int_equal(rig_count(r, id, "SignalReceived"), 1);
 }
@@ -142,9 +168,13 @@ static void a_refusal_is_an_outcome_too(void **state)
     rig *r = *state;
     open_both(r);
     rig_start(r, "waits", "a");
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, dedup: %s}", "waits", "a", "k")->status, PAWL_EXISTS);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, dedup: %s}", "waits", "a", "k")->status,
+        PAWL_EXISTS);
     assert_int_equal(rig_ask(r, "terminate", "{id: %s}", "a")->status, PAWL_OK);
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, dedup: %s}", "waits", "a", "k")->status, PAWL_EXISTS);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, dedup: %s}", "waits", "a", "k")->status,
+        PAWL_EXISTS);
 }
 
 static void the_same_key_twice_at_once_is_done_once(void **state)
@@ -173,9 +203,11 @@ static void a_key_whose_group_did_not_land_may_be_tried_again(void **state)
     open_both(r);
     rig_start(r, "waits", "a");
     pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, dedup: %s}", "a", "other", "k")->status, PAWL_NOT);
+    assert_int_equal(
+        rig_ask(r, "signal", "{id: %s, name: %s, dedup: %s}", "a", "other", "k")->status, PAWL_NOT);
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 0);
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, dedup: %s}", "a", "other", "k")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "signal", "{id: %s, name: %s, dedup: %s}", "a", "other", "k")->status, PAWL_OK);
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
 }
 
@@ -185,12 +217,14 @@ static void a_start_with_a_key_that_has_to_wait_for_the_run_before_it_is_answere
     open_both(r);
     rig_start(r, "waits", "a");
     int64_t first = rig_key(r, "a");
-    const rig_reply *reply = rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s, dedup: %s}", "waits", "a", "terminate", "k");
+    const rig_reply *reply = rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s, dedup: %s}",
+                                     "waits", "a", "terminate", "k");
     assert_int_equal(reply->status, PAWL_OK);
     assert_true(rig_key(r, "a") > first);
     (void)rig_post(r, "signal", "{id: %s, name: %s}", "a", "other"); /* freezes it */
     rig_step(r);
-    const rig_reply *shared = rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s, dedup: %s}", "waits", "a", "use-existing", "k2");
+    const rig_reply *shared = rig_ask(r, "start", "{workflow: %s, id: %s, conflict: %s, dedup: %s}",
+                                      "waits", "a", "use-existing", "k2");
     assert_int_equal(shared->status, PAWL_OK);
 }
 
@@ -200,10 +234,12 @@ static void signal_with_start_starts_and_signals_or_only_signals(void **state)
 {
     rig *r = *state;
     open_both(r);
-    const rig_reply *one = rig_ask(r, "start", "{workflow: %s, id: %s, signal: %s, signal_value: 1}", "waits", "a", "other");
+    const rig_reply *one = rig_ask(
+        r, "start", "{workflow: %s, id: %s, signal: %s, signal_value: 1}", "waits", "a", "other");
     assert_int_equal(one->status, PAWL_OK);
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
-    const rig_reply *two = rig_ask(r, "start", "{workflow: %s, id: %s, signal: %s, signal_value: 2}", "waits", "a", "go");
+    const rig_reply *two = rig_ask(
+        r, "start", "{workflow: %s, id: %s, signal: %s, signal_value: 2}", "waits", "a", "go");
     assert_int_equal(two->status, PAWL_OK);
     assert_true(pawl_bool(two->value, "existing", false));
     assert_int_equal(pawl_int(rig_result(r, "a"), "go", 0), 2);
@@ -214,7 +250,8 @@ static void signal_with_start_to_an_open_run_is_acked_after_its_commit(void **st
     rig *r = *state;
     open_both(r);
     rig_start(r, "waits", "a");
-    const rig_reply *reply = rig_post(r, "start", "{workflow: %s, id: %s, signal: %s}", "waits", "a", "go");
+    const rig_reply *reply =
+        rig_post(r, "start", "{workflow: %s, id: %s, signal: %s}", "waits", "a", "go");
     rig_step(r);
     assert_false(reply->done);
     assert_true(rig_commit(r));
@@ -233,7 +270,8 @@ static void what_was_posted_while_nobody_ran_is_done_at_the_next_start_once(void
     open_both(r);
     rig_kill(r);
     rig_post_inbox(r, "start", rig_value(r, "{workflow: %s, id: %s}", "waits", "a"), "");
-    rig_post_inbox(r, "signal", rig_value(r, "{id: %s, name: %s, value: 6, dedup: %s}", "a", "go", "s1"), "s1");
+    rig_post_inbox(r, "signal",
+                   rig_value(r, "{id: %s, name: %s, value: 6, dedup: %s}", "a", "go", "s1"), "s1");
     rig_boot(r);
     rig_step(r);
     rig_crash(r); /* before anything landed */
@@ -244,7 +282,8 @@ static void what_was_posted_while_nobody_ran_is_done_at_the_next_start_once(void
     rig_run(r);
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
     const rig_reply *again = rig_ask(r, "signal", "{id: %s, name: %s, dedup: %s}", "a", "go", "s1");
-    assert_int_equal(again->status, PAWL_OK); /* the first outcome, though the run is closed by now */
+    assert_int_equal(again->status,
+                     PAWL_OK); /* the first outcome, though the run is closed by now */
 }
 
 static void a_posted_start_of_unknown_code_waits_for_it(void **state)
@@ -289,7 +328,8 @@ static void a_result_is_told_when_the_run_ends_and_a_watch_sees_each_event_once(
     rig_advance(r, 100000);
     assert_false(result->done);
     assert_int_equal(watch->replies, 2); /* RunStarted SignalAwaited */
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 2}", "a", "go")->status,
+                     PAWL_OK);
     assert_true(result->done);
     assert_string_equal(pawl_str(result->value, "status", ""), "completed");
     assert_int_equal(watch->replies, 4);

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 
-
 /* ---- keys and queries ---- */
 
 typedef struct counter {
@@ -100,12 +99,14 @@ static void a_handler_that_asks_for_commands_is_told_off_and_changes_nothing(voi
     rig_start(r, "wf", "a");
     const char *before = rig_history(r, "a");
     assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "bad")->status, PAWL_MISUSE);
-    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "unshields")->status, PAWL_MISUSE);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "unshields")->status,
+                     PAWL_MISUSE);
     assert_string_equal(rig_history(r, "a"), before);
     assert_int_equal(rig_ask(r, "cancel", "{id: %s}", "a")->status, PAWL_OK);
     assert_int_equal(rig_count(r, "a", "TimerCanceled"), 0); /* it is shielded as it was */
     assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "a", "none")->status, PAWL_NOTFOUND);
-    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "none", "none")->status, PAWL_NOTFOUND);
+    assert_int_equal(rig_ask(r, "query", "{id: %s, name: %s}", "none", "none")->status,
+                     PAWL_NOTFOUND);
     rig_advance(r, 300000);
     assert_string_equal(rig_status(r, "a"), "completed");
 }
@@ -144,7 +145,8 @@ static bool take_progress(void *ctx, const pw_run_row *row)
     progress_row *p = ctx;
     p->done = row->progress_done;
     p->total = row->progress_total;
-    (void)snprintf(p->text, sizeof p->text, "%.*s", (int)row->progress_text.size, (const char *)row->progress_text.data);
+    (void)snprintf(p->text, sizeof p->text, "%.*s", (int)row->progress_text.size,
+                   (const char *)row->progress_text.data);
     return false;
 }
 
@@ -185,10 +187,13 @@ static const pawl_value *draws(pawl_run *w, const pawl_value *in)
     uint64_t a = pawl_random(w);
     const char *u = pawl_uuid(w);
     int64_t t = pawl_now_ms(w);
-    pawl_set(w, "before", pawl_json(w, "{a: %llu, u: %s, t: %lld}", (unsigned long long)(a >> 12), u, (long long)t));
+    pawl_set(
+        w, "before",
+        pawl_json(w, "{a: %llu, u: %s, t: %lld}", (unsigned long long)(a >> 12), u, (long long)t));
     (void)pawl_sleep(w, 100);
-    return pawl_json(w, "{a: %llu, u: %s, t: %lld, later: %lld, next: %llu}", (unsigned long long)(a >> 12), u, (long long)t,
-                     (long long)pawl_now_ms(w), (unsigned long long)(pawl_random(w) >> 12));
+    return pawl_json(w, "{a: %llu, u: %s, t: %lld, later: %lld, next: %llu}",
+                     (unsigned long long)(a >> 12), u, (long long)t, (long long)pawl_now_ms(w),
+                     (unsigned long long)(pawl_random(w) >> 12));
 }
 
 static void random_uuid_and_now_are_the_same_in_replay(void **state)
@@ -207,7 +212,8 @@ static void random_uuid_and_now_are_the_same_in_replay(void **state)
     assert_string_equal(pawl_str(v, "u", ""), pawl_str(before, "u", "?"));
     assert_int_equal(pawl_int(v, "t", 0), RIG_START_MS);
     assert_int_equal(pawl_int(v, "later", 0), RIG_START_MS + 100000);
-    assert_true(pawl_int(rig_result(r, "b"), "a", 0) != pawl_int(v, "a", 0)); /* another run, another seed */
+    assert_true(pawl_int(rig_result(r, "b"), "a", 0) !=
+                pawl_int(v, "a", 0)); /* another run, another seed */
     assert_true(pawl_int(v, "next", 0) != pawl_int(v, "a", 0));
 }
 
@@ -380,7 +386,8 @@ static void a_sleep_that_is_due_later_than_ten_minutes_is_not_in_memory(void **s
     assert_string_equal(rig_status(r, "s49"), "completed");
 }
 
-static void a_clock_that_jumps_ahead_fires_what_is_due_in_order_and_one_that_jumps_back_waits(void **state)
+static void
+a_clock_that_jumps_ahead_fires_what_is_due_in_order_and_one_that_jumps_back_waits(void **state)
 {
     rig *r = *state;
     rig_workflow(r, "wf", long_sleep);

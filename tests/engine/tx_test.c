@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-static pawl_status add_row(pawl_tx *tx, pawl_scope *scope, const pawl_value *in, const pawl_value **ret_value, pawl_error *err)
+static pawl_status add_row(pawl_tx *tx, pawl_scope *scope, const pawl_value *in,
+                           const pawl_value **ret_value, pawl_error *err)
 {
     pawl_status st = pawl_tx_exec(tx, "CREATE TABLE IF NOT EXISTS ledger(n INTEGER)", NULL, err);
     if (st == PAWL_OK) {
@@ -15,7 +16,9 @@ static pawl_status add_row(pawl_tx *tx, pawl_scope *scope, const pawl_value *in,
     if (st == PAWL_OK && pawl_int(pawl_at(in, 0), "", 0) < 0) {
         return pawl_tx_exec(tx, "this is no SQL", NULL, err);
     }
-    return st == PAWL_OK ? pawl_tx_query(tx, scope, "SELECT count(*) AS c, sum(n) AS s FROM ledger", NULL, ret_value, err) : st;
+    return st == PAWL_OK ? pawl_tx_query(tx, scope, "SELECT count(*) AS c, sum(n) AS s FROM ledger",
+                                         NULL, ret_value, err)
+                         : st;
 }
 
 static const pawl_value *adds(pawl_run *w, const pawl_value *in)
@@ -46,7 +49,9 @@ static void a_transactional_step_happens_exactly_once_and_a_failed_one_not_at_al
     assert_string_equal(pawl_str(v, "type", ""), "TransactionFailed");
     assert_int_equal(pawl_int(pawl_at(pawl_get(v, "rows"), 0), "c", 0), 2);
     assert_int_equal(pawl_int(pawl_at(pawl_get(v, "rows"), 0), "s", 0), 3);
-    assert_string_equal(rig_history(r, "a"), "RunStarted StepCompleted:add TimerStarted TimerFired StepFailed:add StepCompleted:add RunCompleted");
+    assert_string_equal(
+        rig_history(r, "a"),
+        "RunStarted StepCompleted:add TimerStarted TimerFired StepFailed:add StepCompleted:add RunCompleted");
     rig_crash(r);
     assert_int_equal(pawl_int(pawl_at(pawl_get(rig_result(r, "a"), "rows"), 0), "c", 0), 2);
 }

@@ -23,7 +23,8 @@ static void on_abort(int sig)
 
 static bool tell(const story_fault *f)
 {
-    (void)snprintf(again, sizeof again, "again: fault_engine_alloc --only %d:%lld:%d\n", (int)f->mode, (long long)f->nth, f->sticky ? 1 : 0);
+    (void)snprintf(again, sizeof again, "again: fault_engine_alloc --only %d:%lld:%d\n",
+                   (int)f->mode, (long long)f->nth, f->sticky ? 1 : 0);
     return story_tell(f);
 }
 
@@ -122,8 +123,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(nothing_failing_the_story_ends_as_told),
         cmocka_unit_test_teardown(one_failed_allocation_loses_nothing, close_story),
         cmocka_unit_test_teardown(no_memory_for_some_seconds_loses_nothing, close_story),
-        cmocka_unit_test_teardown(one_failed_allocation_loses_nothing_when_no_stack_is_kept, close_story),
-        cmocka_unit_test_teardown(no_memory_for_some_seconds_loses_nothing_when_no_stack_is_kept, close_story),
+        cmocka_unit_test_teardown(one_failed_allocation_loses_nothing_when_no_stack_is_kept,
+                                  close_story),
+        cmocka_unit_test_teardown(no_memory_for_some_seconds_loses_nothing_when_no_stack_is_kept,
+                                  close_story),
         cmocka_unit_test_teardown(one_failed_allocation_loses_nothing_on_sqlite, close_story),
         cmocka_unit_test_teardown(no_memory_for_some_seconds_loses_nothing_on_sqlite, close_story),
     };

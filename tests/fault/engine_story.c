@@ -90,14 +90,17 @@ static const pawl_value *whole(pawl_run *w, const pawl_value *in)
     pawl_on_query(w, "where", where, NULL);
     long long sum = n_of(pawl_local(w, "plus", plus_one, pawl_json(w, "{n: 0}")), "");
     sum += n_of(pawl_call(w, "work", .input = pawl_json(w, "{n: 5, text: %p}", pawl_v(text))), "");
-    sum += n_of(pawl_call(w, "unsafe", .input = pawl_json(w, "{n: 7}"), .effect = PAWL_EFFECT_UNSAFE), "");
+    sum += n_of(
+        pawl_call(w, "unsafe", .input = pawl_json(w, "{n: 7}"), .effect = PAWL_EFFECT_UNSAFE), "");
     sum += n_of(pawl_call(w, "flaky", .input = pawl_json(w, "{n: 2}")), "");
     sum += talk(w);
     pawl_set(w, "sum", pawl_json(w, "%lld", sum));
     pawl_progress(w, round, 2, "on its way");
     pawl_future *side = pawl_go(w, beside, NULL);
     sum += n_of(pawl_signal(w, "go", .timeout_s = 36000), "");
-    sum += pawl_is(pawl_ask(w, "approve", .prompt = "?", .choices = "yes|no"), "choice", "yes") ? 100 : -1000;
+    sum += pawl_is(pawl_ask(w, "approve", .prompt = "?", .choices = "yes|no"), "choice", "yes")
+               ? 100
+               : -1000;
     sum += n_of(pawl_child(w, "twice", .input = pawl_json(w, "{n: 4}")), "n");
     sum += sum_of(pawl_map(w, "work", pawl_json(w, "[0, 1, 2, 3, 4]"), .width = 2));
     sum += n_of(pawl_await(w, side), "");
@@ -106,7 +109,8 @@ static const pawl_value *whole(pawl_run *w, const pawl_value *in)
         return NULL;
     }
     if (round == 0) {
-        return pawl_continue_as_new(w, pawl_json(w, "{round: 1, before: %lld, text: %p}", sum, pawl_v(text)));
+        return pawl_continue_as_new(
+            w, pawl_json(w, "{round: 1, before: %lld, text: %p}", sum, pawl_v(text)));
     }
     return pawl_json(w, "{sum: %lld, text: %p}", sum + n_of(in, "before"), pawl_v(text));
 }
@@ -156,12 +160,16 @@ static void tally_decide(void *state, pawl_fold *f)
     if (t->done >= 3) {
         pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "%lld", (long long)t->sum));
     } else if (!t->waits) {
-        pawl_call_options o = {.name = "work", .input = pawl_make_int(pawl_fold_scope(f), t->done + 1)};
+        pawl_call_options o = {.name = "work",
+                               .input = pawl_make_int(pawl_fold_scope(f), t->done + 1)};
         (void)pawl_fold_call(f, &o, sizeof o);
     }
 }
 
-static const pawl_folded tally_code = {.struct_size = sizeof tally_code, .init = tally_new, .apply = tally_apply, .decide = tally_decide,
+static const pawl_folded tally_code = {.struct_size = sizeof tally_code,
+                                       .init = tally_new,
+                                       .apply = tally_apply,
+                                       .decide = tally_decide,
                                        .deinit = pw_free};
 
 /* ---- the client ---- */
@@ -221,8 +229,8 @@ static const rig_reply *must(story *s, const char *op, const pawl_value *args)
     }
     if (!reply->done || reply->status != PAWL_OK) {
         trace(s);
-        fail_msg("%s %s: %s %s", op, pawl_to_json(s->r->scope, args, 0), reply->done ? pawl_status_name(reply->status) : "not answered",
-                 reply->message);
+        fail_msg("%s %s: %s %s", op, pawl_to_json(s->r->scope, args, 0),
+                 reply->done ? pawl_status_name(reply->status) : "not answered", reply->message);
     }
     return reply;
 }
@@ -238,8 +246,8 @@ static void until(story *s, const char *id, const char *event, int times)
     }
     if (rig_count(s->r, id, event) < times) {
         trace(s);
-        fail_msg("%s never has %d %s: it is %s, waits for \"%s\"; %s", id, times, event, rig_status(s->r, id), rig_waiting(s->r, id),
-                 rig_history(s->r, id));
+        fail_msg("%s never has %d %s: it is %s, waits for \"%s\"; %s", id, times, event,
+                 rig_status(s->r, id), rig_waiting(s->r, id), rig_history(s->r, id));
     }
 }
 
@@ -254,8 +262,8 @@ static void until_status(story *s, const char *id, const char *status)
     }
     if (strcmp(rig_status(s->r, id), status) != 0) {
         trace(s);
-        fail_msg("%s is %s (%s) and not %s, waits for \"%s\"; %s", id, rig_status(s->r, id), rig_reason(s->r, id), status,
-                 rig_waiting(s->r, id), rig_history(s->r, id));
+        fail_msg("%s is %s (%s) and not %s, waits for \"%s\"; %s", id, rig_status(s->r, id),
+                 rig_reason(s->r, id), status, rig_waiting(s->r, id), rig_history(s->r, id));
     }
 }
 
@@ -309,9 +317,11 @@ static void a_round(story *s, const char *signal_key)
 {
     rig *r = s->r;
     until(s, "a", "SignalAwaited", 1);
-    (void)must(s, "signal", rig_value(r, "{id: %s, name: %s, value: 10, dedup: %s}", "a", "go", signal_key));
+    (void)must(s, "signal",
+               rig_value(r, "{id: %s, name: %s, value: 10, dedup: %s}", "a", "go", signal_key));
     until(s, "a", "WaitCreated", 1);
-    (void)must(s, "answer", rig_value(r, "{id: %s, name: %s, value: {choice: %s}}", "a", "approve", "yes"));
+    (void)must(s, "answer",
+               rig_value(r, "{id: %s, name: %s, value: {choice: %s}}", "a", "approve", "yes"));
 }
 
 static void others(story *s)
@@ -320,7 +330,9 @@ static void others(story *s)
     (void)must(s, "start", rig_value(r, "{workflow: %s, id: %s}", "refused", "b"));
     (void)must(s, "start", rig_value(r, "{workflow: %s, id: %s}", "sleeper", "c"));
     (void)must(s, "start", rig_value(r, "{workflow: %s, id: %s, dedup: %s}", "tally", "d", "sd"));
-    (void)must(s, "start", rig_value(r, "{workflow: %s, id: %s, signal: %s, signal_value: 1}", "sleeper", "e", "hello"));
+    (void)must(s, "start",
+               rig_value(r, "{workflow: %s, id: %s, signal: %s, signal_value: 1}", "sleeper", "e",
+                         "hello"));
     (void)must(s, "cancel", rig_value(r, "{id: %s, reason: %s}", "c", "no more"));
     (void)must(s, "terminate", rig_value(r, "{id: %s}", "e"));
 }
@@ -339,8 +351,11 @@ static void check_end(story *s)
     assert_int_equal(rig_count(r, "a", "SignalReceived"), 1);
     assert_int_equal(rig_count(r, "a", "WaitAnswered"), 1);
     assert_int_equal(rig_count(r, "e", "SignalReceived"), 1);
-    assert_int_equal(pawl_int(must(s, "result", rig_value(r, "{id: %s}", "d"))->value, "result", 0), 6);
-    assert_string_equal(pawl_str(must(s, "result", rig_value(r, "{id: %s}", "b"))->value, "failure.type", ""), "Refused");
+    assert_int_equal(pawl_int(must(s, "result", rig_value(r, "{id: %s}", "d"))->value, "result", 0),
+                     6);
+    assert_string_equal(
+        pawl_str(must(s, "result", rig_value(r, "{id: %s}", "b"))->value, "failure.type", ""),
+        "Refused");
     assert_int_equal(rig_count(r, "b", "ActivityCompleted"), 2); /* done, and taken back */
 }
 
@@ -355,10 +370,12 @@ static void check_journal(story *s)
     pw_verify_stats stats = {0};
     pawl_error err = {0};
     rig_kill(s->r);
-    pawl_status st = s->r->store != NULL ? pw_memory_verify(s->r->store, no_finding, NULL, &stats, &err)
-                                         : pw_sqlite_verify(s->r->path, no_finding, NULL, &stats, &err);
+    pawl_status st = s->r->store != NULL
+                         ? pw_memory_verify(s->r->store, no_finding, NULL, &stats, &err)
+                         : pw_sqlite_verify(s->r->path, no_finding, NULL, &stats, &err);
     if (st != PAWL_OK || stats.findings != 0) {
-        fail_msg("the journal: %s, %lld findings", st == PAWL_OK ? "sound" : err.message, (long long)stats.findings);
+        fail_msg("the journal: %s, %lld findings", st == PAWL_OK ? "sound" : err.message,
+                 (long long)stats.findings);
     }
 }
 
@@ -381,14 +398,16 @@ bool story_tell(const story_fault *fault)
     rig *r = s.r;
     told = r;
     pw_mem_fail(fault->nth, fault->sticky);
-    (void)must(&s, "start", rig_value(r, "{workflow: %s, id: %s, input: {round: 0, text: %p}, dedup: %s}", "whole", "a", pawl_v(long_text(r)),
-                                      "sa"));
+    (void)must(&s, "start",
+               rig_value(r, "{workflow: %s, id: %s, input: {round: 0, text: %p}, dedup: %s}",
+                         "whole", "a", pawl_v(long_text(r)), "sa"));
     const rig_reply *watch = rig_post(r, "watch", "{id: %s}", "a");
     const rig_reply *result = rig_post(r, "result", "{id: %s}", "a");
     a_round(&s, "g0");
     others(&s);
     until(&s, "a", "RunStarted", 1);
-    for (int i = 0; i < TRIES && rig_count(r, "a", "WaitAnswered") > 0; i++) { /* the first of its two runs */
+    for (int i = 0; i < TRIES && rig_count(r, "a", "WaitAnswered") > 0;
+         i++) { /* the first of its two runs */
         if (i == 4 * TRIES_WITHOUT) {
             memory_back(&s);
         }
@@ -400,7 +419,8 @@ bool story_tell(const story_fault *fault)
     (void)must(&s, "pause", rig_value(r, "{id: %s}", "a"));
     (void)must(&s, "resume", rig_value(r, "{id: %s}", "a"));
     bool lives = result->done ? may_ask_again(result->status) : true;
-    assert_true(lives && (!watch->done || watch->status == PAWL_OK || may_ask_again(watch->status)));
+    assert_true(lives &&
+                (!watch->done || watch->status == PAWL_OK || may_ask_again(watch->status)));
     restart(&s);
     a_round(&s, "g1");
     until_status(&s, "a", "completed");

@@ -11,8 +11,8 @@
 
 typedef struct story_fault {
     rig_mode mode;
-    int64_t nth;  /* 0 = none */
-    bool sticky;  /* and all after it, for some seconds */
+    int64_t nth; /* 0 = none */
+    bool sticky; /* and all after it, for some seconds */
 } story_fault;
 
 /** Tells it. False: the fault never came, the story has fewer allocations. Fails the test when something is lost. */

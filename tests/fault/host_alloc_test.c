@@ -50,7 +50,8 @@ static const pawl_value *flow(pawl_run *w, const pawl_value *in)
     return pawl_ok(w) ? pawl_json(w, "{sum: %lld}", sum) : NULL;
 }
 
-static volatile sig_atomic_t was_out; /* a call may wait for a turn that waits for memory: it comes back by itself */
+static volatile sig_atomic_t
+    was_out; /* a call may wait for a turn that waits for memory: it comes back by itself */
 
 static void on_alarm(int sig)
 {
@@ -76,7 +77,8 @@ static bool again(told *t, pawl_status st, const char *what)
     }
     if ((st != PAWL_NOMEM && st != PAWL_NOT && st != PAWL_TIMEOUT) || ++t->tries > TRIES) {
         memory_back(t);
-        fail_msg("allocation %lld%s: %s: %s: %s", (long long)t->nth, t->sticky ? ", sticky" : "", what, pawl_status_name(st), t->err.message);
+        fail_msg("allocation %lld%s: %s: %s: %s", (long long)t->nth, t->sticky ? ", sticky" : "",
+                 what, pawl_status_name(st), t->err.message);
     }
     if (t->tries == TRIES_WITHOUT) {
         memory_back(t);
@@ -90,7 +92,7 @@ static bool again(told *t, pawl_status st, const char *what)
 }
 
 #define MUST(t, call) \
-    do { \
+    do {              \
     } while (again((t), (call), #call))
 
 static void open_engine(told *t)
@@ -129,7 +131,8 @@ static void tell(told *t)
 {
     char id[201] = "";
     const pawl_value *v = NULL;
-    pawl_start_options start = {.workflow = "flow", .id = "a", .dedup = "s", .input = pawl_make_int(t->scope, 21)};
+    pawl_start_options start = {
+        .workflow = "flow", .id = "a", .dedup = "s", .input = pawl_make_int(t->scope, 21)};
     const pawl_value *ten = pawl_make_int(t->scope, 10);
     was_out = 0;
     (void)alarm(2);
@@ -160,7 +163,8 @@ static void verify(const told *t)
 
 static void clean(const told *t)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock", ".crumb", ".ballast", ".sock"};
+    static const char *const suffixes[] = {"",       "-wal",     "-shm", ".lock",
+                                           ".crumb", ".ballast", ".sock"};
     for (size_t i = 0; i < PW_COUNT(suffixes); i++) {
         char path[96];
         (void)snprintf(path, sizeof path, "%s%s", t->path, suffixes[i]);

@@ -116,7 +116,8 @@ static bool try_idle_sync(world *w, int64_t nth)
     if (failed > 0) {
         pawl_status st = world_step(w);
         if (st != PAWL_UNKNOWN) { /* NOT would be for ever: nobody would reopen */
-            fail_msg("after sync %lld of idleness failed the next group ends as %s", (long long)nth, pawl_status_name(st));
+            fail_msg("after sync %lld of idleness failed the next group ends as %s", (long long)nth,
+                     pawl_status_name(st));
         }
         assert_int_equal(world_recover(w), PAWL_OK);
         assert_int_equal(world_step(w), PAWL_OK);

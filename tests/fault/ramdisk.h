@@ -24,7 +24,14 @@
 #define RAM_VFS "pawl-ram"
 #define RAM_DISKS 4
 
-typedef enum ram_op { RAM_READ = 1, RAM_WRITE = 2, RAM_SYNC = 4, RAM_TRUNCATE = 8, RAM_OPEN = 16, RAM_ANY = 31 } ram_op;
+typedef enum ram_op {
+    RAM_READ = 1,
+    RAM_WRITE = 2,
+    RAM_SYNC = 4,
+    RAM_TRUNCATE = 8,
+    RAM_OPEN = 16,
+    RAM_ANY = 31
+} ram_op;
 /** RAM_SHORT: a WAL that seems to end early. On the database itself it is an EIO: SQLite takes a short read there for the end of
  * the file by contract, and its unix VFS never reports one before it (shortio_test.c has the real
  * thing). */

@@ -29,7 +29,7 @@ typedef struct world_state {
     world_run runs[WORLD_RUNS];
     uint8_t turn_group[WORLD_RUNS][WORLD_GROUPS]; /* which group made a run's turn i */
     uint8_t turn_events[WORLD_RUNS][WORLD_GROUPS];
-    bool blob[WORLD_GROUPS];                      /* group g put blob g */
+    bool blob[WORLD_GROUPS]; /* group g put blob g */
 } world_state;
 
 typedef struct world {
@@ -37,19 +37,19 @@ typedef struct world {
     char path[16];
     uint64_t seed;
     pw_sqlite_env env;
-    pw_wal_mark mark;            /* outlives the process, not the power */
+    pw_wal_mark mark; /* outlives the process, not the power */
     pw_journal *j;
-    pw_reader *reader;           /* may hold a read transaction open */
+    pw_reader *reader; /* may hold a read transaction open */
     bool reader_busy;
     uint64_t epoch;
-    uint64_t acked;              /* last group that was answered OK, or resolved as landed */
-    uint64_t tried;              /* the group in flight or unknown: acked or acked + 1 */
+    uint64_t acked;                   /* last group that was answered OK, or resolved as landed */
+    uint64_t tried;                   /* the group in flight or unknown: acked or acked + 1 */
     world_state states[WORLD_GROUPS]; /* states[g]: after group g */
     pw_op ops[WORLD_OPS];
     size_t len;
     pawl_scope *scope;
     pawl_error err;
-    char problem[600];           /* what a check found; "" = sound */
+    char problem[600]; /* what a check found; "" = sound */
 } world;
 
 void world_init(world *w, int disk, uint64_t seed);

@@ -11,10 +11,15 @@
 #include "sdk/base/json.h"
 #include "sdk/base/record.h"
 
-#define SEED(text) {text, sizeof text - 1}
+#define SEED(text)            \
+    {                         \
+        text, sizeof text - 1 \
+    }
 const fuzz_seed fuzz_seeds[] = {
     SEED("{\"a\":[1,2.5,\"x\",null,true],\"b\":{\"c\":\"\\u00e9\"}}"),
-    SEED("\x82\xa1" "a\x93\x01\xcb?\xf8\0\0\0\0\0\0\xc0\xa1" "b\xc4\x02xy"),
+    SEED("\x82\xa1"
+         "a\x93\x01\xcb?\xf8\0\0\0\0\0\0\xc0\xa1"
+         "b\xc4\x02xy"),
     SEED("\x95\x01\x00\x05\x06\x91\x93\x14\x01\x81\xa4name\xa1x"),
     {NULL, 0},
 };
@@ -30,7 +35,8 @@ static void as_json(const uint8_t *data, size_t size)
     }
     PW_CHECK(pw_mp_check(a.data, a.size, &err) == PAWL_OK);
     PW_CHECK(pw_json_print(&json, a.data, a.size, 0, &err) == PAWL_OK);
-    PW_CHECK(pw_json_parse(&b, (const char *)json.data, json.size, PW_JSON_LENIENT, NULL, &err) == PAWL_OK);
+    PW_CHECK(pw_json_parse(&b, (const char *)json.data, json.size, PW_JSON_LENIENT, NULL, &err) ==
+             PAWL_OK);
     PW_CHECK(a.size == b.size && memcmp(a.data, b.data, a.size) == 0);
 }
 

@@ -15,29 +15,54 @@
 
 #define WIRES 6
 
-#define SEED(text) {text, sizeof text - 1}
+#define SEED(text)            \
+    {                         \
+        text, sizeof text - 1 \
+    }
 const fuzz_seed fuzz_seeds[] = {
-    SEED("\x00" "{\"choices\":[{\"message\":{\"content\":\"x\",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{a:1,}\"}}]},"
-         "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}"),
-    SEED("\x06" "data: {\"choices\":[{\"delta\":{\"content\":\"x\",\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\"}}]}}]}\n\n"
-         "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"),
-    SEED("\x02" "{\"status\":\"completed\",\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"a\"},{\"type\":\"refusal\"}]},"
-         "{\"type\":\"reasoning\",\"summary\":[{\"text\":\"h\"}],\"encrypted_content\":\"e\"}]}"),
-    SEED("\x08" "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\",\"call_id\":\"c\",\"arguments\":\"{}\"}}\n\n"
-         "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[]}}\n\n"),
-    SEED("\x03" "{\"content\":[{\"type\":\"thinking\",\"thinking\":\"h\",\"signature\":\"s\"},{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\","
-         "\"input\":{}}],\"stop_reason\":\"tool_use\"}"),
-    SEED("\x09" "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\"}}\n\n"
-         "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\"}}\n\n"
-         "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":1}}\n\n"),
-    SEED("\x04" "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\",\"thought\":true},{\"functionCall\":{\"name\":\"f\",\"args\":{}}}]},"
-         "\"finishReason\":\"STOP\"}]}"),
-    SEED("\x0a" "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\"}]}}]}\n\n"
-         "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"y\",\"thoughtSignature\":\"s\"}]},\"finishReason\":\"STOP\"}]}\n\n"),
-    SEED("\x05" "{\"message\":{\"content\":\"x\",\"thinking\":\"h\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}}]},\"done\":true}"),
-    SEED("\x0b" "{\"message\":{\"content\":\"x\"}}\n{\"message\":{},\"done\":true,\"eval_count\":1}\n"),
-    SEED("\x0c" "{\"error\":{\"message\":\"x\",\"code\":\"insufficient_quota\",\"details\":[{\"retryDelay\":\"1.5s\"}]}}"),
-    SEED("\x12" "Sure: ```json\n{a: 'x', /* c */ \"b\": [1,2,],}\n``` <think>{</think>"),
+    SEED(
+        "\x00"
+        "{\"choices\":[{\"message\":{\"content\":\"x\",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{a:1,}\"}}]},"
+        "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}"),
+    SEED(
+        "\x06"
+        "data: {\"choices\":[{\"delta\":{\"content\":\"x\",\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\"}}]}}]}\n\n"
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"),
+    SEED(
+        "\x02"
+        "{\"status\":\"completed\",\"output\":[{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"a\"},{\"type\":\"refusal\"}]},"
+        "{\"type\":\"reasoning\",\"summary\":[{\"text\":\"h\"}],\"encrypted_content\":\"e\"}]}"),
+    SEED(
+        "\x08"
+        "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\",\"call_id\":\"c\",\"arguments\":\"{}\"}}\n\n"
+        "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[]}}\n\n"),
+    SEED(
+        "\x03"
+        "{\"content\":[{\"type\":\"thinking\",\"thinking\":\"h\",\"signature\":\"s\"},{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\","
+        "\"input\":{}}],\"stop_reason\":\"tool_use\"}"),
+    SEED(
+        "\x09"
+        "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\"}}\n\n"
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\"}}\n\n"
+        "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":1}}\n\n"),
+    SEED(
+        "\x04"
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\",\"thought\":true},{\"functionCall\":{\"name\":\"f\",\"args\":{}}}]},"
+        "\"finishReason\":\"STOP\"}]}"),
+    SEED(
+        "\x0a"
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\"}]}}]}\n\n"
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"y\",\"thoughtSignature\":\"s\"}]},\"finishReason\":\"STOP\"}]}\n\n"),
+    SEED(
+        "\x05"
+        "{\"message\":{\"content\":\"x\",\"thinking\":\"h\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}}]},\"done\":true}"),
+    SEED("\x0b"
+         "{\"message\":{\"content\":\"x\"}}\n{\"message\":{},\"done\":true,\"eval_count\":1}\n"),
+    SEED(
+        "\x0c"
+        "{\"error\":{\"message\":\"x\",\"code\":\"insufficient_quota\",\"details\":[{\"retryDelay\":\"1.5s\"}]}}"),
+    SEED("\x12"
+         "Sure: ```json\n{a: 'x', /* c */ \"b\": [1,2,],}\n``` <think>{</think>"),
     {NULL, 0},
 };
 
@@ -50,7 +75,8 @@ static pw_llm_endpoint endpoint(pawl_scope *scope, size_t wire)
     return e;
 }
 
-static pawl_status stream(const pw_llm_endpoint *e, pawl_scope *scope, pw_view body, size_t step, const pawl_value **ret_answer)
+static pawl_status stream(const pw_llm_endpoint *e, pawl_scope *scope, pw_view body, size_t step,
+                          const pawl_value **ret_answer)
 {
     static const uint8_t salt[PW_DIGEST_SIZE];
     pw_llm_stream *s = pw_llm_stream_open(e, salt, NULL, NULL);
@@ -83,8 +109,10 @@ static void send_back(const pw_llm_endpoint *e, const pawl_value *message)
     const pawl_status st = pw_llm_encode_message(e, message, &sent, &err);
     PW_CHECK(st == PAWL_OK || st == PAWL_INVALID);
     pw_buf_putc(&sent, ']');
-    const pawl_status parsed = pw_json_parse(&read, (const char *)sent.data, sent.size, PW_JSON_STRICT, NULL, &err);
-    PW_CHECK(st != PAWL_OK || parsed == PAWL_OK || parsed == PAWL_LIMIT || memchr(sent.data, 'u', sent.size) != NULL); /* NUL is lenient */
+    const pawl_status parsed =
+        pw_json_parse(&read, (const char *)sent.data, sent.size, PW_JSON_STRICT, NULL, &err);
+    PW_CHECK(st != PAWL_OK || parsed == PAWL_OK || parsed == PAWL_LIMIT ||
+             memchr(sent.data, 'u', sent.size) != NULL); /* NUL is lenient */
     pw_buf_deinit(&sent);
     pw_buf_deinit(&read);
 }
@@ -97,7 +125,8 @@ static void answer(pawl_scope *scope, size_t wire, bool streamed, pw_view body)
     const pawl_value *a = NULL;
     const pawl_value *b = NULL;
     pw_llm_failure f;
-    const pawl_status st = streamed ? stream(&e, scope, body, body.size > 0 ? body.size : 1, &a) : pw_llm_decode(&e, scope, body, salt, &a, &f);
+    const pawl_status st = streamed ? stream(&e, scope, body, body.size > 0 ? body.size : 1, &a)
+                                    : pw_llm_decode(&e, scope, body, salt, &a, &f);
     PW_CHECK(st == PAWL_OK || st == PAWL_FAILED);
     if (streamed) {
         PW_CHECK(stream(&e, scope, body, 3, &b) == st);
@@ -123,7 +152,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else if (what == 2) {
         const pw_llm_endpoint e = endpoint(scope, data[0] % WIRES);
         pw_llm_failure f;
-        pw_llm_failure_of(&e, &(pw_llm_reply){.status = 400 + data[0], .body = body.data, .body_size = body.size, .retry_after_ms = -1}, &f);
+        pw_llm_failure_of(&e,
+                          &(pw_llm_reply){.status = 400 + data[0],
+                                          .body = body.data,
+                                          .body_size = body.size,
+                                          .retry_after_ms = -1},
+                          &f);
         PW_CHECK(f.message[0] != '\0' && memchr(f.message, 0, sizeof f.message) != NULL);
     } else {
         const pawl_value *v = NULL;

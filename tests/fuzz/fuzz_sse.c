@@ -11,7 +11,10 @@
 
 #define EVENT_MAX 512
 
-#define SEED(text) {text, sizeof text - 1}
+#define SEED(text)            \
+    {                         \
+        text, sizeof text - 1 \
+    }
 const fuzz_seed fuzz_seeds[] = {
     SEED("event: tick\nid: 7\ndata: a\ndata:b\n\ndata: c\n\n"),
     SEED("\xef\xbb\xbf: c\r\ndata: {\"x\": 1}\r\n\r\nretry: 10\rdata\r\r"),

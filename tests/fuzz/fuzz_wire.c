@@ -14,7 +14,10 @@
 
 #define FRAME_MAX 4096
 
-#define SEED(text) {text, sizeof text - 1}
+#define SEED(text)            \
+    {                         \
+        text, sizeof text - 1 \
+    }
 const fuzz_seed fuzz_seeds[] = {
     SEED("\x00\x00\x00\x05\x93\x01\xa1x\xc0"),
     SEED("\x00\x00\x00\x01\xc0\x00\x00\x00\x02\x91\x01"),
@@ -61,8 +64,12 @@ static void as_filter(const uint8_t *data, size_t size)
         for (size_t i = 0; pw_filter_parent(f, i) != NULL; i++) {
             pw_filter_bind_parent(f, i, keys, 2);
         }
-        pw_run_row row = {.key = 7, .id = {(const uint8_t *)"nightly-7", 9}, .workflow = {(const uint8_t *)"release", 7},
-                          .version = {(const uint8_t *)"1", 1}, .status = PW_RUN_RUNNING, .created_ms = 1767225500000};
+        pw_run_row row = {.key = 7,
+                          .id = {(const uint8_t *)"nightly-7", 9},
+                          .workflow = {(const uint8_t *)"release", 7},
+                          .version = {(const uint8_t *)"1", 1},
+                          .status = PW_RUN_RUNNING,
+                          .created_ms = 1767225500000};
         (void)pw_filter_match(f, &row);
         (void)pw_filter_open_only(f);
         PW_CHECK(pw_filter_id_prefix(f) != NULL);

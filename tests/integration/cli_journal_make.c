@@ -126,7 +126,8 @@ int main(int argc, char **argv)
     size_t size = fread(text, 1, sizeof text, stdin);
     pw_group group = {.scope = scope};
     if (argc != 2 || pawl_parse_json(scope, text, size, &runs, &err) != PAWL_OK ||
-        pw_sqlite_open(argv[1], "", &j, &err) != PAWL_OK || j->ops->lease(j, &group.epoch, &group.number, &err) != PAWL_OK) {
+        pw_sqlite_open(argv[1], "", &j, &err) != PAWL_OK ||
+        j->ops->lease(j, &group.epoch, &group.number, &err) != PAWL_OK) {
         (void)fprintf(stderr, "cli_journal_make FILE < runs.json: %s\n", err.message);
         return 2;
     }

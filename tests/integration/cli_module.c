@@ -20,7 +20,8 @@ static const pawl_value *greet(pawl_task *t, const pawl_value *in, void *user)
 static const pawl_value *fail(pawl_task *t, const pawl_value *in, void *user)
 {
     (void)user;
-    return pawl_task_fail(t, pawl_str(in, "type", "Broken"), "%s", pawl_str(in, "message", "it broke"));
+    return pawl_task_fail(t, pawl_str(in, "type", "Broken"), "%s",
+                          pawl_str(in, "message", "it broke"));
 }
 
 /* Fails until the file exists: what a retry mends. */
@@ -86,7 +87,8 @@ static const pawl_value *asking_twice(pawl_run *w, const pawl_value *in)
 {
     (void)in;
     (void)pawl_ask(w, "first", .prompt = "First?", .choices = "yes|no");
-    (void)pawl_ask(w, "second", .prompt = "Second?", .choices = "yes|no", .deadline_s = 0.1, .on_deadline = "no");
+    (void)pawl_ask(w, "second", .prompt = "Second?", .choices = "yes|no", .deadline_s = 0.1,
+                   .on_deadline = "no");
     return pawl_signal(w, .name = "go");
 }
 
@@ -114,8 +116,9 @@ static const pawl_value *careless(pawl_run *w, const pawl_value *in)
 static const pawl_value *wordy(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    return pawl_ask(w, "a-question-with-a-name-that-does-not-fit-into-the-line-of-a-terminal", .prompt = "Now?", .choices = "yes|no",
-                    .deadline_s = 90000, .on_deadline = "no");
+    return pawl_ask(w, "a-question-with-a-name-that-does-not-fit-into-the-line-of-a-terminal",
+                    .prompt = "Now?", .choices = "yes|no", .deadline_s = 90000,
+                    .on_deadline = "no");
 }
 
 static const pawl_value *misspelt(pawl_run *w, const pawl_value *in)
@@ -126,21 +129,24 @@ static const pawl_value *misspelt(pawl_run *w, const pawl_value *in)
 
 static const pawl_value *mendable(pawl_run *w, const pawl_value *in)
 {
-    (void)pawl_call(w, "note", .input = pawl_json(w, "{log: %s, line: %s}", pawl_str(in, "log", ""), "once"));
+    (void)pawl_call(w, "note",
+                    .input = pawl_json(w, "{log: %s, line: %s}", pawl_str(in, "log", ""), "once"));
     return pawl_call(w, "needs_file", .input = in, .retries = PAWL_RETRY_NONE);
 }
 
 static const pawl_value *retrying(pawl_run *w, const pawl_value *in)
 {
-    return pawl_call(w, "needs_file", .input = in, .retries = PAWL_RETRY_FOREVER, .retry_initial_s = 0.05, .retry_factor = 1);
+    return pawl_call(w, "needs_file", .input = in, .retries = PAWL_RETRY_FOREVER,
+                     .retry_initial_s = 0.05, .retry_factor = 1);
 }
 
 static const pawl_value *asking(pawl_run *w, const pawl_value *in)
 {
-    const pawl_value *answer = pawl_ask(w, "publish", .prompt = "Publish it?", .choices = "approve|reject", .show = in,
-                                        .deadline_s = pawl_num(in, "deadline_s", 0), .on_deadline = "reject");
-    return pawl_json(w, "{choice: %s, by: %s, data: %p}", pawl_str(answer, "choice", ""), pawl_str(answer, "by", ""),
-                     pawl_v(pawl_get(answer, "data")));
+    const pawl_value *answer =
+        pawl_ask(w, "publish", .prompt = "Publish it?", .choices = "approve|reject", .show = in,
+                 .deadline_s = pawl_num(in, "deadline_s", 0), .on_deadline = "reject");
+    return pawl_json(w, "{choice: %s, by: %s, data: %p}", pawl_str(answer, "choice", ""),
+                     pawl_str(answer, "by", ""), pawl_v(pawl_get(answer, "data")));
 }
 
 static const pawl_value *listening(pawl_run *w, const pawl_value *in)
@@ -212,7 +218,8 @@ static const pawl_value *renewing(pawl_run *w, const pawl_value *in)
 {
     int64_t left = pawl_int(in, "left", 0);
     (void)pawl_call(w, "greet", .input = in);
-    return left > 0 ? pawl_continue_as_new(w, pawl_json(w, "{left: %lld}", (long long)(left - 1))) : pawl_json(w, "{left: 0}");
+    return left > 0 ? pawl_continue_as_new(w, pawl_json(w, "{left: %lld}", (long long)(left - 1)))
+                    : pawl_json(w, "{left: 0}");
 }
 
 /* Everything at once, for looking at. */
@@ -230,7 +237,8 @@ static const pawl_value *gallery(pawl_run *w, const pawl_value *in)
     (void)pawl_call(w, "needs_file", .input = in, .retries = 1, .retry_initial_s = 0.1);
     (void)pawl_catch(w);
     pawl_progress(w, 2, 3, "asking");
-    return pawl_ask(w, "publish", .prompt = "Publish it?", .choices = "approve|reject", .show = in, .deadline_s = 86400);
+    return pawl_ask(w, "publish", .prompt = "Publish it?", .choices = "approve|reject", .show = in,
+                    .deadline_s = 86400);
 }
 
 static const pawl_value *spinning(pawl_run *w, const pawl_value *in)
@@ -247,17 +255,26 @@ PAWL_MODULE(reg, err)
     static const struct {
         const char *name;
         pawl_activity_fn fn;
-    } activities[] = {{"greet", greet}, {"fail", fail}, {"needs_file", needs_file}, {"note", note}, {"square", square}};
+    } activities[] = {{"greet", greet},
+                      {"fail", fail},
+                      {"needs_file", needs_file},
+                      {"note", note},
+                      {"square", square}};
     static const struct {
         const char *name;
         pawl_workflow_fn fn;
-    } workflows[] = {{"hello", hello},         {"echo", echo},           {"broken", broken},       {"mendable", mendable},
-                     {"retrying", retrying},   {"asking", asking},       {"listening", listening}, {"queried", queried},
-                     {"sleeping", sleeping},   {"undone", undone},       {"branching", branching}, {"mapping", mapping},
-                     {"parent", parent},       {"renewing", renewing},   {"gallery", gallery},     {"spinning", spinning},
+    } workflows[] = {{"hello", hello},         {"echo", echo},
+                     {"broken", broken},       {"mendable", mendable},
+                     {"retrying", retrying},   {"asking", asking},
+                     {"listening", listening}, {"queried", queried},
+                     {"sleeping", sleeping},   {"undone", undone},
+                     {"branching", branching}, {"mapping", mapping},
+                     {"parent", parent},       {"renewing", renewing},
+                     {"gallery", gallery},     {"spinning", spinning},
                      {"lacking", lacking},     {"misspelt", misspelt},
                      {"reverting", reverting}, {"asking_twice", asking_twice},
-                     {"adopting", adopting},   {"chatty", chatty},       {"careless", careless},   {"wordy", wordy}};
+                     {"adopting", adopting},   {"chatty", chatty},
+                     {"careless", careless},   {"wordy", wordy}};
     pawl_status s = PAWL_OK;
     for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
         s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);

@@ -83,7 +83,8 @@ static int read_reply(int fd, int64_t *ret_number)
     uint8_t *message = malloc(size + 1);
     assert_non_null(message);
     assert_true(read_exactly(fd, message, size));
-    assert_int_equal(pw_reply_parse((pw_view){message, size}, ret_number, &said, &body, &err), PAWL_OK);
+    assert_int_equal(pw_reply_parse((pw_view){message, size}, ret_number, &said, &body, &err),
+                     PAWL_OK);
     free(message);
     return (int)said;
 }
@@ -120,7 +121,8 @@ static void what_is_no_message_gets_one_error_and_a_close(void **state)
         send_raw(fd, cases[i].bytes, cases[i].size);
         int said = read_reply(fd, &number);
         if (said != (int)cases[i].status) {
-            fail_msg("case %zu: %s, expected %s", i, pawl_status_name((pawl_status)said), pawl_status_name(cases[i].status));
+            fail_msg("case %zu: %s, expected %s", i, pawl_status_name((pawl_status)said),
+                     pawl_status_name(cases[i].status));
         }
         assert_int_equal(read_reply(fd, &number), -1);
         close(fd);
@@ -247,13 +249,16 @@ static void a_client_that_does_not_read_is_cut(void **state)
     for (int i = 0; i < 4 << 20; i++) {
         pw_buf_putc(&text, 'x');
     }
-    pawl_start_options o = {.workflow = "go", .id = "g-1", .input = pawl_make_strn(scope, (const char *)text.data, text.size)};
+    pawl_start_options o = {.workflow = "go",
+                            .id = "g-1",
+                            .input = pawl_make_strn(scope, (const char *)text.data, text.size)};
     ok(r, pawl_start(r->engine, &o, sizeof o, NULL, &r->err));
     put_request(&ask, 1, "history", pawl_build(scope, "{id: \"g-1\"}"));
     int fd = connect_raw(r);
     (void)fcntl(fd, F_SETFL, O_NONBLOCK);
     bool cut = false;
-    for (int i = 0; i < 200 && !cut; i++) { /* 200 replies of 4 MiB: beyond PW_CLIENT_QUEUE_BYTES_MAX */
+    for (int i = 0; i < 200 && !cut;
+         i++) { /* 200 replies of 4 MiB: beyond PW_CLIENT_QUEUE_BYTES_MAX */
         ssize_t n = send(fd, ask.data, ask.size, MSG_NOSIGNAL);
         cut = n < 0 && (errno == EPIPE || errno == ECONNRESET);
         struct pollfd p = {.fd = fd, .events = POLLOUT};
@@ -280,12 +285,15 @@ static void a_hundred_clients_are_served_at_once(void **state)
     }
     for (int i = 0; i < 100; i++) {
         (void)snprintf(id, sizeof id, "h-%d", i);
-        ok(r, pw_client_send(clients[i], "start", pawl_build(r->scope, "{workflow: \"hello\", id: %s}", id), &numbers[i], &r->err));
+        ok(r, pw_client_send(clients[i], "start",
+                             pawl_build(r->scope, "{workflow: \"hello\", id: %s}", id), &numbers[i],
+                             &r->err));
     }
     for (int i = 99; i >= 0; i--) {
         ok(r, pw_client_next(clients[i], numbers[i], 20000, r->scope, NULL, &r->err));
         (void)snprintf(id, sizeof id, "h-%d", i);
-        ok(r, pw_client_send(clients[i], "result", pawl_build(r->scope, "{id: %s}", id), &numbers[i], &r->err));
+        ok(r, pw_client_send(clients[i], "result", pawl_build(r->scope, "{id: %s}", id),
+                             &numbers[i], &r->err));
     }
     for (int i = 0; i < 100; i++) {
         const pawl_value *v = NULL;
@@ -358,16 +366,25 @@ static void a_client_starts_signals_and_gets_the_result(void **state)
     ok(r, pw_client_open(r->path, &c, &r->err));
     assert_true(pw_client_is_live(c));
     assert_int_equal(pw_client_pid(c), getpid());
-    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"go\", id: \"g-1\"}"), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"go\", id: \"g-1\"}"),
+                            20000, r->scope, &v, &r->err));
     assert_string_equal(pawl_str(v, "id", ""), "g-1");
     assert_false(pw_client_kept(c));
-    expect(r, PAWL_TIMEOUT, pw_client_request(c, "result", pawl_build(r->scope, "{id: \"g-1\"}"), 20, r->scope, &v, &r->err));
-    ok(r, pw_client_request(c, "signal", pawl_build(r->scope, "{id: \"g-1\", name: \"go\", value: 7}"), 20000, r->scope, &v, &r->err));
-    ok(r, pw_client_request(c, "result", pawl_build(r->scope, "{id: \"g-1\"}"), 20000, r->scope, &v, &r->err));
+    expect(r, PAWL_TIMEOUT,
+           pw_client_request(c, "result", pawl_build(r->scope, "{id: \"g-1\"}"), 20, r->scope, &v,
+                             &r->err));
+    ok(r,
+       pw_client_request(c, "signal", pawl_build(r->scope, "{id: \"g-1\", name: \"go\", value: 7}"),
+                         20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "result", pawl_build(r->scope, "{id: \"g-1\"}"), 20000, r->scope, &v,
+                            &r->err));
     assert_int_equal(pawl_int(v, "result.0", 0), 7);
-    ok(r, pw_client_request(c, "history", pawl_build(r->scope, "{id: \"g-1\"}"), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "history", pawl_build(r->scope, "{id: \"g-1\"}"), 20000, r->scope,
+                            &v, &r->err));
     assert_string_equal(pawl_str(v, "0.type", ""), "RunStarted");
-    expect(r, PAWL_NOTFOUND, pw_client_request(c, "cancel", pawl_build(r->scope, "{id: \"ghost\"}"), 20000, r->scope, &v, &r->err));
+    expect(r, PAWL_NOTFOUND,
+           pw_client_request(c, "cancel", pawl_build(r->scope, "{id: \"ghost\"}"), 20000, r->scope,
+                             &v, &r->err));
     assert_non_null(strstr(r->err.message, "ghost"));
     pw_client_close(c);
 }
@@ -381,13 +398,17 @@ static void a_watch_streams_until_unwatch(void **state)
 
     ok(r, pw_client_open(r->path, &c, &r->err));
     ok(r, pw_client_send(c, "watch", pawl_build(r->scope, "{id: \"h-1\"}"), &watch, &r->err));
-    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"),
+                            20000, r->scope, &v, &r->err));
     do {
         ok(r, pw_client_next(c, watch, 20000, r->scope, &v, &r->err));
     } while (!pawl_is(v, "type", "RunCompleted"));
-    ok(r, pw_client_request(c, "unwatch", pawl_build(r->scope, "{request: %lld}", (long long)watch), 20000, r->scope, &v, &r->err));
-    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"), 20000, r->scope, &v, &r->err));
-    ok(r, pw_client_request(c, "result", pawl_build(r->scope, "{id: \"h-1\"}"), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "unwatch", pawl_build(r->scope, "{request: %lld}", (long long)watch),
+                            20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"),
+                            20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "result", pawl_build(r->scope, "{id: \"h-1\"}"), 20000, r->scope, &v,
+                            &r->err));
     pawl_status more = pw_client_next(c, watch, 0, r->scope, &v, &r->err);
     assert_true(more == PAWL_TIMEOUT || more == PAWL_DONE); /* at most the watch's own end */
     pw_client_close(c);
@@ -404,14 +425,20 @@ static void what_is_posted_with_no_owner_is_kept_and_acted_on_later(void **state
     rig_close(r);
     ok(r, pw_client_open(r->path, &c, &r->err));
     assert_false(pw_client_is_live(c));
-    ok(r, pw_client_request(c, "signal", pawl_build(r->scope, "{id: \"g-1\", name: \"go\", value: 3}"), 20000, r->scope, &v, &r->err));
+    ok(r,
+       pw_client_request(c, "signal", pawl_build(r->scope, "{id: \"g-1\", name: \"go\", value: 3}"),
+                         20000, r->scope, &v, &r->err));
     assert_true(pw_client_kept(c));
-    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\"}"), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\"}"), 20000,
+                            r->scope, &v, &r->err));
     assert_true(pawl_bool(v, "kept", false));
     (void)snprintf(id, sizeof id, "%s", pawl_str(v, "id", ""));
     assert_int_equal(strlen(id), 36);
-    ok(r, pw_client_request(c, "signal", pawl_build(r->scope, "{id: %s, name: \"x\"}", id), 20000, r->scope, &v, &r->err));
-    expect(r, PAWL_NOTFOUND, pw_client_request(c, "cancel", pawl_build(r->scope, "{id: \"ghost\"}"), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "signal", pawl_build(r->scope, "{id: %s, name: \"x\"}", id), 20000,
+                            r->scope, &v, &r->err));
+    expect(r, PAWL_NOTFOUND,
+           pw_client_request(c, "cancel", pawl_build(r->scope, "{id: \"ghost\"}"), 20000, r->scope,
+                             &v, &r->err));
     rig_open(r, NULL);
     assert_int_equal(pawl_int(rig_result(r, "g-1"), "0", 0), 3);
     rig_watch(r);
@@ -437,7 +464,8 @@ static void a_file_without_an_owner_answers_reads(void **state)
     ok(r, pw_client_open(r->path, &c, &r->err));
     const pawl_value *k1 = pawl_build(r->scope, "{id: \"k-1\", name: \"colour\"}");
     const pawl_value *h1 = pawl_build(r->scope, "{id: \"h-1\"}");
-    ok(r, pw_client_request(c, "list", pawl_build(r->scope, "{filter: \"status = open\"}"), -1, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "list", pawl_build(r->scope, "{filter: \"status = open\"}"), -1,
+                            r->scope, &v, &r->err));
     assert_int_equal(pawl_len(pawl_get(v, "runs")), 2);
     ok(r, pw_client_request(c, "describe", h1, -1, r->scope, &v, &r->err));
     assert_string_equal(pawl_str(v, "status", ""), "completed");
@@ -447,9 +475,12 @@ static void a_file_without_an_owner_answers_reads(void **state)
     assert_string_equal(pawl_str(v, "", ""), "green");
     ok(r, pw_client_request(c, "waits", NULL, -1, r->scope, &v, &r->err));
     assert_int_equal(pawl_len(v), 1);
-    ok(r, pw_client_request(c, "stack", pawl_build(r->scope, "{id: \"a-1\"}"), -1, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "stack", pawl_build(r->scope, "{id: \"a-1\"}"), -1, r->scope, &v,
+                            &r->err));
     assert_string_equal(pawl_str(v, "waiting.0.name", ""), "approve");
-    expect(r, PAWL_NOT, pw_client_request(c, "result", pawl_build(r->scope, "{id: \"k-1\"}"), -1, r->scope, &v, &r->err));
+    expect(r, PAWL_NOT,
+           pw_client_request(c, "result", pawl_build(r->scope, "{id: \"k-1\"}"), -1, r->scope, &v,
+                             &r->err));
     expect(r, PAWL_UNSUPPORTED, pw_client_request(c, "stats", NULL, -1, r->scope, &v, &r->err));
     assert_non_null(strstr(r->err.message, "pawl serve"));
     pw_client_close(c);
@@ -464,7 +495,8 @@ static void a_client_finds_the_next_owner_when_the_first_is_gone(void **state)
     ok(r, pw_client_open(r->path, &c, &r->err));
     rig_close(r);
     rig_open(r, NULL);
-    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"),
+                            20000, r->scope, &v, &r->err));
     (void)rig_result(r, "h-1");
     pw_client_close(c);
 }
@@ -508,9 +540,12 @@ static void a_worker_elsewhere_does_a_task(void **state)
     assert_string_equal(pawl_str(task, "run", ""), "w-1");
     assert_int_equal(pawl_int(task, "attempt", 0), 1);
     const char *token = pawl_str(task, "token", "");
-    ok(r, pw_client_request(c, "task_beat", pawl_build(r->scope, "{token: %s, detail: {done: 1}}", token), 20000, r->scope, &v, &r->err));
+    ok(r, pw_client_request(c, "task_beat",
+                            pawl_build(r->scope, "{token: %s, detail: {done: 1}}", token), 20000,
+                            r->scope, &v, &r->err));
     assert_false(pawl_bool(v, "cancel", true));
-    const pawl_value *done = pawl_build(r->scope, "{token: %s, result: %d}", token, (int)pawl_int(task, "input.n", 0) + 1);
+    const pawl_value *done = pawl_build(r->scope, "{token: %s, result: %d}", token,
+                                        (int)pawl_int(task, "input.n", 0) + 1);
     ok(r, pw_client_request(c, "task_done", done, 20000, r->scope, &v, &r->err));
     assert_int_equal(pawl_int(rig_result(r, "w-1"), "", 0), 21);
     expect(r, PAWL_STALE, pw_client_request(c, "task_done", done, 20000, r->scope, &v, &r->err));
@@ -580,14 +615,17 @@ static void another_user_is_denied_twice_over(void **state)
     assert_int_equal(as_another_user(r, &fd), EACCES); /* by the socket's mode, */
     close(fd);
     assert_int_equal(chmod(path, 0666), 0);
-    assert_int_equal(as_another_user(r, &fd), 0); /* and where that was opened, by its credentials */
+    assert_int_equal(as_another_user(r, &fd),
+                     0); /* and where that was opened, by its credentials */
     ssize_t n = read(fd, said, sizeof said);
     assert_true(n > 4); /* one reply, and a close: the child has seen the end */
     pw_view body;
     pawl_status status = PAWL_OK;
     pawl_error err;
     int64_t number = -1;
-    assert_int_equal(pw_reply_parse((pw_view){(const uint8_t *)said + 4, (size_t)n - 4}, &number, &status, &body, &err), PAWL_OK);
+    assert_int_equal(pw_reply_parse((pw_view){(const uint8_t *)said + 4, (size_t)n - 4}, &number,
+                                    &status, &body, &err),
+                     PAWL_OK);
     assert_int_equal(number, 0);
     assert_int_equal(status, PAWL_DENIED);
     assert_non_null(strstr(err.message, "user 65534 may not speak to an engine of user 0"));

@@ -136,10 +136,10 @@ static void the_program_inherits_no_descriptor_and_no_blocked_signal(void **stat
     sigset_t before;
     sigfillset(&set);
     sigprocmask(SIG_SETMASK, &set, &before);
-    const pawl_value *v =
-        rig_run(r, pawl_activity_exec,
-                "{\"argv\": [\"sh\", \"-c\", \"ls /proc/$$/fd; exec grep SigBlk /proc/self/status\"]}",
-                PW_REPORT_DONE);
+    const pawl_value *v = rig_run(
+        r, pawl_activity_exec,
+        "{\"argv\": [\"sh\", \"-c\", \"ls /proc/$$/fd; exec grep SigBlk /proc/self/status\"]}",
+        PW_REPORT_DONE);
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(leak);
     assert_string_equal(pawl_str(v, "stdout", ""), "0\n1\n2\nSigBlk:\t0000000000000000\n");
@@ -231,7 +231,9 @@ static void a_program_that_takes_too_long_times_out(void **state)
 static void a_timeout_of_centuries_is_no_timeout(void **state)
 {
     rig *r = *state;
-    const pawl_value *v = rig_run(r, pawl_activity_exec, "{\"argv\": [\"true\"], \"timeout_ms\": 9223372036854775807}", PW_REPORT_DONE);
+    const pawl_value *v =
+        rig_run(r, pawl_activity_exec,
+                "{\"argv\": [\"true\"], \"timeout_ms\": 9223372036854775807}", PW_REPORT_DONE);
     assert_int_equal(pawl_int(v, "exit", -1), 0);
 }
 

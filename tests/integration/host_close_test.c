@@ -81,7 +81,8 @@ static const pawl_value *obedient(pawl_task *t, const pawl_value *in, void *user
 
 static const pawl_value *deaf_flow(pawl_run *w, const pawl_value *in)
 {
-    return pawl_call(w, "deaf", .timeout_s = pawl_num(in, "timeout_s", 0), .retries = PAWL_RETRY_NONE);
+    return pawl_call(w, "deaf", .timeout_s = pawl_num(in, "timeout_s", 0),
+                     .retries = PAWL_RETRY_NONE);
 }
 
 static const pawl_value *obedient_flow(pawl_run *w, const pawl_value *in)
@@ -155,7 +156,8 @@ static const char *types_of(rig *r, const char *id)
     ok(r, pawl_history(r->engine, id, 1, 100, r->scope, &events, &r->err));
     for (size_t i = 0; i < pawl_len(events); i++) {
         size_t used = strlen(text);
-        (void)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "", pawl_str(pawl_at(events, i), "type", "?"));
+        (void)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "",
+                       pawl_str(pawl_at(events, i), "type", "?"));
     }
     return text;
 }
@@ -176,7 +178,8 @@ static void an_activity_that_does_not_stop_is_left_behind_and_done_again(void **
     open_again(r, &s); /* while the first attempt still runs */
     assert_string_equal(pawl_str(rig_result(r, "d-1"), "", ""), "second");
     assert_int_equal(atomic_load(&s.last_attempt), 1); /* nothing was used up */
-    assert_string_equal(types_of(r, "d-1"), "RunStarted ActivityScheduled ActivityCompleted RunCompleted");
+    assert_string_equal(types_of(r, "d-1"),
+                        "RunStarted ActivityScheduled ActivityCompleted RunCompleted");
     close_after(r, 1000);
     sem_post(&s.go_on); /* comes back to an engine that is gone */
     take(&s.left);
@@ -217,9 +220,11 @@ static void running_activities_are_told_to_stop_after_the_drain(void **state)
     close_after(r, 20);
     assert_int_equal(atomic_load(&s.told), 1);
     open_again(r, &s);
-    assert_string_equal(pawl_str(rig_result(r, "o-1"), "", ""), "second"); /* stopping was no failure */
+    assert_string_equal(pawl_str(rig_result(r, "o-1"), "", ""),
+                        "second"); /* stopping was no failure */
     assert_int_equal(atomic_load(&s.last_attempt), 1);
-    assert_string_equal(types_of(r, "o-1"), "RunStarted ActivityScheduled ActivityCompleted RunCompleted");
+    assert_string_equal(types_of(r, "o-1"),
+                        "RunStarted ActivityScheduled ActivityCompleted RunCompleted");
     close_after(r, 1000);
     scene_deinit(&s);
 }
@@ -244,7 +249,8 @@ struct said {
     char text[2000];
 };
 
-static void keep(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void keep(void *user, pawl_level level, const char *run_id, int64_t command,
+                 const char *text)
 {
     struct said *said = user;
 
@@ -262,7 +268,8 @@ static void the_log_names_who_is_waited_for_and_who_is_left(void **state)
     rig *r = *state;
     struct scene s;
     struct said said = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    pawl_options o = {.struct_size = sizeof o, .log = keep, .log_user = &said, .log_level = PAWL_INFO};
+    pawl_options o = {
+        .struct_size = sizeof o, .log = keep, .log_user = &said, .log_level = PAWL_INFO};
 
     scene_init(&s);
     rig_open(r, &o);
@@ -296,7 +303,8 @@ struct closer {
     int after;
 };
 
-static void close_in_callback(void *user, pawl_status status, const pawl_value *reply, const pawl_error *err)
+static void close_in_callback(void *user, pawl_status status, const pawl_value *reply,
+                              const pawl_error *err)
 {
     struct closer *c = user;
 
@@ -318,7 +326,8 @@ static void a_callback_may_close_the_engine_and_none_comes_after_it(void **state
     rig_open(r, NULL);
     struct closer c = {.engine = r->engine};
     for (int i = 0; i < 8; i++) {
-        ok(r, pawl_request_async(r->engine, "hello", NULL, close_in_callback, &c, &r->err)); /* answered at once: all wait for the dispatch */
+        ok(r, pawl_request_async(r->engine, "hello", NULL, close_in_callback, &c,
+                                 &r->err)); /* answered at once: all wait for the dispatch */
     }
     assert_int_equal(pawl_dispatch(r->engine), 1);
     r->engine = NULL;

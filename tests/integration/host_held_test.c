@@ -15,13 +15,14 @@ static struct {
     char text[4096]; /* lines "LEVEL RUN/COMMAND text" */
 } lines = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void on_log(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void on_log(void *user, pawl_level level, const char *run_id, int64_t command,
+                   const char *text)
 {
     (void)user;
     pthread_mutex_lock(&lines.lock);
     size_t used = strlen(lines.text);
-    (void)snprintf(lines.text + used, sizeof lines.text - used, "%d %s/%lld %s\n", (int)level, run_id != NULL ? run_id : "-", (long long)command,
-                   text);
+    (void)snprintf(lines.text + used, sizeof lines.text - used, "%d %s/%lld %s\n", (int)level,
+                   run_id != NULL ? run_id : "-", (long long)command, text);
     pthread_mutex_unlock(&lines.lock);
 }
 
@@ -80,7 +81,8 @@ static const pawl_value *modest(pawl_run *w, const pawl_value *in)
 
 static void open_with(rig *r, bool debug_held)
 {
-    pawl_options o = {.struct_size = sizeof o, .log = on_log, .no_socket = true, .debug_held = debug_held};
+    pawl_options o = {
+        .struct_size = sizeof o, .log = on_log, .no_socket = true, .debug_held = debug_held};
     lines.text[0] = '\0';
     rig_open(r, &o);
     ok(r, pawl_register_workflow(r->engine, "keeper", "1", keeper, NULL, &r->err));
@@ -103,14 +105,16 @@ static void what_is_registered_is_noted_and_what_is_not_is_warned_of(void **stat
     wait_there(r, "keeper");
     const char *line = line_of(r, PAWL_DEBUG, "keeper");
     (void)snprintf(number, sizeof number, ": %d /dev/zero", opened);
-    if (strstr(line, "0 keeper/1 held while it waits for signal go: 1 registered") != line || strstr(line, number) == NULL) {
+    if (strstr(line, "0 keeper/1 held while it waits for signal go: 1 registered") != line ||
+        strstr(line, number) == NULL) {
         fail_msg("%s", line);
     }
     assert_string_equal(line_of(r, PAWL_WARN, "keeper"), "");
     wait_there(r, "leaker");
     line = line_of(r, PAWL_WARN, "leaker");
     (void)snprintf(number, sizeof number, ": %d /dev/zero", opened);
-    if (strstr(line, "0 registered") == NULL || strstr(line, "1 descriptors") == NULL || strstr(line, number) == NULL) {
+    if (strstr(line, "0 registered") == NULL || strstr(line, "1 descriptors") == NULL ||
+        strstr(line, number) == NULL) {
         fail_msg("%s", line);
     }
     (void)close(opened);

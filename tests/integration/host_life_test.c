@@ -62,7 +62,8 @@ static void runs_that_evict_at_every_wait_behave_the_same(void **state)
     rig_until(r, "c-1", "waiting", "signal go");
     rig_start(r, "go", "g-1", "{\"count\": 3}");
     for (int i = 0; i < 3; i++) {
-        ok(r, pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", i), NULL, &r->err));
+        ok(r,
+           pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", i), NULL, &r->err));
     }
     assert_int_equal(pawl_int(rig_result(r, "g-1"), "2", -1), 2);
     ok(r, pawl_signal_post(r->engine, "c-1", "go", NULL, NULL, &r->err));
@@ -80,7 +81,7 @@ static void a_second_owner_is_told_who_the_first_is(void **state)
     (void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
     assert_non_null(strstr(r->err.message, pid));
     assert_non_null(strstr(r->err.message, "this process")); /* not: stop it */
-    rig_start(r, "hello", "h-1", NULL); /* the first is unharmed */
+    rig_start(r, "hello", "h-1", NULL);                      /* the first is unharmed */
     (void)rig_result(r, "h-1");
 }
 
@@ -140,7 +141,8 @@ static void a_timer_that_fires_before_the_code_is_there_is_not_lost(void **state
     rig_clock(due_ms);
     ok(r, pawl_open(r->path, NULL, &r->engine, &r->err));
     ok(r, pawl_resume_all(r->engine, &r->err));
-    ok(r, pawl_stats(r->engine, r->scope, &v, &r->err)); /* the engine has had a step: the timer has fired */
+    ok(r, pawl_stats(r->engine, r->scope, &v,
+                     &r->err)); /* the engine has had a step: the timer has fired */
     rig_register(r);
     assert_string_equal(pawl_str(rig_result(r, "s-1"), "", ""), "awake");
 }
@@ -154,7 +156,9 @@ static void a_run_that_is_asked_about_before_its_code_is_there_goes_on_with_it(v
     rig_until(r, "c-1", "waiting", "signal go");
     rig_close(r);
     ok(r, pawl_open(r->path, NULL, &r->engine, &r->err));
-    expect(r, PAWL_TIMEOUT, pawl_result(r->engine, "c-1", 5, r->scope, &v, &r->err)); /* it is in memory now, without code */
+    expect(r, PAWL_TIMEOUT,
+           pawl_result(r->engine, "c-1", 5, r->scope, &v,
+                       &r->err)); /* it is in memory now, without code */
     rig_register(r);
     ok(r, pawl_resume_all(r->engine, &r->err));
     ok(r, pawl_signal_post(r->engine, "c-1", "go", NULL, NULL, &r->err));
@@ -308,7 +312,8 @@ static void *send_signals(void *arg)
     pawl_error err;
 
     for (int i = 0; i < 50; i++) {
-        if (pawl_signal_post(r->engine, "g-1", "go", NULL, NULL, &err) != PAWL_OK && err.status != PAWL_CLOSED) {
+        if (pawl_signal_post(r->engine, "g-1", "go", NULL, NULL, &err) != PAWL_OK &&
+            err.status != PAWL_CLOSED) {
             return arg;
         }
     }
@@ -342,7 +347,8 @@ static void signals_of_the_host_stay_with_the_host(void **state)
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, &before);
-    assert_int_equal(kill(getpid(), SIGUSR1), 0); /* no thread of pawl's takes it: it would kill the process */
+    assert_int_equal(kill(getpid(), SIGUSR1),
+                     0); /* no thread of pawl's takes it: it would kill the process */
     rig_start(r, "hello", "h-1", NULL);
     (void)rig_result(r, "h-1");
     assert_int_equal(sigwait(&set, &number), 0);
@@ -387,14 +393,20 @@ static void completions_wait_behind_the_descriptor_for_dispatch(void **state)
     rig *r = *state;
     struct seen s = {0};
 
-    ok(r, pawl_request_async(r->engine, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"), on_reply, &s, &r->err));
+    ok(r, pawl_request_async(r->engine, "start",
+                             pawl_build(r->scope, "{workflow: \"hello\", id: \"h-1\"}"), on_reply,
+                             &s, &r->err));
     pump(r, &s.replies, 1);
     assert_string_equal(s.last, "h-1");
-    ok(r, pawl_request_async(r->engine, "describe", pawl_build(r->scope, "{id: \"h-1\"}"), on_reply, &s, &r->err));
+    ok(r, pawl_request_async(r->engine, "describe", pawl_build(r->scope, "{id: \"h-1\"}"), on_reply,
+                             &s, &r->err));
     assert_int_equal(s.replies, 1); /* never from inside the call */
     pump(r, &s.replies, 2);
-    ok(r, pawl_request_async(r->engine, "describe", pawl_build(r->scope, "{id: \"ghost\"}"), on_reply, &s, &r->err));
-    ok(r, pawl_request_async(r->engine, "signal", pawl_build(r->scope, "{id: \"ghost\", name: \"go\"}"), on_reply, &s, &r->err));
+    ok(r, pawl_request_async(r->engine, "describe", pawl_build(r->scope, "{id: \"ghost\"}"),
+                             on_reply, &s, &r->err));
+    ok(r, pawl_request_async(r->engine, "signal",
+                             pawl_build(r->scope, "{id: \"ghost\", name: \"go\"}"), on_reply, &s,
+                             &r->err));
     pump(r, &s.replies, 4);
     assert_int_equal(s.failures, 2);
     expect(r, PAWL_INVALID, pawl_request_async(r->engine, "nonsense", NULL, on_reply, &s, &r->err));

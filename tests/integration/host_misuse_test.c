@@ -20,7 +20,8 @@ static struct {
 static int setup(void **state)
 {
     place.leaked = NULL;
-    if (sem_init(&place.in_turn, 0, 0) != 0 || sem_init(&place.go_on, 0, 0) != 0 || rig_setup(state) != 0) {
+    if (sem_init(&place.in_turn, 0, 0) != 0 || sem_init(&place.go_on, 0, 0) != 0 ||
+        rig_setup(state) != 0) {
         return -1;
     }
     return 0;
@@ -110,7 +111,11 @@ static void open_with_code(rig *r, const pawl_options *options)
     static const struct {
         const char *name;
         pawl_workflow_fn fn;
-    } code[] = {{"leaker", leaker}, {"thief", thief}, {"branching", branching}, {"asked", asked}, {"gambler", gambler}};
+    } code[] = {{"leaker", leaker},
+                {"thief", thief},
+                {"branching", branching},
+                {"asked", asked},
+                {"gambler", gambler}};
 
     rig_open(r, options);
     for (size_t i = 0; i < sizeof code / sizeof code[0]; i++) {
@@ -199,8 +204,10 @@ static void a_handle_on_another_thread_does_nothing_while_its_code_runs(void **s
     rig *r = *state;
 
     open_with_code(r, NULL);
-    ok(r, pawl_request_async(r->engine, "start", pawl_build(r->scope, "{workflow: \"leaker\", id: \"l-1\", input: {inside: true}}"), answered,
-                             NULL, &r->err)); /* its ack comes after the turn */
+    ok(r, pawl_request_async(
+              r->engine, "start",
+              pawl_build(r->scope, "{workflow: \"leaker\", id: \"l-1\", input: {inside: true}}"),
+              answered, NULL, &r->err)); /* its ack comes after the turn */
     take(&place.in_turn);
     hear(r);
     use(atomic_load(&place.leaked));
@@ -274,7 +281,9 @@ static void random_numbers_and_ids_are_no_commands(void **state)
     rig *r = *state;
     pawl_options evict = {.struct_size = sizeof evict, .max_live_runs = -1};
 
-    open_with_code(r, &evict); /* drawn again in the second turn: the same numbers, or the replay would stray */
+    open_with_code(
+        r,
+        &evict); /* drawn again in the second turn: the same numbers, or the replay would stray */
     rig_start(r, "gambler", "g-1", NULL);
     assert_true(pawl_int(rig_result(r, "g-1"), "", 0) > 0);
 }

@@ -8,8 +8,9 @@
 
 static const pawl_value *count(pawl_step *s, const pawl_value *in)
 {
-    return pawl_int(in, "n", 0) < 0 ? pawl_step_fail(s, "Negative", "n is %d", (int)pawl_int(in, "n", 0))
-                                    : pawl_step_build(s, "{twice: %lld}", (long long)(2 * pawl_int(in, "n", 0)));
+    return pawl_int(in, "n", 0) < 0
+               ? pawl_step_fail(s, "Negative", "n is %d", (int)pawl_int(in, "n", 0))
+               : pawl_step_build(s, "{twice: %lld}", (long long)(2 * pawl_int(in, "n", 0)));
 }
 
 static const pawl_value *flow(pawl_run *w, const pawl_value *in)

@@ -13,7 +13,8 @@ static const pawl_value *answer(pawl_task *task, const pawl_value *in, void *use
 static const pawl_value *prompted(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    const pawl_value *v = pawl_call(w, "answer", .input = pawl_json(w, "{prompt: %s}", MODULE_PROMPT));
+    const pawl_value *v =
+        pawl_call(w, "answer", .input = pawl_json(w, "{prompt: %s}", MODULE_PROMPT));
     (void)pawl_signal(w, .name = "go");
     return v;
 }

@@ -97,7 +97,8 @@ static void a_module_is_loaded_once(void **state)
     rig *r = *state;
 
     ok(r, pawl_load_module(r->engine, module_path(r, "host_module_good"), &r->err));
-    expect(r, PAWL_EXISTS, pawl_load_module(r->engine, module_path(r, "host_module_good"), &r->err));
+    expect(r, PAWL_EXISTS,
+           pawl_load_module(r->engine, module_path(r, "host_module_good"), &r->err));
     assert_non_null(strstr(r->err.message, "host_module_good"));
 }
 
@@ -107,10 +108,12 @@ static void what_is_no_module_is_named_with_the_reason(void **state)
 
     expect(r, PAWL_NOTFOUND, pawl_load_module(r->engine, module_path(r, "nonexistent"), &r->err));
     assert_non_null(strstr(r->err.message, "nonexistent.so"));
-    expect(r, PAWL_INVALID, pawl_load_module(r->engine, module_path(r, "host_module_none"), &r->err));
+    expect(r, PAWL_INVALID,
+           pawl_load_module(r->engine, module_path(r, "host_module_none"), &r->err));
     assert_non_null(strstr(r->err.message, "pawl_module_init"));
     expect(r, PAWL_INVALID, pawl_load_module(r->engine, "/dev/null", &r->err));
-    expect(r, PAWL_INVALID, pawl_load_module(r->engine, module_path(r, "host_module_bad"), &r->err));
+    expect(r, PAWL_INVALID,
+           pawl_load_module(r->engine, module_path(r, "host_module_bad"), &r->err));
     assert_non_null(strstr(r->err.message, "host_module_bad.so"));
     expect(r, PAWL_INVALID, pawl_load_module(r->engine, NULL, &r->err));
 }
@@ -119,7 +122,8 @@ static void another_abi_is_refused_with_both_numbers(void **state)
 {
     pawl_module_api newer = {.abi = 7, .table_size = sizeof newer, .version = "9.9.9"};
     pawl_module_api older = {.abi = PAWL_MODULE_ABI, .table_size = 64, .version = "0.0.1"};
-    pawl_module_api grown = {.abi = PAWL_MODULE_ABI, .table_size = sizeof grown + 64, .version = "0.2.0"};
+    pawl_module_api grown = {
+        .abi = PAWL_MODULE_ABI, .table_size = sizeof grown + 64, .version = "0.2.0"};
     pawl_error err;
 
     (void)state;

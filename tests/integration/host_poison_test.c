@@ -16,7 +16,8 @@ static const char *self;
 
 /* ---- code that kills ---- */
 
-static pawl_status tx_dies(pawl_tx *tx, pawl_scope *scope, const pawl_value *in, const pawl_value **ret_value, pawl_error *err)
+static pawl_status tx_dies(pawl_tx *tx, pawl_scope *scope, const pawl_value *in,
+                           const pawl_value **ret_value, pawl_error *err)
 {
     (void)tx;
     (void)scope;
@@ -84,7 +85,8 @@ static const pawl_value *step_slow(pawl_run *w, const pawl_value *in)
     return pawl_local(w, "grind", step_loops, NULL);
 }
 
-static pawl_status tx_loops(pawl_tx *tx, pawl_scope *scope, const pawl_value *in, const pawl_value **ret_value, pawl_error *err)
+static pawl_status tx_loops(pawl_tx *tx, pawl_scope *scope, const pawl_value *in,
+                            const pawl_value **ret_value, pawl_error *err)
 {
     (void)tx;
     (void)scope;
@@ -128,7 +130,8 @@ static int child(const char *role, const char *path)
     pawl_start_options so = {.workflow = role, .id = "p"};
     (void)!pawl_start(r.engine, &so, sizeof so, NULL, &r.err);
     for (;;) {
-        if (strcmp(role, "query") == 0 && pawl_query(r.engine, "p", "look", NULL, r.scope, &v, &r.err) != PAWL_OK) {
+        if (strcmp(role, "query") == 0 &&
+            pawl_query(r.engine, "p", "look", NULL, r.scope, &v, &r.err) != PAWL_OK) {
             _exit(0);
         }
         ok(&r, pawl_describe(r.engine, "p", r.scope, &v, &r.err));
@@ -204,7 +207,8 @@ typedef struct names {
     atomic_bool step, tx;
 } names;
 
-static void on_log(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void on_log(void *user, pawl_level level, const char *run_id, int64_t command,
+                   const char *text)
 {
     names *n = user;
 
@@ -224,7 +228,10 @@ static void steps_that_hold_a_thread_are_named_while_they_do(void **state)
     rig *r = *state;
     names n = {0};
     rig_close(r);
-    rig_open(r, &(pawl_options){.struct_size = sizeof(pawl_options), .log = on_log, .log_user = &n, .log_level = PAWL_WARN});
+    rig_open(r, &(pawl_options){.struct_size = sizeof(pawl_options),
+                                .log = on_log,
+                                .log_user = &n,
+                                .log_level = PAWL_WARN});
     ok(r, pawl_register_workflow(r->engine, "step_slow", "1", step_slow, NULL, &r->err));
     ok(r, pawl_register_workflow(r->engine, "tx_slow", "1", tx_slow, NULL, &r->err));
     ok(r, pawl_resume_all(r->engine, &r->err));

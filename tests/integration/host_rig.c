@@ -118,15 +118,17 @@ static const pawl_value *counter(pawl_run *w, const pawl_value *in)
 
 static const pawl_value *parent(pawl_run *w, const pawl_value *in)
 {
-    return pawl_child(w, pawl_str(in, "workflow", "hello"), .input = pawl_get(in, "input"), .id = pawl_str(in, "id", NULL));
+    return pawl_child(w, pawl_str(in, "workflow", "hello"), .input = pawl_get(in, "input"),
+                      .id = pawl_str(in, "id", NULL));
 }
 
 static const struct {
     const char *name;
     pawl_workflow_fn fn;
 } workflows[] = {
-    {"hello", hello},     {"go", go},           {"asker", asker},     {"keys", keys},     {"flaky", flaky},
-    {"sleeper", sleeper}, {"misuser", misuser}, {"counter", counter}, {"parent", parent},
+    {"hello", hello},     {"go", go},           {"asker", asker},
+    {"keys", keys},       {"flaky", flaky},     {"sleeper", sleeper},
+    {"misuser", misuser}, {"counter", counter}, {"parent", parent},
 };
 
 /* ---- checks ---- */
@@ -136,7 +138,8 @@ void rig_ok(rig *r, pawl_status status, const char *what, const char *file, int 
     rig_expect(r, PAWL_OK, status, what, file, line);
 }
 
-void rig_expect(rig *r, pawl_status wanted, pawl_status status, const char *what, const char *file, int line)
+void rig_expect(rig *r, pawl_status wanted, pawl_status status, const char *what, const char *file,
+                int line)
 {
     if (status != wanted) {
         print_error("%s:%d: %s: %s (%s), expected %s\n", file, line, what, pawl_status_name(status),
@@ -147,11 +150,13 @@ void rig_expect(rig *r, pawl_status wanted, pawl_status status, const char *what
 
 /* ---- the engine ---- */
 
-static void on_log(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void on_log(void *user, pawl_level level, const char *run_id, int64_t command,
+                   const char *text)
 {
     (void)user;
     if (getenv("RIG_LOG") != NULL) {
-        fprintf(stderr, "[%d] %s/%lld: %s\n", (int)level, run_id != NULL ? run_id : "-", (long long)command, text);
+        fprintf(stderr, "[%d] %s/%lld: %s\n", (int)level, run_id != NULL ? run_id : "-",
+                (long long)command, text);
     }
 }
 
@@ -160,7 +165,8 @@ void rig_register(rig *r)
     pawl_activity_options user = {.struct_size = sizeof user, .user = r};
 
     for (size_t i = 0; i < PW_COUNT(workflows); i++) {
-        ok(r, pawl_register_workflow(r->engine, workflows[i].name, "1", workflows[i].fn, NULL, &r->err));
+        ok(r, pawl_register_workflow(r->engine, workflows[i].name, "1", workflows[i].fn, NULL,
+                                     &r->err));
     }
     ok(r, pawl_register_activity(r->engine, "greet", greet, NULL, &r->err));
     ok(r, pawl_register_activity(r->engine, "try_it", try_it, &user, &r->err));
@@ -271,7 +277,8 @@ void rig_watch(rig *r)
 
     if (r->watched != r->engine) {
         ok(r, pawl_watch(r->engine, NULL, on_any, NULL, &r->err));
-        ok(r, pawl_stats(r->engine, r->scope, &v, &r->err)); /* goes the same way: when it is answered, the watch is there */
+        ok(r, pawl_stats(r->engine, r->scope, &v,
+                         &r->err)); /* goes the same way: when it is answered, the watch is there */
         r->watched = r->engine;
     }
 }
@@ -288,7 +295,8 @@ void rig_event(rig *r)
 
 void rig_clock(int64_t until_ms)
 {
-    struct itimerspec spec = {.it_value = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000}};
+    struct itimerspec spec = {
+        .it_value = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000}};
     int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC);
     uint64_t count = 0;
 

@@ -24,9 +24,9 @@ typedef struct rig {
     pawl_engine *engine; /* NULL when closed */
     pawl_scope *scope;
     pawl_error err;
-    atomic_int flaky_ok; /* flaky fails while this is 0 */
-    atomic_int steps;    /* counter's steps that really ran */
-    pawl_engine *watched;/* the engine whose events rig_event waits for */
+    atomic_int flaky_ok;  /* flaky fails while this is 0 */
+    atomic_int steps;     /* counter's steps that really ran */
+    pawl_engine *watched; /* the engine whose events rig_event waits for */
 } rig;
 
 int rig_setup(void **state);    /* makes the folder, opens, registers, resumes */
@@ -40,7 +40,8 @@ void rig_close(rig *r);
 #define ok(r, call) rig_ok((r), (call), #call, __FILE__, __LINE__)
 void rig_ok(rig *r, pawl_status status, const char *what, const char *file, int line);
 #define expect(r, wanted, call) rig_expect((r), (wanted), (call), #call, __FILE__, __LINE__)
-void rig_expect(rig *r, pawl_status wanted, pawl_status status, const char *what, const char *file, int line);
+void rig_expect(rig *r, pawl_status wanted, pawl_status status, const char *what, const char *file,
+                int line);
 
 /** Starts workflow under id; input is a template of pawl_build without arguments, or NULL. */
 void rig_start(rig *r, const char *workflow, const char *id, const char *input);

@@ -13,7 +13,7 @@
 static sem_t gate; /* an attempt goes on */
 
 typedef struct heard {
-    char text[200];   /* what was said, attempts apart: "1:one 1! 2:two" */
+    char text[200]; /* what was said, attempts apart: "1:one 1! 2:two" */
     int64_t next_at;
     int pieces, gaps;
     size_t bytes;
@@ -40,11 +40,13 @@ static void on_output(void *user, const pawl_value *event)
         h->bytes += size;
         assert_string_equal(pawl_str(event, "channel", ""), "text");
         if (size < 6) {
-            (void)snprintf(line, sizeof line, "%d:%.*s", (int)pawl_int(event, "attempt", 0), (int)size, data);
+            (void)snprintf(line, sizeof line, "%d:%.*s", (int)pawl_int(event, "attempt", 0),
+                           (int)size, data);
             add(h, line);
         }
     } else if (strcmp(h->type, "OutputEnded") == 0) {
-        (void)snprintf(line, sizeof line, "%d%c", (int)pawl_int(event, "attempt", 0), pawl_bool(event, "stands", false) ? '.' : '!');
+        (void)snprintf(line, sizeof line, "%d%c", (int)pawl_int(event, "attempt", 0),
+                       pawl_bool(event, "stands", false) ? '.' : '!');
         h->next_at = 0;
         add(h, line);
     }
@@ -69,7 +71,8 @@ static const pawl_value *speaker(pawl_task *t, const pawl_value *in, void *user)
     const char *word = pawl_task_attempt(t) == 1 ? "one" : "two";
     assert_true(pawl_task_output(t, "text", word, strlen(word)));
     (void)sem_wait(&gate);
-    return pawl_task_attempt(t) == 1 ? pawl_task_fail(t, "Cut", "cut") : pawl_task_build(t, "{said: %s}", word);
+    return pawl_task_attempt(t) == 1 ? pawl_task_fail(t, "Cut", "cut")
+                                     : pawl_task_build(t, "{said: %s}", word);
 }
 
 /* Says more than is kept, in one call, all of whole characters. */
@@ -155,7 +158,8 @@ static void nothing_of_it_is_in_the_history(void **state)
     (void)sem_post(&gate);
     (void)rig_result(r, "s-1");
     hear(r, &all, "1:one 1! 2:two 2.");
-    ok(r, pawl_request(r->engine, "history", pawl_build(r->scope, "{id: \"s-1\"}"), 20000, r->scope, &history, &r->err));
+    ok(r, pawl_request(r->engine, "history", pawl_build(r->scope, "{id: \"s-1\"}"), 20000, r->scope,
+                       &history, &r->err));
     const char *json = pawl_to_json(r->scope, history, 0);
     assert_non_null(strstr(json, "two"));
     assert_null(strstr(json, "\"one\""));

@@ -105,7 +105,8 @@ static void signals_arrive_in_the_order_they_were_accepted(void **state)
 
     rig_start(r, "go", "g-1", "{\"count\": 10}");
     for (int i = 0; i < 10; i++) {
-        ok(r, pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", i), NULL, &r->err));
+        ok(r,
+           pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", i), NULL, &r->err));
     }
     const pawl_value *v = rig_result(r, "g-1");
     assert_int_equal(pawl_len(v), 10);
@@ -117,7 +118,10 @@ static void signals_arrive_in_the_order_they_were_accepted(void **state)
 static void a_signal_with_start_is_the_first_signal(void **state)
 {
     rig *r = *state;
-    pawl_start_options o = {.workflow = "go", .id = "g-1", .signal = "go", .signal_value = pawl_build(r->scope, "%s", "first")};
+    pawl_start_options o = {.workflow = "go",
+                            .id = "g-1",
+                            .signal = "go",
+                            .signal_value = pawl_build(r->scope, "%s", "first")};
 
     ok(r, pawl_start(r->engine, &o, sizeof o, NULL, &r->err));
     assert_string_equal(pawl_str(rig_result(r, "g-1"), "0", ""), "first");
@@ -141,13 +145,15 @@ static void queries_are_answered_from_keys_and_by_handlers(void **state)
     rig_until(r, "k-1", "waiting", "signal go");
     ok(r, pawl_query(r->engine, "k-1", "colour", NULL, r->scope, &v, &r->err));
     assert_string_equal(pawl_str(v, "", ""), "red");
-    ok(r, pawl_query(r->engine, "k-1", "double", pawl_build(r->scope, "{n: %d}", 21), r->scope, &v, &r->err));
+    ok(r, pawl_query(r->engine, "k-1", "double", pawl_build(r->scope, "{n: %d}", 21), r->scope, &v,
+                     &r->err));
     assert_int_equal(pawl_int(v, "", 0), 42);
     expect(r, PAWL_NOTFOUND, pawl_query(r->engine, "k-1", "nonsense", NULL, r->scope, &v, &r->err));
     assert_int_equal(pawl_int(rig_describe(r, "k-1"), "progress.done", 0), 1);
     ok(r, pawl_signal_post(r->engine, "k-1", "go", NULL, NULL, &r->err));
     (void)rig_result(r, "k-1");
-    ok(r, pawl_query(r->engine, "k-1", "colour", NULL, r->scope, &v, &r->err)); /* finished runs too */
+    ok(r,
+       pawl_query(r->engine, "k-1", "colour", NULL, r->scope, &v, &r->err)); /* finished runs too */
 }
 
 static void the_first_answer_wins_and_the_second_is_told_so(void **state)
@@ -263,7 +269,8 @@ static void a_closed_id_is_reused_as_asked(void **state)
 static void the_same_dedup_key_gets_the_first_outcome(void **state)
 {
     rig *r = *state;
-    pawl_start_options o = {.workflow = "hello", .id = "h-1", .dedup = "key-1", .reuse = PAWL_REUSE_REJECT};
+    pawl_start_options o = {
+        .workflow = "hello", .id = "h-1", .dedup = "key-1", .reuse = PAWL_REUSE_REJECT};
     char id[201] = "";
 
     ok(r, pawl_start(r->engine, &o, sizeof o, id, &r->err));
@@ -275,9 +282,11 @@ static void the_same_dedup_key_gets_the_first_outcome(void **state)
     ok(r, pawl_start(r->engine, &o, sizeof o, id, &r->err));
     rig_start(r, "go", "g-1", "{\"count\": 2}");
     for (int i = 0; i < 3; i++) {
-        ok(r, pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", i), "sig-1", &r->err));
+        ok(r, pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", i), "sig-1",
+                               &r->err));
     }
-    ok(r, pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", 9), "sig-2", &r->err));
+    ok(r,
+       pawl_signal_post(r->engine, "g-1", "go", pawl_build(r->scope, "%d", 9), "sig-2", &r->err));
     assert_int_equal(pawl_int(rig_result(r, "g-1"), "1", 0), 9);
 }
 
@@ -342,7 +351,8 @@ static void a_large_payload_is_shown_whole(void **state)
     assert_non_null(text);
     memset(text, 'x', size);
     text[size] = '\0';
-    pawl_start_options o = {.workflow = "hello", .id = "h-1", .input = pawl_build(r->scope, "{name: %s}", text)};
+    pawl_start_options o = {
+        .workflow = "hello", .id = "h-1", .input = pawl_build(r->scope, "{name: %s}", text)};
     ok(r, pawl_start(r->engine, &o, sizeof o, NULL, &r->err));
     assert_int_equal(pawl_len(pawl_get(rig_result(r, "h-1"), "text")), size);
     ok(r, pawl_history(r->engine, "h-1", 1, 10, r->scope, &v, &r->err));

@@ -62,7 +62,8 @@ struct log {
     char run_id[40];
 };
 
-static void on_log(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void on_log(void *user, pawl_level level, const char *run_id, int64_t command,
+                   const char *text)
 {
     struct log *log = user;
 
@@ -129,7 +130,8 @@ static int run_child(const char *role, const char *path, char *said, size_t said
     for (;;) {
         char rest[256];
         bool room = size + 1 < said_size;
-        ssize_t n = read(fds[0], room ? said + size : rest, room ? said_size - 1 - size : sizeof rest);
+        ssize_t n =
+            read(fds[0], room ? said + size : rest, room ? said_size - 1 - size : sizeof rest);
         if (n == 0 || (n < 0 && errno != EINTR)) {
             break;
         }
@@ -198,7 +200,8 @@ static void a_host_that_chose_a_limit_dies_with_the_runs_name(void **state)
     }
 }
 
-static const char overflow_text[] = "pawl: workflow digger, run d-1 overflowed its stack of 256 KiB, after command 1: less recursion";
+static const char overflow_text[] =
+    "pawl: workflow digger, run d-1 overflowed its stack of 256 KiB, after command 1: less recursion";
 
 static void a_stack_overflow_names_the_run_and_kills_as_before(void **state)
 {
@@ -206,7 +209,8 @@ static void a_stack_overflow_names_the_run_and_kills_as_before(void **state)
     char said[8000];
     int status = run_child("dig", r->path, said, sizeof said);
 
-#if !defined(__SANITIZE_ADDRESS__) /* (which then says what it has to say, and ends it another way) */
+#if !defined( \
+    __SANITIZE_ADDRESS__) /* (which then says what it has to say, and ends it another way) */
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSEGV);
 #endif
@@ -301,7 +305,8 @@ static int child_again(const char *path)
     (void)snprintf(r.path, sizeof r.path, "%s", path);
     open_with(&r, &log, 300);
     rig_watch(&r);
-    while (pawl_describe(r.engine, "h-1", r.scope, &v, &r.err) != PAWL_OK || !pawl_is(v, "status", "paused")) {
+    while (pawl_describe(r.engine, "h-1", r.scope, &v, &r.err) != PAWL_OK ||
+           !pawl_is(v, "status", "paused")) {
         rig_event(&r); /* or the watchdog ends this process */
     }
     _exit(0);

@@ -18,7 +18,8 @@ static int64_t count(rig *t, const char *table, int64_t run)
 {
     char sql[100];
     int64_t n = -1;
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE run=%lld", table, (long long)run);
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE run=%lld", table,
+                   (long long)run);
     assert_int_equal(pw_db_int(&pw_sqlite_of(t->j)->db, sql, &n, &t->err), PAWL_OK);
     return n;
 }
@@ -95,7 +96,11 @@ static void what_waits_for_something_or_saves_no_row_is_left(void **state)
     (void)state;
     rig *t = rig_open("sqlite");
     rig_run task = run_of(t, "task", 3);
-    rig_op(t, PW_OP_TASK_PUT)->u.task = (pw_task_row){.run = task.key, .cmd = 1, .attempt = 1, .name = rig_text("n"), .queue = rig_text("q"),
+    rig_op(t, PW_OP_TASK_PUT)->u.task = (pw_task_row){.run = task.key,
+                                                      .cmd = 1,
+                                                      .attempt = 1,
+                                                      .name = rig_text("n"),
+                                                      .queue = rig_text("q"),
                                                       .body = rig_text("\x80")};
     assert_int_equal(rig_commit(t), PAWL_OK);
     assert_int_equal(rig_finish(t, &task), PAWL_OK);

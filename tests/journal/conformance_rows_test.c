@@ -206,15 +206,19 @@ static bool add_page(void *ctx, const pw_page_row *row)
     pw_page_head head;
     pw_page_item item;
     pw_mp body = pw_mp_reader(row->body.data, row->body.size);
-    used += (size_t)snprintf(out + used, 200 - used, "%lld.%lld:", (long long)row->page, (long long)row->part);
+    used += (size_t)snprintf(out + used, 200 - used, "%lld.%lld:", (long long)row->page,
+                             (long long)row->part);
     if (row->page == PW_MAP_PAGE_OPEN) {
-        used += (size_t)snprintf(out + used, 200 - used, "%.*s", (int)row->head.size, (const char *)row->head.data);
+        used += (size_t)snprintf(out + used, 200 - used, "%.*s", (int)row->head.size,
+                                 (const char *)row->head.data);
     } else {
         assert_true(pw_page_head_read(row->head, &head));
-        used += (size_t)snprintf(out + used, 200 - used, "%lld", (long long)pw_page_count(head.finished));
+        used += (size_t)snprintf(out + used, 200 - used, "%lld",
+                                 (long long)pw_page_count(head.finished));
     }
     while (pw_page_item_next(&body, &item)) {
-        used += (size_t)snprintf(out + used, 200 - used, " %lld%s", (long long)item.offset, pw_page_bit(head.failed, item.offset) ? "f" : "");
+        used += (size_t)snprintf(out + used, 200 - used, " %lld%s", (long long)item.offset,
+                                 pw_page_bit(head.failed, item.offset) ? "f" : "");
     }
     snprintf(out + used, 200 - used, "|");
     return true;
@@ -229,7 +233,8 @@ static void map_pages_are_read_in_order_and_outlive_their_row(void **state)
     rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 2, "9 255f");
     rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 0, "7");
     rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 0, "7 8f"); /* replaces */
-    rig_op(t, PW_OP_MAP_PAGE)->u.page = (pw_page_row){.run = 1, .cmd = 3, .page = -1, .head = rig_text("open")};
+    rig_op(t, PW_OP_MAP_PAGE)->u.page =
+        (pw_page_row){.run = 1, .cmd = 3, .page = -1, .head = rig_text("open")};
     rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 4, 1, 0, "1");
     rig_op(t, PW_OP_MAP_PROGRESS)->u.map = (pw_map_row){.run = 1, .cmd = 3, .done = 4, .failed = 2};
     rig_op(t, PW_OP_MAP_PROGRESS)->u.map = (pw_map_row){.run = 1, .cmd = 9, .done = 4};
@@ -238,14 +243,18 @@ static void map_pages_are_read_in_order_and_outlive_their_row(void **state)
     assert_string_equal(out, "1/3 4 of 800|");
     rig_restart(t);
     out[0] = '\0';
-    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, 1, 1, false}, add_page, out, &t->err), PAWL_OK);
+    assert_int_equal(
+        t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, 1, 1, false}, add_page, out, &t->err),
+        PAWL_OK);
     assert_string_equal(out, "1.0:2 7 8f|1.2:2 9 255f|");
     rig_op(t, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = 1, .cmd = 3};
     assert_int_equal(rig_commit(t), PAWL_OK);
     out[0] = '\0';
     assert_int_equal(t->r->ops->maps(t->r, 1, add_map, out, &t->err), PAWL_OK);
     assert_string_equal(out, "");
-    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, -1, 9, true}, add_page, out, &t->err), PAWL_OK);
+    assert_int_equal(
+        t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, -1, 9, true}, add_page, out, &t->err),
+        PAWL_OK);
     assert_string_equal(out, "-1.0:open|1.0:2|1.2:2|2.7:2|");
     rig_close(t);
 }
@@ -264,7 +273,9 @@ static void a_reader_of_pages_may_stop_early(void **state)
     rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 0, 0, "1");
     rig_op(t, PW_OP_MAP_PAGE)->u.page = rig_page(t, 1, 3, 1, 0, "1");
     assert_int_equal(rig_commit(t), PAWL_OK);
-    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, 0, 9, false}, first_page, &rows, &t->err), PAWL_OK);
+    assert_int_equal(
+        t->r->ops->map_pages(t->r, &(pw_page_range){1, 3, 0, 9, false}, first_page, &rows, &t->err),
+        PAWL_OK);
     assert_int_equal(rows, 1);
     rig_close(t);
 }
@@ -387,7 +398,8 @@ static void a_blob_whose_last_chunk_was_not_staged_is_not_taken_for_whole(void *
     pw_buf b = PW_BUF_INIT;
     pw_view body = big_bytes(t, 2 * PW_BLOB_CHUNK_BYTES + 9);
     digest_of(t, body, digest);
-    stage(t, digest, (pw_view){body.data, 2 * PW_BLOB_CHUNK_BYTES}); /* the disk was full for the third */
+    stage(t, digest,
+          (pw_view){body.data, 2 * PW_BLOB_CHUNK_BYTES}); /* the disk was full for the third */
     put_blob(t, digest, (pw_view){NULL, body.size});
     assert_int_equal(rig_commit(t), PAWL_NOT);
     assert_int_equal(t->r->ops->blob(t->r, digest, &b, &t->err), PAWL_NOTFOUND);
@@ -445,7 +457,8 @@ static void a_conversation_is_a_chain_of_nodes(void **state)
     rig_close(t);
 }
 
-static void put_one_node(rig *t, const uint8_t parent[PW_DIGEST_SIZE], const char *text, uint8_t ret_id[PW_DIGEST_SIZE])
+static void put_one_node(rig *t, const uint8_t parent[PW_DIGEST_SIZE], const char *text,
+                         uint8_t ret_id[PW_DIGEST_SIZE])
 {
     uint8_t key[PW_KEY_SIZE];
     t->r->ops->blob_key(t->r, key);

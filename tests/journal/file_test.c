@@ -677,11 +677,15 @@ static void the_items_of_a_version_2_map_move_into_pages(void **state)
     close_journal(t);
     snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
     copy_file(PAWL_TEST_DATA "/v2.db", t->path);
-    rig_tamper(t, "DELETE FROM pawl_map_items; UPDATE pawl_maps SET total=1000, done=3; WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL"
-                  " SELECT i+1 FROM n WHERE i<599) INSERT INTO pawl_map_items SELECT 2, 4, i, CASE WHEN i%100=99 THEN 2 ELSE 1 END, 1,"
-                  " CAST(char(i%100) AS BLOB) FROM n");
+    rig_tamper(
+        t,
+        "DELETE FROM pawl_map_items; UPDATE pawl_maps SET total=1000, done=3; WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL"
+        " SELECT i+1 FROM n WHERE i<599) INSERT INTO pawl_map_items SELECT 2, 4, i, CASE WHEN i%100=99 THEN 2 ELSE 1 END, 1,"
+        " CAST(char(i%100) AS BLOB) FROM n");
     rig_restart(t);
-    assert_int_equal(t->r->ops->map_pages(t->r, &(pw_page_range){2, 4, 0, 9, false}, add_sums, &sums, &t->err), PAWL_OK);
+    assert_int_equal(
+        t->r->ops->map_pages(t->r, &(pw_page_range){2, 4, 0, 9, false}, add_sums, &sums, &t->err),
+        PAWL_OK);
     assert_int_equal(sums.items, 600);
     assert_int_equal(sums.failed, 6);
     assert_int_equal(sums.sum, 6 * 4950);

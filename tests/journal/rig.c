@@ -113,7 +113,8 @@ pw_view rig_text(const char *text)
     return (pw_view){(const uint8_t *)text, strlen(text)};
 }
 
-pw_page_row rig_page(rig *t, int64_t run, int64_t cmd, int64_t page, int64_t part, const char *items)
+pw_page_row rig_page(rig *t, int64_t run, int64_t cmd, int64_t page, int64_t part,
+                     const char *items)
 {
     pw_page_head head = {0};
     pw_buf body = PW_BUF_INIT;
@@ -130,7 +131,11 @@ pw_page_row rig_page(rig *t, int64_t run, int64_t cmd, int64_t page, int64_t par
         }
         items = at;
     }
-    pw_page_row row = {.run = run, .cmd = cmd, .page = page, .part = part, .head = {pw_memdup(t->scope, &head, sizeof head), sizeof head},
+    pw_page_row row = {.run = run,
+                       .cmd = cmd,
+                       .page = page,
+                       .part = part,
+                       .head = {pw_memdup(t->scope, &head, sizeof head), sizeof head},
                        .body = {pw_memdup(t->scope, body.data, body.size), body.size}};
     assert_true(pw_buf_ok(&body) && row.head.data != NULL && row.body.data != NULL);
     pw_buf_deinit(&body);

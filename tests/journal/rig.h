@@ -55,7 +55,8 @@ pw_view rig_text(const char *text);
 pw_view rig_record(pawl_scope *scope, int64_t events, const char *text);
 
 /** A page of a map with these items: "3 4f 5" = 3 and 5 done, 4 failed; each value is its offset. Owns: the rig. */
-pw_page_row rig_page(rig *t, int64_t run, int64_t cmd, int64_t page, int64_t part, const char *items);
+pw_page_row rig_page(rig *t, int64_t run, int64_t cmd, int64_t page, int64_t part,
+                     const char *items);
 
 /** Collecting a group. */
 pw_op *rig_op(rig *t, pw_op_type type);
@@ -75,9 +76,9 @@ pawl_status rig_finish(rig *t, rig_run *run);
 typedef struct rig_history {
     int64_t records;
     int64_t events;
-    int64_t first_seq;   /* of the first record */
+    int64_t first_seq; /* of the first record */
     int64_t last_pos;
-    char texts[2048];    /* of every record's first event, each followed by a space */
+    char texts[2048]; /* of every record's first event, each followed by a space */
 } rig_history;
 pawl_status rig_read(rig *t, int64_t run, int64_t from_seq, rig_history *ret);
 

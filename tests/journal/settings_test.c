@@ -68,7 +68,8 @@ static void reader_has_these(rig *t)
     assert_int_equal(pw_reader_enter(r, &err), PAWL_OK); /* connects it again after the rite */
     both_have_these(&r->db);
     assert_int_equal(pragma(&r->db, "query_only"), 1);
-    assert_int_equal(pw_db_exec(&r->db, "UPDATE pawl_owner SET epoch=epoch+1", &err), PAWL_READONLY);
+    assert_int_equal(pw_db_exec(&r->db, "UPDATE pawl_owner SET epoch=epoch+1", &err),
+                     PAWL_READONLY);
     assert_int_equal(pw_db_exec(&r->db, "CREATE TABLE mine(x)", &err), PAWL_READONLY);
     pw_reader_leave(r);
 }

@@ -164,8 +164,9 @@ static void check_lists(rig *t)
     assert_int_equal(ops->tasks(t->r, 2, count_task, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->waits(t->r, 2, count_wait, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->maps(t->r, 2, count_map, &rows, &t->err), PAWL_OK);
-    assert_int_equal(ops->map_pages(t->r, &(pw_page_range){2, 4, 0, 9, false}, count_page, &rows, &t->err),
-                     PAWL_OK);
+    assert_int_equal(
+        ops->map_pages(t->r, &(pw_page_range){2, 4, 0, 9, false}, count_page, &rows, &t->err),
+        PAWL_OK);
     assert_int_equal(ops->keys(t->r, 2, rig_text(""), count_key, &rows, &t->err), PAWL_OK);
     assert_int_equal(ops->inbox(t->r, 0, 0, count_inbox, &rows, &t->err), PAWL_OK);
     assert_int_equal(rows, 7);

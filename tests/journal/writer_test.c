@@ -139,7 +139,8 @@ static void a_chunk_that_found_no_room_ends_its_group_as_a_full_disk_does(void *
     pw_writer_stage(w, ops[0].u.blob.digest, (pw_view){bytes, size});
     pw_writer_submit(w, &groups[0]);
     wait_for(&a, 1);
-    assert_int_equal(a.statuses[0], PAWL_NOSPACE); /* so that the engine waits, and the ballast is given up */
+    assert_int_equal(a.statuses[0],
+                     PAWL_NOSPACE); /* so that the engine waits, and the ballast is given up */
     assert_int_equal(groups[0].error.status, PAWL_NOSPACE);
     assert_true(pw_writer_scarce(w));
     pw_writer_submit(w, &groups[1]);

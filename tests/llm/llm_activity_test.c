@@ -20,8 +20,10 @@ typedef struct llm_world {
 
 static const pawl_value *ask(pawl_run *w, const pawl_value *in)
 {
-    return pawl_call(w, "llm", .input = pawl_get(in, "call"), .retries = (int)pawl_int(in, "retries", 0), .retry_initial_s = 0.01,
-                     .effect = pawl_bool(in, "unsafe", false) ? PAWL_EFFECT_UNSAFE : PAWL_EFFECT_DEFAULT);
+    return pawl_call(w, "llm", .input = pawl_get(in, "call"),
+                     .retries = (int)pawl_int(in, "retries", 0), .retry_initial_s = 0.01,
+                     .effect =
+                         pawl_bool(in, "unsafe", false) ? PAWL_EFFECT_UNSAFE : PAWL_EFFECT_DEFAULT);
 }
 
 static const char *scrub(void *user, pawl_scope *scope, const char *text, size_t size)
@@ -31,14 +33,16 @@ static const char *scrub(void *user, pawl_scope *scope, const char *text, size_t
     if (strstr(text, "forbidden") != NULL) {
         return NULL;
     }
-    return strcmp(text, "Ada Lovelace") == 0 ? pawl_str(pawl_make_str(scope, "[name]"), "", "") : text;
+    return strcmp(text, "Ada Lovelace") == 0 ? pawl_str(pawl_make_str(scope, "[name]"), "", "")
+                                             : text;
 }
 
 static void open_world(llm_world *w)
 {
     static const char *const loopback[] = {"127.0.0.1", NULL};
     static const char *const secrets[] = {"env:PAWL_TEST_*", NULL};
-    const pawl_net_options net = {.struct_size = sizeof net, .egress = loopback, .secrets = secrets, .llm_scrub = scrub};
+    const pawl_net_options net = {
+        .struct_size = sizeof net, .egress = loopback, .secrets = secrets, .llm_scrub = scrub};
     const pawl_options o = {.struct_size = sizeof o, .no_socket = true};
     rig_open(w->host, &o);
     ok(w->host, pawl_register_workflow(w->host->engine, "ask", "1", ask, NULL, &w->host->err));
@@ -83,7 +87,9 @@ static const pawl_value *endpoint(llm_world *w, const char *wire, const char *st
 static const pawl_value *call_of(llm_world *w, const pawl_value *at, const char *more)
 {
     pawl_scope *scope = w->host->scope;
-    const pawl_value *call = pawl_build(scope, "{endpoint: %p, request: {model: 'm', messages: [{role: 'user', text: 'Hi'}]}}", pawl_v(at));
+    const pawl_value *call = pawl_build(
+        scope, "{endpoint: %p, request: {model: 'm', messages: [{role: 'user', text: 'Hi'}]}}",
+        pawl_v(at));
     const pawl_value *extra = NULL;
     if (more != NULL) {
         ok(w->host, pawl_parse_json(scope, more, strlen(more), &extra, &w->host->err));
@@ -97,7 +103,8 @@ static const pawl_value *call_of(llm_world *w, const pawl_value *at, const char 
 static void start(llm_world *w, const char *id, const pawl_value *call, int retries)
 {
     assert_non_null(call);
-    const pawl_value *input = pawl_build(w->host->scope, "{call: %p, retries: %d}", pawl_v(call), retries);
+    const pawl_value *input =
+        pawl_build(w->host->scope, "{call: %p, retries: %d}", pawl_v(call), retries);
     const pawl_start_options o = {.workflow = "ask", .id = id, .input = input};
     ok(w->host, pawl_start(w->host->engine, &o, sizeof o, NULL, &w->host->err));
 }
@@ -105,9 +112,11 @@ static void start(llm_world *w, const char *id, const pawl_value *call, int retr
 static const pawl_value *failure_of(llm_world *w, const char *id, const char *type)
 {
     const pawl_value *v = NULL;
-    expect(w->host, PAWL_FAILED, pawl_result(w->host->engine, id, 30000, w->host->scope, &v, &w->host->err));
+    expect(w->host, PAWL_FAILED,
+           pawl_result(w->host->engine, id, 30000, w->host->scope, &v, &w->host->err));
     if (!pawl_is(v, "type", type)) {
-        fail_msg("%s: failed with %s: %s; %s was expected", id, pawl_str(v, "type", "?"), pawl_str(v, "message", "?"), type);
+        fail_msg("%s: failed with %s: %s; %s was expected", id, pawl_str(v, "type", "?"),
+                 pawl_str(v, "message", "?"), type);
     }
     return v;
 }
@@ -116,7 +125,8 @@ static const pawl_value *seen(llm_world *w, const char *id)
 {
     const net_reply *reply = net_get(w->net, net_url(w->net, "/seen/%s", id));
     const pawl_value *v = NULL;
-    ok(w->host, pawl_parse_json(w->host->scope, (const char *)reply->body.data, reply->body.size, &v, &w->host->err));
+    ok(w->host, pawl_parse_json(w->host->scope, (const char *)reply->body.data, reply->body.size,
+                                &v, &w->host->err));
     return v;
 }
 
@@ -146,12 +156,14 @@ static void is_hello(const char *what, const pawl_value *v)
 
 /* ---- answers ---- */
 
-static const char *const wires[] = {"openai-chat", "openai-compatible", "openai-responses", "anthropic", "gemini", "ollama"};
+static const char *const wires[] = {
+    "openai-chat", "openai-compatible", "openai-responses", "anthropic", "gemini", "ollama"};
 
 static void every_wire_answers_whole_streamed_and_byte_by_byte(void **state)
 {
     llm_world *w = *state;
-    static const char *const ways[][2] = {{"ok", "{\"stream\": false}"}, {"ok", "{\"stream\": true}"}, {"split", NULL}};
+    static const char *const ways[][2] = {
+        {"ok", "{\"stream\": false}"}, {"ok", "{\"stream\": true}"}, {"split", NULL}};
     char id[60];
     for (size_t i = 0; i < PW_COUNT(wires); i++) {
         for (size_t k = 0; k < PW_COUNT(ways); k++) {
@@ -196,12 +208,18 @@ static void an_answer_that_was_whole_counts_though_the_connection_broke(void **s
 static void a_429_waits_as_it_says_and_costs_no_retry(void **state)
 {
     llm_world *w = *state;
-    static const char *const forms[] = {"seconds", "fraction", "date", "ms", "zero", "reset", "moment", "body"};
+    static const char *const forms[] = {"seconds", "fraction", "date",   "ms",
+                                        "zero",    "reset",    "moment", "body"};
     char id[40], steps[60];
     for (size_t i = 0; i < PW_COUNT(forms); i++) {
         (void)snprintf(id, sizeof id, "wait-%s", forms[i]);
         (void)snprintf(steps, sizeof steps, "wait-%s+ok", forms[i]);
-        start(w, id, call_of(w, endpoint(w, strcmp(forms[i], "body") == 0 ? "gemini" : "openai-chat", steps, id), NULL), 0);
+        start(w, id,
+              call_of(
+                  w,
+                  endpoint(w, strcmp(forms[i], "body") == 0 ? "gemini" : "openai-chat", steps, id),
+                  NULL),
+              0);
     }
     for (size_t i = 0; i < PW_COUNT(forms); i++) {
         (void)snprintf(id, sizeof id, "wait-%s", forms[i]);
@@ -213,7 +231,8 @@ static void a_429_waits_as_it_says_and_costs_no_retry(void **state)
 static void what_may_get_better_is_tried_again(void **state)
 {
     llm_world *w = *state;
-    static const char *const steps[] = {"s529+ok", "s500+ok", "page+ok", "broken+ok", "ended+ok", "malformed+ok"};
+    static const char *const steps[] = {"s529+ok",   "s500+ok",  "page+ok",
+                                        "broken+ok", "ended+ok", "malformed+ok"};
     for (size_t i = 0; i < PW_COUNT(steps); i++) {
         start(w, steps[i], call_of(w, endpoint(w, "openai-chat", steps[i], steps[i]), NULL), 1);
     }
@@ -262,10 +281,14 @@ static void an_unsafe_call_whose_answer_was_lost_is_asked_about(void **state)
 {
     llm_world *w = *state;
     const pawl_value *call = call_of(w, endpoint(w, "openai-chat", "broken", "a"), NULL);
-    const pawl_start_options o = {.workflow = "ask", .id = "a", .input = pawl_build(w->host->scope, "{call: %p, unsafe: true}", pawl_v(call))};
+    const pawl_start_options o = {
+        .workflow = "ask",
+        .id = "a",
+        .input = pawl_build(w->host->scope, "{call: %p, unsafe: true}", pawl_v(call))};
     ok(w->host, pawl_start(w->host->engine, &o, sizeof o, NULL, &w->host->err));
     rig_watch(w->host);
-    while (pawl_len(pawl_get(rig_describe(w->host, "a"), "waiting")) == 0 || pawl_int(seen(w, "a"), "count", 0) == 0) {
+    while (pawl_len(pawl_get(rig_describe(w->host, "a"), "waiting")) == 0 ||
+           pawl_int(seen(w, "a"), "count", 0) == 0) {
         rig_event(w->host);
     }
     seen_times(w, "a", 1);
@@ -277,15 +300,19 @@ static const pawl_value *two(llm_world *w, const char *first, const char *second
 {
     char other[60];
     (void)snprintf(other, sizeof other, "%s-2", id);
-    const pawl_value *b = pawl_with(w->host->scope, endpoint(w, "anthropic", second, other), "model", pawl_make_str(w->host->scope, "other"));
-    return pawl_build(w->host->scope, "{endpoints: [%p, %p], request: {model: 'm', messages: [{role: 'user', text: 'Hi'}]}}",
-                      pawl_v(endpoint(w, "openai-chat", first, id)), pawl_v(b));
+    const pawl_value *b = pawl_with(w->host->scope, endpoint(w, "anthropic", second, other),
+                                    "model", pawl_make_str(w->host->scope, "other"));
+    return pawl_build(
+        w->host->scope,
+        "{endpoints: [%p, %p], request: {model: 'm', messages: [{role: 'user', text: 'Hi'}]}}",
+        pawl_v(endpoint(w, "openai-chat", first, id)), pawl_v(b));
 }
 
 static void the_next_endpoint_is_asked_when_one_does_not_answer(void **state)
 {
     llm_world *w = *state;
-    static const char *const first[] = {"money", "key", "wait-long", "s529", "s404", "broken", "malformed"};
+    static const char *const first[] = {"money", "key",    "wait-long", "s529",
+                                        "s404",  "broken", "malformed"};
     for (size_t i = 0; i < PW_COUNT(first); i++) {
         start(w, first[i], two(w, first[i], "ok", first[i]), 0);
     }
@@ -299,7 +326,8 @@ static void the_next_endpoint_is_asked_when_one_does_not_answer(void **state)
         assert_int_equal(pawl_len(pawl_get(v, "tried")), 1);
         assert_true(pawl_is(pawl_at(pawl_get(v, "tried"), 0), "provider", "openai-chat"));
         seen_times(w, first[i], 1);
-        assert_non_null(strstr(pawl_str(pawl_at(pawl_get(seen(w, other), "bodies"), 0), "", ""), "\"model\":\"other\""));
+        assert_non_null(strstr(pawl_str(pawl_at(pawl_get(seen(w, other), "bodies"), 0), "", ""),
+                               "\"model\":\"other\""));
     }
 }
 
@@ -313,7 +341,8 @@ static void of_all_failures_the_one_that_says_best_what_to_do_is_told(void **sta
     const pawl_value *f = failure_of(w, "b", "ModelOverloaded");
     assert_int_equal(pawl_int(f, "details.endpoint", -1), 0);
     assert_int_equal(pawl_len(pawl_get(f, "details.tried")), 2);
-    assert_int_equal(pawl_len(pawl_get(failure_of(w, "c", "BadModelRequest"), "details.tried")), 1); /* nobody else will understand it */
+    assert_int_equal(pawl_len(pawl_get(failure_of(w, "c", "BadModelRequest"), "details.tried")),
+                     1); /* nobody else will understand it */
     seen_times(w, "c-2", 0);
 }
 
@@ -346,11 +375,12 @@ static void without_a_key_the_run_pauses_and_survives_a_restart(void **state)
 
 /* ---- structured output ---- */
 
-#define SCHEMA \
+#define SCHEMA                                                                                                                                   \
     "{\"request\": {\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"text\": \"Hi\"}], \"response\": {\"schema\": {\"type\": \"object\"," \
     "\"required\": [\"a\"], \"properties\": {\"a\": {\"type\": \"integer\"}}}}}, \"repairs\": %d}"
 
-static const pawl_value *structured(llm_world *w, const char *id, int repairs, const char *const *said, size_t len)
+static const pawl_value *structured(llm_world *w, const char *id, int repairs,
+                                    const char *const *said, size_t len)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf steps = PW_BUF_INIT;
     char more[400];
@@ -365,7 +395,8 @@ static const pawl_value *structured(llm_world *w, const char *id, int repairs, c
 static void an_answer_that_does_not_fit_is_sent_back_with_what_is_wrong(void **state)
 {
     llm_world *w = *state;
-    static const char *const said[] = {"I do not know", "{\"a\": \"x\"}", "Sure: ```json\n{\"a\": 7}\n```"};
+    static const char *const said[] = {"I do not know", "{\"a\": \"x\"}",
+                                       "Sure: ```json\n{\"a\": 7}\n```"};
     start(w, "a", structured(w, "a", 2, said, 3), 0);
     const pawl_value *v = rig_result(w->host, "a");
     assert_int_equal(pawl_int(v, "value.a", 0), 7);
@@ -392,13 +423,20 @@ static void repairs_are_bounded(void **state)
 
 /* ---- in the background ---- */
 
-#define BACKGROUND "{\"request\": {\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"text\": \"Hi\"}], \"background\": true}}"
+#define BACKGROUND \
+    "{\"request\": {\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"text\": \"Hi\"}], \"background\": true}}"
 
 static void an_answer_in_the_background_is_looked_for_and_found_after_a_restart(void **state)
 {
     llm_world *w = *state;
-    start(w, "a", call_of(w, endpoint(w, "openai-responses", "pending+pending+s500+whole", "a"), BACKGROUND), 0);
-    start(w, "b", call_of(w, endpoint(w, "openai-responses", "pending+pending+pending+whole", "b"), BACKGROUND), 0);
+    start(
+        w, "a",
+        call_of(w, endpoint(w, "openai-responses", "pending+pending+s500+whole", "a"), BACKGROUND),
+        0);
+    start(w, "b",
+          call_of(w, endpoint(w, "openai-responses", "pending+pending+pending+whole", "b"),
+                  BACKGROUND),
+          0);
     while (pawl_int(seen(w, "b"), "count", 0) < 2) {
     }
     rig_close(w->host);
@@ -417,20 +455,23 @@ static void a_call_is_cancelled_wherever_it_is(void **state)
     llm_world *w = *state;
     start(w, "slow", call_of(w, endpoint(w, "openai-chat", "slow", "slow"), NULL), 0);
     start(w, "silent", call_of(w, endpoint(w, "openai-chat", "silent", "silent"), NULL), 0);
-    start(w, "pending", call_of(w, endpoint(w, "openai-responses", "pending", "pending"), BACKGROUND), 0);
+    start(w, "pending",
+          call_of(w, endpoint(w, "openai-responses", "pending", "pending"), BACKGROUND), 0);
     static const char *const ids[] = {"slow", "silent", "pending"};
     for (size_t i = 0; i < PW_COUNT(ids); i++) {
         const pawl_value *v = NULL;
         while (pawl_int(seen(w, ids[i]), "count", 0) < (i == 2 ? 2 : 1)) {
         }
         ok(w->host, pawl_cancel(w->host->engine, ids[i], "enough", &w->host->err));
-        expect(w->host, PAWL_CANCELED, pawl_result(w->host->engine, ids[i], 20000, w->host->scope, &v, &w->host->err));
+        expect(w->host, PAWL_CANCELED,
+               pawl_result(w->host->engine, ids[i], 20000, w->host->scope, &v, &w->host->err));
     }
     /* the provider was told to stop what it did in the background, once its id was known */
     while (pawl_int(seen(w, "pending"), "posts", 0) < 2) {
     }
     const pawl_value *paths = pawl_get(seen(w, "pending"), "paths");
-    assert_non_null(strstr(pawl_str(pawl_at(paths, pawl_len(paths) - 1), "", ""), "/v1/responses/resp_9/cancel"));
+    assert_non_null(strstr(pawl_str(pawl_at(paths, pawl_len(paths) - 1), "", ""),
+                           "/v1/responses/resp_9/cancel"));
 }
 
 /* ---- what leaves, and what is kept ---- */
@@ -439,8 +480,9 @@ static void a_key_is_sent_and_nowhere_kept(void **state)
 {
     llm_world *w = *state;
     assert_int_equal(setenv("PAWL_TEST_KEY", "sk-planted-4711", 1), 0);
-    const pawl_value *at = pawl_with(w->host->scope, endpoint(w, "openai-chat", "told", "a"), "key",
-                                     pawl_build(w->host->scope, "{\"$secret\": 'env:PAWL_TEST_KEY'}"));
+    const pawl_value *at =
+        pawl_with(w->host->scope, endpoint(w, "openai-chat", "told", "a"), "key",
+                  pawl_build(w->host->scope, "{\"$secret\": 'env:PAWL_TEST_KEY'}"));
     start(w, "a", call_of(w, at, NULL), 0);
     const char *text = text_of(rig_result(w->host, "a"));
     assert_non_null(strstr(text, "Bearer [redacted]"));
@@ -451,7 +493,8 @@ static void a_key_is_sent_and_nowhere_kept(void **state)
         sent |= pawl_is(pawl_at(pawl_at(head, i), 1), "", "Bearer sk-planted-4711");
     }
     assert_true(sent);
-    at = pawl_with(w->host->scope, endpoint(w, "openai-chat", "ok", "b"), "key", pawl_make_str(w->host->scope, "env:HOME"));
+    at = pawl_with(w->host->scope, endpoint(w, "openai-chat", "ok", "b"), "key",
+                   pawl_make_str(w->host->scope, "env:HOME"));
     start(w, "b", call_of(w, at, NULL), 0);
     (void)failure_of(w, "b", "SecretFailed");
     seen_times(w, "b", 0);
@@ -460,15 +503,23 @@ static void a_key_is_sent_and_nowhere_kept(void **state)
 static void texts_are_scrubbed_before_they_leave(void **state)
 {
     llm_world *w = *state;
-    start(w, "a", call_of(w, endpoint(w, "openai-chat", "ok", "a"),
-                          "{\"request\": {\"model\": \"Ada Lovelace\", \"system\": \"Ada Lovelace\", \"messages\": ["
-                          "{\"role\": \"user\", \"text\": \"Ada Lovelace\"},"
-                          "{\"role\": \"assistant\", \"parts\": [{\"type\": \"tool_call\", \"id\": \"c\", \"name\": \"f\","
-                          "\"arguments\": {\"name\": \"Ada Lovelace\"}}]},"
-                          "{\"role\": \"tool\", \"parts\": [{\"type\": \"tool_result\", \"id\": \"c\", \"name\": \"f\","
-                          "\"content\": [{\"x\": [\"Ada Lovelace\", 1]}]}]}]}}"), 0);
-    start(w, "b", call_of(w, endpoint(w, "openai-chat", "ok", "b"),
-                          "{\"request\": {\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"text\": \"forbidden\"}]}}"), 0);
+    start(
+        w, "a",
+        call_of(
+            w, endpoint(w, "openai-chat", "ok", "a"),
+            "{\"request\": {\"model\": \"Ada Lovelace\", \"system\": \"Ada Lovelace\", \"messages\": ["
+            "{\"role\": \"user\", \"text\": \"Ada Lovelace\"},"
+            "{\"role\": \"assistant\", \"parts\": [{\"type\": \"tool_call\", \"id\": \"c\", \"name\": \"f\","
+            "\"arguments\": {\"name\": \"Ada Lovelace\"}}]},"
+            "{\"role\": \"tool\", \"parts\": [{\"type\": \"tool_result\", \"id\": \"c\", \"name\": \"f\","
+            "\"content\": [{\"x\": [\"Ada Lovelace\", 1]}]}]}]}}"),
+        0);
+    start(
+        w, "b",
+        call_of(
+            w, endpoint(w, "openai-chat", "ok", "b"),
+            "{\"request\": {\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"text\": \"forbidden\"}]}}"),
+        0);
     (void)rig_result(w->host, "a");
     const char *body = pawl_str(pawl_at(pawl_get(seen(w, "a"), "bodies"), 0), "", "");
     assert_null(strstr(strstr(body, "messages"), "Ada Lovelace"));
@@ -500,7 +551,12 @@ static void an_input_that_is_wrong_is_named_and_nothing_is_sent(void **state)
         start(w, id, call_of(w, endpoint(w, "openai-chat", "ok", "bad"), more[i]), 3);
         assert_true(strlen(pawl_str(failure_of(w, id, "BadInput"), "message", "")) > 10);
     }
-    start(w, "denied", call_of(w, pawl_build(w->host->scope, "{wire: 'openai-chat', base_url: 'http://127.0.0.2:9'}"), NULL), 3);
+    start(
+        w, "denied",
+        call_of(w,
+                pawl_build(w->host->scope, "{wire: 'openai-chat', base_url: 'http://127.0.0.2:9'}"),
+                NULL),
+        3);
     (void)failure_of(w, "denied", "EgressDenied");
     seen_times(w, "bad", 0);
 }
@@ -508,24 +564,36 @@ static void an_input_that_is_wrong_is_named_and_nothing_is_sent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_wire_answers_whole_streamed_and_byte_by_byte, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_server_that_does_not_stream_though_asked_is_understood, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_answer_that_was_whole_counts_though_the_connection_broke, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_wire_answers_whole_streamed_and_byte_by_byte, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_server_that_does_not_stream_though_asked_is_understood,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_that_was_whole_counts_though_the_connection_broke,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_429_waits_as_it_says_and_costs_no_retry, setup, teardown),
         cmocka_unit_test_setup_teardown(what_may_get_better_is_tried_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_does_not_get_better_fails_with_its_name, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_unsafe_call_whose_answer_was_lost_is_asked_about, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_next_endpoint_is_asked_when_one_does_not_answer, setup, teardown),
-        cmocka_unit_test_setup_teardown(of_all_failures_the_one_that_says_best_what_to_do_is_told, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_money_the_run_pauses_and_goes_on_when_it_is_resumed, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_a_key_the_run_pauses_and_survives_a_restart, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_answer_that_does_not_fit_is_sent_back_with_what_is_wrong, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_does_not_get_better_fails_with_its_name, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_unsafe_call_whose_answer_was_lost_is_asked_about, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_next_endpoint_is_asked_when_one_does_not_answer, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(of_all_failures_the_one_that_says_best_what_to_do_is_told,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(without_money_the_run_pauses_and_goes_on_when_it_is_resumed,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_key_the_run_pauses_and_survives_a_restart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_answer_that_does_not_fit_is_sent_back_with_what_is_wrong,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(repairs_are_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_answer_in_the_background_is_looked_for_and_found_after_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_answer_in_the_background_is_looked_for_and_found_after_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_call_is_cancelled_wherever_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(a_key_is_sent_and_nowhere_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(texts_are_scrubbed_before_they_leave, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_input_that_is_wrong_is_named_and_nothing_is_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_input_that_is_wrong_is_named_and_nothing_is_sent, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,9 +77,11 @@ void llm_same(const char *what, const pawl_value *is, const pawl_value *wanted)
 
 /* ---- requests ---- */
 
-static pawl_status encode(pawl_scope *scope, const pw_llm_endpoint *e, const pawl_value *request, bool stream, pw_llm_call *ret_call, pawl_error *err)
+static pawl_status encode(pawl_scope *scope, const pw_llm_endpoint *e, const pawl_value *request,
+                          bool stream, pw_llm_call *ret_call, pawl_error *err)
 {
-    return pw_llm_encode(e, &(pw_llm_ask){.scope = scope, .request = request, .stream = stream}, ret_call, err);
+    return pw_llm_encode(e, &(pw_llm_ask){.scope = scope, .request = request, .stream = stream},
+                         ret_call, err);
 }
 
 const char *llm_body(pawl_scope *scope, const char *endpoint, const pawl_value *request)
@@ -100,7 +102,8 @@ static bool has_header(const pw_llm_call *call, const char *line, size_t size)
     for (size_t i = 0; i < call->headers_len; i++) {
         char text[400];
         const pw_llm_header *h = &call->headers[i];
-        const int n = snprintf(text, sizeof text, "%s: %s%s%s", h->name, h->value, h->secret != NULL ? "+" : "", h->secret != NULL ? h->secret : "");
+        const int n = snprintf(text, sizeof text, "%s: %s%s%s", h->name, h->value,
+                               h->secret != NULL ? "+" : "", h->secret != NULL ? h->secret : "");
         if ((size_t)n == size && memcmp(text, line, size) == 0) {
             return true;
         }
@@ -130,7 +133,8 @@ static void check_request(const llm_request_case *c, pawl_scope *scope)
     const pawl_status st = encode(scope, &e, llm_json(scope, c->request), c->stream, &call, &err);
     if (c->body == NULL) {
         if (st != PAWL_INVALID || strstr(err.message, c->refused) == NULL) {
-            fail_msg("%s: status %d '%s', not refused with '%s'", c->name, (int)st, err.message, c->refused);
+            fail_msg("%s: status %d '%s', not refused with '%s'", c->name, (int)st, err.message,
+                     c->refused);
         }
         return;
     }
@@ -160,13 +164,15 @@ void llm_check_requests(const llm_request_case *cases, size_t len)
 
 /* ---- answers ---- */
 
-static void check_outcome(const char *name, pawl_status st, const pw_llm_failure *f, const char *type)
+static void check_outcome(const char *name, pawl_status st, const pw_llm_failure *f,
+                          const char *type)
 {
     if (type == NULL && st != PAWL_OK) {
         fail_msg("%s: status %d, %s: %s", name, (int)st, pw_llm_class_type(f->class), f->message);
     }
     if (type != NULL && (st != PAWL_FAILED || strcmp(pw_llm_class_type(f->class), type) != 0)) {
-        fail_msg("%s: status %d, %s: %s; wanted %s", name, (int)st, st == PAWL_FAILED ? pw_llm_class_type(f->class) : "an answer", f->message, type);
+        fail_msg("%s: status %d, %s: %s; wanted %s", name, (int)st,
+                 st == PAWL_FAILED ? pw_llm_class_type(f->class) : "an answer", f->message, type);
     }
 }
 
@@ -176,7 +182,8 @@ const pawl_value *llm_answer(pawl_scope *scope, const char *endpoint, const char
     const char *text = llm_text(scope, response);
     const pawl_value *answer = NULL;
     pw_llm_failure f = {.class = PW_LLM_SERVER};
-    const pawl_status st = pw_llm_decode(&e, scope, (pw_view){(const uint8_t *)text, strlen(text)}, salt, &answer, &f);
+    const pawl_status st =
+        pw_llm_decode(&e, scope, (pw_view){(const uint8_t *)text, strlen(text)}, salt, &answer, &f);
     check_outcome(response, st, &f, NULL);
     return answer;
 }
@@ -190,7 +197,8 @@ void llm_check_answers(const llm_answer_case *cases, size_t len)
         const char *text = llm_text(scope, c->response);
         const pawl_value *answer = NULL;
         pw_llm_failure f = {.class = PW_LLM_SERVER};
-        const pawl_status st = pw_llm_decode(&e, scope, (pw_view){(const uint8_t *)text, strlen(text)}, salt, &answer, &f);
+        const pawl_status st = pw_llm_decode(
+            &e, scope, (pw_view){(const uint8_t *)text, strlen(text)}, salt, &answer, &f);
         check_outcome(c->name, st, &f, c->answer != NULL ? NULL : c->type);
         if (c->answer != NULL) {
             llm_same(c->name, answer, llm_json(scope, c->answer));
@@ -232,7 +240,8 @@ typedef struct feeding {
     pw_llm_failure failure;
 } feeding;
 
-static pawl_status feed(feeding *f, size_t cut, bool single, pawl_scope *scope, const pawl_value **ret_answer)
+static pawl_status feed(feeding *f, size_t cut, bool single, pawl_scope *scope,
+                        const pawl_value **ret_answer)
 {
     pw_buf_reset(&f->deltas);
     pw_llm_stream *s = pw_llm_stream_open(f->e, salt, on_delta, &f->deltas);
@@ -252,13 +261,15 @@ static pawl_status feed(feeding *f, size_t cut, bool single, pawl_scope *scope, 
     return st;
 }
 
-static void check_fed(feeding *f, size_t cut, bool single, const pawl_value *wanted, const char *deltas)
+static void check_fed(feeding *f, size_t cut, bool single, const pawl_value *wanted,
+                      const char *deltas)
 {
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *answer = NULL;
     const pawl_status st = feed(f, cut, single, scope, &answer);
     char what[200];
-    (void)snprintf(what, sizeof what, "%s, cut at byte %zu%s", f->c->name, cut, single ? " and at every other" : "");
+    (void)snprintf(what, sizeof what, "%s, cut at byte %zu%s", f->c->name, cut,
+                   single ? " and at every other" : "");
     check_outcome(what, st, &f->failure, wanted != NULL ? NULL : f->c->type);
     if (wanted != NULL) {
         llm_same(what, answer, wanted);
@@ -281,10 +292,12 @@ static void check_ended(feeding *f, const pawl_value *wanted)
         const bool early = from != NULL && f->text + f->size <= from;
         if (st == PAWL_FAILED) {
             if (f->failure.class != PW_LLM_TRUNCATED || !f->failure.retryable) {
-                fail_msg("%s, ended at byte %zu: %s: %s", f->c->name, f->size, pw_llm_class_type(f->failure.class), f->failure.message);
+                fail_msg("%s, ended at byte %zu: %s: %s", f->c->name, f->size,
+                         pw_llm_class_type(f->failure.class), f->failure.message);
             }
         } else if (st != PAWL_OK || early) {
-            fail_msg("%s, ended at byte %zu: status %d, which is no truncation", f->c->name, f->size, (int)st);
+            fail_msg("%s, ended at byte %zu: status %d, which is no truncation", f->c->name,
+                     f->size, (int)st);
         } else { /* only what comes last may be missing: usage */
             llm_same(f->c->name, pawl_get(answer, "message"), pawl_get(wanted, "message"));
         }

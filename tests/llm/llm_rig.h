@@ -24,9 +24,10 @@ typedef struct llm_request_case {
     const char *endpoint;
     const char *request;
     bool stream;
-    const char *path;    /* NULL = not looked at */
-    const char *headers; /* those that must be there: "name: value" each, "+reference" for a secret, joined by LF; NULL = not looked at */
-    const char *body;    /* exact; NULL = the request is refused with `refused` in the message */
+    const char *path; /* NULL = not looked at */
+    const char *
+        headers; /* those that must be there: "name: value" each, "+reference" for a secret, joined by LF; NULL = not looked at */
+    const char *body; /* exact; NULL = the request is refused with `refused` in the message */
     const char *refused;
 } llm_request_case;
 
@@ -46,8 +47,10 @@ typedef struct llm_stream_case {
     const char *stream;
     const char *answer; /* NULL = no answer: of `type` */
     const char *type;
-    const char *deltas; /* "T:text" "R:reasoning" "X:refusal" "C0 id name:arguments", each followed by |; NULL = not looked at */
-    const char *whole_from; /* cut before this the stream is truncated; NULL = its completing piece is not known */
+    const char *
+        deltas; /* "T:text" "R:reasoning" "X:refusal" "C0 id name:arguments", each followed by |; NULL = not looked at */
+    const char *
+        whole_from; /* cut before this the stream is truncated; NULL = its completing piece is not known */
 } llm_stream_case;
 
 /** Text with ' turned into ". */

@@ -35,7 +35,8 @@ static void json_is_found_in_what_a_model_wrote(void **state)
         const pawl_value *v = NULL;
         pw_llm_found how = PW_LLM_WHOLE;
         pawl_error err = {0};
-        const pawl_status st = pw_llm_extract(scope, (pw_view){(const uint8_t *)text, strlen(text)}, &v, &how, &err);
+        const pawl_status st =
+            pw_llm_extract(scope, (pw_view){(const uint8_t *)text, strlen(text)}, &v, &how, &err);
         if (st != (cases[i].value != NULL ? PAWL_OK : PAWL_NOTFOUND)) {
             fail_msg("%s: %d %s", text, (int)st, err.message);
         }
@@ -57,7 +58,9 @@ static void a_repair_message_stays_within_its_bound(void **state)
     for (size_t i = 0; i < PW_COUNT(problems); i++) {
         problems[i] = longest;
     }
-    const pw_llm_repair repair = {.attempt = 1, .problems = problems, .problems_len = PW_COUNT(problems),
+    const pw_llm_repair repair = {.attempt = 1,
+                                  .problems = problems,
+                                  .problems_len = PW_COUNT(problems),
                                   .answer = {(const uint8_t *)longest, sizeof longest - 1}};
     const pawl_value *m = pw_llm_repair_message(scope, &repair);
     const char *text = pawl_str(pawl_at(pawl_get(m, "parts"), 0), "text", NULL);
@@ -76,15 +79,19 @@ static void a_usage_costs_what_the_table_says_to_the_nano_dollar(void **state)
         int64_t nano;
     } cases[] = {
         {"openai-chat", "big-1", "{'input':1000,'output':100}", 1000 * 2000 + 100 * 10000},
-        {"openai-chat", "big-1", "{'input':1000,'cache_read':400,'cache_write':100,'output':100,'reasoning':50}", 600 * 2000 + 400 * 200 + 100 * 10000},
+        {"openai-chat", "big-1",
+         "{'input':1000,'cache_read':400,'cache_write':100,'output':100,'reasoning':50}",
+         600 * 2000 + 400 * 200 + 100 * 10000},
         {"openai-chat", "big-1", "{'input':300000,'output':0}", (int64_t)300000 * 4000},
-        {"anthropic", "small", "{'input':10,'cache_write':8,'cache_write_1h':4,'output':1}", 2 * 1000 + 4 * 1250 + 4 * 2000 + 5000},
+        {"anthropic", "small", "{'input':10,'cache_write':8,'cache_write_1h':4,'output':1}",
+         2 * 1000 + 4 * 1250 + 4 * 2000 + 5000},
         {"x", "tiny", "{'input':1,'output':0}", 1},
     };
-    const char *table = "{'currency':'USD','prices':[{'model':'big*','above_input':200000,'input':4,'output':20},"
-                        "{'model':'big*','input':2,'cache_read':0.2,'output':10},"
-                        "{'model':'small','provider':'anth*','input':1,'cache_write':1.25,'cache_write_1h':2,'output':5},"
-                        "{'model':'tiny','input':0.0000010,'output':0}]}";
+    const char *table =
+        "{'currency':'USD','prices':[{'model':'big*','above_input':200000,'input':4,'output':20},"
+        "{'model':'big*','input':2,'cache_read':0.2,'output':10},"
+        "{'model':'small','provider':'anth*','input':1,'cache_write':1.25,'cache_write_1h':2,'output':5},"
+        "{'model':'tiny','input':0.0000010,'output':0}]}";
     pawl_scope *scope = pawl_scope_new();
     const char *text = llm_text(scope, table);
     const pawl_value *prices = NULL;
@@ -92,12 +99,17 @@ static void a_usage_costs_what_the_table_says_to_the_nano_dollar(void **state)
     assert_int_equal(pw_llm_prices_read(scope, text, strlen(text), &prices, &err), PAWL_OK);
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
         int64_t nano = -1;
-        assert_int_equal(pw_llm_cost(prices, cases[i].provider, cases[i].model, llm_json(scope, cases[i].usage), &nano), PAWL_OK);
+        assert_int_equal(pw_llm_cost(prices, cases[i].provider, cases[i].model,
+                                     llm_json(scope, cases[i].usage), &nano),
+                         PAWL_OK);
         assert_int_equal(nano, cases[i].nano);
     }
     int64_t nano = -1;
-    assert_int_equal(pw_llm_cost(prices, "x", "small", llm_json(scope, "{'input':1}"), &nano), PAWL_NOTFOUND);
-    assert_int_equal(pw_llm_cost(prices, "x", "big", llm_json(scope, "{'input':9000000000000000000}"), &nano), PAWL_OK);
+    assert_int_equal(pw_llm_cost(prices, "x", "small", llm_json(scope, "{'input':1}"), &nano),
+                     PAWL_NOTFOUND);
+    assert_int_equal(
+        pw_llm_cost(prices, "x", "big", llm_json(scope, "{'input':9000000000000000000}"), &nano),
+        PAWL_OK);
     assert_int_equal(nano, INT64_MAX);
     pawl_scope_free(scope);
 }
@@ -105,15 +117,20 @@ static void a_usage_costs_what_the_table_says_to_the_nano_dollar(void **state)
 static void a_price_table_that_is_wrong_says_where(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"[]", "{'prices':{}}", "{'currency':'EUR','prices':[]}", "{'prices':[{'input':1,'output':1}]}",
-                                        "{'prices':[{'model':'m','input':1}]}", "{'prices':[{'model':'m','input':-1,'output':1}]}",
+    static const char *const wrong[] = {"[]",
+                                        "{'prices':{}}",
+                                        "{'currency':'EUR','prices':[]}",
+                                        "{'prices':[{'input':1,'output':1}]}",
+                                        "{'prices':[{'model':'m','input':1}]}",
+                                        "{'prices':[{'model':'m','input':-1,'output':1}]}",
                                         "{'prices':[{'model':'m','input':1e9,'output':1}]}"};
     pawl_scope *scope = pawl_scope_new();
     for (size_t i = 0; i < PW_COUNT(wrong); i++) {
         const char *text = llm_text(scope, wrong[i]);
         const pawl_value *prices = NULL;
         pawl_error err = {0};
-        assert_int_equal(pw_llm_prices_read(scope, text, strlen(text), &prices, &err), PAWL_INVALID);
+        assert_int_equal(pw_llm_prices_read(scope, text, strlen(text), &prices, &err),
+                         PAWL_INVALID);
         assert_non_null(strstr(err.message, "prices"));
     }
     pawl_scope_free(scope);

@@ -15,7 +15,10 @@ static void a_tool_answers_in_both_eras(void **state)
 {
     http_rig *r = *state;
     for (size_t i = 0; i < PW_COUNT(paths); i++) {
-        const mcp_use u = {.id = paths[i] + 1, .server = mcp_url(r, paths[i]), .tool = "add", .arguments = request_of(r, "{a: 2, b: 3}")};
+        const mcp_use u = {.id = paths[i] + 1,
+                           .server = mcp_url(r, paths[i]),
+                           .tool = "add",
+                           .arguments = request_of(r, "{a: 2, b: 3}")};
         const pawl_value *v = mcp_result(r, &u);
         assert_string_equal(mcp_text(v), "5");
         assert_int_equal(pawl_int(v, "structuredContent.sum", 0), 5);
@@ -29,7 +32,8 @@ static void a_list_has_all_pages_and_only_tools_that_fit(void **state)
 {
     http_rig *r = *state;
     for (size_t i = 0; i < 2; i++) {
-        const pawl_value *input = request_of(r, "{request: {server: %p, method: \"tools/list\"}}", pawl_v(mcp_url(r, paths[i])));
+        const pawl_value *input = request_of(r, "{request: {server: %p, method: \"tools/list\"}}",
+                                             pawl_v(mcp_url(r, paths[i])));
         const pawl_start_options o = {.workflow = "use", .id = paths[i] + 1, .input = input};
         ok(r->host, pawl_start(r->host->engine, &o, sizeof o, NULL, &r->host->err));
         const pawl_value *v = http_end(r, o.id);
@@ -45,7 +49,10 @@ static void a_verdict_and_a_list_are_kept(void **state)
     for (int i = 0; i < 3; i++) {
         char id[20];
         (void)snprintf(id, sizeof id, "r%d", i);
-        const mcp_use u = {.id = id, .server = mcp_url(r, "/modern"), .tool = "echo", .arguments = request_of(r, "{text: \"x\"}")};
+        const mcp_use u = {.id = id,
+                           .server = mcp_url(r, "/modern"),
+                           .tool = "echo",
+                           .arguments = request_of(r, "{text: \"x\"}")};
         assert_string_equal(mcp_text(mcp_result(r, &u)), "x");
     }
     assert_int_equal(net_count(r->net, "discover"), 1);
@@ -66,7 +73,10 @@ static void a_tool_that_says_it_failed_is_a_result_unless_asked_otherwise(void *
 static void an_error_says_what_the_server_said(void **state)
 {
     http_rig *r = *state;
-    mcp_use u = {.id = "a", .server = mcp_url(r, "/modern"), .tool = "refused", .arguments = request_of(r, "{id: 1}"),
+    mcp_use u = {.id = "a",
+                 .server = mcp_url(r, "/modern"),
+                 .tool = "refused",
+                 .arguments = request_of(r, "{id: 1}"),
                  .with = request_of(r, "{retries: 3}")};
     const pawl_value *f = mcp_failing(r, &u, "BadParams");
     assert_int_equal(pawl_int(f, "details.code", 0), -32602);
@@ -90,7 +100,10 @@ static void a_lost_reply_is_asked_for_again_only_where_that_is_safe(void **state
     for (size_t i = 0; i < 2; i++) {
         char id[40];
         (void)snprintf(id, sizeof id, "lost-%s", eras[i]);
-        mcp_use u = {.id = id, .server = mcp_url(r, paths[i]), .tool = "lost", .arguments = request_of(r, "{id: %s}", id),
+        mcp_use u = {.id = id,
+                     .server = mcp_url(r, paths[i]),
+                     .tool = "lost",
+                     .arguments = request_of(r, "{id: %s}", id),
                      .with = request_of(r, "{retries: 3}")};
         const pawl_value *f = mcp_failing(r, &u, "OutcomeUnknown");
         assert_false(pawl_bool(f, "retryable", true));
@@ -113,11 +126,16 @@ static void a_lost_reply_is_asked_for_again_only_where_that_is_safe(void **state
 static void an_unsafe_call_without_an_answer_is_asked_about(void **state)
 {
     http_rig *r = *state;
-    const mcp_use u = {.id = "a", .server = mcp_url(r, "/modern"), .tool = "lost", .arguments = request_of(r, "{id: 1}"),
+    const mcp_use u = {.id = "a",
+                       .server = mcp_url(r, "/modern"),
+                       .tool = "lost",
+                       .arguments = request_of(r, "{id: 1}"),
                        .with = request_of(r, "{unsafe: true}")};
     mcp_start(r, &u);
     rig_until(r->host, "a", "waiting", "answer: outcome unknown of mcp");
-    ok(r->host, pawl_answer(r->host->engine, "a", NULL, request_of(r, "{choice: \"done\", data: {content: []}}"), NULL, &r->host->err));
+    ok(r->host,
+       pawl_answer(r->host->engine, "a", NULL,
+                   request_of(r, "{choice: \"done\", data: {content: []}}"), NULL, &r->host->err));
     assert_non_null(pawl_get(http_end(r, "a"), "content"));
 }
 
@@ -125,7 +143,8 @@ static void a_call_that_surely_did_not_leave_is_tried_again(void **state)
 {
     http_rig *r = *state;
     const pawl_value *server = request_of(r, "{url: \"http://127.0.0.1:1/\"}");
-    const mcp_use u = {.id = "a", .server = server, .tool = "lost", .with = request_of(r, "{retries: 2}")};
+    const mcp_use u = {
+        .id = "a", .server = server, .tool = "lost", .with = request_of(r, "{retries: 2}")};
     (void)mcp_failing(r, &u, "ConnectFailed");
     const pawl_value *h = NULL;
     ok(r->host, pawl_history(r->host->engine, "a", 1, 100, r->host->scope, &h, &r->host->err));
@@ -139,7 +158,10 @@ static void a_call_that_surely_did_not_leave_is_tried_again(void **state)
 static void an_argument_is_said_again_in_a_header(void **state)
 {
     http_rig *r = *state;
-    const mcp_use u = {.id = "a", .server = mcp_url(r, "/modern"), .tool = "region", .arguments = request_of(r, "{region: \"us-west1\"}")};
+    const mcp_use u = {.id = "a",
+                       .server = mcp_url(r, "/modern"),
+                       .tool = "region",
+                       .arguments = request_of(r, "{region: \"us-west1\"}")};
     assert_string_equal(mcp_text(mcp_result(r, &u)), "us-west1");
     const mcp_use w = {.id = "b", .server = mcp_url(r, "/modern"), .tool = "whoami"};
     const pawl_value *v = mcp_result(r, &w);
@@ -151,7 +173,10 @@ static void an_argument_is_said_again_in_a_header(void **state)
 static void a_legacy_stream_that_is_cut_is_taken_up_again(void **state)
 {
     http_rig *r = *state;
-    const mcp_use u = {.id = "a", .server = mcp_url(r, "/legacy"), .tool = "cut", .arguments = request_of(r, "{id: 1}")};
+    const mcp_use u = {.id = "a",
+                       .server = mcp_url(r, "/legacy"),
+                       .tool = "cut",
+                       .arguments = request_of(r, "{id: 1}")};
     assert_string_equal(mcp_text(mcp_result(r, &u)), "resumed");
     assert_int_equal(net_count(r->net, "resumed"), 1);
     assert_int_equal(net_count(r->net, "cut:1"), 1);
@@ -160,7 +185,10 @@ static void a_legacy_stream_that_is_cut_is_taken_up_again(void **state)
 static void a_session_that_is_gone_is_opened_again(void **state)
 {
     http_rig *r = *state;
-    mcp_use u = {.id = "a", .server = mcp_url(r, "/legacy"), .tool = "echo", .arguments = request_of(r, "{text: \"1\", forget: true}")};
+    mcp_use u = {.id = "a",
+                 .server = mcp_url(r, "/legacy"),
+                 .tool = "echo",
+                 .arguments = request_of(r, "{text: \"1\", forget: true}")};
     assert_string_equal(mcp_text(mcp_result(r, &u)), "1");
     u.id = "b";
     u.arguments = request_of(r, "{text: \"2\"}");
@@ -173,13 +201,17 @@ static void a_cancelled_run_tells_the_server(void **state)
     http_rig *r = *state;
     for (size_t i = 0; i < 2; i++) {
         char key[60];
-        const mcp_use u = {.id = eras[i], .server = mcp_url(r, paths[i]), .tool = "hang", .arguments = request_of(r, "{id: %s}", eras[i])};
+        const mcp_use u = {.id = eras[i],
+                           .server = mcp_url(r, paths[i]),
+                           .tool = "hang",
+                           .arguments = request_of(r, "{id: %s}", eras[i])};
         mcp_start(r, &u);
         (void)snprintf(key, sizeof key, "hang-began:%s", eras[i]);
         http_seen(r, key, 1);
         ok(r->host, pawl_cancel(r->host->engine, eras[i], "enough", &r->host->err));
         const pawl_value *v = NULL;
-        expect(r->host, PAWL_CANCELED, pawl_result(r->host->engine, eras[i], 20000, r->host->scope, &v, &r->host->err));
+        expect(r->host, PAWL_CANCELED,
+               pawl_result(r->host->engine, eras[i], 20000, r->host->scope, &v, &r->host->err));
         (void)snprintf(key, sizeof key, "hang-ended:%s", eras[i]);
         http_seen(r, key, 1);
     }
@@ -189,8 +221,12 @@ static void a_cancelled_run_tells_the_server(void **state)
 static void a_timeout_is_an_unknown_outcome(void **state)
 {
     http_rig *r = *state;
-    const mcp_use u = {.id = "a", .server = mcp_url(r, "/modern"), .tool = "hang", .arguments = request_of(r, "{id: 1}"),
-                       .more = request_of(r, "{timeout_s: 0.3}"), .with = request_of(r, "{retries: 3}")};
+    const mcp_use u = {.id = "a",
+                       .server = mcp_url(r, "/modern"),
+                       .tool = "hang",
+                       .arguments = request_of(r, "{id: 1}"),
+                       .more = request_of(r, "{timeout_s: 0.3}"),
+                       .with = request_of(r, "{retries: 3}")};
     const pawl_value *f = mcp_failing(r, &u, "OutcomeUnknown");
     assert_true(pawl_is(f, "details.cause", "Timeout"));
     assert_int_equal(net_count(r->net, "hang:1"), 1);
@@ -200,7 +236,8 @@ static void a_secret_is_sent_and_never_written(void **state)
 {
     http_rig *r = *state;
     assert_int_equal(setenv("MCP_TEST_TOKEN", "opensesame", 1), 0);
-    const pawl_value *server = request_of(r, "{url: %s, auth: {bearer: {$secret: \"env:MCP_TEST_TOKEN\"}}}", http_url(r, "/guarded"));
+    const pawl_value *server = request_of(
+        r, "{url: %s, auth: {bearer: {$secret: \"env:MCP_TEST_TOKEN\"}}}", http_url(r, "/guarded"));
     const mcp_use u = {.id = "a", .server = server, .tool = "whoami"};
     const pawl_value *v = mcp_result(r, &u);
     assert_true(pawl_is(v, "structuredContent.headers.authorization", "Bearer [redacted]"));
@@ -218,7 +255,8 @@ static void a_server_that_says_when_is_asked_then(void **state)
     for (bool seen = false; !seen;) {
         ok(r->host, pawl_history(r->host->engine, "a", 1, 100, r->host->scope, &h, &r->host->err));
         for (size_t i = 0; i < pawl_len(h); i++) {
-            seen |= pawl_is(pawl_at(h, i), "type", "ActivityRetried") && pawl_is(pawl_at(h, i), "failure.type", "RateLimited");
+            seen |= pawl_is(pawl_at(h, i), "type", "ActivityRetried") &&
+                    pawl_is(pawl_at(h, i), "failure.type", "RateLimited");
         }
     }
     ok(r->host, pawl_cancel(r->host->engine, "a", "enough", &r->host->err));
@@ -246,7 +284,8 @@ static void an_input_that_is_wrong_is_named(void **state)
     for (size_t i = 0; i < PW_COUNT(bad); i++) {
         char id[20];
         (void)snprintf(id, sizeof id, "bad-%zu", i);
-        const pawl_start_options o = {.workflow = "use", .id = id, .input = request_of(r, "{request: %p}", pawl_v(bad[i]))};
+        const pawl_start_options o = {
+            .workflow = "use", .id = id, .input = request_of(r, "{request: %p}", pawl_v(bad[i]))};
         ok(r->host, pawl_start(r->host->engine, &o, sizeof o, NULL, &r->host->err));
         const pawl_value *f = http_failure(r, id);
         if (!pawl_is(f, "type", "BadInput")) {
@@ -258,7 +297,9 @@ static void an_input_that_is_wrong_is_named(void **state)
 static void a_denied_address_is_not_reached(void **state)
 {
     http_rig *r = *state;
-    const mcp_use u = {.id = "a", .server = request_of(r, "{url: \"http://169.254.169.254/mcp\"}"), .tool = "echo"};
+    const mcp_use u = {.id = "a",
+                       .server = request_of(r, "{url: \"http://169.254.169.254/mcp\"}"),
+                       .tool = "echo"};
     (void)mcp_failing(r, &u, "EgressDenied");
 }
 

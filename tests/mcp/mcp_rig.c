@@ -9,8 +9,10 @@
 
 static const pawl_value *call_it(pawl_run *w, const pawl_value *in, const pawl_value *request)
 {
-    const pawl_effect effect = pawl_bool(in, "unsafe", false) ? PAWL_EFFECT_UNSAFE : PAWL_EFFECT_DEFAULT;
-    return pawl_call(w, "mcp", .input = request, .retries = (int)pawl_int(in, "retries", -1), .retry_initial_s = 0.01, .effect = effect);
+    const pawl_effect effect =
+        pawl_bool(in, "unsafe", false) ? PAWL_EFFECT_UNSAFE : PAWL_EFFECT_DEFAULT;
+    return pawl_call(w, "mcp", .input = request, .retries = (int)pawl_int(in, "retries", -1),
+                     .retry_initial_s = 0.01, .effect = effect);
 }
 
 static const pawl_value *use(pawl_run *w, const pawl_value *in)
@@ -32,10 +34,12 @@ static const pawl_value *consult(pawl_run *w, const pawl_value *in)
         const pawl_value *answers = NULL;
         for (size_t i = 0; i < pawl_len(questions); i++) {
             const pawl_value *params = pawl_get(pawl_at(questions, i), "params");
-            const pawl_value *said = pawl_ask(w, .name = pawl_key_at(questions, i), .kind = "form", .prompt = pawl_str(params, "message", "?"),
+            const pawl_value *said = pawl_ask(w, .name = pawl_key_at(questions, i), .kind = "form",
+                                              .prompt = pawl_str(params, "message", "?"),
                                               .schema = pawl_get(params, "requestedSchema"));
-            answers = pawl_with(pawl_run_scope(w), answers, pawl_key_at(questions, i),
-                                pawl_json(w, "{action: \"accept\", content: %p}", pawl_v(pawl_get(said, "data"))));
+            answers = pawl_with(
+                pawl_run_scope(w), answers, pawl_key_at(questions, i),
+                pawl_json(w, "{action: \"accept\", content: %p}", pawl_v(pawl_get(said, "data"))));
         }
         request = pawl_with(pawl_run_scope(w), request, "answers", answers);
         request = pawl_with(pawl_run_scope(w), request, "resume", pawl_get(f->details, "resume"));
@@ -45,7 +49,8 @@ static const pawl_value *consult(pawl_run *w, const pawl_value *in)
 static void add_workflows(http_rig *r)
 {
     ok(r->host, pawl_register_workflow(r->host->engine, "use", "1", use, NULL, &r->host->err));
-    ok(r->host, pawl_register_workflow(r->host->engine, "consult", "1", consult, NULL, &r->host->err));
+    ok(r->host,
+       pawl_register_workflow(r->host->engine, "consult", "1", consult, NULL, &r->host->err));
 }
 
 void mcp_open(http_rig *r)
@@ -80,7 +85,8 @@ const pawl_value *mcp_command(http_rig *r, const char *era)
 {
     char log[200];
     (void)snprintf(log, sizeof log, "%s/mcp.log", r->host->folder);
-    return pawl_build(r->host->scope, "{command: [\"python3\", \"-B\", %s, \"--stdio\", %s, %s]}", NET_SERVER, era, log);
+    return pawl_build(r->host->scope, "{command: [\"python3\", \"-B\", %s, \"--stdio\", %s, %s]}",
+                      NET_SERVER, era, log);
 }
 
 int mcp_logged(http_rig *r, const char *key)
@@ -102,13 +108,16 @@ int mcp_logged(http_rig *r, const char *key)
 void mcp_start(http_rig *r, const mcp_use *u)
 {
     pawl_scope *scope = r->host->scope;
-    const pawl_value *request = pawl_build(scope, "{server: %p, tool: %s, arguments: %p}", pawl_v(u->server), u->tool,
-                                           pawl_v(u->arguments != NULL ? u->arguments : pawl_build(scope, "{}")));
+    const pawl_value *request =
+        pawl_build(scope, "{server: %p, tool: %s, arguments: %p}", pawl_v(u->server), u->tool,
+                   pawl_v(u->arguments != NULL ? u->arguments : pawl_build(scope, "{}")));
     for (size_t i = 0; i < pawl_len(u->more); i++) {
         request = pawl_with(scope, request, pawl_key_at(u->more, i), pawl_at(u->more, i));
     }
-    const pawl_value *input = pawl_with(scope, u->with != NULL ? u->with : pawl_build(scope, "{}"), "request", request);
-    const pawl_start_options o = {.workflow = u->workflow != NULL ? u->workflow : "use", .id = u->id, .input = input};
+    const pawl_value *input =
+        pawl_with(scope, u->with != NULL ? u->with : pawl_build(scope, "{}"), "request", request);
+    const pawl_start_options o = {
+        .workflow = u->workflow != NULL ? u->workflow : "use", .id = u->id, .input = input};
     ok(r->host, pawl_start(r->host->engine, &o, sizeof o, NULL, &r->host->err));
 }
 
@@ -123,7 +132,8 @@ const pawl_value *mcp_failing(http_rig *r, const mcp_use *u, const char *type)
     mcp_start(r, u);
     const pawl_value *v = http_failure(r, u->id);
     if (!pawl_is(v, "type", type)) {
-        fail_msg("%s: failed with %s: %s; %s was expected", u->id, pawl_str(v, "type", "?"), pawl_str(v, "message", "?"), type);
+        fail_msg("%s: failed with %s: %s; %s was expected", u->id, pawl_str(v, "type", "?"),
+                 pawl_str(v, "message", "?"), type);
     }
     return v;
 }

@@ -13,7 +13,10 @@ static void a_program_answers_in_both_eras(void **state)
 {
     http_rig *r = *state;
     for (size_t i = 0; i < 2; i++) {
-        const mcp_use u = {.id = eras[i], .server = mcp_command(r, eras[i]), .tool = "add", .arguments = request_of(r, "{a: 2, b: 3}")};
+        const mcp_use u = {.id = eras[i],
+                           .server = mcp_command(r, eras[i]),
+                           .tool = "add",
+                           .arguments = request_of(r, "{a: 2, b: 3}")};
         const pawl_value *v = mcp_result(r, &u);
         assert_string_equal(mcp_text(v), "5");
         assert_true(pawl_is(v, "server.era", eras[i]));
@@ -28,7 +31,10 @@ static void one_program_serves_many_calls_at_once(void **state)
     const pawl_value *server = mcp_command(r, "modern");
     for (int i = 0; i < MANY; i++) {
         (void)snprintf(ids[i], sizeof ids[i], "run-%d", i);
-        const mcp_use u = {.id = ids[i], .server = server, .tool = "slow", .arguments = request_of(r, "{id: %s}", ids[i])};
+        const mcp_use u = {.id = ids[i],
+                           .server = server,
+                           .tool = "slow",
+                           .arguments = request_of(r, "{id: %s}", ids[i])};
         mcp_start(r, &u);
     }
     for (int i = 0; i < MANY; i++) {
@@ -43,7 +49,10 @@ static void a_program_that_ends_is_started_again_where_that_is_safe(void **state
     char mark[200];
     (void)snprintf(mark, sizeof mark, "%s/mark", r->host->folder);
     for (size_t i = 0; i < 2; i++) {
-        const mcp_use u = {.id = eras[i], .server = mcp_command(r, eras[i]), .tool = "dies_once", .arguments = request_of(r, "{mark: %s}", mark),
+        const mcp_use u = {.id = eras[i],
+                           .server = mcp_command(r, eras[i]),
+                           .tool = "dies_once",
+                           .arguments = request_of(r, "{mark: %s}", mark),
                            .with = request_of(r, "{retries: 3}")};
         assert_string_equal(mcp_text(mcp_result(r, &u)), "alive again");
     }
@@ -54,7 +63,10 @@ static void a_program_that_ends_is_started_again_where_that_is_safe(void **state
 static void a_program_that_ends_with_a_call_in_hand_leaves_it_unknown(void **state)
 {
     http_rig *r = *state;
-    const mcp_use u = {.id = "a", .server = mcp_command(r, "modern"), .tool = "lost", .arguments = request_of(r, "{id: 1}"),
+    const mcp_use u = {.id = "a",
+                       .server = mcp_command(r, "modern"),
+                       .tool = "lost",
+                       .arguments = request_of(r, "{id: 1}"),
                        .with = request_of(r, "{retries: 3}")};
     const pawl_value *f = mcp_failing(r, &u, "OutcomeUnknown");
     assert_true(pawl_is(f, "details.cause", "ServerExited"));
@@ -65,11 +77,13 @@ static void a_program_that_ends_with_a_call_in_hand_leaves_it_unknown(void **sta
 static void what_a_program_said_last_is_told(void **state)
 {
     http_rig *r = *state;
-    const pawl_value *server = request_of(r, "{command: [\"sh\", \"-c\", \"echo no key is set >&2; exit 4\"]}");
+    const pawl_value *server =
+        request_of(r, "{command: [\"sh\", \"-c\", \"echo no key is set >&2; exit 4\"]}");
     const mcp_use u = {.id = "a", .server = server, .tool = "x"};
     const pawl_value *f = mcp_failing(r, &u, "ServerExited");
     assert_non_null(strstr(pawl_str(f, "message", ""), "status 4: no key is set"));
-    const mcp_use w = {.id = "b", .server = request_of(r, "{command: [\"/nowhere/at/all\"]}"), .tool = "x"};
+    const mcp_use w = {
+        .id = "b", .server = request_of(r, "{command: [\"/nowhere/at/all\"]}"), .tool = "x"};
     f = mcp_failing(r, &w, "ServerExited");
     assert_non_null(strstr(pawl_str(f, "message", ""), "No such file"));
 }
@@ -79,14 +93,18 @@ static void a_cancelled_run_tells_the_program(void **state)
     http_rig *r = *state;
     for (size_t i = 0; i < 2; i++) {
         char key[60];
-        const mcp_use u = {.id = eras[i], .server = mcp_command(r, eras[i]), .tool = "hang", .arguments = request_of(r, "{id: %s}", eras[i])};
+        const mcp_use u = {.id = eras[i],
+                           .server = mcp_command(r, eras[i]),
+                           .tool = "hang",
+                           .arguments = request_of(r, "{id: %s}", eras[i])};
         mcp_start(r, &u);
         (void)snprintf(key, sizeof key, "hang-began:%s", eras[i]);
         while (mcp_logged(r, key) == 0) {
         }
         ok(r->host, pawl_cancel(r->host->engine, eras[i], "enough", &r->host->err));
         const pawl_value *v = NULL;
-        expect(r->host, PAWL_CANCELED, pawl_result(r->host->engine, eras[i], 20000, r->host->scope, &v, &r->host->err));
+        expect(r->host, PAWL_CANCELED,
+               pawl_result(r->host->engine, eras[i], 20000, r->host->scope, &v, &r->host->err));
         while (mcp_logged(r, "cancelled") < (int)i + 1) {
         }
     }
@@ -99,7 +117,9 @@ static void a_program_ends_with_the_engine(void **state)
     char command[800];
     long pid = 0;
     (void)snprintf(path, sizeof path, "%s/pid", r->host->folder);
-    (void)snprintf(command, sizeof command, "echo $$ > %s.new; mv %s.new %s; while :; do sleep 1000; done", path, path, path);
+    (void)snprintf(command, sizeof command,
+                   "echo $$ > %s.new; mv %s.new %s; while :; do sleep 1000; done", path, path,
+                   path);
     const pawl_value *server = request_of(r, "{command: [\"sh\", \"-c\", %s]}", command);
     const mcp_use u = {.id = "a", .server = server, .tool = "x"};
     mcp_start(r, &u);
@@ -122,7 +142,8 @@ static void a_program_ends_with_the_engine(void **state)
 static void an_environment_is_what_the_input_says(void **state)
 {
     http_rig *r = *state;
-    const pawl_value *server = request_of(r, "{command: [\"sh\", \"-c\", \"echo got $WORD >&2; exit 1\"], env: {WORD: \"it\"}}");
+    const pawl_value *server = request_of(
+        r, "{command: [\"sh\", \"-c\", \"echo got $WORD >&2; exit 1\"], env: {WORD: \"it\"}}");
     const mcp_use u = {.id = "a", .server = server, .tool = "x"};
     assert_non_null(strstr(pawl_str(mcp_failing(r, &u, "ServerExited"), "message", ""), "got it"));
 }

@@ -25,7 +25,8 @@ static const pawl_value *json(pawl_scope *scope, const char *text)
     return v;
 }
 
-#define P(properties) "{\"name\": \"t\", \"inputSchema\": {\"type\": \"object\", \"properties\": {" properties "}}}"
+#define P(properties) \
+    "{\"name\": \"t\", \"inputSchema\": {\"type\": \"object\", \"properties\": {" properties "}}}"
 #define H(name) "\"x-mcp-header\": " name
 
 static const struct {
@@ -34,15 +35,21 @@ static const struct {
 } tools[] = {
     {P(""), true},
     {P("\"a\": {\"type\": \"string\", " H("\"Region\"") "}"), true},
-    {P("\"a\": {\"type\": \"object\", \"properties\": {\"b\": {\"type\": \"integer\", " H("\"N\"") "}}}"), true},
-    {P("\"a\": {\"type\": \"boolean\", " H("\"X\"") "}, \"b\": {\"type\": \"string\", " H("\"Y\"") "}"), true},
+    {P("\"a\": {\"type\": \"object\", \"properties\": {\"b\": {\"type\": \"integer\", " H(
+         "\"N\"") "}}}"),
+     true},
+    {P("\"a\": {\"type\": \"boolean\", " H("\"X\"") "}, \"b\": {\"type\": \"string\", " H(
+         "\"Y\"") "}"),
+     true},
     {P("\"a\": {\"type\": \"string\", " H("\"\"") "}"), false},
     {P("\"a\": {\"type\": \"string\", " H("5") "}"), false},
     {P("\"a\": {\"type\": \"number\", " H("\"N\"") "}"), false},
     {P("\"a\": {\"type\": \"object\", " H("\"N\"") "}"), false},
     {P("\"a\": {\"type\": \"null\", " H("\"N\"") "}"), false},
     {P("\"a\": {" H("\"N\"") "}"), false},
-    {P("\"a\": {\"type\": \"string\", " H("\"A\"") "}, \"b\": {\"type\": \"string\", " H("\"a\"") "}"), false},
+    {P("\"a\": {\"type\": \"string\", " H("\"A\"") "}, \"b\": {\"type\": \"string\", " H(
+         "\"a\"") "}"),
+     false},
     {P("\"a\": {\"type\": \"string\", " H("\"My Region\"") "}"), false},
     {P("\"a\": {\"type\": \"string\", " H("\"A:B\"") "}"), false},
     {P("\"a\": {\"type\": \"string\", " H("\"R\xc3\xa9gion\"") "}"), false},
@@ -61,7 +68,8 @@ static void a_tool_with_a_wrong_header_is_not_used(void **state)
         pawl_error err = {0};
         const pawl_status status = pw_mcp_tool_check(json(scope, tools[i].tool), &err);
         if ((status == PAWL_OK) != tools[i].fit) {
-            fail_msg("%s: %s %s", tools[i].tool, pawl_status_name(status), status != PAWL_OK ? err.message : "");
+            fail_msg("%s: %s %s", tools[i].tool, pawl_status_name(status),
+                     status != PAWL_OK ? err.message : "");
         }
         pawl_scope_free(scope);
     }
@@ -71,7 +79,9 @@ static void a_bad_tool_does_not_hide_the_good_ones(void **state)
 {
     (void)state;
     pawl_scope *scope = pawl_scope_new();
-    const pawl_value *all = json(scope, "[{\"name\": \"a\", \"inputSchema\": {}}, {\"name\": \"b\"}, 5, {\"name\": \"c\", \"inputSchema\": {}}]");
+    const pawl_value *all = json(
+        scope,
+        "[{\"name\": \"a\", \"inputSchema\": {}}, {\"name\": \"b\"}, 5, {\"name\": \"c\", \"inputSchema\": {}}]");
     const pawl_value *fit = pw_mcp_tools_fit(scope, all);
     assert_int_equal(pawl_len(fit), 2);
     assert_non_null(pw_mcp_tool_find(fit, "c"));
@@ -106,8 +116,12 @@ static void an_argument_becomes_a_header(void **state)
         pawl_scope *scope = pawl_scope_new();
         pw_http_header *headers = NULL;
         size_t len = 9;
-        const pawl_value *tool = json(scope, P("\"a\": {\"type\": \"object\", \"properties\": {\"b.c\": {\"type\": \"string\", " H("\"N\"") "}}}"));
-        const pawl_value *arguments = pawl_build(scope, "{a: {\"b.c\": %p}}", pawl_v(json(scope, values[i].argument)));
+        const pawl_value *tool = json(
+            scope,
+            P("\"a\": {\"type\": \"object\", \"properties\": {\"b.c\": {\"type\": \"string\", " H(
+                "\"N\"") "}}}"));
+        const pawl_value *arguments =
+            pawl_build(scope, "{a: {\"b.c\": %p}}", pawl_v(json(scope, values[i].argument)));
         assert_true(pw_mcp_tool_headers(scope, tool, arguments, &headers, &len));
         assert_int_equal(len, values[i].header != NULL);
         if (len == 1) {
@@ -123,9 +137,12 @@ static void only_what_says_so_is_repeated(void **state)
     (void)state;
     pawl_scope *scope = pawl_scope_new();
     assert_true(pw_mcp_tool_repeatable(json(scope, "{\"annotations\": {\"readOnlyHint\": true}}")));
-    assert_true(pw_mcp_tool_repeatable(json(scope, "{\"annotations\": {\"idempotentHint\": true, \"readOnlyHint\": false}}")));
-    assert_false(pw_mcp_tool_repeatable(json(scope, "{\"annotations\": {\"destructiveHint\": false}}")));
-    assert_false(pw_mcp_tool_repeatable(json(scope, "{\"annotations\": {\"readOnlyHint\": \"true\"}}")));
+    assert_true(pw_mcp_tool_repeatable(
+        json(scope, "{\"annotations\": {\"idempotentHint\": true, \"readOnlyHint\": false}}")));
+    assert_false(
+        pw_mcp_tool_repeatable(json(scope, "{\"annotations\": {\"destructiveHint\": false}}")));
+    assert_false(
+        pw_mcp_tool_repeatable(json(scope, "{\"annotations\": {\"readOnlyHint\": \"true\"}}")));
     assert_false(pw_mcp_tool_repeatable(json(scope, "{}")));
     assert_false(pw_mcp_tool_repeatable(NULL));
     pawl_scope_free(scope);
@@ -137,8 +154,10 @@ static const struct {
 } forms[] = {
     {"{\"requestedSchema\": {\"properties\": {\"a\": {\"type\": \"string\", \"default\": \"x\"}, \"b\": {\"type\": \"boolean\", \"default\": false}}}}",
      "{\"action\": \"accept\", \"content\": {\"a\": \"x\", \"b\": false}}"},
-    {"{\"mode\": \"form\", \"requestedSchema\": {\"properties\": {\"a\": {\"type\": \"string\"}}}}", "{\"action\": \"accept\", \"content\": {}}"},
-    {"{\"requestedSchema\": {\"properties\": {\"a\": {\"type\": \"string\"}}, \"required\": [\"a\"]}}", "{\"action\": \"decline\"}"},
+    {"{\"mode\": \"form\", \"requestedSchema\": {\"properties\": {\"a\": {\"type\": \"string\"}}}}",
+     "{\"action\": \"accept\", \"content\": {}}"},
+    {"{\"requestedSchema\": {\"properties\": {\"a\": {\"type\": \"string\"}}, \"required\": [\"a\"]}}",
+     "{\"action\": \"decline\"}"},
     {"{\"mode\": \"url\", \"url\": \"https://x\"}", "{\"action\": \"decline\"}"},
     {"{}", "{\"action\": \"decline\"}"},
 };
@@ -159,8 +178,10 @@ static void defaults_answer_a_form_or_decline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_tool_with_a_wrong_header_is_not_used), cmocka_unit_test(a_bad_tool_does_not_hide_the_good_ones),
-        cmocka_unit_test(an_argument_becomes_a_header),           cmocka_unit_test(only_what_says_so_is_repeated),
+        cmocka_unit_test(a_tool_with_a_wrong_header_is_not_used),
+        cmocka_unit_test(a_bad_tool_does_not_hide_the_good_ones),
+        cmocka_unit_test(an_argument_becomes_a_header),
+        cmocka_unit_test(only_what_says_so_is_repeated),
         cmocka_unit_test(defaults_answer_a_form_or_decline),
     };
     return cmocka_run_group_tests_name("mcp_tool", tests, NULL, NULL);

@@ -8,16 +8,20 @@
 
 static const pawl_value *ask(pawl_run *w, const pawl_value *in)
 {
-    const pawl_effect effect = pawl_bool(in, "unsafe", false) ? PAWL_EFFECT_UNSAFE : PAWL_EFFECT_DEFAULT;
-    return pawl_call(w, "http", .input = pawl_get(in, "request"), .retries = (int)pawl_int(in, "retries", -1), .retry_initial_s = 0.01,
+    const pawl_effect effect =
+        pawl_bool(in, "unsafe", false) ? PAWL_EFFECT_UNSAFE : PAWL_EFFECT_DEFAULT;
+    return pawl_call(w, "http", .input = pawl_get(in, "request"),
+                     .retries = (int)pawl_int(in, "retries", -1), .retry_initial_s = 0.01,
                      .effect = effect);
 }
 
-static void on_log(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
+static void on_log(void *user, pawl_level level, const char *run_id, int64_t command,
+                   const char *text)
 {
     http_rig *r = user;
     pthread_mutex_lock(&r->lock);
-    pw_buf_printf(&r->log, "%d %s %lld %s\n", (int)level, run_id != NULL ? run_id : "-", (long long)command, text);
+    pw_buf_printf(&r->log, "%d %s %lld %s\n", (int)level, run_id != NULL ? run_id : "-",
+                  (long long)command, text);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -25,11 +29,14 @@ void http_open(http_rig *r, const pawl_net_options *options)
 {
     static const char *const loopback[] = {"127.0.0.1", NULL};
     static const char *const secrets[] = {"env:*", "file:/*", "command:*", NULL};
-    const pawl_net_options usual = {.struct_size = sizeof usual, .egress = loopback, .secrets = secrets};
-    const pawl_options o = {.struct_size = sizeof o, .log = on_log, .log_user = r, .no_socket = true};
+    const pawl_net_options usual = {
+        .struct_size = sizeof usual, .egress = loopback, .secrets = secrets};
+    const pawl_options o = {
+        .struct_size = sizeof o, .log = on_log, .log_user = r, .no_socket = true};
     rig_open(r->host, &o);
     ok(r->host, pawl_register_workflow(r->host->engine, "ask", "1", ask, NULL, &r->host->err));
-    ok(r->host, pawl_net_register(r->host->engine, options != NULL ? options : &usual, &r->host->err));
+    ok(r->host,
+       pawl_net_register(r->host->engine, options != NULL ? options : &usual, &r->host->err));
 }
 
 int http_setup(void **state)
@@ -73,7 +80,8 @@ const char *http_url(http_rig *r, const char *fmt, ...)
 void http_start(http_rig *r, const char *id, const pawl_value *request, const pawl_value *with)
 {
     assert_non_null(request);
-    const pawl_value *input = pawl_with(r->host->scope, with != NULL ? with : pawl_build(r->host->scope, "{}"), "request", request);
+    const pawl_value *input = pawl_with(
+        r->host->scope, with != NULL ? with : pawl_build(r->host->scope, "{}"), "request", request);
     const pawl_start_options o = {.workflow = "ask", .id = id, .input = input};
     ok(r->host, pawl_start(r->host->engine, &o, sizeof o, NULL, &r->host->err));
 }
@@ -86,7 +94,8 @@ const pawl_value *http_end(http_rig *r, const char *id)
 const pawl_value *http_failure(http_rig *r, const char *id)
 {
     const pawl_value *v = NULL;
-    expect(r->host, PAWL_FAILED, pawl_result(r->host->engine, id, 20000, r->host->scope, &v, &r->host->err));
+    expect(r->host, PAWL_FAILED,
+           pawl_result(r->host->engine, id, 20000, r->host->scope, &v, &r->host->err));
     return v;
 }
 
@@ -96,12 +105,14 @@ const pawl_value *http_ask(http_rig *r, const char *id, const pawl_value *reques
     return http_end(r, id);
 }
 
-const pawl_value *http_ask_failing(http_rig *r, const char *id, const pawl_value *request, const char *type)
+const pawl_value *http_ask_failing(http_rig *r, const char *id, const pawl_value *request,
+                                   const char *type)
 {
     http_start(r, id, request, NULL);
     const pawl_value *v = http_failure(r, id);
     if (!pawl_is(v, "type", type)) {
-        fail_msg("%s: failed with %s: %s; %s was expected", id, pawl_str(v, "type", "?"), pawl_str(v, "message", "?"), type);
+        fail_msg("%s: failed with %s: %s; %s was expected", id, pawl_str(v, "type", "?"),
+                 pawl_str(v, "message", "?"), type);
     }
     return v;
 }

@@ -29,10 +29,13 @@ const char *http_url(http_rig *r, const char *fmt, ...) PAWL_PRINTF(2, 3);
 #define request_of(r, ...) pawl_build((r)->host->scope, __VA_ARGS__)
 /** Starts a run; `with` is a map of its other options, or nil. */
 void http_start(http_rig *r, const char *id, const pawl_value *request, const pawl_value *with);
-const pawl_value *http_end(http_rig *r, const char *id);     /* its result; fails the test when it failed */
-const pawl_value *http_failure(http_rig *r, const char *id); /* its failure; fails the test when it did not fail */
+const pawl_value *http_end(http_rig *r,
+                           const char *id); /* its result; fails the test when it failed */
+const pawl_value *
+http_failure(http_rig *r, const char *id); /* its failure; fails the test when it did not fail */
 const pawl_value *http_ask(http_rig *r, const char *id, const pawl_value *request);
-const pawl_value *http_ask_failing(http_rig *r, const char *id, const pawl_value *request, const char *type);
+const pawl_value *http_ask_failing(http_rig *r, const char *id, const pawl_value *request,
+                                   const char *type);
 /** Waits until the server was asked so often with ?id=. */
 void http_seen(http_rig *r, const char *id, int times);
 

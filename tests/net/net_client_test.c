@@ -31,9 +31,11 @@ static void a_request_is_answered_with_head_and_body(void **state)
 static void every_method_carries_its_body_and_no_header_of_curl(void **state)
 {
     net_rig *r = *state;
-    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "GET", "REPORT"};
+    static const char *const methods[] = {"POST",    "PUT", "PATCH", "DELETE",
+                                          "OPTIONS", "GET", "REPORT"};
     for (size_t i = 0; i < PW_COUNT(methods); i++) {
-        const pw_http_request q = {.url = net_url(r, "/echo"), .method = methods[i], .body = "abc", .body_size = 3};
+        const pw_http_request q = {
+            .url = net_url(r, "/echo"), .method = methods[i], .body = "abc", .body_size = 3};
         const net_reply *p = net_ask(r, &q);
         char method[40];
         (void)snprintf(method, sizeof method, "\"method\": \"%s\"", methods[i]);
@@ -56,15 +58,30 @@ static void what_cannot_be_sent_safely_is_refused(void **state)
         pw_http_header header;
         const char *said;
     } bad[] = {
-        {{"X", "a\r\nY: b", false}, "control"},  {{"X", "a\nY: b", false}, "control"}, {{"X\r\nY", "a", false}, "no header name"},
-        {{"", "a", false}, "no header name"},    {{"A B", "a", false}, "no header name"}, {{"X:", "a", false}, "no header name"},
-        {{"Host", "other", false}, "own"},       {{"content-LENGTH", "5", false}, "own"}, {{"Transfer-Encoding", "chunked", false}, "own"},
-        {{"Connection", "close", false}, "own"}, {{"X", "\x01", false}, "control"},
+        {{"X", "a\r\nY: b", false}, "control"},
+        {{"X", "a\nY: b", false}, "control"},
+        {{"X\r\nY", "a", false}, "no header name"},
+        {{"", "a", false}, "no header name"},
+        {{"A B", "a", false}, "no header name"},
+        {{"X:", "a", false}, "no header name"},
+        {{"Host", "other", false}, "own"},
+        {{"content-LENGTH", "5", false}, "own"},
+        {{"Transfer-Encoding", "chunked", false}, "own"},
+        {{"Connection", "close", false}, "own"},
+        {{"X", "\x01", false}, "control"},
     };
-    static const char *const urls[] = {"", "ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://user:word@127.0.0.1/", "gopher://127.0.0.1",
-                                       "http://127.0.0.1:99999/", "http://127.0.0.1/a b\r\nX: y", "127.0.0.1/x y"};
+    static const char *const urls[] = {"",
+                                       "ftp://127.0.0.1/",
+                                       "file:///etc/passwd",
+                                       "http://",
+                                       "http://user:word@127.0.0.1/",
+                                       "gopher://127.0.0.1",
+                                       "http://127.0.0.1:99999/",
+                                       "http://127.0.0.1/a b\r\nX: y",
+                                       "127.0.0.1/x y"};
     for (size_t i = 0; i < PW_COUNT(bad); i++) {
-        const pw_http_request q = {.url = net_url(r, "/echo?id=refused"), .headers = &bad[i].header, .headers_len = 1};
+        const pw_http_request q = {
+            .url = net_url(r, "/echo?id=refused"), .headers = &bad[i].header, .headers_len = 1};
         net_refused(r, &q, PAWL_INVALID);
         if (strstr(r->err.message, bad[i].said) == NULL) {
             fail_msg("%s", r->err.message);
@@ -100,7 +117,8 @@ static void an_end_in_the_middle_says_that_something_was_sent(void **state)
 static void nothing_was_sent_when_nobody_listens(void **state)
 {
     net_rig *r = *state;
-    const pw_http_request q = {.url = "http://127.0.0.1:1/", .method = "POST", .body = "x", .body_size = 1};
+    const pw_http_request q = {
+        .url = "http://127.0.0.1:1/", .method = "POST", .body = "x", .body_size = 1};
     const net_reply *p = net_ask(r, &q);
     is_error(p, PW_HTTP_CONNECT);
     assert_false(p->sent);
@@ -126,7 +144,9 @@ static void each_clock_ends_a_request_under_its_own_name(void **state)
     assert_true(r->reply.sent);
     const pw_http_request idle = {.url = net_url(r, "/slow/stall"), .idle_ms = 60};
     is_error(net_ask(r, &idle), PW_HTTP_IDLE_TIMEOUT);
-    const pw_http_request total = {.url = net_url(r, "/slow/body"), .total_ms = 150, .idle_ms = 5000}; /* a byte now and then, for ever */
+    const pw_http_request total = {.url = net_url(r, "/slow/body"),
+                                   .total_ms = 150,
+                                   .idle_ms = 5000}; /* a byte now and then, for ever */
     is_error(net_ask(r, &total), PW_HTTP_TOTAL_TIMEOUT);
     assert_true(r->reply.total_ms >= 140 && r->reply.total_ms < 5000);
 }
@@ -164,10 +184,11 @@ static void a_bad_head_is_no_response(void **state)
     static const struct {
         const char *name;
         pw_http_error error;
-    } cases[] = {{"noise", PW_HTTP_BAD_RESPONSE}, {"nine", PW_HTTP_BAD_RESPONSE},   {"nocolon", PW_HTTP_BAD_RESPONSE},
-                 {"nul", PW_HTTP_BAD_RESPONSE},   {"space", PW_HTTP_BAD_RESPONSE},  {"many", PW_HTTP_HEAD_TOO_LARGE},
-                 {"long", PW_HTTP_HEAD_TOO_LARGE}, {"fold", PW_HTTP_DONE},          {"early", PW_HTTP_DONE},
-                 {"trailer", PW_HTTP_DONE}};
+    } cases[] = {{"noise", PW_HTTP_BAD_RESPONSE},   {"nine", PW_HTTP_BAD_RESPONSE},
+                 {"nocolon", PW_HTTP_BAD_RESPONSE}, {"nul", PW_HTTP_BAD_RESPONSE},
+                 {"space", PW_HTTP_BAD_RESPONSE},   {"many", PW_HTTP_HEAD_TOO_LARGE},
+                 {"long", PW_HTTP_HEAD_TOO_LARGE},  {"fold", PW_HTTP_DONE},
+                 {"early", PW_HTTP_DONE},           {"trailer", PW_HTTP_DONE}};
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
         const net_reply *p = net_get(r, net_url(r, "/raw/%s", cases[i].name));
         if (p->error != cases[i].error) {
@@ -209,12 +230,17 @@ static void a_redirect_changes_the_method_as_the_standard_says(void **state)
         const char *code;
         const char *method;
         const char *then;
-    } cases[] = {{"301", "POST", "GET"}, {"302", "POST", "GET"}, {"303", "PUT", "GET"}, {"307", "POST", "POST"}, {"308", "PUT", "PUT"},
-                 {"302", "PUT", "PUT"}};
+    } cases[] = {{"301", "POST", "GET"},  {"302", "POST", "GET"}, {"303", "PUT", "GET"},
+                 {"307", "POST", "POST"}, {"308", "PUT", "PUT"},  {"302", "PUT", "PUT"}};
     static const pw_http_header type = {"Content-Type", "text/plain", false};
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
-        const pw_http_request q = {.url = net_url(r, "/redirect?to=/echo&code=%s", cases[i].code), .method = cases[i].method, .body = "abc",
-                                   .body_size = 3, .redirects_max = 1, .headers = &type, .headers_len = 1};
+        const pw_http_request q = {.url = net_url(r, "/redirect?to=/echo&code=%s", cases[i].code),
+                                   .method = cases[i].method,
+                                   .body = "abc",
+                                   .body_size = 3,
+                                   .redirects_max = 1,
+                                   .headers = &type,
+                                   .headers_len = 1};
         const net_reply *p = net_ask(r, &q);
         char method[40];
         (void)snprintf(method, sizeof method, "\"method\": \"%s\"", cases[i].then);
@@ -229,13 +255,19 @@ static void a_redirect_changes_the_method_as_the_standard_says(void **state)
 static void private_headers_stay_with_their_origin(void **state)
 {
     net_rig *r = *state;
-    static const pw_http_header headers[] = {{"Authorization", "Bearer one", false}, {"X-Api-Key", "two", true}, {"X-Plain", "three", false}};
-    pw_http_request q = {.url = net_url(r, "/redirect?to=/echo"), .redirects_max = 1, .headers = headers, .headers_len = 3};
+    static const pw_http_header headers[] = {{"Authorization", "Bearer one", false},
+                                             {"X-Api-Key", "two", true},
+                                             {"X-Plain", "three", false}};
+    pw_http_request q = {.url = net_url(r, "/redirect?to=/echo"),
+                         .redirects_max = 1,
+                         .headers = headers,
+                         .headers_len = 3};
     const net_reply *p = net_ask(r, &q);
     assert_true(says(&p->body, "Bearer one") && says(&p->body, "two") && says(&p->body, "three"));
     static const char *const both[] = {"127.0.0.0/8", NULL};
     net_rules(r, both);
-    q.url = net_url(r, "/redirect?to=http://127.0.0.2:%d/echo", r->server.port); /* the server listens on 127.0.0.1 only */
+    q.url = net_url(r, "/redirect?to=http://127.0.0.2:%d/echo",
+                    r->server.port); /* the server listens on 127.0.0.1 only */
     is_error(net_ask(r, &q), PW_HTTP_CONNECT);
     q.url = net_url(r, "/redirect?to=http://localhost:%d/echo", r->server.port);
     p = net_ask(r, &q);
@@ -250,8 +282,13 @@ static void a_secret_body_goes_to_no_other_origin(void **state)
     net_rig *r = *state;
     static const char *const both[] = {"127.0.0.0/8", NULL};
     net_rules(r, both);
-    const pw_http_request q = {.url = net_url(r, "/redirect?code=307&to=http://localhost:%d/echo?id=leak", r->server.port), .method = "POST",
-                               .body = "secret", .body_size = 6, .body_secret = true, .redirects_max = 1};
+    const pw_http_request q = {
+        .url = net_url(r, "/redirect?code=307&to=http://localhost:%d/echo?id=leak", r->server.port),
+        .method = "POST",
+        .body = "secret",
+        .body_size = 6,
+        .body_secret = true,
+        .redirects_max = 1};
     is_error(net_ask(r, &q), PW_HTTP_BAD_REDIRECT);
     assert_int_equal(net_count(r, "leak"), 0);
 }
@@ -259,7 +296,8 @@ static void a_secret_body_goes_to_no_other_origin(void **state)
 static void a_redirect_leads_nowhere_odd(void **state)
 {
     net_rig *r = *state;
-    static const char *const to[] = {"file:///etc/passwd", "ftp://127.0.0.1/", "http://user:word@127.0.0.1/", "gopher://x", "http://"};
+    static const char *const to[] = {"file:///etc/passwd", "ftp://127.0.0.1/",
+                                     "http://user:word@127.0.0.1/", "gopher://x", "http://"};
     for (size_t i = 0; i < PW_COUNT(to); i++) {
         const pw_http_request q = {.url = net_url(r, "/redirect?to=%s", to[i]), .redirects_max = 5};
         const net_reply *p = net_ask(r, &q);
@@ -287,16 +325,19 @@ static void tls_is_verified_and_plain_http_is_no_way_out(void **state)
     is_error(p, PW_HTTP_TLS);
     assert_false(p->sent);
     assert_int_equal(net_count(r, "tls"), 0);
-    const pw_http_request known = {.url = net_tls_url(r, "/echo"), .ca_file = ca, .cert_file = ca, .key_file = key};
+    const pw_http_request known = {
+        .url = net_tls_url(r, "/echo"), .ca_file = ca, .cert_file = ca, .key_file = key};
     is_error(net_ask(r, &known), PW_HTTP_DONE);
-    (void)snprintf(path, sizeof path, "/redirect?to=http://127.0.0.1:%d/echo?id=down", r->server.port);
+    (void)snprintf(path, sizeof path, "/redirect?to=http://127.0.0.1:%d/echo?id=down",
+                   r->server.port);
     const pw_http_request down = {.url = net_tls_url(r, path), .ca_file = ca, .redirects_max = 5};
     is_error(net_ask(r, &down), PW_HTTP_BAD_REDIRECT);
     assert_int_equal(net_count(r, "down"), 0);
     const pw_http_request plain = {.url = net_url(r, "/echo")};
     is_error(net_ask(r, &plain), PW_HTTP_DONE);
     char wrong[100];
-    (void)snprintf(wrong, sizeof wrong, "https://127.0.0.1:%d/", r->server.port); /* TLS at a server that speaks none */
+    (void)snprintf(wrong, sizeof wrong, "https://127.0.0.1:%d/",
+                   r->server.port); /* TLS at a server that speaks none */
     const pw_http_request deaf = {.url = wrong, .connect_ms = 200};
     is_error(net_ask(r, &deaf), PW_HTTP_CONNECT_TIMEOUT);
     assert_false(r->reply.sent);
@@ -305,8 +346,13 @@ static void tls_is_verified_and_plain_http_is_no_way_out(void **state)
 static void what_must_not_be_sent_twice_takes_a_connection_of_its_own(void **state)
 {
     net_rig *r = *state;
-    is_error(net_get(r, net_url(r, "/keep")), PW_HTTP_DONE); /* a kept connection that dies at the next request */
-    const pw_http_request q = {.url = net_url(r, "/echo?id=once"), .method = "POST", .body = "x", .body_size = 1, .no_resend = true};
+    is_error(net_get(r, net_url(r, "/keep")),
+             PW_HTTP_DONE); /* a kept connection that dies at the next request */
+    const pw_http_request q = {.url = net_url(r, "/echo?id=once"),
+                               .method = "POST",
+                               .body = "x",
+                               .body_size = 1,
+                               .no_resend = true};
     is_error(net_ask(r, &q), PW_HTTP_DONE);
     assert_int_equal(net_count(r, "once"), 1);
 }

@@ -47,23 +47,51 @@ static bool allows(const char *const *list, const char *host, const char *addres
 static void without_rules_every_public_address_is_allowed_and_no_other(void **state)
 {
     (void)state;
-    static const char *const good[] = {"93.184.216.34", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:8.8.8.8",
+    static const char *const good[] = {"93.184.216.34",    "1.1.1.1",         "172.32.0.1",
+                                       "100.128.0.1",      "2606:4700::1111", "::ffff:8.8.8.8",
                                        "64:ff9b::808:808", "2002:808:808::1"};
-    static const char *const bad[] = {"127.0.0.1", "127.255.0.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+    static const char *const bad[] = {"127.0.0.1",
+                                      "127.255.0.9",
+                                      "0.0.0.0",
+                                      "10.1.2.3",
+                                      "172.16.0.1",
+                                      "172.31.255.255",
+                                      "192.168.1.1",
                                       "169.254.169.254",
-                                      "100.64.0.1", "100.100.100.200", "168.63.129.16", "192.0.0.192", "198.18.0.1", "224.0.0.1", "255.255.255.255",
-                                      "::", "::1",
-                                      "fe80::1", "fd00:ec2::254", "fc00::1", "fec0::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
-                                      "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1",
-                                      "2002:7f00:1::1", "2002:a00:1::",
-                                      "2001::1", "2001:db8::1", "100::1"};
+                                      "100.64.0.1",
+                                      "100.100.100.200",
+                                      "168.63.129.16",
+                                      "192.0.0.192",
+                                      "198.18.0.1",
+                                      "224.0.0.1",
+                                      "255.255.255.255",
+                                      "::",
+                                      "::1",
+                                      "fe80::1",
+                                      "fd00:ec2::254",
+                                      "fc00::1",
+                                      "fec0::1",
+                                      "ff02::1",
+                                      "::ffff:127.0.0.1",
+                                      "::ffff:169.254.169.254",
+                                      "::ffff:10.0.0.1",
+                                      "::127.0.0.1",
+                                      "64:ff9b::7f00:1",
+                                      "64:ff9b::a9fe:a9fe",
+                                      "64:ff9b:1::1",
+                                      "2002:7f00:1::1",
+                                      "2002:a00:1::",
+                                      "2001::1",
+                                      "2001:db8::1",
+                                      "100::1"};
     for (size_t i = 0; i < PW_COUNT(good); i++) {
         if (!allows(NULL, "x.example", good[i], 443)) {
             fail_msg("%s is denied", good[i]);
         }
     }
     for (size_t i = 0; i < PW_COUNT(bad); i++) {
-        if (allows(NULL, "x.example", bad[i], 443) || allows(RULES("*", "x.example", "*.example"), "x.example", bad[i], 443)) {
+        if (allows(NULL, "x.example", bad[i], 443) ||
+            allows(RULES("*", "x.example", "*.example"), "x.example", bad[i], 443)) {
             fail_msg("%s is allowed", bad[i]);
         }
     }
@@ -117,12 +145,15 @@ static void an_address_rule_allows_whatever_leads_there(void **state)
 static void a_rule_that_is_none_is_refused_by_name(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", ":", ":80", "a:b", "a:0-70000", "a:9-8", "10.0.0.0/33", "10.0.0/8", "[::1", "::1/129", "a b", "*.", "a*", "**",
-                                      "http://a", "a/b", "[a]:80", "a:80x", "10.0.0.0/", "fd00::/8:80x"};
+    static const char *const bad[] = {
+        "",         ":",    ":80",     "a:b",   "a:0-70000", "a:9-8",       "10.0.0.0/33",
+        "10.0.0/8", "[::1", "::1/129", "a b",   "*.",        "a*",          "**",
+        "http://a", "a/b",  "[a]:80",  "a:80x", "10.0.0.0/", "fd00::/8:80x"};
     for (size_t i = 0; i < PW_COUNT(bad); i++) {
         pw_egress *e = NULL;
         pawl_error err = {0};
-        if (pw_egress_new(RULES("good.example", bad[i]), &e, &err) != PAWL_INVALID || (bad[i][0] != '\0' && strstr(err.message, bad[i]) == NULL)) {
+        if (pw_egress_new(RULES("good.example", bad[i]), &e, &err) != PAWL_INVALID ||
+            (bad[i][0] != '\0' && strstr(err.message, bad[i]) == NULL)) {
             fail_msg("\"%s\": %s", bad[i], err.message);
         }
     }
@@ -157,7 +188,8 @@ static void behind_a_proxy_the_name_decides(void **state)
     assert_false(pw_egress_name(e, "127.0.0.1", 443, true, &why));
     pw_egress_free(e);
     e = rules(RULES("10.0.0.0/8"));
-    assert_false(pw_egress_name(e, "api.example", 443, true, &why)); /* nobody knows where a proxy finds it */
+    assert_false(pw_egress_name(e, "api.example", 443, true,
+                                &why)); /* nobody knows where a proxy finds it */
     assert_true(pw_egress_name(e, "10.0.0.1", 443, true, &why));
     pw_egress_free(e);
 }
@@ -168,10 +200,13 @@ static void nothing_is_sent_to_loopback_unless_allowed(void **state)
 {
     net_rig *r = *state;
     net_rules(r, NULL);
-    static const char *const spellings[] = {"127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0"};
+    static const char *const spellings[] = {"127.0.0.1",  "127.1",      "2130706433",
+                                            "0x7f000001", "0177.0.0.1", "[::ffff:127.0.0.1]",
+                                            "localhost",  "0"};
     for (size_t i = 0; i < PW_COUNT(spellings); i++) {
         char url[200];
-        (void)snprintf(url, sizeof url, "http://%s:%d/echo?id=denied", spellings[i], r->server.port);
+        (void)snprintf(url, sizeof url, "http://%s:%d/echo?id=denied", spellings[i],
+                       r->server.port);
         const pw_http_request q = {.url = url};
         if (strcmp(spellings[i], "localhost") == 0) { /* a name: its address decides */
             is_error(net_ask(r, &q), PW_HTTP_DENIED);
@@ -196,8 +231,12 @@ static void a_redirect_is_a_new_question(void **state)
     char rule[40];
     (void)snprintf(rule, sizeof rule, "127.0.0.1:%d", r->server.port);
     net_rules(r, RULES(rule));
-    static const char *const to[] = {"http://169.254.169.254/latest/meta-data/", "http://127.0.0.1:1/", "http://[::1]/", "http://10.0.0.1/",
-                                     "http://evil.invalid/", "//127.0.0.2/"};
+    static const char *const to[] = {"http://169.254.169.254/latest/meta-data/",
+                                     "http://127.0.0.1:1/",
+                                     "http://[::1]/",
+                                     "http://10.0.0.1/",
+                                     "http://evil.invalid/",
+                                     "//127.0.0.2/"};
     for (size_t i = 0; i < PW_COUNT(to); i++) {
         const pw_http_request q = {.url = net_url(r, "/redirect?to=%s", to[i]), .redirects_max = 5};
         const net_reply *p = net_ask(r, &q);
@@ -218,7 +257,8 @@ static void a_proxy_of_the_request_is_under_the_rules_and_the_operators_is_not(v
     net_rules(r, RULES("api.example", "127.0.0.1"));
     const net_reply *p = net_ask(r, &q);
     is_error(p, PW_HTTP_DONE);
-    assert_non_null(strstr((const char *)p->body.data, "\"target\": \"http://api.example/echo?id=proxied\""));
+    assert_non_null(
+        strstr((const char *)p->body.data, "\"target\": \"http://api.example/echo?id=proxied\""));
     net_rules_proxy(r, RULES("api.example"), proxy);
     const pw_http_request plain = {.url = "http://api.example/echo"};
     is_error(net_ask(r, &plain), PW_HTTP_DONE);

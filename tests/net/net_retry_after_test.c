@@ -40,13 +40,16 @@ static void all_three_forms_of_a_date_are_taken(void **state)
     assert_int_equal(after("retry-after", "Thu, 01 Jan 2026 00:02:00 GMT", NULL, NULL), 120000);
     assert_int_equal(after("retry-after", "Thursday, 01-Jan-26 00:02:00 GMT", NULL, NULL), 120000);
     assert_int_equal(after("retry-after", "Thu Jan  1 00:02:00 2026", NULL, NULL), 120000);
-    assert_int_equal(after("retry-after", "Wed, 31 Dec 2025 00:00:00 GMT", NULL, NULL), 0); /* it is over */
+    assert_int_equal(after("retry-after", "Wed, 31 Dec 2025 00:00:00 GMT", NULL, NULL),
+                     0); /* it is over */
 }
 
 static void a_date_is_read_by_the_clock_of_its_server(void **state)
 {
     (void)state;
-    assert_int_equal(after("retry-after", "Thu, 01 Jan 2026 05:00:30 GMT", "date", "Thu, 01 Jan 2026 05:00:00 GMT"), 30000);
+    assert_int_equal(after("retry-after", "Thu, 01 Jan 2026 05:00:30 GMT", "date",
+                           "Thu, 01 Jan 2026 05:00:00 GMT"),
+                     30000);
 }
 
 static void a_reset_counts_when_nothing_remains(void **state)
@@ -61,10 +64,22 @@ static void a_reset_counts_when_nothing_remains(void **state)
 static void what_is_no_time_is_nothing(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "soon", "-1", "0x10", "1e9", "inf", "nan", "1.2.3", "12 seconds", "tomorrow", "Thu, 99 Foo 2026 00:00:00 GMT", "."};
+    static const char *const bad[] = {"",
+                                      "soon",
+                                      "-1",
+                                      "0x10",
+                                      "1e9",
+                                      "inf",
+                                      "nan",
+                                      "1.2.3",
+                                      "12 seconds",
+                                      "tomorrow",
+                                      "Thu, 99 Foo 2026 00:00:00 GMT",
+                                      "."};
     for (size_t i = 0; i < PW_COUNT(bad); i++) {
         if (after("retry-after", bad[i], NULL, NULL) != -1) {
-            fail_msg("\"%s\" gave %lld", bad[i], (long long)after("retry-after", bad[i], NULL, NULL));
+            fail_msg("\"%s\" gave %lld", bad[i],
+                     (long long)after("retry-after", bad[i], NULL, NULL));
         }
     }
     assert_int_equal(after("server", "x", NULL, NULL), -1);
@@ -73,8 +88,10 @@ static void what_is_no_time_is_nothing(void **state)
 static void patience_has_an_end(void **state)
 {
     (void)state;
-    assert_int_equal(after("retry-after", "99999999999999999999999", NULL, NULL), PW_RETRY_AFTER_MS_MAX);
-    assert_int_equal(after("retry-after", "Fri, 01 Jan 2100 00:00:00 GMT", NULL, NULL), PW_RETRY_AFTER_MS_MAX);
+    assert_int_equal(after("retry-after", "99999999999999999999999", NULL, NULL),
+                     PW_RETRY_AFTER_MS_MAX);
+    assert_int_equal(after("retry-after", "Fri, 01 Jan 2100 00:00:00 GMT", NULL, NULL),
+                     PW_RETRY_AFTER_MS_MAX);
 }
 
 int main(void)

@@ -44,10 +44,25 @@ static bool certificate_make(const char *folder)
     char key[100];
     (void)snprintf(cert, sizeof cert, "%s/cert.pem", folder);
     (void)snprintf(key, sizeof key, "%s/key.pem", folder);
-    char *argv[] = {text("openssl"), text("req"), text("-x509"), text("-newkey"), text("ec"), text("-pkeyopt"),
-                    text("ec_paramgen_curve:P-256"), text("-nodes"), text("-days"), text("2"), text("-subj"), text("/CN=localhost"),
-                    text("-addext"), text("subjectAltName=DNS:localhost,IP:127.0.0.1"), text("-out"), text(cert), text("-keyout"),
-                    text(key), NULL};
+    char *argv[] = {text("openssl"),
+                    text("req"),
+                    text("-x509"),
+                    text("-newkey"),
+                    text("ec"),
+                    text("-pkeyopt"),
+                    text("ec_paramgen_curve:P-256"),
+                    text("-nodes"),
+                    text("-days"),
+                    text("2"),
+                    text("-subj"),
+                    text("/CN=localhost"),
+                    text("-addext"),
+                    text("subjectAltName=DNS:localhost,IP:127.0.0.1"),
+                    text("-out"),
+                    text(cert),
+                    text("-keyout"),
+                    text(key),
+                    NULL};
     const int status = run_quietly(argv);
     for (size_t i = 0; argv[i] != NULL; i++) {
         free(argv[i]);
@@ -68,7 +83,8 @@ void net_server_start(net_server *s)
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, in[0], 0);
     posix_spawn_file_actions_adddup2(&files, out[1], 1);
-    char *argv[] = {text("python3"), text("-B"), text(NET_SERVER), tls ? text(s->folder) : NULL, NULL};
+    char *argv[] = {text("python3"), text("-B"), text(NET_SERVER), tls ? text(s->folder) : NULL,
+                    NULL};
     const int rc = posix_spawnp(&s->pid, argv[0], &files, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&files);
     for (size_t i = 0; argv[i] != NULL; i++) {
@@ -214,7 +230,8 @@ static void on_end(void *user, const pw_http_result *result)
 const net_reply *net_ask(net_rig *r, const pw_http_request *request)
 {
     asked a = {.reply = &r->reply};
-    const pw_http_callbacks callbacks = {.user = &a, .head = on_head, .data = on_data, .end = on_end};
+    const pw_http_callbacks callbacks = {
+        .user = &a, .head = on_head, .data = on_data, .end = on_end};
     pw_http *http = NULL;
     reply_clear(&r->reply);
     pthread_mutex_init(&a.lock, NULL);
@@ -253,7 +270,8 @@ void net_refused(net_rig *r, const pw_http_request *request, pawl_status wanted)
     pw_http *http = NULL;
     const pawl_status status = pw_http_start(r->net, request, &callbacks, &http, &r->err);
     if (status != wanted) {
-        fail_msg("%s: %s (%s), not %s", request->url, pawl_status_name(status), status != PAWL_OK ? r->err.message : "", pawl_status_name(wanted));
+        fail_msg("%s: %s (%s), not %s", request->url, pawl_status_name(status),
+                 status != PAWL_OK ? r->err.message : "", pawl_status_name(wanted));
     }
     assert_null(http);
 }

@@ -22,7 +22,7 @@ typedef struct net_server {
     pid_t pid;
     int input; /* its end ends the server */
     int port;
-    int tls_port; /* 0 = no openssl here */
+    int tls_port;    /* 0 = no openssl here */
     char folder[64]; /* of cert.pem and key.pem */
 } net_server;
 
@@ -72,11 +72,12 @@ int net_count(net_rig *r, const char *id);
 /** Start refuses with that status, and there is no callback. */
 void net_refused(net_rig *r, const pw_http_request *request, pawl_status wanted);
 
-#define is_error(reply, wanted) \
-    do { \
-        if ((reply)->error != (wanted)) { \
-            fail_msg("ended as %s, not %s: %s", pw_http_error_type((reply)->error), pw_http_error_type(wanted), (reply)->message); \
-        } \
+#define is_error(reply, wanted)                                                     \
+    do {                                                                            \
+        if ((reply)->error != (wanted)) {                                           \
+            fail_msg("ended as %s, not %s: %s", pw_http_error_type((reply)->error), \
+                     pw_http_error_type(wanted), (reply)->message);                 \
+        }                                                                           \
     } while (0)
 
 #endif

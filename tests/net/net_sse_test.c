@@ -51,7 +51,8 @@ static void check_size(const char *data, size_t size, const char *expected)
         seen s = {PW_BUF_INIT, 0};
         assert_int_equal(read_all(&s, data, size, step), PAWL_OK);
         if (strcmp(pw_buf_cstr(&s.text), expected) != 0) {
-            fail_msg("in pieces of %zu: \"%s\", expected \"%s\"", step, pw_buf_cstr(&s.text), expected);
+            fail_msg("in pieces of %zu: \"%s\", expected \"%s\"", step, pw_buf_cstr(&s.text),
+                     expected);
         }
         pw_buf_deinit(&s.text);
     }
@@ -66,10 +67,15 @@ static void events_are_the_same_however_the_bytes_are_cut(void **state)
 {
     (void)state;
     check("data: one\n\ndata: two\n\n", "message||one;message||two;");
-    check("data: one\r\n\r\ndata: two\r\rdata:three\n\n", "message||one;message||two;message||three;");
+    check("data: one\r\n\r\ndata: two\r\rdata:three\n\n",
+          "message||one;message||two;message||three;");
     check("event: tick\nid: 7\ndata: a\ndata:b\n\ndata: c\n\n", "tick|7|a\nb;message|7|c;");
-    check("\xef\xbb\xbf" "data: x\n\n", "message||x;");
-    check("\xef\xbb" "data: x\n\ndata: y\n\n", "message||y;"); /* that field has another name */
+    check("\xef\xbb\xbf"
+          "data: x\n\n",
+          "message||x;");
+    check("\xef\xbb"
+          "data: x\n\ndata: y\n\n",
+          "message||y;"); /* that field has another name */
 }
 
 static void what_is_no_event_is_ignored(void **state)
@@ -111,7 +117,8 @@ static void what_grows_is_ended(void **state)
     assert_int_equal(s.text.size, 0);
     pw_buf_deinit(&s.text);
     pw_buf_deinit(&lines);
-    check("event: this type is much longer than nothing\ndata: x\n\n", "this type is much longer than nothing||x;");
+    check("event: this type is much longer than nothing\ndata: x\n\n",
+          "this type is much longer than nothing||x;");
 }
 
 static void a_reader_that_has_enough_is_not_called_again(void **state)
@@ -132,7 +139,9 @@ static void a_retry_time_is_kept(void **state)
     seen s = {PW_BUF_INIT, 0};
     pw_sse_init(&sse, 0, on_event, &s);
     assert_int_equal(sse.retry_ms, -1);
-    assert_int_equal(pw_sse_put(&sse, "retry: 2500\nretry: -1\nretry: 99999999999999999999\nretry:\n", 55, &err), PAWL_OK);
+    assert_int_equal(
+        pw_sse_put(&sse, "retry: 2500\nretry: -1\nretry: 99999999999999999999\nretry:\n", 55, &err),
+        PAWL_OK);
     assert_int_equal(sse.retry_ms, 2500);
     pw_sse_deinit(&sse);
     pw_buf_deinit(&s.text);

@@ -17,7 +17,8 @@
 #define VALUE_ENV "pw-s3cret/env+\"q\" 7f3a"
 #define VALUE_FILE "pw-s3cret-file-91bc"
 #define VALUE_COMMAND "pw-s3cret-command-55de"
-#define COMMAND "command:printf 'pw-s3cre%s\n' t-command-55de" /* the reference is journaled, so it must not hold the value */
+#define COMMAND \
+    "command:printf 'pw-s3cre%s\n' t-command-55de" /* the reference is journaled, so it must not hold the value */
 #define VALUE_PASSWORD "pw-s3cret-word-0f0f"
 
 static void plant(http_rig *r, char path[200])
@@ -67,10 +68,12 @@ static void a_reference_is_used_only_under_a_rule(void **state)
         pw_secret_rules *rules = NULL;
         pawl_error err = {0};
         const char *const list[] = {cases[i].rule, NULL};
-        assert_int_equal(pw_secret_rules_new(cases[i].rule != NULL ? list : NULL, &rules, &err), PAWL_OK);
+        assert_int_equal(pw_secret_rules_new(cases[i].rule != NULL ? list : NULL, &rules, &err),
+                         PAWL_OK);
         const pawl_status status = pw_secret_allowed(rules, cases[i].ref, cases[i].host, &err);
         if (status != cases[i].status) {
-            fail_msg("%s for %s under %s: %s", cases[i].ref, cases[i].host, cases[i].rule != NULL ? cases[i].rule : "-", err.message);
+            fail_msg("%s for %s under %s: %s", cases[i].ref, cases[i].host,
+                     cases[i].rule != NULL ? cases[i].rule : "-", err.message);
         }
         assert_true(status != PAWL_DENIED || strstr(err.message, "add the rule") != NULL);
         pw_secret_rules_free(rules);
@@ -84,11 +87,16 @@ static void every_form_of_a_value_is_hidden(void **state)
     assert_true(pw_secret_forms_add_all(&forms, VALUE_ENV));
     assert_true(pw_secret_forms_add_all(&forms, "pw-s3cret/env")); /* a part of the other */
     pw_buf text = PW_BUF_INIT;
-    pw_buf_puts(&text, "a " VALUE_ENV " b pw-s3cret%2Fenv%2B%22q%22%207f3a c pw-s3cret%2fenv%2b%22q%22%207f3a d pw-s3cret/env+\\\"q\\\" 7f3a e ");
+    pw_buf_puts(
+        &text,
+        "a " VALUE_ENV
+        " b pw-s3cret%2Fenv%2B%22q%22%207f3a c pw-s3cret%2fenv%2b%22q%22%207f3a d pw-s3cret/env+\\\"q\\\" 7f3a e ");
     pw_base64_put(&text, VALUE_ENV, strlen(VALUE_ENV));
     pw_buf_puts(&text, VALUE_ENV VALUE_ENV "x");
     assert_true(pw_secret_forms_redact(&forms, &text));
-    assert_string_equal(pw_buf_cstr(&text), "a [redacted] b [redacted] c [redacted] d [redacted] e [redacted][redacted][redacted]x");
+    assert_string_equal(
+        pw_buf_cstr(&text),
+        "a [redacted] b [redacted] c [redacted] d [redacted] e [redacted][redacted][redacted]x");
     pw_buf_deinit(&text);
     pw_secret_forms_deinit(&forms);
 }
@@ -102,12 +110,13 @@ static void a_secret_may_stand_wherever_a_text_stands(void **state)
     plant(r, path);
     char file[220];
     (void)snprintf(file, sizeof file, "file:%s", path);
-    const pawl_value *request = request_of(r,
-                         "{url: %s, query: {q: {\"$secret\": \"env:PAWL_SECRET_ONE\"}}, "
-                         "headers: {\"x-key\": {\"$secret\": %s, prefix: \"Key \", suffix: \"!\"}, "
-                         "\"x-cmd\": {\"$secret\": %s}}, json: {deep: [{k: {\"$secret\": \"env:PAWL_SECRET_ONE\"}}, 2]}, "
-                         "auth: {basic: {user: \"me\", password: {\"$secret\": \"env:PAWL_SECRET_WORD\"}}}}",
-                         http_url(r, "/check?id=check"), file, COMMAND);
+    const pawl_value *request = request_of(
+        r,
+        "{url: %s, query: {q: {\"$secret\": \"env:PAWL_SECRET_ONE\"}}, "
+        "headers: {\"x-key\": {\"$secret\": %s, prefix: \"Key \", suffix: \"!\"}, "
+        "\"x-cmd\": {\"$secret\": %s}}, json: {deep: [{k: {\"$secret\": \"env:PAWL_SECRET_ONE\"}}, 2]}, "
+        "auth: {basic: {user: \"me\", password: {\"$secret\": \"env:PAWL_SECRET_WORD\"}}}}",
+        http_url(r, "/check?id=check"), file, COMMAND);
     const pawl_value *v = http_ask(r, "a", request);
     (void)unlink(path);
     assert_true(pawl_is(v, "body.query", "ok"));
@@ -124,14 +133,20 @@ static void a_secret_that_cannot_be_had_fails_with_its_name_alone(void **state)
         const char *ref;
         const char *type;
         const char *said;
-    } cases[] = {{"env:PAWL_SECRET_NONE", "SecretFailed", "not in the environment"}, {"file:/nonexistent/x", "SecretFailed", "cannot be opened"},
-                 {"file:/dev/zero", "BadInput", "not a plain one"}, {"command:echo leaked-output-1; exit 3", "SecretFailed", "did not end well"},
-                 {"command:echo", "BadInput", "fewer than"}, {"nothing", "BadInput", "is written"}};
+    } cases[] = {{"env:PAWL_SECRET_NONE", "SecretFailed", "not in the environment"},
+                 {"file:/nonexistent/x", "SecretFailed", "cannot be opened"},
+                 {"file:/dev/zero", "BadInput", "not a plain one"},
+                 {"command:echo leaked-output-1; exit 3", "SecretFailed", "did not end well"},
+                 {"command:echo", "BadInput", "fewer than"},
+                 {"nothing", "BadInput", "is written"}};
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
         char id[20];
         (void)snprintf(id, sizeof id, "no-%zu", i);
-        const pawl_value *f = http_ask_failing(
-            r, id, request_of(r, "{url: %s, headers: {a: {\"$secret\": %s}}}", http_url(r, "/echo?id=unsent"), cases[i].ref), cases[i].type);
+        const pawl_value *f =
+            http_ask_failing(r, id,
+                             request_of(r, "{url: %s, headers: {a: {\"$secret\": %s}}}",
+                                        http_url(r, "/echo?id=unsent"), cases[i].ref),
+                             cases[i].type);
         if (strstr(pawl_str(f, "message", ""), cases[i].said) == NULL) {
             fail_msg("%s: %s", cases[i].ref, pawl_str(f, "message", ""));
         }
@@ -150,7 +165,9 @@ static void a_secret_bound_to_a_host_goes_to_no_other(void **state)
     (void)unlink(path);
     rig_close(r->host);
     http_open(r, &o);
-    const pawl_value *request = request_of(r, "{url: %s, headers: {a: {\"$secret\": \"env:PAWL_SECRET_ONE\"}}}", http_url(r, "/echo?id=bound"));
+    const pawl_value *request =
+        request_of(r, "{url: %s, headers: {a: {\"$secret\": \"env:PAWL_SECRET_ONE\"}}}",
+                   http_url(r, "/echo?id=bound"));
     const pawl_value *f = http_ask_failing(r, "a", request, "SecretFailed");
     assert_non_null(strstr(pawl_str(f, "message", ""), "127.0.0.1"));
     assert_int_equal(net_count(r->net, "bound"), 0);
@@ -160,7 +177,8 @@ static void a_secret_bound_to_a_host_goes_to_no_other(void **state)
 
 static void look_for(const char *where, const void *data, size_t size)
 {
-    static const char *const values[] = {VALUE_ENV, VALUE_FILE, VALUE_COMMAND, VALUE_PASSWORD, "pw-s3cret"};
+    static const char *const values[] = {VALUE_ENV, VALUE_FILE, VALUE_COMMAND, VALUE_PASSWORD,
+                                         "pw-s3cret"};
     for (size_t i = 0; i < PW_COUNT(values); i++) {
         if (memmem(data, size, values[i], strlen(values[i])) != NULL) {
             fail_msg("%s holds the secret %s", where, values[i]);
@@ -222,7 +240,7 @@ static void no_value_is_ever_written_down(void **state)
     (void)snprintf(file, sizeof file, "file:%s", path);
     const char *const urls[] = {
         http_url(r, "/echo?header=x-file"), /* comes back in body and header */
-        http_url(r, "/mirror/500"), /* comes back in a failure */
+        http_url(r, "/mirror/500"),         /* comes back in a failure */
         http_url(r, "/mirror/404"),
         http_url(r, "/mirror/429"),
         http_url(r, "/redirect?to=/echo"),
@@ -248,8 +266,10 @@ static void no_value_is_ever_written_down(void **state)
             const pawl_value *v = NULL;
             request = pawl_copy(r->host->scope, request);
             http_start(r, id, request, request_of(r, "{retries: 1}"));
-            const pawl_status status = pawl_result(r->host->engine, id, i == 3 ? 1500 : 20000, r->host->scope, &v, &r->host->err);
-            assert_true(status == PAWL_OK || status == PAWL_FAILED || (status == PAWL_TIMEOUT && i == 3));
+            const pawl_status status = pawl_result(r->host->engine, id, i == 3 ? 1500 : 20000,
+                                                   r->host->scope, &v, &r->host->err);
+            assert_true(status == PAWL_OK || status == PAWL_FAILED ||
+                        (status == PAWL_TIMEOUT && i == 3));
             size_t size = 0;
             const void *bytes = pawl_to_msgpack(v, &size);
             look_for(id, bytes, size);

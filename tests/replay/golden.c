@@ -57,7 +57,10 @@ static bool take_key(void *ctx, const pw_run_row *row)
 static bool take_row(void *ctx, const pw_run_row *row)
 {
     reading *rd = ctx;
-    *rd->run = (golden_run){.key = row->key, .parent_key = row->parent_key, .parent_cmd = row->parent_cmd, .prev_key = row->prev_key};
+    *rd->run = (golden_run){.key = row->key,
+                            .parent_key = row->parent_key,
+                            .parent_cmd = row->parent_cmd,
+                            .prev_key = row->prev_key};
     rd->run->id = text_of(rd->g, row->id);
     rd->run->workflow = text_of(rd->g, row->workflow);
     rd->run->version = text_of(rd->g, row->version);
@@ -75,7 +78,8 @@ static bool take_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     assert_int_equal(first_seq, run->events_len);
     assert_int_equal(pw_record_open(record.data, record.size, &rec, &err), PAWL_OK);
     assert_true(run->records_len < GOLDEN_EVENTS_MAX);
-    run->records[run->records_len++] = (golden_record){rec.flags, rec.now_ms, rec.build, (size_t)events};
+    run->records[run->records_len++] =
+        (golden_record){rec.flags, rec.now_ms, rec.build, (size_t)events};
     while (pw_record_next(&rec, &ev)) {
         assert_true(run->events_len < GOLDEN_EVENTS_MAX);
         run->events[run->events_len++] = (golden_event){(int)ev.type, ev.cmd, keep(rd->g, ev.body)};
@@ -88,7 +92,9 @@ static void add_item(golden *g, const golden_item *item)
 {
     assert_true(g->items_len < GOLDEN_ITEMS_MAX);
     size_t at = g->items_len++;
-    for (; at > 0 && g->items[at - 1].run == item->run && g->items[at - 1].cmd == item->cmd && g->items[at - 1].index > item->index; at--) {
+    for (; at > 0 && g->items[at - 1].run == item->run && g->items[at - 1].cmd == item->cmd &&
+           g->items[at - 1].index > item->index;
+         at--) {
         g->items[at] = g->items[at - 1];
     }
     g->items[at] = *item;
@@ -102,8 +108,10 @@ static bool take_page(void *ctx, const pw_page_row *row)
     pw_mp body = pw_mp_reader(row->body.data, row->body.size);
     assert_true(pw_page_head_read(row->head, &head));
     while (pw_page_item_next(&body, &item)) {
-        add_item(rd->g, &(golden_item){row->run, row->cmd, row->page * PW_MAP_PAGE_ITEMS + item.offset,
-                                       pw_page_bit(head.failed, item.offset) ? 2 : 1, item.attempt, keep(rd->g, item.value)});
+        add_item(rd->g,
+                 &(golden_item){row->run, row->cmd, row->page * PW_MAP_PAGE_ITEMS + item.offset,
+                                pw_page_bit(head.failed, item.offset) ? 2 : 1, item.attempt,
+                                keep(rd->g, item.value)});
     }
     return true;
 }
@@ -161,19 +169,22 @@ static void print_body(pw_view body, bool plain, pw_buf *out)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf buf = PW_BUF_INIT;
     pawl_error err;
-    pw_view what = plain && body.size > 0 && (body.data[0] & 0xf0) == 0x80 ? without_at(body, &buf) : body;
+    pw_view what =
+        plain && body.size > 0 && (body.data[0] & 0xf0) == 0x80 ? without_at(body, &buf) : body;
     assert_int_equal(pw_json_print(out, what.data, what.size, 0, &err), PAWL_OK);
     pw_buf_printf(out, "\n");
 }
 
 static void print_run(const golden_run *run, bool plain, pw_buf *out)
 {
-    pw_buf_printf(out, "run %lld %s %s %s parent=%lld/%lld prev=%lld\n", (long long)run->key, run->id, run->workflow, run->version,
-                  (long long)run->parent_key, (long long)run->parent_cmd, (long long)run->prev_key);
+    pw_buf_printf(out, "run %lld %s %s %s parent=%lld/%lld prev=%lld\n", (long long)run->key,
+                  run->id, run->workflow, run->version, (long long)run->parent_key,
+                  (long long)run->parent_cmd, (long long)run->prev_key);
     const golden_event *ev = run->events;
     for (size_t i = 0; i < run->records_len; i++) {
         const golden_record *rec = &run->records[i];
-        pw_buf_printf(out, "record flags=%u now=%lld build=%llu\n", rec->flags, (long long)rec->now_ms, (unsigned long long)rec->build);
+        pw_buf_printf(out, "record flags=%u now=%lld build=%llu\n", rec->flags,
+                      (long long)rec->now_ms, (unsigned long long)rec->build);
         for (size_t k = 0; k < rec->len; k++, ev++) {
             pw_buf_printf(out, "%s %lld ", pw_event_name(ev->type), (long long)ev->cmd);
             print_body(ev->body, plain, out);
@@ -188,8 +199,8 @@ void golden_print(const golden *g, bool plain, pw_buf *out)
     }
     for (size_t i = 0; i < g->items_len; i++) {
         const golden_item *m = &g->items[i];
-        pw_buf_printf(out, "item %lld %lld %lld state=%d attempt=%lld ", (long long)m->run, (long long)m->cmd, (long long)m->index, m->state,
-                      (long long)m->attempt);
+        pw_buf_printf(out, "item %lld %lld %lld state=%d attempt=%lld ", (long long)m->run,
+                      (long long)m->cmd, (long long)m->index, m->state, (long long)m->attempt);
         print_body(m->body, false, out);
     }
     assert_true(pw_buf_ok(out));
@@ -200,8 +211,8 @@ void golden_print(const golden *g, bool plain, pw_buf *out)
 static int type_of(const char *name)
 {
 #define X(number, NAME, text, kind) \
-    if (strcmp(name, text) == 0) { \
-        return number; \
+    if (strcmp(name, text) == 0) {  \
+        return number;              \
     }
 #include "sdk/base/events.def"
 #undef X
@@ -249,7 +260,8 @@ static bool parse_run(golden *g, const char *line)
 {
     char id[64], workflow[64], version[16];
     long long key, parent, cmd, prev;
-    if (sscanf(line, "run %lld %63s %63s %15s parent=%lld/%lld prev=%lld", &key, id, workflow, version, &parent, &cmd, &prev) != 7) {
+    if (sscanf(line, "run %lld %63s %63s %15s parent=%lld/%lld prev=%lld", &key, id, workflow,
+               version, &parent, &cmd, &prev) != 7) {
         return false;
     }
     assert_true(g->runs_len < GOLDEN_RUNS_MAX);
@@ -266,12 +278,14 @@ static bool parse_record(golden *g, const char *line)
     unsigned flags;
     long long now;
     unsigned long long build;
-    if (g->runs_len == 0 || sscanf(line, "record flags=%u now=%lld build=%llu", &flags, &now, &build) != 3) {
+    if (g->runs_len == 0 ||
+        sscanf(line, "record flags=%u now=%lld build=%llu", &flags, &now, &build) != 3) {
         return false;
     }
     golden_run *run = &g->runs[g->runs_len - 1];
     assert_true(run->records_len < GOLDEN_EVENTS_MAX);
-    run->records[run->records_len++] = (golden_record){.flags = flags, .now_ms = now, .build = build};
+    run->records[run->records_len++] =
+        (golden_record){.flags = flags, .now_ms = now, .build = build};
     return true;
 }
 
@@ -279,11 +293,17 @@ static bool parse_item(golden *g, const char *line)
 {
     long long run, cmd, index, attempt;
     int state, at = 0;
-    if (sscanf(line, "item %lld %lld %lld state=%d attempt=%lld %n", &run, &cmd, &index, &state, &attempt, &at) != 5 || at == 0) {
+    if (sscanf(line, "item %lld %lld %lld state=%d attempt=%lld %n", &run, &cmd, &index, &state,
+               &attempt, &at) != 5 ||
+        at == 0) {
         return false;
     }
     assert_true(g->items_len < GOLDEN_ITEMS_MAX);
-    g->items[g->items_len++] = (golden_item){.run = run, .cmd = cmd, .index = index, .state = state, .attempt = attempt,
+    g->items[g->items_len++] = (golden_item){.run = run,
+                                             .cmd = cmd,
+                                             .index = index,
+                                             .state = state,
+                                             .attempt = attempt,
                                              .body = body_of(g, line + at)};
     return true;
 }
@@ -294,7 +314,8 @@ static bool parse_event(golden *g, const char *line)
     long long cmd;
     int at = 0;
     golden_run *run = g->runs_len > 0 ? &g->runs[g->runs_len - 1] : NULL;
-    if (run == NULL || run->records_len == 0 || sscanf(line, "%63s %lld %n", name, &cmd, &at) != 2 || at == 0 || type_of(name) == 0) {
+    if (run == NULL || run->records_len == 0 ||
+        sscanf(line, "%63s %lld %n", name, &cmd, &at) != 2 || at == 0 || type_of(name) == 0) {
         return false;
     }
     assert_true(run->events_len < GOLDEN_EVENTS_MAX);
@@ -310,7 +331,8 @@ void golden_parse(const char *text, size_t size, golden *g)
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop != NULL ? stop : end;
         const char *line = pw_strndup(g->scope, at, (size_t)(stop - at));
-        if (!parse_run(g, line) && !parse_record(g, line) && !parse_item(g, line) && !parse_event(g, line)) {
+        if (!parse_run(g, line) && !parse_record(g, line) && !parse_item(g, line) &&
+            !parse_event(g, line)) {
             fail_msg("this is no line of a history: %s", line);
         }
         at = stop + 1;
@@ -343,7 +365,9 @@ int golden_status(const golden_run *run, size_t records)
         events += run->records[i].len;
     }
     for (size_t i = 0; i < events; i++) {
-        int edge = run->events[i].type < PW_EV_ACTIVITY_SCHEDULED ? pw_edge_find(state, (pw_event_type)run->events[i].type) : -1;
+        int edge = run->events[i].type < PW_EV_ACTIVITY_SCHEDULED
+                       ? pw_edge_find(state, (pw_event_type)run->events[i].type)
+                       : -1;
         state = edge >= 0 ? pw_edge_at(edge)->to : state;
     }
     return status_of(state);
@@ -387,9 +411,18 @@ static void put_record(const golden_record *rec, const golden_event *events, pw_
 
 static void store_run(storing *s, const golden_run *run, size_t records, bool asleep)
 {
-    pw_run_row row = {.key = run->key, .parent_key = run->parent_key, .parent_cmd = run->parent_cmd, .prev_key = run->prev_key,
-                      .id = view(run->id), .workflow = view(run->workflow), .version = view(run->version), .traceparent = view(""),
-                      .waiting = view(""), .reason = view(""), .progress_text = view(""), .status = PW_RUN_RUNNING,
+    pw_run_row row = {.key = run->key,
+                      .parent_key = run->parent_key,
+                      .parent_cmd = run->parent_cmd,
+                      .prev_key = run->prev_key,
+                      .id = view(run->id),
+                      .workflow = view(run->workflow),
+                      .version = view(run->version),
+                      .traceparent = view(""),
+                      .waiting = view(""),
+                      .reason = view(""),
+                      .progress_text = view(""),
+                      .status = PW_RUN_RUNNING,
                       .created_ms = RIG_START_MS};
     commit_one(s, &(pw_op){.type = PW_OP_RUN_CREATE, .u.run = row});
     const golden_event *events = run->events;
@@ -405,8 +438,11 @@ static void store_run(storing *s, const golden_run *run, size_t records, bool as
         row.closed_ms = pw_run_status_is_open(row.status) ? 0 : row.updated_ms;
         row.waiting = view(asleep && row.closed_ms == 0 ? "the test" : "");
         pw_op op = {.type = PW_OP_TURN};
-        op.u.turn = (pw_turn_op){.run = run->key, .expected_seq = seq, .events = (int64_t)run->records[i].len,
-                                 .record = {record.data, record.size}, .row = row};
+        op.u.turn = (pw_turn_op){.run = run->key,
+                                 .expected_seq = seq,
+                                 .events = (int64_t)run->records[i].len,
+                                 .record = {record.data, record.size},
+                                 .row = row};
         memcpy(op.u.turn.chain_prev, row.chain, PW_DIGEST_SIZE);
         commit_one(s, &op);
         memcpy(row.chain, op.u.turn.chain_next, PW_DIGEST_SIZE);
@@ -426,9 +462,13 @@ static void store_item(storing *s, const golden_item *item)
         pw_page_set(head.failed, offset);
     }
     pw_page_item_put(&body, &(pw_page_item){offset, item->attempt, item->body});
-    commit_one(s, &(pw_op){.type = PW_OP_MAP_PAGE, .u.page = {.run = item->run, .cmd = item->cmd, .page = item->index / PW_MAP_PAGE_ITEMS,
-                                                              .part = offset, .head = {(const uint8_t *)&head, sizeof head},
-                                                              .body = {body.data, body.size}}});
+    commit_one(s, &(pw_op){.type = PW_OP_MAP_PAGE,
+                           .u.page = {.run = item->run,
+                                      .cmd = item->cmd,
+                                      .page = item->index / PW_MAP_PAGE_ITEMS,
+                                      .part = offset,
+                                      .head = {(const uint8_t *)&head, sizeof head},
+                                      .body = {body.data, body.size}}});
     pw_buf_deinit(&body);
 }
 
@@ -437,7 +477,8 @@ void golden_store(rig *r, const golden *g, const golden_cut *cut)
     storing s = {.j = NULL};
     pawl_error err = {0};
     assert_null(r->core);
-    pawl_status st = r->store != NULL ? pw_memory_attach(r->store, &s.j, &err) : pw_sqlite_open(r->path, "", &s.j, &err);
+    pawl_status st = r->store != NULL ? pw_memory_attach(r->store, &s.j, &err)
+                                      : pw_sqlite_open(r->path, "", &s.j, &err);
     if (st != PAWL_OK || s.j->ops->lease(s.j, &s.epoch, &s.number, &err) != PAWL_OK) {
         fail_msg("a history cannot be stored: %s", err.message);
     }

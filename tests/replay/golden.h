@@ -67,9 +67,9 @@ void golden_print(const golden *g, bool plain, pw_buf *out);
 int golden_status(const golden_run *run, size_t records);
 /** How a run is put into a journal. */
 typedef struct golden_cut {
-    int64_t run;      /* cut this one ... */
-    size_t records;   /* ... after so many records; 0 = none is cut */
-    bool asleep;      /* recovery does not let its code go on */
+    int64_t run;    /* cut this one ... */
+    size_t records; /* ... after so many records; 0 = none is cut */
+    bool asleep;    /* recovery does not let its code go on */
 } golden_cut;
 /** Into the journal of a rig whose core is not running; boots it. */
 void golden_store(rig *r, const golden *g, const golden_cut *cut);

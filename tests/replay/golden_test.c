@@ -108,8 +108,8 @@ static void replay(rig *r, const golden_run *run, size_t records, const char *na
         fail_msg("%s, run %s, %zu turns: %s", name, run->id, records, err.message);
     }
     if (live->mismatch != NULL) {
-        fail_msg("%s, run %s, %zu turns (%s): history has %s, code has %s", name, run->id, records, live->mismatch->reason,
-                 live->mismatch->history, live->mismatch->code);
+        fail_msg("%s, run %s, %zu turns (%s): history has %s, code has %s", name, run->id, records,
+                 live->mismatch->reason, live->mismatch->history, live->mismatch->code);
     }
     assert_int_equal(live->state, pw_run_state(golden_status(run, records)));
     assert_true(drifts || live->drift == NULL); /* the inputs of its commands are the same too */
@@ -140,7 +140,8 @@ static void replay_cut(const scene *s, const golden *g, const char *name, void *
     for (size_t i = 0; i < g->runs_len && !s->file; i++) {
         const golden_run *run = &g->runs[i];
         for (size_t records = 1; records < run->records_len; records++) {
-            rig *r = open_with(s, g, &(golden_cut){.run = run->key, .records = records, .asleep = true});
+            rig *r =
+                open_with(s, g, &(golden_cut){.run = run->key, .records = records, .asleep = true});
             replay(r, run, records, name, s->newest != NULL); /* not noted yet */
             rig_close(r);
             (*cuts)++;
@@ -200,9 +201,10 @@ static void say_difference(const char *name, const char *was, const char *is)
             from = i + 1;
         }
     }
-    fail_msg("%s, line %zu: today's code writes something else. On record:\n%.400s\ntoday:\n%.400s\n"
-             "If that is wanted: PAWL_GOLDEN_WRITE=tests/replay/golden/%d and this program; keep the old ones",
-             name, line, was + from, is + from, newest_folder() + 1);
+    fail_msg(
+        "%s, line %zu: today's code writes something else. On record:\n%.400s\ntoday:\n%.400s\n"
+        "If that is wanted: PAWL_GOLDEN_WRITE=tests/replay/golden/%d and this program; keep the old ones",
+        name, line, was + from, is + from, newest_folder() + 1);
 }
 
 /* Commands with all they carry, their order, and what follows from each input; where they stand in the source does not matter. */
@@ -220,7 +222,9 @@ static void todays_code_writes_what_is_on_record(void **state)
         size_t size = 0;
         char *text = slurp(path_of(r, folder, s->name), &size);
         if (text == NULL) {
-            fail_msg("golden/%s/%s.txt is missing: PAWL_GOLDEN_WRITE=tests/replay/golden/%s and this program", folder, s->name, folder);
+            fail_msg(
+                "golden/%s/%s.txt is missing: PAWL_GOLDEN_WRITE=tests/replay/golden/%s and this program",
+                folder, s->name, folder);
         }
         rig_close(r);
         PW_CLEANUP(pw_buf_deinit) pw_buf was = PW_BUF_INIT;
@@ -256,8 +260,8 @@ static void every_type_of_event_is_on_record(void **state)
     (void)state;
     int count[100] = {0};
     for_each_golden(note_types, count);
-#define X(number, NAME, text, kind) \
-    if (count[number] == 0) { \
+#define X(number, NAME, text, kind)                                              \
+    if (count[number] == 0) {                                                    \
         fail_msg("no golden history holds a " text ": add a scene (README.md)"); \
     }
 #include "sdk/base/events.def"
@@ -266,7 +270,17 @@ static void every_type_of_event_is_on_record(void **state)
 
 /* ---- mutants ---- */
 
-typedef enum mutation { M_DROP, M_DOUBLE, M_SWAP, M_TYPE, M_COMMAND, M_VALUE, M_BYTE, M_FLAGS, M_COUNT } mutation;
+typedef enum mutation {
+    M_DROP,
+    M_DOUBLE,
+    M_SWAP,
+    M_TYPE,
+    M_COMMAND,
+    M_VALUE,
+    M_BYTE,
+    M_FLAGS,
+    M_COUNT
+} mutation;
 
 typedef struct verdicts {
     long replays, damage, report, live;
@@ -285,8 +299,9 @@ static size_t record_of(const golden_run *run, size_t event)
 /* One value of the body, at the top, becomes another one. */
 static pw_view other_value(golden *g, pw_view body, uint64_t *rng)
 {
-    static const char *const values[] = {"\xc0", "\x00", "\xff", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "\xa1x", "\x90", "\x80", "\xc3",
-                                         "\xd3\x80\x00\x00\x00\x00\x00\x00\x00"};
+    static const char *const values[] = {
+        "\xc0", "\x00", "\xff", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "\xa1x",
+        "\x90", "\x80", "\xc3", "\xd3\x80\x00\x00\x00\x00\x00\x00\x00"};
     static const size_t sizes[] = {1, 1, 1, 9, 2, 1, 1, 1, 9};
     pw_mp r = pw_mp_reader(body.data, body.size);
     size_t pairs = pw_mp_read_map(&r);
@@ -298,7 +313,8 @@ static pw_view other_value(golden *g, pw_view body, uint64_t *rng)
         pw_view key = pw_mp_read_raw(&r);
         pw_view value = pw_mp_read_raw(&r);
         pw_buf_put(&out, key.data, key.size);
-        pw_buf_put(&out, i == which ? (const void *)values[with] : value.data, i == which ? sizes[with] : value.size);
+        pw_buf_put(&out, i == which ? (const void *)values[with] : value.data,
+                   i == which ? sizes[with] : value.size);
     }
     return (pw_view){pw_memdup(g->scope, out.data, out.size), out.size};
 }
@@ -326,7 +342,8 @@ static int other_type(uint64_t *rng)
 static void remove_event(golden_run *run, size_t at)
 {
     run->records[record_of(run, at)].len--;
-    memmove(&run->events[at], &run->events[at + 1], (run->events_len - at - 1) * sizeof *run->events);
+    memmove(&run->events[at], &run->events[at + 1],
+            (run->events_len - at - 1) * sizeof *run->events);
     run->events_len--;
 }
 
@@ -334,7 +351,8 @@ static void double_event(golden_run *run, size_t at)
 {
     if (run->events_len < GOLDEN_EVENTS_MAX) {
         run->records[record_of(run, at)].len++;
-        memmove(&run->events[at + 1], &run->events[at], (run->events_len - at) * sizeof *run->events);
+        memmove(&run->events[at + 1], &run->events[at],
+                (run->events_len - at) * sizeof *run->events);
         run->events_len++;
     }
 }
@@ -378,7 +396,8 @@ static void mutate(golden *g, golden_run *run, uint64_t *rng)
 
 static bool known_reason(const char *reason)
 {
-    static const char *const reasons[] = {"kind", "name", "input", "missing", "extra", "damage"}; /* engine/replay.c */
+    static const char *const reasons[] = {"kind",    "name",  "input",
+                                          "missing", "extra", "damage"}; /* engine/replay.c */
     for (size_t i = 0; i < PW_COUNT(reasons); i++) {
         if (strcmp(reason, reasons[i]) == 0) {
             return true;
@@ -440,7 +459,8 @@ static void one_mutant(const scene *s, const golden *g, size_t which, uint64_t n
     while (records < run->records_len && run->records[records - 1].len == 0) {
         records++; /* a run without any event is none: it was created with its first */
     }
-    rig *r = open_with(s, mutant, &(golden_cut){.run = run->key, .records = records, .asleep = !live});
+    rig *r =
+        open_with(s, mutant, &(golden_cut){.run = run->key, .records = records, .asleep = !live});
     if (live) {
         live_mutant(r, run, v);
     } else {
@@ -472,8 +492,9 @@ static void a_mutated_history_replays_or_is_found_out_and_never_harms(void **sta
     (void)state;
     verdicts v = {0};
     for_each_golden(mutants_of, &v);
-    print_message("  %ld mutants: %ld replay, %ld are reported, %ld are damage; %ld more were lived with\n", v.replays + v.report + v.damage,
-                  v.replays, v.report, v.damage, v.live);
+    print_message(
+        "  %ld mutants: %ld replay, %ld are reported, %ld are damage; %ld more were lived with\n",
+        v.replays + v.report + v.damage, v.replays, v.report, v.damage, v.live);
     assert_true(getenv("PAWL_GOLDEN_ONLY") != NULL || v.report > 100);
 }
 
@@ -517,7 +538,8 @@ int main(void)
     };
     int bad = cmocka_run_group_tests(tests, NULL, NULL);
     if (bad != 0 && getenv("PAWL_GOLDEN_AT") != NULL) {
-        (void)fprintf(stderr, "if it was a mutant: PAWL_GOLDEN_ONLY=%s and this program\n", getenv("PAWL_GOLDEN_AT"));
+        (void)fprintf(stderr, "if it was a mutant: PAWL_GOLDEN_ONLY=%s and this program\n",
+                      getenv("PAWL_GOLDEN_AT"));
     }
     return bad;
 }

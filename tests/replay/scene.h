@@ -11,12 +11,13 @@
 #include "tests/engine/rig.h"
 
 typedef struct scene {
-    const char *name;          /* of its golden history too */
-    void (*code)(rig *r);      /* registers what the scene begins with */
-    void (*play)(rig *r);      /* starts runs and leads them to their ends */
-    void (*newest)(rig *r);    /* the code it ends with, where it is deployed anew on the way; NULL = the same */
-    bool file;                 /* transactional steps: only a journal on a file has them */
-    bool no_golden;            /* too large to keep */
+    const char *name;     /* of its golden history too */
+    void (*code)(rig *r); /* registers what the scene begins with */
+    void (*play)(rig *r); /* starts runs and leads them to their ends */
+    void (*newest)(
+        rig *r); /* the code it ends with, where it is deployed anew on the way; NULL = the same */
+    bool file;   /* transactional steps: only a journal on a file has them */
+    bool no_golden; /* too large to keep */
 } scene;
 
 extern const scene scene_list[];

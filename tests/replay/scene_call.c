@@ -8,7 +8,8 @@
 
 static const pawl_value *call(pawl_run *w, const pawl_value *in)
 {
-    return pawl_call(w, "work", .input = in, .retries = 1, .retry_initial_s = 1, .timeout_s = 60, .heartbeat_s = 30, .no_retry = "Denied");
+    return pawl_call(w, "work", .input = in, .retries = 1, .retry_initial_s = 1, .timeout_s = 60,
+                     .heartbeat_s = 30, .no_retry = "Denied");
 }
 
 void scene_call_code(rig *r)
@@ -45,7 +46,8 @@ void scene_call_play(rig *r)
 static const pawl_value *unsafe(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    return pawl_call(w, "pay", .input = pawl_json(w, "{eur: 5}"), .effect = PAWL_EFFECT_UNSAFE, .retries = 1, .retry_initial_s = 1);
+    return pawl_call(w, "pay", .input = pawl_json(w, "{eur: 5}"), .effect = PAWL_EFFECT_UNSAFE,
+                     .retries = 1, .retry_initial_s = 1);
 }
 
 void scene_unsafe_code(rig *r)
@@ -65,7 +67,10 @@ static void cut(rig *r, const char *id)
 
 static void say(rig *r, const char *id, const char *choice)
 {
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: 3}, by: %s}", id, choice, "me")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: 3}, by: %s}", id, choice, "me")
+            ->status,
+        PAWL_OK);
 }
 
 void scene_unsafe_play(rig *r)
@@ -186,8 +191,9 @@ static const pawl_value *step(pawl_run *w, const pawl_value *in)
     (void)pawl_local(w, "bad", bad_step, NULL);
     const pawl_failure *f = pawl_catch(w);
     pawl_set(w, "twice", NULL);
-    return pawl_json(w, "{v: %p, type: %s, draw: %lld, uuid: %s, now: %lld}", pawl_v(v), f != NULL ? f->type : "",
-                     (long long)(pawl_random(w) >> 20), pawl_uuid(w), (long long)pawl_now_ms(w));
+    return pawl_json(w, "{v: %p, type: %s, draw: %lld, uuid: %s, now: %lld}", pawl_v(v),
+                     f != NULL ? f->type : "", (long long)(pawl_random(w) >> 20), pawl_uuid(w),
+                     (long long)pawl_now_ms(w));
 }
 
 void scene_step_code(rig *r)
@@ -201,7 +207,8 @@ void scene_step_play(rig *r)
     scene_end(r, "a", "completed");
 }
 
-static pawl_status add_row(pawl_tx *tx, pawl_scope *scope, const pawl_value *in, const pawl_value **ret_value, pawl_error *err)
+static pawl_status add_row(pawl_tx *tx, pawl_scope *scope, const pawl_value *in,
+                           const pawl_value **ret_value, pawl_error *err)
 {
     pawl_status st = pawl_tx_exec(tx, "CREATE TABLE IF NOT EXISTS ledger(n INTEGER)", NULL, err);
     if (st == PAWL_OK) {
@@ -210,7 +217,9 @@ static pawl_status add_row(pawl_tx *tx, pawl_scope *scope, const pawl_value *in,
     if (st == PAWL_OK && pawl_int(pawl_at(in, 0), "", 0) < 0) {
         return pawl_tx_exec(tx, "this is no SQL", NULL, err);
     }
-    return st == PAWL_OK ? pawl_tx_query(tx, scope, "SELECT sum(n) AS s FROM ledger", NULL, ret_value, err) : st;
+    return st == PAWL_OK
+               ? pawl_tx_query(tx, scope, "SELECT sum(n) AS s FROM ledger", NULL, ret_value, err)
+               : st;
 }
 
 static const pawl_value *transact(pawl_run *w, const pawl_value *in)
@@ -241,7 +250,8 @@ void scene_transact_play(rig *r)
 static const pawl_value *map(pawl_run *w, const pawl_value *in)
 {
     pawl_map_mode mode = pawl_bool(in, "collect", false) ? PAWL_MAP_COLLECT : PAWL_MAP_FAIL_FAST;
-    const pawl_value *all = pawl_map(w, "item", pawl_get(in, "items"), .width = 2, .mode = mode, .retries = PAWL_RETRY_NONE);
+    const pawl_value *all = pawl_map(w, "item", pawl_get(in, "items"), .width = 2, .mode = mode,
+                                     .retries = PAWL_RETRY_NONE);
     return pawl_json(w, "{all: %p}", pawl_v(all));
 }
 
@@ -278,7 +288,8 @@ void scene_map_play(rig *r)
 
 static const pawl_value *parent(pawl_run *w, const pawl_value *in)
 {
-    const pawl_value *v = pawl_child(w, .workflow = "kid", .input = in, .policy = PAWL_PARENT_CANCEL);
+    const pawl_value *v =
+        pawl_child(w, .workflow = "kid", .input = in, .policy = PAWL_PARENT_CANCEL);
     return pawl_json(w, "{from: %p}", pawl_v(v));
 }
 
@@ -328,13 +339,14 @@ static const pawl_value *branches(pawl_run *w, const pawl_value *in)
     }
     int first = pawl_await_any(w, f, 3);
     (void)pawl_await_all(w, f, 3);
-    pawl_future *race[4] = {pawl_timer_start(w, 100), pawl_signal_start(w, .name = "go"), pawl_ask_start(w, .name = "which"),
-                            pawl_call_start(w, "auto")};
+    pawl_future *race[4] = {pawl_timer_start(w, 100), pawl_signal_start(w, .name = "go"),
+                            pawl_ask_start(w, .name = "which"), pawl_call_start(w, "auto")};
     int won = pawl_await_first(w, race, 4);
     for (int i = 0; i < 3; i++) {
         pawl_future_cancel(w, race[i]);
     }
-    return pawl_json(w, "{first: %d, won: %d, second: %p}", first, won, pawl_v(pawl_future_value(f[1])));
+    return pawl_json(w, "{first: %d, won: %d, second: %p}", first, won,
+                     pawl_v(pawl_future_value(f[1])));
 }
 
 void scene_branch_code(rig *r)
@@ -358,12 +370,15 @@ static const pawl_value *listen(pawl_task *task, const pawl_value *in, void *use
 {
     (void)user;
     const pawl_value *said = pawl_task_convo(task, in, 0);
-    return said != NULL ? pawl_task_build(task, "{role: %s, heard: %zu}", "model", pawl_len(said)) : NULL;
+    return said != NULL ? pawl_task_build(task, "{role: %s, heard: %zu}", "model", pawl_len(said))
+                        : NULL;
 }
 
 static const pawl_value *convo(pawl_run *w, const pawl_value *in)
 {
-    const pawl_value *talk = pawl_convo_append(w, NULL, pawl_json(w, "[{role: %s}, {role: %s, content: %p}]", "system", "user", pawl_v(in)));
+    const pawl_value *talk = pawl_convo_append(
+        w, NULL,
+        pawl_json(w, "[{role: %s}, {role: %s, content: %p}]", "system", "user", pawl_v(in)));
     const pawl_value *said = pawl_call(w, "listen", .input = talk, .retries = PAWL_RETRY_NONE);
     talk = pawl_convo_append(w, talk, said);
     return pawl_call(w, "listen", .input = talk, .retries = PAWL_RETRY_NONE);

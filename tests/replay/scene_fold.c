@@ -7,9 +7,9 @@
 #include "scene.h"
 
 typedef struct jobs {
-    int64_t next;      /* job to begin */
-    int64_t command;   /* what is waited for; 0 = nothing */
-    uint64_t sum;      /* wraps: a mutated history may hold any number */
+    int64_t next;    /* job to begin */
+    int64_t command; /* what is waited for; 0 = nothing */
+    uint64_t sum;    /* wraps: a mutated history may hold any number */
     bool canceled, go_on;
     char failed[64];
 } jobs;
@@ -37,13 +37,15 @@ static bool one_of(const char *type, const char *const names[5])
 
 static bool begins(const char *type)
 {
-    static const char *const names[] = {"ActivityScheduled", "TimerStarted", "ChildStarted", "MapScheduled", "WaitCreated"};
+    static const char *const names[] = {"ActivityScheduled", "TimerStarted", "ChildStarted",
+                                        "MapScheduled", "WaitCreated"};
     return one_of(type, names);
 }
 
 static bool ends(const char *type)
 {
-    static const char *const names[] = {"ActivityCompleted", "TimerFired", "ChildCompleted", "MapCompleted", "WaitAnswered"};
+    static const char *const names[] = {"ActivityCompleted", "TimerFired", "ChildCompleted",
+                                        "MapCompleted", "WaitAnswered"};
     return one_of(type, names);
 }
 
@@ -58,7 +60,8 @@ static void jobs_apply(void *state, const pawl_fold_event *e)
     } else if (strcmp(e->type, "CancelRequested") == 0) {
         j->canceled = true;
     } else if (strcmp(e->type, "ActivityFailed") == 0) {
-        (void)snprintf(j->failed, sizeof j->failed, "%s", e->failure != NULL ? e->failure->type : "?");
+        (void)snprintf(j->failed, sizeof j->failed, "%s",
+                       e->failure != NULL ? e->failure->type : "?");
     } else if (begins(e->type)) {
         j->command = e->command;
         j->next++;
@@ -71,7 +74,9 @@ static void jobs_apply(void *state, const pawl_fold_event *e)
 static void begin(pawl_fold *f, int64_t n)
 {
     pawl_scope *s = pawl_fold_scope(f);
-    pawl_call_options call = {.name = "work", .input = pawl_build(s, "{n: %lld}", (long long)n), .retries = PAWL_RETRY_NONE};
+    pawl_call_options call = {.name = "work",
+                              .input = pawl_build(s, "{n: %lld}", (long long)n),
+                              .retries = PAWL_RETRY_NONE};
     pawl_map_options map = {.name = "auto", .items = pawl_build(s, "[1, 2]")};
     pawl_child_options child = {.workflow = "leaf"};
     pawl_ask_options ask = {.name = "which", .choices = "left|right"};
@@ -114,7 +119,10 @@ static void jobs_decide(void *state, pawl_fold *f)
     }
 }
 
-static const pawl_folded jobs_ops = {.struct_size = sizeof(pawl_folded), .init = jobs_new, .apply = jobs_apply, .decide = jobs_decide,
+static const pawl_folded jobs_ops = {.struct_size = sizeof(pawl_folded),
+                                     .init = jobs_new,
+                                     .apply = jobs_apply,
+                                     .decide = jobs_decide,
                                      .deinit = jobs_free};
 
 static const pawl_value *leaf(pawl_run *w, const pawl_value *in)
@@ -139,13 +147,15 @@ void scene_fold_code(rig *r)
 
 static void answer(rig *r, const char *id)
 {
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", id, "left")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", id, "left")->status,
+                     PAWL_OK);
 }
 
 void scene_fold_play(rig *r)
 {
     rig_start(r, "jobs", "done");
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "done", "more")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 3}", "done", "more")->status,
+                     PAWL_OK);
     rig_done(r, rig_task_find(r, "work"), rig_value(r, "100"));
     rig_advance(r, 1000);
     answer(r, "done");

@@ -74,8 +74,9 @@ void scene_signal_play(rig *r)
 
 static const pawl_value *ask(pawl_run *w, const pawl_value *in)
 {
-    const pawl_value *v = pawl_ask(w, .name = "ship", .prompt = "Ship it?", .choices = "yes|no", .show = in, .deadline_s = 60,
-                                   .on_deadline = pawl_str(in, "on_deadline", NULL));
+    const pawl_value *v =
+        pawl_ask(w, .name = "ship", .prompt = "Ship it?", .choices = "yes|no", .show = in,
+                 .deadline_s = 60, .on_deadline = pawl_str(in, "on_deadline", NULL));
     return pawl_json(w, "{answer: %p}", pawl_v(v));
 }
 
@@ -87,7 +88,10 @@ void scene_ask_code(rig *r)
 void scene_ask_play(rig *r)
 {
     rig_start(r, "ask", "answered");
-    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {why: 1}}, by: %s}", "answered", "yes", "me")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {why: 1}}, by: %s}",
+                             "answered", "yes", "me")
+                         ->status,
+                     PAWL_OK);
     scene_end(r, "answered", "completed");
     rig_start_with(r, "ask", "expired", rig_value(r, "{on_deadline: %s}", "no"));
     rig_advance(r, 60000);
@@ -157,18 +161,23 @@ void scene_life_code(rig *r)
 
 static void start_short(rig *r, const char *id)
 {
-    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 5}", "life", id)->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, timeout_s: 5}", "life", id)->status, PAWL_OK);
 }
 
 static void signal_go(rig *r, const char *id)
 {
-    assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s, value: 1, by: %s}", id, "go", "me")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "signal", "{id: %s, name: %s, value: 1, by: %s}", id, "go", "me")->status,
+        PAWL_OK);
 }
 
 void scene_life_play(rig *r)
 {
     rig_start(r, "life", "paused");
-    assert_int_equal(rig_ask(r, "pause", "{id: %s, reason: %s, by: %s}", "paused", "lunch", "me")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "pause", "{id: %s, reason: %s, by: %s}", "paused", "lunch", "me")->status,
+        PAWL_OK);
     scene_end(r, "paused", "paused");
     rig_crash(r); /* it is resumed without its code, which then has nothing to ask for: TurnTaken */
     scene_ok(r, "resume", "paused");
@@ -176,11 +185,15 @@ void scene_life_play(rig *r)
     scene_end(r, "paused", "completed");
     rig_start(r, "life", "pause-cancel");
     scene_ok(r, "pause", "pause-cancel");
-    assert_int_equal(rig_ask(r, "cancel", "{id: %s, reason: %s}", "pause-cancel", "no use")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "cancel", "{id: %s, reason: %s}", "pause-cancel", "no use")->status,
+                     PAWL_OK);
     scene_ok(r, "resume", "pause-cancel");
     scene_end(r, "pause-cancel", "canceled");
     rig_start(r, "life", "terminated");
-    assert_int_equal(rig_ask(r, "terminate", "{id: %s, reason: %s, by: %s}", "terminated", "enough", "me")->status, PAWL_OK);
+    assert_int_equal(
+        rig_ask(r, "terminate", "{id: %s, reason: %s, by: %s}", "terminated", "enough", "me")
+            ->status,
+        PAWL_OK);
     rig_start(r, "life", "pause-terminate");
     scene_ok(r, "pause", "pause-terminate");
     scene_ok(r, "terminate", "pause-terminate");

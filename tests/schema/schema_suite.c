@@ -34,7 +34,8 @@ static const pawl_value *read_json(pawl_scope *scope, const char *path)
     }
     PW_CLEANUP(pw_buf_deinit) pw_buf bytes = PW_BUF_INIT;
     pawl_error err;
-    if (size > 0 && pw_json_parse(&bytes, text, size, PW_JSON_LENIENT, NULL, &err) != PAWL_OK) { /* (the suite has strings with NUL) */
+    if (size > 0 && pw_json_parse(&bytes, text, size, PW_JSON_LENIENT, NULL, &err) !=
+                        PAWL_OK) { /* (the suite has strings with NUL) */
         (void)fprintf(stderr, "%s: %s\n", path, err.message);
         exit(1);
     }
@@ -45,8 +46,11 @@ static const pawl_value *read_json(pawl_scope *scope, const char *path)
 /* The draft is the folder's, also where a schema does not say it. */
 static const pawl_value *in_draft(const suite *s, pawl_scope *scope, const pawl_value *schema)
 {
-    bool seven = strcmp(s->draft, "draft7") == 0 && pawl_typeof(schema) == PAWL_MAP && pawl_get(schema, "$schema") == NULL;
-    return seven ? pawl_with(scope, schema, "$schema", pawl_make_str(scope, "http://json-schema.org/draft-07/schema#")) : schema;
+    bool seven = strcmp(s->draft, "draft7") == 0 && pawl_typeof(schema) == PAWL_MAP &&
+                 pawl_get(schema, "$schema") == NULL;
+    return seven ? pawl_with(scope, schema, "$schema",
+                             pawl_make_str(scope, "http://json-schema.org/draft-07/schema#"))
+                 : schema;
 }
 
 static void add_file(const suite *s, pw_schemas *set, const char *uri, const char *path)
@@ -78,7 +82,8 @@ static void add_remotes(const suite *s, pw_schemas *set, const char *below)
         }
         (void)snprintf(name, sizeof name, "%s%.200s", below, e->d_name);
         if (!ends(name, ".json")) {
-            bool other_draft = below[0] == 0 && strncmp(name, "draft", 5) == 0 && strcmp(name, s->draft) != 0;
+            bool other_draft =
+                below[0] == 0 && strncmp(name, "draft", 5) == 0 && strcmp(name, s->draft) != 0;
             (void)snprintf(name + strlen(name), 2, "/");
             if (!other_draft) {
                 add_remotes(s, set, name);
@@ -99,12 +104,16 @@ static void add_meta(const suite *s, pw_schemas *set)
     char path[512];
     bool seven = strcmp(s->draft, "draft7") == 0;
     (void)snprintf(path, sizeof path, SCHEMAS "/%s.json", seven ? "draft7" : "draft2020-12");
-    add_file(s, set, seven ? "http://json-schema.org/draft-07/schema" : "https://json-schema.org/draft/2020-12/schema", path);
+    add_file(s, set,
+             seven ? "http://json-schema.org/draft-07/schema"
+                   : "https://json-schema.org/draft/2020-12/schema",
+             path);
     const pawl_value *all = seven ? NULL : read_json(s->scope, SCHEMAS "/vocabularies.json");
     for (size_t i = 0; i < pawl_len(all); i++) {
         pawl_error err;
         const char *uri = pawl_key_at(all, i);
-        if (strstr(uri, "/2020-12/") != NULL && pw_schemas_add(set, uri, pw_value_bytes(pawl_at(all, i)), &err) != PAWL_OK) {
+        if (strstr(uri, "/2020-12/") != NULL &&
+            pw_schemas_add(set, uri, pw_value_bytes(pawl_at(all, i)), &err) != PAWL_OK) {
             (void)fprintf(stderr, "%s: %s\n", uri, err.message);
             exit(1);
         }
@@ -120,7 +129,8 @@ static void run_group(suite *s, const char *file, const pawl_value *group)
     add_meta(s, set);
     add_remotes(s, set, "");
     const pawl_value *tests = pawl_get(group, "tests");
-    pawl_status added = pw_schemas_add(set, "", pw_value_bytes(in_draft(s, scope, pawl_get(group, "schema"))), &err);
+    pawl_status added = pw_schemas_add(
+        set, "", pw_value_bytes(in_draft(s, scope, pawl_get(group, "schema"))), &err);
     for (size_t i = 0; i < pawl_len(tests); i++) {
         const pawl_value *t = pawl_at(tests, i);
         pawl_status st = added;
@@ -132,8 +142,10 @@ static void run_group(suite *s, const char *file, const pawl_value *group)
         s->passed += good ? 1 : 0;
         s->failed += good ? 0 : 1;
         if (!good) {
-            (void)printf("FAILED %s: %s: %s: should be %s; %s %s\n", file, pawl_str(group, "description", ""), pawl_str(t, "description", ""),
-                         wanted ? "valid" : "invalid", pawl_status_name(st), st != PAWL_OK ? err.message : "");
+            (void)printf("FAILED %s: %s: %s: should be %s; %s %s\n", file,
+                         pawl_str(group, "description", ""), pawl_str(t, "description", ""),
+                         wanted ? "valid" : "invalid", pawl_status_name(st),
+                         st != PAWL_OK ? err.message : "");
         }
     }
     pw_schemas_free(set);

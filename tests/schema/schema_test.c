@@ -66,16 +66,19 @@ static pawl_status check(fixture *f, const char *value)
 static void errors_say_where_what_and_what_would_be_right(void **state)
 {
     fixture *f = *state;
-    add(f, "", "{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{\"age\":{\"minimum\":18},\"a/b\":{\"type\":[\"string\",\"null\"]},"
-               "\"tags\":{\"items\":{\"enum\":[\"x\",1]}}},\"additionalProperties\":false}");
-    assert_int_equal(check(f, "{\"age\":3,\"a/b\":1,\"tags\":[\"x\",\"y\"],\"more\":1}"), PAWL_INVALID);
+    add(f, "",
+        "{\"type\":\"object\",\"required\":[\"name\"],\"properties\":{\"age\":{\"minimum\":18},\"a/b\":{\"type\":[\"string\",\"null\"]},"
+        "\"tags\":{\"items\":{\"enum\":[\"x\",1]}}},\"additionalProperties\":false}");
+    assert_int_equal(check(f, "{\"age\":3,\"a/b\":1,\"tags\":[\"x\",\"y\"],\"more\":1}"),
+                     PAWL_INVALID);
     assert_int_equal(pawl_len(f->report.errors), 5);
     const char *all = pawl_to_json(f->scope, f->report.errors, 0);
-    static const char *const parts[] = {"{\"at\":\"\",\"keyword\":\"required\",\"message\":\"lacks \\\"name\\\"\"}",
-                                        "{\"at\":\"/age\",\"keyword\":\"minimum\",\"message\":\"must be at least 18\"}",
-                                        "{\"at\":\"/a~1b\",\"keyword\":\"type\",\"message\":\"must be string or null, is integer\"}",
-                                        "{\"at\":\"/tags/1\",\"keyword\":\"enum\",\"message\":\"must be one of \\\"x\\\", 1\"}",
-                                        "{\"at\":\"/more\",\"keyword\":\"false\",\"message\":\"is not allowed\"}"};
+    static const char *const parts[] = {
+        "{\"at\":\"\",\"keyword\":\"required\",\"message\":\"lacks \\\"name\\\"\"}",
+        "{\"at\":\"/age\",\"keyword\":\"minimum\",\"message\":\"must be at least 18\"}",
+        "{\"at\":\"/a~1b\",\"keyword\":\"type\",\"message\":\"must be string or null, is integer\"}",
+        "{\"at\":\"/tags/1\",\"keyword\":\"enum\",\"message\":\"must be one of \\\"x\\\", 1\"}",
+        "{\"at\":\"/more\",\"keyword\":\"false\",\"message\":\"is not allowed\"}"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (strstr(all, parts[i]) == NULL) {
             fail_msg("%s is not in %s", parts[i], all);
@@ -87,21 +90,25 @@ static void errors_say_where_what_and_what_would_be_right(void **state)
 static void what_alternatives_say_among_themselves_is_no_error(void **state)
 {
     fixture *f = *state;
-    add(f, "", "{\"anyOf\":[{\"type\":\"string\"},{\"minimum\":5}],\"if\":{\"const\":1},\"not\":{\"const\":7}}");
+    add(f, "",
+        "{\"anyOf\":[{\"type\":\"string\"},{\"minimum\":5}],\"if\":{\"const\":1},\"not\":{\"const\":7}}");
     assert_int_equal(check(f, "6"), PAWL_OK);
     assert_null(f->report.errors);
     assert_int_equal(check(f, "7"), PAWL_INVALID);
     assert_int_equal(pawl_len(f->report.errors), 1);
     assert_int_equal(check(f, "1"), PAWL_INVALID);
-    assert_string_equal(pawl_str(pawl_at(f->report.errors, 0), "message", ""), "must match one of 2 alternatives, matches none");
+    assert_string_equal(pawl_str(pawl_at(f->report.errors, 0), "message", ""),
+                        "must match one of 2 alternatives, matches none");
 }
 
 static void references_reach_ids_anchors_pointers_and_other_documents(void **state)
 {
     fixture *f = *state;
-    add(f, "http://x.test/base/units.json", "{\"$defs\":{\"m\":{\"$anchor\":\"metre\",\"type\":\"number\"}}}");
-    add(f, "", "{\"$id\":\"http://x.test/base/root.json\",\"properties\":{\"a\":{\"$ref\":\"units.json#metre\"},\"b\":{\"$ref\":\"#/$defs/x%25y~1z\"},"
-               "\"c\":{\"$ref\":\"inner\"}},\"$defs\":{\"x%y/z\":{\"const\":1},\"i\":{\"$id\":\"inner\",\"type\":\"boolean\"}}}");
+    add(f, "http://x.test/base/units.json",
+        "{\"$defs\":{\"m\":{\"$anchor\":\"metre\",\"type\":\"number\"}}}");
+    add(f, "",
+        "{\"$id\":\"http://x.test/base/root.json\",\"properties\":{\"a\":{\"$ref\":\"units.json#metre\"},\"b\":{\"$ref\":\"#/$defs/x%25y~1z\"},"
+        "\"c\":{\"$ref\":\"inner\"}},\"$defs\":{\"x%y/z\":{\"const\":1},\"i\":{\"$id\":\"inner\",\"type\":\"boolean\"}}}");
     assert_int_equal(check(f, "{\"a\":1.5,\"b\":1,\"c\":true}"), PAWL_OK);
     assert_int_equal(check(f, "{\"a\":\"1.5\"}"), PAWL_INVALID);
     assert_int_equal(check(f, "{\"b\":2}"), PAWL_INVALID);
@@ -120,8 +127,10 @@ static void a_reference_that_leads_nowhere_is_named(void **state)
 static void a_dynamic_reference_leads_to_the_outermost_anchor_of_its_name(void **state)
 {
     fixture *f = *state;
-    add(f, "http://x.test/tree", "{\"$dynamicAnchor\":\"node\",\"properties\":{\"data\":true,\"children\":{\"items\":{\"$dynamicRef\":\"#node\"}}}}");
-    add(f, "", "{\"$id\":\"http://x.test/strict-tree\",\"$dynamicAnchor\":\"node\",\"$ref\":\"tree\",\"unevaluatedProperties\":false}");
+    add(f, "http://x.test/tree",
+        "{\"$dynamicAnchor\":\"node\",\"properties\":{\"data\":true,\"children\":{\"items\":{\"$dynamicRef\":\"#node\"}}}}");
+    add(f, "",
+        "{\"$id\":\"http://x.test/strict-tree\",\"$dynamicAnchor\":\"node\",\"$ref\":\"tree\",\"unevaluatedProperties\":false}");
     assert_int_equal(check(f, "{\"children\":[{\"data\":1}]}"), PAWL_OK);
     assert_int_equal(check(f, "{\"children\":[{\"daat\":1}]}"), PAWL_INVALID);
     assert_string_equal(pawl_str(pawl_at(f->report.errors, 0), "at", ""), "/children/0/daat");
@@ -130,8 +139,9 @@ static void a_dynamic_reference_leads_to_the_outermost_anchor_of_its_name(void *
 static void what_a_failed_alternative_has_seen_is_not_evaluated(void **state)
 {
     fixture *f = *state;
-    add(f, "", "{\"anyOf\":[{\"properties\":{\"a\":{\"const\":1}},\"required\":[\"a\"]},{\"properties\":{\"b\":true}}],"
-               "\"prefixItems\":[true],\"unevaluatedProperties\":false,\"unevaluatedItems\":{\"type\":\"string\"}}");
+    add(f, "",
+        "{\"anyOf\":[{\"properties\":{\"a\":{\"const\":1}},\"required\":[\"a\"]},{\"properties\":{\"b\":true}}],"
+        "\"prefixItems\":[true],\"unevaluatedProperties\":false,\"unevaluatedItems\":{\"type\":\"string\"}}");
     assert_int_equal(check(f, "{\"a\":1,\"b\":2}"), PAWL_OK);
     assert_int_equal(check(f, "{\"a\":2,\"b\":2}"), PAWL_INVALID);
     assert_int_equal(check(f, "[1,\"x\"]"), PAWL_OK);
@@ -141,9 +151,11 @@ static void what_a_failed_alternative_has_seen_is_not_evaluated(void **state)
 static void numbers_are_compared_as_numbers(void **state)
 {
     fixture *f = *state;
-    add(f, "", "{\"properties\":{\"c\":{\"const\":1.0},\"m\":{\"multipleOf\":0.1},\"u\":{\"uniqueItems\":true},\"i\":{\"type\":\"integer\"},"
-               "\"big\":{\"maximum\":9223372036854775806}}}");
-    assert_int_equal(check(f, "{\"c\":1,\"m\":0.3,\"u\":[1,true,{\"a\":1,\"b\":2}],\"i\":2.0}"), PAWL_OK);
+    add(f, "",
+        "{\"properties\":{\"c\":{\"const\":1.0},\"m\":{\"multipleOf\":0.1},\"u\":{\"uniqueItems\":true},\"i\":{\"type\":\"integer\"},"
+        "\"big\":{\"maximum\":9223372036854775806}}}");
+    assert_int_equal(check(f, "{\"c\":1,\"m\":0.3,\"u\":[1,true,{\"a\":1,\"b\":2}],\"i\":2.0}"),
+                     PAWL_OK);
     assert_int_equal(check(f, "{\"u\":[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]}"), PAWL_INVALID);
     assert_int_equal(check(f, "{\"i\":2.5}"), PAWL_INVALID);
     assert_int_equal(check(f, "{\"big\":9223372036854775806}"), PAWL_OK);
@@ -154,21 +166,32 @@ static void numbers_are_compared_as_numbers(void **state)
 static void a_schema_without_end_and_a_pattern_without_end_are_stopped(void **state)
 {
     fixture *f = *state;
-    add(f, "", "{\"properties\":{\"loop\":{\"$ref\":\"#/properties/loop\"},\"slow\":{\"pattern\":\"^(a+)+$\"}}}");
+    add(f, "",
+        "{\"properties\":{\"loop\":{\"$ref\":\"#/properties/loop\"},\"slow\":{\"pattern\":\"^(a+)+$\"}}}");
     assert_int_equal(check(f, "{\"loop\":1}"), PAWL_LIMIT);
-    assert_int_equal(check(f, "{\"slow\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}"), PAWL_LIMIT);
+    assert_int_equal(
+        check(f, "{\"slow\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}"),
+        PAWL_LIMIT);
     pw_schema_options few = {.steps_max = 3};
-    assert_int_equal(pw_schema_validate(f->set, "", json(f, "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}"), &few, NULL, &f->err), PAWL_LIMIT);
+    assert_int_equal(pw_schema_validate(f->set, "", json(f, "{\"a\":1,\"b\":2,\"c\":3,\"d\":4}"),
+                                        &few, NULL, &f->err),
+                     PAWL_LIMIT);
 }
 
 static void what_is_no_schema_is_refused_when_it_is_added(void **state)
 {
     fixture *f = *state;
     assert_int_equal(pw_schemas_add(f->set, "", json(f, "3"), &f->err), PAWL_INVALID);
-    assert_int_equal(pw_schemas_add(f->set, "a", json(f, "{\"properties\":{\"x\":1}}"), &f->err), PAWL_INVALID);
-    assert_int_equal(pw_schemas_add(f->set, "b", json(f, "{\"pattern\":\"(\"}"), &f->err), PAWL_INVALID);
+    assert_int_equal(pw_schemas_add(f->set, "a", json(f, "{\"properties\":{\"x\":1}}"), &f->err),
+                     PAWL_INVALID);
+    assert_int_equal(pw_schemas_add(f->set, "b", json(f, "{\"pattern\":\"(\"}"), &f->err),
+                     PAWL_INVALID);
     assert_non_null(strstr(f->err.message, "regular expression"));
-    assert_int_equal(pw_schemas_add(f->set, "c", json(f, "{\"$defs\":{\"a\":{\"$id\":\"same\"},\"b\":{\"$id\":\"same\"}}}"), &f->err), PAWL_EXISTS);
+    assert_int_equal(
+        pw_schemas_add(f->set, "c",
+                       json(f, "{\"$defs\":{\"a\":{\"$id\":\"same\"},\"b\":{\"$id\":\"same\"}}}"),
+                       &f->err),
+        PAWL_EXISTS);
     char deep[4096] = "";
     for (int i = 0; i < 110; i++) {
         (void)snprintf(deep + strlen(deep), 16, "{\"not\":");
@@ -180,13 +203,29 @@ static void what_is_no_schema_is_refused_when_it_is_added(void **state)
 
 static void formats_are_checked_only_when_asked(void **state)
 {
-    static const char *const good[][2] = {{"date-time", "2026-02-28T23:59:60Z"}, {"date", "2024-02-29"}, {"time", "10:00:00.5+01:30"},
-                                          {"email", "a.b@x.test"}, {"ipv4", "127.0.0.1"}, {"ipv6", "::1"}, {"uuid", "05576ec9-2156-4971-895b-5d2f4bc6317c"},
-                                          {"uri", "http://x.test/a?b#c"}, {"hostname", "a-b.test"}, {"duration", "P1DT2H"}, {"json-pointer", "/a~1b"},
+    static const char *const good[][2] = {{"date-time", "2026-02-28T23:59:60Z"},
+                                          {"date", "2024-02-29"},
+                                          {"time", "10:00:00.5+01:30"},
+                                          {"email", "a.b@x.test"},
+                                          {"ipv4", "127.0.0.1"},
+                                          {"ipv6", "::1"},
+                                          {"uuid", "05576ec9-2156-4971-895b-5d2f4bc6317c"},
+                                          {"uri", "http://x.test/a?b#c"},
+                                          {"hostname", "a-b.test"},
+                                          {"duration", "P1DT2H"},
+                                          {"json-pointer", "/a~1b"},
                                           {"no-such-format", "?"}};
-    static const char *const bad[][2] = {{"date-time", "2026-02-28T23:59:60+01:00"}, {"date", "2026-02-29"}, {"time", "10:00:00"}, {"email", "a@b@"},
-                                         {"ipv4", "127.0.0.256"}, {"ipv6", ":::1"}, {"uuid", "05576ec9215649714895b5d2f4bc6317c"}, {"uri", "x.test/a"},
-                                         {"hostname", "-a.test"}, {"duration", "P"}, {"json-pointer", "a"}};
+    static const char *const bad[][2] = {{"date-time", "2026-02-28T23:59:60+01:00"},
+                                         {"date", "2026-02-29"},
+                                         {"time", "10:00:00"},
+                                         {"email", "a@b@"},
+                                         {"ipv4", "127.0.0.256"},
+                                         {"ipv6", ":::1"},
+                                         {"uuid", "05576ec9215649714895b5d2f4bc6317c"},
+                                         {"uri", "x.test/a"},
+                                         {"hostname", "-a.test"},
+                                         {"duration", "P"},
+                                         {"json-pointer", "a"}};
     fixture *f = *state;
     pw_schema_options formats = {.formats = true};
     for (size_t i = 0; i < PW_COUNT(good) + PW_COUNT(bad); i++) {
@@ -197,7 +236,8 @@ static void formats_are_checked_only_when_asked(void **state)
         (void)snprintf(value, sizeof value, "\"%s\"", c[1]);
         (void)snprintf(uri, sizeof uri, "u%zu", i);
         add(f, uri, schema);
-        assert_int_equal(pw_schema_validate(f->set, uri, json(f, value), NULL, NULL, &f->err), PAWL_OK);
+        assert_int_equal(pw_schema_validate(f->set, uri, json(f, value), NULL, NULL, &f->err),
+                         PAWL_OK);
         pawl_status st = pw_schema_validate(f->set, uri, json(f, value), &formats, NULL, &f->err);
         if (st != (is_good ? PAWL_OK : PAWL_INVALID)) {
             fail_msg("%s of %s", value, c[0]);

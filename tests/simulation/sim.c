@@ -30,7 +30,8 @@ static sim the_sim; /* what a signal handler can say */
 static void say_how(int fd)
 {
     char text[160];
-    int n = snprintf(text, sizeof text, "\nagain: pawl-sim %llu %ld\n", (unsigned long long)the_sim.seed, the_sim.steps);
+    int n = snprintf(text, sizeof text, "\nagain: pawl-sim %llu %ld\n",
+                     (unsigned long long)the_sim.seed, the_sim.steps);
     (void)!write(fd, text, (size_t)n);
 }
 
@@ -86,8 +87,8 @@ void sim_note(sim *s, const void *data, size_t size)
 
 static void order_fault(sim *s)
 {
-    static const pw_memory_fault kinds[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LANDED, PW_FAULT_UNKNOWN_LOST,
-                                            PW_FAULT_CHECKPOINT};
+    static const pw_memory_fault kinds[] = {PW_FAULT_NOT, PW_FAULT_NOSPACE, PW_FAULT_UNKNOWN_LANDED,
+                                            PW_FAULT_UNKNOWN_LOST, PW_FAULT_CHECKPOINT};
     pw_memory_fail_commit(s->r->store, kinds[sim_draw(s, 5)], sim_draw(s, 3));
     if (sim_chance(s, 8)) {
         pw_memory_fail_reopen(s->r->store, 1);
@@ -130,7 +131,10 @@ static void bring_code(sim *s)
             rig_code *c = &r->code[k];
             pawl_error err;
             c->missing = false;
-            SIM_CHECK(s, pw_core_workflow(r->core, c->name, c->version, c->fn, c->folded, NULL, &err) == PAWL_OK, "register: %s", err.message);
+            SIM_CHECK(s,
+                      pw_core_workflow(r->core, c->name, c->version, c->fn, c->folded, NULL,
+                                       &err) == PAWL_OK,
+                      "register: %s", err.message);
         }
     }
 }
@@ -256,8 +260,10 @@ static void settle(sim *s)
     }
     const sim_op *o = s->ops;
     sim_tell_run(s, open);
-    sim_fail(s, "it does not end: %s; %zu requests are open (first: %s %s, %s)", text, s->ops_len, o != NULL ? o->op : "",
-             o != NULL ? o->id : "", o != NULL && o->reply != NULL && !o->reply->done ? "never answered" : "to be repeated");
+    sim_fail(s, "it does not end: %s; %zu requests are open (first: %s %s, %s)", text, s->ops_len,
+             o != NULL ? o->op : "", o != NULL ? o->id : "",
+             o != NULL && o->reply != NULL && !o->reply->done ? "never answered"
+                                                              : "to be repeated");
 }
 
 static uint64_t simulate(uint64_t seed, long steps)
@@ -297,10 +303,11 @@ static double seconds_now(void)
 static void print_one(void)
 {
     const sim *s = &the_sim;
-    (void)printf("seed %llu: %ld steps, %d runs, %ld events, %ld crashes, %ld ordered faults, %ld clock jumps, %ld attempts, "
-                 "%ld doubled and %ld forged reports, %ld acks, trace %016llx\n",
-                 (unsigned long long)s->seed, s->steps, s->runs, s->events, s->crashes, s->faults, s->jumps, s->attempts, s->doubles, s->stales,
-                 s->acks, (unsigned long long)s->hash);
+    (void)printf(
+        "seed %llu: %ld steps, %d runs, %ld events, %ld crashes, %ld ordered faults, %ld clock jumps, %ld attempts, "
+        "%ld doubled and %ld forged reports, %ld acks, trace %016llx\n",
+        (unsigned long long)s->seed, s->steps, s->runs, s->events, s->crashes, s->faults, s->jumps,
+        s->attempts, s->doubles, s->stales, s->acks, (unsigned long long)s->hash);
 }
 
 static int run_one(uint64_t seed, long steps)
@@ -319,7 +326,8 @@ static int run_many(double seconds)
 {
     double from = seconds_now();
     bool fresh = getenv("PAWL_LONG") != NULL;
-    uint64_t from_seed = fresh ? (uint64_t)time(NULL) * 1000 : FIRST_SEED; /* in a build server the same ones each time */
+    uint64_t from_seed = fresh ? (uint64_t)time(NULL) * 1000
+                               : FIRST_SEED; /* in a build server the same ones each time */
     long seeds = 0, crashes = 0, steps = 0, attempts = 0, acks = 0;
     for (uint64_t i = 0; i < SEEDS_MIN || seconds_now() - from < seconds; i++) {
         (void)simulate(from_seed + i, STEPS_DEFAULT);
@@ -330,8 +338,9 @@ static int run_many(double seconds)
         acks += the_sim.acks;
     }
     double took = seconds_now() - from;
-    (void)printf("%ld seeds, %ld steps, %ld crashes (%.0f a second), %ld attempts, %ld acks: nothing lost, nothing twice\n", seeds, steps,
-                 crashes, (double)crashes / took, attempts, acks);
+    (void)printf(
+        "%ld seeds, %ld steps, %ld crashes (%.0f a second), %ld attempts, %ld acks: nothing lost, nothing twice\n",
+        seeds, steps, crashes, (double)crashes / took, attempts, acks);
     return run_one(FIRST_SEED, STEPS_DEFAULT);
 }
 

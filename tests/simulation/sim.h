@@ -17,7 +17,7 @@
 #include "engine/parts.h"
 #include "tests/engine/rig.h"
 
-#define SIM_COUNTERS 4      /* ids counter-0 ... : the odd ones are folded */
+#define SIM_COUNTERS 4 /* ids counter-0 ... : the odd ones are folded */
 #define SIM_RUNS_MAX 400
 #define SIM_OPS_OPEN_MAX 40 /* requests under way at a time */
 
@@ -26,10 +26,10 @@ typedef struct sim_op {
     const char *op;
     const pawl_value *args;
     char id[48];
-    char by[24];          /* unique: how its event is found */
-    int64_t n;            /* of a signal to a counter */
-    int counter;          /* -1 = none */
-    rig_reply *reply;     /* NULL = not under way */
+    char by[24];      /* unique: how its event is found */
+    int64_t n;        /* of a signal to a counter */
+    int counter;      /* -1 = none */
+    rig_reply *reply; /* NULL = not under way */
     int64_t again_ms;
     struct sim_op *prev, *next;
 } sim_op;
@@ -46,18 +46,18 @@ typedef struct sim {
     rig *r;
     uint64_t seed, rng;
     long steps;
-    bool calm;            /* no faults any more */
-    sim_op *ops;          /* open ones */
+    bool calm;   /* no faults any more */
+    sim_op *ops; /* open ones */
     size_t ops_len;
     sim_effect *effects;
-    int64_t next_number;  /* dedup keys, signal payloads */
-    int runs;             /* started: ids run-0 ... */
+    int64_t next_number; /* dedup keys, signal payloads */
+    int runs;            /* started: ids run-0 ... */
     int64_t sums[SIM_COUNTERS];
     int64_t counts[SIM_COUNTERS];
     bool counter_started[SIM_COUNTERS];
-    uint64_t hash;        /* of everything that happened */
+    uint64_t hash; /* of everything that happened */
     long crashes, faults, jumps, attempts, doubles, stales, acks, events;
-    bool over;            /* ended well */
+    bool over; /* ended well */
 } sim;
 
 /** Ends the program, saying how to repeat it. */
@@ -76,7 +76,7 @@ int64_t sim_answer_of(int64_t n);
 
 /* sim_ops.c */
 void sim_op_random(sim *s);
-void sim_ops_look(sim *s);   /* takes answers, repeats what has none */
+void sim_ops_look(sim *s); /* takes answers, repeats what has none */
 void sim_ops_free(sim *s);
 void sim_answer_waits(sim *s, bool all);
 void sim_resume_all(sim *s);

@@ -11,10 +11,10 @@
 
 typedef struct event_find {
     sim *s;
-    int type;           /* 0 = any */
-    const char *by;     /* NULL = any */
-    const char *name;   /* of a signal; NULL = any */
-    int64_t n;          /* value.n of a signal; -1 = any */
+    int type;         /* 0 = any */
+    const char *by;   /* NULL = any */
+    const char *name; /* of a signal; NULL = any */
+    int64_t n;        /* value.n of a signal; -1 = any */
     bool found;
 } event_find;
 
@@ -25,7 +25,8 @@ static bool event_fits(event_find *f, const pw_event *ev)
     }
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *body = pw_value_view(scope, ev->body.data, ev->body.size);
-    bool fits = (f->by == NULL || pawl_is(body, "by", f->by)) && (f->name == NULL || pawl_is(body, "name", f->name)) &&
+    bool fits = (f->by == NULL || pawl_is(body, "by", f->by)) &&
+                (f->name == NULL || pawl_is(body, "name", f->name)) &&
                 (f->n < 0 || pawl_int(body, "value.n", -1) == f->n);
     pawl_scope_free(scope);
     return fits;
@@ -107,7 +108,8 @@ void sim_check_ack(sim *s, const sim_op *o)
         if (sscanf(o->id, "counter-%d", &counter) == 1) {
             s->counter_started[counter] = true;
         }
-        bool shared = pawl_bool(o->reply->value, "existing", false) && pawl_get(o->args, "signal") == NULL;
+        bool shared =
+            pawl_bool(o->reply->value, "existing", false) && pawl_get(o->args, "signal") == NULL;
         f.type = shared ? PW_EV_RUN_STARTED : 0;
         f.by = shared ? NULL : o->by;
     } else if (strcmp(o->op, "signal") == 0) {
@@ -117,7 +119,8 @@ void sim_check_ack(sim *s, const sim_op *o)
     } else if (strcmp(o->op, "answer") != 0) {
         return; /* pause, resume, cancel: may have found it done already */
     }
-    SIM_CHECK(s, found_under(s, o->id, &f), "%s of %s was acked and is not in the journal (%s)", o->op, o->id, o->by);
+    SIM_CHECK(s, found_under(s, o->id, &f), "%s of %s was acked and is not in the journal (%s)",
+              o->op, o->id, o->by);
     if (o->counter >= 0) {
         s->sums[o->counter] += o->n;
         s->counts[o->counter]++;
@@ -133,7 +136,8 @@ void sim_check_step(sim *s)
         return;
     }
     pw_core_check(r->core);
-    SIM_CHECK(s, r->core->stats.mismatches == 0, "a history does not replay:\n%.*s", (int)r->log.size, (const char *)r->log.data);
+    SIM_CHECK(s, r->core->stats.mismatches == 0, "a history does not replay:\n%.*s",
+              (int)r->log.size, (const char *)r->log.data);
     sim_note(s, r->log.data, r->log.size);
     if (getenv("PAWL_SIM_TALK") != NULL) {
         (void)fprintf(stderr, "%.*s", (int)r->log.size, (const char *)r->log.data);
@@ -156,10 +160,11 @@ static bool tell_record(void *ctx, int64_t pos, int64_t first_seq, int64_t event
     for (; good && pw_record_next(&rec, &ev); ev.seq++) {
         char body[200] = "";
         pawl_scope *scope = pawl_scope_new();
-        (void)snprintf(body, sizeof body, "%s", pawl_to_json(scope, pw_value_view(scope, ev.body.data, ev.body.size), 0));
+        (void)snprintf(body, sizeof body, "%s",
+                       pawl_to_json(scope, pw_value_view(scope, ev.body.data, ev.body.size), 0));
         pawl_scope_free(scope);
-        (void)fprintf(stderr, "%6lld %5lld %-20s %4lld %s\n", (long long)pos, (long long)ev.seq, pw_event_name((int)ev.type), (long long)ev.cmd,
-                      body);
+        (void)fprintf(stderr, "%6lld %5lld %-20s %4lld %s\n", (long long)pos, (long long)ev.seq,
+                      pw_event_name((int)ev.type), (long long)ev.cmd, body);
     }
     return true;
 }
@@ -187,8 +192,10 @@ static bool find_open(void *ctx, const pw_run_row *row)
         f->open = true;
         f->only_counters = counter;
         f->run = row->key;
-        (void)snprintf(f->text, f->size, "%.*s (key %lld) is %s and waits for \"%.*s\"", (int)row->id.size, (const char *)row->id.data,
-                       (long long)row->key, pw_run_status_name(row->status), (int)row->waiting.size, (const char *)row->waiting.data);
+        (void)snprintf(f->text, f->size, "%.*s (key %lld) is %s and waits for \"%.*s\"",
+                       (int)row->id.size, (const char *)row->id.data, (long long)row->key,
+                       pw_run_status_name(row->status), (int)row->waiting.size,
+                       (const char *)row->waiting.data);
     }
     return !f->open || f->only_counters;
 }
@@ -206,25 +213,29 @@ int64_t sim_open_run(sim *s, char *ret_text, size_t size)
 static bool left_task(void *ctx, const pw_task_row *row)
 {
     sim_tell_run(ctx, row->run);
-    sim_fail(ctx, "a task row is left over: run %lld, command %lld", (long long)row->run, (long long)row->cmd);
+    sim_fail(ctx, "a task row is left over: run %lld, command %lld", (long long)row->run,
+             (long long)row->cmd);
 }
 
 static bool left_timer(void *ctx, const pw_timer_row *row)
 {
     sim_tell_run(ctx, row->run);
-    sim_fail(ctx, "a timer row is left over: run %lld, command %lld, kind %d", (long long)row->run, (long long)row->cmd, row->kind);
+    sim_fail(ctx, "a timer row is left over: run %lld, command %lld, kind %d", (long long)row->run,
+             (long long)row->cmd, row->kind);
 }
 
 static bool left_wait(void *ctx, const pw_wait_row *row)
 {
     sim_tell_run(ctx, row->run);
-    sim_fail(ctx, "a wait row is left over: run %lld, command %lld", (long long)row->run, (long long)row->cmd);
+    sim_fail(ctx, "a wait row is left over: run %lld, command %lld", (long long)row->run,
+             (long long)row->cmd);
 }
 
 static bool left_map(void *ctx, const pw_map_row *row)
 {
     sim_tell_run(ctx, row->run);
-    sim_fail(ctx, "a map row is left over: run %lld, command %lld", (long long)row->run, (long long)row->cmd);
+    sim_fail(ctx, "a map row is left over: run %lld, command %lld", (long long)row->run,
+             (long long)row->cmd);
 }
 
 static bool left_inbox(void *ctx, const pw_inbox_row *row)
@@ -237,14 +248,19 @@ static void check_nothing_left(sim *s)
     const pw_journal_ops *j = s->r->reader->ops;
     pw_reader *r = s->r->reader;
     pawl_error err;
-    bool ok = j->tasks(r, 0, left_task, s, &err) == PAWL_OK && j->timers(r, INT64_MAX, NULL, 0, left_timer, s, &err) == PAWL_OK &&
-              j->waits(r, 0, left_wait, s, &err) == PAWL_OK && j->maps(r, 0, left_map, s, &err) == PAWL_OK &&
+    bool ok = j->tasks(r, 0, left_task, s, &err) == PAWL_OK &&
+              j->timers(r, INT64_MAX, NULL, 0, left_timer, s, &err) == PAWL_OK &&
+              j->waits(r, 0, left_wait, s, &err) == PAWL_OK &&
+              j->maps(r, 0, left_map, s, &err) == PAWL_OK &&
               j->inbox(r, 0, 0, left_inbox, s, &err) == PAWL_OK;
     SIM_CHECK(s, ok, "rows cannot be read: %s", err.message);
     const pw_core *core = s->r->core;
-    SIM_CHECK(s, HASH_CNT(hh, core->jobs) == 0, "%u jobs are left in memory", HASH_CNT(hh, core->jobs));
-    SIM_CHECK(s, HASH_CNT(hh, core->maps) == 0, "%u maps are left in memory", HASH_CNT(hh, core->maps));
-    SIM_CHECK(s, HASH_CNT(hh, core->dedup_busy) == 0 && core->deferred == NULL, "requests are left in memory");
+    SIM_CHECK(s, HASH_CNT(hh, core->jobs) == 0, "%u jobs are left in memory",
+              HASH_CNT(hh, core->jobs));
+    SIM_CHECK(s, HASH_CNT(hh, core->maps) == 0, "%u maps are left in memory",
+              HASH_CNT(hh, core->maps));
+    SIM_CHECK(s, HASH_CNT(hh, core->dedup_busy) == 0 && core->deferred == NULL,
+              "requests are left in memory");
 }
 
 /* What a history says, counted: signals sent to counters, and that no command ended twice. */
@@ -311,7 +327,8 @@ static void audit_event(audit *a, const pw_event *ev)
         a->ended_len = len;
     }
     a->ended[ev->cmd]++;
-    SIM_CHECK(s, a->ended[ev->cmd] == 1 || a->retried, "command %lld of run %lld ended twice", (long long)ev->cmd, (long long)a->run);
+    SIM_CHECK(s, a->ended[ev->cmd] == 1 || a->retried, "command %lld of run %lld ended twice",
+              (long long)ev->cmd, (long long)a->run);
 }
 
 static bool audit_record(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
@@ -321,14 +338,16 @@ static bool audit_record(void *ctx, int64_t pos, int64_t first_seq, int64_t even
     pw_record rec;
     pawl_error err;
     pw_event ev = {.seq = first_seq + 1};
-    SIM_CHECK(a->s, pw_record_open(record.data, record.size, &rec, &err) == PAWL_OK, "a record cannot be opened: %s", err.message);
+    SIM_CHECK(a->s, pw_record_open(record.data, record.size, &rec, &err) == PAWL_OK,
+              "a record cannot be opened: %s", err.message);
     int64_t n = 0;
     while (pw_record_next(&rec, &ev)) {
         audit_event(a, &ev);
         ev.seq++;
         n++;
     }
-    SIM_CHECK(a->s, n == events && !rec.body.bad, "a record of run %lld holds %lld events, not %lld", (long long)a->run, (long long)n,
+    SIM_CHECK(a->s, n == events && !rec.body.bad,
+              "a record of run %lld holds %lld events, not %lld", (long long)a->run, (long long)n,
               (long long)events);
     return true;
 }
@@ -338,12 +357,13 @@ static bool audit_run(void *ctx, const pw_run_row *row)
     sim *s = ctx;
     audit a = {.s = s, .run = row->key};
     char reason[300];
-    (void)snprintf(reason, sizeof reason, "%.*s", (int)row->reason.size, (const char *)row->reason.data);
+    (void)snprintf(reason, sizeof reason, "%.*s", (int)row->reason.size,
+                   (const char *)row->reason.data);
     if (strstr(reason, "Wrong:") != NULL) {
         sim_tell_run(s, row->key);
     }
-    SIM_CHECK(s, strstr(reason, "Wrong:") == NULL, "run %lld (%.*s) ended with %s", (long long)row->key, (int)row->id.size,
-              (const char *)row->id.data, reason);
+    SIM_CHECK(s, strstr(reason, "Wrong:") == NULL, "run %lld (%.*s) ended with %s",
+              (long long)row->key, (int)row->id.size, (const char *)row->id.data, reason);
     pawl_error err;
     pawl_status st = s->r->reader->ops->read(s->r->reader, row->key, 0, audit_record, &a, &err);
     SIM_CHECK(s, st == PAWL_OK, "the history of run %lld: %s", (long long)row->key, err.message);
@@ -373,7 +393,8 @@ static bool replay_run(void *ctx, const pw_run_row *row)
         sim_tell_run(s, row->key);
     }
     SIM_CHECK(s, st == PAWL_OK, "run %lld does not rebuild: %s", (long long)row->key, err.message);
-    SIM_CHECK(s, live->mismatch == NULL, "run %lld does not replay (%s): history has %s, code has %s", (long long)row->key,
+    SIM_CHECK(s, live->mismatch == NULL,
+              "run %lld does not replay (%s): history has %s, code has %s", (long long)row->key,
               live->mismatch->reason, live->mismatch->history, live->mismatch->code);
     return true;
 }
@@ -384,11 +405,14 @@ static void check_counters(sim *s)
         char id[24];
         (void)snprintf(id, sizeof id, "counter-%d", i);
         const rig_reply *reply = rig_ask(s->r, "result", "{id: %s}", id);
-        SIM_CHECK(s, reply->done && reply->status == PAWL_OK, "%s has no result: %s %s", id, pawl_status_name(reply->status), reply->message);
+        SIM_CHECK(s, reply->done && reply->status == PAWL_OK, "%s has no result: %s %s", id,
+                  pawl_status_name(reply->status), reply->message);
         const pawl_value *v = pawl_get(reply->value, "result");
-        SIM_CHECK(s, pawl_int(v, "sum", -1) == s->sums[i] && pawl_int(v, "count", -1) == s->counts[i],
-                  "%s counted %lld signals and %lld in sum; %lld and %lld were accepted", id, (long long)pawl_int(v, "count", -1),
-                  (long long)pawl_int(v, "sum", -1), (long long)s->counts[i], (long long)s->sums[i]);
+        SIM_CHECK(s,
+                  pawl_int(v, "sum", -1) == s->sums[i] && pawl_int(v, "count", -1) == s->counts[i],
+                  "%s counted %lld signals and %lld in sum; %lld and %lld were accepted", id,
+                  (long long)pawl_int(v, "count", -1), (long long)pawl_int(v, "sum", -1),
+                  (long long)s->counts[i], (long long)s->sums[i]);
     }
 }
 
@@ -399,9 +423,12 @@ void sim_check_end(sim *s)
     pw_verify_stats stats;
     pawl_error err;
     check_nothing_left(s);
-    SIM_CHECK(s, r->reader->ops->run_scan(r->reader, &all, audit_run, s, &err) == PAWL_OK, "runs cannot be read: %s", err.message);
+    SIM_CHECK(s, r->reader->ops->run_scan(r->reader, &all, audit_run, s, &err) == PAWL_OK,
+              "runs cannot be read: %s", err.message);
     check_counters(s);
-    SIM_CHECK(s, pw_memory_verify(r->store, no_finding, s, &stats, &err) == PAWL_OK, "verify: %s", err.message);
+    SIM_CHECK(s, pw_memory_verify(r->store, no_finding, s, &stats, &err) == PAWL_OK, "verify: %s",
+              err.message);
     rig_crash(r);
-    SIM_CHECK(s, r->reader->ops->run_scan(r->reader, &all, replay_run, s, &err) == PAWL_OK, "runs cannot be read: %s", err.message);
+    SIM_CHECK(s, r->reader->ops->run_scan(r->reader, &all, replay_run, s, &err) == PAWL_OK,
+              "runs cannot be read: %s", err.message);
 }

@@ -29,7 +29,8 @@ static uint64_t draw(program *p, uint64_t below)
 
 static const pawl_value *work_input(pawl_run *w, program *p)
 {
-    return pawl_json(w, "{n: %lld, fails: %d, hangs: %d}", (long long)draw(p, 1000), (int)draw(p, 3), draw(p, 12) == 0);
+    return pawl_json(w, "{n: %lld, fails: %d, hangs: %d}", (long long)draw(p, 1000),
+                     (int)draw(p, 3), draw(p, 12) == 0);
 }
 
 static void wrong(pawl_run *w, const char *what)
@@ -41,15 +42,18 @@ static void wrong(pawl_run *w, const char *what)
 static void check_result(pawl_run *w, const pawl_value *in, const pawl_value *out)
 {
     if (pawl_ok(w) && pawl_int(out, "n", -1) != sim_answer_of(pawl_int(in, "n", 0))) {
-        wrong(w, pawl_to_json(pawl_run_scope(w), pawl_json(w, "{asked: %p, got: %p}", pawl_v(in), pawl_v(out)), 0));
+        wrong(w, pawl_to_json(pawl_run_scope(w),
+                              pawl_json(w, "{asked: %p, got: %p}", pawl_v(in), pawl_v(out)), 0));
     }
 }
 
 static pawl_future *start_call(pawl_run *w, program *p, const pawl_value *in)
 {
-    static const pawl_effect effects[] = {PAWL_EFFECT_PURE, PAWL_EFFECT_IDEMPOTENT, PAWL_EFFECT_DEFAULT};
-    return pawl_call_start(w, draw(p, 2) == 0 ? "work" : "narrow", .input = in, .timeout_s = 30, .heartbeat_s = draw(p, 3) == 0 ? 10 : 0,
-                           .retries = (int)draw(p, 4) + 1, .retry_initial_s = 0.5, .retry_max_s = 20, .no_retry = "Denied",
+    static const pawl_effect effects[] = {PAWL_EFFECT_PURE, PAWL_EFFECT_IDEMPOTENT,
+                                          PAWL_EFFECT_DEFAULT};
+    return pawl_call_start(w, draw(p, 2) == 0 ? "work" : "narrow", .input = in, .timeout_s = 30,
+                           .heartbeat_s = draw(p, 3) == 0 ? 10 : 0, .retries = (int)draw(p, 4) + 1,
+                           .retry_initial_s = 0.5, .retry_max_s = 20, .no_retry = "Denied",
                            .effect = effects[draw(p, 3)], .undo = draw(p, 3) == 0 ? "undo" : NULL,
                            .on_cancel = (pawl_on_cancel)draw(p, 3), .priority = (int)draw(p, 3));
 }
@@ -63,8 +67,10 @@ static void one_call(pawl_run *w, program *p)
 static void one_unsafe(pawl_run *w, program *p)
 {
     const pawl_value *in = work_input(w, p);
-    const pawl_value *out = pawl_call(w, "unsafe", .input = in, .effect = PAWL_EFFECT_UNSAFE, .timeout_s = draw(p, 2) == 0 ? 40 : 3600,
-                                      .retries = 2, .retry_initial_s = 1, .undo = draw(p, 2) == 0 ? "undo" : NULL);
+    const pawl_value *out =
+        pawl_call(w, "unsafe", .input = in, .effect = PAWL_EFFECT_UNSAFE,
+                  .timeout_s = draw(p, 2) == 0 ? 40 : 3600, .retries = 2, .retry_initial_s = 1,
+                  .undo = draw(p, 2) == 0 ? "undo" : NULL);
     if (pawl_ok(w) && pawl_len(out) > 0) { /* answered "done" without data is nil */
         check_result(w, in, out);
     }
@@ -111,15 +117,18 @@ static void one_map(pawl_run *w, program *p)
 {
     const pawl_value *items = map_items(w, p, draw(p, 7));
     const char *name = draw(p, 3) == 0 ? "unsafe" : "work";
-    const pawl_value *out = pawl_map(w, name, items, .width = (int)draw(p, 3) + 1, .mode = draw(p, 3) == 0 ? PAWL_MAP_FAIL_FAST : PAWL_MAP_COLLECT,
-                                     .retries = 3, .retry_initial_s = 0.5, .timeout_s = 30);
+    const pawl_value *out =
+        pawl_map(w, name, items, .width = (int)draw(p, 3) + 1,
+                 .mode = draw(p, 3) == 0 ? PAWL_MAP_FAIL_FAST : PAWL_MAP_COLLECT, .retries = 3,
+                 .retry_initial_s = 0.5, .timeout_s = 30);
     check_items(w, items, out);
 }
 
 static void one_cursor(pawl_run *w, program *p)
 {
     const pawl_value *items = map_items(w, p, draw(p, 7));
-    pawl_items *it = pawl_map_cursor(w, "work", items, .width = 2, .mode = PAWL_MAP_COLLECT, .retries = 3, .retry_initial_s = 0.5, .timeout_s = 30);
+    pawl_items *it = pawl_map_cursor(w, "work", items, .width = 2, .mode = PAWL_MAP_COLLECT,
+                                     .retries = 3, .retry_initial_s = 0.5, .timeout_s = 30);
     const pawl_value *v;
     const pawl_failure *f;
     for (size_t i = 0; pawl_items_next(it, &v, &f) && pawl_ok(w); i++) {
@@ -150,8 +159,9 @@ static void one_signal(pawl_run *w, program *p)
 static void one_ask(pawl_run *w, program *p)
 {
     bool deadline = draw(p, 2) == 0;
-    const pawl_value *v = pawl_ask(w, p->branch ? "in-branch" : "ok", .prompt = "?", .choices = "yes|no", .deadline_s = deadline ? 100 : 0,
-                                   .on_deadline = draw(p, 2) == 0 ? "no" : NULL);
+    const pawl_value *v =
+        pawl_ask(w, p->branch ? "in-branch" : "ok", .prompt = "?", .choices = "yes|no",
+                 .deadline_s = deadline ? 100 : 0, .on_deadline = draw(p, 2) == 0 ? "no" : NULL);
     if (pawl_ok(w) && !pawl_is(v, "choice", "yes") && !pawl_is(v, "choice", "no")) {
         wrong(w, "an answer is none of the choices");
     }
@@ -162,8 +172,11 @@ static void one_child(pawl_run *w, program *p)
     if (p->depth <= 0) {
         return;
     }
-    const pawl_value *in = pawl_json(w, "{seed: %lld, depth: %lld, jumps: %d}", (long long)draw(p, 1u << 30), (long long)p->depth - 1, p->jumps);
-    pawl_future *f = pawl_child_start(w, .workflow = "chaos", .input = in, .policy = (pawl_parent_policy)draw(p, 3));
+    const pawl_value *in =
+        pawl_json(w, "{seed: %lld, depth: %lld, jumps: %d}", (long long)draw(p, 1u << 30),
+                  (long long)p->depth - 1, p->jumps);
+    pawl_future *f = pawl_child_start(w, .workflow = "chaos", .input = in,
+                                      .policy = (pawl_parent_policy)draw(p, 3));
     if (draw(p, 4) != 0) {
         (void)pawl_await(w, f);
     }
@@ -183,7 +196,8 @@ static void some_branches(pawl_run *w, program *p)
     size_t len = 1 + draw(p, 3);
     for (size_t i = 0; i < len; i++) {
         program *own = pawl_alloc(w, sizeof *own);
-        *own = (program){.rng = rig_draw(&p->rng), .depth = 0, .ops = 2, .branch = true, .jumps = p->jumps};
+        *own = (program){
+            .rng = rig_draw(&p->rng), .depth = 0, .ops = 2, .branch = true, .jumps = p->jumps};
         f[i] = pawl_go(w, branch_main, own);
     }
     if (draw(p, 3) == 0) {
@@ -195,8 +209,9 @@ static void some_branches(pawl_run *w, program *p)
 
 static void one_race(pawl_run *w, program *p)
 {
-    pawl_future *f[4] = {start_call(w, p, work_input(w, p)), pawl_timer_start(w, (double)draw(p, 60)), start_call(w, p, work_input(w, p)),
-                         pawl_signal_start(w, "x", .timeout_s = 50)};
+    pawl_future *f[4] = {
+        start_call(w, p, work_input(w, p)), pawl_timer_start(w, (double)draw(p, 60)),
+        start_call(w, p, work_input(w, p)), pawl_signal_start(w, "x", .timeout_s = 50)};
     int first = draw(p, 2) == 0 ? pawl_await_any(w, f, 4) : pawl_await_first(w, f, 4);
     if (pawl_ok(w) && (first < 0 || !pawl_future_done(f[first]))) {
         wrong(w, "what won a race has not ended");
@@ -221,7 +236,9 @@ static void one_shield(pawl_run *w, program *p)
 
 static void small_things(pawl_run *w, program *p)
 {
-    pawl_set(w, "at", pawl_json(w, "{now: %lld, uuid: %s, r: %lld}", (long long)pawl_now_ms(w), pawl_uuid(w), (long long)(pawl_random(w) >> 8)));
+    pawl_set(w, "at",
+             pawl_json(w, "{now: %lld, uuid: %s, r: %lld}", (long long)pawl_now_ms(w), pawl_uuid(w),
+                       (long long)(pawl_random(w) >> 8)));
     pawl_progress(w, (int64_t)draw(p, 10), 10, "some");
     pawl_log(w, PAWL_INFO, "here");
     if (draw(p, 4) == 0) {
@@ -256,8 +273,9 @@ static void big_call(pawl_run *w, program *p)
 static void one_op(pawl_run *w, program *p)
 {
     static void (*const ops[])(pawl_run *, program *) = {
-        one_call,  one_call,   one_unsafe, one_step,      one_map,    one_cursor,   one_sleep,       one_signal,
-        one_ask,   one_child,  one_child,  some_branches, one_race,   one_shield,   small_things,    send_to_counter, big_call,
+        one_call,  one_call,   one_unsafe,   one_step,        one_map,   one_cursor,
+        one_sleep, one_signal, one_ask,      one_child,       one_child, some_branches,
+        one_race,  one_shield, small_things, send_to_counter, big_call,
     };
     ops[draw(p, PW_COUNT(ops))](w, p);
 }
@@ -285,14 +303,17 @@ static const pawl_value *chaos(pawl_run *w, const pawl_value *in)
 {
     program *p = pawl_alloc(w, sizeof *p);
     uint64_t seed = (uint64_t)pawl_int(in, "seed", 0);
-    *p = (program){.rng = seed * 77 + 1, .depth = pawl_int(in, "depth", 0), .jumps = pawl_int(in, "jumps", 0) != 0};
+    *p = (program){.rng = seed * 77 + 1,
+                   .depth = pawl_int(in, "depth", 0),
+                   .jumps = pawl_int(in, "jumps", 0) != 0};
     p->ops = 1 + (int64_t)draw(p, 6);
     pawl_on_query(w, "peek", peek, p);
     run_program(w, p);
     int64_t round = pawl_int(in, "round", 0);
     if (pawl_ok(w) && round < 2 && draw(p, 5) == 0) {
-        return pawl_continue_as_new(w, pawl_json(w, "{seed: %lld, depth: %lld, round: %lld, jumps: %d}", (long long)seed + 1, (long long)p->depth,
-                                                 (long long)round + 1, p->jumps));
+        return pawl_continue_as_new(
+            w, pawl_json(w, "{seed: %lld, depth: %lld, round: %lld, jumps: %d}",
+                         (long long)seed + 1, (long long)p->depth, (long long)round + 1, p->jumps));
     }
     return pawl_json(w, "{done: true}");
 }
@@ -318,7 +339,8 @@ static const pawl_value *counter(pawl_run *w, const pawl_value *in)
         i++;
         pawl_set(w, "sum", pawl_json(w, "%lld", (long long)sum));
     }
-    return pawl_continue_as_new(w, pawl_json(w, "{sum: %lld, count: %lld}", (long long)sum, (long long)count));
+    return pawl_continue_as_new(
+        w, pawl_json(w, "{sum: %lld, count: %lld}", (long long)sum, (long long)count));
 }
 
 typedef struct tally {
@@ -341,16 +363,21 @@ static void tally_apply(void *state, const pawl_fold_event *e)
         t->count += pawl_bool(e->value, "stop", false) ? 0 : 1;
     }
     t->asked += strcmp(e->type, "ActivityScheduled") == 0;
-    t->ended += strncmp(e->type, "Activity", 8) == 0 && (strstr(e->type, "Completed") != NULL || strstr(e->type, "Failed") != NULL);
+    t->ended += strncmp(e->type, "Activity", 8) == 0 &&
+                (strstr(e->type, "Completed") != NULL || strstr(e->type, "Failed") != NULL);
 }
 
 static void tally_decide(void *state, pawl_fold *f)
 {
     const tally *t = state;
     if (t->stop) {
-        pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "{sum: %lld, count: %lld}", (long long)t->sum, (long long)t->count));
+        pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "{sum: %lld, count: %lld}",
+                                         (long long)t->sum, (long long)t->count));
     } else if (t->asked == t->ended && t->asked < t->count / 3) {
-        pawl_call_options o = {.name = "work", .input = pawl_build(pawl_fold_scope(f), "{n: %lld}", (long long)t->asked), .timeout_s = 60};
+        pawl_call_options o = {.name = "work",
+                               .input =
+                                   pawl_build(pawl_fold_scope(f), "{n: %lld}", (long long)t->asked),
+                               .timeout_s = 60};
         (void)pawl_fold_call(f, &o, sizeof o);
     }
 }
@@ -358,19 +385,26 @@ static void tally_decide(void *state, pawl_fold *f)
 static const pawl_value *tally_save(const void *state, pawl_scope *scope)
 {
     const tally *t = state;
-    return pawl_build(scope, "{sum: %lld, count: %lld, asked: %lld, ended: %lld}", (long long)t->sum, (long long)t->count,
-                      (long long)t->asked, (long long)t->ended);
+    return pawl_build(scope, "{sum: %lld, count: %lld, asked: %lld, ended: %lld}",
+                      (long long)t->sum, (long long)t->count, (long long)t->asked,
+                      (long long)t->ended);
 }
 
 static void *tally_load(const pawl_value *v, void *user)
 {
     tally *t = tally_new(user);
-    *t = (tally){pawl_int(v, "sum", 0), pawl_int(v, "count", 0), pawl_int(v, "asked", 0), pawl_int(v, "ended", 0), false};
+    *t = (tally){pawl_int(v, "sum", 0), pawl_int(v, "count", 0), pawl_int(v, "asked", 0),
+                 pawl_int(v, "ended", 0), false};
     return t;
 }
 
-static const pawl_folded tally_ops = {.struct_size = sizeof tally_ops, .init = tally_new, .apply = tally_apply, .decide = tally_decide,
-                                      .save = tally_save, .load = tally_load, .deinit = free};
+static const pawl_folded tally_ops = {.struct_size = sizeof tally_ops,
+                                      .init = tally_new,
+                                      .apply = tally_apply,
+                                      .decide = tally_decide,
+                                      .save = tally_save,
+                                      .load = tally_load,
+                                      .deinit = free};
 
 static const pawl_value *not_called(pawl_task *task, const pawl_value *in, void *user)
 {

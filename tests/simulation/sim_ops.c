@@ -25,7 +25,8 @@ static sim_op *op_new(sim *s, const char *op, const char *id)
 static void op_post(sim *s, sim_op *o, const pawl_value *args)
 {
     pawl_scope *scope = s->r->scope;
-    args = pawl_with(scope, args, "dedup", pawl_make_str(scope, pw_sprintf(scope, "key-%lld", (long long)o->n)));
+    args = pawl_with(scope, args, "dedup",
+                     pawl_make_str(scope, pw_sprintf(scope, "key-%lld", (long long)o->n)));
     args = pawl_with(scope, args, "by", pawl_make_str(scope, o->by));
     o->args = args;
     o->reply = rig_post_value(s->r, o->op, args);
@@ -50,14 +51,17 @@ static void start(sim *s)
     (void)snprintf(id, sizeof id, "run-%d", n);
     sim_op *o = op_new(s, "start", id);
     rig *r = s->r;
-    const pawl_value *args = rig_value(r, "{workflow: %s, id: %s, conflict: %s, input: {seed: %lld, depth: 2, jumps: %d}}", "chaos", id,
-                                       conflicts[sim_draw(s, 4)], (long long)sim_draw(s, 1u << 30), sim_jumps(s));
+    const pawl_value *args = rig_value(
+        r, "{workflow: %s, id: %s, conflict: %s, input: {seed: %lld, depth: 2, jumps: %d}}",
+        "chaos", id, conflicts[sim_draw(s, 4)], (long long)sim_draw(s, 1u << 30), sim_jumps(s));
     if (sim_chance(s, 5)) {
-        args = pawl_with(r->scope, args, "timeout_s", pawl_make_num(r->scope, (double)(60 + sim_draw(s, 4000))));
+        args = pawl_with(r->scope, args, "timeout_s",
+                         pawl_make_num(r->scope, (double)(60 + sim_draw(s, 4000))));
     }
     if (sim_chance(s, 5)) {
         args = pawl_with(r->scope, args, "signal", pawl_make_str(r->scope, "x"));
-        args = pawl_with(r->scope, args, "signal_value", rig_value(r, "{n: %lld}", (long long)o->n));
+        args =
+            pawl_with(r->scope, args, "signal_value", rig_value(r, "{n: %lld}", (long long)o->n));
     }
     op_post(s, o, args);
 }
@@ -84,7 +88,8 @@ static void add_to_counter(sim *s)
     (void)snprintf(id, sizeof id, "counter-%d", i);
     sim_op *o = op_new(s, "signal", id);
     o->counter = i;
-    op_post(s, o, rig_value(s->r, "{id: %s, name: %s, value: {n: %lld}}", id, "add", (long long)o->n));
+    op_post(s, o,
+            rig_value(s->r, "{id: %s, name: %s, value: {n: %lld}}", id, "add", (long long)o->n));
 }
 
 void sim_counters_stop(sim *s)
@@ -119,14 +124,16 @@ static void signal_run(sim *s)
     char id[24];
     some_id(s, id, false);
     sim_op *o = op_new(s, "signal", id);
-    op_post(s, o, rig_value(s->r, "{id: %s, name: %s, value: {n: %lld}}", id, "x", (long long)o->n));
+    op_post(s, o,
+            rig_value(s->r, "{id: %s, name: %s, value: {n: %lld}}", id, "x", (long long)o->n));
 }
 
 static void query(sim *s)
 {
     char id[24];
     some_id(s, id, true);
-    (void)rig_post(s->r, sim_chance(s, 2) ? "query" : "stack", "{id: %s, name: %s}", id, sim_chance(s, 2) ? "peek" : "at");
+    (void)rig_post(s->r, sim_chance(s, 2) ? "query" : "stack", "{id: %s, name: %s}", id,
+                   sim_chance(s, 2) ? "peek" : "at");
 }
 
 void sim_op_random(sim *s)
@@ -192,8 +199,11 @@ static bool answer_wait(void *ctx, const pw_wait_row *row)
     if (asks_unknown && strcmp(choice, "retry") == 0) {
         sim_told_retry(s, row->run, row->cmd);
     }
-    const char *name = pw_sprintf(s->r->scope, "%.*s:%lld", (int)row->name.size, (const char *)row->name.data, (long long)row->cmd);
-    op_post(s, o, rig_value(s->r, "{id: %s, key: %lld, name: %s, value: {choice: %s}}", id, (long long)row->run, name, choice));
+    const char *name = pw_sprintf(s->r->scope, "%.*s:%lld", (int)row->name.size,
+                                  (const char *)row->name.data, (long long)row->cmd);
+    op_post(s, o,
+            rig_value(s->r, "{id: %s, key: %lld, name: %s, value: {choice: %s}}", id,
+                      (long long)row->run, name, choice));
     return true;
 }
 
@@ -201,7 +211,8 @@ void sim_answer_waits(sim *s, bool all)
 {
     wait_scan scan = {s, all};
     pawl_error err;
-    if (s->r->core != NULL && s->r->reader->ops->waits(s->r->reader, 0, answer_wait, &scan, &err) != PAWL_OK) {
+    if (s->r->core != NULL &&
+        s->r->reader->ops->waits(s->r->reader, 0, answer_wait, &scan, &err) != PAWL_OK) {
         sim_fail(s, "waits cannot be read: %s", err.message);
     }
 }
@@ -260,7 +271,8 @@ static void look_one(sim *s, sim_op *o)
     }
     int status = (int)o->reply->status;
     if (getenv("PAWL_SIM_TALK") != NULL) {
-        (void)fprintf(stderr, "    %s %s (%s): %s %s%s\n", o->op, o->id, o->by, pawl_status_name(o->reply->status), o->reply->message,
+        (void)fprintf(stderr, "    %s %s (%s): %s %s%s\n", o->op, o->id, o->by,
+                      pawl_status_name(o->reply->status), o->reply->message,
                       o->reply->lost ? " lost" : "");
     }
     sim_note(s, &status, sizeof status);
@@ -278,8 +290,7 @@ static void look_one(sim *s, sim_op *o)
 void sim_ops_look(sim *s)
 {
     sim_op *o, *next;
-    DL_FOREACH_SAFE(s->ops, o, next)
-    {
+    DL_FOREACH_SAFE (s->ops, o, next) {
         look_one(s, o);
     }
 }
@@ -287,8 +298,7 @@ void sim_ops_look(sim *s)
 void sim_ops_free(sim *s)
 {
     sim_op *o, *next;
-    DL_FOREACH_SAFE(s->ops, o, next)
-    {
+    DL_FOREACH_SAFE (s->ops, o, next) {
         pw_free(o);
     }
     s->ops = NULL;

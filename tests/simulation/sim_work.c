@@ -26,7 +26,8 @@ static sim_effect *effect_get(sim *s, const char *key)
 static sim_effect *effect_of(sim *s, int64_t run, int64_t cmd, int64_t item)
 {
     char key[80];
-    (void)snprintf(key, sizeof key, "%lld:%lld:%lld", (long long)run, (long long)cmd, (long long)item);
+    (void)snprintf(key, sizeof key, "%lld:%lld:%lld", (long long)run, (long long)cmd,
+                   (long long)item);
     return effect_get(s, key);
 }
 
@@ -38,8 +39,7 @@ void sim_told_retry(sim *s, int64_t run, int64_t cmd)
 void sim_effects_free(sim *s)
 {
     sim_effect *e, *next;
-    HASH_ITER(hh, s->effects, e, next)
-    {
+    HASH_ITER (hh, s->effects, e, next) {
         HASH_DEL(s->effects, e);
         pw_free(e);
     }
@@ -105,25 +105,30 @@ static void check_on_record(sim *s, const rig_task *t)
     rig *r = s->r;
     row_find f = {.token = &t->token};
     pawl_error err;
-    pawl_status st = t->token.item == 0 ? r->reader->ops->tasks(r->reader, t->token.run, find_task, &f, &err)
-                                        : find_item(r, &f, &err);
+    pawl_status st = t->token.item == 0
+                         ? r->reader->ops->tasks(r->reader, t->token.run, find_task, &f, &err)
+                         : find_item(r, &f, &err);
     SIM_CHECK(s, st == PAWL_OK, "rows cannot be read: %s", err.message);
-    SIM_CHECK(s, f.found || r->landed != NULL, "[E1] attempt %lld of %s (run %lld, command %lld) started without a row",
-              (long long)t->token.attempt, t->name, (long long)t->token.run, (long long)t->token.cmd);
+    SIM_CHECK(s, f.found || r->landed != NULL,
+              "[E1] attempt %lld of %s (run %lld, command %lld) started without a row",
+              (long long)t->token.attempt, t->name, (long long)t->token.run,
+              (long long)t->token.cmd);
     bool unsafe = strcmp(t->name, "unsafe") == 0;
-    SIM_CHECK(s, !unsafe || f.sent || r->landed != NULL, "[E7] an unsafe effect started before `sent` was on record (run %lld, command %lld)",
+    SIM_CHECK(s, !unsafe || f.sent || r->landed != NULL,
+              "[E7] an unsafe effect started before `sent` was on record (run %lld, command %lld)",
               (long long)t->token.run, (long long)t->token.cmd);
 }
 
 static void check_alone(sim *s, const rig_task *t)
 {
     const rig_task *o;
-    DL_FOREACH(s->r->tasks, o)
-    {
-        bool same = o != t && !o->orphan && o->token.run == t->token.run && o->token.cmd == t->token.cmd && o->token.item == t->token.item;
+    DL_FOREACH (s->r->tasks, o) {
+        bool same = o != t && !o->orphan && o->token.run == t->token.run &&
+                    o->token.cmd == t->token.cmd && o->token.item == t->token.item;
         SIM_CHECK(s, !same || o->cancel_asked || sim_has_event(s, t->token.run, PW_EV_RUN_RETRIED),
-                  "attempts %lld and %lld of %s run side by side (run %lld, command %lld)", (long long)o->token.attempt,
-                  (long long)t->token.attempt, t->name, (long long)t->token.run, (long long)t->token.cmd);
+                  "attempts %lld and %lld of %s run side by side (run %lld, command %lld)",
+                  (long long)o->token.attempt, (long long)t->token.attempt, t->name,
+                  (long long)t->token.run, (long long)t->token.cmd);
     }
 }
 
@@ -133,19 +138,25 @@ void sim_dispatched(rig *r, const rig_task *t)
     sim_effect *e = effect_of(s, t->token.run, t->token.cmd, t->token.item);
     s->attempts++;
     e->started++;
-    pw_buf_printf(&r->log, "start %s %lld:%lld:%lld attempt %lld\n", t->name, (long long)t->token.run, (long long)t->token.cmd,
-                  (long long)t->token.item, (long long)t->token.attempt);
+    pw_buf_printf(&r->log, "start %s %lld:%lld:%lld attempt %lld\n", t->name,
+                  (long long)t->token.run, (long long)t->token.cmd, (long long)t->token.item,
+                  (long long)t->token.attempt);
     check_on_record(s, t);
     check_alone(s, t);
-    SIM_CHECK(s, t->token.attempt >= e->last_attempt, "attempt %lld of run %lld, command %lld came after attempt %lld",
-              (long long)t->token.attempt, (long long)t->token.run, (long long)t->token.cmd, (long long)e->last_attempt);
+    SIM_CHECK(s, t->token.attempt >= e->last_attempt,
+              "attempt %lld of run %lld, command %lld came after attempt %lld",
+              (long long)t->token.attempt, (long long)t->token.run, (long long)t->token.cmd,
+              (long long)e->last_attempt);
     e->last_attempt = t->token.attempt;
     if (strcmp(t->name, "unsafe") == 0) {
-        bool said = t->token.item != 0 && sim_has_event(s, t->token.run, PW_EV_RUN_RETRIED); /* which says retry of every unknown item */
-        SIM_CHECK(s, said || e->started <= 1 + e->told_failed + e->told_retry,
-                  "an unsafe effect was started %lld times; it said %lld times that it failed, and %lld answers said retry (run %lld, command %lld)",
-                  (long long)e->started, (long long)e->told_failed, (long long)e->told_retry, (long long)t->token.run,
-                  (long long)t->token.cmd);
+        bool said = t->token.item != 0 &&
+                    sim_has_event(s, t->token.run,
+                                  PW_EV_RUN_RETRIED); /* which says retry of every unknown item */
+        SIM_CHECK(
+            s, said || e->started <= 1 + e->told_failed + e->told_retry,
+            "an unsafe effect was started %lld times; it said %lld times that it failed, and %lld answers said retry (run %lld, command %lld)",
+            (long long)e->started, (long long)e->told_failed, (long long)e->told_retry,
+            (long long)t->token.run, (long long)t->token.cmd);
     }
     sim_note(s, &t->token, sizeof t->token);
 }
@@ -156,13 +167,11 @@ static rig_task *some_task(sim *s)
 {
     size_t len = 0;
     rig_task *t;
-    DL_FOREACH(s->r->tasks, t)
-    {
+    DL_FOREACH (s->r->tasks, t) {
         len++;
     }
     size_t at = len > 0 ? sim_draw(s, len) : 0;
-    DL_FOREACH(s->r->tasks, t)
-    {
+    DL_FOREACH (s->r->tasks, t) {
         if (at-- == 0) {
             return t;
         }
@@ -174,7 +183,8 @@ static void end_failed(sim *s, rig_task *t)
 {
     bool denied = sim_chance(s, 6);
     effect_of(s, t->token.run, t->token.cmd, t->token.item)->told_failed++;
-    (void)pawl_task_fail_with(t->task, denied ? "Denied" : "Boom", "drawn", NULL, !sim_chance(s, 5));
+    (void)pawl_task_fail_with(t->task, denied ? "Denied" : "Boom", "drawn", NULL,
+                              !sim_chance(s, 5));
     rig_end(s->r, t, NULL);
 }
 
@@ -204,7 +214,8 @@ void sim_work(sim *s)
     if (t == NULL) {
         return;
     }
-    bool hangs = pawl_bool(pawl_task_input(t->task), "hangs", false) && t->token.attempt == 1 && !t->orphan && !t->cancel_asked;
+    bool hangs = pawl_bool(pawl_task_input(t->task), "hangs", false) && t->token.attempt == 1 &&
+                 !t->orphan && !t->cancel_asked;
     uint64_t d = sim_draw(s, 10);
     if (t->orphan && !sim_chance(s, 3)) {
         rig_drop(s->r, t); /* its process is gone */

@@ -39,10 +39,29 @@ static void expect(const char *text, const char *printed)
 static void what_is_valid_comes_back_the_same(void **state)
 {
     (void)state;
-    static const char *const same[] = {"null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808", "1.5", "-0.0", "1e+300",
-                                       "\"\"", "\"a\\\"b\\\\c\\n\\u0001\"", "[]", "{}", "[[[]]]", "{\"a\":{\"b\":[1,2,{\"c\":null}]}}",
-                                       "123456789012345678901234567890", "-98765432109876543210", "{\"z\":1,\"a\":2}", "{\"a\":1,\"a\":2}",
-                                       "{\"$bytes\":\"AAEC\"}", "{\"$bytes\":\"\"}", "{\"$bytes\":\"not base64!\"}"};
+    static const char *const same[] = {"null",
+                                       "true",
+                                       "false",
+                                       "0",
+                                       "-1",
+                                       "9223372036854775807",
+                                       "-9223372036854775808",
+                                       "1.5",
+                                       "-0.0",
+                                       "1e+300",
+                                       "\"\"",
+                                       "\"a\\\"b\\\\c\\n\\u0001\"",
+                                       "[]",
+                                       "{}",
+                                       "[[[]]]",
+                                       "{\"a\":{\"b\":[1,2,{\"c\":null}]}}",
+                                       "123456789012345678901234567890",
+                                       "-98765432109876543210",
+                                       "{\"z\":1,\"a\":2}",
+                                       "{\"a\":1,\"a\":2}",
+                                       "{\"$bytes\":\"AAEC\"}",
+                                       "{\"$bytes\":\"\"}",
+                                       "{\"$bytes\":\"not base64!\"}"};
     for (size_t i = 0; i < PW_COUNT(same); i++) {
         expect(same[i], same[i]);
     }
@@ -51,16 +70,53 @@ static void what_is_valid_comes_back_the_same(void **state)
     expect("1e2", "100.0");
     expect("0.1", "0.1");
     expect("\"\\u00e9\\ud83d\\ude00\\/\"", "\"\xc3\xa9\xf0\x9f\x98\x80/\"");
-    expect("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]", "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]");
+    expect("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]",
+           "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]");
 }
 
 static void what_is_not_json_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", " ", "nul", "tru", "01", "-", "+1", "1.", ".5", "1e", "1e+", "0x1", "NaN", "Infinity", "1e999", "[1,]", "[,1]",
-                                      "[1 2]", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "{\"a\":}", "[", "{", "\"", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"",
-                                      "\"\\udc00x\"", "\"\\u0000\"", "\"\x01\"", "\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "1 1", "[]]", "\"a\"b",
-                                      "'a'", "[1}", "{\"a\":1]"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "nul",
+                                      "tru",
+                                      "01",
+                                      "-",
+                                      "+1",
+                                      "1.",
+                                      ".5",
+                                      "1e",
+                                      "1e+",
+                                      "0x1",
+                                      "NaN",
+                                      "Infinity",
+                                      "1e999",
+                                      "[1,]",
+                                      "[,1]",
+                                      "[1 2]",
+                                      "{\"a\":1,}",
+                                      "{a:1}",
+                                      "{\"a\" 1}",
+                                      "{\"a\":}",
+                                      "[",
+                                      "{",
+                                      "\"",
+                                      "\"\\x\"",
+                                      "\"\\u12\"",
+                                      "\"\\ud800\"",
+                                      "\"\\udc00x\"",
+                                      "\"\\u0000\"",
+                                      "\"\x01\"",
+                                      "\"\xff\"",
+                                      "\"\xc0\xaf\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "1 1",
+                                      "[]]",
+                                      "\"a\"b",
+                                      "'a'",
+                                      "[1}",
+                                      "{\"a\":1]"};
     PW_CLEANUP(pw_buf_deinit) pw_buf mp = PW_BUF_INIT;
     for (size_t i = 0; i < PW_COUNT(bad); i++) {
         if (parse(&mp, bad[i], PW_JSON_STRICT, NULL) != PAWL_PARSE) {
@@ -76,7 +132,9 @@ static void lenient_repairs_what_models_send_and_counts_it(void **state)
     PW_CLEANUP(pw_buf_deinit) pw_buf mp = PW_BUF_INIT;
     pw_json_notes notes = {0};
     pawl_error err;
-    assert_int_equal(parse(&mp, "[\"\\ud800\", \"a\xff\", \"\\u0000\", 99999999999999999999]", PW_JSON_LENIENT, &notes), PAWL_OK);
+    assert_int_equal(parse(&mp, "[\"\\ud800\", \"a\xff\", \"\\u0000\", 99999999999999999999]",
+                           PW_JSON_LENIENT, &notes),
+                     PAWL_OK);
     assert_int_equal(notes.replaced, 2);
     assert_int_equal(notes.bigints, 1);
     assert_int_equal(pw_mp_check(mp.data, mp.size, &err), PAWL_OK);
@@ -90,7 +148,8 @@ static void an_error_names_line_and_column(void **state)
     PW_CLEANUP(pw_buf_deinit) pw_buf mp = PW_BUF_INIT;
     pawl_error err;
     const char *text = "{\n  \"a\": 1,\n  \"b\" 2\n}";
-    assert_int_equal(pw_json_parse(&mp, text, strlen(text), PW_JSON_STRICT, NULL, &err), PAWL_PARSE);
+    assert_int_equal(pw_json_parse(&mp, text, strlen(text), PW_JSON_STRICT, NULL, &err),
+                     PAWL_PARSE);
     assert_string_equal(err.message, "a colon is missing at line 3, column 7");
 }
 
@@ -153,7 +212,9 @@ static void check_one(const char *text, size_t size, pw_json_mode mode)
     }
     assert_int_equal(pw_mp_check(a.data, a.size, &err), PAWL_OK);
     assert_int_equal(pw_json_print(&json, a.data, a.size, 0, &err), PAWL_OK);
-    assert_int_equal(pw_json_parse(&b, (const char *)json.data, json.size, PW_JSON_LENIENT, NULL, &err), PAWL_OK);
+    assert_int_equal(
+        pw_json_parse(&b, (const char *)json.data, json.size, PW_JSON_LENIENT, NULL, &err),
+        PAWL_OK);
     assert_int_equal(a.size, b.size);
     assert_memory_equal(a.data, b.data, a.size);
 }
@@ -164,7 +225,8 @@ static void mutated_texts_are_refused_or_come_back(void **state)
     static const char *const corpus[] = {
         ("{\"tools\":[{\"name\":\"get_weather\",\"description\":\"Caf\\u00e9 \\ud83d\\ude00\",\"inputSchema\":{\"type\":\"object\",\"n\":[1,-2.5e3,"
          "true,null,\"\"]}}],\"next\":12345678901234567890}"),
-        "[{\"$bytes\":\"aGVsbG8=\"},{},[],[[]],0.1,1e-7,\"\\\\\\\"\\n\"]", "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""};
+        "[{\"$bytes\":\"aGVsbG8=\"},{},[],[[]],0.1,1e-7,\"\\\\\\\"\\n\"]",
+        "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""};
     uint64_t seed = 42;
     const char *given = getenv("PAWL_SEED");
     if (given != NULL) {
@@ -188,8 +250,9 @@ static void mutated_texts_are_refused_or_come_back(void **state)
 static void every_failed_allocation_is_survived(void **state)
 {
     (void)state;
-    static const char text[] = "{\"a\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18],\"b\":{\"$bytes\":\"aGVsbG8=\"},\"c\":\"a longer text of more than "
-                               "thirty-two bytes \\u00e9\"}";
+    static const char text[] =
+        "{\"a\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18],\"b\":{\"$bytes\":\"aGVsbG8=\"},\"c\":\"a longer text of more than "
+        "thirty-two bytes \\u00e9\"}";
     for (int64_t nth = 1;; nth++) {
         pw_buf mp = PW_BUF_INIT, json = PW_BUF_INIT;
         pawl_error err;

@@ -40,8 +40,10 @@ static void a_template_builds_what_it_says(void **state)
 {
     pawl_scope *s = scope_of(state);
     const pawl_value *inner = pawl_build(s, "[%s, %lld]", "q", (long long)1 << 40);
-    const pawl_value *v = pawl_build(s, "{a: %d, b: [1, -2, {x: %s}], 'c d': null, e: [], f: {}, t: true, g: 1.5, v: %p, u: %zu}", 5, "hi",
-                                     pawl_v(inner), (size_t)7);
+    const pawl_value *v = pawl_build(
+        s,
+        "{a: %d, b: [1, -2, {x: %s}], 'c d': null, e: [], f: {}, t: true, g: 1.5, v: %p, u: %zu}",
+        5, "hi", pawl_v(inner), (size_t)7);
     assert_int_equal(pawl_typeof(v), PAWL_MAP);
     assert_int_equal(pawl_len(v), 9);
     assert_int_equal(pawl_int(v, "a", 0), 5);
@@ -57,7 +59,8 @@ static void a_template_builds_what_it_says(void **state)
 
 static void a_malformed_template_is_nil(void **state)
 {
-    static const char *const bad[] = {"{a}", "{a: }", "[1,]", "{a: 1", "1 2", "{a: 1,, b: 2}", "", "tru", "{: 1}", "\"open", "]"};
+    static const char *const bad[] = {"{a}", "{a: }", "[1,]",  "{a: 1",  "1 2", "{a: 1,, b: 2}",
+                                      "",    "tru",   "{: 1}", "\"open", "]"};
     /* through a pointer, so that the compiler does not refuse these formats first */
     const pawl_value *(*build)(pawl_scope *, const char *, va_list) = pawl_vbuild;
     for (size_t i = 0; i < PW_COUNT(bad); i++) {
@@ -89,7 +92,8 @@ static void one_and_one_point_zero_differ_and_key_order_does_not_matter(void **s
 {
     pawl_scope *s = scope_of(state);
     assert_false(pawl_equal(pawl_make_int(s, 1), pawl_make_num(s, 1.0)));
-    assert_true(pawl_equal(pawl_build(s, "{a: 1, b: [2, {c: 3, d: 4}]}"), pawl_build(s, "{b: [2, {d: 4, c: 3}], a: 1}")));
+    assert_true(pawl_equal(pawl_build(s, "{a: 1, b: [2, {c: 3, d: 4}]}"),
+                           pawl_build(s, "{b: [2, {d: 4, c: 3}], a: 1}")));
     const pawl_value *x = pawl_build(s, "{a: 1, b: 2}"), *y = pawl_build(s, "{b: 2, a: 1}");
     pw_view bx = pw_value_bytes(x), by = pw_value_bytes(y);
     assert_true(pw_input_digest(bx.data, bx.size) == pw_input_digest(by.data, by.size));
@@ -108,8 +112,10 @@ static void with_replaces_or_adds_one_key(void **state)
 static void integers_keep_their_shortest_form(void **state)
 {
     (void)state;
-    static const int64_t ints[] = {0, 1, 127, 128, 255, 256, 65535, 65536, 4294967295, 4294967296, INT64_MAX, -1, -32, -33, -128, -129, -32768,
-                                   -32769, -2147483648LL, -2147483649LL, INT64_MIN};
+    static const int64_t ints[] = {
+        0,         1,  127, 128, 255,  256,  65535,  65536,  4294967295,    4294967296,
+        INT64_MAX, -1, -32, -33, -128, -129, -32768, -32769, -2147483648LL, -2147483649LL,
+        INT64_MIN};
     static const size_t sizes[] = {1, 1, 1, 2, 2, 3, 3, 5, 5, 9, 9, 1, 1, 2, 2, 3, 3, 5, 5, 9, 9};
     for (size_t i = 0; i < PW_COUNT(ints); i++) {
         PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
@@ -124,8 +130,11 @@ static const pawl_value *rich(pawl_scope *s)
 {
     char text[300];
     memset(text, 'x', sizeof text);
-    return pawl_build(s, "{text: %p, bytes: %p, n: [1, -1, 70000, 1.25, true, null], deep: [[[[{a: 'b'}]]]], big: %lld}",
-                      pawl_v(pawl_make_strn(s, text, sizeof text)), pawl_v(pawl_make_bytes(s, "\0\1\2", 3)), (long long)INT64_MIN);
+    return pawl_build(
+        s,
+        "{text: %p, bytes: %p, n: [1, -1, 70000, 1.25, true, null], deep: [[[[{a: 'b'}]]]], big: %lld}",
+        pawl_v(pawl_make_strn(s, text, sizeof text)), pawl_v(pawl_make_bytes(s, "\0\1\2", 3)),
+        (long long)INT64_MIN);
 }
 
 static void every_prefix_of_a_value_is_refused(void **state)
@@ -164,8 +173,10 @@ static void every_flipped_byte_is_refused_or_walked(void **state)
 static void a_claimed_count_is_never_believed(void **state)
 {
     (void)state;
-    static const uint8_t arrays[][6] = {{0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0}, {0xdf, 0xff, 0xff, 0xff, 0xff, 0xc0},
-                                        {0xdb, 0xff, 0xff, 0xff, 0xff, 'x'},  {0xc6, 0xff, 0xff, 0xff, 0xff, 'x'},
+    static const uint8_t arrays[][6] = {{0xdd, 0xff, 0xff, 0xff, 0xff, 0xc0},
+                                        {0xdf, 0xff, 0xff, 0xff, 0xff, 0xc0},
+                                        {0xdb, 0xff, 0xff, 0xff, 0xff, 'x'},
+                                        {0xc6, 0xff, 0xff, 0xff, 0xff, 'x'},
                                         {0xc9, 0xff, 0xff, 0xff, 0xff, 1}};
     for (size_t i = 0; i < PW_COUNT(arrays); i++) {
         pawl_error err;
@@ -190,7 +201,8 @@ static void nesting_has_a_limit(void **state)
 static void keys_are_strings_and_strings_are_utf8(void **state)
 {
     (void)state;
-    static const uint8_t number_key[] = {0x81, 0x01, 0xc0}, latin[] = {0xa1, 0xe9}, surrogate[] = {0xa3, 0xed, 0xa0, 0x80};
+    static const uint8_t number_key[] = {0x81, 0x01, 0xc0}, latin[] = {0xa1, 0xe9},
+                         surrogate[] = {0xa3, 0xed, 0xa0, 0x80};
     pawl_error err;
     assert_int_equal(pw_mp_check(number_key, sizeof number_key, &err), PAWL_PARSE);
     assert_int_equal(pw_mp_check(latin, sizeof latin, &err), PAWL_PARSE);
@@ -200,14 +212,16 @@ static void keys_are_strings_and_strings_are_utf8(void **state)
 static void a_number_of_many_digits_has_only_digits(void **state)
 {
     (void)state;
-    static const char *const good[] = {"18446744073709551616", "-9223372036854775809", "100000000000000000000"};
+    static const char *const good[] = {"18446744073709551616", "-9223372036854775809",
+                                       "100000000000000000000"};
     static const char *const wrong[] = {"", "-", "0012", "1}, {\"a\": 1", "1e5", "12 ", "\"", "+5"};
     for (size_t i = 0; i < PW_COUNT(good) + PW_COUNT(wrong); i++) {
         const char *text = i < PW_COUNT(good) ? good[i] : wrong[i - PW_COUNT(good)];
         PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
         pawl_error err;
         pw_mp_ext(&b, PW_EXT_BIGINT, text, strlen(text));
-        assert_int_equal(pw_mp_check(b.data, b.size, &err), i < PW_COUNT(good) ? PAWL_OK : PAWL_PARSE);
+        assert_int_equal(pw_mp_check(b.data, b.size, &err),
+                         i < PW_COUNT(good) ? PAWL_OK : PAWL_PARSE);
     }
 }
 
@@ -220,7 +234,8 @@ static void a_reference_to_a_blob_does_not_come_from_outside(void **state)
     pawl_error err;
     pw_mp_array(&b, 1);
     pw_mp_ext(&b, PW_EXT_BLOB, ref, sizeof ref);
-    assert_int_equal(pw_mp_check(b.data, b.size, &err), PAWL_OK); /* in a reply it stands for what does not fit */
+    assert_int_equal(pw_mp_check(b.data, b.size, &err),
+                     PAWL_OK); /* in a reply it stands for what does not fit */
     assert_int_equal(pawl_from_msgpack(s, b.data, b.size, &v, &err), PAWL_INVALID);
 }
 
@@ -238,7 +253,8 @@ static void a_text_that_is_no_utf8_becomes_one(void **state)
     pawl_scope *s = scope_of(state);
     pawl_error err;
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
-        const pawl_value *v = pawl_build(s, "[%s, %p]", cases[i].given, pawl_v(pawl_make_str(s, cases[i].given)));
+        const pawl_value *v =
+            pawl_build(s, "[%s, %p]", cases[i].given, pawl_v(pawl_make_str(s, cases[i].given)));
         pw_view bytes = pw_value_bytes(v);
         assert_int_equal(pw_mp_check(bytes.data, bytes.size, &err), PAWL_OK);
         assert_string_equal(pawl_str(v, "0", ""), cases[i].kept);
@@ -309,15 +325,18 @@ static void no_head_makes_a_reader_pass_the_end(void **state)
             uint8_t *bytes = calloc(1, size);
             assert_non_null(bytes);
             bytes[0] = (uint8_t)lead;
-            pw_mp whole = pw_mp_reader(bytes, size), i = whole, u = whole, t = whole, a = whole, m = whole;
+            pw_mp whole = pw_mp_reader(bytes, size), i = whole, u = whole, t = whole, a = whole,
+                  m = whole;
             pw_view raw = pw_mp_read_raw(&whole);
             (void)pw_mp_read_int(&i);
             (void)pw_mp_read_uint(&u);
             pw_view text = pw_mp_read_str(&t);
             (void)pw_mp_read_array(&a);
             (void)pw_mp_read_map(&m);
-            assert_true(raw.size <= size && text.size < size && (pw_mp_ok(&whole) ? raw.size > 0 : raw.size == 0));
-            assert_true(i.p <= i.end && u.p <= u.end && t.p <= t.end && a.p <= a.end && m.p <= m.end);
+            assert_true(raw.size <= size && text.size < size &&
+                        (pw_mp_ok(&whole) ? raw.size > 0 : raw.size == 0));
+            assert_true(i.p <= i.end && u.p <= u.end && t.p <= t.end && a.p <= a.end &&
+                        m.p <= m.end);
             assert_true(!pw_mp_ok(&t) || !pw_mp_ok(&whole) || t.p == whole.p);
             assert_true(!pw_mp_ok(&i) || (pw_mp_ok(&whole) && i.p == whole.p));
             free(bytes);

@@ -40,7 +40,8 @@ static void put_nodes(fixture *f, pw_group *group, pw_op *ops)
     for (int i = 0; i < NODES; i++) {
         pw_buf body = PW_BUF_INIT;
         pw_convo next;
-        pw_convo_node(&f->head, pawl_build(f->scope, "[{n: %d}, {n: %d}]", 2 * i, 2 * i + 1), key, &body, &next);
+        pw_convo_node(&f->head, pawl_build(f->scope, "[{n: %d}, {n: %d}]", 2 * i, 2 * i + 1), key,
+                      &body, &next);
         ops[i] = (pw_op){.type = PW_OP_NODE_PUT};
         memcpy(ops[i].u.node.id, next.id, PW_DIGEST_SIZE);
         memcpy(ops[i].u.node.parent, f->head.id, PW_DIGEST_SIZE);
@@ -60,7 +61,8 @@ static void open_fixture(fixture *f)
     *f = (fixture){.scope = pawl_scope_new()};
     pw_group group = {.scope = f->scope};
     assert_int_equal(pw_memory_open(&f->journal, &err), PAWL_OK);
-    assert_int_equal(f->journal->ops->lease(f->journal, &group.epoch, &group.number, &err), PAWL_OK);
+    assert_int_equal(f->journal->ops->lease(f->journal, &group.epoch, &group.number, &err),
+                     PAWL_OK);
     group.number++;
     put_nodes(f, &group, ops);
     f->convos = pw_convos_new(f->journal);
@@ -83,7 +85,8 @@ static void *read_often(void *arg)
         const pawl_value *messages = NULL;
         pawl_error err;
         pawl_status st = pw_convos_read(r->f->convos, "", &want, &messages, &err);
-        bool right = st == PAWL_OK && pawl_len(messages) == (size_t)(2 * NODES - i) && pawl_int(messages, "0.n", -1) == i;
+        bool right = st == PAWL_OK && pawl_len(messages) == (size_t)(2 * NODES - i) &&
+                     pawl_int(messages, "0.n", -1) == i;
         r->whole = right ? r->whole + 1 : st == PAWL_CLOSED ? r->whole : -1;
         pawl_scope_free(want.scope);
     }

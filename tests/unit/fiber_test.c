@@ -79,7 +79,8 @@ static void a_fiber_goes_to_and_fro_and_ends(void **state)
 static void ten_thousand_fibers_live_at_once(void **state)
 {
     (void)state;
-    const size_t many = pw_note_valgrind_on() ? 1000 : MANY; /* it walks a list of all stacks at each switch */
+    const size_t many =
+        pw_note_valgrind_on() ? 1000 : MANY; /* it walks a list of all stacks at each switch */
     walker *all = calloc(many, sizeof *all);
     assert_non_null(all);
     for (size_t i = 0; i < many; i++) {

@@ -81,7 +81,8 @@ static void each_of_these_matches_or_does_not(void **state)
             fail_msg("%s: %s", cases[i].filter, err.message);
         }
         if (pw_filter_match(filter, &row) != cases[i].match) {
-            fail_msg("%s: %s", cases[i].filter, cases[i].match ? "should match" : "should not match");
+            fail_msg("%s: %s", cases[i].filter,
+                     cases[i].match ? "should match" : "should not match");
         }
         pawl_scope_free(scope);
     }
@@ -117,8 +118,10 @@ static void each_of_these_is_refused_at_its_column(void **state)
         pawl_error err = {.message = ""};
         char where[40];
         (void)snprintf(where, sizeof where, "column %d:", cases[i].column);
-        if (pw_filter_parse(scope, cases[i].filter, NOW_MS, &filter, &err) != PAWL_INVALID || strstr(err.message, where) == NULL) {
-            fail_msg("%s: expected an error at %s, got \"%s\"", cases[i].filter, where, err.message);
+        if (pw_filter_parse(scope, cases[i].filter, NOW_MS, &filter, &err) != PAWL_INVALID ||
+            strstr(err.message, where) == NULL) {
+            fail_msg("%s: expected an error at %s, got \"%s\"", cases[i].filter, where,
+                     err.message);
         }
         pawl_scope_free(scope);
     }
@@ -169,8 +172,10 @@ static void hints_narrow_the_scan_only_when_every_match_has_them(void **state)
         pw_filter *filter = NULL;
         pawl_error err;
         assert_int_equal(pw_filter_parse(scope, cases[i].filter, NOW_MS, &filter, &err), PAWL_OK);
-        if (pw_filter_open_only(filter) != cases[i].open_only || strcmp(pw_filter_id_prefix(filter), cases[i].prefix) != 0) {
-            fail_msg("%s: open only %d, prefix \"%s\"", cases[i].filter, pw_filter_open_only(filter), pw_filter_id_prefix(filter));
+        if (pw_filter_open_only(filter) != cases[i].open_only ||
+            strcmp(pw_filter_id_prefix(filter), cases[i].prefix) != 0) {
+            fail_msg("%s: open only %d, prefix \"%s\"", cases[i].filter,
+                     pw_filter_open_only(filter), pw_filter_id_prefix(filter));
         }
         pawl_scope_free(scope);
     }
@@ -185,7 +190,8 @@ static void a_parent_matches_by_the_keys_it_was_bound_to(void **state)
     pawl_error err;
 
     (void)state;
-    assert_int_equal(pw_filter_parse(scope, "status = open and parent = boss", NOW_MS, &filter, &err), PAWL_OK);
+    assert_int_equal(
+        pw_filter_parse(scope, "status = open and parent = boss", NOW_MS, &filter, &err), PAWL_OK);
     assert_string_equal(pw_filter_parent(filter, 0), "boss");
     assert_null(pw_filter_parent(filter, 1));
     assert_false(pw_filter_match(filter, &row));

@@ -23,7 +23,8 @@ static void put_frame(pw_buf *out, const char *text)
 
 static void frames_come_out_whole_however_the_bytes_come(void **state)
 {
-    static const char *const texts[] = {"", "a", "hello", "a longer frame that is cut in several places"};
+    static const char *const texts[] = {"", "a", "hello",
+                                        "a longer frame that is cut in several places"};
     PW_CLEANUP(pw_buf_deinit) pw_buf bytes = PW_BUF_INIT;
 
     (void)state;
@@ -96,7 +97,8 @@ static void a_request_reads_back_as_it_was_written(void **state)
     pw_mp_str(&args, "id");
     pw_mp_str(&args, "run-1");
     pw_request_write(&out, 42, "describe", (pw_view){args.data, args.size});
-    assert_int_equal(pw_request_parse((pw_view){out.data, out.size}, &number, &op, &got, &err), PAWL_OK);
+    assert_int_equal(pw_request_parse((pw_view){out.data, out.size}, &number, &op, &got, &err),
+                     PAWL_OK);
     assert_int_equal(number, 42);
     assert_true(pw_view_is(op, "describe"));
     assert_true(pw_view_eq(got, (pw_view){args.data, args.size}));
@@ -114,7 +116,8 @@ static void a_reply_carries_the_status_and_its_message(void **state)
     (void)state;
     (void)pw_err(&sent, PAWL_NOTFOUND, "there is no run \"x\"");
     pw_reply_write(&out, 7, PAWL_NOTFOUND, (pw_view){NULL, 0}, &sent);
-    assert_int_equal(pw_reply_parse((pw_view){out.data, out.size}, &number, &said, &body, &got), PAWL_OK);
+    assert_int_equal(pw_reply_parse((pw_view){out.data, out.size}, &number, &said, &body, &got),
+                     PAWL_OK);
     assert_int_equal(number, 7);
     assert_int_equal(said, PAWL_NOTFOUND);
     assert_string_equal(got.message, "there is no run \"x\"");
@@ -134,7 +137,8 @@ static void a_failed_reply_keeps_what_its_body_says(void **state)
     pw_mp_str(&body, "by");
     pw_mp_str(&body, "ann");
     pw_reply_write(&out, 1, PAWL_CONFLICT, (pw_view){body.data, body.size}, NULL);
-    assert_int_equal(pw_reply_parse((pw_view){out.data, out.size}, &number, &said, &got, &err), PAWL_OK);
+    assert_int_equal(pw_reply_parse((pw_view){out.data, out.size}, &number, &said, &got, &err),
+                     PAWL_OK);
     pw_mp r = pw_mp_reader(got.data, got.size);
     assert_int_equal(pw_mp_read_map(&r), 2);
     assert_true(pw_view_is(pw_mp_read_str(&r), "message"));
@@ -167,9 +171,11 @@ static void what_is_no_request_is_refused(void **state)
         pw_view op;
         pw_view args;
         pawl_error err;
-        pawl_status status = pw_request_parse((pw_view){(const uint8_t *)cases[i].bytes, cases[i].size}, &number, &op, &args, &err);
+        pawl_status status = pw_request_parse(
+            (pw_view){(const uint8_t *)cases[i].bytes, cases[i].size}, &number, &op, &args, &err);
         if (status != cases[i].status) {
-            fail_msg("case %zu: %s, expected %s", i, pawl_status_name(status), pawl_status_name(cases[i].status));
+            fail_msg("case %zu: %s, expected %s", i, pawl_status_name(status),
+                     pawl_status_name(cases[i].status));
         }
     }
 }
@@ -188,7 +194,8 @@ static void a_message_nested_too_deep_is_refused(void **state)
         pw_mp_array(&out, 1);
     }
     pw_mp_nil(&out);
-    assert_int_equal(pw_request_parse((pw_view){out.data, out.size}, &number, &op, &args, &err), PAWL_LIMIT);
+    assert_int_equal(pw_request_parse((pw_view){out.data, out.size}, &number, &op, &args, &err),
+                     PAWL_LIMIT);
 }
 
 static void every_operation_has_a_name_that_leads_back_to_it(void **state)

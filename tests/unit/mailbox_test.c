@@ -25,7 +25,8 @@ static pw_request *a_request(int64_t number)
     pw_request *rq = NULL;
     pawl_error err;
 
-    assert_int_equal(pw_request_new((pw_view){op, 5}, (pw_view){NULL, 0}, NULL, NULL, &rq, &err), PAWL_OK);
+    assert_int_equal(pw_request_new((pw_view){op, 5}, (pw_view){NULL, 0}, NULL, NULL, &rq, &err),
+                     PAWL_OK);
     rq->number = number;
     return rq;
 }

@@ -46,7 +46,8 @@ static pw_job *make(rig *r, int64_t i, int64_t keys)
     pw_mp_str(&b, key);
     pw_mp_str(&b, "priority");
     pw_mp_int(&b, i % 3);
-    pw_job *job = pw_job_new(r->core, (pw_job_key){1000000 + i, 1, 0}, "r", (pw_view){b.data, b.size}, NULL);
+    pw_job *job =
+        pw_job_new(r->core, (pw_job_key){1000000 + i, 1, 0}, "r", (pw_view){b.data, b.size}, NULL);
     pw_buf_deinit(&b);
     if (job == NULL) {
         abort();
@@ -100,8 +101,9 @@ static bool measure(int64_t n, int64_t keys)
     for (int64_t i = 0; i < n; i++) {
         pw_job_free(r->core, jobs[i]);
     }
-    printf("| %7lld | %6lld | %5.2f (%6.0f) | %5.2f (%6.0f) | %5.2f (%6.0f) |\n", (long long)n, (long long)keys, puts.sum / (double)puts.n,
-           puts.worst, picks.sum / (double)picks.n, picks.worst, outs.sum / (double)outs.n, outs.worst);
+    printf("| %7lld | %6lld | %5.2f (%6.0f) | %5.2f (%6.0f) | %5.2f (%6.0f) |\n", (long long)n,
+           (long long)keys, puts.sum / (double)puts.n, puts.worst, picks.sum / (double)picks.n,
+           picks.worst, outs.sum / (double)outs.n, outs.worst);
     free(jobs);
     rig_close(r);
     return sorted;
@@ -110,7 +112,8 @@ static bool measure(int64_t n, int64_t keys)
 int main(void)
 {
     bool good = true;
-    printf("| queued  | keys   | put us (worst) | next us (worst) | out us (worst) |\n|---|---|---|---|---|\n");
+    printf(
+        "| queued  | keys   | put us (worst) | next us (worst) | out us (worst) |\n|---|---|---|---|---|\n");
     for (int64_t n = 1000; n <= 100000; n *= 10) {
         good = measure(n, 1) && good;
         good = measure(n, 100) && good;

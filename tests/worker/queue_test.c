@@ -8,8 +8,10 @@
 /* {queue, key, priority, activity, effect}: one call. */
 static const pawl_value *flow(pawl_run *w, const pawl_value *in)
 {
-    return pawl_call(w, pawl_str(in, "activity", "work"), .queue = pawl_str(in, "queue", NULL), .limit_key = pawl_str(in, "key", NULL),
-                     .priority = (int)pawl_int(in, "priority", 0), .effect = (pawl_effect)pawl_int(in, "effect", 0), .retries = PAWL_RETRY_NONE);
+    return pawl_call(w, pawl_str(in, "activity", "work"), .queue = pawl_str(in, "queue", NULL),
+                     .limit_key = pawl_str(in, "key", NULL),
+                     .priority = (int)pawl_int(in, "priority", 0),
+                     .effect = (pawl_effect)pawl_int(in, "effect", 0), .retries = PAWL_RETRY_NONE);
 }
 
 static rig *begin(void **state)
@@ -23,8 +25,9 @@ static rig *begin(void **state)
 
 static void limit(rig *r, const char *queue, int concurrency, double rate, int burst)
 {
-    const pawl_value *args = pawl_build(r->scope, "{name: %s, concurrency: %d, rate: %p, burst: %d}", queue, concurrency,
-                                        pawl_v(pawl_make_num(r->scope, rate)), burst);
+    const pawl_value *args =
+        pawl_build(r->scope, "{name: %s, concurrency: %d, rate: %p, burst: %d}", queue, concurrency,
+                   pawl_v(pawl_make_num(r->scope, rate)), burst);
     rig_reply *reply = rig_post_value(r, "queue_set", args);
     rig_run(r);
     assert_int_equal(reply->status, PAWL_OK);
@@ -33,7 +36,8 @@ static void limit(rig *r, const char *queue, int concurrency, double rate, int b
 /* A run "name" of one call. */
 static void call(rig *r, const char *name, const char *queue, const char *key, int priority)
 {
-    rig_start_with(r, "wf", name, rig_value(r, "{queue: %s, key: %s, priority: %d}", queue, key, priority));
+    rig_start_with(r, "wf", name,
+                   rig_value(r, "{queue: %s, key: %s, priority: %d}", queue, key, priority));
 }
 
 static void call_of(rig *r, const char *name, const char *activity, int effect)
@@ -48,7 +52,8 @@ static const char *order(rig *r)
     size_t size = 0;
     text[0] = 0;
     for (rig_task *t = rig_task_find(r, "work"); t != NULL; t = rig_task_find(r, "work")) {
-        size += (size_t)snprintf(text + size, sizeof text - size, "%s%s", size > 0 ? " " : "", pawl_task_run_id(t->task));
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s%s", size > 0 ? " " : "",
+                                 pawl_task_run_id(t->task));
         rig_done(r, t, NULL);
         rig_run(r);
     }
@@ -66,7 +71,8 @@ static const pawl_value *queue_of(rig *r, const char *name)
     return NULL;
 }
 
-static void calls(rig *r, const char *prefix, int n, const char *queue, const char *key, int priority)
+static void calls(rig *r, const char *prefix, int n, const char *queue, const char *key,
+                  int priority)
 {
     char name[32];
     for (int i = 0; i < n; i++) {
@@ -156,7 +162,8 @@ static void a_key_that_comes_back_each_time_gets_its_turn_and_no_more(void **sta
     char got[8] = "", name[16];
     for (int i = 0; i < 6; i++) { /* bob has one at a time */
         (void)snprintf(name, sizeof name, "b%d", i);
-        if (strcmp(rig_status(r, name), "") == 0 && (i == 0 || strcmp(rig_waiting(r, name), "") == 0)) {
+        if (strcmp(rig_status(r, name), "") == 0 &&
+            (i == 0 || strcmp(rig_waiting(r, name), "") == 0)) {
             call(r, name, "q", "bob", 0);
         }
         rig_task *t = rig_task_find(r, "work");
@@ -247,7 +254,8 @@ static void an_unsafe_effect_is_sent_only_when_it_may_start(void **state)
     assert_int_equal(rig_count(r, "b", "ActivitySent"), 0);
     rig_crash(r);
     rig_run(r);
-    assert_int_equal(rig_count(r, "a", "ActivityUnknown"), 1); /* and b is surely not sent: it goes on */
+    assert_int_equal(rig_count(r, "a", "ActivityUnknown"),
+                     1); /* and b is surely not sent: it goes on */
     assert_int_equal(rig_count(r, "b", "ActivitySent"), 1);
     rig_done(r, rig_task_find(r, "work"), NULL);
     assert_string_equal(rig_status(r, "b"), "completed");
@@ -285,10 +293,13 @@ static void wrong_limits_are_refused(void **state)
 {
     rig *r = begin(state);
     assert_int_equal(rig_ask(r, "queue_set", "{concurrency: 1}")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "queue_set", "{name: \"q\", concurrency: -1}")->status, PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "queue_set", "{name: \"q\", concurrency: -1}")->status,
+                     PAWL_INVALID);
     assert_int_equal(rig_ask(r, "queue_set", "{name: \"q\", rate: -0.5}")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "queue_set", "{name: \"q\", rate: 1, burst: 99999999999}")->status, PAWL_INVALID);
-    assert_int_equal(rig_ask(r, "queue_set", "{name: \"q\", rate: 0.0000000000001}")->status, PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "queue_set", "{name: \"q\", rate: 1, burst: 99999999999}")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "queue_set", "{name: \"q\", rate: 0.0000000000001}")->status,
+                     PAWL_INVALID);
     assert_null(queue_of(r, "q"));
 }
 
@@ -310,18 +321,23 @@ static void whatever_happens_limits_hold_and_all_is_done(void **state)
     for (int i = 0; i < 150; i++) {
         (void)snprintf(name, sizeof name, "r%d", i);
         rig_start_with(r, "wf", name,
-                       rig_value(r, "{queue: %s, key: %s, priority: %d, effect: %d}", draw(&seed) % 4 == 0 ? "p" : "q", keys[draw(&seed) % 4],
+                       rig_value(r, "{queue: %s, key: %s, priority: %d, effect: %d}",
+                                 draw(&seed) % 4 == 0 ? "p" : "q", keys[draw(&seed) % 4],
                                  (int)(draw(&seed) % 3), (int)(1 + draw(&seed) % 3)));
-        for (rig_task *t = rig_task_find(r, "work"); t != NULL && draw(&seed) % 2 == 0; t = rig_task_find(r, "work")) {
+        for (rig_task *t = rig_task_find(r, "work"); t != NULL && draw(&seed) % 2 == 0;
+             t = rig_task_find(r, "work")) {
             rig_done(r, t, NULL);
         }
         if (draw(&seed) % 25 == 0) {
-            limit(r, "q", (int)(draw(&seed) % 4), (double)(draw(&seed) % 30), (int)(draw(&seed) % 3));
+            limit(r, "q", (int)(draw(&seed) % 4), (double)(draw(&seed) % 30),
+                  (int)(draw(&seed) % 3));
         }
         rig_advance(r, (int64_t)(draw(&seed) % 40));
         pw_core_check(r->core);
     }
-    for (int i = 0; i < 2000 && rig_tasks(r, "work") + (size_t)pawl_int(queue_of(r, "q"), "queued", 0) > 0; i++) {
+    for (int i = 0;
+         i < 2000 && rig_tasks(r, "work") + (size_t)pawl_int(queue_of(r, "q"), "queued", 0) > 0;
+         i++) {
         (void)order(r);
         rig_advance(r, 50);
         pw_core_check(r->core);

@@ -5,7 +5,8 @@
 
 static const pawl_value *once(pawl_run *w, const pawl_value *in)
 {
-    return pawl_call(w, "work", .input = in, .retries = 1, .retry_initial_s = 2, .no_retry = "Denied");
+    return pawl_call(w, "work", .input = in, .retries = 1, .retry_initial_s = 2,
+                     .no_retry = "Denied");
 }
 
 static const pawl_value *items(pawl_run *w, const pawl_value *in)
@@ -47,7 +48,8 @@ static void the_next_attempt_comes_at_that_time_and_costs_no_retry(void **state)
         comes_after(r, 30000);
     }
     assert_int_equal(pawl_task_attempt(rig_task_find(r, "work")->task), 21);
-    rig_fail(r, rig_task_find(r, "work"), "Boom", true); /* of its own: the one retry there is, at the policy's time */
+    rig_fail(r, rig_task_find(r, "work"), "Boom",
+             true); /* of its own: the one retry there is, at the policy's time */
     comes_after(r, 2000);
     rig_fail(r, rig_task_find(r, "work"), "Boom", true);
     assert_string_equal(rig_status(r, "a"), "failed");

@@ -29,7 +29,8 @@ static const pawl_value *note(pawl_task *t, const pawl_value *in, void *user)
 {
     (void)user;
     put(in, "did", t);
-    return pawl_task_build(t, "{pid: %d, attempt: %d, key: %s}", (int)getpid(), pawl_task_attempt(t), pawl_task_key(t));
+    return pawl_task_build(t, "{pid: %d, attempt: %d, key: %s}", (int)getpid(),
+                           pawl_task_attempt(t), pawl_task_key(t));
 }
 
 /* Begins, waits for the file "until", ends. Says whether it saw a cancel. */
@@ -100,7 +101,8 @@ static const pawl_value *eat(pawl_task *t, const pawl_value *in, void *user)
 
 PAWL_MODULE(reg, err)
 {
-    static const pawl_activity_options unsafe = {.struct_size = sizeof unsafe, .effect = PAWL_EFFECT_UNSAFE};
+    static const pawl_activity_options unsafe = {.struct_size = sizeof unsafe,
+                                                 .effect = PAWL_EFFECT_UNSAFE};
     static const pawl_activity_options one = {.struct_size = sizeof one, .concurrency = 1};
     pawl_status st = reg->activity(reg, "note", note, NULL, err);
     st = st == PAWL_OK ? reg->activity(reg, "hold", hold, NULL, err) : st;

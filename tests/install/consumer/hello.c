@@ -18,7 +18,8 @@ static const pawl_value *hello(pawl_run *w, const pawl_value *in)
     return pawl_call(w, "greet", .input = in);
 }
 
-static pawl_status host(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_result, pawl_error *err)
+static pawl_status host(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_result,
+                        pawl_error *err)
 {
     pawl_status status = pawl_register_activity(e, "greet", greet, NULL, err);
     if (status == PAWL_OK) {
@@ -44,7 +45,8 @@ int main(int argc, char **argv)
     pawl_error err;
     memset(&err, 0, sizeof err);
     if (argc != 2 || strcmp(pawl_version(), PAWL_VERSION) != 0) {
-        fprintf(stderr, "usage: hello JOURNAL; header %s, library %s\n", PAWL_VERSION, pawl_version());
+        fprintf(stderr, "usage: hello JOURNAL; header %s, library %s\n", PAWL_VERSION,
+                pawl_version());
         return 2;
     }
     pawl_status status = pawl_open(argv[1], NULL, &e, &err);

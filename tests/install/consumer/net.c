@@ -10,7 +10,8 @@ static const pawl_value *ask(pawl_run *w, const pawl_value *in)
     return pawl_call(w, "http", .input = in);
 }
 
-static pawl_status host(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_end, pawl_error *err)
+static pawl_status host(pawl_engine *e, pawl_scope *scope, const pawl_value **ret_end,
+                        pawl_error *err)
 {
     pawl_start_options o = {.workflow = "ask", .id = "ask-1"};
     pawl_status status = pawl_net_register(e, NULL, err);
