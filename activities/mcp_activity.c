@@ -33,6 +33,16 @@ static pawl_status bad(pawl_error *err, const char *key, const char *why)
     return pw_err(err, PAWL_INVALID, "%s %s", key, why);
 }
 
+static bool one_is(const char *const *words, size_t len, const char *word)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (word != NULL && strcmp(words[i], word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool known_key(const char *key)
 {
     static const char *const keys[] = {
@@ -40,12 +50,32 @@ static bool known_key(const char *key)
 #include "activities/mcp_options.def"
 #undef X
     };
-    for (size_t i = 0; i < PW_COUNT(keys); i++) {
-        if (strcmp(keys[i], key) == 0) {
-            return true;
+    return one_is(keys, PW_COUNT(keys), key);
+}
+
+/* A secret of the client without the name of the one it is for would go to whomever the server names. */
+static pawl_status check_oauth(const pawl_value *oauth, pawl_error *err)
+{
+    static const char *const keys[] = {"client_id",   "client_secret", "client_metadata_url",
+                                       "issuer",      "grant",         "scope",
+                                       "redirect_uri"};
+    for (size_t i = 0; i < pawl_len(oauth); i++) {
+        if (!one_is(keys, PW_COUNT(keys), pawl_key_at(oauth, i))) {
+            return pw_err(err, PAWL_INVALID, "\"server.auth.oauth.%.60s\" is no option of mcp",
+                          pawl_key_at(oauth, i));
         }
     }
-    return false;
+    if (pawl_get(oauth, "client_secret") != NULL &&
+        (pawl_get(oauth, "client_id") == NULL || pawl_get(oauth, "issuer") == NULL)) {
+        return bad(err, "server.auth.oauth.client_secret",
+                   "needs the client_id that it belongs to, and the issuer that it is for");
+    }
+    if (pawl_get(oauth, "grant") != NULL && !pawl_is(oauth, "grant", "authorization_code") &&
+        !pawl_is(oauth, "grant", "client_credentials")) {
+        return bad(err, "server.auth.oauth.grant",
+                   "must be authorization_code or client_credentials");
+    }
+    return PAWL_OK;
 }
 
 static pawl_status check_server(const pawl_value *server, pawl_error *err)
@@ -53,11 +83,7 @@ static pawl_status check_server(const pawl_value *server, pawl_error *err)
     static const char *const keys[] = {"url", "command", "env", "cwd", "headers", "auth", "era"};
     const pawl_value *command = pawl_get(server, "command");
     for (size_t i = 0; i < pawl_len(server); i++) {
-        bool known = false;
-        for (size_t k = 0; k < PW_COUNT(keys); k++) {
-            known |= strcmp(keys[k], pawl_key_at(server, i)) == 0;
-        }
-        if (!known) {
+        if (!one_is(keys, PW_COUNT(keys), pawl_key_at(server, i))) {
             return pw_err(err, PAWL_INVALID, "\"server.%.60s\" is no option of mcp",
                           pawl_key_at(server, i));
         }
@@ -72,7 +98,7 @@ static pawl_status check_server(const pawl_value *server, pawl_error *err)
         }
     }
     return command == NULL || (pawl_typeof(command) == PAWL_ARRAY && pawl_len(command) > 0)
-               ? PAWL_OK
+               ? check_oauth(pawl_get(server, "auth.oauth"), err)
                : bad(err, "server.command", "must be a list of texts, the program first");
 }
 

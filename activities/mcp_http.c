@@ -148,7 +148,9 @@ static const char *bearer_of(pw_mcp_call *call, pawl_scope *scope)
     const char *line = NULL;
     pthread_mutex_lock(&call->server->lock);
     const char *own = call->server->token.size > 0 ? pw_buf_cstr(&call->server->token) : NULL;
-    if (own != NULL || given != NULL) {
+    const bool hidden =
+        own == NULL || pw_secret_hide(call->secrets, own); /* another call may have got it */
+    if (hidden && (own != NULL || given != NULL)) {
         line = pw_sprintf(scope, "Bearer %s", own != NULL ? own : given);
     }
     pthread_mutex_unlock(&call->server->lock);

@@ -50,16 +50,25 @@ pw_mcp_server *pw_mcp_server_new(const char *key, size_t key_size)
     return s;
 }
 
+static void wipe(pw_buf *secret)
+{
+    if (secret->data != NULL) {
+        explicit_bzero(secret->data, secret->capacity);
+    }
+    pw_buf_deinit(secret);
+}
+
 void pw_mcp_server_free(pw_mcp_server *s)
 {
     if (s == NULL) {
         return;
     }
     pw_mcp_process_give(s->process);
-    if (s->token.data != NULL) {
-        explicit_bzero(s->token.data, s->token.capacity);
-    }
-    pw_buf_deinit(&s->token);
+    wipe(&s->token);
+    wipe(&s->scope);
+    wipe(&s->refresh);
+    wipe(&s->issuer);
+    wipe(&s->client);
     pw_buf_deinit(&s->about);
     pw_buf_deinit(&s->tools);
     pthread_mutex_destroy(&s->hello);

@@ -36,7 +36,13 @@ struct pw_mcp_server {
     pw_mcp_process *process;
     int64_t process_at_ms; /* when the last one was started */
     int process_fails;     /* that ended early, in a row */
-    pw_buf token;          /* bearer token that we got; overwritten when freed */
+
+    /* of an authorization server; overwritten when freed */
+    pw_buf token;   /* bearer token */
+    pw_buf scope;   /* that was asked for with it */
+    pw_buf refresh; /* refresh token */
+    pw_buf issuer;  /* who gave these */
+    pw_buf client;  /* msgpack: {issuer, client}, as registered */
 };
 
 struct pw_mcp_hub {

@@ -33,8 +33,12 @@
  *
  * The activity "mcp" calls a tool of an MCP server (Model Context Protocol; 2026-07-28, and 2024-11-05 to 2025-11-25). It takes
  *
- *     server               {url, headers, auth: {bearer}} for Streamable HTTP, or {command: [program, argument ..], env: {name: text}, cwd} for
+ *     server               {url, headers, auth: {bearer | oauth}} for Streamable HTTP, or {command: [program, argument ..], env: {name: text}, cwd} for
  *                          a program; "era": "auto" (default), "modern" or "legacy"
+ *     server.auth.oauth    how a token is got when the server wants one (OAuth 2.1, with PKCE): client_id, client_secret and the issuer that they
+ *                          are for; or client_metadata_url, a document of yours; or nothing, and the client registers itself. grant:
+ *                          "authorization_code" (default: the authorization server must lead back to redirect_uri at once, nobody is shown a
+ *                          page) or "client_credentials"; scope: more than the server asks for. Tokens are kept in memory alone
  *     tool, arguments      what is called; or "method" and "params" instead: tools/list (all pages), resources/list, resources/read,
  *                          resources/templates/list, prompts/list, prompts/get, completion/complete
  *     elicit               what becomes of a question of the server: "ask" (default), "decline", "defaults" (of its form)

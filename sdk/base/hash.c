@@ -37,6 +37,11 @@ void pw_blob_digest(uint8_t ret[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE],
     (void)crypto_generichash(ret, PW_DIGEST_SIZE, data, size, key, PW_KEY_SIZE);
 }
 
+void pw_sha256(uint8_t ret[PW_DIGEST_SIZE], const void *data, size_t size)
+{
+    (void)crypto_hash_sha256(ret, data, size);
+}
+
 void pw_random(void *ret, size_t size)
 {
     randombytes_buf(ret, size);

@@ -1,5 +1,5 @@
 /*
- * hash.h - the three hashes: XXH3 (record checksums, input digests), BLAKE2b-256 (chain), keyed BLAKE2b-256 (blobs).
+ * hash.h - the hashes: XXH3 (record checksums, input digests), BLAKE2b-256 (chain), keyed BLAKE2b-256 (blobs); SHA-256 for others.
  */
 #ifndef PW_HASH_H
 #define PW_HASH_H
@@ -13,6 +13,8 @@ uint64_t pw_checksum(const void *data, size_t size);
 /** next = BLAKE2b-256(prev || bytes). next may be prev. */
 void pw_chain_next(uint8_t next[PW_DIGEST_SIZE], const uint8_t prev[PW_DIGEST_SIZE],
                    const void *data, size_t size);
+/** SHA-256, where another's protocol wants it. */
+void pw_sha256(uint8_t ret[PW_DIGEST_SIZE], const void *data, size_t size);
 void pw_blob_digest(uint8_t ret[PW_DIGEST_SIZE], const uint8_t key[PW_KEY_SIZE], const void *data,
                     size_t size);
 /** XXH3 of the canonical form (sorted keys, shortest integers, doubles kept; version 1) of msgpack bytes; cheap when they are

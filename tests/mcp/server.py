@@ -2,7 +2,7 @@
 """An MCP server that does what its tools say, good and bad, in both eras.
 
 server.py [FOLDER]            Streamable HTTP on loopback: prints "PORT 0", serves until its input ends. Paths: /modern, /legacy, /old (legacy,
-                              answers modern questions with a plain 404), /guarded (modern, wants a bearer token), /silent (429)
+                              answers modern questions with a plain 404), /guarded (modern, wants a bearer token), /silent (429), /oauth/NAME (oauth.py)
 server.py --stdio ERA [LOG]   the same tools on standard input and output; LOG gets a line for each call
 /count?of=ID                  how often a tool was called with {id: ID}
 """
@@ -14,6 +14,8 @@ import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import oauth
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
@@ -370,6 +372,8 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/count":
             key = urllib.parse.parse_qs(url.query)["of"][0]
             return self.plain(200, str(COUNTS.get(key, 0)).encode())
+        if oauth.get(self, url, count):
+            return None
         stream = STREAMS.pop(self.headers.get("Last-Event-ID"), None)
         if stream is None:
             return self.plain(405)
@@ -397,8 +401,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.streaming = False
-        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         path = urllib.parse.urlsplit(self.path).path
+        if oauth.post(self, path, body, count) or not oauth.lets_in(self, path):
+            return None
+        message = json.loads(body)
         if path == "/silent":
             return self.plain(429, headers=[("Retry-After", "1")])
         if path == "/guarded" and self.headers.get("Authorization") != "Bearer opensesame":
@@ -446,6 +453,8 @@ class Handler(BaseHTTPRequestHandler):
         if message["method"] == "tools/call" and message["params"].get("arguments", {}).get("forget"):
             SESSIONS.pop(self.headers.get("Mcp-Session-Id"), None)
             message["params"]["arguments"].pop("forget")
+        if message["method"] == "tools/call" and message["params"].get("arguments", {}).get("expire"):
+            oauth.expire(self.headers.get("Authorization"))
         reply, status = answer(era, message, call)
         headers = []
         if message["method"] == "initialize":

@@ -100,6 +100,25 @@ static void one_and_one_point_zero_differ_and_key_order_does_not_matter(void **s
     assert_true(pw_checksum(bx.data, bx.size) != pw_checksum(by.data, by.size));
 }
 
+/* The vectors of FIPS 180-4. */
+static void sha_256_is_the_standard_one(void **state)
+{
+    static const char *const vectors[][2] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(vectors); i++) {
+        uint8_t digest[PW_DIGEST_SIZE];
+        char hex[2 * PW_DIGEST_SIZE + 1];
+        pw_sha256(digest, vectors[i][0], strlen(vectors[i][0]));
+        pw_hex(hex, digest, sizeof digest);
+        assert_string_equal(hex, vectors[i][1]);
+    }
+}
+
 static void with_replaces_or_adds_one_key(void **state)
 {
     pawl_scope *s = scope_of(state);
@@ -432,6 +451,7 @@ int main(void)
         T(a_malformed_template_is_nil),
         T(nil_is_accepted_everywhere),
         T(one_and_one_point_zero_differ_and_key_order_does_not_matter),
+        T(sha_256_is_the_standard_one),
         T(with_replaces_or_adds_one_key),
         T(integers_keep_their_shortest_form),
         T(every_prefix_of_a_value_is_refused),
