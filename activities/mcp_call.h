@@ -39,6 +39,7 @@ typedef struct pw_mcp_reply {
     int status; /* of HTTP; 0 = none */
     int64_t retry_after_ms;
     const char *challenge; /* WWW-Authenticate, or NULL */
+    bool aside;            /* the text that came last belongs to no request */
     pw_mcp_message message;
 } pw_mcp_reply;
 
@@ -114,6 +115,10 @@ bool pw_mcp_http_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **
                       pw_mcp_reply *reply);
 bool pw_mcp_stdio_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire,
                        pw_mcp_reply *reply);
+
+/** A GET of the server's URL for a stream of events, from last_id on (NULL = from now on). False: the reply says why not. */
+bool pw_mcp_http_get(pw_mcp_call *call, const char *last_id, const pw_http_callbacks *callbacks,
+                     pw_http **ret_http, pw_mcp_reply *reply);
 
 /* mcp_talk.c */
 

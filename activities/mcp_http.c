@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #include "activities/http_sse.h"
-#include "activities/mcp_server.h"
+#include "activities/mcp_listen.h"
 #include "activities/mcp_tool.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
@@ -34,6 +34,8 @@ typedef struct http_wire {
     bool is_request;
     pw_http *http;
     pw_mcp_inbox inbox;
+    pw_mcp_listen *listen; /* NULL = nothing comes aside */
+    bool is_tool;
     atomic_int_least64_t touched_ms;
 
     /* the network thread's until the inbox has ended */
@@ -196,15 +198,13 @@ static const char *encoded(pawl_scope *scope, const char *name)
 
 /* ---- starting ---- */
 
-static bool ask(http_wire *w, const pw_http_request *request, pw_mcp_reply *reply)
+static bool start(pw_mcp_call *call, const pw_http_request *request,
+                  const pw_http_callbacks *callbacks, pw_http **ret_http, pw_mcp_reply *reply)
 {
-    const pw_http_callbacks callbacks = {
-        .user = w, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
     pw_net *net = NULL;
     pawl_error err;
-    pawl_status status = pw_mcp_hub_net(w->call->hub, &net, &err);
-    atomic_store(&w->touched_ms, pw_mcp_now_ms());
-    status = status == PAWL_OK ? pw_http_start(net, request, &callbacks, &w->http, &err) : status;
+    pawl_status status = pw_mcp_hub_net(call->hub, &net, &err);
+    status = status == PAWL_OK ? pw_http_start(net, request, callbacks, ret_http, &err) : status;
     if (status == PAWL_SHUTDOWN) {
         pw_mcp_cut_set(reply, PW_MCP_CANCELED, "Canceled", "the engine closes");
     } else if (status != PAWL_OK) {
@@ -215,6 +215,13 @@ static bool ask(http_wire *w, const pw_http_request *request, pw_mcp_reply *repl
         reply->retryable = status != PAWL_DENIED && status != PAWL_INVALID;
     }
     return status == PAWL_OK;
+}
+
+static pw_http_callbacks callbacks_of(http_wire *w)
+{
+    atomic_store(&w->touched_ms, pw_mcp_now_ms());
+    return (pw_http_callbacks){
+        .user = w, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
 }
 
 /* What all have in common: time is kept by the call. */
@@ -259,7 +266,26 @@ static bool post(http_wire *w, const pw_mcp_send *send, pw_mcp_reply *reply)
     if (!ok) {
         pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory", "no memory for a request");
     }
-    ok = ok && ask(w, &request, reply);
+    const pw_http_callbacks callbacks = callbacks_of(w);
+    ok = ok && start(w->call, &request, &callbacks, &w->http, reply);
+    pawl_scope_free(scope);
+    return ok;
+}
+
+bool pw_mcp_http_get(pw_mcp_call *call, const char *last_id, const pw_http_callbacks *callbacks,
+                     pw_http **ret_http, pw_mcp_reply *reply)
+{
+    pawl_scope *scope = pawl_scope_new();
+    headers h;
+    if (scope == NULL) {
+        pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory", "no memory for a request");
+        return false;
+    }
+    headers_begin(&h, call, scope, 0);
+    header_add(&h, "Accept", "text/event-stream", false);
+    header_add(&h, "Last-Event-ID", last_id, false);
+    const pw_http_request request = request_of(call, &h);
+    const bool ok = !pw_scope_failed(scope) && start(call, &request, callbacks, ret_http, reply);
     pawl_scope_free(scope);
     return ok;
 }
@@ -285,7 +311,11 @@ static void drain(http_wire *w)
 
 static void wire_free(http_wire *w)
 {
+    pw_mcp_listen_close(w->listen);
     drain(w);
+    if (w->is_tool) {
+        (void)pw_mcp_server_tool_calls(w->call->server, -1);
+    }
     pw_mcp_inbox_deinit(&w->inbox);
     pw_sse_deinit(&w->sse);
     pw_buf_deinit(&w->body);
@@ -294,7 +324,7 @@ static void wire_free(http_wire *w)
 }
 
 /* What one response came to is kept, and the wire is ready for the next. */
-static bool renew(http_wire *w)
+static void renew(http_wire *w)
 {
     w->ever_sent |= w->sent;
     if (w->sse.id.size > 0 && w->sse.id.size < sizeof w->last_id) {
@@ -305,10 +335,9 @@ static bool renew(http_wire *w)
     w->retry_ms = w->sse.retry_ms >= 0 ? w->sse.retry_ms : w->retry_ms;
     pw_http_free(w->http);
     w->http = NULL;
-    pw_mcp_inbox_deinit(&w->inbox);
+    pw_mcp_inbox_reopen(&w->inbox);
     pw_sse_deinit(&w->sse);
     pw_sse_init(&w->sse, PW_MCP_MESSAGE_BYTES_MAX, on_event, w);
-    return pw_mcp_inbox_init(&w->inbox);
 }
 
 static bool wait_retry(http_wire *w, pw_mcp_reply *reply)
@@ -331,10 +360,7 @@ static bool wait_retry(http_wire *w, pw_mcp_reply *reply)
 static bool resume(http_wire *w, pw_mcp_reply *reply)
 {
     const bool was_stream = w->is_stream;
-    if (!renew(w)) {
-        pw_mcp_cut_set(reply, PW_MCP_FAILED, "OutOfMemory", "no memory for a request");
-        return false;
-    }
+    renew(w);
     if (w->call->dialect.era != PW_MCP_LEGACY || !was_stream || w->last_id[0] == '\0' ||
         w->resumes++ >= RESUMES_MAX) {
         pw_mcp_cut_set(reply, PW_MCP_FAILED, "ConnectionCut", "the stream ended before the answer");
@@ -344,15 +370,8 @@ static bool resume(http_wire *w, pw_mcp_reply *reply)
     if (!wait_retry(w, reply)) {
         return false;
     }
-    pawl_scope *scope = pawl_scope_new();
-    headers h;
-    headers_begin(&h, w->call, scope, 0);
-    header_add(&h, "Accept", "text/event-stream", false);
-    header_add(&h, "Last-Event-ID", w->last_id, false);
-    const pw_http_request request = request_of(w->call, &h);
-    const bool ok = scope != NULL && !pw_scope_failed(scope) && ask(w, &request, reply);
-    pawl_scope_free(scope);
-    return ok;
+    const pw_http_callbacks callbacks = callbacks_of(w);
+    return pw_mcp_http_get(w->call, w->last_id, &callbacks, &w->http, reply);
 }
 
 static bool is_message(http_wire *w)
@@ -415,6 +434,11 @@ static bool next(pw_mcp_wire *wire, pw_buf *ret_text, pw_mcp_reply *reply)
     http_wire *w = of(wire);
     for (;;) {
         const pw_mcp_got got = pw_mcp_inbox_take(&w->inbox, ret_text);
+        reply->aside = got == PW_MCP_GOT_NOTHING && w->listen != NULL &&
+                       pw_mcp_listen_take(w->listen, ret_text);
+        if (reply->aside) {
+            return true;
+        }
         if (got == PW_MCP_GOT_TEXT) {
             reply->status = 200;
             keep_session(w);
@@ -449,6 +473,22 @@ static void wire_close(pw_mcp_wire *wire, bool answered)
     wire_free(of(wire));
 }
 
+/* Only a tool asks, and only a legacy session has a stream beside the request's own. */
+static void listen_aside(http_wire *w, const pw_mcp_send *send)
+{
+    pw_mcp_server *s = w->call->server;
+    w->is_tool = w->is_request && w->call->dialect.era == PW_MCP_LEGACY &&
+                 strcmp(send->method, "tools/call") == 0;
+    if (!w->is_tool) {
+        return;
+    }
+    (void)pw_mcp_server_tool_calls(s, 1);
+    pthread_mutex_lock(&s->lock);
+    const bool has_stream = s->session[0] != '\0' && !s->deaf;
+    pthread_mutex_unlock(&s->lock);
+    w->listen = has_stream ? pw_mcp_listen_open(w->call, &w->inbox) : NULL;
+}
+
 bool pw_mcp_http_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **ret_wire,
                       pw_mcp_reply *reply)
 {
@@ -467,6 +507,7 @@ bool pw_mcp_http_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire **
     w->retry_after_ms = -1;
     pw_sse_init(&w->sse, PW_MCP_MESSAGE_BYTES_MAX, on_event, w);
     pw_buf_init(&w->body, PW_MCP_MESSAGE_BYTES_MAX);
+    listen_aside(w, send);
     if (!post(w, send, reply)) {
         wire_free(w);
         return false;

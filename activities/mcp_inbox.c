@@ -80,6 +80,18 @@ void pw_mcp_inbox_end(pw_mcp_inbox *in)
     pthread_mutex_unlock(&in->lock);
 }
 
+void pw_mcp_inbox_nudge(pw_mcp_inbox *in)
+{
+    wake(in);
+}
+
+void pw_mcp_inbox_reopen(pw_mcp_inbox *in)
+{
+    pthread_mutex_lock(&in->lock);
+    in->ended = false;
+    pthread_mutex_unlock(&in->lock);
+}
+
 pw_mcp_got pw_mcp_inbox_take(pw_mcp_inbox *in, pw_buf *ret_text)
 {
     uint64_t count = 0;

@@ -30,6 +30,11 @@ bool pw_mcp_inbox_put(pw_mcp_inbox *in, const char *text, size_t size);
 /** Nothing comes any more. The last that its caller does with it. Thread: any. */
 void pw_mcp_inbox_end(pw_mcp_inbox *in);
 
+/** Wakes who waits for it, though nothing was put. Thread: any. */
+void pw_mcp_inbox_nudge(pw_mcp_inbox *in);
+/** After its end, for the next one who puts. */
+void pw_mcp_inbox_reopen(pw_mcp_inbox *in);
+
 typedef enum pw_mcp_got { PW_MCP_GOT_TEXT, PW_MCP_GOT_END, PW_MCP_GOT_NOTHING } pw_mcp_got;
 
 /** The next text, if there is one. Does not wait: the event descriptor is polled. */

@@ -91,8 +91,25 @@ void pw_mcp_server_forget(pw_mcp_server *s, bool verdict)
     s->greeted = false;
     s->session[0] = '\0';
     s->tools_known = false;
+    s->deaf = false;
     s->era = verdict ? PW_MCP_UNKNOWN_ERA : s->era;
     pthread_mutex_unlock(&s->lock);
+}
+
+void pw_mcp_server_deaf(pw_mcp_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->deaf = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
+size_t pw_mcp_server_tool_calls(pw_mcp_server *s, int more)
+{
+    pthread_mutex_lock(&s->lock);
+    s->tool_calls += (size_t)more;
+    const size_t now = s->tool_calls;
+    pthread_mutex_unlock(&s->lock);
+    return now;
 }
 
 void pw_mcp_server_tools_stale(pw_mcp_server *s)

@@ -29,6 +29,8 @@ struct pw_mcp_server {
     bool greeted;          /* session and about are of the server as it runs now */
     char version[16];
     char session[256]; /* "" = none */
+    bool deaf;         /* a legacy session has no stream of its own */
+    size_t tool_calls; /* under way over HTTP */
     pw_buf about;      /* msgpack: {serverInfo, capabilities, instructions} */
     bool tools_known;
     int64_t tools_until_ms;
@@ -89,6 +91,10 @@ int64_t pw_mcp_server_id(pw_mcp_server *server);
 bool pw_mcp_server_greet(pw_mcp_call *call, pw_mcp_reply *reply);
 /** The session is gone; or the verdict is wrong, too. */
 void pw_mcp_server_forget(pw_mcp_server *server, bool verdict);
+/** Its sessions have no stream of their own. */
+void pw_mcp_server_deaf(pw_mcp_server *server);
+/** One tool call more or less under way; how many there are now. */
+size_t pw_mcp_server_tool_calls(pw_mcp_server *server, int more);
 /** Asks, after greeting it if need be; greets it again, or gets a token, where that helps and nothing has happened yet. */
 bool pw_mcp_server_ask(pw_mcp_call *call, const pw_mcp_ask *ask, pw_mcp_reply *reply);
 /** {serverInfo, capabilities} of it. */

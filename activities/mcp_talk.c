@@ -62,13 +62,15 @@ void pw_mcp_tell(pw_mcp_call *call, const char *method, const pawl_value *params
 /* ---- what comes on the way ---- */
 
 /* False: the question waits for somebody. */
-static bool answer(pw_mcp_call *call, const pw_mcp_message *m, pawl_scope *scope)
+static bool answer(pw_mcp_call *call, const pw_mcp_message *m, bool ours, pawl_scope *scope)
 {
     pw_buf text = PW_BUF_INIT;
     const pawl_value *result = NULL;
     bool known = true;
     if (strcmp(m->method, "ping") == 0) {
         pw_mcp_write_result(&text, m->id_value, NULL);
+    } else if (strcmp(m->method, "elicitation/create") == 0 && !ours) { /* [M3] */
+        pw_mcp_write_result(&text, m->id_value, pawl_build(scope, "{action: \"cancel\"}"));
     } else if (strcmp(m->method, "elicitation/create") == 0) {
         char key[32];
         (void)snprintf(key, sizeof key, "ask-%zu", ++call->questions);
@@ -109,6 +111,7 @@ static step take(pw_mcp_call *call, const pw_buf *text, int64_t id, pw_mcp_reply
     pawl_error err;
     pawl_scope *scope = pawl_scope_new();
     step s = STEP_ON;
+    const bool ours = !reply->aside || pw_mcp_server_tool_calls(call->server, 0) == 1;
     if (scope == NULL ||
         pw_mcp_read(scope, (const char *)text->data, text->size, &m, &err) != PAWL_OK) {
         pw_mcp_cut_set(reply, PW_MCP_MALFORMED, "BadAnswer", "%s",
@@ -124,7 +127,7 @@ static step take(pw_mcp_call *call, const pw_buf *text, int64_t id, pw_mcp_reply
         s = kept ? STEP_ANSWERED : STEP_OVER;
     } else if (m.kind == PW_MCP_NOTIFICATION) {
         notice(call, &m);
-    } else if (m.kind == PW_MCP_REQUEST && !answer(call, &m, scope)) {
+    } else if (m.kind == PW_MCP_REQUEST && !answer(call, &m, ours, scope)) {
         pw_mcp_cut_set(reply, PW_MCP_ASKED, "InputRequired", "the server asks: %.300s",
                        pawl_str(m.params, "message", ""));
         s = STEP_OVER;

@@ -182,6 +182,36 @@ static void a_legacy_stream_that_is_cut_is_taken_up_again(void **state)
     assert_int_equal(net_count(r->net, "cut:1"), 1);
 }
 
+static void a_question_beside_the_request_is_answered(void **state)
+{
+    http_rig *r = *state;
+    const mcp_use u = {.id = "a",
+                       .server = mcp_url(r, "/aside"),
+                       .tool = "ask",
+                       .more = request_of(r, "{elicit: \"defaults\"}")};
+    assert_non_null(strstr(mcp_text(mcp_result(r, &u)), "accept {\"name\": \"Ann\"}"));
+    assert_int_equal(net_count(r->net, "listened"), 1);
+}
+
+/* [M3] Whose question is it, when two are under way? */
+static void a_question_beside_two_requests_is_answered_by_neither(void **state)
+{
+    http_rig *r = *state;
+    const mcp_use hang = {.id = "h",
+                          .server = mcp_url(r, "/aside"),
+                          .tool = "hang",
+                          .arguments = request_of(r, "{id: \"h\"}")};
+    const mcp_use u = {.id = "a",
+                       .server = mcp_url(r, "/aside"),
+                       .tool = "ask",
+                       .more = request_of(r, "{elicit: \"defaults\"}")};
+    mcp_start(r, &hang);
+    while (net_count(r->net, "hang-began:h") == 0) {
+    }
+    assert_non_null(strstr(mcp_text(mcp_result(r, &u)), "cancel null"));
+    ok(r->host, pawl_cancel(r->host->engine, "h", "enough", &r->host->err));
+}
+
 static void a_session_that_is_gone_is_opened_again(void **state)
 {
     http_rig *r = *state;
@@ -317,6 +347,8 @@ int main(void)
         T(a_call_that_surely_did_not_leave_is_tried_again),
         T(an_argument_is_said_again_in_a_header),
         T(a_legacy_stream_that_is_cut_is_taken_up_again),
+        T(a_question_beside_the_request_is_answered),
+        T(a_question_beside_two_requests_is_answered_by_neither),
         T(a_session_that_is_gone_is_opened_again),
         T(a_cancelled_run_tells_the_server),
         T(a_timeout_is_an_unknown_outcome),

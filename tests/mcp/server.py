@@ -2,7 +2,7 @@
 """An MCP server that does what its tools say, good and bad, in both eras.
 
 server.py [FOLDER]            Streamable HTTP on loopback: prints "PORT 0", serves until its input ends. Paths: /modern, /legacy, /old (legacy,
-                              answers modern questions with a plain 404), /guarded (modern, wants a bearer token), /silent (429), /oauth/NAME (oauth.py)
+                              answers modern questions with a plain 404), /aside (legacy, asks on the session's own stream), /guarded (modern, wants a bearer token), /silent (429), /oauth/NAME (oauth.py)
 server.py --stdio ERA [LOG]   the same tools on standard input and output; LOG gets a line for each call
 /count?of=ID                  how often a tool was called with {id: ID}
 """
@@ -25,6 +25,7 @@ COUNTS = {}
 SESSIONS = {}
 TASKS = {}
 STREAMS = {}
+LISTENERS = {}
 LOG = None
 
 
@@ -374,6 +375,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.plain(200, str(COUNTS.get(key, 0)).encode())
         if oauth.get(self, url, count):
             return None
+        if url.path == "/aside" and "Last-Event-ID" not in self.headers:
+            return self.listen()
         stream = STREAMS.pop(self.headers.get("Last-Event-ID"), None)
         if stream is None:
             return self.plain(405)
@@ -382,7 +385,17 @@ class Handler(BaseHTTPRequestHandler):
         self.event(stream, "resumed-1")
         self.close_connection = True
 
+    def listen(self):
+        session = self.headers["Mcp-Session-Id"]
+        LISTENERS[session] = self
+        count("listened")
+        self.begin_stream()
+        self.wfile.flush()
+        self.connection.recv(1)
+        LISTENERS.pop(session, None)
+
     def do_DELETE(self):
+        count("deleted")
         self.plain(200 if SESSIONS.pop(self.headers.get("Mcp-Session-Id"), None) else 404)
 
     def begin_stream(self):
@@ -410,7 +423,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.plain(429, headers=[("Retry-After", "1")])
         if path == "/guarded" and self.headers.get("Authorization") != "Bearer opensesame":
             return self.plain(401, headers=[("WWW-Authenticate", "Bearer")])
-        era = LEGACY if path in ("/legacy", "/old") else MODERN
+        era = LEGACY if path in ("/legacy", "/old", "/aside") else MODERN
         if era == LEGACY and not self.legacy_fits(path, message):
             return None
         try:
@@ -481,6 +494,8 @@ class Handler(BaseHTTPRequestHandler):
         self.event(None, ident, 30)
 
     def send_on_stream(self, message):
+        if self.path == "/aside" and "id" in message:
+            return LISTENERS[self.headers["Mcp-Session-Id"]].event(message)
         if not self.streaming:
             self.begin_stream()
         self.event(message)
