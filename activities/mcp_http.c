@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "activities/http_sse.h"
+#include "activities/mcp_farewell.h"
 #include "activities/mcp_listen.h"
 #include "activities/mcp_tool.h"
 #include "sdk/base/arena.h"
@@ -393,6 +394,7 @@ static void keep_session(http_wire *w)
         pthread_mutex_lock(&w->call->server->lock);
         memcpy(w->call->server->session, w->session, sizeof w->session);
         pthread_mutex_unlock(&w->call->server->lock);
+        pw_mcp_farewell_note(w->call);
     }
 }
 

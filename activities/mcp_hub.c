@@ -22,12 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "activities/mcp_server.h"
+#include "activities/mcp_farewell.h"
 #include "sdk/base/error.h"
 #include "sdk/base/json.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
+
+enum { FAREWELL_MS = 1000 };
 
 struct pw_mcp_job {
     pw_mcp_job *next;
@@ -208,6 +210,9 @@ static void runner_stop(pawl_runner *base, int64_t deadline_ms)
     const bool left = h->threads > 0;
     pthread_mutex_unlock(&h->lock);
     if (!left) {
+        if (h->net != NULL) {
+            pw_mcp_farewell_say(h->net, h->servers, pw_mcp_now_ms() + FAREWELL_MS);
+        }
         hub_free(h);
     }
 }

@@ -26,7 +26,8 @@ enum {
     PAGES_MAX = 200,
     BACKOFF_MS = 250,
     BACKOFF_MS_MAX = 10000,
-    ROUNDS_MAX = 3
+    ROUNDS_MAX = 3,
+    CODE_NO_SESSION = -32000
 };
 
 /* ---- life ---- */
@@ -69,6 +70,7 @@ void pw_mcp_server_free(pw_mcp_server *s)
     wipe(&s->refresh);
     wipe(&s->issuer);
     wipe(&s->client);
+    wipe(&s->farewell);
     pw_buf_deinit(&s->about);
     pw_buf_deinit(&s->tools);
     pthread_mutex_destroy(&s->hello);
@@ -416,6 +418,14 @@ bool pw_mcp_server_greet(pw_mcp_call *call, pw_mcp_reply *reply)
 
 /* ---- requests ---- */
 
+/* Many a server says 400 and not 404 to a session that it does not know; the text is the reference SDK's examples'. */
+static bool says_no_session(const pw_mcp_reply *reply)
+{
+    return reply->status == 400 && reply->cut == PW_MCP_ANSWERED &&
+           reply->message.kind == PW_MCP_ERROR && reply->message.code == CODE_NO_SESSION &&
+           strstr(reply->message.text, "session") != NULL;
+}
+
 /* Something that is known about the server was wrong, and the request was refused for it. */
 static bool recover(pw_mcp_call *call, const pw_mcp_reply *reply)
 {
@@ -424,7 +434,8 @@ static bool recover(pw_mcp_call *call, const pw_mcp_reply *reply)
     pthread_mutex_lock(&s->lock);
     const bool session = s->session[0] != '\0';
     pthread_mutex_unlock(&s->lock);
-    if (call->dialect.era == PW_MCP_LEGACY && session && reply->status == 404) {
+    if (call->dialect.era == PW_MCP_LEGACY && session &&
+        (reply->status == 404 || says_no_session(reply))) {
         pw_mcp_server_forget(s, false);
         return true;
     }

@@ -40,11 +40,12 @@ struct pw_mcp_server {
     int process_fails;     /* that ended early, in a row */
 
     /* of an authorization server; overwritten when freed */
-    pw_buf token;   /* bearer token */
-    pw_buf scope;   /* that was asked for with it */
-    pw_buf refresh; /* refresh token */
-    pw_buf issuer;  /* who gave these */
-    pw_buf client;  /* msgpack: {issuer, client}, as registered */
+    pw_buf token;    /* bearer token */
+    pw_buf scope;    /* that was asked for with it */
+    pw_buf refresh;  /* refresh token */
+    pw_buf issuer;   /* who gave these */
+    pw_buf farewell; /* msgpack: with what the session is ended */
+    pw_buf client;   /* msgpack: {issuer, client}, as registered */
 };
 
 struct pw_mcp_hub {

@@ -188,7 +188,7 @@ static const pawl_value *follow(use *u, const pawl_value *result)
         return pw_mcp_fail_unknown(call, "NoteFailed",
                                    "the id of the task could not be written down");
     }
-    return pw_mcp_task_follow(call, task);
+    return pw_mcp_output_check(call, u->tool, pw_mcp_task_follow(call, task));
 }
 
 static const pawl_value *rounds(use *u)
@@ -204,7 +204,7 @@ static const pawl_value *rounds(use *u)
         const pawl_value *result = reply.message.result;
         switch (pw_mcp_result_kind_of(u->call->dialect.era, result)) {
         case PW_MCP_COMPLETE:
-            return result;
+            return pw_mcp_output_check(u->call, u->tool, result);
         case PW_MCP_TASK:
             return follow(u, result);
         case PW_MCP_INPUT_REQUIRED:

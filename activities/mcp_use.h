@@ -24,6 +24,12 @@ const pawl_value *pw_mcp_use(pw_mcp_call *call);
 /** Follows a task {id, poll_ms} to its end; answers with what the input has for it. As pw_mcp_use. */
 const pawl_value *pw_mcp_task_follow(pw_mcp_call *call, const pawl_value *task);
 
+/* mcp_output.c */
+
+/** The result, if it is what the tool's outputSchema promises or there is none; else NULL with the failure BadOutput set. NULL for NULL. */
+const pawl_value *pw_mcp_output_check(pw_mcp_call *call, const pawl_value *tool,
+                                      const pawl_value *result);
+
 /* mcp_note.c */
 
 /** Written down when it returns. False: it could not be. */

@@ -55,7 +55,8 @@
  * details {questions: {key: {method, params}}, resume}: ask whom you want, and call again with the answers.
  *
  * It fails with BadInput, UnknownTool, InputRequired, OutcomeUnknown (sent, no answer, not to be sent twice: an unsafe effect is asked about),
- * BadParams, ServerError, NotSupported, TaskFailed, TaskCanceled, TaskLost, Unauthorized, RateLimited, HttpStatus, ServerExited (says how, and
+ * BadParams, ServerError, NotSupported, TaskFailed, TaskCanceled, TaskLost, BadOutput (not what the tool's
+ * outputSchema promises; details.result has it), Unauthorized, RateLimited, HttpStatus, ServerExited (says how, and
  * the last line of stderr), BadAnswer, UnsupportedVersion, Timeout, or as "http" does.
  *
  *     pawl_call(w, "mcp", .input = pawl_json(w, "{server: {command: [%s, %s]}, tool: %s, arguments: {path: %s}}",

@@ -37,7 +37,7 @@ static void a_list_has_all_pages_and_only_tools_that_fit(void **state)
         const pawl_start_options o = {.workflow = "use", .id = paths[i] + 1, .input = input};
         ok(r->host, pawl_start(r->host->engine, &o, sizeof o, NULL, &r->host->err));
         const pawl_value *v = http_end(r, o.id);
-        assert_int_equal(pawl_len(pawl_get(v, "tools")), 18);
+        assert_int_equal(pawl_len(pawl_get(v, "tools")), 20);
         assert_true(pawl_is(v, "tools.0.name", "echo"));
         assert_true(pawl_is(v, "server.era", eras[i]));
     }
@@ -68,6 +68,40 @@ static void a_tool_that_says_it_failed_is_a_result_unless_asked_otherwise(void *
     u.more = request_of(r, "{check: true}");
     const pawl_value *f = mcp_failing(r, &u, "ToolError");
     assert_true(pawl_is(f, "message", "it did not work"));
+}
+
+static void a_result_is_what_its_tool_promises_or_a_failure(void **state)
+{
+    http_rig *r = *state;
+    mcp_use u = {.id = "a", .server = mcp_url(r, "/modern"), .tool = "sum"};
+    assert_int_equal(pawl_int(mcp_result(r, &u), "structuredContent.sum", 0), 3);
+    u.id = "b";
+    u.tool = "half";
+    u.with = request_of(r, "{retries: 3}");
+    u.arguments = request_of(r, "{id: \"wrong\", gives: {sum: \"three\"}}");
+    const pawl_value *f = mcp_failing(r, &u, "BadOutput");
+    assert_true(pawl_is(f, "details.errors.0.at", "/sum"));
+    assert_true(pawl_is(f, "details.result.structuredContent.sum", "three"));
+    assert_int_equal(net_count(r->net, "half:wrong"), 1);
+    u.id = "c";
+    u.arguments = NULL;
+    (void)mcp_failing(r, &u, "BadOutput");
+    u.id = "d";
+    u.tool = "fails"; /* an error keeps no promise */
+    assert_true(pawl_bool(mcp_result(r, &u), "isError", false));
+}
+
+static void a_session_ends_with_the_engine(void **state)
+{
+    http_rig *r = *state;
+    const mcp_use u = {.id = "a",
+                       .server = mcp_url(r, "/legacy"),
+                       .tool = "echo",
+                       .arguments = request_of(r, "{text: \"1\"}")};
+    assert_string_equal(mcp_text(mcp_result(r, &u)), "1");
+    rig_close(r->host);
+    assert_int_equal(net_count(r->net, "deleted"), 1);
+    mcp_open(r);
 }
 
 static void an_error_says_what_the_server_said(void **state)
@@ -341,6 +375,8 @@ int main(void)
         T(a_list_has_all_pages_and_only_tools_that_fit),
         T(a_verdict_and_a_list_are_kept),
         T(a_tool_that_says_it_failed_is_a_result_unless_asked_otherwise),
+        T(a_result_is_what_its_tool_promises_or_a_failure),
+        T(a_session_ends_with_the_engine),
         T(an_error_says_what_the_server_said),
         T(a_lost_reply_is_asked_for_again_only_where_that_is_safe),
         T(an_unsafe_call_without_an_answer_is_asked_about),

@@ -48,12 +48,13 @@ def tool(name, properties=None, **more):
 
 READS = {"annotations": {"readOnlyHint": True}}
 SAME = {"annotations": {"idempotentHint": True}}
+SUM = {"outputSchema": {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}}
 PAGES = [
-    [tool("echo", {"text": {"type": "string"}}, **READS), tool("add"), tool("fails"), tool("slow", **READS), tool("refused"), tool("broken")],
+    [tool("echo", {"text": {"type": "string"}}, **READS), tool("add"), tool("fails", **SUM), tool("slow", **READS), tool("refused"), tool("broken")],
     [tool("lost"), tool("lost_same", **SAME), tool("whoami", **READS), tool("ask"), tool("ask_twice"), tool("strange"), tool("cut", **READS),
      tool("region", {"region": {"type": "string", "x-mcp-header": "Region"}}, **READS),
      tool("bad", {"region": {"type": "number", "x-mcp-header": "Region"}}), tool("hang"), tool("dies_once", **SAME)],
-    [tool("task", execution={"taskSupport": "required"}), tool("later", **READS)],
+    [tool("task", execution={"taskSupport": "required"}), tool("later", **READS), tool("half", **SUM, **READS), tool("sum", **SUM, **READS)],
 ]
 
 
@@ -146,6 +147,7 @@ TOOLS = {
     "fails": lambda c, a: text("it did not work", isError=True), "slow": t_slow, "refused": t_refused, "broken": t_broken, "lost": t_lost,
     "lost_same": t_lost_same, "whoami": t_whoami, "ask": t_ask, "ask_twice": t_ask_twice, "strange": t_strange, "hang": t_hang,
     "task": t_task, "dies_once": t_dies_once, "region": lambda c, a: text(str(c.headers.get("mcp-param-region"))),
+    "half": lambda c, a: text("half", structuredContent=a.get("gives")) if a else text("half"), "sum": lambda c, a: text("3", structuredContent={"sum": 3}),
     "cut": lambda c, a: text("resumed"), "later": lambda c, a: text("later"),
 }
 
