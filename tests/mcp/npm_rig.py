@@ -3,6 +3,8 @@
     rig = npm_rig.ready(folder, "@modelcontextprotocol/conformance")
     subprocess.run([rig.node, rig.script("@modelcontextprotocol/conformance", "dist/index.js"), ...])
 
+npm_rig.py FOLDER PACKAGE... -- COMMAND...    runs the command with NPM_NODE, NPM_MODULES and NPM_LOOPBACK (loopback.cjs) in its environment
+
 Nothing of the packages runs while they are installed. Two tests that install at a time wait for each other.
 """
 import fcntl
@@ -15,6 +17,7 @@ import sys
 from pathlib import Path
 
 SKIP = 77
+LOOPBACK = str(Path(__file__).resolve().with_name("loopback.cjs"))
 INSTALL_S = 240
 NODE_MAJOR = 22  # what the conformance suite needs; Debian's may be older
 VERSIONS = {
@@ -95,3 +98,15 @@ def ready(folder, *packages):
     if why is not None:
         skip(why)
     return Rig(folder, node)
+
+
+def main(arguments):
+    split = arguments.index("--")
+    rig = ready(arguments[0], *arguments[1:split])
+    os.environ.update(NPM_NODE=str(rig.node), NPM_MODULES=str(rig.folder / "node_modules"), NPM_LOOPBACK=LOOPBACK)
+    command = arguments[split + 1:]
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
