@@ -24,11 +24,10 @@ typedef struct bye {
 void pw_mcp_farewell_note(pw_mcp_call *call)
 {
     pw_mcp_server *s = call->server;
-    const pawl_value *v =
-        pawl_build(call->private_scope, "{url: %p, headers: %p, bearer: %p, version: %s}",
-                   pawl_v(pawl_get(call->input, "server.url")),
-                   pawl_v(pawl_get(call->input, "server.headers")),
-                   pawl_v(pawl_get(call->input, "server.auth.bearer")), call->dialect.version);
+    const pawl_value *v = pawl_build(call->private_scope, "{url: %p, headers: %p, bearer: %p}",
+                                     pawl_v(pawl_get(call->input, "server.url")),
+                                     pawl_v(pawl_get(call->input, "server.headers")),
+                                     pawl_v(pawl_get(call->input, "server.auth.bearer")));
     const pw_view bytes = pw_value_bytes(v);
     pthread_mutex_lock(&s->lock);
     pw_buf_reset(&s->farewell);
@@ -50,8 +49,7 @@ static size_t headers_of(pawl_scope *scope, pw_mcp_server *s, const pawl_value *
     const char *token = s->token.size > 0 ? pw_buf_cstr(&s->token) : pawl_str(kept, "bearer", NULL);
     size_t len = 0;
     headers[len++] = (pw_http_header){.name = "Mcp-Session-Id", .value = s->session};
-    headers[len++] =
-        (pw_http_header){.name = "MCP-Protocol-Version", .value = pawl_str(kept, "version", "")};
+    headers[len++] = (pw_http_header){.name = "MCP-Protocol-Version", .value = s->version};
     if (token != NULL) {
         headers[len++] = (pw_http_header){.name = "Authorization",
                                           .value = pw_sprintf(scope, "Bearer %s", token),

@@ -390,10 +390,15 @@ static bool is_message(http_wire *w)
 
 static void keep_session(http_wire *w)
 {
-    if (w->session[0] != '\0' && w->call->dialect.era == PW_MCP_LEGACY) {
-        pthread_mutex_lock(&w->call->server->lock);
-        memcpy(w->call->server->session, w->session, sizeof w->session);
-        pthread_mutex_unlock(&w->call->server->lock);
+    pw_mcp_server *s = w->call->server;
+    if (w->session[0] == '\0' || w->call->dialect.era != PW_MCP_LEGACY) {
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    const bool fresh = strcmp(s->session, w->session) != 0; /* many say it with every answer */
+    memcpy(s->session, w->session, sizeof w->session);
+    pthread_mutex_unlock(&s->lock);
+    if (fresh) {
         pw_mcp_farewell_note(w->call);
     }
 }
