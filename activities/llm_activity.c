@@ -1,9 +1,9 @@
 /*
  * llm_activity.c - the activity "llm": from a task to an answer.
  *
- *   start -> scrub -> [try: encode, secrets, heartbeat with the digest, send] -> answer -> fits its schema? -> result
- *                       ^  next endpoint <- no answer                |                       no -> say what is wrong, and try again
- *                       '------------------------------------- pending: look again by its id
+ *   start -> join -> scrub -> [try: encode, secrets, heartbeat with the digest, send] -> answer -> fits its schema? -> result
+ *                               ^  next endpoint <- no answer                |                       no -> say what is wrong, and try again
+ *                               '------------------------------------- pending: look again by its id
  *
  * A call ends once. What one try needs is freed before the next begins. A money or key failure pauses the run (on a thread that may wait)
  * and fails the attempt so that it is made again when the run is resumed. An attempt after a crash that finds the id of an answer in the
@@ -55,6 +55,7 @@ typedef struct llm_call {
     pw_llm_sum usage;
     int repairs;
     pw_buf tail; /* of the answer so far */
+    pw_llm_saying say;
     int64_t begun_ms, first_ms, beaten_ms;
 
     uv_work_t work;
@@ -107,6 +108,7 @@ static void call_free(llm_call *c)
     try_deinit(c);
     pw_buf_deinit(&c->tried);
     pw_buf_deinit(&c->tail);
+    pw_buf_deinit(&c->say.held);
     pw_secrets_free(c->secrets);
     pawl_scope_free(c->scope);
     pw_free(c);
@@ -225,6 +227,7 @@ static void missed(llm_call *c, pw_llm_miss *miss)
     c->poll_id[0] = '\0';
     if (c->at + 1 < c->input.targets_len && pw_llm_miss_passes(miss)) {
         try_deinit(c);
+        pw_llm_saying_anew(&c->say, "endpoint");
         c->at++;
         try_next(c);
         return;
@@ -366,6 +369,7 @@ static void on_delta(void *user, const pw_llm_delta *delta)
             c->tail.size = PW_LLM_TAIL_BYTES;
         }
         pw_buf_put(&c->tail, delta->text.data, delta->text.size);
+        pw_llm_saying_text(&c->say, delta->text);
     }
 }
 
@@ -428,6 +432,7 @@ static void check_answer(llm_call *c, const pawl_value *answer)
     if (c->repairs < c->input.repairs_max && grow_request(c, answer, &checked)) {
         c->repairs++;
         try_deinit(c);
+        pw_llm_saying_anew(&c->say, "repair");
         try_next(c);
         return;
     }
@@ -451,6 +456,7 @@ static void answered(llm_call *c, const pawl_value *answer)
         }
     }
     c->poll_id[0] = '\0';
+    pw_llm_saying_end(&c->say);
     pw_llm_sum_add(&c->usage, answer);
     if (c->input.schema != NULL && ends) {
         check_answer(c, answer);
@@ -773,15 +779,66 @@ static void take_up(llm_call *c)
     }
 }
 
-static pawl_status begin(llm_call *c)
+/* ---- the start ---- */
+
+static void begin(llm_call *c)
 {
-    pawl_status st = pw_llm_input_read(c->scope, c->call->task, &c->input, &c->err);
-    st = st == PAWL_OK ? pw_llm_scrub(c->setup, c->scope, c->input.request, &c->request, &c->err)
-                       : st;
+    const pawl_status st = pw_llm_scrub(c->setup, c->scope, c->input.request, &c->request, &c->err);
     if (st == PAWL_OK) {
         take_up(c);
+        try_next(c);
+    } else {
+        refuse(c, st);
     }
-    return st;
+}
+
+static void join(llm_call *c)
+{
+    c->status = pw_llm_input_join(c->scope, c->call->task, &c->input, &c->err);
+}
+
+static void joined(llm_call *c)
+{
+    if (is_over(c)) {
+        end_over(c);
+    } else if (c->status == PAWL_FAILED) {
+        end_with(c, NULL);
+    } else if (c->status != PAWL_OK) {
+        refuse(c, c->status);
+    } else {
+        begin(c);
+    }
+}
+
+static void join_run(uv_work_t *work)
+{
+    join(work->data);
+}
+
+static void join_done(uv_work_t *work, int status)
+{
+    (void)status;
+    llm_call *c = work->data;
+    c->working = false;
+    joined(c);
+}
+
+/* A conversation is read from the journal on a thread that may wait. */
+static void prepare(llm_call *c)
+{
+    const pawl_status st = pw_llm_input_read(c->scope, c->call->task, &c->input, &c->err);
+    if (st != PAWL_OK) {
+        refuse(c, st);
+        return;
+    }
+    c->working = pw_llm_input_refers(&c->input) &&
+                 uv_queue_work(pw_net_uv(net_of(c)), &c->work, join_run, join_done) == 0;
+    if (!c->working && pw_llm_input_joins(&c->input)) {
+        join(c);
+        joined(c);
+    } else if (!c->working) {
+        begin(c);
+    }
 }
 
 static void llm_start(pw_net_call *call)
@@ -804,12 +861,8 @@ static void llm_start(pw_net_call *call)
         return;
     }
     call->state = c;
-    const pawl_status st = begin(c);
-    if (st == PAWL_OK) {
-        try_next(c);
-    } else {
-        refuse(c, st);
-    }
+    c->say = (pw_llm_saying){.task = call->task, .secrets = c->secrets};
+    prepare(c);
 }
 
 /* What a thread is doing for it is waited for. */

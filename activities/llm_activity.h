@@ -47,6 +47,29 @@ typedef struct pw_llm_input {
 PAWL_MUST_USE pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task,
                                             pw_llm_input *ret_input, pawl_error *err);
 
+/** Does the request name conversations (the journal must be asked: a thread that may wait), or have `more`? */
+bool pw_llm_input_refers(const pw_llm_input *input);
+bool pw_llm_input_joins(const pw_llm_input *input);
+/** Puts what it names, and what stands in `more`, into the request. FAILED: the task has failed, and says why. Errors: INVALID, NOMEM. */
+PAWL_MUST_USE pawl_status pw_llm_input_join(pawl_scope *scope, pawl_task *task, pw_llm_input *input,
+                                            pawl_error *err);
+
+/* llm_say.c */
+
+/** What of an answer is shown while it comes. */
+typedef struct pw_llm_saying {
+    pawl_task *task;
+    const pw_secrets *secrets;
+    pw_buf held; /* may be the beginning of a secret */
+    bool said;
+} pw_llm_saying;
+
+void pw_llm_saying_text(pw_llm_saying *say, pw_view text);
+/** The answer is whole: what was held is shown, too. */
+void pw_llm_saying_end(pw_llm_saying *say);
+/** What was shown does not stand: the answer begins anew. */
+void pw_llm_saying_anew(pw_llm_saying *say, const char *why);
+
 /* llm_scrub.c */
 
 /** The request with every text of its conversation as the hook wants it. Errors: DENIED (the hook refuses), NOMEM. */

@@ -1,5 +1,9 @@
 /*
- * llm_input.c - a call out of the input of the activity "llm": endpoints, request, limits. Does not resolve secrets and does not encode.
+ * llm_input.c - a call out of the input of the activity "llm": endpoints, request, limits; and what the request refers to, out of the journal.
+ *
+ *   {system: ref, tools: ref, messages: ref, more: [m ...]}  -->  {system: [part ...], tools: [tool ...], messages: [message ..., m ...]}
+ *
+ * Does not resolve secrets and does not encode.
  */
 #include <string.h>
 
@@ -77,7 +81,8 @@ static pawl_status read_request(pawl_scope *scope, pawl_task *task, pw_llm_input
     if (pawl_typeof(request) != PAWL_MAP) {
         return pw_err(err, PAWL_INVALID, "the input needs a request: a map");
     }
-    in->schema = pawl_get(request, "response.schema");
+    in->schema = pawl_get(
+        request, "response.schema"); /* what a request refers to is read later: pw_llm_input_join */
     in->request = pawl_get(request, "key") != NULL
                       ? request
                       : pawl_with(scope, request, "key", pawl_make_str(scope, pawl_task_key(task)));
@@ -127,4 +132,92 @@ pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task, pw_llm_input *
     st = st == PAWL_OK ? read_targets(scope, input, ret_input, err) : st;
     st = st == PAWL_OK ? read_request(scope, task, ret_input, err) : st;
     return st == PAWL_OK ? read_limits(input, ret_input, err) : st;
+}
+
+/* ---- references ---- */
+
+static const char *const referable[] = {"system", "tools", "messages"};
+
+bool pw_llm_input_refers(const pw_llm_input *input)
+{
+    for (size_t i = 0; i < PW_COUNT(referable); i++) {
+        if (pawl_typeof(pawl_get(input->request, referable[i])) == PAWL_MAP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pw_llm_input_joins(const pw_llm_input *input)
+{
+    return pw_llm_input_refers(input) || pawl_get(input->request, "more") != NULL;
+}
+
+static void put_list(pw_buf *out, const pawl_value *list)
+{
+    pw_each each = pw_each_of(pw_value_bytes(list));
+    while (pw_each_next(&each)) {
+        pw_buf_put(out, each.value.data, each.value.size);
+    }
+}
+
+static pawl_status join_more(pawl_scope *scope, const pawl_value *request, const pawl_value *said,
+                             const pawl_value **ret_messages, pawl_error *err)
+{
+    const pawl_value *more = pawl_get(request, "more");
+    PW_CLEANUP(pw_buf_deinit) pw_buf list = PW_BUF_INIT;
+    if (more == NULL) {
+        *ret_messages = said;
+        return PAWL_OK;
+    }
+    if (pawl_typeof(more) != PAWL_ARRAY || (said != NULL && pawl_typeof(said) != PAWL_ARRAY)) {
+        return pw_err(
+            err, PAWL_INVALID,
+            "request.messages and request.more must be lists of messages, or messages a reference to a conversation");
+    }
+    pw_mp_array(&list, pawl_len(said) + pawl_len(more));
+    put_list(&list, said);
+    put_list(&list, more);
+    const pawl_value *joined = pw_buf_ok(&list) ? pw_value_copy(scope, list.data, list.size) : NULL;
+    *ret_messages = joined;
+    return joined != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a conversation");
+}
+
+/* The request without `more`, which no wire knows. */
+static const pawl_value *without_more(pawl_scope *scope, const pawl_value *request)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    pw_each each = pw_each_of(pw_value_bytes(request));
+    pw_mp_map(&out, each.left - (pawl_get(request, "more") != NULL ? 1 : 0));
+    while (pw_each_next(&each)) {
+        if (!pw_view_is(each.key, "more")) {
+            pw_mp_strn(&out, (const char *)each.key.data, each.key.size);
+            pw_buf_put(&out, each.value.data, each.value.size);
+        }
+    }
+    return pw_buf_ok(&out) ? pw_value_copy(scope, out.data, out.size) : NULL;
+}
+
+pawl_status pw_llm_input_join(pawl_scope *scope, pawl_task *task, pw_llm_input *input,
+                              pawl_error *err)
+{
+    const pawl_value *joined[PW_COUNT(referable)];
+    for (size_t i = 0; i < PW_COUNT(referable); i++) {
+        joined[i] = pawl_get(input->request, referable[i]);
+        if (pawl_typeof(joined[i]) == PAWL_MAP) {
+            joined[i] = pawl_task_convo(task, joined[i], 0);
+            if (joined[i] == NULL) {
+                return PAWL_FAILED;
+            }
+        }
+    }
+    const size_t last = PW_COUNT(referable) - 1;
+    const pawl_status st = join_more(scope, input->request, joined[last], &joined[last], err);
+    const pawl_value *request = st == PAWL_OK ? without_more(scope, input->request) : NULL;
+    for (size_t i = 0; i < PW_COUNT(referable) && request != NULL; i++) {
+        request = joined[i] != NULL ? pawl_with(scope, request, referable[i], joined[i]) : request;
+    }
+    input->request = request != NULL ? request : input->request;
+    return st != PAWL_OK || request != NULL ? st
+                                            : pw_err(err, PAWL_NOMEM, "no memory for a request");
 }

@@ -199,6 +199,22 @@ bool pw_secret_redact(const pw_secrets *secrets, pw_buf *text)
     return secrets == NULL || pw_secret_forms_redact(&secrets->forms, text);
 }
 
+size_t pw_secret_begun(const pw_secrets *secrets, pw_view text)
+{
+    size_t begun = 0;
+    for (size_t i = 0; text.size > 0 && i < secrets->forms.len; i++) {
+        const char *form = secrets->forms.text[i];
+        const size_t size = strlen(form);
+        size_t at = text.size >= size ? text.size - size + 1
+                                      : 0; /* a whole one is no beginning: it was replaced */
+        while (text.size - at > begun && memcmp(text.data + at, form, text.size - at) != 0) {
+            at++;
+        }
+        begun = text.size - at > begun ? text.size - at : begun;
+    }
+    return begun;
+}
+
 static char *copy_of(const char *text, size_t size)
 {
     char *copy = pw_malloc(size + 1);

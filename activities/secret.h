@@ -8,6 +8,7 @@
 #define PW_SECRET_H
 
 #include "sdk/base/buf.h"
+#include "sdk/base/mp.h"
 #include "sdk/pawl_activity.h"
 
 typedef struct pw_secret_rules pw_secret_rules;
@@ -52,5 +53,7 @@ bool pw_secret_hide(pw_secrets *secrets, const char *form);
 bool pw_secret_redact(const pw_secrets *secrets, pw_buf *text);
 /** The same for every text of a msgpack value, keys too; the buffer is replaced. */
 bool pw_secret_redact_value(const pw_secrets *secrets, pw_buf *value);
+/** How many bytes at the end of text are the beginning of a value, in any form: they must wait for what comes. */
+size_t pw_secret_begun(const pw_secrets *secrets, pw_view text);
 
 #endif

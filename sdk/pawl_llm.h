@@ -42,7 +42,13 @@
  *   reasoning: {effort: "none" ... "max", budget_tokens, summary, include: bool},
  *   cache: {auto: bool, ttl, key, name}, metadata: {..}, user, key (default: the task's key; to find a call by at the provider),
  *   background: bool (openai-responses: the answer survives a crash, and is looked for by its id),
- *   extra: {..} merged into the body, deep, and winning}
+ *   extra: {..} merged into the body, deep, and winning;
+ *   more: [MESSAGE ...] after the messages}
+ *   Instead of messages, tools and (as a list of parts) system, a reference to a conversation may stand (pawl_convo_append, pawl_workflow.h): it
+ *   is read from the journal by the attempt, so that a hundred calls on a growing conversation journal each message once.
+ *
+ * While an answer streams, its text is said on the channel "text" (`pawl stream`, pawl_watch_output). What an attempt said does not stand when its
+ * answer begins anew: the channel "anew" then says why ("repair", "endpoint").
  *
  * MESSAGE = {role: "system" | "user" | "assistant" | "tool", parts: [PART ...] | text: text}. An answer's message also has provider, and raw: fields
  *   of the provider's message that no part stands for. All results of one turn stand in one message.
@@ -64,7 +70,8 @@
  *     ProviderError, ProviderTimeout, StreamTruncated, BadModelResponse, ConnectFailed and its like (see "http")      tried again
  *     ContextTooLong, RequestTooLarge                                 not tried again: details.action "shrink"
  *     BudgetExhausted, NotAuthorized                                  the run pauses
- *     ContentFiltered, ModelNotFound, BadModelRequest, BadInput, SecretFailed, EgressDenied, ScrubRefused             not tried again
+ *     ContentFiltered, ModelNotFound, BadModelRequest, BadInput, SecretFailed, EgressDenied, ScrubRefused,
+ *     ConvoUnreadable                                                 not tried again
  *     InvalidAnswer                                                   no repair helped; details: problems, text
  *
  * with details {action, status, code, request_id, digest, provider, endpoint, usage, tried}. Of several endpoints the failure that says best
