@@ -8,6 +8,7 @@
 
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
+#include "sdk/pawl_agent.h"
 #include "sdk/pawl_net.h"
 #include "tools/cli_session.h"
 
@@ -46,5 +47,5 @@ pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err)
                                    ? pw_err(err, PAWL_NOMEM, "no memory for the network")
                                    : pawl_net_register(engine, &options, err);
     pawl_scope_free(scope);
-    return status;
+    return status == PAWL_OK ? pawl_agent_register(engine, err) : status;
 }

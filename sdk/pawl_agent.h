@@ -1,0 +1,67 @@
+/*
+ * pawl_agent.h - the workflow "agent": a model in a loop with tools, durable. It is part of libpawl_net.
+ *
+ *     pawl_net_register(engine, &net, &err);
+ *     pawl_agent_register(engine, &err);
+ *     pawl_start(engine, &(pawl_start_options){.workflow = "agent", .id = "fix-7", .input = input}, sizeof(pawl_start_options), NULL, &err);
+ *
+ * It takes
+ *
+ *     task                 text, a message, or a list of messages (pawl_llm.h)
+ *     endpoint | endpoints, model      as "llm" takes them; `request`: further members of each request (max_tokens, temperature ...);
+ *                          `llm`: further members of each call of "llm" (stream, repairs, timeout_s ...)
+ *     system               text
+ *     tools                [TOOL ...]
+ *     max_turns            model calls; default 20. In the last one it may call no tool and is told so
+ *     answer_schema        JSON Schema: the final answer is a value that fits
+ *     conversation         a reference (pawl_convo_append): what was said before; `conversation` of an earlier result
+ *     context              the name of an activity, or {activity, input}: asked before each model call with {conversation, turn, input}; the text
+ *                          or list of messages it gives goes with that call and is not part of the conversation
+ *     approval             {deadline_s}: a question that nobody answered by then is answered with "reject", or "stop"
+ *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
+ *
+ * TOOL = {name, description, schema: JSON Schema of its arguments, and one of
+ *   activity: name       called with the arguments
+ *   workflow: name       run as a child with the arguments as input; "agent" is one
+ *   mcp: {server, tool, ...}     as "mcp" takes it (pawl_net.h); tool: default the name;
+ *   all else is optional:
+ *   input: {..}          members beside the arguments, which win
+ *   policy               "allow" (default); "ask": a person approves each call; "deny": not shown to the model, and refused
+ *   timeout_s, retries, effect: "pure" | "idempotent" | "unsafe", queue      of an activity or MCP call, as pawl_call has them
+ *   poll                 true: the same call with the same result again is no loop}
+ *
+ * and gives {answer: text, or what fits answer_schema; stop, turns, usage: {..}, conversation}.
+ *
+ * Each answer is journaled before anything follows from it, and is not asked for again. Tool calls of one answer run at the same time; what they
+ * give, or how they failed, is told to the model. Every message is journaled in the conversation, once, and calls refer to it.
+ *
+ * While it runs:
+ *     signal "message"     text, {text} or {parts}: said to the model before its next turn, or instead of ending
+ *     wait "approve-TURN-CALL[-ASK]"   show {tool, arguments}; choices approve | reject (data: why) | modify (data: other arguments)
+ *     wait "stuck-TURN"    choices continue (data: what to tell the agent) | stop
+ *     key "agent"          {phase, turn, max_turns, usage, conversation}
+ *     pause, cancel        of the run
+ *
+ * A call that gives the same result the third time in five calls: the model is told; then such calls are refused; then a person is asked.
+ *
+ * It fails with MaxTurns, NoAnswer (the model refused, or did not fit the schema), LoopDetected, BadInput, TooManyCalls, ToolRefused (a tool that
+ * cannot be called: its name, its options), OutOfMemory, or as "llm" does. A failed run can be retried: what was answered stands.
+ *
+ * Thread: any. Clean as C99 and C++11.
+ */
+#ifndef PAWL_AGENT_H
+#define PAWL_AGENT_H
+
+#include "pawl.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Registers the workflow "agent". It calls the activities "llm" and "mcp" by these names, whoever registered them. Errors: EXISTS, LIMIT. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_agent_register(pawl_engine *engine, pawl_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

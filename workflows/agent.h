@@ -1,0 +1,149 @@
+/*
+ * agent.h - the parts of the agent: a state that events build, and what is asked for next, read from it.
+ *
+ *   apply(event) --> state --> decide: conversation append, model call, tool calls, questions
+ *                     ^                      |
+ *                     '---- their events ----'
+ *
+ * decide changes nothing: what it asks for comes back as events, so that a state built from events alone, after a crash, is the same.
+ * The manual is sdk/pawl_agent.h.
+ */
+#ifndef PW_AGENT_H
+#define PW_AGENT_H
+
+#include "sdk/pawl_agent.h"
+#include "sdk/pawl_workflow.h"
+
+enum {
+    PW_AGENT_CALLS_MAX = 128, /* of one answer */
+    PW_AGENT_TURNS = 20,      /* model calls, unless the input says */
+    PW_AGENT_RING = 5,        /* calls that loop detection looks at */
+    PW_AGENT_SAME = 3,        /* so many of them alike are a loop */
+    PW_AGENT_STRIKES_MAX = 8, /* calls that are watched for having looped */
+    PW_AGENT_USAGE = 6        /* classes of tokens */
+};
+
+typedef enum pw_agent_phase {
+#define X(name, text) PW_AGENT_##name,
+#include "workflows/agent_phases.def"
+#undef X
+    PW_AGENT_PHASES
+} pw_agent_phase;
+
+typedef enum pw_agent_call_state {
+    PW_AGENT_HELD,   /* a person is to be asked */
+    PW_AGENT_ASKED,  /* is being asked */
+    PW_AGENT_WANTED, /* is to be made */
+    PW_AGENT_OPEN,   /* is being made */
+    PW_AGENT_OVER    /* has a result */
+} pw_agent_call_state;
+
+/** One tool call of the last answer. Values live in the state's scope. */
+typedef struct pw_agent_call {
+    const char *id, *name;
+    const pawl_value *arguments;
+    const pawl_value *tool; /* of the configuration; NULL = there is none of that name */
+    pw_agent_call_state state;
+    int64_t command;
+    int64_t asks;             /* how often a person was asked */
+    const pawl_value *result; /* what the model is told */
+    bool failed;
+    bool watched; /* loop detection looks at it */
+} pw_agent_call;
+
+typedef struct pw_agent_strike {
+    uint64_t call;
+    int64_t level; /* 1 = told, 2 = blocked, 3 = tried all the same */
+} pw_agent_strike;
+
+/** All of it is made by events, and written down by pw_agent_save. */
+typedef struct pw_agent {
+    pawl_scope *keep;         /* holds this struct and the configuration */
+    const pawl_value *config; /* the input, without its task */
+    const pawl_value *system_ref, *tools_ref;
+    bool has_system, has_tools;
+
+    pawl_scope *scope; /* of everything below; a new one with every answer */
+    const pawl_value *convo;
+    const pawl_value *pending; /* messages to append at once */
+    const pawl_value *inbox;   /* messages to append before the model is asked */
+    const pawl_value *more;    /* gathered for the next model call alone */
+    const pawl_value *answer;
+    const char *stop;
+    const char *stuck; /* why a person is asked */
+    const char *failure_type, *failure;
+    pw_agent_call *calls;
+    size_t calls_len;
+
+    pw_agent_phase phase;
+    int64_t turn; /* model calls so far */
+    int64_t
+        command; /* of the model call, of gathering, of the question when stuck; 0 = none is open */
+    bool canceled;
+    int64_t usage[PW_AGENT_USAGE];
+    uint64_t ring[PW_AGENT_RING][2]; /* call, result: the newest first */
+    pw_agent_strike strikes[PW_AGENT_STRIKES_MAX];
+    size_t strikes_len;
+    int64_t shown_turn;
+    const char *shown_phase; /* static */
+} pw_agent;
+
+/* agent_state.c */
+
+void *pw_agent_new(void *user);
+void pw_agent_free(void *state);
+const pawl_value *pw_agent_save(const void *state, pawl_scope *scope);
+void *pw_agent_load(const pawl_value *saved, void *user);
+/** Takes the configuration out of a run's input. */
+void pw_agent_configure(pw_agent *a, const pawl_value *input);
+/** A new scope, with what outlives a turn in it; the old one goes. */
+void pw_agent_renew(pw_agent *a);
+const char *pw_agent_phase_text(pw_agent_phase phase);
+/** {input, cache_read, cache_write, cache_write_1h, output, reasoning} so far. */
+const pawl_value *pw_agent_usage(const pw_agent *a, pawl_scope *scope);
+/** The agent fails, unless it has failed before. */
+void pw_agent_fail(pw_agent *a, const char *type, const char *message);
+/** list with item after it; nil lists are empty. */
+const pawl_value *pw_agent_push(pawl_scope *scope, const pawl_value *list, const pawl_value *item);
+const pawl_value *pw_agent_join(pawl_scope *scope, const pawl_value *first,
+                                const pawl_value *second);
+
+/* agent_apply.c */
+
+void pw_agent_apply(void *state, const pawl_fold_event *event);
+
+/* agent_answer.c */
+
+/** What the model said: calls to make, or the end. */
+void pw_agent_answered(pw_agent *a, const pawl_value *result);
+/** If all calls are over: their results become a message, and the model is asked again. */
+void pw_agent_acted(pw_agent *a);
+
+/* agent_tool.c */
+
+const pawl_value *pw_agent_tool(const pw_agent *a, const char *name);
+/** The tools as the model is to see them. */
+const pawl_value *pw_agent_tools_shown(const pw_agent *a, pawl_scope *scope);
+/** Policy: is it to be made, is a person to be asked, or is it over before it began? */
+void pw_agent_call_judge(pw_agent *a, pw_agent_call *call);
+/** Makes it: one command. 0 = refused. */
+int64_t pw_agent_call_make(const pw_agent_call *call, pawl_fold *f);
+bool pw_agent_call_is_child(const pw_agent_call *call);
+void pw_agent_call_over(pw_agent_call *call, const pawl_value *result, bool failed);
+void pw_agent_call_failed(pw_agent *a, pw_agent_call *call, const char *type, const char *message);
+/** What an activity, a child or an MCP tool gave, as the model is told. */
+void pw_agent_call_done(pw_agent *a, pw_agent_call *call, const pawl_value *value);
+
+/* agent_loop.c */
+
+/** Looks at a call that is over: the n-th alike is told, then blocked. */
+void pw_agent_loop_seen(pw_agent *a, const pw_agent_call *call);
+/** True if a call like it was blocked; then the agent is stuck. */
+bool pw_agent_loop_blocked(pw_agent *a, const pw_agent_call *call);
+void pw_agent_loop_forget(pw_agent *a);
+
+/* agent_decide.c */
+
+void pw_agent_decide(void *state, pawl_fold *f);
+
+#endif

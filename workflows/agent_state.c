@@ -1,0 +1,267 @@
+/*
+ * agent_state.c - the agent's state: made, written down for a snapshot, read back.
+ *
+ *   keep   the struct, the configuration, references to the system prompt and the tools: as long as the state
+ *   scope  one turn's values; a new one with every answer, so that a long run does not grow
+ *
+ * Does not decide and does not look at events.
+ */
+#include "workflows/agent.h"
+
+#include <string.h>
+
+static const char *const usage_names[PW_AGENT_USAGE] = {
+    "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning"};
+
+const char *pw_agent_phase_text(pw_agent_phase phase)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+#include "workflows/agent_phases.def"
+#undef X
+    };
+    return (unsigned)phase < PW_AGENT_PHASES ? texts[phase] : "?";
+}
+
+void *pw_agent_new(void *user)
+{
+    (void)user;
+    pawl_scope *keep = pawl_scope_new();
+    pawl_scope *scope = pawl_scope_new();
+    pw_agent *a = keep != NULL && scope != NULL ? pawl_scope_alloc(keep, sizeof *a) : NULL;
+    if (a == NULL) {
+        pawl_scope_free(keep);
+        pawl_scope_free(scope);
+        return NULL;
+    }
+    a->keep = keep;
+    a->scope = scope;
+    a->shown_phase = "";
+    return a;
+}
+
+void pw_agent_free(void *state)
+{
+    pw_agent *a = state;
+    if (a != NULL) {
+        pawl_scope_free(a->scope);
+        pawl_scope_free(a->keep); /* and the state with it */
+    }
+}
+
+static void config_keep(pw_agent *a, const pawl_value *config)
+{
+    a->config = pawl_copy(a->keep, config);
+    a->has_system = pawl_str(a->config, "system", "")[0] != '\0';
+    a->has_tools = false;
+    const pawl_value *tools = pawl_get(a->config, "tools");
+    for (size_t i = 0; i < pawl_len(tools); i++) {
+        a->has_tools |= !pawl_is(pawl_at(tools, i), "policy", "deny");
+    }
+}
+
+void pw_agent_configure(pw_agent *a, const pawl_value *input)
+{
+    pawl_scope *scope = pawl_scope_new();
+    config_keep(a, scope != NULL ? pawl_with(scope, input, "task", NULL) : NULL);
+    pawl_scope_free(scope);
+    if (a->config == NULL) {
+        pw_agent_fail(a, "OutOfMemory", "no memory for the configuration");
+    }
+}
+
+static const char *text_in(pawl_scope *scope, const char *text)
+{
+    return text != NULL ? pawl_str(pawl_make_str(scope, text), "", "") : NULL;
+}
+
+void pw_agent_renew(pw_agent *a)
+{
+    pawl_scope *scope = pawl_scope_new();
+    if (scope == NULL) {
+        return; /* it goes on in the old one, which grows */
+    }
+    a->convo = pawl_copy(scope, a->convo);
+    a->pending = pawl_copy(scope, a->pending);
+    a->inbox = pawl_copy(scope, a->inbox);
+    a->failure_type = text_in(scope, a->failure_type);
+    a->failure = text_in(scope, a->failure);
+    a->more = NULL;
+    a->answer = NULL;
+    a->stop = NULL;
+    a->stuck = NULL;
+    a->calls = NULL;
+    a->calls_len = 0;
+    pawl_scope_free(a->scope);
+    a->scope = scope;
+}
+
+void pw_agent_fail(pw_agent *a, const char *type, const char *message)
+{
+    if (a->phase != PW_AGENT_FAILED) {
+        a->phase = PW_AGENT_FAILED;
+        a->failure_type = text_in(a->scope, type);
+        a->failure = text_in(a->scope, message);
+    }
+}
+
+const pawl_value *pw_agent_usage(const pw_agent *a, pawl_scope *scope)
+{
+    const pawl_value *v = pawl_build(scope, "{}");
+    for (size_t i = 0; i < PW_AGENT_USAGE; i++) {
+        v = pawl_with(scope, v, usage_names[i], pawl_make_int(scope, a->usage[i]));
+    }
+    return v;
+}
+
+/* ---- lists ---- */
+
+const pawl_value *pw_agent_join(pawl_scope *scope, const pawl_value *first,
+                                const pawl_value *second)
+{
+    const size_t len = pawl_len(first) + pawl_len(second);
+    const pawl_value **items = pawl_scope_alloc(scope, (len + 1) * sizeof *items);
+    if (items == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < len; i++) {
+        items[i] = i < pawl_len(first) ? pawl_at(first, i) : pawl_at(second, i - pawl_len(first));
+    }
+    return pawl_make_array(scope, items, len);
+}
+
+const pawl_value *pw_agent_push(pawl_scope *scope, const pawl_value *list, const pawl_value *item)
+{
+    return pw_agent_join(scope, list, pawl_make_array(scope, &item, 1));
+}
+
+/* ---- snapshots ---- */
+
+static const pawl_value *save_calls(const pw_agent *a, pawl_scope *scope)
+{
+    const pawl_value *list = pawl_build(scope, "[]");
+    for (size_t i = 0; i < a->calls_len; i++) {
+        const pw_agent_call *c = &a->calls[i];
+        list = pw_agent_push(
+            scope, list,
+            pawl_build(
+                scope,
+                "{id: %s, name: %s, arguments: %p, state: %d, command: %lld, asks: %lld, result: %p, failed: %d, watched: %d}",
+                c->id, c->name, pawl_v(c->arguments), (int)c->state, (long long)c->command,
+                (long long)c->asks, pawl_v(c->result), (int)c->failed, (int)c->watched));
+    }
+    return list;
+}
+
+static void load_calls(pw_agent *a, const pawl_value *list)
+{
+    const size_t len = pawl_len(list);
+    a->calls = len > 0 ? pawl_scope_alloc(a->scope, len * sizeof *a->calls) : NULL;
+    a->calls_len = a->calls != NULL ? len : 0;
+    for (size_t i = 0; i < a->calls_len; i++) {
+        const pawl_value *v = pawl_copy(a->scope, pawl_at(list, i));
+        pw_agent_call *c = &a->calls[i];
+        c->id = pawl_str(v, "id", "");
+        c->name = pawl_str(v, "name", "");
+        c->arguments = pawl_get(v, "arguments");
+        c->tool = pw_agent_tool(a, c->name);
+        c->state = (pw_agent_call_state)pawl_int(v, "state", 0);
+        c->command = pawl_int(v, "command", 0);
+        c->asks = pawl_int(v, "asks", 0);
+        c->result = pawl_get(v, "result");
+        c->failed = pawl_int(v, "failed", 0) != 0;
+        c->watched = pawl_int(v, "watched", 0) != 0;
+    }
+}
+
+static const pawl_value *save_watch(const pw_agent *a, pawl_scope *scope)
+{
+    const pawl_value *ring = pawl_build(scope, "[]");
+    const pawl_value *strikes = ring;
+    for (size_t i = 0; i < PW_AGENT_RING; i++) {
+        ring = pw_agent_push(
+            scope, ring,
+            pawl_build(scope, "[%lld, %lld]", (long long)a->ring[i][0], (long long)a->ring[i][1]));
+    }
+    for (size_t i = 0; i < a->strikes_len; i++) {
+        strikes = pw_agent_push(scope, strikes,
+                                pawl_build(scope, "[%lld, %lld]", (long long)a->strikes[i].call,
+                                           (long long)a->strikes[i].level));
+    }
+    return pawl_build(scope, "{ring: %p, strikes: %p}", pawl_v(ring), pawl_v(strikes));
+}
+
+static void load_watch(pw_agent *a, const pawl_value *v)
+{
+    const pawl_value *ring = pawl_get(v, "ring");
+    const pawl_value *strikes = pawl_get(v, "strikes");
+    for (size_t i = 0; i < PW_AGENT_RING; i++) {
+        a->ring[i][0] = (uint64_t)pawl_int(pawl_at(ring, i), "0", 0);
+        a->ring[i][1] = (uint64_t)pawl_int(pawl_at(ring, i), "1", 0);
+    }
+    for (size_t i = 0; i < pawl_len(strikes) && i < PW_AGENT_STRIKES_MAX; i++) {
+        a->strikes[i] = (pw_agent_strike){(uint64_t)pawl_int(pawl_at(strikes, i), "0", 0),
+                                          pawl_int(pawl_at(strikes, i), "1", 0)};
+        a->strikes_len = i + 1;
+    }
+}
+
+const pawl_value *pw_agent_save(const void *state, pawl_scope *scope)
+{
+    const pw_agent *a = state;
+    const pawl_value *values = pawl_build(
+        scope,
+        "{config: %p, system: %p, tools: %p, convo: %p, pending: %p, inbox: %p, more: %p, answer: %p, calls: %p, watch: %p, usage: %p}",
+        pawl_v(a->config), pawl_v(a->system_ref), pawl_v(a->tools_ref), pawl_v(a->convo),
+        pawl_v(a->pending), pawl_v(a->inbox), pawl_v(a->more), pawl_v(a->answer),
+        pawl_v(save_calls(a, scope)), pawl_v(save_watch(a, scope)),
+        pawl_v(pw_agent_usage(a, scope)));
+    const pawl_value *words = pawl_build(
+        scope,
+        "{stop: %s, stuck: %s, failure_type: %s, failure: %s, phase: %d, turn: %lld, command: %lld, canceled: %d, shown: [%lld, %s]}",
+        a->stop, a->stuck, a->failure_type, a->failure, (int)a->phase, (long long)a->turn,
+        (long long)a->command, (int)a->canceled, (long long)a->shown_turn, a->shown_phase);
+    return pawl_build(scope, "{v: 1, values: %p, words: %p}", pawl_v(values), pawl_v(words));
+}
+
+static void load_values(pw_agent *a, const pawl_value *v)
+{
+    config_keep(a, pawl_get(v, "config"));
+    a->system_ref = pawl_copy(a->keep, pawl_get(v, "system"));
+    a->tools_ref = pawl_copy(a->keep, pawl_get(v, "tools"));
+    a->convo = pawl_copy(a->scope, pawl_get(v, "convo"));
+    a->pending = pawl_copy(a->scope, pawl_get(v, "pending"));
+    a->inbox = pawl_copy(a->scope, pawl_get(v, "inbox"));
+    a->more = pawl_copy(a->scope, pawl_get(v, "more"));
+    a->answer = pawl_copy(a->scope, pawl_get(v, "answer"));
+    for (size_t i = 0; i < PW_AGENT_USAGE; i++) {
+        a->usage[i] = pawl_int(pawl_get(v, "usage"), usage_names[i], 0);
+    }
+    load_calls(a, pawl_get(v, "calls"));
+    load_watch(a, pawl_get(v, "watch"));
+}
+
+void *pw_agent_load(const pawl_value *saved, void *user)
+{
+    pw_agent *a = pawl_int(saved, "v", 0) == 1 ? pw_agent_new(user) : NULL;
+    if (a == NULL) {
+        return NULL;
+    }
+    const pawl_value *w = pawl_copy(a->scope, pawl_get(saved, "words"));
+    const int64_t phase = pawl_int(w, "phase", 0);
+    load_values(a, pawl_get(saved, "values"));
+    a->stop = pawl_str(w, "stop", NULL);
+    a->stuck = pawl_str(w, "stuck", NULL);
+    a->failure_type = pawl_str(w, "failure_type", NULL);
+    a->failure = pawl_str(w, "failure", NULL);
+    a->phase = phase >= 0 && phase < PW_AGENT_PHASES ? (pw_agent_phase)phase : PW_AGENT_FAILED;
+    a->turn = pawl_int(w, "turn", 0);
+    a->command = pawl_int(w, "command", 0);
+    a->canceled = pawl_int(w, "canceled", 0) != 0;
+    a->shown_turn = pawl_int(w, "shown.0", 0);
+    for (pw_agent_phase p = 0; p < PW_AGENT_PHASES; p++) {
+        a->shown_phase =
+            pawl_is(w, "shown.1", pw_agent_phase_text(p)) ? pw_agent_phase_text(p) : a->shown_phase;
+    }
+    return a;
+}

@@ -1,0 +1,167 @@
+/*
+ * agent_tool.c - tools: what the model sees of them, what a call of one becomes, what the model is told it gave.
+ *
+ * Does not check arguments against a tool's schema: whoever carries the call out does.
+ */
+#include "workflows/agent.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const pawl_value *pw_agent_tool(const pw_agent *a, const char *name)
+{
+    const pawl_value *tools = pawl_get(a->config, "tools");
+    for (size_t i = 0; i < pawl_len(tools); i++) {
+        if (pawl_is(pawl_at(tools, i), "name", name)) {
+            return pawl_at(tools, i);
+        }
+    }
+    return NULL;
+}
+
+const pawl_value *pw_agent_tools_shown(const pw_agent *a, pawl_scope *scope)
+{
+    const pawl_value *tools = pawl_get(a->config, "tools");
+    const pawl_value *list = NULL;
+    for (size_t i = 0; i < pawl_len(tools); i++) {
+        const pawl_value *tool = pawl_at(tools, i);
+        if (pawl_is(tool, "policy", "deny")) {
+            continue;
+        }
+        const pawl_value *schema = pawl_get(tool, "schema");
+        schema = schema != NULL ? schema : pawl_build(scope, "{type: 'object'}");
+        list = pw_agent_push(scope, list,
+                             pawl_build(scope, "{name: %s, description: %s, schema: %p}",
+                                        pawl_str(tool, "name", ""),
+                                        pawl_str(tool, "description", ""), pawl_v(schema)));
+    }
+    return list;
+}
+
+/* ---- before ---- */
+
+void pw_agent_call_over(pw_agent_call *call, const pawl_value *result, bool failed)
+{
+    call->state = PW_AGENT_OVER;
+    call->command = 0;
+    call->result = result;
+    call->failed = failed;
+}
+
+void pw_agent_call_failed(pw_agent *a, pw_agent_call *call, const char *type, const char *message)
+{
+    char text[1000];
+    (void)snprintf(text, sizeof text, "%s: %s", type, message);
+    pw_agent_call_over(call, pawl_make_str(a->scope, text), true);
+}
+
+void pw_agent_call_judge(pw_agent *a, pw_agent_call *call)
+{
+    call->watched = false;
+    if (call->tool == NULL) {
+        pw_agent_call_failed(a, call, "UnknownTool", "there is no tool of this name");
+    } else if (pawl_is(call->tool, "policy", "deny")) {
+        pw_agent_call_failed(a, call, "Denied", "this tool must not be used");
+    } else if (pawl_typeof(call->arguments) != PAWL_MAP) {
+        pw_agent_call_failed(a, call, "BadArguments", "the arguments must be a JSON object");
+    } else if (pw_agent_loop_blocked(a, call)) {
+        pw_agent_call_failed(a, call, "Blocked",
+                             "the same call has led nowhere before and is refused");
+    } else {
+        call->watched = !pawl_bool(call->tool, "poll", false);
+        call->state = pawl_is(call->tool, "policy", "ask") ? PW_AGENT_HELD : PW_AGENT_WANTED;
+    }
+}
+
+/* ---- the call ---- */
+
+static pawl_effect effect_of(const pawl_value *tool)
+{
+    return pawl_is(tool, "effect", "pure")         ? PAWL_EFFECT_PURE
+           : pawl_is(tool, "effect", "idempotent") ? PAWL_EFFECT_IDEMPOTENT
+           : pawl_is(tool, "effect", "unsafe")     ? PAWL_EFFECT_UNSAFE
+                                                   : PAWL_EFFECT_DEFAULT;
+}
+
+static const pawl_value *input_of(const pw_agent_call *call, pawl_scope *scope)
+{
+    const pawl_value *more = pawl_get(call->tool, "input");
+    const pawl_value *input = call->arguments;
+    for (size_t i = 0; i < pawl_len(more); i++) {
+        input = pawl_with(scope, input, pawl_key_at(more, i), pawl_at(more, i));
+    }
+    return input;
+}
+
+static const pawl_value *mcp_input_of(const pw_agent_call *call, pawl_scope *scope)
+{
+    const pawl_value *input =
+        pawl_with(scope, pawl_get(call->tool, "mcp"), "arguments", input_of(call, scope));
+    if (pawl_get(input, "tool") == NULL) {
+        input = pawl_with(scope, input, "tool", pawl_make_str(scope, call->name));
+    }
+    return pawl_with(scope, input, "check",
+                     pawl_make_bool(scope, false)); /* its error is for the model to see */
+}
+
+bool pw_agent_call_is_child(const pw_agent_call *call)
+{
+    return pawl_get(call->tool, "workflow") != NULL;
+}
+
+int64_t pw_agent_call_make(const pw_agent_call *call, pawl_fold *f)
+{
+    pawl_scope *scope = pawl_fold_scope(f);
+    if (pw_agent_call_is_child(call)) {
+        const pawl_child_options child = {.workflow = pawl_str(call->tool, "workflow", ""),
+                                          .input = input_of(call, scope),
+                                          .policy = PAWL_PARENT_CANCEL};
+        return pawl_fold_child(f, &child, sizeof child);
+    }
+    const bool mcp = pawl_get(call->tool, "mcp") != NULL;
+    const pawl_call_options options = {
+        .name = mcp ? "mcp" : pawl_str(call->tool, "activity", ""),
+        .input = mcp ? mcp_input_of(call, scope) : input_of(call, scope),
+        .timeout_s = pawl_num(call->tool, "timeout_s", 0),
+        .retries = (int)pawl_int(call->tool, "retries", 0),
+        .effect = effect_of(call->tool),
+        .queue = pawl_str(call->tool, "queue", NULL),
+    };
+    return pawl_fold_call(f, &options, sizeof options);
+}
+
+/* ---- after ---- */
+
+/* Content of MCP as parts of a message; what a model cannot take is shown as it is. */
+static const pawl_value *mcp_content(pawl_scope *scope, const pawl_value *content)
+{
+    const pawl_value *parts = NULL;
+    for (size_t i = 0; i < pawl_len(content); i++) {
+        const pawl_value *c = pawl_at(content, i);
+        const pawl_value *part =
+            pawl_is(c, "type", "image")
+                ? pawl_build(scope, "{type: 'image', data: %p, mime: %s}",
+                             pawl_v(pawl_get(c, "data")), pawl_str(c, "mimeType", "image/png"))
+                : pawl_build(scope, "{type: 'text', text: %s}",
+                             pawl_is(c, "type", "text") ? pawl_str(c, "text", "")
+                                                        : pawl_to_json(scope, c, 0));
+        parts = pw_agent_push(scope, parts, part);
+    }
+    return parts != NULL ? parts : pawl_make_str(scope, "(no content)");
+}
+
+void pw_agent_call_done(pw_agent *a, pw_agent_call *call, const pawl_value *value)
+{
+    const pawl_value *result = value;
+    bool failed = false;
+    if (pawl_get(call->tool, "mcp") != NULL) {
+        const pawl_value *structured = pawl_get(value, "structuredContent");
+        failed = pawl_bool(value, "isError", false);
+        result =
+            structured != NULL ? structured : mcp_content(a->scope, pawl_get(value, "content"));
+    }
+    result = result != NULL && pawl_typeof(result) != PAWL_NIL
+                 ? pawl_copy(a->scope, result)
+                 : pawl_make_str(a->scope, "(no result)");
+    pw_agent_call_over(call, result, failed);
+}
