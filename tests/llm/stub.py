@@ -210,6 +210,21 @@ def moneyless(conn, rq, body):
     answer(conn, 429, {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}, "Retry-After: 1")
 
 
+def acts(turns):
+    """An agent's model, on the wire openai-chat: two calls of "dig" in each of so many turns, then an answer."""
+    def step(conn, rq, body):
+        told = sum(m.get("role") == "tool" for m in body["messages"])
+        if told >= 2 * turns:
+            say(conn, rq, body, f"dug {told}")
+            return
+        calls = [{"index": i, "id": f"c{told + i}", "type": "function", "function": {"name": "dig", "arguments": json.dumps({"n": told + i})}} for i in (0, 1)]
+        usage = {"prompt_tokens": USAGE[0], "completion_tokens": USAGE[1]}
+        chunk = {"id": "c1", "model": "stub", "choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": calls}, "finish_reason": None}]}
+        last = {"id": "c1", "model": "stub", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], "usage": usage}
+        chunked(conn, ["data: " + json.dumps(chunk) + "\n\n", "data: " + json.dumps(last) + "\n\n", "data: [DONE]\n\n"])
+    return step
+
+
 STEPS = {
     "ok": say, "split": split, "broken": broken, "ended": ended, "unsaid": unsaid, "slow": slow, "silent": silent, "oversized": oversized,
     "malformed": malformed, "told": told, "pending": pending, "money": moneyless,
@@ -228,6 +243,8 @@ def step_of(text):
     if text.startswith("say-"):
         said = base64.urlsafe_b64decode(text[4:]).decode()
         return lambda conn, rq, body: say(conn, rq, body, said)
+    if text.startswith("agent-"):
+        return acts(int(text[6:]))
     return STEPS[text]
 
 
