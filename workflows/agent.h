@@ -99,6 +99,7 @@ void pw_agent_configure(pw_agent *a, const pawl_value *input);
 /** A new scope, with what outlives a turn in it; the old one goes. */
 void pw_agent_renew(pw_agent *a);
 const char *pw_agent_phase_text(pw_agent_phase phase);
+void pw_agent_usage_add(pw_agent *a, const pawl_value *usage);
 /** {input, cache_read, cache_write, cache_write_1h, output, reasoning} so far. */
 const pawl_value *pw_agent_usage(const pw_agent *a, pawl_scope *scope);
 /** The agent fails, unless it has failed before. */

@@ -12,15 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void usage_add(pw_agent *a, const pawl_value *usage)
-{
-    static const char *const names[PW_AGENT_USAGE] = {"input",          "cache_read", "cache_write",
-                                                      "cache_write_1h", "output",     "reasoning"};
-    for (size_t i = 0; i < PW_AGENT_USAGE; i++) {
-        a->usage[i] += pawl_int(usage, names[i], 0);
-    }
-}
-
 static bool is_call(const pawl_value *part)
 {
     return pawl_is(part, "type", "tool_call");
@@ -157,7 +148,7 @@ void pw_agent_answered(pw_agent *a, const pawl_value *result)
     const size_t calls = calls_in(parts);
     a->command = 0;
     a->stop = pawl_str(pawl_make_str(a->scope, pawl_str(result, "stop", "other")), "", "other");
-    usage_add(a, pawl_get(result, "usage"));
+    pw_agent_usage_add(a, pawl_get(result, "usage"));
     if (pawl_len(parts) > 0) {
         a->pending = pw_agent_push(a->scope, a->pending, message);
     }

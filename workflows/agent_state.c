@@ -105,6 +105,13 @@ void pw_agent_fail(pw_agent *a, const char *type, const char *message)
     }
 }
 
+void pw_agent_usage_add(pw_agent *a, const pawl_value *usage)
+{
+    for (size_t i = 0; i < PW_AGENT_USAGE; i++) {
+        a->usage[i] += pawl_int(usage, usage_names[i], 0);
+    }
+}
+
 const pawl_value *pw_agent_usage(const pw_agent *a, pawl_scope *scope)
 {
     const pawl_value *v = pawl_build(scope, "{}");
