@@ -225,9 +225,12 @@ void pw_agent_decide(void *state, pawl_fold *f)
         return;
     }
     const refs r = append(a, f);
-    if (r.convo == NULL && a->phase != PW_AGENT_FAILED) {
-        pawl_fold_fail(f, "BadInput",
-                       "what was said cannot be kept: no messages, or no conversation here");
+    const bool kept = r.convo != NULL && (!a->has_system || r.system != NULL) &&
+                      (!a->has_tools || r.tools != NULL);
+    if (!kept && a->phase != PW_AGENT_FAILED) {
+        pawl_fold_fail(
+            f, "BadInput",
+            "what is to be said cannot be kept: too long, no messages, or no conversation of this journal");
         return;
     }
     show(a, f, &r);
