@@ -191,6 +191,24 @@ static void play(const scene *s, golden *g)
     rig_close(r);
 }
 
+/* "scene_wait.c:150" in what a report says becomes "scene_wait.c": code may move in its file. */
+static void no_lines(pw_buf *b)
+{
+    char *to = (char *)b->data;
+    size_t size = b->size;
+    size_t kept = 0;
+    for (size_t i = 0; i < size;) {
+        to[kept++] = to[i++];
+        if (i + 1 < size && kept >= 2 && memcmp(to + kept - 2, ".c", 2) == 0 && to[i] == ':') {
+            i++;
+            while (i < size && to[i] >= '0' && to[i] <= '9') {
+                i++;
+            }
+        }
+    }
+    b->size = kept;
+}
+
 static void say_difference(const char *name, const char *was, const char *is)
 {
     size_t line = 1, from = 0;
@@ -234,6 +252,8 @@ static void todays_code_writes_what_is_on_record(void **state)
         play(s, today);
         golden_print(on_record, true, &was);
         golden_print(today, true, &is);
+        no_lines(&was);
+        no_lines(&is);
         if (strcmp(pw_buf_cstr(&was), pw_buf_cstr(&is)) != 0) {
             say_difference(s->name, pw_buf_cstr(&was), pw_buf_cstr(&is));
         }
