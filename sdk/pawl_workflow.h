@@ -7,10 +7,12 @@
  *     {
  *         const pawl_value *files = pawl_call(w, "list_files", .input = in, .timeout_s = 60);
  *         const pawl_value *notes = pawl_map(w, "summarise", files, .width = 8, .retries = 5);
- *         const pawl_value *plan = pawl_call(w, "plan", .input = pawl_json(w, "{issue: %p, notes: %p}", pawl_v(in), pawl_v(notes)));
+ *         const pawl_value *plan = pawl_call(
+ *             w, "plan", .input = pawl_json(w, "{issue: %p, notes: %p}", pawl_v(in), pawl_v(notes)));
  *         if (pawl_ok(w) && pawl_is(plan, "risk", "high")) {
- *             const pawl_value *answer = pawl_ask(w, "approve-patch", .prompt = "Apply?", .show = plan,
- *                                                 .choices = "approve|reject", .deadline_s = 3 * 86400, .on_deadline = "reject");
+ *             const pawl_value *answer =
+ *                 pawl_ask(w, "approve-patch", .prompt = "Apply?", .show = plan,
+ *                          .choices = "approve|reject", .deadline_s = 3 * 86400, .on_deadline = "reject");
  *             if (pawl_is(answer, "choice", "reject")) {
  *                 return pawl_fail(w, "Rejected", "by %s", pawl_str(answer, "by", "deadline"));
  *             }

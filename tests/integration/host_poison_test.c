@@ -127,7 +127,7 @@ static int child(const char *role, const char *path)
     bring(&r);
     rig_watch(&r);
     ok(&r, pawl_resume_all(r.engine, &r.err));
-    pawl_start_options so = {.workflow = role, .id = "p"};
+    pawl_start_options so = {.workflow = role, .id = "p", .reuse = PAWL_REUSE_REJECT}; /* once */
     (void)!pawl_start(r.engine, &so, sizeof so, NULL, &r.err);
     for (;;) {
         if (strcmp(role, "query") == 0 &&
