@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
+#include "engine/memo.h"
 #include "engine/options.h"
 #include "engine/shell.h"
 
@@ -571,6 +572,7 @@ static bool timer_fits(pw_live *live, const pw_input *in, pw_event_type *ret_typ
         {PW_T_SIGNAL, PW_S_SIGNAL_AWAITED, PW_EV_SIGNAL_TIMED_OUT},
         {PW_T_WAIT, PW_S_WAIT_CREATED, PW_EV_WAIT_EXPIRED},
         {PW_T_SHIELD, PW_S_SHIELD_ENTERED, PW_EV_SHIELD_EXPIRED},
+        {PW_T_MEMORY, PW_S_MEMORY_SEARCHED, PW_EV_MEMORY_FOUND},
     };
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
     for (size_t i = 0; cmd != NULL && i < PW_COUNT(fits); i++) {
@@ -601,6 +603,10 @@ static void in_timer(pw_live *live, pw_input *in)
         end_event(live, type, "the run took longer than allowed", "");
         pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer =
             (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = 0, .kind = PW_T_RUN};
+        return;
+    }
+    if (type == PW_EV_MEMORY_FOUND) {
+        pw_memo_found(live, pw_cmd_find(live, in->cmd));
         return;
     }
     pw_emit e;

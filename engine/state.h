@@ -510,6 +510,7 @@ typedef enum pw_timer_kind {
     PW_T_WAIT = 3,
     PW_T_RUN = 4,
     PW_T_SHIELD = 5,
+    PW_T_MEMORY = 6, /* due at once: a search is made in the turn after */
     /* never in the journal: */
     PW_T_JOB = 100, /* look at the job's own deadlines */
 } pw_timer_kind;

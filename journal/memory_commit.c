@@ -448,6 +448,10 @@ pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owne
         return take_inbox(s, op, err);
     case PW_OP_OUTCOME_PUT:
         return put_outcome(s, op->u.take.dedup, &op->u.take.outcome, err);
+    case PW_OP_MEMO_PUT:
+        return pw_memory_memo_put(s, &op->u.memo, err);
+    case PW_OP_MEMO_DROP:
+        return pw_memory_memo_drop(s, &op->u.memo, err);
     case PW_OP_RUN_COMPACT:
         return compact(s, op->u.run.key, err);
     }

@@ -600,5 +600,9 @@ const pw_journal_ops pw_memory_ops = {
     .node = node,
     .inbox = inbox,
     .outcome = outcome,
+    .memo = pw_memory_memo,
+    .memos = pw_memory_memos,
+    .memo_words = pw_memory_memo_words,
+    .memo_spaces = pw_memory_memo_spaces,
     .blob_key = blob_key,
 };
