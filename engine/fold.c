@@ -254,8 +254,9 @@ const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo, in
 
 static int64_t memory_done(pawl_fold *f, const pw_cmd *cmd)
 {
+    const bool refused = f->w->failure != NULL;
     tell(f);
-    return cmd != NULL ? cmd->id : 0;
+    return cmd != NULL && !refused ? cmd->id : 0;
 }
 
 int64_t pawl_fold_memory_put(pawl_fold *f, const pawl_memory_options *options, size_t options_size)

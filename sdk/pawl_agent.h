@@ -21,6 +21,8 @@
  *     compact              {tokens, bytes: of the conversation, from where on it is made shorter; keep_turns: the last turns stay as they are
  *                          (default 6); summary: false = results of tools are cleared, nothing more; prompt: what a summary is asked for
  *                          with}, or false. Default: only when a model says that it is too long, once
+ *     memory               {namespace: whose it is ("team/agent"), write: "allow" (default) | "ask" | "deny", ttl_s, limit: of a search, default 10}:
+ *                          the model gets the tools memory_search, memory_put and memory_delete (pawl_memory_put; `pawl memory`)
  *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
  *
  * TOOL = {name, description, schema: JSON Schema of its arguments, and one of

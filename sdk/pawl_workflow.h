@@ -502,7 +502,7 @@ PAWL_API const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value
 /** nil when it cannot be read, which is logged. */
 PAWL_API const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo,
                                                 int64_t from);
-/** "MemoryPut" has the failure when the space is full. */
+/** 0 when the space is full, too; "MemoryPut" has the failure then. */
 PAWL_API int64_t pawl_fold_memory_put(pawl_fold *f, const pawl_memory_options *options,
                                       size_t options_size);
 PAWL_API int64_t pawl_fold_memory_delete(pawl_fold *f, const char *space, const char *key);

@@ -9,6 +9,7 @@ static const char description[] =
     "A model in a loop with tools: asks it, makes the calls it wants, tells it what they gave, until it answers";
 
 #define TEXT "{\"type\": \"string\"}"
+#define POLICY "{\"enum\": [\"allow\", \"ask\", \"deny\"]}"
 #define COUNT "{\"type\": \"integer\", \"minimum\": 0}"
 #define MAP "{\"type\": \"object\"}"
 #define TOOL_NAME "{\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}"
@@ -26,6 +27,10 @@ static const char schema[] =
     "\"compact\": {\"type\": [\"boolean\", \"object\"], \"properties\": {\"tokens\": " COUNT
     ", \"bytes\": " COUNT ", \"keep_turns\": " COUNT
     ", \"summary\": {\"type\": \"boolean\"}, \"prompt\": " TEXT "}},"
+    "\"memory\": {\"type\": \"object\", \"required\": [\"namespace\"], \"properties\": {\"namespace\": {\"type\": \"string\","
+    "\"pattern\": \"^[!-.0-~]([!-~]{0,98}[!-.0-~])?$\"}, \"write\": " POLICY
+    ", \"limit\": {\"type\": \"integer\","
+    "\"minimum\": 1, \"maximum\": 100}, \"ttl_s\": {\"type\": \"number\", \"minimum\": 0}}},"
     "\"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
     "\"tools\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"name\"],"
     "\"oneOf\": [{\"required\": [\"activity\"]}, {\"required\": [\"workflow\"]}, {\"required\": [\"mcp\"]},{\"required\": [\"handoff\"]}],"
@@ -33,7 +38,7 @@ static const char schema[] =
     ", \"schema\": {\"type\": [\"object\", \"boolean\"]},"
     "\"activity\": " TEXT ", \"workflow\": " TEXT ", \"mcp\": " MAP ", \"handoff\": " MAP
     ", \"input\": " MAP ","
-    "\"policy\": {\"enum\": [\"allow\", \"ask\", \"deny\"]}, \"timeout_s\": {\"type\": \"number\", \"minimum\": 0},"
+    "\"policy\": " POLICY ", \"timeout_s\": {\"type\": \"number\", \"minimum\": 0},"
     "\"retries\": {\"type\": \"integer\", \"minimum\": -1}, \"queue\": " TEXT
     ", \"poll\": {\"type\": \"boolean\"},"
     "\"effect\": {\"enum\": [\"pure\", \"idempotent\", \"unsafe\"]}}}}}}";

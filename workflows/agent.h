@@ -33,6 +33,15 @@ typedef enum pw_agent_phase {
     PW_AGENT_PHASES
 } pw_agent_phase;
 
+/** What a call becomes: one command of that kind. */
+typedef enum pw_agent_kind {
+    PW_AGENT_ACTIVITY,
+    PW_AGENT_CHILD,
+    PW_AGENT_SEARCH, /* of the memory store */
+    PW_AGENT_PUT,    /* ... are over as soon as they are made */
+    PW_AGENT_DELETE
+} pw_agent_kind;
+
 typedef enum pw_agent_call_state {
     PW_AGENT_HELD,    /* a person is to be asked */
     PW_AGENT_ASKED,   /* is being asked */
@@ -67,8 +76,9 @@ typedef struct pw_agent_strike {
 
 /** All of it is made by events, and written down by pw_agent_save. */
 typedef struct pw_agent {
-    pawl_scope *keep;         /* holds this struct and the configuration */
-    const pawl_value *config; /* the input, without its task */
+    pawl_scope *keep;               /* holds this struct and the configuration */
+    const pawl_value *config;       /* the input, without its task */
+    const pawl_value *memory_tools; /* NULL = it has no memory */
     const pawl_value *system_ref, *tools_ref;
     bool has_system, has_tools;
 
@@ -183,12 +193,21 @@ void pw_agent_call_want(pw_agent *a, pw_agent_call *call);
 /** False: its arguments do not fit the tool's schema, and it is over. */
 bool pw_agent_call_fits(pw_agent *a, pw_agent_call *call);
 /** Makes it: one command. 0 = refused. */
-int64_t pw_agent_call_make(const pw_agent_call *call, pawl_fold *f);
-bool pw_agent_call_is_child(const pw_agent_call *call);
+int64_t pw_agent_call_make(const pw_agent *a, const pw_agent_call *call, pawl_fold *f);
+pw_agent_kind pw_agent_call_kind(const pw_agent_call *call);
 void pw_agent_call_over(pw_agent_call *call, const pawl_value *result, bool failed);
 void pw_agent_call_failed(pw_agent *a, pw_agent_call *call, const char *type, const char *message);
 /** What an activity, a child or an MCP tool gave, as the model is told. */
 void pw_agent_call_done(pw_agent *a, pw_agent_call *call, const pawl_value *value);
+
+/* agent_memory.c */
+
+const pawl_value *pw_agent_memory_tools(pawl_scope *scope, const pawl_value *config);
+/** False: what is to be remembered, or looked for, is too long; it is over. */
+bool pw_agent_memory_fits(pw_agent *a, pw_agent_call *call);
+int64_t pw_agent_memory_make(const pw_agent *a, const pw_agent_call *call, pawl_fold *f);
+/** A put or a delete is on record. */
+void pw_agent_memory_done(pw_agent *a, pw_agent_call *call, const pawl_failure *f);
 
 /* agent_loop.c */
 

@@ -92,11 +92,11 @@ static void appended(pw_agent *a, const pawl_value *ref)
 
 /* ---- calls ---- */
 
-static pw_agent_call *call_in(pw_agent *a, pw_agent_call_state state, bool child)
+/* The first that waits for a command of that kind. */
+static pw_agent_call *call_wanted(pw_agent *a, pw_agent_kind kind)
 {
     for (size_t i = 0; i < a->calls_len; i++) {
-        const bool fits = state != PW_AGENT_WANTED || pw_agent_call_is_child(&a->calls[i]) == child;
-        if (a->calls[i].state == state && fits) {
+        if (a->calls[i].state == PW_AGENT_WANTED && pw_agent_call_kind(&a->calls[i]) == kind) {
             return &a->calls[i];
         }
     }
@@ -124,7 +124,7 @@ static void made(pw_agent_call *call, pw_agent_call_state state, int64_t command
 static void scheduled(pw_agent *a, const pawl_fold_event *e)
 {
     if (a->phase == PW_AGENT_ACTING) {
-        made(call_in(a, PW_AGENT_WANTED, false), PW_AGENT_OPEN, e->command);
+        made(call_wanted(a, PW_AGENT_ACTIVITY), PW_AGENT_OPEN, e->command);
         return;
     }
     const bool gathers = a->phase == PW_AGENT_READY && pawl_get(a->config, "context") != NULL;
@@ -216,7 +216,7 @@ static void on_child(pw_agent *a, const pawl_fold_event *e)
         a->command = e->command;
         return;
     }
-    made(call_in(a, PW_AGENT_WANTED, true), PW_AGENT_OPEN, e->command);
+    made(call_wanted(a, PW_AGENT_CHILD), PW_AGENT_OPEN, e->command);
 }
 
 /* What was said is with whoever took over. */
@@ -225,6 +225,39 @@ static void passed_on(pw_agent *a, const pawl_fold_event *e)
     if (strcmp(e->name, "message") == 0 && a->phase == PW_AGENT_HANDED) {
         a->inbox = NULL;
     }
+}
+
+static void on_search(pw_agent *a, const pawl_fold_event *e)
+{
+    made(call_wanted(a, PW_AGENT_SEARCH), PW_AGENT_OPEN, e->command);
+}
+
+static void on_found(pw_agent *a, const pawl_fold_event *e)
+{
+    if (e->failure != NULL) {
+        failed(a, e);
+    } else {
+        completed(a, e);
+    }
+}
+
+static void remembered(pw_agent *a, const pawl_fold_event *e, pw_agent_kind kind)
+{
+    pw_agent_call *call = call_wanted(a, kind);
+    if (call != NULL) {
+        pw_agent_memory_done(a, call, e->failure);
+        pw_agent_acted(a);
+    }
+}
+
+static void on_put(pw_agent *a, const pawl_fold_event *e)
+{
+    remembered(a, e, PW_AGENT_PUT);
+}
+
+static void on_delete(pw_agent *a, const pawl_fold_event *e)
+{
+    remembered(a, e, PW_AGENT_DELETE);
 }
 
 static void on_cancel(pw_agent *a, const pawl_fold_event *e)
@@ -247,7 +280,9 @@ void pw_agent_apply(void *state, const pawl_fold_event *event)
         {"ChildFailed", failed},          {"ChildCanceled", failed},
         {"WaitCreated", pw_agent_asked},  {"WaitAnswered", pw_agent_told},
         {"WaitExpired", pw_agent_told},   {"KeySet", shown},
-        {"SignalSent", passed_on},
+        {"SignalSent", passed_on},        {"MemorySearched", on_search},
+        {"MemoryFound", on_found},        {"MemoryPut", on_put},
+        {"MemoryDeleted", on_delete},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(rows[i].type, event->type) == 0) {

@@ -181,7 +181,7 @@ static bool act(const pw_agent *a, pawl_fold *f)
         if (a->calls[i].state == PW_AGENT_HELD || a->calls[i].state == PW_AGENT_PUZZLED) {
             ok = pw_agent_ask_call(a, f, i);
         } else if (a->calls[i].state == PW_AGENT_WANTED) {
-            ok = pw_agent_call_make(&a->calls[i], f) != 0;
+            ok = pw_agent_call_make(a, &a->calls[i], f) != 0;
         }
     }
     return ok;
@@ -281,18 +281,63 @@ static bool go(const pw_agent *a, pawl_fold *f, const refs *r)
     return true;
 }
 
-/* A step of a compaction ends with its own events: what comes after it is asked for at once, from the state as it will be then. */
-static refs compact(pw_agent *a, pawl_fold *f, refs r)
+/* ---- what is over as soon as it is asked for ---- */
+
+static void compact(pw_agent *a, pawl_fold *f, const refs *r)
 {
-    while (a->phase == PW_AGENT_COMPACTING || a->phase == PW_AGENT_SUMMED ||
-           a->phase == PW_AGENT_RESTORING) {
+    a->convo = r->convo;
+    a->pending = NULL;
+    pw_agent_compacted(a, pw_agent_compact(a, f, r->convo));
+}
+
+static bool is_at_once(const pw_agent_call *call)
+{
+    const pw_agent_kind kind = pw_agent_call_kind(call);
+    return call->state == PW_AGENT_WANTED && (kind == PW_AGENT_PUT || kind == PW_AGENT_DELETE);
+}
+
+/* The one thing that a put can meet: names and lengths were looked at before. */
+static const pawl_failure full = {.type = "MemoryFull", .message = "forget something first"};
+
+/* Puts and deletes of the memory store; calls are copied, as they are the state's. */
+static bool remember(pw_agent *a, pawl_fold *f)
+{
+    bool some = false;
+    pw_agent_call *calls = NULL;
+    for (size_t i = 0; i < a->calls_len && a->phase == PW_AGENT_ACTING; i++) {
+        some |= is_at_once(&a->calls[i]);
+    }
+    calls = some ? pawl_scope_alloc(a->scope, a->calls_len * sizeof *calls) : NULL;
+    if (calls == NULL) {
+        return false;
+    }
+    memcpy(calls, a->calls, a->calls_len * sizeof *calls);
+    a->calls = calls;
+    for (size_t i = 0; i < a->calls_len; i++) {
+        if (is_at_once(&calls[i])) {
+            const bool kept = pw_agent_call_make(a, &calls[i], f) != 0;
+            pw_agent_memory_done(a, &calls[i], kept ? NULL : &full);
+        }
+    }
+    pw_agent_acted(a);
+    return true;
+}
+
+/* These end with their own events, and no other turn follows: what comes after them is asked for in this one, from the state as it will be. */
+static refs settle(pw_agent *a, pawl_fold *f, refs r)
+{
+    for (bool more = true; more;) {
         a->scope = pawl_fold_scope(f);
         a->system_ref = r.system;
         a->tools_ref = r.tools;
         a->convo = r.convo;
-        a->pending = NULL;
-        pw_agent_compacted(a, pw_agent_compact(a, f, r.convo));
-        r = append(a, f);
+        const bool compacts = a->phase == PW_AGENT_COMPACTING || a->phase == PW_AGENT_SUMMED ||
+                              a->phase == PW_AGENT_RESTORING;
+        if (compacts) {
+            compact(a, f, &r);
+        }
+        more = compacts || remember(a, f);
+        r = more ? append(a, f) : r;
     }
     return r;
 }
@@ -313,7 +358,7 @@ void pw_agent_decide(void *state, pawl_fold *f)
             "what is to be said cannot be kept: too long, no messages, or no conversation of this journal");
         return;
     }
-    const refs r = compact(&a, f, first);
+    const refs r = settle(&a, f, first);
     show(&a, f, &r);
     if (!go(&a, f, &r)) {
         pawl_fold_fail(f, "ToolRefused",

@@ -54,7 +54,8 @@ static void config_keep(pw_agent *a, const pawl_value *config)
 {
     a->config = pawl_copy(a->keep, config);
     a->has_system = pawl_str(a->config, "system", "")[0] != '\0';
-    a->has_tools = false;
+    a->memory_tools = pw_agent_memory_tools(a->keep, a->config);
+    a->has_tools = a->memory_tools != NULL;
     const pawl_value *tools = pawl_get(a->config, "tools");
     for (size_t i = 0; i < pawl_len(tools); i++) {
         a->has_tools |= !pawl_is(pawl_at(tools, i), "policy", "deny");

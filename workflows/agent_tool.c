@@ -17,12 +17,17 @@ const pawl_value *pw_agent_tool(const pw_agent *a, const char *name)
             return pawl_at(tools, i);
         }
     }
+    for (size_t i = 0; i < pawl_len(a->memory_tools); i++) {
+        if (pawl_is(pawl_at(a->memory_tools, i), "name", name)) {
+            return pawl_at(a->memory_tools, i);
+        }
+    }
     return NULL;
 }
 
 const pawl_value *pw_agent_tools_shown(const pw_agent *a, pawl_scope *scope)
 {
-    const pawl_value *tools = pawl_get(a->config, "tools");
+    const pawl_value *tools = pw_agent_join(scope, pawl_get(a->config, "tools"), a->memory_tools);
     const pawl_value *list = NULL;
     for (size_t i = 0; i < pawl_len(tools); i++) {
         const pawl_value *tool = pawl_at(tools, i);
@@ -79,7 +84,7 @@ bool pw_agent_call_fits(pw_agent *a, pw_agent_call *call)
     const pawl_value *schema = pawl_get(call->tool, "schema");
     pawl_error err = {0};
     if (schema == NULL || pawl_schema_check(schema, call->arguments, &err) != PAWL_INVALID) {
-        return true;
+        return pw_agent_memory_fits(a, call);
     }
     pw_agent_call_failed(a, call, "BadArguments", err.message);
     return false;
@@ -144,15 +149,23 @@ static const pawl_value *mcp_input_of(const pw_agent_call *call, pawl_scope *sco
                      pawl_make_bool(scope, false)); /* its error is for the model to see */
 }
 
-bool pw_agent_call_is_child(const pw_agent_call *call)
+pw_agent_kind pw_agent_call_kind(const pw_agent_call *call)
 {
-    return pawl_get(call->tool, "workflow") != NULL;
+    const pawl_value *tool = call->tool;
+    return pawl_get(tool, "workflow") != NULL  ? PW_AGENT_CHILD
+           : pawl_is(tool, "memory", "search") ? PW_AGENT_SEARCH
+           : pawl_is(tool, "memory", "put")    ? PW_AGENT_PUT
+           : pawl_is(tool, "memory", "delete") ? PW_AGENT_DELETE
+                                               : PW_AGENT_ACTIVITY;
 }
 
-int64_t pw_agent_call_make(const pw_agent_call *call, pawl_fold *f)
+int64_t pw_agent_call_make(const pw_agent *a, const pw_agent_call *call, pawl_fold *f)
 {
     pawl_scope *scope = pawl_fold_scope(f);
-    if (pw_agent_call_is_child(call)) {
+    if (pw_agent_call_kind(call) >= PW_AGENT_SEARCH) {
+        return pw_agent_memory_make(a, call, f);
+    }
+    if (pw_agent_call_kind(call) == PW_AGENT_CHILD) {
         const pawl_child_options child = {.workflow = pawl_str(call->tool, "workflow", ""),
                                           .input = input_of(call, scope),
                                           .policy = PAWL_PARENT_CANCEL,

@@ -109,8 +109,8 @@ static void a_conversation_that_is_too_long_for_the_model_is_compacted_once(void
     assert_true(pawl_is(v, "answer", "it fits"));
     assert_int_equal(pawl_int(v, "turns", 0), 5);
     assert_int_equal(w->asked, 6);
-    begin(w, "b", overflows, ", \"compact\": false, " LARGE);
     atomic_store(&w->asked, 0);
+    begin(w, "b", overflows, ", \"compact\": false, " LARGE);
     (void)failure(w, "b", "ContextTooLong");
 }
 
