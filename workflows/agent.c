@@ -43,7 +43,7 @@ static const char schema[] =
     ", \"poll\": {\"type\": \"boolean\"},"
     "\"effect\": {\"enum\": [\"pure\", \"idempotent\", \"unsafe\"]}}}}}}";
 
-pawl_status pawl_agent_register(pawl_engine *engine, pawl_error *err)
+const pawl_folded *pw_agent_folded(void)
 {
     static const pawl_folded folded = {
         .struct_size = sizeof folded,
@@ -54,10 +54,15 @@ pawl_status pawl_agent_register(pawl_engine *engine, pawl_error *err)
         .load = pw_agent_load,
         .deinit = pw_agent_free,
     };
+    return &folded;
+}
+
+pawl_status pawl_agent_register(pawl_engine *engine, pawl_error *err)
+{
     static const pawl_workflow_options options = {
         .struct_size = sizeof options,
         .description = description,
         .input_schema = schema,
     };
-    return pawl_register_folded(engine, "agent", "1", &folded, &options, err);
+    return pawl_register_folded(engine, "agent", "1", pw_agent_folded(), &options, err);
 }

@@ -119,6 +119,11 @@ typedef struct pw_agent {
     const char *shown_phase; /* static */
 } pw_agent;
 
+/* agent.c */
+
+/** Its callbacks, as the engine takes them. */
+const pawl_folded *pw_agent_folded(void);
+
 /* agent_state.c */
 
 void *pw_agent_new(void *user);
