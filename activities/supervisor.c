@@ -129,7 +129,7 @@ static void program_exec(const pw_program *program)
 }
 
 /* The engine's own limit stays the ceiling. `grace` is what is left between being told and being killed. */
-static bool limit(int resource, uint64_t most, uint64_t grace)
+static bool limit(unsigned resource, uint64_t most, uint64_t grace)
 {
     struct rlimit now;
     if (most == 0) {
