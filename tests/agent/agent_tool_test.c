@@ -88,8 +88,9 @@ static void arguments_of_a_person_are_held_against_the_schema_too(void **state)
 static void a_schema_that_is_none_ends_the_run_before_it_asks(void **state)
 {
     world *w = *state;
-    begin(w, "a", never_mends,
-          ", \"tools\": [{\"name\": \"odd\", \"activity\": \"dig\", \"schema\": {\"pattern\": \"(\"}}]");
+    begin(
+        w, "a", never_mends,
+        ", \"tools\": [{\"name\": \"odd\", \"activity\": \"dig\", \"schema\": {\"pattern\": \"(\"}}]");
     const pawl_value *f = failure(w, "a", "BadInput");
     assert_non_null(strstr(pawl_str(f, "message", ""), "\"odd\""));
     assert_int_equal(w->asked, 0);
