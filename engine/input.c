@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/options.h"
 #include "engine/shell.h"
@@ -313,6 +314,7 @@ static void answer_unknown(pw_live *live, pw_request *rq, int64_t cmd, const cha
         pawl_failure f = {.type = "OutcomeUnknown", .message = "answered: it did not happen"};
         pw_emit_failure(&e, "failure", &f);
         pw_emit_int(&e, "due_ms", live->now_ms);
+        pw_budget_retry_fields(&e, cmd, attempt + 1);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_RETRIED, cmd);
     } else if (strcmp(choice, "done") == 0) {
         pw_emit_value(&e, "result", pw_body_get(arg_bytes(rq, "value"), "data"));
@@ -330,6 +332,32 @@ static bool is_unknown(pw_live *live, int64_t cmd)
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
     return c != NULL ? c->state == PW_S_ACTIVITY_UNKNOWN
                      : job != NULL; /* (an activity asks nothing else) */
+}
+
+static void reply_answer(pw_live *live, pw_request *rq, const char *name)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_mp_map(&b, 2);
+    pw_mp_str(&b, "id");
+    pw_mp_str(&b, live->id);
+    pw_mp_str(&b, "name");
+    pw_mp_str(&b, name);
+    live->record->failed |= b.failed;
+    pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+}
+
+/* Of a step that its budget holds. */
+static void answer_budget(pw_live *live, pw_request *rq, const wait_find *f)
+{
+    pw_budget_reply reply;
+    pw_budget_answer(live, f->cmd, pawl_get(rq->args, "value"), arg_str(rq, "by"), &reply);
+    if (reply.status != PAWL_OK) {
+        reply_err(live, rq, reply.status, "%s", reply.err.message);
+    } else if (!remember(live, f->cmd, pawl_is(rq->args, "value.choice", "stop"))) {
+        reply_err(live, rq, PAWL_NOMEM, "out of memory");
+    } else {
+        reply_answer(live, rq, f->found);
+    }
 }
 
 static void in_answer(pw_live *live, pw_request *rq)
@@ -359,6 +387,10 @@ static void in_answer(pw_live *live, pw_request *rq)
         reply_err(live, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
         return;
     }
+    if (pw_budget_is_asked(live, f.cmd)) {
+        answer_budget(live, rq, &f);
+        return;
+    }
     bool unknown = is_unknown(live, f.cmd);
     if (!remember(live, f.cmd, !unknown || strcmp(choice, "retry") != 0)) {
         reply_err(live, rq, PAWL_NOMEM, "out of memory");
@@ -375,14 +407,7 @@ static void in_answer(pw_live *live, pw_request *rq)
         pw_emit_int(&e, "at_ms", live->now_ms);
         (void)pw_emit_end(&e, PW_EV_WAIT_ANSWERED, f.cmd);
     }
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_mp_map(&b, 2);
-    pw_mp_str(&b, "id");
-    pw_mp_str(&b, live->id);
-    pw_mp_str(&b, "name");
-    pw_mp_str(&b, f.found);
-    live->record->failed |= b.failed;
-    pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+    reply_answer(live, rq, f.found);
 }
 
 /* ---- children ---- */
@@ -501,6 +526,7 @@ static void in_report(pw_live *live, pw_input *in)
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_int(&e, "attempt", r->token.attempt);
+    pw_budget_end_fields(&e, cmd, r->token.attempt, r);
     if (r->kind == PW_REPORT_DONE) {
         pw_emit_value(&e, "result", r->value);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
@@ -524,11 +550,27 @@ static void in_task_event(pw_live *live, pw_input *in, pw_event_type type)
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_int(&e, "attempt", in->attempt);
+    if (type != PW_EV_ACTIVITY_SENT) {
+        pw_budget_end_fields(&e, in->cmd, in->attempt, in->report);
+    }
     if (type == PW_EV_ACTIVITY_RETRIED) {
         pw_emit_value(&e, "failure", in->value);
         pw_emit_int(&e, "due_ms", in->due_ms);
+        pw_budget_retry_fields(&e, in->cmd, in->attempt + 1);
     }
     (void)pw_emit_end(&e, type, in->cmd);
+}
+
+/* It stays held if nothing has changed: then there is no event. */
+static void in_room(pw_live *live, const pw_input *in)
+{
+    pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, in->cmd, 0});
+    if (!activity_open(live, in->cmd)) {
+        drop_task(live, in->cmd);
+    } else if (job != NULL && job->state == PW_JOB_SHORT) {
+        job->again = false;
+        (void)pw_budget_again(live, in->cmd, NULL, NULL);
+    }
 }
 
 static void in_map_done(pw_live *live, pw_input *in)
@@ -633,6 +675,9 @@ static void apply_one(pw_live *live, pw_input *in)
         break;
     case PW_IN_UNKNOWN:
         in_task_event(live, in, PW_EV_ACTIVITY_UNKNOWN);
+        break;
+    case PW_IN_ROOM:
+        in_room(live, in);
         break;
     case PW_IN_TIMER:
         in_timer(live, in);
