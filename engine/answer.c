@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "engine/ballot.h"
+#include "engine/budget.h"
 #include "engine/requests.h"
 #include "engine/shell.h"
 #include "sdk/base/hash.h"
@@ -508,6 +509,7 @@ static void unknown(const answer *a)
 {
     pw_live *live = a->live;
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, a->cmd, 0});
+    int64_t attempt = job != NULL ? job->attempt : 1;
     bool again = strcmp(a->choice, "retry") == 0;
     if (!pw_answered_note(live, a->cmd, !again, (pw_view){NULL, 0})) {
         pw_input_refuse(live, a->rq, PAWL_NOMEM, "out of memory");
@@ -515,12 +517,13 @@ static void unknown(const answer *a)
     }
     pw_emit e;
     pw_emit_begin(&e, live);
-    pw_emit_int(&e, "attempt", job != NULL ? job->attempt : 1);
+    pw_emit_int(&e, "attempt", attempt);
     pw_emit_str(&e, "by", a->by);
     if (again) {
         pawl_failure f = {.type = "OutcomeUnknown", .message = "answered: it did not happen"};
         pw_emit_failure(&e, "failure", &f);
         pw_emit_int(&e, "due_ms", live->now_ms);
+        pw_budget_retry_fields(&e, a->cmd, attempt + 1);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_RETRIED, a->cmd);
     } else if (strcmp(a->choice, "done") == 0) {
         pw_emit_value(&e, "result", a->data);
@@ -531,6 +534,22 @@ static void unknown(const answer *a)
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_FAILED, a->cmd);
     }
     reply_said(a, "decided", 0);
+}
+
+/* ---- a step that its budget holds ---- */
+
+static void held(const answer *a)
+{
+    pw_budget_reply reply;
+    pw_budget_answer(a->live, a->cmd, pawl_get(a->rq->args, "value"), a->by, &reply);
+    if (reply.status != PAWL_OK) {
+        pw_input_refuse(a->live, a->rq, reply.status, "%s", reply.err.message);
+    } else if (!pw_answered_note(a->live, a->cmd, strcmp(a->choice, "stop") == 0,
+                                 (pw_view){NULL, 0})) {
+        pw_input_refuse(a->live, a->rq, PAWL_NOMEM, "out of memory");
+    } else {
+        reply_said(a, "decided", 0);
+    }
 }
 
 /* ---- the way of one ---- */
@@ -549,6 +568,15 @@ static bool is_put_off(const pw_request *rq)
 static void said(answer *a)
 {
     bool put_off = is_put_off(a->rq);
+    if (pw_budget_is_asked(a->live, a->cmd)) {
+        if (put_off) {
+            pw_input_refuse(a->live, a->rq, PAWL_UNSUPPORTED,
+                            "a step that its budget holds cannot be deferred: it waits anyway");
+        } else if (fits(a)) {
+            held(a);
+        }
+        return;
+    }
     if (is_unknown(a->live, a->cmd)) {
         if (put_off) {
             pw_input_refuse(a->live, a->rq, PAWL_UNSUPPORTED,

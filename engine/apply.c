@@ -244,6 +244,19 @@ static const pawl_failure *activity_canceled(pw_live *live, bool unknown)
                           cause);
 }
 
+/* What the event says of its budget; one that says nothing leaves it as it was, but for a new attempt. */
+static void budget_says(pw_live *live, const pw_event *ev, pw_cmd *cmd)
+{
+    pw_view held = pw_body_get(ev->body, "held");
+    if (held.size > 0) {
+        cmd->held = pawl_bool(pw_value_view(live->scope, held.data, held.size), "ask", false)
+                        ? PW_HELD_ASKS
+                        : PW_HELD;
+    } else if (ev->type == PW_EV_ACTIVITY_RESERVED || ev->type == PW_EV_ACTIVITY_RETRIED) {
+        cmd->held = PW_HELD_NOT;
+    }
+}
+
 static bool apply_activity(pw_live *live, const pw_event *ev)
 {
     if (ev->type == PW_EV_ACTIVITY_SCHEDULED) {
@@ -254,6 +267,7 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
                             ? pw_strndup(live->scope, (const char *)c->undo.data, c->undo.size)
                             : NULL;
             cmd->on_cancel = (pawl_on_cancel)c->on_cancel;
+            budget_says(live, ev, cmd);
         }
         return cmd != NULL && step(live->core, &cmd->state, ev->type);
     }
@@ -262,6 +276,7 @@ static bool apply_activity(pw_live *live, const pw_event *ev)
     if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
         return false;
     }
+    budget_says(live, ev, cmd);
     switch ((int)ev->type) {
     case PW_EV_ACTIVITY_COMPLETED:
         pw_cmd_end(live, cmd, body_value(live, ev, "result"), NULL);

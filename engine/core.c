@@ -5,6 +5,7 @@
  * Does not know what an operation means: requests.c, turn.c and job.c do.
  */
 #include "engine/core.h"
+#include "engine/budget.h"
 #include "engine/bugs.h"
 
 #include <stdio.h>
@@ -227,6 +228,7 @@ void pw_core_free(pw_core *core)
     free_waiting(core, &err);
     free_runs(core);
     free_jobs(core);
+    pw_budget_free(core);
     pw_queues_free(core);
     free_code(core);
     pw_batch_trim(core);
@@ -420,6 +422,9 @@ pawl_status pw_core_recover(pw_core *core, pawl_error *err)
     count_owed(core);
     if (st == PAWL_OK) {
         st = pw_queues_recover(core, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_budget_recover(core, err);
     }
     if (st == PAWL_OK) {
         st = pw_jobs_recover(core, err);
@@ -635,6 +640,7 @@ static int64_t step(pw_core *core)
         pw_inbox_poll(core);
         pw_timers_fire(core);
         pw_queues_step(core);
+        pw_budget_room(core);
         pw_job_dispatch_all(core);
         pw_job_beats(core);
     }
@@ -647,6 +653,7 @@ static int64_t step(pw_core *core)
         handle_deferred(core);
     }
     pw_live_sweep(core);
+    pw_budget_sweep(core);
     return next_call(core);
 }
 

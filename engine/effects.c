@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/ballot.h"
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/parts.h"
 
@@ -108,6 +109,7 @@ static void child_start(pw_live *live, const pw_event *ev)
     field_str(&f, &n, "parent_id", live->id);
     field_int(&f, &n, "policy", pw_body_int(ev->body, "policy", 0));
     field_int(&f, &n, "timeout_ms", pw_body_int(ev->body, "timeout_ms", 0));
+    field_raw(&f, &n, "budget", pw_body_get(ev->body, "budget"));
     char tp[128] = "";
     if (live->row.traceparent.size < sizeof tp) {
         memcpy(tp, live->row.traceparent.data, live->row.traceparent.size);
@@ -202,6 +204,55 @@ static pw_view task_body(pw_live *live, const pw_cmd *cmd, int64_t id)
     return job != NULL ? job->body : (pw_view){NULL, 0};
 }
 
+/* Its budget has no room for it: it is held, and a person is asked when nothing that comes back would help. */
+static void task_held(pw_live *live, const pw_event *ev, pw_view body, int64_t attempt, int64_t due)
+{
+    pawl_scope *scope = live->batch->group.scope;
+    const pawl_value *held = pw_body_value(live->core, scope, ev->body, "held");
+    bool asks = pawl_bool(held, "ask", false);
+    pw_effects_task(live, ev->cmd, body, attempt, PW_TASK_SHORT, due);
+    pw_publish *p = publish(live, PW_PUB_SHORT, ev->cmd);
+    p->body = body;
+    p->attempt = attempt;
+    p->asks = asks;
+    if (!asks) {
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+        return;
+    }
+    pw_buf *buf = pw_batch_buf(live->batch);
+    pw_budget_wait_body(buf, pw_body_str(scope, body, "name", "activity"), held);
+    live->batch->failed |= !pw_buf_ok(buf);
+    op_of(live, PW_OP_WAIT_PUT)->u.wait = (pw_wait_row){.run = live->key,
+                                                        .cmd = ev->cmd,
+                                                        .name = text_view("budget"),
+                                                        .kind = text_view("budget"),
+                                                        .created_ms = live->now_ms,
+                                                        .body = {buf->data, buf->size}};
+}
+
+static bool is_held(const pw_event *ev)
+{
+    return pw_body_get(ev->body, "held").size > 0;
+}
+
+/* What was held fits now, or is held for another reason. */
+static void task_budget(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    pw_view body = task_body(live, cmd, ev->cmd);
+    int64_t attempt = pw_body_int(ev->body, "attempt", 1);
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
+    int64_t due = job != NULL ? job->due_ms : 0;
+    if (ev->type == PW_EV_ACTIVITY_HELD) {
+        task_held(live, ev, body, attempt, due);
+        return;
+    }
+    pw_effects_task(live, ev->cmd, body, attempt, PW_TASK_SCHEDULED, due);
+    op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+    pw_publish *p = publish(live, PW_PUB_FUNDED, ev->cmd);
+    p->body = body;
+    p->attempt = attempt;
+}
+
 static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     pw_view body = task_body(live, cmd, ev->cmd);
@@ -214,8 +265,12 @@ static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
         p->attempt = attempt + 1;
         p->due_ms = due;
         p->body = body;
+        if (is_held(ev)) {
+            task_held(live, ev, body, attempt + 1, due);
+        }
         return;
     }
+    pw_budget_begin(live->batch, (pw_job_key){live->key, ev->cmd, 0});
     pw_effects_task(live, ev->cmd, body, attempt, PW_TASK_SENT, 0);
     publish(live, PW_PUB_SENT, ev->cmd)->attempt = attempt;
 }
@@ -272,6 +327,10 @@ static void task_end(pw_live *live, const pw_event *ev)
 static void schedule(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     int64_t attempt = cmd != NULL ? cmd->attempt : 1; /* more than 1 in a retried run */
+    if (is_held(ev)) {
+        task_held(live, ev, ev->body, attempt, 0);
+        return;
+    }
     pw_effects_task(live, ev->cmd, ev->body, attempt, PW_TASK_SCHEDULED, 0);
     pw_publish *p = publish(live, PW_PUB_JOB, ev->cmd);
     p->body = ev->body;
@@ -293,6 +352,10 @@ static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
         break;
     case PW_EV_ACTIVITY_UNKNOWN:
         task_unknown(live, ev, cmd);
+        break;
+    case PW_EV_ACTIVITY_HELD:
+    case PW_EV_ACTIVITY_RESERVED:
+        task_budget(live, ev, cmd);
         break;
     case PW_EV_ACTIVITY_CANCEL_REQUESTED:
         task_cancel(live, ev, cmd);
@@ -452,6 +515,10 @@ static void run_effects(pw_live *live, const pw_event *ev)
         if (deadline > 0) {
             timer_set(live, deadline, 0, PW_T_RUN);
         }
+        if (pw_body_get(ev->body, "budget").size > 0) {
+            pw_budget_start(
+                live, pw_body_value(live->core, live->batch->group.scope, ev->body, "budget"));
+        }
         break;
     case PW_EV_RUN_PAUSED:
         (void)publish(live, PW_PUB_HOLD, 0);
@@ -527,7 +594,8 @@ static void close_cmd(pw_live *live, const pw_cmd *cmd)
     switch ((int)pw_state_machine(cmd->state)) {
     case PW_M_ACTIVITY:
         op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = cmd->id};
-        if (cmd->state == PW_S_ACTIVITY_UNKNOWN) {
+        pw_budget_drop(live, cmd->id);
+        if (cmd->state == PW_S_ACTIVITY_UNKNOWN || pw_budget_reserves(cmd->body)) {
             op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = cmd->id};
         }
         (void)publish(live, PW_PUB_DROP_JOB, cmd->id);
@@ -565,6 +633,7 @@ static bool shell_task(void *ctx, const pw_task_row *row)
 {
     pw_live *live = ctx;
     op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = row->cmd};
+    pw_budget_drop(live, row->cmd);
     (void)publish(live, PW_PUB_DROP_JOB, row->cmd);
     return true;
 }

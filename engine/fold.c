@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/options.h"
 #include "engine/wf.h"
@@ -260,6 +261,12 @@ void pawl_fold_progress(pawl_fold *f, int64_t done, int64_t total, const char *t
 {
     f->w->failure = NULL;
     pawl_progress(f->w, done, total, text);
+}
+
+/* No event: what decide does with it is in events, and decide never runs in recovery. */
+const pawl_value *pawl_fold_budget(pawl_fold *f)
+{
+    return pw_budget_left(f->live, f->live->scope);
 }
 
 void pawl_fold_complete(pawl_fold *f, const pawl_value *result)

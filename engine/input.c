@@ -9,6 +9,7 @@
 
 #include "engine/answer.h"
 #include "engine/ballot.h"
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/shell.h"
 
@@ -300,6 +301,7 @@ static void in_report(pw_live *live, pw_input *in)
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_int(&e, "attempt", r->token.attempt);
+    pw_budget_end_fields(&e, cmd, r->token.attempt, r);
     if (r->kind == PW_REPORT_DONE) {
         pw_emit_value(&e, "result", r->value);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
@@ -323,11 +325,27 @@ static void in_task_event(pw_live *live, pw_input *in, pw_event_type type)
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_int(&e, "attempt", in->attempt);
+    if (type != PW_EV_ACTIVITY_SENT) {
+        pw_budget_end_fields(&e, in->cmd, in->attempt, in->report);
+    }
     if (type == PW_EV_ACTIVITY_RETRIED) {
         pw_emit_value(&e, "failure", in->value);
         pw_emit_int(&e, "due_ms", in->due_ms);
+        pw_budget_retry_fields(&e, in->cmd, in->attempt + 1);
     }
     (void)pw_emit_end(&e, type, in->cmd);
+}
+
+/* It stays held if nothing has changed: then there is no event. */
+static void in_room(pw_live *live, const pw_input *in)
+{
+    pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, in->cmd, 0});
+    if (!activity_open(live, in->cmd)) {
+        drop_task(live, in->cmd);
+    } else if (job != NULL && job->state == PW_JOB_SHORT) {
+        job->again = false;
+        (void)pw_budget_again(live, in->cmd, NULL, NULL);
+    }
 }
 
 static void in_map_done(pw_live *live, pw_input *in)
@@ -440,6 +458,9 @@ static void apply_one(pw_live *live, pw_input *in)
         break;
     case PW_IN_UNKNOWN:
         in_task_event(live, in, PW_EV_ACTIVITY_UNKNOWN);
+        break;
+    case PW_IN_ROOM:
+        in_room(live, in);
         break;
     case PW_IN_TIMER:
         in_timer(live, in);

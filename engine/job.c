@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/job.h"
 #include "engine/map.h"
@@ -75,6 +76,7 @@ static void read_options(pw_job *job)
     job->queue = pw_body_str(job->scope, job->body, "queue", "default");
     job->limit_key = pw_body_str(job->scope, job->body, "limit_key", "");
     job->name = pw_body_str(job->scope, job->body, "name", "");
+    job->reserves = pw_budget_reserves(job->body);
 }
 
 static void copy_options(pw_job *job, const pw_job *model)
@@ -160,7 +162,7 @@ pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view bo
     return job;
 }
 
-static void give_place(pw_core *core, pw_job *job)
+void pw_job_give_place(pw_core *core, pw_job *job)
 {
     if (job->slot != NULL) {
         job->slot->running--;
@@ -170,9 +172,9 @@ static void give_place(pw_core *core, pw_job *job)
     pw_queue_end(core, job);
 }
 
-static void release(pw_core *core, pw_job *job)
+void pw_job_release(pw_core *core, pw_job *job)
 {
-    give_place(core, job);
+    pw_job_give_place(core, job);
     if (job->task != NULL) {
         pw_task_unref(job->task);
         job->task = NULL;
@@ -192,13 +194,13 @@ static void abandon(pw_core *core, pw_job *job)
         pw_task_cancel(job->task);
         core->env.cancel(core->env.ctx, job->task);
     }
-    release(core, job);
+    pw_job_release(core, job);
 }
 
 void pw_job_free(pw_core *core, pw_job *job)
 {
     if (job->let_run) {
-        release(core, job);
+        pw_job_release(core, job);
     } else {
         abandon(core, job);
     }
@@ -220,7 +222,7 @@ void pw_job_queue(pw_core *core, pw_job *job)
 {
     const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     if (rj != NULL && rj->held && !PW_BUG_STARTED_IN_PAUSE) {
-        give_place(core, job);
+        pw_job_give_place(core, job);
         job->state = PW_JOB_HELD;
         return;
     }
@@ -285,8 +287,7 @@ void pw_job_tell(pw_core *core, pw_job *job, pw_input_kind kind, pw_report *repo
     pay(core, job);
 }
 
-/* Its place here, until it is given back. */
-static void take_slot(pw_core *core, pw_job *job, pw_act *act)
+void pw_job_take_slot(pw_core *core, pw_job *job, pw_act *act)
 {
     if (job->slot == NULL) {
         job->slot = act;
@@ -326,7 +327,7 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
     }
     job->state = PW_JOB_RUNNING;
     job->task = task;
-    take_slot(core, job, act);
+    pw_job_take_slot(core, job, act);
     core->tasks_running++;
     core->stats.jobs_started++;
     core->env.dispatch(core->env.ctx, task);
@@ -345,7 +346,7 @@ static void send_first(pw_core *core, pw_job *job, pw_act *act)
 {
     pw_queue_grant(core, job);
     if (act != NULL) {
-        take_slot(core, job, act);
+        pw_job_take_slot(core, job, act);
     }
     job->state = PW_JOB_SENDING;
     if (job->map != NULL) {
@@ -368,6 +369,9 @@ static bool start(pw_core *core, pw_job *job, pw_poll *poll)
         send_first(core, job, act);
         return true;
     }
+    if (job->reserves && !job->booked) {
+        return pw_job_book(core, job, act);
+    }
     return act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll);
 }
 
@@ -381,7 +385,7 @@ static void begin_sent(pw_core *core, pw_job *job)
     if (!can ||
         !(act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll))) {
         pw_queue_out(core, job);
-        give_place(core, job);
+        pw_job_give_place(core, job);
         pw_queue_put(core, job);
     }
 }
@@ -411,6 +415,7 @@ void pw_job_dispatch_all(pw_core *core)
 void pw_job_sent(pw_core *core, pw_job *job)
 {
     job->sent = true;
+    job->booked = true; /* in the same group */
     if (job->state == PW_JOB_SENDING &&
         job->cancel_requested) { /* in the meantime; nothing has left */
         pw_job_cancel_now(core, job);
@@ -421,8 +426,10 @@ void pw_job_sent(pw_core *core, pw_job *job)
 
 void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
 {
-    release(core, job);
+    pw_job_release(core, job);
     job->sent = false;
+    job->booked = false;
+    job->begun_ms = 0;
     job->may_have = false;
     job->attempt = attempt;
     job->due_ms = due_ms;
@@ -484,14 +491,14 @@ static void stopped_unasked(pw_core *core, pw_job *job)
     if (job->sent) {
         unknown(core, job);
     } else {
-        release(core, job);
+        pw_job_release(core, job);
         pw_job_queue(core, job);
     }
 }
 
 void pw_job_return(pw_core *core, pw_job *job)
 {
-    release(core, job);
+    pw_job_release(core, job);
     if (job->cancel_requested) {
         pw_job_cancel_now(core, job);
     } else {
@@ -519,7 +526,7 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
 {
     if (outcome_unknown(job, r)) {
         pw_report_free(r);
-        release(core, job);
+        pw_job_release(core, job);
         unknown(core, job);
         return;
     }
@@ -531,7 +538,7 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
     }
     int64_t wait_ms = 0;
     bool retry = retry_wanted(job, r, &wait_ms);
-    release(core, job);
+    pw_job_release(core, job);
     r->begun = job->may_have;
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {
@@ -578,6 +585,7 @@ void pw_job_begun(pw_core *core, pw_job *job)
 {
     int64_t now = pw_core_now(core);
     job->begun = true;
+    job->begun_ms = now;
     job->may_have = true;
     job->schedule_due = 0;
     int32_t item = (int32_t)job->key.item;
@@ -763,6 +771,7 @@ void pw_job_cancel(pw_core *core, pw_job *job)
     case PW_JOB_BACKOFF:
     case PW_JOB_QUEUED:
     case PW_JOB_UNKNOWN:
+    case PW_JOB_SHORT:
         pw_job_cancel_now(core, job);
         break;
     case PW_JOB_RUNNING:
@@ -791,7 +800,7 @@ void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
     {
         if (hold && (job->state == PW_JOB_QUEUED || job->state == PW_JOB_BACKOFF)) {
             pw_queue_out(core, job);
-            give_place(core, job);
+            pw_job_give_place(core, job);
             job->state = PW_JOB_HELD;
         } else if (!hold && job->state == PW_JOB_HELD) {
             pw_job_queue(core, job);
@@ -806,7 +815,7 @@ static bool rests(const pw_job *job)
 {
     return job->state == PW_JOB_HELD || job->state == PW_JOB_BACKOFF ||
            job->state == PW_JOB_QUEUED || job->state == PW_JOB_UNKNOWN ||
-           (job->state == PW_JOB_SENDING && job->sent);
+           job->state == PW_JOB_SHORT || (job->state == PW_JOB_SENDING && job->sent);
 }
 
 void pw_jobs_owed(pw_core *core)

@@ -23,5 +23,15 @@ void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *messa
 /** The attempt ended without a word: tried again, or, when `sent` was written for it, asked about. */
 void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *message);
 void pw_job_cancel_now(pw_core *core, pw_job *job);
+/** Its place here, until it is given back. */
+void pw_job_take_slot(pw_core *core, pw_job *job, pw_act *act);
+void pw_job_give_place(pw_core *core, pw_job *job);
+/** The attempt is over, or was not to be: what it holds is given back. */
+void pw_job_release(pw_core *core, pw_job *job);
+
+/* job_budget.c */
+
+/** What it has set aside may be used from now on: that is committed before it begins [B2]. False: no memory. */
+bool pw_job_book(pw_core *core, pw_job *job, pw_act *act);
 
 #endif

@@ -272,6 +272,8 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
                 : v;
     }
     r->value = pw_value_bytes(v);
+    const pawl_value *spent = pawl_get(rq->args, "spent");
+    r->spent = spent != NULL ? pawl_copy(scope, spent) : NULL;
     if (pw_scope_failed(scope) || pw_scope_failed(rq->scope)) {
         pw_report_free(r);
         return NULL;

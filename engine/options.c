@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/ballot.h"
+#include "engine/budget.h"
 #include "engine/convo.h"
 #include "engine/wf.h"
 #include "sdk/base/error.h"
@@ -149,6 +150,21 @@ static void check_retry(check *c, const retry_fields *r)
 
 /* ---- commands ---- */
 
+static void check_reserve(check *c, const pawl_call_options *o)
+{
+    pw_amounts amounts;
+    pawl_error err;
+    pw_view bytes = pw_value_bytes(o->reserve);
+    if (bytes.size > PW_BUDGET_RESERVE_BYTES_MAX) {
+        refuse(c, "BadOption", "reserve has %zu bytes: it is a few amounts", bytes.size);
+    } else if (pw_amounts_read(bytes, NULL, &amounts, &err) != PAWL_OK) {
+        refuse(c, "BadOption", "reserve: %s", err.message);
+    }
+    if (!(o->max_cost >= 0) || o->max_cost > 1e9) {
+        refuse(c, "BadOption", "max_cost is %g: it is 0 to a billion dollars", o->max_cost);
+    }
+}
+
 bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
 {
     check c = {.w = w, .by = by};
@@ -166,6 +182,7 @@ bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
     }
     check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
     check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
+    check_reserve(&c, o);
     return !c.refused;
 }
 
@@ -245,6 +262,13 @@ bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by)
     check_value(&c, "input", o->input);
     check_choice_of(&c, "policy", (int)o->policy, PAWL_PARENT_ABANDON);
     check_seconds(&c, "timeout_s", o->timeout_s);
+    pawl_error err;
+    if (pw_budget_check(o->budget, &err) != PAWL_OK) {
+        refuse(&c, "BadOption", "budget: %s", err.message);
+    } else if (pawl_get(o->budget, "parent") != NULL) {
+        refuse(&c, "BadOption",
+               "budget: that of a child is below its parent's, and below no other");
+    }
     return !c.refused;
 }
 

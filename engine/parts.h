@@ -235,6 +235,11 @@ void pw_job_timer(pw_core *core, pw_job *job);
 void pw_job_timers(pw_core *core, const pw_job *job);
 void pw_job_cancel(pw_core *core, pw_job *job);
 void pw_job_sent(pw_core *core, pw_job *job);
+/** What it set aside is committed: it may begin; landed false: that did not land. */
+void pw_job_booked(pw_core *core, pw_job *job, bool landed);
+/** It is held: what it would use does not fit. asks: a person is asked. */
+void pw_job_short(pw_core *core, pw_job *job, bool asks);
+void pw_job_funded(pw_core *core, pw_job *job);
 void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms);
 void pw_jobs_hold(pw_core *core, int64_t run, bool hold);
 void pw_jobs_owed(pw_core *core); /* what there was no memory for, once more */

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/job.h"
 
@@ -15,6 +16,27 @@ typedef struct recover_tasks {
     pawl_status status;
     pawl_error *err;
 } recover_tasks;
+
+static bool see_wait(void *ctx, const pw_wait_row *row)
+{
+    int64_t *cmd = ctx;
+    *cmd = row->cmd == *cmd ? 0 : *cmd;
+    return *cmd != 0;
+}
+
+static bool asks(pw_core *core, const pw_task_row *row)
+{
+    int64_t cmd = row->cmd;
+    pawl_error err;
+    return core->jops->waits(core->reader, row->run, see_wait, &cmd, &err) != PAWL_OK || cmd == 0;
+}
+
+/* What it set aside was in use when the last process ended, or it set aside nothing. */
+static bool was_cut(pw_core *core, const pw_job *job)
+{
+    const pw_booking *k = pw_booking_find(core, job->key);
+    return k == NULL || k->begun || k->attempt != job->attempt;
+}
 
 static void place(pw_core *core, pw_job *job, const pw_task_row *row)
 {
@@ -30,6 +52,13 @@ static void place(pw_core *core, pw_job *job, const pw_task_row *row)
     } else if (state == PW_TASK_UNKNOWN) {
         job->state = PW_JOB_UNKNOWN;
         job->asked = true;
+    } else if (state == PW_TASK_SHORT) {
+        job->state = PW_JOB_SHORT;
+        job->asked = asks(core, row);
+    } else if (job->reserves && was_cut(core, job)) { /* nobody knows what it used */
+        job->state = PW_JOB_SHORT;
+        job->again = true;
+        pw_job_tell(core, job, PW_IN_ROOM, NULL);
     } else {
         pw_job_queue(core, job);
     }

@@ -162,7 +162,14 @@ static void stack_one(pw_buf *b, pawl_scope *scope, const pw_live *live, const p
     const char *child = strcmp(pw_machine_name(pw_state_machine(cmd->state)), "child") == 0
                             ? pw_body_str(scope, cmd->body, "id", "")
                             : "";
-    pw_mp_map(b, (size_t)8 + nobody + backoff + (*child != 0));
+    bool held = job != NULL && job->state == PW_JOB_SHORT;
+    pw_mp_map(b, (size_t)8 + (nobody || held) + backoff + (*child != 0));
+    if (held) {
+        nobody = false;
+        pw_mp_str(b, "why");
+        pw_mp_str(b, job->asked ? "its budget is used up: answer \"budget\" (raise or stop)"
+                                : "its budget has no room for it until others give some back");
+    }
     if (nobody) {
         pw_mp_str(b, "why");
         pw_mp_str(b, "no activity of that name is registered, and no worker asks for it");

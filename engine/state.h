@@ -94,6 +94,7 @@ struct pw_cmd {
     bool may_have_happened;       /* one of its attempts, whatever became of it */
     int64_t attempt;
     bool cancel_requested;
+    enum { PW_HELD_NOT, PW_HELD, PW_HELD_ASKS } held; /* by its budget; for people: the job knows */
     int64_t deliver_turn; /* a local step is seen by the code only in a later turn than this */
     struct pw_cmd *prev, *next; /* open commands, in order of id */
 };
@@ -171,6 +172,7 @@ typedef enum pw_input_kind {
     PW_IN_UNKNOWN, /* an unsafe effect was cut by a crash */
     PW_IN_TIMER,
     PW_IN_MAP_DONE,
+    PW_IN_ROOM, /* an attempt that is held, or that a crash cut, reserves once more */
     PW_IN_KICK, /* only resume the code: a local step was committed, or recovery */
 } pw_input_kind;
 
@@ -331,7 +333,13 @@ typedef struct pw_mismatch {
 /* ---- jobs: attempts of activities ---- */
 
 /* pw_task_row.state: one of these, and PW_TASK_CANCELING beside it once it was asked to stop. */
-enum { PW_TASK_SCHEDULED = 0, PW_TASK_SENT = 1, PW_TASK_UNKNOWN = 2, PW_TASK_CANCELING = 8 };
+enum {
+    PW_TASK_SCHEDULED = 0,
+    PW_TASK_SENT = 1,
+    PW_TASK_UNKNOWN = 2,
+    PW_TASK_SHORT = 3,
+    PW_TASK_CANCELING = 8
+};
 /* And above them how many attempts cost none of the retries. */
 enum { PW_TASK_FREE_SHIFT = 8, PW_TASK_FREE_MAX = 0x7fffff };
 
@@ -343,6 +351,7 @@ typedef enum pw_job_state {
     PW_JOB_RUNNING,
     PW_JOB_ENDING,  /* its end is on its way into the journal */
     PW_JOB_UNKNOWN, /* asks what happened */
+    PW_JOB_SHORT,   /* what it would use does not fit its budget */
 } pw_job_state;
 
 typedef struct pw_retry {
@@ -392,7 +401,11 @@ struct pw_job {
     bool begun;
     bool may_have; /* this attempt may have begun, here or before a restart */
     bool cancel_requested;
-    bool let_run;   /* PAWL_CANCEL_ABANDON: nobody asks it to stop */
+    bool let_run;  /* PAWL_CANCEL_ABANDON: nobody asks it to stop */
+    bool reserves; /* in a budget */
+    bool booked;   /* it may begin: that is committed [B2] */
+    bool again;    /* its run is to try once more to reserve */
+    int64_t begun_ms;
     pw_view detail; /* last heartbeat, own scope */
     pawl_scope *detail_scope;
     bool detail_dirty;
@@ -442,6 +455,9 @@ typedef struct pw_publish {
         PW_PUB_PAGES,
         PW_PUB_CANCEL_MAP,
         PW_PUB_DROP_JOB,
+        PW_PUB_BOOKED, /* what it set aside: it may begin */
+        PW_PUB_FUNDED, /* what was held goes on */
+        PW_PUB_SHORT,  /* it is held */
         PW_PUB_INBOX,
         PW_PUB_UNHOLD,
         PW_PUB_HOLD,
@@ -459,6 +475,7 @@ typedef struct pw_publish {
     pw_report *report;
     int64_t due_ms;
     int64_t attempt;
+    bool asks; /* SHORT: a person is asked */
     struct pw_publish *next;
 } pw_publish;
 
@@ -581,6 +598,10 @@ struct pw_core {
     pw_map *maps;             /* hash */
     pw_map *map_work;         /* list of those that may have to start items, to end, or to write */
     size_t tasks_running;
+    struct pw_budget *budgets;   /* hash by name: budget.h */
+    struct pw_booking *bookings; /* hash: attempts that have something set aside */
+    bool bookings_doubt;         /* some may be in the journal alone */
+    bool budget_freed;           /* what is held may fit now */
     bool queue_dirty, beats_dirty;
 
     pw_heap_timer *heap;

@@ -38,7 +38,8 @@ typedef struct pw_report {
     pawl_scope *scope; /* owns what follows */
     pw_view
         value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?} */
-    bool begun; /* of CANCELED: its code may have run */
+    const pawl_value *spent; /* of an end: what it says it spent; NULL = it said nothing */
+    bool begun;              /* of CANCELED: its code may have run */
     struct pw_report *next;
 } pw_report;
 void pw_report_free(pw_report *report);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/misuse.h"
 #include "engine/shell.h"
 
@@ -417,6 +418,7 @@ static void too_big(pw_live *live, pw_batch *b, pw_buf *events, const pw_batch_m
                                    : "OutOfMemory: no memory for one turn, time and again";
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: %s", why);
     drop_created(live, b, mark);
+    pw_budget_undo(b, mark->ops);
     b->group.len = mark->ops;
     b->failed = false;
     pw_scope_heal(b->group.scope);

@@ -186,6 +186,9 @@ static const char *waits_for(const pw_cmd *cmd)
 {
     switch ((int)pw_state_machine(cmd->state)) {
     case PW_M_ACTIVITY:
+        if (cmd->held != PW_HELD_NOT) {
+            return cmd->held == PW_HELD_ASKS ? "answer: budget of" : "room in the budget of";
+        }
         return cmd->state == PW_S_ACTIVITY_UNKNOWN ? "answer: outcome unknown of" : "activity";
     case PW_M_TIMER:
         return "timer";

@@ -18,6 +18,7 @@
 
 #include <stdatomic.h>
 
+#include "sdk/base/amounts.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/limits.h"
@@ -123,6 +124,35 @@ typedef struct pw_outcome {
     pw_view body; /* reply, msgpack */
 } pw_outcome;
 
+/** A budget: what it allows, and what has been spent and set aside by ledger rows of it and of all budgets below. */
+typedef struct pw_budget_row {
+    pw_view name;   /* "workspace:acme", "run:12", "step:12.3" */
+    pw_view parent; /* "" = none; never changes */
+    pw_limits limits;
+    pw_amounts spent, reserved; /* kept by the backend [J19] */
+} pw_budget_row;
+
+typedef enum pw_ledger_state {
+    PW_LEDGER_RELEASED = 0,  /* it surely never began: there is no row (any more) */
+    PW_LEDGER_RESERVED = 1,  /* surely not begun; `estimate` is set aside */
+    PW_LEDGER_BEGUN = 2,     /* may have begun; the same */
+    PW_LEDGER_SETTLED = 3,   /* `spent` is what it reported */
+    PW_LEDGER_ESTIMATED = 4, /* nobody knows: `spent` is the estimate */
+} pw_ledger_state;
+
+/** What one attempt of an activity may use, or has used. An attempt that a crash cut is begun again under its number: the next `round`. */
+typedef struct pw_ledger_row {
+    int64_t run, cmd;
+    int64_t item; /* of a map: index + 1 */
+    int64_t attempt, round;
+    int state; /* enum pw_ledger_state */
+    int64_t at_ms;
+    bool unpriced; /* money was spent, and no price table says how much */
+    pw_view budget;
+    pw_view workflow, activity, model;
+    pw_amounts estimate, spent;
+} pw_ledger_row;
+
 /* ---- operations ---- */
 
 typedef struct pawl_tx pawl_tx;
@@ -173,9 +203,29 @@ typedef enum pw_op_type {
     PW_OP_INBOX_PUT, /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */
     PW_OP_INBOX_TAKE, /* u.take: deletes the row (CONFLICT when it is gone), keeps the outcome under its dedup key if not "" */
     PW_OP_OUTCOME_PUT, /* u.take: outcome of a request that came by the socket with a dedup key; CONFLICT when it has one */
+    PW_OP_BUDGET_SET,  /* u.budget: its limits; made when it is not there; sums and parent stay */
+    PW_OP_LEDGER_PUT, /* u.ledger: insert or replace (run, cmd, item, attempt, round), and the sums of its budget and of those above it;
+                           RELEASED deletes. Budgets that are not there are made, without limits */
+    PW_OP_LEDGER_BEGIN, /* u.ledger: a RESERVED row becomes BEGUN; no error when it is not there, or is further */
     PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
+
+/** A ledger row, and where it counts: its budget first, then those above, to the outermost. */
+typedef struct pw_ledger_op {
+    pw_ledger_row row;
+    const pw_view *chain;
+    size_t chain_len;
+    struct pw_budget *budget; /* the engine's: what it added to its sums, to take it back */
+    pw_amounts spent, reserved;
+} pw_ledger_op;
+
+/** A budget's limits. */
+typedef struct pw_budget_op {
+    pw_budget_row row;
+    struct pw_budget *budget; /* the engine's, and what it allowed before */
+    pw_limits was;
+} pw_budget_op;
 
 typedef struct pw_op {
     pw_op_type type;
@@ -207,6 +257,8 @@ typedef struct pw_op {
             int64_t depth;
             pw_view body;
         } node;
+        const pw_budget_op *budget;
+        const pw_ledger_op *ledger;
         pw_inbox_row inbox;
         struct {
             int64_t inbox_id;
@@ -264,6 +316,8 @@ typedef bool (*pw_map_fn)(void *ctx, const pw_map_row *row);
 typedef bool (*pw_page_fn)(void *ctx, const pw_page_row *row);
 typedef bool (*pw_inbox_fn)(void *ctx, const pw_inbox_row *row);
 typedef bool (*pw_key_fn)(void *ctx, pw_view key, pw_view value);
+typedef bool (*pw_budget_fn)(void *ctx, const pw_budget_row *row);
+typedef bool (*pw_ledger_fn)(void *ctx, const pw_ledger_row *row);
 
 /* ---- the interface ---- */
 
@@ -341,6 +395,12 @@ typedef struct pw_journal_ops {
                          pawl_error *err);
     pawl_status (*outcome)(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome,
                            pawl_error *err);
+    pawl_status (*budgets)(pw_reader *r, pw_view name /* empty = all, by name */, pw_budget_fn fn,
+                           void *ctx, pawl_error *err);
+    /** By run, command, item, attempt, round. */
+    pawl_status (*ledger)(pw_reader *r, int64_t run /* 0 = all */,
+                          bool open_only /* RESERVED, BEGUN */, pw_ledger_fn fn, void *ctx,
+                          pawl_error *err);
     /** The key of the blob digests of this journal. */
     void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 } pw_journal_ops;

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "journal/memory_row.h"
+#include "journal/memory_ledger.h"
 #include "journal/record_sum.h"
 
 static pawl_status no_memory(pawl_error *err)
@@ -448,6 +448,10 @@ pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owne
         return take_inbox(s, op, err);
     case PW_OP_OUTCOME_PUT:
         return put_outcome(s, op->u.take.dedup, &op->u.take.outcome, err);
+    case PW_OP_BUDGET_SET:
+    case PW_OP_LEDGER_PUT:
+    case PW_OP_LEDGER_BEGIN:
+        return pw_memory_ledger_apply(s, op, err);
     case PW_OP_RUN_COMPACT:
         return compact(s, op->u.run.key, err);
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "journal/memory.h"
-#include "journal/memory_row.h"
+#include "journal/memory_ledger.h"
 #include "journal/record_sum.h"
 #include "sdk/base/mem.h"
 
@@ -600,5 +600,7 @@ const pw_journal_ops pw_memory_ops = {
     .node = node,
     .inbox = inbox,
     .outcome = outcome,
+    .budgets = pw_memory_budgets,
+    .ledger = pw_memory_ledger,
     .blob_key = blob_key,
 };

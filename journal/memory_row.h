@@ -33,7 +33,9 @@ typedef enum pw_table {
     PW_TABLE_NODE = 'D',      /* id -> parent body */
     PW_TABLE_INBOX = 'X',     /* id -> inbox row */
     PW_TABLE_DEDUP = 'Y',     /* dedup -> inbox id */
-    PW_TABLE_OUTCOME = 'Z'    /* dedup -> outcome */
+    PW_TABLE_OUTCOME = 'Z',   /* dedup -> outcome */
+    PW_TABLE_BUDGET = 'U',    /* name -> budget */
+    PW_TABLE_LEDGER = 'V'     /* run cmd item attempt round -> entry */
 } pw_table;
 
 typedef struct pw_memory_owner {

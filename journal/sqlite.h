@@ -143,6 +143,9 @@ pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
 pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body,
                                pawl_error *err);
 void pw_sqlite_sweep(pw_sqlite *j);
+pawl_status pw_sqlite_budget_set(pw_sqlite *j, const pw_budget_row *row, pawl_error *err);
+pawl_status pw_sqlite_ledger_put(pw_sqlite *j, const pw_ledger_op *op, pawl_error *err);
+pawl_status pw_sqlite_ledger_begin(pw_sqlite *j, const pw_ledger_row *row, pawl_error *err);
 
 /* ---- the rite ---- */
 
@@ -204,6 +207,10 @@ pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_
                             void *ctx, pawl_error *err);
 pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body,
                               pw_outcome *ret_outcome, pawl_error *err);
+pawl_status pw_sqlite_budgets(pw_reader *r, pw_view name, pw_budget_fn fn, void *ctx,
+                              pawl_error *err);
+pawl_status pw_sqlite_ledger(pw_reader *r, int64_t run, bool open_only, pw_ledger_fn fn, void *ctx,
+                             pawl_error *err);
 void pw_sqlite_blob_key(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 
 #endif

@@ -392,5 +392,7 @@ const pw_journal_ops pw_sqlite_ops = {
     .node = pw_sqlite_node,
     .inbox = pw_sqlite_inbox,
     .outcome = pw_sqlite_outcome,
+    .budgets = pw_sqlite_budgets,
+    .ledger = pw_sqlite_ledger,
     .blob_key = pw_sqlite_blob_key,
 };

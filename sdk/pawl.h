@@ -136,6 +136,10 @@ typedef struct pawl_start_options {
     const char *
         signal; /**< signal-with-start: delivered as the first signal, to the existing run if one is open */
     const pawl_value *signal_value;
+    const pawl_value *
+        budget; /**< limits, as {usd: {soft: 0.8, hard: 1}, calls: 50, parent: "goal:x"} (pawl_workflow.h, Budgets). parent names the
+                            budget above, or is a map {name, limits ..., parent}: made when it is not there, else left as it is.
+                            A run that is there already keeps its own. nil = none */
 } pawl_start_options;
 
 /** Starts a run; on disk when it returns. ret_id (may be NULL) gets the id. Errors: EXISTS, NOCODE, INVALID, FULL, NOSPACE, IO. */
@@ -193,6 +197,17 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_history(pawl_engine *e, const char *id, 
  * given back or looked at, in bytes. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope,
                                               const pawl_value **ret_value, pawl_error *err);
+
+/* ---- budgets ---- */
+
+/** What a run used: {id, workflow, budgets: [{name, parent, limits, spent, reserved}], entries: [{command, item, attempt, round, state, activity,
+ * model, unpriced, estimate, spent, at_ms}], spent, reserved, estimated (part of spent), unpriced}: amounts are maps of units (pawl_task_spend).
+ * entries are the run's own; budgets are its own first, then those above. id NULL: totals of the journal instead, by "workflow", "model" or
+ * "day" (UTC): {by, totals: [{key, entries, unpriced, spent, reserved, estimated}], spent, reserved, estimated, unpriced}.
+ * Errors: NOTFOUND, INVALID, IO, DAMAGED, SHUTDOWN, MISUSE, FORKED. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_cost(pawl_engine *e, const char *id, const char *by,
+                                             pawl_scope *scope, const pawl_value **ret_value,
+                                             pawl_error *err);
 
 /* ---- task queues ---- */
 

@@ -90,6 +90,12 @@ PAWL_API bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail);
  * not journaled: only the last 32 KiB are kept, and those until the attempt ends; whoever is slow misses some, and sees that it did. Counts
  * as a heartbeat. Channel: a short name ("text", "stdout"). False: stop, as of pawl_task_heartbeat. Owns: data is copied. Thread: any. */
 PAWL_API bool pawl_task_output(pawl_task *task, const char *channel, const void *data, size_t size);
+/** Adds to what this attempt has spent: {usd: 0.0021, input: 800, cache_read: 0, output: 120, calls: 1, ...}. Units (all optional; usd in dollars):
+ * usd, tokens (default: input + output), input, cache_read, cache_write, output, reasoning, calls, gpu_ms, wall_ms. Further keys: model (text, for
+ * totals), unpriced (true: money was spent, and nobody knows how much). It is kept in the ledger with the attempt's end, whatever that is: say it
+ * before a failure too. {} = surely nothing. An attempt that reserved and says nothing, or never ends, counts as what it reserved.
+ * False: no amounts (the attempt goes on, and nothing is added). Thread: the one that runs it. */
+PAWL_API bool pawl_task_spend(pawl_task *task, const pawl_value *spent);
 /** The last heartbeat detail of the attempt before this one; nil when none. */
 PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);
 /** True once the run wants it to stop, or the engine is closing and has waited long enough (pawl_close). Thread: any. */

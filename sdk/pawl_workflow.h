@@ -126,6 +126,12 @@ typedef struct pawl_call_options {
     int priority;      /**< higher first */
     const char *
         limit_key; /**< whose rate it counts against in its queue: a tenant, an API key's name; NULL = "" */
+    const pawl_value *
+        reserve; /**< what one attempt may use at most: {usd: 0.05, tokens: 4000, calls: 1} (units: pawl_task_spend). Set aside before
+                            each attempt, in the run's budget and in all above; what does not fit is held, see Budgets below. nil = nothing:
+                            the step is never held, and what its attempts say they spent is booked all the same */
+    double
+        max_cost; /**< dollars, all attempts of the step together; 0 = no limit. Without reserve.usd an attempt reserves as much */
 } pawl_call_options;
 #define PAWL_RETRY_FOREVER 2147483647
 #define PAWL_RETRY_NONE (-1)
@@ -140,6 +146,29 @@ PAWL_API const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *op
     pawl_call_start_at((w), PAWL_OPTIONS(pawl_call_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options,
                                          size_t options_size, const char *file, int line);
+
+/* ---- budgets ---- */
+
+/* A run may have a budget: limits given at its start (pawl_start_options.budget, pawl_child_options.budget) and kept in a ledger in the journal.
+ *
+ *     {usd: {soft: 0.8, hard: 1.0}, tokens: 200000, calls: 50, parent: {name: "goal:x", usd: 5, parent: "workspace:acme"}}
+ *
+ * Budgets nest: what a step uses counts in its run, in the run that started that one, and in the named budgets above; a run that continues as new
+ * goes on in the budget it had. A call reserves with .reserve: each attempt is set aside before it begins, and must fit every budget it counts in.
+ * When it ends, what it says it spent (pawl_task_spend) takes the place of what it reserved; an attempt of which nothing was heard again (a crash,
+ * a lost worker, a timeout) counts as what it reserved. A replay costs nothing.
+ *
+ * Soft limits stop nothing: pawl_budget tells that one was passed. At a hard one the attempt is held, durably, and the run opens a wait of kind
+ * "budget", named "budget", with the choices raise and stop: `pawl answer RUN --name budget raise --data '{"usd": 2}'` sets the new limit of the
+ * budget that is short (or of the one that data.budget names); stop fails the step with type "BudgetExceeded". Held only since others have set
+ * aside what is left, it waits for them and asks nobody. */
+
+/** What is left now: {left: {usd, ...}, spent: {...}, reserved: {...}, soft: bool, short: text}. left is the least of all budgets above this run,
+ * of the units that have a hard limit; spent and reserved are the run's own; soft: some soft limit is passed; short: the name of the budget that
+ * has least left in proportion, "" when nothing is limited. nil for a run that has no budget and spent nothing.
+ * Replay: journaled, replay gives what was read then. */
+#define pawl_budget(w) pawl_budget_at((w), __FILE__, __LINE__)
+PAWL_API const pawl_value *pawl_budget_at(pawl_run *w, const char *file, int line);
 
 /* ---- map: one activity over many items ---- */
 
@@ -272,6 +301,8 @@ typedef struct pawl_child_options {
     pawl_parent_policy policy;
     double
         timeout_s; /**< the child ends as timed out after so long, and this call fails, with "Timeout" as the cause; 0 = none */
+    const pawl_value *
+        budget; /**< limits of its own, as {usd: 0.5, calls: 10}; it counts in this run's budget as well; nil = none of its own */
 } pawl_child_options;
 /** Runs another workflow and waits for its result; its failure is the cause of this call's failure "ChildFailed". */
 #define pawl_child(w, ...) \
@@ -486,6 +517,8 @@ PAWL_API const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value
 /** nil when it cannot be read, which is logged. */
 PAWL_API const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo,
                                                 int64_t from);
+/** As pawl_budget. */
+PAWL_API const pawl_value *pawl_fold_budget(pawl_fold *f);
 PAWL_API void pawl_fold_complete(pawl_fold *f, const pawl_value *result);
 PAWL_API void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...)
     PAWL_PRINTF(3, 4);

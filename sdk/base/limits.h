@@ -55,7 +55,12 @@
     10000 /* after a failure nobody looks at: the run fails with IgnoredFailure */
 #define PW_BRANCHES_MAX 1024       /* pawl_go in one run: LIMIT failure */
 #define PW_OPEN_COMMANDS_MAX 10000 /* of one run */
-#define PW_SIGNALS_MAX 100000      /* unread signals of one run: FULL to the sender */
+#define PW_BUDGET_DEPTH_MAX \
+    16 /* budgets one above the other; what is deeper counts beside its parent */
+#define PW_BUDGET_NAMED_MAX 8            /* above one run, by name; INVALID */
+#define PW_BUDGET_RESERVE_BYTES_MAX 1000 /* of what a call reserves, as a value; BadOption */
+#define PW_BUDGET_NAME_MAX 100           /* bytes; INVALID */
+#define PW_SIGNALS_MAX 100000            /* unread signals of one run: FULL to the sender */
 #define PW_MAP_ITEMS_MAX 10000000
 #define PW_MAP_WIDTH_MAX 10000 /* items of one map under way: more are not started */
 #define PW_MAP_NOTES_MAX \

@@ -31,6 +31,7 @@ const scene scene_list[] = {
     {.name = "mismatch", .code = scene_mismatch_code, .play = scene_mismatch_play},
     {.name = "fold", .code = scene_fold_code, .play = scene_fold_play},
     {.name = "convo", .code = scene_convo_code, .play = scene_convo_play},
+    {.name = "budget", .code = scene_budget_code, .play = scene_budget_play},
     {.name = "too-big", .code = scene_too_big_code, .play = scene_too_big_play, .no_golden = true},
 };
 const size_t scene_count = PW_COUNT(scene_list);
