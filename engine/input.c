@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/bugs.h"
+#include "engine/cache.h"
 #include "engine/options.h"
 #include "engine/shell.h"
 
@@ -490,6 +491,15 @@ static void drop_task(pw_live *live, int64_t cmd)
     p->job = (pw_job_key){live->key, cmd, 0};
 }
 
+/* For later calls [K1]. */
+static void keep_result(pw_live *live, const pw_report *r)
+{
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, r->token.cmd, 0});
+    if (job != NULL && r->cached.size == 0) {
+        pw_cache_keep(live, job, r->value);
+    }
+}
+
 static void in_report(pw_live *live, pw_input *in)
 {
     const pw_report *r = in->report;
@@ -500,9 +510,13 @@ static void in_report(pw_live *live, pw_input *in)
     }
     pw_emit e;
     pw_emit_begin(&e, live);
-    pw_emit_int(&e, "attempt", r->token.attempt);
+    if (r->cached.size == 0) {
+        pw_emit_int(&e, "attempt", r->token.attempt);
+    }
     if (r->kind == PW_REPORT_DONE) {
         pw_emit_value(&e, "result", r->value);
+        pw_emit_value(&e, "cached", r->cached);
+        keep_result(live, r);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
     } else if (r->kind == PW_REPORT_CANCELED) {
         static const uint8_t yes[1] = {0xc3};

@@ -123,6 +123,22 @@ typedef struct pw_outcome {
     pw_view body; /* reply, msgpack */
 } pw_outcome;
 
+/** A result that later calls may have. The backend adds and checks a checksum. */
+typedef struct pw_cache_row {
+    uint8_t key[PW_DIGEST_SIZE];
+    int64_t expires_ms;
+    int64_t at_ms;
+    pw_view run_id; /* whose result it was */
+    int64_t cmd;
+    pw_view body; /* the result, msgpack */
+} pw_cache_row;
+
+/** What its checksum covers. Each backend writes it beside the row, and looks at it when the row is read. */
+int64_t pw_cache_sum(const pw_cache_row *row);
+/** *ret = row, with its views in the end of *body. Errors: NOMEM. */
+PAWL_MUST_USE pawl_status pw_cache_copy(pw_buf *body, const pw_cache_row *row, pw_cache_row *ret,
+                                        pawl_error *err);
+
 /* ---- operations ---- */
 
 typedef struct pawl_tx pawl_tx;
@@ -173,6 +189,8 @@ typedef enum pw_op_type {
     PW_OP_INBOX_PUT, /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */
     PW_OP_INBOX_TAKE, /* u.take: deletes the row (CONFLICT when it is gone), keeps the outcome under its dedup key if not "" */
     PW_OP_OUTCOME_PUT, /* u.take: outcome of a request that came by the socket with a dedup key; CONFLICT when it has one */
+    PW_OP_CACHE_PUT, /* u.cache: replaces what stands under the key; and some rows that have expired by its at_ms go, and those above
+                           PW_CACHE_ROWS_MAX that expire first, sooner or later */
     PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
@@ -208,6 +226,7 @@ typedef struct pw_op {
             pw_view body;
         } node;
         pw_inbox_row inbox;
+        pw_cache_row cache;
         struct {
             int64_t inbox_id;
             pw_view dedup;
@@ -341,6 +360,9 @@ typedef struct pw_journal_ops {
                          pawl_error *err);
     pawl_status (*outcome)(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome,
                            pawl_error *err);
+    /** What stands under a cache key, expired or not; its bytes and the run's id are put at the end of *ret_body. NOTFOUND; DAMAGED. */
+    pawl_status (*cached)(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
+                          pw_cache_row *ret_row, pawl_error *err);
     /** The key of the blob digests of this journal. */
     void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 } pw_journal_ops;

@@ -392,5 +392,6 @@ const pw_journal_ops pw_sqlite_ops = {
     .node = pw_sqlite_node,
     .inbox = pw_sqlite_inbox,
     .outcome = pw_sqlite_outcome,
+    .cached = pw_sqlite_cached,
     .blob_key = pw_sqlite_blob_key,
 };
