@@ -72,7 +72,8 @@ static void tell_state(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
                           .command = ev->cmd,
                           .now_ms = live->now_ms,
                           .name = name_of(live, ev, cmd),
-                          .value = value_of(live, ev, cmd)};
+                          .value = value_of(live, ev, cmd),
+                          .cached = pw_body_get(ev->body, "cached").size > 0};
     const pawl_value *f = pw_body_value(live->core, live->scope, ev->body, "failure");
     fe.failure = pw_failure_read(live->scope, f, 0);
     if (pw_turn_lost(live)) {

@@ -11,6 +11,7 @@
 #include "engine/ballot.h"
 #include "engine/budget.h"
 #include "engine/bugs.h"
+#include "engine/cache.h"
 #include "engine/shell.h"
 
 static void reply_ok(pw_live *live, pw_request *rq)
@@ -290,6 +291,15 @@ static void drop_task(pw_live *live, int64_t cmd)
     p->job = (pw_job_key){live->key, cmd, 0};
 }
 
+/* For later calls [K1]. */
+static void keep_result(pw_live *live, const pw_report *r)
+{
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, r->token.cmd, 0});
+    if (job != NULL && r->cached.size == 0) {
+        pw_cache_keep(live, job, r->value);
+    }
+}
+
 static void in_report(pw_live *live, pw_input *in)
 {
     const pw_report *r = in->report;
@@ -300,10 +310,14 @@ static void in_report(pw_live *live, pw_input *in)
     }
     pw_emit e;
     pw_emit_begin(&e, live);
-    pw_emit_int(&e, "attempt", r->token.attempt);
+    if (r->cached.size == 0) {
+        pw_emit_int(&e, "attempt", r->token.attempt);
+    }
     pw_budget_end_fields(&e, cmd, r->token.attempt, r);
     if (r->kind == PW_REPORT_DONE) {
         pw_emit_value(&e, "result", r->value);
+        pw_emit_value(&e, "cached", r->cached);
+        keep_result(live, r);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
     } else if (r->kind == PW_REPORT_CANCELED) {
         static const uint8_t yes[1] = {0xc3};

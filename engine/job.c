@@ -11,6 +11,7 @@
 
 #include "engine/budget.h"
 #include "engine/bugs.h"
+#include "engine/cache.h"
 #include "engine/job.h"
 #include "engine/map.h"
 #include "engine/queue.h"
@@ -218,6 +219,8 @@ void pw_job_free(pw_core *core, pw_job *job)
 
 /* ---- queueing and starting ---- */
 
+static void attempt_end(pw_core *core, pw_job *job, pw_report *r);
+
 void pw_job_queue(pw_core *core, pw_job *job)
 {
     const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
@@ -231,6 +234,11 @@ void pw_job_queue(pw_core *core, pw_job *job)
         job->state = PW_JOB_BACKOFF;
         pw_timer_add(core, job->due_ms, job->key.run, job->key.cmd, (int32_t)job->key.item,
                      PW_T_JOB);
+        return;
+    }
+    pw_report *kept = job->cancel_requested ? NULL : pw_cache_find(core, job);
+    if (kept != NULL) {
+        attempt_end(core, job, kept);
         return;
     }
     job->state = PW_JOB_QUEUED;

@@ -148,6 +148,17 @@ static void check_retry(check *c, const retry_fields *r)
     check_text(c, "no_retry", r->no_retry, PW_TEXT_BYTES_MAX);
 }
 
+/* What happened once for another run has not happened for this one: such a step is done, and can be taken back. */
+static void check_cache(check *c, const pawl_call_options *o)
+{
+    check_seconds(c, "cache_s", o->cache_s);
+    check_text(c, "cache_scope", o->cache_scope, PW_TEXT_BYTES_MAX);
+    if (o->cache_s > 0 &&
+        (o->effect == PAWL_EFFECT_UNSAFE || (o->undo != NULL && o->undo[0] != 0))) {
+        refuse(c, "BadOption", "cache_s is not for unsafe effects, nor for what is to be undone");
+    }
+}
+
 /* ---- commands ---- */
 
 static void check_reserve(check *c, const pawl_call_options *o)
@@ -183,6 +194,7 @@ bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
     check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
     check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
     check_reserve(&c, o);
+    check_cache(&c, o);
     return !c.refused;
 }
 

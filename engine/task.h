@@ -40,6 +40,8 @@ typedef struct pw_report {
         value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?} */
     const pawl_value *spent; /* of an end: what it says it spent; NULL = it said nothing */
     bool begun;              /* of CANCELED: its code may have run */
+    pw_view
+        cached; /* of DONE: whose result it was before, {run, command, at_ms}; empty = its own */
     struct pw_report *next;
 } pw_report;
 void pw_report_free(pw_report *report);

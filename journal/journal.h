@@ -152,6 +152,21 @@ typedef struct pw_ledger_row {
     pw_view workflow, activity, model;
     pw_amounts estimate, spent;
 } pw_ledger_row;
+/** A result that later calls may have. The backend adds and checks a checksum. */
+typedef struct pw_cache_row {
+    uint8_t key[PW_DIGEST_SIZE];
+    int64_t expires_ms;
+    int64_t at_ms;
+    pw_view run_id; /* whose result it was */
+    int64_t cmd;
+    pw_view body; /* the result, msgpack */
+} pw_cache_row;
+
+/** What its checksum covers. Each backend writes it beside the row, and looks at it when the row is read. */
+int64_t pw_cache_sum(const pw_cache_row *row);
+/** *ret = row, with its views in the end of *body. Errors: NOMEM. */
+PAWL_MUST_USE pawl_status pw_cache_copy(pw_buf *body, const pw_cache_row *row, pw_cache_row *ret,
+                                        pawl_error *err);
 
 /* ---- operations ---- */
 
@@ -207,6 +222,8 @@ typedef enum pw_op_type {
     PW_OP_LEDGER_PUT, /* u.ledger: insert or replace (run, cmd, item, attempt, round), and the sums of its budget and of those above it;
                            RELEASED deletes. Budgets that are not there are made, without limits */
     PW_OP_LEDGER_BEGIN, /* u.ledger: a RESERVED row becomes BEGUN; no error when it is not there, or is further */
+    PW_OP_CACHE_PUT, /* u.cache: replaces what stands under the key; and some rows that have expired by its at_ms go, and those above
+                           PW_CACHE_ROWS_MAX that expire first, sooner or later */
     PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
@@ -260,6 +277,7 @@ typedef struct pw_op {
         const pw_budget_op *budget;
         const pw_ledger_op *ledger;
         pw_inbox_row inbox;
+        pw_cache_row cache;
         struct {
             int64_t inbox_id;
             pw_view dedup;
@@ -401,6 +419,9 @@ typedef struct pw_journal_ops {
     pawl_status (*ledger)(pw_reader *r, int64_t run /* 0 = all */,
                           bool open_only /* RESERVED, BEGUN */, pw_ledger_fn fn, void *ctx,
                           pawl_error *err);
+    /** What stands under a cache key, expired or not; its bytes and the run's id are put at the end of *ret_body. NOTFOUND; DAMAGED. */
+    pawl_status (*cached)(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
+                          pw_cache_row *ret_row, pawl_error *err);
     /** The key of the blob digests of this journal. */
     void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 } pw_journal_ops;

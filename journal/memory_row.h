@@ -35,7 +35,9 @@ typedef enum pw_table {
     PW_TABLE_DEDUP = 'Y',     /* dedup -> inbox id */
     PW_TABLE_OUTCOME = 'Z',   /* dedup -> outcome */
     PW_TABLE_BUDGET = 'U',    /* name -> budget */
-    PW_TABLE_LEDGER = 'V'     /* run cmd item attempt round -> entry */
+    PW_TABLE_LEDGER = 'V',    /* run cmd item attempt round -> entry */
+    PW_TABLE_CACHE = 'E',     /* key -> kept result */
+    PW_TABLE_EXPIRY = 'e'     /* expires, then the key */
 } pw_table;
 
 typedef struct pw_memory_owner {
@@ -116,6 +118,10 @@ void pw_row_put_inbox(pw_buf *b, const pw_inbox_row *i);
 bool pw_row_get_inbox(pw_view value, pw_inbox_row *ret);
 void pw_row_put_outcome(pw_buf *b, const pw_outcome *o);
 bool pw_row_get_outcome(pw_view value, pw_outcome *ret);
+void pw_row_put_cache(pw_buf *b, const pw_cache_row *c);
+/** Errors: DAMAGED. The key is the caller's. */
+pawl_status pw_row_get_cache(pw_view value, const uint8_t key[PW_DIGEST_SIZE], pw_cache_row *ret,
+                             pawl_error *err);
 void pw_row_put_owner(pw_buf *b, const pw_memory_owner *o);
 bool pw_row_get_owner(pw_view value, pw_memory_owner *ret);
 

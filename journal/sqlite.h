@@ -205,6 +205,8 @@ pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE],
                            uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
 pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn,
                             void *ctx, pawl_error *err);
+pawl_status pw_sqlite_cached(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
+                             pw_cache_row *ret_row, pawl_error *err);
 pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body,
                               pw_outcome *ret_outcome, pawl_error *err);
 pawl_status pw_sqlite_budgets(pw_reader *r, pw_view name, pw_budget_fn fn, void *ctx,

@@ -394,5 +394,6 @@ const pw_journal_ops pw_sqlite_ops = {
     .outcome = pw_sqlite_outcome,
     .budgets = pw_sqlite_budgets,
     .ledger = pw_sqlite_ledger,
+    .cached = pw_sqlite_cached,
     .blob_key = pw_sqlite_blob_key,
 };

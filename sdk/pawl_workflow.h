@@ -132,6 +132,11 @@ typedef struct pawl_call_options {
                             the step is never held, and what its attempts say they spent is booked all the same */
     double
         max_cost; /**< dollars, all attempts of the step together; 0 = no limit. Without reserve.usd an attempt reserves as much */
+    /** Above 0: a result that the same call (activity, input, cache_scope) had at most so long ago, in whatever run of this journal, is this
+     * one's, too: nothing is started, queued or sent, and its ActivityCompleted says whose it was. A new result is kept for so long: on disk,
+     * with this step. Results above 1 MiB and failures are not kept. Refused with .effect = PAWL_EFFECT_UNSAFE and with .undo. 0 = neither. */
+    double cache_s;
+    const char *cache_scope; /**< who may share such results: a tenant, a workspace; NULL = "" */
 } pawl_call_options;
 #define PAWL_RETRY_FOREVER 2147483647
 #define PAWL_RETRY_NONE (-1)
@@ -474,6 +479,8 @@ typedef struct pawl_fold_event {
     const pawl_value *
         value; /**< input of a start, result, signal payload, answer; of WaitVoted and WaitDeferred what was said */
     const pawl_failure *failure;
+    bool
+        cached; /**< ActivityCompleted: the result another call had (cache_s): nothing was done for it */
 } pawl_fold_event;
 
 typedef struct pawl_fold pawl_fold; /* the handle decide issues commands on */

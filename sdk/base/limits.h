@@ -29,10 +29,14 @@
 #define PW_GROUP_OPS_MAX 16384 /* one commit: bounds latency of a group */
 #define PW_COMPACT_RUNS \
     64 /* closed runs compacted at a time: what the next commit may have to wait for */
-#define PW_COMPACT_ROWS 4096            /* their turns together; a run with more is left as it is */
-#define PW_COMPACT_BYTES (8u << 20)     /* of one run; larger ones are left as they are */
-#define PW_COMPACT_KEYS 1024            /* runs looked at for them */
-#define PW_BALLAST_BYTES (16u << 20)    /* released at ENOSPC so that pause and cancel still work */
+#define PW_COMPACT_ROWS 4096         /* their turns together; a run with more is left as it is */
+#define PW_COMPACT_BYTES (8u << 20)  /* of one run; larger ones are left as they are */
+#define PW_COMPACT_KEYS 1024         /* runs looked at for them */
+#define PW_BALLAST_BYTES (16u << 20) /* released at ENOSPC so that pause and cancel still work */
+#define PW_CACHE_ROWS_MAX 10000      /* results kept for later calls; those that expire first go */
+#define PW_CACHE_VALUE_BYTES_MAX (1u << 20) /* a larger result is not kept for later calls */
+#define PW_CACHE_SWEEP_ROWS \
+    64 /* expired ones that go with a new one, and how often the rest are counted */
 #define PW_PAGE_ROWS_MAX 1000           /* one page of a listing */
 #define PW_RECORD_BYTES_MAX (32u << 20) /* one turn's record: LIMIT fails the run */
 
@@ -137,6 +141,7 @@
 #define PW_LLM_ITEMS_MAX 1024 /* parts or calls of one streamed answer; BadModelResponse */
 #define PW_LLM_MAX_TOKENS_DEFAULT \
     8192                       /* where the wire demands a number and the request has none */
+#define PW_LLM_CALLS_SHOWN_MAX 16 /* of one answer, while it comes; later ones come with the answer */
 #define PW_LLM_ENDPOINTS_MAX 8 /* of one call; INVALID */
 #define PW_LLM_ERROR_BYTES_MAX \
     (64u << 10) /* of a response that is no answer: the rest is not read */
