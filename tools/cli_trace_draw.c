@@ -209,7 +209,8 @@ static const char *note_node(const drawing *d, const pw_node *n)
     if (n->kind == PW_NODE_WAIT || n->kind == PW_NODE_LIFE) {
         pw_buf_puts(&b, n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN ? "" : n->note);
     }
-    if (n->kind == PW_NODE_ACTIVITY && n->state == PW_STATE_OPEN && *n->note != '\0') {
+    bool told = n->state == PW_STATE_OPEN || n->state == PW_STATE_DONE;
+    if (n->kind == PW_NODE_ACTIVITY && told && *n->note != '\0') {
         add_part(&b, ", ");
         pw_buf_puts(&b, n->note);
     }
