@@ -389,6 +389,7 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
     act->effect = given.effect;
     act->runner = given.runner;
     act->concurrency = given.concurrency;
+    act->read_back = (pw_read_back){given.read_back, given.user};
     HASH_ADD_KEYPTR(hh, core->acts, act->name, strlen(act->name), act);
     if (act->hh.tbl == NULL) {
         pw_free(own);

@@ -181,7 +181,8 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
     bool canceling =
         (made != NULL && made->cancel_requested) || (job != NULL && job->cancel_requested);
-    t->state = state | (canceling ? PW_TASK_CANCELING : 0) |
+    bool reads_back = state == PW_TASK_SENT && job != NULL && job->read_back;
+    t->state = state | (canceling ? PW_TASK_CANCELING : 0) | (reads_back ? PW_TASK_READ_BACK : 0) |
                (job != NULL ? (int)job->attempts_free << PW_TASK_FREE_SHIFT : 0);
     t->due_ms = due_ms;
     t->scheduled_ms = live->now_ms;

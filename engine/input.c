@@ -318,6 +318,7 @@ static void in_report(pw_live *live, pw_input *in)
         pw_emit_value(&e, "result", r->value);
         pw_emit_value(&e, "cached", r->cached);
         keep_result(live, r);
+        pw_emit_str(&e, "by", r->read_back ? "read-back" : "");
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
     } else if (r->kind == PW_REPORT_CANCELED) {
         static const uint8_t yes[1] = {0xc3};

@@ -40,15 +40,14 @@ static bool was_cut(pw_core *core, const pw_job *job)
 
 static void place(pw_core *core, pw_job *job, const pw_task_row *row)
 {
-    int state = row->state & (PW_TASK_CANCELING - 1);
+    int state = row->state & (PW_TASK_READ_BACK - 1);
+    job->read_back = (row->state & PW_TASK_READ_BACK) != 0;
     if (state == PW_TASK_SENT) {
         if (PW_BUG_RESEND_UNKNOWN) {
             pw_job_queue(core, job);
             return;
         }
-        job->state = PW_JOB_UNKNOWN;
-        job->asked = true;
-        pw_job_tell(core, job, PW_IN_UNKNOWN, NULL);
+        pw_job_unknown(core, job, false);
     } else if (state == PW_TASK_UNKNOWN) {
         job->state = PW_JOB_UNKNOWN;
         job->asked = true;
@@ -246,7 +245,7 @@ pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
 static bool is_over(pw_core *core, const pw_crumb_task *t, const pw_job *job)
 {
     if (job != NULL) {
-        return job->attempt != t->attempt || job->state == PW_JOB_UNKNOWN;
+        return pw_job_token(core, job).attempt != t->attempt || job->state == PW_JOB_UNKNOWN;
     }
     return t->item == 0 || pw_map_find(core, (pw_job_key){t->run, t->cmd, 0}) == NULL;
 }

@@ -58,6 +58,7 @@ typedef struct pw_act {
     void *user;
     pawl_effect effect;
     pawl_runner *runner; /* NULL = the pool */
+    pw_read_back read_back;
     uint32_t concurrency;
     uint32_t running;
     UT_hash_handle hh;
@@ -340,6 +341,8 @@ enum {
     PW_TASK_SHORT = 3,
     PW_TASK_CANCELING = 8
 };
+/* Beside PW_TASK_SENT: whoever it was sent by can read it back. */
+enum { PW_TASK_READ_BACK = 4 };
 /* And above them how many attempts cost none of the retries. */
 enum { PW_TASK_FREE_SHIFT = 8, PW_TASK_FREE_MAX = 0x7fffff };
 
@@ -396,7 +399,10 @@ struct pw_job {
     pw_request *stop_wait;                     /* the worker's task_wait; NULL = none */
     pw_job *m_prev, *m_next;                   /* those running at workers */
     bool sent;                                 /* `sent` is committed */
-    bool asked;                                /* its outcome was unknown: a question may stand */
+    bool read_back;                            /* who it was sent by can read it back */
+    bool checking;                             /* what is queued or runs is that, not the attempt */
+    bool doubt; /* its code may still run: "nothing" is not believed */
+    bool asked; /* its outcome was unknown: a question may stand */
     uint64_t client;
     bool begun;
     bool may_have; /* this attempt may have begun, here or before a restart */

@@ -678,7 +678,7 @@ int64_t pawl_task_command(const pawl_task *task)
 
 int pawl_task_attempt(const pawl_task *task)
 {
-    return (int)task->token.attempt;
+    return (int)(task->token.attempt & ~(int64_t)PW_ATTEMPT_READ_BACK);
 }
 
 const pawl_value *pawl_task_last_detail(pawl_task *task)

@@ -42,6 +42,29 @@ typedef struct pawl_runner pawl_runner;
  * Thread: a pool thread. Owns: input and result belong to the task. */
 typedef const pawl_value *(*pawl_activity_fn)(pawl_task *task, const pawl_value *input, void *user);
 
+/** What a read-back found out. */
+typedef enum pawl_found {
+    PAWL_FOUND_UNKNOWN = 0, /**< it cannot tell: the run asks */
+    PAWL_FOUND_DONE = 1,    /**< it happened: *ret_result is its result (nil allowed) */
+    PAWL_FOUND_NOTHING = 2  /**< it did not happen, and no longer will: it is sent again */
+} pawl_found;
+
+/** Finds out what became of an unsafe effect whose outcome nobody knows: `sent` was committed, and then came a crash, a lost worker, or a
+ * failure marked pawl_task_outcome_unknown. Called before it is sent again, with the input, pawl_task_key and pawl_task_attempt of the attempt in
+ * question; what it calls must itself be safe to repeat. Failing the task, hanging (the call's timeout, else 60 s) and crashing are "cannot tell".
+ *
+ *     static pawl_found look(pawl_task *t, const pawl_value *in, void *bank, const pawl_value **ret_result)
+ *     {
+ *         const pawl_value *paid = bank_find(bank, pawl_task_key(t), pawl_task_scope(t));  // NULL = no such payment
+ *         *ret_result = paid;
+ *         return paid != NULL ? PAWL_FOUND_DONE : PAWL_FOUND_NOTHING;
+ *     }
+ *
+ * NOTHING is a promise: a request that may still be on its way, or still be read by the other side, is UNKNOWN. The engine takes it for UNKNOWN
+ * by itself where the attempt before timed out, for its code may still run. Thread: a pool thread. Owns: as pawl_activity_fn. */
+typedef pawl_found (*pawl_read_back_fn)(pawl_task *task, const pawl_value *input, void *user,
+                                        const pawl_value **ret_result);
+
 /** How an activity is registered. All zero is a good default. */
 typedef struct pawl_activity_options {
     size_t struct_size;   /**< sizeof(pawl_activity_options) */
@@ -52,6 +75,8 @@ typedef struct pawl_activity_options {
     pawl_runner *
         runner; /**< who runs it; NULL = the pool. Once registered it belongs to the engine, which stops it when it closes;
                                  one runner may serve many activities of one engine. A worker process has its pool only */
+    pawl_read_back_fn
+        read_back; /**< of an unsafe effect: looks what became of it before anybody is asked; runs in the pool. NULL = none */
 } pawl_activity_options;
 
 /* ---- inside an activity: thread = the one that runs it, unless said otherwise ---- */

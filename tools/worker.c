@@ -103,10 +103,14 @@ static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pa
         return pw_err(err, PAWL_NOMEM, "no memory for an activity");
     }
     *a = (pw_worker_act){.name = own, .fn = fn, .next = w->acts};
-    if (options != NULL) {
-        a->user = options->user;
-        a->effect = options->effect;
-        a->concurrency = options->concurrency;
+    if (options != NULL) { /* a module may be of an older header */
+        pawl_activity_options o = {0};
+        size_t size = options->struct_size;
+        memcpy(&o, options, size == 0 || size > sizeof o ? sizeof o : size);
+        a->user = o.user;
+        a->effect = o.effect;
+        a->read_back = (pw_read_back){o.read_back, o.user};
+        a->concurrency = o.concurrency;
     }
     w->acts = a;
     w->acts_len++;
@@ -231,8 +235,12 @@ static const pawl_value *offer(const pw_worker *w, pawl_scope *scope)
     for (const pw_worker_act *a = items != NULL ? w->acts : NULL; a != NULL; a = a->next) {
         if (is_offered(w, a)) {
             size_t effect = (size_t)a->effect < PW_EFFECTS ? (size_t)a->effect : 0;
-            items[n++] =
+            items[n] =
                 pawl_build(scope, "{name: %s, effect: %s}", a->name, pw_effect_names[effect]);
+            if (a->read_back.fn != NULL) {
+                items[n] = pawl_with(scope, items[n], "read_back", pawl_make_bool(scope, true));
+            }
+            n++;
         }
     }
     if (n == 0) {
@@ -320,6 +328,7 @@ static bool numbers_of(const char *token, pw_token *ret_token)
 static pw_attempt *attempt_new(pw_worker *w, pw_worker_act *act, const pawl_value *v)
 {
     const char *token = pawl_str(v, "token", "");
+    bool checks = pawl_bool(v, "read_back", false);
     pw_task_init init = {
         .run_id = pawl_str(v, "run", ""),
         .activity = act->name,
@@ -327,8 +336,8 @@ static pw_attempt *attempt_new(pw_worker *w, pw_worker_act *act, const pawl_valu
         .input = pw_value_bytes(pawl_get(v, "input")),
         .last_detail = pw_value_bytes(pawl_get(v, "detail")),
         .deadline_ms = pawl_int(v, "deadline_ms", 0),
-        .fn = act->fn,
-        .fn_user = act->user,
+        .fn = checks ? pw_read_back_run : act->fn,
+        .fn_user = checks ? &act->read_back : act->user,
         .effect = pawl_get(v, "effect") != NULL ? pw_effect_named(pawl_str(v, "effect", ""))
                                                 : act->effect,
         .report = take_report,
@@ -368,7 +377,9 @@ static void give_back(pw_worker *w, const char *token, pawl_scope *scope)
 static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
 {
     pw_worker_act *act = act_find(w, pawl_str(v, "activity", ""));
-    if (act == NULL || !has_room(act) || w->draining || w->hung) {
+    bool checks = pawl_bool(v, "read_back", false);
+    bool can = act != NULL && has_room(act) && (!checks || act->read_back.fn != NULL);
+    if (!can || w->draining || w->hung) {
         give_back(w, pawl_str(v, "token", ""), scope);
         return;
     }

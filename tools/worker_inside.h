@@ -36,6 +36,7 @@ typedef struct pw_worker_act {
     pawl_activity_fn fn;
     void *user;
     pawl_effect effect;
+    pw_read_back read_back;
     uint32_t concurrency; /* 0 = no limit */
     uint32_t running;
     struct pw_worker_act *next;

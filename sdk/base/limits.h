@@ -93,6 +93,8 @@
 #define PW_QUEUE_LIMIT_MAX 1000000000 /* attempts at a time, starts a second, burst; INVALID */
 #define PW_TOKEN_SECRET_BYTES \
     16 /* random, in the token of each attempt that a worker elsewhere runs */
+#define PW_READ_BACK_MS \
+    60000 /* for a read-back to begin, and to end when its call has no timeout: then the run asks */
 #define PW_POOL_THREADS_DEFAULT 4
 #define PW_POOL_THREADS_MAX 256
 #define PW_RUNNERS_MAX 16              /* that activities bring along; LIMIT */
