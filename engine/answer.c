@@ -133,7 +133,8 @@ static bool ended_whole(const pw_live *live, const char *asked, pw_wait_end *ret
     size_t count = 0;
     for (size_t i = live->cmds_len; i > 0; i--) {
         const pw_cmd *cmd = live->cmds[i - 1];
-        bool ended = cmd != NULL && pw_state_machine(cmd->state) == PW_M_WAIT && cmd->future.done;
+        bool ended = cmd != NULL && cmd->future.done && cmd->state != PW_S_COUNT &&
+                     pw_state_machine(cmd->state) == PW_M_WAIT; /* (a signal sent has no state) */
         if (!ended || !name_fits(cmd->name, cmd->id, asked)) {
             continue;
         }

@@ -519,6 +519,25 @@ static void an_answer_to_what_has_expired_is_told_so(void **state)
     assert_string_equal(pawl_str(say(r, "bob", "no")->value, "outcome", ""), "expired");
 }
 
+static const pawl_value *only_tells(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_signal_send(w, "nobody", "go", NULL);
+    pawl_set(w, "key", pawl_json(w, "1"));
+    (void)pawl_sleep(w, 10);
+    return NULL;
+}
+
+static void an_answer_to_a_run_that_never_asked_is_told_so(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", only_tells);
+    rig_start(r, "wf", "a");
+    refused(r, "ann", "yes", PAWL_NOTFOUND, "asks nothing now under the name pay");
+    rig_advance(r, 10000);
+    refused(r, "ann", "yes", PAWL_CLOSED, "is closed (completed)");
+}
+
 static const pawl_value *asks_twice(pawl_run *w, const pawl_value *in)
 {
     (void)in;
@@ -668,6 +687,7 @@ int main(void)
         RIG_TEST(a_cancelled_run_leaves_no_timer_of_its_question),
         RIG_TEST(an_answer_after_the_end_of_the_run_is_told_who_decided_what_and_when),
         RIG_TEST(an_answer_to_what_has_expired_is_told_so),
+        RIG_TEST(an_answer_to_a_run_that_never_asked_is_told_so),
         RIG_TEST(an_answer_that_names_its_question_with_the_number_means_no_later_one),
         RIG_TEST(the_same_answer_under_the_same_key_gets_the_first_outcome_again),
         RIG_TEST(an_answer_from_the_inbox_counts_and_a_stale_one_harms_nobody),
