@@ -572,6 +572,22 @@ static bool apply_shield(pw_live *live, const pw_event *ev)
     return true;
 }
 
+static bool apply_memory(pw_live *live, const pw_event *ev)
+{
+    if (ev->type == PW_EV_MEMORY_SEARCHED) {
+        pw_cmd *cmd = cmd_new(live, ev, PW_S_MEMORY_NONE);
+        return cmd != NULL && step(live->core, &cmd->state, ev->type);
+    }
+    pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
+    if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
+        return false;
+    }
+    bool failed = pw_body_get(ev->body, "failure").size > 0;
+    pw_cmd_end(live, cmd, failed ? NULL : body_value(live, ev, "result"),
+               failed ? body_failure(live, ev) : NULL);
+    return true;
+}
+
 static bool apply_plain(pw_live *live, const pw_event *ev)
 {
     pw_cmd *cmd = cmd_new(live, ev, PW_S_COUNT);
@@ -604,6 +620,8 @@ static bool dispatch(pw_live *live, const pw_event *ev)
         return apply_map(live, ev);
     case 8:
         return apply_wait(live, ev);
+    case 11:
+        return ev->type >= PW_EV_MEMORY_SEARCHED ? apply_memory(live, ev) : apply_plain(live, ev);
     default:
         return ev->type >= PW_EV_SHIELD_ENTERED && ev->type <= PW_EV_SHIELD_LEFT
                    ? apply_shield(live, ev)

@@ -583,6 +583,13 @@ void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd)
             timer_effects(live, ev, cmd);
         }
         break;
+    case 11:
+        if (ev->type == PW_EV_MEMORY_SEARCHED) {
+            timer_set(live, pw_body_int(ev->body, "due_ms", 0), ev->cmd, PW_T_MEMORY);
+        } else if (ev->type == PW_EV_MEMORY_FOUND && cmd != NULL) {
+            timer_clear(live, cmd->due_ms, ev->cmd, PW_T_MEMORY);
+        }
+        break;
     default:
         break;
     }
@@ -617,6 +624,9 @@ static void close_cmd(pw_live *live, const pw_cmd *cmd)
         break;
     case PW_M_SHIELD:
         timer_clear(live, cmd->due_ms, cmd->id, PW_T_SHIELD);
+        break;
+    case PW_M_MEMORY:
+        timer_clear(live, cmd->due_ms, cmd->id, PW_T_MEMORY);
         break;
     case PW_M_CHILD: {
         int64_t policy = pw_body_int(cmd->body, "policy", 0);

@@ -9,6 +9,7 @@
 
 #include "engine/budget.h"
 #include "engine/bugs.h"
+#include "engine/memo.h"
 #include "engine/options.h"
 #include "engine/wf.h"
 
@@ -256,6 +257,34 @@ const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo, in
     const pawl_value *messages = pawl_convo_read(f->w, convo, from);
     tell(f);
     return messages;
+}
+
+static int64_t memory_done(pawl_fold *f, const pw_cmd *cmd)
+{
+    tell(f);
+    return cmd != NULL ? cmd->id : 0;
+}
+
+int64_t pawl_fold_memory_put(pawl_fold *f, const pawl_memory_options *options, size_t options_size)
+{
+    pawl_memory_options o;
+    pw_options_copy(&o, sizeof o, options, options_size);
+    const bool closed = f->live->closing || f->live->abandoned;
+    return closed ? 0 : memory_done(f, pw_memo_put(f->w, &o, BY("memory_put")));
+}
+
+int64_t pawl_fold_memory_delete(pawl_fold *f, const char *space, const char *key)
+{
+    const bool closed = f->live->closing || f->live->abandoned;
+    return closed ? 0 : memory_done(f, pw_memo_drop(f->w, space, key, BY("memory_delete")));
+}
+
+int64_t pawl_fold_memory_search(pawl_fold *f, const pawl_memory_query *query, size_t query_size)
+{
+    pawl_memory_query q;
+    pw_options_copy(&q, sizeof q, query, query_size);
+    const bool closed = f->live->closing || f->live->abandoned;
+    return closed ? 0 : memory_done(f, pw_memo_ask(f->w, &q, BY("memory_search")));
 }
 
 void pawl_fold_progress(pawl_fold *f, int64_t done, int64_t total, const char *text)

@@ -12,6 +12,7 @@
 #include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/cache.h"
+#include "engine/memo.h"
 #include "engine/shell.h"
 
 static void reply_ok(pw_live *live, pw_request *rq)
@@ -404,6 +405,7 @@ static bool timer_fits(pw_live *live, const pw_input *in, pw_event_type *ret_typ
         {PW_T_WAIT, PW_S_WAIT_CREATED, PW_EV_WAIT_EXPIRED},
         {PW_T_SHIELD, PW_S_SHIELD_ENTERED, PW_EV_SHIELD_EXPIRED},
         {PW_T_ESCALATE, PW_S_WAIT_CREATED, PW_EV_WAIT_ESCALATED},
+        {PW_T_MEMORY, PW_S_MEMORY_SEARCHED, PW_EV_MEMORY_FOUND},
     };
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
     for (size_t i = 0; cmd != NULL && i < PW_COUNT(fits); i++) {
@@ -441,6 +443,8 @@ static void in_timer(pw_live *live, pw_input *in)
         pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){
             .due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
         pw_answer_escalate(live, pw_cmd_find(live, in->cmd));
+    } else if (type == PW_EV_MEMORY_FOUND) {
+        pw_memo_found(live, pw_cmd_find(live, in->cmd));
         return;
     }
     pw_emit e;

@@ -13,6 +13,7 @@
 #include "engine/ballot.h"
 #include "engine/budget.h"
 #include "engine/convo.h"
+#include "engine/memo.h"
 #include "engine/wf.h"
 #include "sdk/base/error.h"
 
@@ -457,6 +458,51 @@ bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *message
     if (size > PW_CONVO_BYTES_MAX) {
         refuse(&c, "BadOption", "the messages have %zu bytes: one append takes %u", size,
                PW_CONVO_BYTES_MAX);
+    }
+    return !c.refused;
+}
+
+/* ---- the memory store ---- */
+
+static void check_memory_names(check *c, const char *space, const char *key, bool keyed)
+{
+    pawl_error err;
+    if (pw_memo_names_ok(space, key, keyed, &err) != PAWL_OK) {
+        refuse(c, "InvalidName", "%s", err.message);
+    }
+}
+
+bool pw_memory_ok(pawl_run *w, const pawl_memory_options *o, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_memory_names(&c, o->space, o->key, true);
+    check_text(&c, "text", o->text, PW_MEMO_BYTES_MAX);
+    if (pw_value_bytes(o->data).size + (o->text != NULL ? strlen(o->text) : 0) >
+        PW_MEMO_BYTES_MAX) {
+        refuse(&c, "BadOption", "a memory has at most %u bytes", PW_MEMO_BYTES_MAX);
+    }
+    if (o->text == NULL && o->data == NULL) {
+        refuse(&c, "BadOption", "there is nothing to keep: neither text nor data");
+    }
+    check_seconds(&c, "ttl_s", o->ttl_s);
+    return !c.refused;
+}
+
+bool pw_memory_name_ok(pawl_run *w, const char *space, const char *key, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_memory_names(&c, space, key, true);
+    return !c.refused;
+}
+
+bool pw_memory_query_ok(pawl_run *w, const pawl_memory_query *q, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_memory_names(&c, q->space, NULL, false);
+    check_text(&c, "query", q->query, PW_TEXT_BYTES_MAX);
+    if (q->limit < 0 || q->limit > PW_MEMO_FOUND_MAX) {
+        refuse(&c, "BadOption", "limit is %d: it is 1 to %d, or 0 for 10", q->limit,
+               PW_MEMO_FOUND_MAX);
     }
     return !c.refused;
 }

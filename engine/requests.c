@@ -9,6 +9,7 @@
 
 #include "engine/answer.h"
 #include "engine/bugs.h"
+#include "engine/memo.h"
 #include "engine/queue.h"
 #include "engine/requests.h"
 
@@ -519,6 +520,10 @@ static void dispatch(pw_core *core, pw_request *rq)
         break;
     case PW_REQ_QUEUES:
         pw_queue_list(core, rq);
+        break;
+    case PW_REQ_MEMORY_PUT:
+    case PW_REQ_MEMORY_DELETE:
+        pw_memo_request(core, rq);
         break;
     case PW_REQ_TASK_POLL:
         pw_job_poll(core, rq);

@@ -292,6 +292,9 @@ static void rows_again(pw_live *live, pw_cmd *cmd)
     case PW_M_SHIELD:
         timer_again(live, cmd, PW_T_SHIELD);
         break;
+    case PW_M_MEMORY:
+        timer_again(live, cmd, PW_T_MEMORY);
+        break;
     case PW_M_CHILD:
         made.type = PW_EV_CHILD_STARTED;
         pw_effects(live, &made, cmd);

@@ -537,6 +537,7 @@ typedef enum pw_timer_kind {
     PW_T_RUN = 4,
     PW_T_SHIELD = 5,
     PW_T_ESCALATE = 6, /* of a wait: further people are asked */
+    PW_T_MEMORY = 7,   /* due at once: a search is made in the turn after */
     /* never in the journal: */
     PW_T_JOB = 100, /* look at the job's own deadlines */
 } pw_timer_kind;

@@ -200,6 +200,8 @@ static const char *waits_for(const pw_cmd *cmd)
         return "map";
     case PW_M_WAIT:
         return "answer";
+    case PW_M_MEMORY:
+        return "memory";
     default:
         return NULL;
     }

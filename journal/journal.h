@@ -118,6 +118,15 @@ typedef struct pw_inbox_row {
     pw_view body;  /* a request, as the control protocol carries it */
 } pw_inbox_row;
 
+/** One text of the memory store (memo.h). */
+typedef struct pw_memo_row {
+    int64_t id; /* given by the backend at each put */
+    pw_view space, key;
+    int64_t updated_ms;
+    int64_t expires_ms; /* 0 = never */
+    pw_view body;       /* msgpack map: text, data */
+} pw_memo_row;
+
 typedef struct pw_outcome {
     int status; /* enum pawl_status */
     int64_t at_ms;
@@ -224,6 +233,8 @@ typedef enum pw_op_type {
     PW_OP_LEDGER_BEGIN, /* u.ledger: a RESERVED row becomes BEGUN; no error when it is not there, or is further */
     PW_OP_CACHE_PUT, /* u.cache: replaces what stands under the key; and some rows that have expired by its at_ms go, and those above
                            PW_CACHE_ROWS_MAX that expire first, sooner or later */
+    PW_OP_MEMO_PUT, /* u.memo: replaces what stands under (space, key); also drops a few that have expired by updated_ms */
+    PW_OP_MEMO_DROP, /* u.memo: space, key; no error when absent */
     PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
@@ -276,6 +287,7 @@ typedef struct pw_op {
         } node;
         const pw_budget_op *budget;
         const pw_ledger_op *ledger;
+        pw_memo_row memo;
         pw_inbox_row inbox;
         pw_cache_row cache;
         struct {
@@ -336,6 +348,9 @@ typedef bool (*pw_inbox_fn)(void *ctx, const pw_inbox_row *row);
 typedef bool (*pw_key_fn)(void *ctx, pw_view key, pw_view value);
 typedef bool (*pw_budget_fn)(void *ctx, const pw_budget_row *row);
 typedef bool (*pw_ledger_fn)(void *ctx, const pw_ledger_row *row);
+typedef bool (*pw_memo_fn)(void *ctx, const pw_memo_row *row);
+typedef bool (*pw_memo_word_fn)(void *ctx, int64_t id, pw_view word);
+typedef bool (*pw_memo_space_fn)(void *ctx, pw_view space, int64_t rows, int64_t bytes);
 
 /* ---- the interface ---- */
 
@@ -422,6 +437,15 @@ typedef struct pw_journal_ops {
     /** What stands under a cache key, expired or not; its bytes and the run's id are put at the end of *ret_body. NOTFOUND; DAMAGED. */
     pawl_status (*cached)(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
                           pw_cache_row *ret_row, pawl_error *err);
+    /** The memory store (memo.h searches it). One row, its checksum checked; the rows of a space by key, after that one ("" = from the first),
+     * rows_max 0 = all; words that begin with prefix, and the rows that have them, by word, then the newest row first; spaces, or one. */
+    pawl_status (*memo)(pw_reader *r, int64_t id, pw_memo_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*memos)(pw_reader *r, pw_view space, pw_view after, size_t rows_max, pw_memo_fn fn,
+                         void *ctx, pawl_error *err);
+    pawl_status (*memo_words)(pw_reader *r, pw_view space, pw_view prefix, size_t rows_max,
+                              pw_memo_word_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*memo_spaces)(pw_reader *r, pw_view only /* empty = all */, pw_memo_space_fn fn,
+                               void *ctx, pawl_error *err);
     /** The key of the blob digests of this journal. */
     void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 } pw_journal_ops;

@@ -519,6 +519,10 @@ pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owne
         return pw_memory_ledger_apply(s, op, err);
     case PW_OP_CACHE_PUT:
         return put_cached(s, &op->u.cache, err);
+    case PW_OP_MEMO_PUT:
+        return pw_memory_memo_put(s, &op->u.memo, err);
+    case PW_OP_MEMO_DROP:
+        return pw_memory_memo_drop(s, &op->u.memo, err);
     case PW_OP_RUN_COMPACT:
         return compact(s, op->u.run.key, err);
     }

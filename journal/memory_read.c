@@ -620,5 +620,9 @@ const pw_journal_ops pw_memory_ops = {
     .budgets = pw_memory_budgets,
     .ledger = pw_memory_ledger,
     .cached = cached,
+    .memo = pw_memory_memo,
+    .memos = pw_memory_memos,
+    .memo_words = pw_memory_memo_words,
+    .memo_spaces = pw_memory_memo_spaces,
     .blob_key = blob_key,
 };

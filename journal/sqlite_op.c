@@ -421,6 +421,10 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
         return pw_sqlite_ledger_begin(j, &op->u.ledger->row, err);
     case PW_OP_CACHE_PUT:
         return put_cached(j, &op->u.cache, err);
+    case PW_OP_MEMO_PUT:
+        return pw_sqlite_memo_put(j, &op->u.memo, err);
+    case PW_OP_MEMO_DROP:
+        return pw_sqlite_memo_drop(j, &op->u.memo, err);
     case PW_OP_RUN_COMPACT:
         return pw_sqlite_compact(j, op->u.run.key, err);
     }

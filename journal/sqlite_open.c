@@ -395,5 +395,9 @@ const pw_journal_ops pw_sqlite_ops = {
     .budgets = pw_sqlite_budgets,
     .ledger = pw_sqlite_ledger,
     .cached = pw_sqlite_cached,
+    .memo = pw_sqlite_memo,
+    .memos = pw_sqlite_memos,
+    .memo_words = pw_sqlite_memo_words,
+    .memo_spaces = pw_sqlite_memo_spaces,
     .blob_key = pw_sqlite_blob_key,
 };

@@ -61,9 +61,9 @@
  * Calls that lead nowhere: the same with the same result the third time in five; two that take turns; five of a tool that fails, or is "pure",
  * with the same result. The model is told; then such calls are refused; then a person is asked.
  *
- * It fails with MaxTurns, NoAnswer (the model refused, or did not fit the schema), LoopDetected, BadInput (a schema that is none ...), TooManyCalls,
- * ToolRefused (a tool that cannot be called: its name, its options), OutOfMemory, or as "llm" does. A failed run can be retried: what was answered
- * stands.
+ * It fails with MaxTurns, NoAnswer (the model refused, or did not fit the schema), LoopDetected, BadInput (a schema that is none ...),
+ * TooManyCalls, ToolRefused (a tool that cannot be called: its name, its options), OutOfMemory, or as "llm" does. A failed run can be retried: what
+ * was answered stands.
  *
  * Thread: any. Clean as C99 and C++11.
  */

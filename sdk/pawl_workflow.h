@@ -445,6 +445,43 @@ PAWL_API const pawl_value *pawl_convo_append_at(pawl_run *w, const pawl_value *c
 /** The messages from index `from` on, an array: for code that decides what to keep. What only an activity needs, it reads itself. */
 PAWL_API const pawl_value *pawl_convo_read(pawl_run *w, const pawl_value *convo, int64_t from);
 
+/* ---- the memory store: texts that outlive runs, found by their words ---- */
+
+/** One text to remember. Whoever puts under the same space and key replaces it. */
+typedef struct pawl_memory_options {
+    size_t struct_size; /**< filled by the macros */
+    const char *space;  /**< whose memory it is: "team/agent"; as a run's id, at most 100 bytes */
+    const char *key;    /**< one line, at most 100 bytes */
+    const char *text;   /**< its words find it: the first 512 different ones, of 32 bytes */
+    const pawl_value *data; /**< goes along; with text at most 64 KiB */
+    double ttl_s;           /**< forgotten after so long; 0 = never */
+} pawl_memory_options;
+/** Puts it in the commit of this turn: it is there exactly when the run remembers that it is. False: refused (BadOption, InvalidName), or
+ * "MemoryFull" (100,000 in one space). */
+#define pawl_memory_put(w, ...) \
+    pawl_memory_put_at((w), PAWL_OPTIONS(pawl_memory_options, __VA_ARGS__), __FILE__, __LINE__)
+PAWL_API bool pawl_memory_put_at(pawl_run *w, const pawl_memory_options *options,
+                                 size_t options_size, const char *file, int line);
+/** Forgets it, if it is there. */
+#define pawl_memory_delete(w, space, key) \
+    pawl_memory_delete_at((w), (space), (key), __FILE__, __LINE__)
+PAWL_API bool pawl_memory_delete_at(pawl_run *w, const char *space, const char *key,
+                                    const char *file, int line);
+
+typedef struct pawl_memory_query {
+    size_t struct_size; /**< filled by the macros */
+    const char *space;
+    const char *
+        query; /**< words; each finds those that begin with it, the very word first. No word: the first memories by key */
+    int limit; /**< 0 = 10, at most 100 */
+} pawl_memory_query;
+/** What is found, best first: [{key, text, data?, updated_ms, expires_ms?, score?}]. A word that few have counts more; of equals the one put
+ * last comes first. It ends the turn, sees all that this run has put, and is on record: no replay searches again. */
+#define pawl_memory_search(w, ...) \
+    pawl_memory_search_at((w), PAWL_OPTIONS(pawl_memory_query, __VA_ARGS__), __FILE__, __LINE__)
+PAWL_API const pawl_value *pawl_memory_search_at(pawl_run *w, const pawl_memory_query *query,
+                                                 size_t query_size, const char *file, int line);
+
 /* ---- deterministic helpers ---- */
 
 /** 64 random bits, the same ones in replay. */
@@ -526,6 +563,13 @@ PAWL_API const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *
                                                 int64_t from);
 /** As pawl_budget. */
 PAWL_API const pawl_value *pawl_fold_budget(pawl_fold *f);
+/** "MemoryPut" has the failure when the space is full. */
+PAWL_API int64_t pawl_fold_memory_put(pawl_fold *f, const pawl_memory_options *options,
+                                      size_t options_size);
+PAWL_API int64_t pawl_fold_memory_delete(pawl_fold *f, const char *space, const char *key);
+/** What was found is the value of "MemoryFound". */
+PAWL_API int64_t pawl_fold_memory_search(pawl_fold *f, const pawl_memory_query *query,
+                                         size_t query_size);
 PAWL_API void pawl_fold_complete(pawl_fold *f, const pawl_value *result);
 PAWL_API void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...)
     PAWL_PRINTF(3, 4);

@@ -40,6 +40,18 @@
 #define PW_PAGE_ROWS_MAX 1000           /* one page of a listing */
 #define PW_RECORD_BYTES_MAX (32u << 20) /* one turn's record: LIMIT fails the run */
 
+/* The memory store */
+#define PW_MEMO_NAME_BYTES_MAX 100 /* of a space, and of a key; BadOption */
+#define PW_MEMO_BYTES_MAX \
+    (64u << 10) /* of a memory, its text and its data: it is shown to a model; BadOption */
+#define PW_MEMOS_MAX 100000    /* of one space: MemoryFull */
+#define PW_MEMO_WORD_BYTES 32  /* a word is cut there */
+#define PW_MEMO_WORDS_MAX 512  /* distinct ones of a text: further ones do not find it */
+#define PW_MEMO_QUERY_WORDS 16 /* of a search: further ones do not count */
+#define PW_MEMO_HITS_MAX \
+    4096 /* of one word of a search: what it costs does not grow with the store */
+#define PW_MEMO_FOUND_MAX 100 /* rows that a search gives */
+
 /* Engine */
 #define PW_MAILBOX_ITEMS_MAX 65536 /* FULL to the caller */
 #define PW_LIVE_RUNS_DEFAULT 4096  /* fibers kept: about 17 MB; host option */

@@ -477,6 +477,11 @@ static const seeded damages[] = {
              NIL) "); INSERT INTO pawl_ledger VALUES(77,1,0,1,1,3,0,0,'a','','',''" PW_UNITS_LIST(NIL)
              PW_UNITS_LIST(NIL) ")",
      "J19"},
+    {"UPDATE pawl_memos SET key='other'", "J20"}, /* [J20] */
+    {"DELETE FROM pawl_memos", "J20"},
+    {"DELETE FROM pawl_memo_words WHERE word=CAST('tea' AS BLOB)", "J20"},
+    {"UPDATE pawl_memo_spaces SET n=2", "J20"},
+    {"DELETE FROM pawl_memo_spaces", "J20"},
 };
 #undef NIL
 #undef ONE
@@ -487,6 +492,12 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
     rig *t = rig_open("sqlite-small");
     char sound[PATH_MAX];
     stored_fill(t);
+    rig_op(t, PW_OP_MEMO_PUT)->u.memo =
+        (pw_memo_row){.space = rig_text("s"),
+                      .key = rig_text("k"),
+                      .updated_ms = 5,
+                      .body = rig_text("\x81\xa4text\xa9green tea")};
+    assert_int_equal(rig_commit(t), PAWL_OK);
     close_journal(t);
     snprintf(sound, sizeof(sound), "%s/sound.db", t->folder);
     copy_file(t->path, sound);
@@ -687,6 +698,12 @@ static void a_stored_version_2_file_is_backed_up_and_migrated(void **state)
     migrate_stored(2);
 }
 
+static void a_stored_version_3_file_is_backed_up_and_migrated(void **state)
+{
+    (void)state;
+    migrate_stored(3);
+}
+
 /* Version 2 wrote a row per item, and the counts in the map's row when it had time. */
 static void the_items_of_a_version_2_map_move_into_pages(void **state)
 {
@@ -783,6 +800,7 @@ int main(void)
         cmocka_unit_test(a_backup_put_in_a_suspect_journals_place_is_not_cut),
         cmocka_unit_test(a_stored_version_1_file_is_backed_up_and_migrated),
         cmocka_unit_test(a_stored_version_2_file_is_backed_up_and_migrated),
+        cmocka_unit_test(a_stored_version_3_file_is_backed_up_and_migrated),
         cmocka_unit_test(the_items_of_a_version_2_map_move_into_pages),
         cmocka_unit_test(a_migration_that_cannot_back_up_does_not_begin),
         cmocka_unit_test(the_ballast_is_taken_when_idle_and_given_up_on_demand),

@@ -32,6 +32,7 @@ const scene scene_list[] = {
     {.name = "fold", .code = scene_fold_code, .play = scene_fold_play},
     {.name = "convo", .code = scene_convo_code, .play = scene_convo_play},
     {.name = "budget", .code = scene_budget_code, .play = scene_budget_play},
+    {.name = "memory", .code = scene_memory_code, .play = scene_memory_play},
     {.name = "too-big", .code = scene_too_big_code, .play = scene_too_big_play, .no_golden = true},
 };
 const size_t scene_count = PW_COUNT(scene_list);

@@ -45,6 +45,8 @@ void scene_branch_code(rig *r);
 void scene_convo_code(rig *r);
 void scene_convo_play(rig *r);
 void scene_branch_play(rig *r);
+void scene_memory_code(rig *r);
+void scene_memory_play(rig *r);
 void scene_timer_code(rig *r);
 void scene_timer_play(rig *r);
 void scene_signal_code(rig *r);
