@@ -11,9 +11,10 @@
 #define PW_VOCABULARY_FILE_BYTES_MAX (32u << 20) /* vocab.txt or tokenizer.json; LIMIT */
 #define PW_CONFIG_FILE_BYTES_MAX (1u << 20)      /* config.json and the like; LIMIT */
 
-#define PW_TENSOR_HEADER_BYTES_MAX (4u << 20) /* of a safetensors file; LIMIT */
-#define PW_TENSORS_MAX 4096u                  /* in one file; LIMIT */
-#define PW_TENSOR_DIMS_MAX 8u                 /* LIMIT */
+#define PW_TENSOR_HEADER_BYTES_MAX (4u << 20)  /* of a safetensors file; LIMIT */
+#define PW_WEIGHTS_BYTES_MAX ((size_t)4 << 30) /* a file of weights; LIMIT */
+#define PW_TENSORS_MAX 4096u                   /* in one file; LIMIT */
+#define PW_TENSOR_DIMS_MAX 8u                  /* LIMIT */
 
 #define PW_EMBED_LAYERS_MAX 48u   /* LIMIT */
 #define PW_EMBED_WIDTH_MAX 4096u  /* hidden size; LIMIT */
