@@ -227,18 +227,26 @@ uint64_t pw_tensor_len(const pw_tensor *tensor)
                : (tensor->end - tensor->begin) / (tensor->dtype == PW_F32 ? 4 : 2);
 }
 
+static void halves(const uint8_t *p, float *to, size_t len, bool brain)
+{
+    for (size_t i = 0; i < len; i++) {
+        const uint16_t h = (uint16_t)(p[2 * i] | p[2 * i + 1] << 8);
+        to[i] = brain ? pw_float_of_bfloat(h) : pw_float_of_half(h);
+    }
+}
+
 /* The file's numbers are little-endian and may lie at any address. */
 void pw_tensor_floats(const pw_tensors *t, const pw_tensor *tensor, uint64_t from, float *to,
                       size_t len)
 {
-    const uint8_t *p = t->data + tensor->begin + from * (tensor->dtype == PW_F32 ? 4 : 2);
-    for (size_t i = 0; i < len; i++) {
-        if (tensor->dtype == PW_F32) {
-            to[i] = pw_float_of_bits(p[4 * i] | (uint32_t)p[4 * i + 1] << 8 |
-                                     (uint32_t)p[4 * i + 2] << 16 | (uint32_t)p[4 * i + 3] << 24);
-        } else {
-            const uint16_t h = (uint16_t)(p[2 * i] | p[2 * i + 1] << 8);
-            to[i] = tensor->dtype == PW_F16 ? pw_float_of_half(h) : pw_float_of_bfloat(h);
-        }
+    const uint8_t *p = t->data + tensor->begin;
+    if (tensor->dtype != PW_F32) {
+        halves(p + from * 2, to, len, tensor->dtype == PW_BF16);
+        return;
+    }
+    p += from * 4;
+    for (size_t i = 0; i < len; i++, p += 4) {
+        to[i] = pw_float_of_bits(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+                                 (uint32_t)p[3] << 24);
     }
 }
