@@ -219,8 +219,6 @@ void pw_job_free(pw_core *core, pw_job *job)
 
 /* ---- queueing and starting ---- */
 
-static void attempt_end(pw_core *core, pw_job *job, pw_report *r);
-
 void pw_job_queue(pw_core *core, pw_job *job)
 {
     const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
@@ -238,7 +236,7 @@ void pw_job_queue(pw_core *core, pw_job *job)
     }
     pw_report *kept = job->cancel_requested ? NULL : pw_cache_find(core, job);
     if (kept != NULL) {
-        attempt_end(core, job, kept);
+        pw_job_ended(core, job, kept);
         return;
     }
     job->state = PW_JOB_QUEUED;
