@@ -353,7 +353,8 @@ static void in_answer(pw_live *live, pw_request *rq)
         return;
     }
     pw_view data = pw_body_get(arg_bytes(rq, "value"), "data");
-    bool checked = data.size > 0 || f.choices[0] == 0; /* a choice may stand alone */
+    bool alone = f.choices[0] != 0 || pw_one_of("decline|cancel", choice); /* needs no data */
+    bool checked = data.size > 0 || !alone;
     st = checked ? pw_fits_value(f.schema, data, "the answer's data", &err) : PAWL_OK;
     if (st != PAWL_OK) {
         reply_err(live, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
