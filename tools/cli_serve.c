@@ -14,6 +14,7 @@
 #include "sdk/base/record.h"
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
+#include "tools/mcp/host.h"
 
 #define DRAIN_MS_DEFAULT 10000
 #define LOOK_EVERY_MS 1000
@@ -39,7 +40,7 @@ static int64_t open_runs_count(pw_cli *cli)
     return n;
 }
 
-static void ready(pw_cli *cli)
+static void ready(pw_cli *cli, const pw_mcpd_host *mcp)
 {
     pw_cli_out *o = &cli->out;
     pawl_error err = {0};
@@ -48,9 +49,12 @@ static void ready(pw_cli *cli)
         pawl_stats(cli->engine, cli->scope, &stats, &err) == PAWL_OK; /* it answers after that */
     int64_t open_runs = inbox_read ? open_runs_count(cli) : 0;
     if (o->format != PW_FORMAT_TEXT) {
-        pw_out_json(o,
-                    pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}",
-                               (int)getpid(), cli->db, (long long)open_runs));
+        const pawl_value *v =
+            pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}",
+                       (int)getpid(), cli->db, (long long)open_runs);
+        pw_out_json(o, mcp != NULL ? pawl_with(cli->scope, v, "mcp",
+                                               pawl_make_str(cli->scope, pw_mcpd_host_url(mcp)))
+                                   : v);
     } else {
         pw_out_styled(o, PW_GOOD, "ready");
         pw_out_puts(o, " ");
@@ -59,9 +63,27 @@ static void ready(pw_cli *cli)
         pw_out_printf(o, " (pid %d, %" PRId64 " open run%s)", (int)getpid(), open_runs,
                       open_runs == 1 ? "" : "s");
         pw_out_style(o, PW_PLAIN);
-        pw_out_puts(o, "\n");
+        pw_out_printf(o, mcp != NULL ? "  MCP at %s\n" : "\n",
+                      mcp != NULL ? pw_mcpd_host_url(mcp) : "");
     }
     (void)pw_cli_out_flush(o);
+}
+
+/* Starts the MCP server, if it was asked for. 0 or an exit code after having said why. */
+static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
+{
+    pw_mcpd_options options = {.journal = cli->db,
+                               .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS]};
+    pawl_error err = {0};
+    if (!pw_cli_has(cli->args, PW_OPT_HTTP)) {
+        return PW_EXIT_OK;
+    }
+    pawl_status status = pw_mcpd_host_start(&options, cli->args->value[PW_OPT_HTTP], ret_mcp, &err);
+    if (status == PAWL_OK) {
+        return PW_EXIT_OK;
+    }
+    pw_cli_unhost(cli, 0);
+    return pw_cli_fail(cli, status, &err, "cannot serve MCP");
 }
 
 /* A number that changes whenever anything happened, or -1 while something is under way. */
@@ -136,7 +158,12 @@ int pw_verb_serve(pw_cli *cli)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    ready(cli);
+    pw_mcpd_host *mcp = NULL;
+    code = start_mcp(cli, &mcp);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    ready(cli, mcp);
     int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
     int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
@@ -144,6 +171,7 @@ int pw_verb_serve(pw_cli *cli)
         pw_cli_note(cli, "stopping; ^C again stops at once");
     }
     pw_cli_signals_unblock();
+    pw_mcpd_host_stop(mcp);
     pw_cli_unhost(cli, drain);
     return PW_EXIT_OK;
 }
