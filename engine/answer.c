@@ -310,7 +310,8 @@ static bool fits(const answer *a)
     }
     pawl_error err;
     const pawl_value *schema = pw_body_value(a->live->core, turn_scope(a->live), a->body, "schema");
-    bool checked = a->data.size > 0 || choices[0] == 0; /* a choice may stand alone */
+    bool alone = choices[0] != 0 || pw_one_of("decline|cancel", a->choice); /* needs no data */
+    bool checked = a->data.size > 0 || !alone;
     pawl_status st = checked ? pw_fits_value(schema, a->data, "the answer's data", &err) : PAWL_OK;
     if (st != PAWL_OK) {
         pw_input_refuse(a->live, a->rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);

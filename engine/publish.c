@@ -8,6 +8,7 @@
 #include "engine/bugs.h"
 #include "engine/parts.h"
 #include "engine/queue.h"
+#include "engine/stream.h"
 
 /* ---- replies ---- */
 
@@ -331,6 +332,9 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
     row.traceparent = live->row.traceparent;
     row.seq = live->row.seq + turn->events;
     memcpy(row.chain, turn->chain_next, PW_DIGEST_SIZE);
+    bool progressed = row.progress_done != live->landed.progress_done ||
+                      row.progress_total != live->landed.progress_total ||
+                      !pw_view_eq(row.progress_text, live->landed.progress_text);
     live->created = false;
     bool whole = live->tx == NULL || pw_tx_landed(live);
     live->row = row;
@@ -339,6 +343,9 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
         pw_live_reset(live);
     }
     PW_CHECK(live->seq == row.seq || live->mismatch != NULL);
+    if (core->watchers != NULL && progressed) {
+        pw_stream_progress(core, live, &row);
+    }
     if (core->watchers != NULL && turn->record.size > 0) {
         pw_publish_watch(core, live, first_seq, turn->record);
     } else if (core->watchers != NULL) {

@@ -455,7 +455,7 @@ static void op_tools(pw_core *core, pw_request *rq)
     pw_mp_str(&b, "workflows");
     pw_mp_array(&b, n);
     for (const pw_def *d = core->defs; d != NULL; d = d->next) {
-        pw_mp_map(&b, 4);
+        pw_mp_map(&b, 6);
         pw_mp_str(&b, "name");
         pw_mp_str(&b, d->name);
         pw_mp_str(&b, "version");
@@ -464,6 +464,10 @@ static void op_tools(pw_core *core, pw_request *rq)
         pw_mp_str(&b, d->description);
         pw_mp_str(&b, "input_schema");
         pw_mp_str(&b, d->input_schema);
+        pw_mp_str(&b, "output_schema");
+        pw_mp_str(&b, d->output_schema);
+        pw_mp_str(&b, "publish");
+        pw_mp_str(&b, d->publish);
     }
     pw_request_reply(core, rq, &b);
 }

@@ -44,6 +44,8 @@ typedef struct pw_def {
     char *version;
     char *description;
     char *input_schema;
+    char *output_schema;
+    char *publish;
     pw_schemas *input_fits; /* the same, compiled; NULL = none */
     pawl_workflow_fn fn;    /* code */
     pawl_folded folded;     /* or folded: folded.apply set */

@@ -87,6 +87,10 @@ typedef struct pawl_workflow_options {
     const char *
         input_schema; /**< JSON Schema text of the input, or NULL: a start that does not fit is INVALID */
     size_t stack_bytes; /**< 0 = 256 KiB; at least 16 KiB, at most 64 MiB */
+    const char *
+        output_schema; /**< JSON Schema text of the result, or NULL; shown to callers, not checked */
+    const char *
+        publish; /**< JSON text, a map: how doors offer it to models (tools/README.md, Publishing); NULL = not published */
 } pawl_workflow_options;
 
 /** Registers code under name and version. Open runs of it are recovered with it. Errors: EXISTS, INVALID, LIMIT. */

@@ -14,6 +14,7 @@
 #include "sdk/base/record.h"
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
+#include "tools/mcp/host.h"
 #include "tools/relay.h"
 
 #define DRAIN_MS_DEFAULT 10000
@@ -40,7 +41,7 @@ static int64_t open_runs_count(pw_cli *cli)
     return n;
 }
 
-static void ready(pw_cli *cli, const pw_relay *relay)
+static void ready(pw_cli *cli, const pw_relay *relay, const pw_mcpd_host *mcp)
 {
     pw_cli_out *o = &cli->out;
     pawl_error err = {0};
@@ -56,6 +57,9 @@ static void ready(pw_cli *cli, const pw_relay *relay)
             v = pawl_with(cli->scope, v, "workers",
                           pawl_make_str(cli->scope, pw_relay_address(relay)));
         }
+        if (mcp != NULL) {
+            v = pawl_with(cli->scope, v, "mcp", pawl_make_str(cli->scope, pw_mcpd_host_url(mcp)));
+        }
         pw_out_json(o, v);
     } else {
         pw_out_styled(o, PW_GOOD, "ready");
@@ -68,9 +72,26 @@ static void ready(pw_cli *cli, const pw_relay *relay)
             pw_out_printf(o, ", workers on %s", pw_relay_address(relay));
         }
         pw_out_style(o, PW_PLAIN);
-        pw_out_puts(o, "\n");
+        pw_out_printf(o, mcp != NULL ? "  MCP at %s\n" : "\n",
+                      mcp != NULL ? pw_mcpd_host_url(mcp) : "");
     }
     (void)pw_cli_out_flush(o);
+}
+
+/* Starts the MCP server, if it was asked for. 0 or an exit code after having said why. */
+static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
+{
+    pw_mcpd_options options = {.journal = cli->db,
+                               .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS]};
+    pawl_error err = {0};
+    if (!pw_cli_has(cli->args, PW_OPT_HTTP)) {
+        return PW_EXIT_OK;
+    }
+    pawl_status status = pw_mcpd_host_start(&options, cli->args->value[PW_OPT_HTTP], ret_mcp, &err);
+    if (status == PAWL_OK) {
+        return PW_EXIT_OK;
+    }
+    return pw_cli_fail(cli, status, &err, "cannot serve MCP");
 }
 
 /* A number that changes whenever anything happened, or -1 while something is under way. */
@@ -201,12 +222,15 @@ int pw_verb_serve(pw_cli *cli)
         return code;
     }
     relay_say say = {cli, options.log_level};
+    pw_mcpd_host *mcp = NULL;
     code = relay_begin(cli, &say, &relay);
+    code = code == PW_EXIT_OK ? start_mcp(cli, &mcp) : code;
     if (code != PW_EXIT_OK) {
+        pw_relay_stop(relay);
         pw_cli_unhost(cli, 0);
         return code;
     }
-    ready(cli, relay);
+    ready(cli, relay, mcp);
     int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
     int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
@@ -214,6 +238,7 @@ int pw_verb_serve(pw_cli *cli)
         pw_cli_note(cli, "stopping; ^C again stops at once");
     }
     pw_cli_signals_unblock();
+    pw_mcpd_host_stop(mcp);
     pw_cli_unhost(cli, drain); /* its remote workers may report until then */
     pw_relay_stop(relay);
     return PW_EXIT_OK;
