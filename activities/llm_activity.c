@@ -108,7 +108,7 @@ static void call_free(llm_call *c)
     try_deinit(c);
     pw_buf_deinit(&c->tried);
     pw_buf_deinit(&c->tail);
-    pw_buf_deinit(&c->say.held);
+    pw_llm_saying_deinit(&c->say);
     pw_secrets_free(c->secrets);
     pawl_scope_free(c->scope);
     pw_free(c);
@@ -369,8 +369,8 @@ static void on_delta(void *user, const pw_llm_delta *delta)
             c->tail.size = PW_LLM_TAIL_BYTES;
         }
         pw_buf_put(&c->tail, delta->text.data, delta->text.size);
-        pw_llm_saying_text(&c->say, delta->text);
     }
+    pw_llm_saying_piece(&c->say, delta);
 }
 
 /* ---- answers ---- */

@@ -56,15 +56,19 @@ PAWL_MUST_USE pawl_status pw_llm_input_join(pawl_scope *scope, pawl_task *task, 
 
 /* llm_say.c */
 
-/** What of an answer is shown while it comes. */
+enum { PW_LLM_VOICES = PW_LLM_DELTA_CALL + PW_LLM_CALLS_SHOWN_MAX };
+
+/** What of an answer is shown while it comes: a channel for each kind of piece, and for each call. */
 typedef struct pw_llm_saying {
     pawl_task *task;
     const pw_secrets *secrets;
-    pw_buf held; /* may be the beginning of a secret */
+    pw_buf held[PW_LLM_VOICES]; /* may be the beginning of a secret */
+    uint32_t named;             /* bits: calls whose name was said */
     bool said;
 } pw_llm_saying;
 
-void pw_llm_saying_text(pw_llm_saying *say, pw_view text);
+void pw_llm_saying_deinit(pw_llm_saying *say);
+void pw_llm_saying_piece(pw_llm_saying *say, const pw_llm_delta *delta);
 /** The answer is whole: what was held is shown, too. */
 void pw_llm_saying_end(pw_llm_saying *say);
 /** What was shown does not stand: the answer begins anew. */

@@ -2,14 +2,16 @@
  * job.c - attempts of activities: queueing, slots, deadlines, retries, heartbeats. Jobs live beside runs and outlive their stacks.
  *
  *   HELD -> QUEUED -> (SENDING ->) RUNNING -> ENDING -> gone
- *             ^          BACKOFF <----'  '-> UNKNOWN after a crash between `sent` and a result
+ *             ^          BACKOFF <----'  '-> UNKNOWN after a crash between `sent` and a result, if nobody can read it back (read_back.c)
  *
  * A report counts only for the current (run, command, attempt, epoch); all else is stale and counted [E4]. Nothing is dispatched before the
  * commit that scheduled it: jobs are made by publish.c [E1]. Remote workers are job_remote.c.
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
+#include "engine/cache.h"
 #include "engine/job.h"
 #include "engine/map.h"
 #include "engine/queue.h"
@@ -75,6 +77,7 @@ static void read_options(pw_job *job)
     job->queue = pw_body_str(job->scope, job->body, "queue", "default");
     job->limit_key = pw_body_str(job->scope, job->body, "limit_key", "");
     job->name = pw_body_str(job->scope, job->body, "name", "");
+    job->reserves = pw_budget_reserves(job->body);
 }
 
 static void copy_options(pw_job *job, const pw_job *model)
@@ -160,7 +163,7 @@ pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view bo
     return job;
 }
 
-static void give_place(pw_core *core, pw_job *job)
+void pw_job_give_place(pw_core *core, pw_job *job)
 {
     if (job->slot != NULL) {
         job->slot->running--;
@@ -170,9 +173,9 @@ static void give_place(pw_core *core, pw_job *job)
     pw_queue_end(core, job);
 }
 
-static void release(pw_core *core, pw_job *job)
+void pw_job_release(pw_core *core, pw_job *job)
 {
-    give_place(core, job);
+    pw_job_give_place(core, job);
     if (job->task != NULL) {
         pw_task_unref(job->task);
         job->task = NULL;
@@ -192,13 +195,13 @@ static void abandon(pw_core *core, pw_job *job)
         pw_task_cancel(job->task);
         core->env.cancel(core->env.ctx, job->task);
     }
-    release(core, job);
+    pw_job_release(core, job);
 }
 
 void pw_job_free(pw_core *core, pw_job *job)
 {
     if (job->let_run) {
-        release(core, job);
+        pw_job_release(core, job);
     } else {
         abandon(core, job);
     }
@@ -220,7 +223,7 @@ void pw_job_queue(pw_core *core, pw_job *job)
 {
     const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     if (rj != NULL && rj->held && !PW_BUG_STARTED_IN_PAUSE) {
-        give_place(core, job);
+        pw_job_give_place(core, job);
         job->state = PW_JOB_HELD;
         return;
     }
@@ -231,8 +234,17 @@ void pw_job_queue(pw_core *core, pw_job *job)
                      PW_T_JOB);
         return;
     }
+    pw_report *kept = job->cancel_requested ? NULL : pw_cache_find(core, job);
+    if (kept != NULL) {
+        pw_job_ended(core, job, kept);
+        return;
+    }
     job->state = PW_JOB_QUEUED;
-    if (job->schedule_ms > 0) { /* (the first attempt's counts over restarts and pauses) */
+    if (job->checking) { /* else nobody would be asked */
+        job->schedule_due = now + PW_READ_BACK_MS;
+        pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
+                     PW_T_JOB);
+    } else if (job->schedule_ms > 0) { /* (the first attempt's counts over restarts and pauses) */
         int64_t from = job->attempt <= 1 && job->scheduled_ms > 0 ? job->scheduled_ms : now;
         job->schedule_due = job->schedule_due != 0 ? job->schedule_due : from + job->schedule_ms;
         pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
@@ -285,8 +297,7 @@ void pw_job_tell(pw_core *core, pw_job *job, pw_input_kind kind, pw_report *repo
     pay(core, job);
 }
 
-/* Its place here, until it is given back. */
-static void take_slot(pw_core *core, pw_job *job, pw_act *act)
+void pw_job_take_slot(pw_core *core, pw_job *job, pw_act *act)
 {
     if (job->slot == NULL) {
         job->slot = act;
@@ -295,22 +306,35 @@ static void take_slot(pw_core *core, pw_job *job, pw_act *act)
     }
 }
 
+pw_token pw_job_token(const pw_core *core, const pw_job *job)
+{
+    int64_t attempt = job->checking ? job->attempt | PW_ATTEMPT_READ_BACK : job->attempt;
+    return (pw_token){job->key.run, job->key.cmd, job->key.item, attempt, core->options.epoch};
+}
+
+/* How long what runs may take; 0 = as long as it likes. */
+static int64_t timeout_of(const pw_job *job)
+{
+    return job->timeout_ms == 0 && job->checking ? PW_READ_BACK_MS : job->timeout_ms;
+}
+
 static bool start_local(pw_core *core, pw_job *job, pw_act *act)
 {
     int64_t now = pw_core_now(core);
+    int64_t timeout_ms = timeout_of(job);
     pw_task_init init = {
-        .token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch},
+        .token = pw_job_token(core, job),
         .run_id = job->run_id,
         .activity = job->name,
         .journal_path = core->options.journal_path,
         .convos = core->convos,
         .input = pw_value_bytes(job->input),
         .last_detail = job->detail,
-        .deadline_ms = job->timeout_ms > 0 ? now + job->timeout_ms : 0,
-        .fn = act->fn,
-        .fn_user = act->user,
+        .deadline_ms = timeout_ms > 0 ? now + timeout_ms : 0,
+        .fn = job->checking ? pw_read_back_run : act->fn,
+        .fn_user = job->checking ? &act->read_back : act->user,
         .effect = effect_of(job, act->effect),
-        .runner = act->runner,
+        .runner = job->checking ? NULL : act->runner,
         .crumb = core->options.crumb,
         .report = core->env.report,
         .report_ctx = core->env.report_ctx != NULL ? core->env.report_ctx : core->env.ctx,
@@ -326,7 +350,7 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
     }
     job->state = PW_JOB_RUNNING;
     job->task = task;
-    take_slot(core, job, act);
+    pw_job_take_slot(core, job, act);
     core->tasks_running++;
     core->stats.jobs_started++;
     core->env.dispatch(core->env.ctx, task);
@@ -345,7 +369,7 @@ static void send_first(pw_core *core, pw_job *job, pw_act *act)
 {
     pw_queue_grant(core, job);
     if (act != NULL) {
-        take_slot(core, job, act);
+        pw_job_take_slot(core, job, act);
     }
     job->state = PW_JOB_SENDING;
     if (job->map != NULL) {
@@ -360,13 +384,22 @@ static bool start(pw_core *core, pw_job *job, pw_poll *poll)
 {
     pw_act *act = act_here(core, job);
     pawl_effect registered = act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
+    bool reads_back = act != NULL && act->read_back.fn != NULL;
     if (poll != NULL) {
-        (void)pw_queue_poll_for(job, &registered);
+        (void)pw_queue_poll_for(job, &registered, &reads_back);
     }
+    if (job->checking && !reads_back) { /* who is here now does not know how */
+        pw_job_ask(core, job);
+        return true;
+    }
+    job->read_back = reads_back;
     if (effect_of(job, registered) == PAWL_EFFECT_UNSAFE && !job->sent &&
         !PW_BUG_START_BEFORE_SENT) {
         send_first(core, job, act);
         return true;
+    }
+    if (job->reserves && !job->booked) {
+        return pw_job_book(core, job, act);
     }
     return act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll);
 }
@@ -376,12 +409,13 @@ static void begin_sent(pw_core *core, pw_job *job)
 {
     pw_act *act = act_here(core, job);
     pawl_effect effect;
-    pw_poll *poll = act == NULL ? pw_queue_poll_for(job, &effect) : NULL;
+    bool reads_back;
+    pw_poll *poll = act == NULL ? pw_queue_poll_for(job, &effect, &reads_back) : NULL;
     bool can = act != NULL ? job->slot == act : poll != NULL;
     if (!can ||
         !(act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll))) {
         pw_queue_out(core, job);
-        give_place(core, job);
+        pw_job_give_place(core, job);
         pw_queue_put(core, job);
     }
 }
@@ -411,6 +445,7 @@ void pw_job_dispatch_all(pw_core *core)
 void pw_job_sent(pw_core *core, pw_job *job)
 {
     job->sent = true;
+    job->booked = true; /* in the same group */
     if (job->state == PW_JOB_SENDING &&
         job->cancel_requested) { /* in the meantime; nothing has left */
         pw_job_cancel_now(core, job);
@@ -421,8 +456,11 @@ void pw_job_sent(pw_core *core, pw_job *job)
 
 void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
 {
-    release(core, job);
+    pw_job_release(core, job);
     job->sent = false;
+    job->booked = false;
+    job->begun_ms = 0;
+    job->checking = false;
     job->may_have = false;
     job->attempt = attempt;
     job->due_ms = due_ms;
@@ -477,21 +515,19 @@ static bool retry_wanted(pw_job *job, const pw_report *r, int64_t *ret_ms)
     return true;
 }
 
-static void unknown(pw_core *core, pw_job *job);
-
 static void stopped_unasked(pw_core *core, pw_job *job)
 {
     if (job->sent) {
-        unknown(core, job);
+        pw_job_unknown(core, job, false);
     } else {
-        release(core, job);
+        pw_job_release(core, job);
         pw_job_queue(core, job);
     }
 }
 
 void pw_job_return(pw_core *core, pw_job *job)
 {
-    release(core, job);
+    pw_job_release(core, job);
     if (job->cancel_requested) {
         pw_job_cancel_now(core, job);
     } else {
@@ -515,12 +551,16 @@ static bool stopped_by_close(const pw_core *core, const pw_job *job, const pw_re
     return !job->cancel_requested && (told || r->kind == PW_REPORT_CANCELED);
 }
 
-static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
+void pw_job_ended(pw_core *core, pw_job *job, pw_report *r)
 {
+    if (job->checking) {
+        pw_job_checked(core, job, r);
+        return;
+    }
     if (outcome_unknown(job, r)) {
         pw_report_free(r);
-        release(core, job);
-        unknown(core, job);
+        pw_job_release(core, job);
+        pw_job_unknown(core, job, false);
         return;
     }
     pw_stream_end(core, job, r->kind == PW_REPORT_DONE);
@@ -531,7 +571,7 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
     }
     int64_t wait_ms = 0;
     bool retry = retry_wanted(job, r, &wait_ms);
-    release(core, job);
+    pw_job_release(core, job);
     r->begun = job->may_have;
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {
@@ -578,11 +618,12 @@ void pw_job_begun(pw_core *core, pw_job *job)
 {
     int64_t now = pw_core_now(core);
     job->begun = true;
+    job->begun_ms = now;
     job->may_have = true;
     job->schedule_due = 0;
     int32_t item = (int32_t)job->key.item;
-    if (job->timeout_ms > 0) {
-        job->close_due = now + job->timeout_ms;
+    if (timeout_of(job) > 0) {
+        job->close_due = now + timeout_of(job);
         pw_timer_add(core, job->close_due, job->key.run, job->key.cmd, item, PW_T_JOB);
     }
     if (job->heartbeat_ms > 0) {
@@ -595,9 +636,9 @@ bool pw_job_report(pw_core *core, pw_report *report)
 {
     pw_job *job =
         pw_job_find(core, (pw_job_key){report->token.run, report->token.cmd, report->token.item});
+    pw_token now = job != NULL ? pw_job_token(core, job) : (pw_token){0};
     bool current = job != NULL && job->state == PW_JOB_RUNNING &&
-                   report->token.attempt == job->attempt &&
-                   report->token.epoch == core->options.epoch;
+                   report->token.attempt == now.attempt && report->token.epoch == now.epoch;
     if (PW_BUG_STALE_APPLIED) {
         current = job != NULL && job->state != PW_JOB_ENDING;
     }
@@ -614,7 +655,7 @@ bool pw_job_report(pw_core *core, pw_report *report)
     } else if (report->kind == PW_REPORT_OUTPUT) {
         output(core, job, report);
     } else {
-        attempt_end(core, job, report);
+        pw_job_ended(core, job, report);
     }
     return true;
 }
@@ -661,7 +702,7 @@ static void fail_now(pw_core *core, pw_job *job)
     }
     pw_queue_out(core, job);
     abandon(core, job);
-    attempt_end(core, job, r);
+    pw_job_ended(core, job, r);
 }
 
 void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable)
@@ -672,27 +713,26 @@ void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *messa
     fail_now(core, job);
 }
 
-/* Nobody knows what came of it: an unsafe effect is asked about, not repeated. */
-static void unknown(pw_core *core, pw_job *job)
+void pw_job_over(pw_core *core, pw_job *job)
 {
-    if (job->map != NULL) {
-        pw_job_fail(core, job, "Unknown", PW_MAP_UNKNOWN_TEXT, false);
-        return;
-    }
     pw_queue_out(core, job);
     abandon(core, job);
-    job->state = PW_JOB_UNKNOWN;
-    job->asked = true;
-    pw_job_tell(core, job, PW_IN_UNKNOWN, NULL);
+}
+
+static void lost(pw_core *core, pw_job *job, const char *type, const char *message, bool doubt)
+{
+    if (job->checking) {
+        pw_job_ask(core, job);
+    } else if (job->sent) {
+        pw_job_unknown(core, job, doubt);
+    } else {
+        pw_job_fail(core, job, type, message, true);
+    }
 }
 
 void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *message)
 {
-    if (job->sent) {
-        unknown(core, job);
-    } else {
-        pw_job_fail(core, job, type, message, true);
-    }
+    lost(core, job, type, message, false);
 }
 
 /* ---- deadlines ---- */
@@ -708,19 +748,21 @@ void pw_job_timer(pw_core *core, pw_job *job)
     }
     bool waiting = job->state == PW_JOB_QUEUED || (job->state == PW_JOB_RUNNING && !job->begun);
     char text[96];
-    if (waiting && job->schedule_due > 0 && job->schedule_due <= now) {
+    if (waiting && job->checking && job->schedule_due > 0 && job->schedule_due <= now) {
+        pw_job_ask(core, job);
+    } else if (waiting && job->schedule_due > 0 && job->schedule_due <= now) {
         (void)snprintf(text, sizeof text, "it was not started within %lld ms",
                        (long long)job->schedule_ms);
         pw_job_fail(core, job, "ScheduleTimeout", text, false);
     } else if (job->state == PW_JOB_RUNNING && job->close_due > 0 && job->close_due <= now) {
         (void)snprintf(text, sizeof text, "attempt %lld took longer than %lld ms",
                        (long long)job->attempt, (long long)job->timeout_ms);
-        pw_job_lost(core, job, "Timeout", text);
+        lost(core, job, "Timeout", text, true);
     } else if (job->state == PW_JOB_RUNNING && job->beat_due > 0) {
         if (job->beat_due <= now) {
             (void)snprintf(text, sizeof text, "no heartbeat within %lld ms",
                            (long long)job->heartbeat_ms);
-            pw_job_lost(core, job, "HeartbeatTimeout", text);
+            lost(core, job, "HeartbeatTimeout", text, true);
         } else {
             pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
                          PW_T_JOB);
@@ -752,7 +794,7 @@ void pw_job_cancel_now(pw_core *core, pw_job *job)
         return;
     }
     pw_queue_out(core, job);
-    attempt_end(core, job, r);
+    pw_job_ended(core, job, r);
 }
 
 void pw_job_cancel(pw_core *core, pw_job *job)
@@ -763,6 +805,7 @@ void pw_job_cancel(pw_core *core, pw_job *job)
     case PW_JOB_BACKOFF:
     case PW_JOB_QUEUED:
     case PW_JOB_UNKNOWN:
+    case PW_JOB_SHORT:
         pw_job_cancel_now(core, job);
         break;
     case PW_JOB_RUNNING:
@@ -791,7 +834,7 @@ void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
     {
         if (hold && (job->state == PW_JOB_QUEUED || job->state == PW_JOB_BACKOFF)) {
             pw_queue_out(core, job);
-            give_place(core, job);
+            pw_job_give_place(core, job);
             job->state = PW_JOB_HELD;
         } else if (!hold && job->state == PW_JOB_HELD) {
             pw_job_queue(core, job);
@@ -806,7 +849,7 @@ static bool rests(const pw_job *job)
 {
     return job->state == PW_JOB_HELD || job->state == PW_JOB_BACKOFF ||
            job->state == PW_JOB_QUEUED || job->state == PW_JOB_UNKNOWN ||
-           (job->state == PW_JOB_SENDING && job->sent);
+           job->state == PW_JOB_SHORT || (job->state == PW_JOB_SENDING && job->sent);
 }
 
 void pw_jobs_owed(pw_core *core)

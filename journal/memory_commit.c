@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "journal/memory_row.h"
+#include "journal/memory_ledger.h"
 #include "journal/record_sum.h"
 
 static pawl_status no_memory(pawl_error *err)
@@ -369,6 +369,71 @@ static pawl_status take_inbox(pw_memory_store *s, const pw_op *op, pawl_error *e
     return st == PAWL_OK ? put_outcome(s, op->u.take.dedup, &op->u.take.outcome, err) : st;
 }
 
+static pw_row_key cache_key(const uint8_t key[PW_DIGEST_SIZE])
+{
+    pw_row_key k;
+    pw_row_key_start(&k, PW_TABLE_CACHE);
+    pw_row_key_bytes(&k, key, PW_DIGEST_SIZE);
+    return k;
+}
+
+static pw_row_key expiry_key(int64_t expires_ms, const uint8_t key[PW_DIGEST_SIZE])
+{
+    pw_row_key k = PW_ROW_KEY(PW_TABLE_EXPIRY, expires_ms);
+    pw_row_key_bytes(&k, key, PW_DIGEST_SIZE);
+    return k;
+}
+
+/* The first to expire goes, if it has. True: there may be more. */
+static bool sweep_one(pw_memory_store *s, int64_t now_ms, pawl_status *ret_st, pawl_error *err)
+{
+    pw_row_key from;
+    uint8_t key[PW_DIGEST_SIZE];
+    pw_row_key_start(&from, PW_TABLE_EXPIRY);
+    const pw_kv_node *node = pw_kv_seek(s->kv, pw_row_key_view(&from));
+    const pw_view found = node != NULL ? pw_kv_key(node) : (pw_view){NULL, 0};
+    if (found.size < sizeof key || found.data[0] != PW_TABLE_EXPIRY ||
+        pw_row_key_get(found, 0) > now_ms) {
+        return false;
+    }
+    const int64_t expires_ms = pw_row_key_get(found, 0);
+    memcpy(key, found.data + found.size - sizeof key, sizeof key);
+    *ret_st = drop(s, expiry_key(expires_ms, key), NULL, err);
+    *ret_st = *ret_st == PAWL_OK ? drop(s, cache_key(key), NULL, err) : *ret_st;
+    return *ret_st == PAWL_OK;
+}
+
+/* What stood there before has an expiry of its own, which must not take the new one along. */
+static pawl_status forget_expiry(pw_memory_store *s, const uint8_t key[PW_DIGEST_SIZE],
+                                 pawl_error *err)
+{
+    const pw_row_key at = cache_key(key);
+    const pw_kv_node *node = pw_kv_find(s->kv, pw_row_key_view(&at));
+    pw_cache_row row;
+    return node != NULL && pw_row_get_cache(pw_kv_value(node), key, &row, err) == PAWL_OK
+               ? drop(s, expiry_key(row.expires_ms, key), NULL, err)
+               : PAWL_OK;
+}
+
+/* The simulator's runs are few: only time is looked at here. */
+static pawl_status put_cached(pw_memory_store *s, const pw_cache_row *row, pawl_error *err)
+{
+    const pw_row_key at = cache_key(row->key);
+    const pw_row_key expiry = expiry_key(row->expires_ms, row->key);
+    pw_buf b = PW_BUF_INIT;
+    pawl_status st = forget_expiry(s, row->key, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    pw_row_put_cache(&b, row);
+    st = put_buf(s, &at, &b, err);
+    st = st == PAWL_OK ? put(s, &expiry, (pw_view){NULL, 0}, err) : st;
+    for (int i = 0; i < PW_CACHE_SWEEP_ROWS && st == PAWL_OK && sweep_one(s, row->at_ms, &st, err);
+         i++) {
+    }
+    return st;
+}
+
 static pawl_status put_snapshot(pw_memory_store *s, const pw_op *op, pawl_error *err)
 {
     int64_t run = op->u.snapshot.run;
@@ -448,6 +513,12 @@ pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owne
         return take_inbox(s, op, err);
     case PW_OP_OUTCOME_PUT:
         return put_outcome(s, op->u.take.dedup, &op->u.take.outcome, err);
+    case PW_OP_BUDGET_SET:
+    case PW_OP_LEDGER_PUT:
+    case PW_OP_LEDGER_BEGIN:
+        return pw_memory_ledger_apply(s, op, err);
+    case PW_OP_CACHE_PUT:
+        return put_cached(s, &op->u.cache, err);
     case PW_OP_MEMO_PUT:
         return pw_memory_memo_put(s, &op->u.memo, err);
     case PW_OP_MEMO_DROP:

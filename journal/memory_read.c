@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "journal/memory.h"
-#include "journal/memory_row.h"
+#include "journal/memory_ledger.h"
 #include "journal/record_sum.h"
 #include "sdk/base/mem.h"
 
@@ -562,6 +562,23 @@ static pawl_status outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_out
     return st;
 }
 
+static pawl_status cached(pw_reader *r, const uint8_t wanted[PW_DIGEST_SIZE], pw_buf *ret_body,
+                          pw_cache_row *ret_row, pawl_error *err)
+{
+    pw_memory_store *s = pw_memory_reader_of(r);
+    pw_row_key key;
+    pw_cache_row row;
+    pw_row_key_start(&key, PW_TABLE_CACHE);
+    pw_row_key_bytes(&key, wanted, PW_DIGEST_SIZE);
+    pthread_mutex_lock(&s->lock);
+    const pw_kv_node *found = find(s, &key);
+    pawl_status st = found != NULL ? pw_row_get_cache(pw_kv_value(found), wanted, &row, err)
+                                   : pw_err(err, PAWL_NOTFOUND, "nothing is kept under that key");
+    st = st == PAWL_OK ? pw_cache_copy(ret_body, &row, ret_row, err) : st;
+    pthread_mutex_unlock(&s->lock);
+    return st;
+}
+
 static void blob_key(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE])
 {
     memcpy(ret_key, pw_memory_reader_of(r)->blob_key, PW_KEY_SIZE);
@@ -600,6 +617,9 @@ const pw_journal_ops pw_memory_ops = {
     .node = node,
     .inbox = inbox,
     .outcome = outcome,
+    .budgets = pw_memory_budgets,
+    .ledger = pw_memory_ledger,
+    .cached = cached,
     .memo = pw_memory_memo,
     .memos = pw_memory_memos,
     .memo_words = pw_memory_memo_words,

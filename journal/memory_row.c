@@ -283,6 +283,34 @@ bool pw_row_get_outcome(pw_view value, pw_outcome *ret)
     return pw_mp_ok(&r);
 }
 
+void pw_row_put_cache(pw_buf *b, const pw_cache_row *c)
+{
+    pw_mp_array(b, 6);
+    pw_mp_int(b, c->expires_ms);
+    pw_mp_int(b, c->at_ms);
+    put_view(b, c->run_id);
+    pw_mp_int(b, c->cmd);
+    pw_mp_int(b, pw_cache_sum(c));
+    put_view(b, c->body);
+}
+
+pawl_status pw_row_get_cache(pw_view value, const uint8_t key[PW_DIGEST_SIZE], pw_cache_row *ret,
+                             pawl_error *err)
+{
+    pw_mp r = pw_mp_reader(value.data, value.size);
+    memcpy(ret->key, key, sizeof ret->key);
+    (void)pw_mp_read_array(&r);
+    ret->expires_ms = pw_mp_read_int(&r);
+    ret->at_ms = pw_mp_read_int(&r);
+    ret->run_id = pw_mp_read_str(&r);
+    ret->cmd = pw_mp_read_int(&r);
+    const int64_t sum = pw_mp_read_int(&r);
+    ret->body = pw_mp_read_str(&r);
+    return pw_mp_ok(&r) && pw_cache_sum(ret) == sum
+               ? PAWL_OK
+               : pw_err(err, PAWL_DAMAGED, "a kept result does not match its checksum");
+}
+
 void pw_row_put_owner(pw_buf *b, const pw_memory_owner *o)
 {
     pw_mp_array(b, 4);

@@ -34,11 +34,15 @@ typedef enum pw_table {
     PW_TABLE_INBOX = 'X',       /* id -> inbox row */
     PW_TABLE_DEDUP = 'Y',       /* dedup -> inbox id */
     PW_TABLE_OUTCOME = 'Z',     /* dedup -> outcome */
-    PW_TABLE_MEMO = 'E',        /* id -> row of the memory store (memory_memo.c) */
-    PW_TABLE_MEMO_NAME = 'F',   /* space 0 key -> id */
-    PW_TABLE_MEMO_WORD = 'J',   /* space 0 word 0 -id */
-    PW_TABLE_MEMO_EXPIRY = 'P', /* expires id */
-    PW_TABLE_MEMO_SPACE = 'Q'   /* space -> n bytes */
+    PW_TABLE_BUDGET = 'U',      /* name -> budget */
+    PW_TABLE_LEDGER = 'V',      /* run cmd item attempt round -> entry */
+    PW_TABLE_CACHE = 'E',       /* key -> kept result */
+    PW_TABLE_EXPIRY = 'e',      /* expires, then the key */
+    PW_TABLE_MEMO = 'm',        /* id -> row of the memory store (memory_memo.c) */
+    PW_TABLE_MEMO_NAME = 'n',   /* space 0 key -> id */
+    PW_TABLE_MEMO_WORD = 'w',   /* space 0 word 0 -id */
+    PW_TABLE_MEMO_EXPIRY = 'p', /* expires id */
+    PW_TABLE_MEMO_SPACE = 'q'   /* space -> n bytes */
 } pw_table;
 
 typedef struct pw_memory_owner {
@@ -119,6 +123,10 @@ void pw_row_put_inbox(pw_buf *b, const pw_inbox_row *i);
 bool pw_row_get_inbox(pw_view value, pw_inbox_row *ret);
 void pw_row_put_outcome(pw_buf *b, const pw_outcome *o);
 bool pw_row_get_outcome(pw_view value, pw_outcome *ret);
+void pw_row_put_cache(pw_buf *b, const pw_cache_row *c);
+/** Errors: DAMAGED. The key is the caller's. */
+pawl_status pw_row_get_cache(pw_view value, const uint8_t key[PW_DIGEST_SIZE], pw_cache_row *ret,
+                             pawl_error *err);
 void pw_row_put_owner(pw_buf *b, const pw_memory_owner *o);
 bool pw_row_get_owner(pw_view value, pw_memory_owner *ret);
 

@@ -144,6 +144,9 @@ pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
 pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body,
                                pawl_error *err);
 void pw_sqlite_sweep(pw_sqlite *j);
+pawl_status pw_sqlite_budget_set(pw_sqlite *j, const pw_budget_row *row, pawl_error *err);
+pawl_status pw_sqlite_ledger_put(pw_sqlite *j, const pw_ledger_op *op, pawl_error *err);
+pawl_status pw_sqlite_ledger_begin(pw_sqlite *j, const pw_ledger_row *row, pawl_error *err);
 pawl_status pw_sqlite_memo_put(pw_sqlite *j, const pw_memo_row *given, pawl_error *err);
 pawl_status pw_sqlite_memo_drop(pw_sqlite *j, const pw_memo_row *row, pawl_error *err);
 
@@ -205,8 +208,14 @@ pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE],
                            uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
 pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn,
                             void *ctx, pawl_error *err);
+pawl_status pw_sqlite_cached(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
+                             pw_cache_row *ret_row, pawl_error *err);
 pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body,
                               pw_outcome *ret_outcome, pawl_error *err);
+pawl_status pw_sqlite_budgets(pw_reader *r, pw_view name, pw_budget_fn fn, void *ctx,
+                              pawl_error *err);
+pawl_status pw_sqlite_ledger(pw_reader *r, int64_t run, bool open_only, pw_ledger_fn fn, void *ctx,
+                             pawl_error *err);
 pawl_status pw_sqlite_memo(pw_reader *base, int64_t id, pw_memo_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_memos(pw_reader *base, pw_view space, pw_view after, size_t rows_max,
                             pw_memo_fn fn, void *ctx, pawl_error *err);

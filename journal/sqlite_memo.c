@@ -1,5 +1,5 @@
 /*
- * sqlite_memo.c - the memory store in a file: rows, one row for each of their words, and a count for each space, changed together [J19].
+ * sqlite_memo.c - the memory store in a file: rows, one row for each of their words, and a count for each space, changed together [J20].
  *
  * Words stand by (space, word, -id), so that those of one word come with what was put last first. A row that takes another's place gets a new
  * id. Each put also drops a few rows that have expired, of whatever space. Does not search: memo.c does.

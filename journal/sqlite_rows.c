@@ -482,3 +482,48 @@ pawl_status pw_sqlite_outcome(pw_reader *base, pw_view dedup, pw_buf *ret_body,
     }
     return st;
 }
+
+static pawl_status get_cached(pw_sqlite_reader *r, const uint8_t key[PW_DIGEST_SIZE],
+                              pw_buf *ret_body, pw_cache_row *ret, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_CACHED, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    bool row = false;
+    pw_bind b = {st, 0};
+    pw_bind_blob(&b, (pw_view){key, PW_DIGEST_SIZE});
+    pawl_status status = pw_db_step(&r->db, st, &row, err);
+    if (status == PAWL_OK && !row) {
+        status = pw_err(err, PAWL_NOTFOUND, "nothing is kept under that key");
+    }
+    if (status == PAWL_OK) {
+        pw_cols c = {st, 0};
+        pw_cache_row found = {.expires_ms = 0};
+        (void)pw_col_view(&c);
+        memcpy(found.key, key, sizeof found.key);
+        found.expires_ms = pw_col_int(&c);
+        found.at_ms = pw_col_int(&c);
+        found.run_id = pw_col_view(&c);
+        found.cmd = pw_col_int(&c);
+        const int64_t sum = pw_col_int(&c);
+        found.body = pw_col_view(&c);
+        status = sum == pw_cache_sum(&found)
+                     ? pw_cache_copy(ret_body, &found, ret, err)
+                     : pw_err(err, PAWL_DAMAGED, "a kept result does not match its checksum");
+    }
+    pw_db_give(&r->db, PW_SQL_CACHED, st);
+    return status;
+}
+
+pawl_status pw_sqlite_cached(pw_reader *base, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
+                             pw_cache_row *ret_row, pawl_error *err)
+{
+    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
+    pawl_status st = pw_reader_enter(r, err);
+    if (st == PAWL_OK) {
+        st = get_cached(r, key, ret_body, ret_row, err);
+        pw_reader_leave(r);
+    }
+    return st;
+}

@@ -5,7 +5,7 @@
  * goes on. The invariants and what they mean are in README.md; most are one query of verify.def
  * that must give no rows
  * [J2] [J5] [J13] [J14]; the rest are asked of SQLite [J0], or walked: histories [J3] [J8] [J18],
- * blobs [J12], nodes [J16], snapshots [J15], pages of maps [J17], the memory store [J19]. Goes on after a finding, and repairs nothing.
+ * blobs [J12], nodes [J16], snapshots [J15], pages of maps [J17], the memory store [J20]. Goes on after a finding, and repairs nothing.
  */
 #include <stdio.h>
 #include <string.h>
@@ -276,7 +276,7 @@ static pawl_status check_snapshots(check *v, pawl_error *err)
     return st;
 }
 
-/* ---- the memory store [J19] ---- */
+/* ---- the memory store [J20] ---- */
 
 typedef struct memo_check {
     check *v;
@@ -308,7 +308,7 @@ static bool check_memo(void *ctx, const pw_memo_row *row)
     pawl_error found;
     (void)pw_memo_words(pw_memo_text(row->body), check_word, &m, &found);
     if (m.lacks) {
-        report(ctx, "J19", 0, row->id, "a memory is not found by one of its words");
+        report(ctx, "J20", 0, row->id, "a memory is not found by one of its words");
     }
     return true;
 }
@@ -327,7 +327,7 @@ static pawl_status check_memos(check *v, pawl_error *err)
         }
         st = pw_sqlite_memo(&v->r->base, id, check_memo, v, &found);
         if (st == PAWL_DAMAGED) {
-            report(v, "J19", 0, id, found.message);
+            report(v, "J20", 0, id, found.message);
             st = PAWL_OK;
         }
     }

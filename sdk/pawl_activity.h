@@ -42,6 +42,29 @@ typedef struct pawl_runner pawl_runner;
  * Thread: a pool thread. Owns: input and result belong to the task. */
 typedef const pawl_value *(*pawl_activity_fn)(pawl_task *task, const pawl_value *input, void *user);
 
+/** What a read-back found out. */
+typedef enum pawl_found {
+    PAWL_FOUND_UNKNOWN = 0, /**< it cannot tell: the run asks */
+    PAWL_FOUND_DONE = 1,    /**< it happened: *ret_result is its result (nil allowed) */
+    PAWL_FOUND_NOTHING = 2  /**< it did not happen, and no longer will: it is sent again */
+} pawl_found;
+
+/** Finds out what became of an unsafe effect whose outcome nobody knows: `sent` was committed, and then came a crash, a lost worker, or a
+ * failure marked pawl_task_outcome_unknown. Called before it is sent again, with the input, pawl_task_key and pawl_task_attempt of the attempt in
+ * question; what it calls must itself be safe to repeat. Failing the task, hanging (the call's timeout, else 60 s) and crashing are "cannot tell".
+ *
+ *     static pawl_found look(pawl_task *t, const pawl_value *in, void *bank, const pawl_value **ret_result)
+ *     {
+ *         const pawl_value *paid = bank_find(bank, pawl_task_key(t), pawl_task_scope(t));  // NULL = no such payment
+ *         *ret_result = paid;
+ *         return paid != NULL ? PAWL_FOUND_DONE : PAWL_FOUND_NOTHING;
+ *     }
+ *
+ * NOTHING is a promise: a request that may still be on its way, or still be read by the other side, is UNKNOWN. The engine takes it for UNKNOWN
+ * by itself where the attempt before timed out, for its code may still run. Thread: a pool thread. Owns: as pawl_activity_fn. */
+typedef pawl_found (*pawl_read_back_fn)(pawl_task *task, const pawl_value *input, void *user,
+                                        const pawl_value **ret_result);
+
 /** How an activity is registered. All zero is a good default. */
 typedef struct pawl_activity_options {
     size_t struct_size;   /**< sizeof(pawl_activity_options) */
@@ -52,6 +75,8 @@ typedef struct pawl_activity_options {
     pawl_runner *
         runner; /**< who runs it; NULL = the pool. Once registered it belongs to the engine, which stops it when it closes;
                                  one runner may serve many activities of one engine. A worker process has its pool only */
+    pawl_read_back_fn
+        read_back; /**< of an unsafe effect: looks what became of it before anybody is asked; runs in the pool. NULL = none */
 } pawl_activity_options;
 
 /* ---- inside an activity: thread = the one that runs it, unless said otherwise ---- */
@@ -90,6 +115,12 @@ PAWL_API bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail);
  * not journaled: only the last 32 KiB are kept, and those until the attempt ends; whoever is slow misses some, and sees that it did. Counts
  * as a heartbeat. Channel: a short name ("text", "stdout"). False: stop, as of pawl_task_heartbeat. Owns: data is copied. Thread: any. */
 PAWL_API bool pawl_task_output(pawl_task *task, const char *channel, const void *data, size_t size);
+/** Adds to what this attempt has spent: {usd: 0.0021, input: 800, cache_read: 0, output: 120, calls: 1, ...}. Units (all optional; usd in dollars):
+ * usd, tokens (default: input + output), input, cache_read, cache_write, output, reasoning, calls, gpu_ms, wall_ms. Further keys: model (text, for
+ * totals), unpriced (true: money was spent, and nobody knows how much). It is kept in the ledger with the attempt's end, whatever that is: say it
+ * before a failure too. {} = surely nothing. An attempt that reserved and says nothing, or never ends, counts as what it reserved.
+ * False: no amounts (the attempt goes on, and nothing is added). Thread: the one that runs it. */
+PAWL_API bool pawl_task_spend(pawl_task *task, const pawl_value *spent);
 /** The last heartbeat detail of the attempt before this one; nil when none. */
 PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);
 /** True once the run wants it to stop, or the engine is closing and has waited long enough (pawl_close). Thread: any. */
@@ -160,16 +191,42 @@ typedef struct pawl_exec_options {
     int64_t timeout_ms;      /**< 0, or more than 100 years = the task's own */
     bool
         quiet; /**< its output is private: no heartbeat carries a line of it, and who follows the run sees none */
+    const char *const *
+        pass_env; /**< NULL-terminated names of the engine's own variables that the program sees too; NULL = the allow-list alone */
+    /* What each process of the program may use, 0 = as the engine; never more than the engine itself may. The wall clock is timeout_ms. */
+    int64_t limit_cpu_s;        /**< CPU seconds: SIGXCPU, and SIGKILL a second later */
+    int64_t limit_memory_bytes; /**< address space: it cannot get more */
+    int64_t limit_files;        /**< descriptors open at a time */
+    int64_t limit_file_bytes;   /**< size of a file that it writes: SIGXFSZ */
+    bool
+        output_bytes; /**< stdout and stderr as bytes, as they came; else text, with U+FFFD for what is none */
 } pawl_exec_options;
 
 /** Runs it to its end from inside an activity; beats the task's heart; kills the group on cancel and timeout. A new attempt of
  * the same command waits until the group of the old one is gone.
- * Result: {exit: int, signal: int, stdout: text, stderr: text, truncated: bool, ms: int}. NULL with the task failed when it could not be
- * started (ExecFailed), timed out (Timeout) or was cancelled. A non-zero exit is a result, not a failure. */
+ * Result: {exit: int, signal: int, limit: text, stdout: text, stderr: text, stdout_size: int, stderr_size: int, truncated: bool, ms: int}:
+ * exit is 128 + signal after a signal; limit, there only when that signal came of one, is "cpu_s" or "file_bytes"; the sizes are of all that
+ * was printed, kept or not. What is longer than a few KB stands in the journal's blob table once, and by reference in the history. NULL with the
+ * task failed when it could not be started (ExecFailed), timed out (Timeout) or was cancelled. A non-zero exit is a result, not a failure. */
 PAWL_API const pawl_value *pawl_exec(pawl_task *task, const pawl_exec_options *options);
 
-/** The built-in activity "exec": input {argv: [..], cwd, env: {K: V}, stdin, timeout_s, check: bool (default true: a non-zero exit
- * fails with type ExitStatus, not retryable unless "retry": true)}. */
+/** The built-in activity "exec": pawl_exec from a value. It takes
+ *
+ *     argv                 [program, argument ..]: no shell; or
+ *     shell                text for /bin/sh -c
+ *     cwd, env             folder; {name: text} on top of the allow-list PATH HOME LANG LC_ALL TMPDIR USER
+ *     pass_env             [names] of the engine's variables that it sees too
+ *     stdin                text or bytes; default: nothing to read
+ *     timeout_s            of the wall clock, also with a fraction; default: the task's own
+ *     limits               {cpu_s, memory_bytes, files, file_bytes} of each of its processes
+ *     max_output_bytes     of stdout and of stderr, the tail is kept; default 1 MiB, at most 16 MiB
+ *     output               "text" (default) or "bytes"
+ *     quiet                true: nobody sees its output but the run
+ *     check                false: a non-zero exit is a result. Default: the failure ExitStatus, with the result as its details
+ *     retry                true: and is tried again
+ *
+ * and gives the result of pawl_exec. Anything else is BadInput. While it runs, what it prints is said on the channels "stdout" and "stderr" to
+ * whoever follows the run (pawl stream), and its last line once a second in the heartbeat. */
 PAWL_API const pawl_value *pawl_activity_exec(pawl_task *task, const pawl_value *input, void *user);
 
 #ifdef __cplusplus

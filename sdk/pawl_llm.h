@@ -47,7 +47,8 @@
  *   Instead of messages, tools and (as a list of parts) system, a reference to a conversation may stand (pawl_convo_append, pawl_workflow.h): it
  *   is read from the journal by the attempt, so that a hundred calls on a growing conversation journal each message once.
  *
- * While an answer streams, its text is said on the channel "text" (`pawl stream`, pawl_watch_output). What an attempt said does not stand when its
+ * While an answer streams, it is said on channels (`pawl stream`, pawl_watch_output): "text", "reasoning", "refusal", and for each call of a tool
+ * "call-0", "call-1" ...: its name, a space, and the text of its arguments as they come. What an attempt said does not stand when its
  * answer begins anew: the channel "anew" then says why ("repair", "endpoint").
  *
  * MESSAGE = {role: "system" | "user" | "assistant" | "tool", parts: [PART ...] | text: text}. An answer's message also has provider, and raw: fields
@@ -63,6 +64,9 @@
  * ANSWER = {message, stop, stop_raw, stop_detail, model, id}; stop: "end", "length", "stop_sequence", "tool_calls", "refusal", "filter", "pause",
  *   "context", "malformed", "pending", "canceled", "other"
  * usage = {input, cache_read, cache_write, cache_write_1h, output, reasoning, raw}: tokens; cache_* are parts of input, reasoning of output
+ *
+ * With pawl_call's .cache_s an answer that the same input had, in whatever run, is this call's, too, and nothing is sent; its usage is then what it
+ * once cost. A conversation by reference is the same input when it says the same.
  *
  * It fails with
  *

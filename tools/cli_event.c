@@ -164,6 +164,10 @@ static void summary_make(summary *s)
         separate(s);
         pw_buf_printf(&s->text, "attempt %" PRId64, pawl_int(e, "attempt", 1));
     }
+    if (pawl_get(e, "cached") != NULL) {
+        separate(s);
+        pw_buf_printf(&s->text, "kept result of %s", pawl_str(e, "cached.run", "?"));
+    }
     if (pawl_get(e, "total") != NULL) {
         separate(s);
         pw_buf_printf(&s->text, "%" PRId64 " items", pawl_int(e, "total", 0));

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
 
 #include "sdk/pawl.h"
 
@@ -46,6 +48,32 @@ void bench_raw_generation(bench_raw *r, int64_t turns_of_a_run);
 void bench_raw_commit(bench_raw *r, int64_t turns, size_t record_bytes);
 void bench_raw_close(bench_raw *r);
 
+/* ---- processes beside the bench ---- */
+
+/** As many descriptors as the machine lets us have, up to 16384. */
+void bench_files_raise(void);
+/** A program whose standard output is *ret_out; it dies with the bench. */
+pid_t bench_spawn(const char *path, const char *const *argv, FILE **ret_out);
+void bench_end(pid_t pid, FILE *out);
+
+/** The loopback server (bench_server.c). */
+typedef struct bench_server {
+    pid_t pid;
+    FILE *out;
+    int port;
+} bench_server;
+int bench_server_start(bench_server *ret); /* its port */
+void bench_server_end(bench_server *server);
+/** Asks it for a number: /held, /size, /turns/N, /release. */
+int64_t bench_ask(int port, const char *path);
+int bench_port_of(const char *url);
+
+/** What curl alone did under the same load, for each request. */
+typedef struct bench_load {
+    double seconds, cpu_us, bytes, first_p50_us, first_p99_us;
+} bench_load;
+bench_load bench_curl(const char *mode, const char *url, int64_t n, int64_t at_once, int64_t body);
+
 /* workflows.c */
 void bench_register(pawl_engine *e);
 extern int64_t *bench_stamps; /* when set: the time at which each step of the one run returned */
@@ -68,6 +96,12 @@ void bench_map(bool full);
 void bench_cold(bool full);
 void bench_bytes(bool full);
 void bench_json(bool full);
+void bench_http(bool full);
+void bench_llm(bool full);
+void bench_worker(bool full);
+void bench_agent(bool full);
+int bench_server_child(void);
+int bench_curl_child(char **argv);
 int bench_cold_child(const char *path);
 int bench_flight_child(const char *path, int64_t runs);
 

@@ -19,6 +19,10 @@ static const bench_section sections[] = {
     {"h", "cold start", bench_cold},
     {"i", "journal bytes", bench_bytes},
     {"j", "JSON", bench_json},
+    {"k", "1,000 http activities at once", bench_http},
+    {"l", "1,000 streaming model calls at once", bench_llm},
+    {"m", "worker processes", bench_worker},
+    {"n", "a step of the agent", bench_agent},
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
@@ -38,9 +42,9 @@ void bench_result(const char *name, double value, const char *unit, double raw)
         }
     } else {
         if (first) {
-            (void)printf("%-62s %14s %-9s %12s %7s\n", "what", "value", "unit", "raw", "ratio");
+            (void)printf("%-82s %14s %-9s %12s %7s\n", "what", "value", "unit", "raw", "ratio");
         }
-        (void)printf("%-62s %14.2f %-9s ", name, value, unit);
+        (void)printf("%-82s %14.2f %-9s ", name, value, unit);
         if (raw > 0) {
             (void)printf("%12.2f %7.2f\n", raw, value / raw);
         } else {
@@ -68,6 +72,12 @@ int main(int argc, char **argv)
     }
     if (argc >= 4 && strcmp(argv[1], "--flight") == 0) {
         return bench_flight_child(argv[2], strtoll(argv[3], NULL, 10));
+    }
+    if (argc >= 2 && strcmp(argv[1], "--server") == 0) {
+        return bench_server_child();
+    }
+    if (argc >= 7 && strcmp(argv[1], "--curl") == 0) {
+        return bench_curl_child(argv);
     }
     bool full = false;
     char chosen[64] = "";

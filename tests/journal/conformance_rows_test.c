@@ -561,6 +561,67 @@ static void a_dedup_key_is_answered_once(void **state)
     rig_close(t);
 }
 
+/* ---- kept results ---- */
+
+static void keep(rig *t, uint8_t name, int64_t at_ms, int64_t expires_ms, const char *body)
+{
+    pw_cache_row *row = &rig_op(t, PW_OP_CACHE_PUT)->u.cache;
+    memset(row->key, name, sizeof row->key);
+    row->at_ms = at_ms;
+    row->expires_ms = expires_ms;
+    row->run_id = rig_text("run-1");
+    row->cmd = 7;
+    row->body = rig_text(body);
+}
+
+/* "body@expires", or the name of what was answered. */
+static const char *kept(rig *t, uint8_t name)
+{
+    static char out[100];
+    uint8_t key[PW_DIGEST_SIZE];
+    pw_cache_row row;
+    pw_buf b = PW_BUF_INIT;
+    memset(key, name, sizeof key);
+    const pawl_status st = t->r->ops->cached(t->r, key, &b, &row, &t->err);
+    (void)snprintf(out, sizeof out, "%s", pawl_status_name(st));
+    if (st == PAWL_OK) {
+        assert_int_equal(row.cmd, 7);
+        assert_memory_equal(row.run_id.data, "run-1", 5);
+        assert_memory_equal(row.key, key, sizeof key);
+        (void)snprintf(out, sizeof out, "%.*s@%lld", (int)row.body.size,
+                       (const char *)row.body.data, (long long)row.expires_ms);
+    }
+    pw_buf_deinit(&b);
+    return out;
+}
+
+static void a_kept_result_is_found_replaced_and_swept_when_it_has_expired(void **state)
+{
+    OPEN();
+    keep(t, 1, 100, 200, "one");
+    keep(t, 2, 100, 500, "two");
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    assert_string_equal(kept(t, 1), "one@200");
+    assert_string_equal(kept(t, 2), "two@500");
+    assert_string_equal(kept(t, 3), pawl_status_name(PAWL_NOTFOUND));
+    keep(t, 1, 150, 900, "one, again");
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    keep(t, 3, 600, 700,
+         "three"); /* at 600 the second has expired, and the first's old time means nothing */
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    assert_string_equal(kept(t, 1), "one, again@900");
+    assert_string_equal(kept(t, 2), pawl_status_name(PAWL_NOTFOUND));
+    assert_string_equal(kept(t, 3), "three@700");
+    keep(t, 4, 5000, 6000, "");
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    assert_string_equal(kept(t, 1), pawl_status_name(PAWL_NOTFOUND));
+    assert_string_equal(kept(t, 3), pawl_status_name(PAWL_NOTFOUND));
+    assert_string_equal(kept(t, 4), "@6000");
+    rig_restart(t);
+    assert_string_equal(kept(t, 4), "@6000");
+    rig_close(t);
+}
+
 int main(int argc, char **argv)
 {
     char *backend = argc > 1 ? argv[1] : (char[]){"sqlite"};
@@ -580,6 +641,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_conversation_is_a_chain_of_nodes),
         cmocka_unit_test(a_node_lands_only_on_a_parent_that_exists),
         cmocka_unit_test(an_inbox_row_is_taken_once_and_its_outcome_kept),
+        cmocka_unit_test(a_kept_result_is_found_replaced_and_swept_when_it_has_expired),
         cmocka_unit_test(a_dedup_key_is_answered_once),
     };
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {

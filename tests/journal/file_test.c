@@ -425,51 +425,70 @@ typedef struct seeded {
 } seeded;
 
 /* [J0] [J2] [J3] [J5] [J8] [J12] [J13] [J14] [J15] [J16] [J17] */
+#define NIL(name, key) ",0"
+#define ONE(name, key) ",1"
+static const seeded damages[] = {
+    {"UPDATE pawl_log SET grp=1 WHERE pos=9", "J2"},
+    {"DELETE FROM pawl_log WHERE run=1 AND seq=4", "J3"},
+    {"DELETE FROM pawl_log WHERE run=2 AND seq=2", "J3"},
+    {"UPDATE pawl_log SET run=77 WHERE run=2 AND seq=2", "J3"},
+    {"UPDATE pawl_runs SET seq=seq+1 WHERE key=2", "J3"},
+    {"UPDATE pawl_owner SET grp=2", "J5"},
+    {"UPDATE pawl_log SET grp=0 WHERE pos=1", "J5"},
+    {"DELETE FROM pawl_owner", "J5"},
+    {"UPDATE pawl_log SET bytes=zeroblob(30) WHERE pos=4", "J8"},
+    {"UPDATE pawl_log SET sum=sum+1 WHERE pos=4", "J8"},
+    {"UPDATE pawl_runs SET chain=zeroblob(32) WHERE key=1", "J8"},
+    {"UPDATE pawl_blobs SET body=zeroblob(10) WHERE id=1", "J12"},
+    {"DELETE FROM pawl_chunks WHERE n=1", "J12"},
+    {"INSERT INTO pawl_chunks(digest,n,body) VALUES(zeroblob(32),0,'x')", "J12"},
+    {"UPDATE pawl_timers SET run=77", "J13"},
+    {"UPDATE pawl_tasks SET run=77", "J13"},
+    {"UPDATE pawl_waits SET run=77", "J13"},
+    {"UPDATE pawl_keys SET run=77", "J13"},
+    {"UPDATE pawl_maps SET run=77", "J13"},
+    {"UPDATE pawl_map_pages SET run=77", "J13"},
+    {"UPDATE pawl_map_pages SET body=zeroblob(3)", "J17"},
+    {"UPDATE pawl_map_pages SET head=zeroblob(64)", "J17"},
+    {"UPDATE pawl_map_pages SET part=5", "J17"},
+    {"DELETE FROM pawl_map_pages", "J17"},
+    {"UPDATE pawl_maps SET done=2", "J17"},
+    {"UPDATE pawl_maps SET total=0", "J17"},
+    {"UPDATE pawl_runs SET closed_ms=5 WHERE key=2", "J14"},
+    {"UPDATE pawl_runs SET parent=77 WHERE key=2", "J14"},
+    {"UPDATE pawl_snapshots SET seq=99", "J15"},
+    {"UPDATE pawl_snapshots SET body='other'", "J15"},
+    {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
+    {"UPDATE pawl_log SET n=n+1 WHERE run=2 AND seq=2; UPDATE pawl_runs SET seq=seq+1 WHERE "
+     "key=2",
+     "J8"},
+    {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
+    {"INSERT INTO pawl_budgets VALUES('a',''" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(ONE) ")",
+     "J19"},
+    {"INSERT INTO pawl_budgets VALUES('a','b'" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL) ")",
+     "J19"},
+    {"INSERT INTO pawl_ledger VALUES(1,1,0,1,1,3,0,0,'a','','',''" PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) ")",
+     "J19"},
+    {"INSERT INTO pawl_budgets VALUES('a',''" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(
+             NIL) "); INSERT INTO pawl_ledger VALUES(77,1,0,1,1,3,0,0,'a','','',''" PW_UNITS_LIST(NIL)
+             PW_UNITS_LIST(NIL) ")",
+     "J19"},
+    {"UPDATE pawl_memos SET key='other'", "J20"}, /* [J20] */
+    {"DELETE FROM pawl_memos", "J20"},
+    {"DELETE FROM pawl_memo_words WHERE word=CAST('tea' AS BLOB)", "J20"},
+    {"UPDATE pawl_memo_spaces SET n=2", "J20"},
+    {"DELETE FROM pawl_memo_spaces", "J20"},
+};
+#undef NIL
+#undef ONE
+
 static void every_seeded_damage_is_found_under_its_number(void **state)
 {
     (void)state;
-    static const seeded damages[] = {
-        {"UPDATE pawl_log SET grp=1 WHERE pos=9", "J2"},
-        {"DELETE FROM pawl_log WHERE run=1 AND seq=4", "J3"},
-        {"DELETE FROM pawl_log WHERE run=2 AND seq=2", "J3"},
-        {"UPDATE pawl_log SET run=77 WHERE run=2 AND seq=2", "J3"},
-        {"UPDATE pawl_runs SET seq=seq+1 WHERE key=2", "J3"},
-        {"UPDATE pawl_owner SET grp=2", "J5"},
-        {"UPDATE pawl_log SET grp=0 WHERE pos=1", "J5"},
-        {"DELETE FROM pawl_owner", "J5"},
-        {"UPDATE pawl_log SET bytes=zeroblob(30) WHERE pos=4", "J8"},
-        {"UPDATE pawl_log SET sum=sum+1 WHERE pos=4", "J8"},
-        {"UPDATE pawl_runs SET chain=zeroblob(32) WHERE key=1", "J8"},
-        {"UPDATE pawl_blobs SET body=zeroblob(10) WHERE id=1", "J12"},
-        {"DELETE FROM pawl_chunks WHERE n=1", "J12"},
-        {"INSERT INTO pawl_chunks(digest,n,body) VALUES(zeroblob(32),0,'x')", "J12"},
-        {"UPDATE pawl_timers SET run=77", "J13"},
-        {"UPDATE pawl_tasks SET run=77", "J13"},
-        {"UPDATE pawl_waits SET run=77", "J13"},
-        {"UPDATE pawl_keys SET run=77", "J13"},
-        {"UPDATE pawl_maps SET run=77", "J13"},
-        {"UPDATE pawl_map_pages SET run=77", "J13"},
-        {"UPDATE pawl_map_pages SET body=zeroblob(3)", "J17"},
-        {"UPDATE pawl_map_pages SET head=zeroblob(64)", "J17"},
-        {"UPDATE pawl_map_pages SET part=5", "J17"},
-        {"DELETE FROM pawl_map_pages", "J17"},
-        {"UPDATE pawl_maps SET done=2", "J17"},
-        {"UPDATE pawl_maps SET total=0", "J17"},
-        {"UPDATE pawl_runs SET closed_ms=5 WHERE key=2", "J14"},
-        {"UPDATE pawl_runs SET parent=77 WHERE key=2", "J14"},
-        {"UPDATE pawl_snapshots SET seq=99", "J15"},
-        {"UPDATE pawl_snapshots SET body='other'", "J15"},
-        {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
-        {"UPDATE pawl_log SET n=n+1 WHERE run=2 AND seq=2; UPDATE pawl_runs SET seq=seq+1 WHERE "
-         "key=2",
-         "J8"},
-        {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
-        {"UPDATE pawl_memos SET key='other'", "J19"}, /* [J19] */
-        {"DELETE FROM pawl_memos", "J19"},
-        {"DELETE FROM pawl_memo_words WHERE word=CAST('tea' AS BLOB)", "J19"},
-        {"UPDATE pawl_memo_spaces SET n=2", "J19"},
-        {"DELETE FROM pawl_memo_spaces", "J19"},
-    };
     rig *t = rig_open("sqlite-small");
     char sound[PATH_MAX];
     stored_fill(t);

@@ -178,7 +178,10 @@ static void a_reference_to_nothing_fails_the_call_and_nothing_is_sent(void **sta
 /* ---- as it comes ---- */
 
 typedef struct heard {
-    char text[20000];
+    char text[20000]; /* of the channel "text" */
+    struct {
+        char channel[32], text[500];
+    } others[4];
     int pieces, anew, ended;
 } heard;
 
@@ -196,10 +199,21 @@ static void on_output(void *user, const pawl_value *event)
         h->anew++;
         return;
     }
-    const size_t used = strlen(h->text);
-    assert_true(used + size < sizeof h->text);
-    memcpy(h->text + used, data, size);
-    h->text[used + size] = '\0';
+    char *text = h->text;
+    size_t size_max = sizeof h->text;
+    for (size_t i = 0; i < PW_COUNT(h->others) && !pawl_is(event, "channel", "text"); i++) {
+        if (h->others[i].channel[0] == '\0' || pawl_is(event, "channel", h->others[i].channel)) {
+            (void)snprintf(h->others[i].channel, sizeof h->others[i].channel, "%s",
+                           pawl_str(event, "channel", ""));
+            text = h->others[i].text;
+            size_max = sizeof h->others[i].text;
+            break;
+        }
+    }
+    const size_t used = strlen(text);
+    assert_true(used + size < size_max);
+    memcpy(text + used, data, size);
+    text[used + size] = '\0';
     h->pieces++;
 }
 
@@ -212,6 +226,34 @@ static void hear(talk_world *w, const heard *h, int ended)
         }
         (void)pawl_dispatch(w->host->engine);
     }
+}
+
+static const char *heard_on(const heard *h, const char *channel)
+{
+    for (size_t i = 0; i < PW_COUNT(h->others); i++) {
+        if (strcmp(h->others[i].channel, channel) == 0) {
+            return h->others[i].text;
+        }
+    }
+    return "";
+}
+
+static void reasoning_and_calls_are_shown_as_they_come_each_on_its_own_channel(void **state)
+{
+    talk_world *w = *state;
+    heard h = {0};
+    assert_int_equal(setenv("PAWL_TEST_KEY", "sk-planted-4711", 1), 0);
+    ok(w->host, pawl_watch_output(w->host->engine, "a", on_output, &h, &w->host->err));
+    start(w, "a", "thinks", "{" TALK ", \"key\": \"env:PAWL_TEST_KEY\"}");
+    hear(w, &h, 1);
+    assert_string_equal(heard_on(&h, "reasoning"), "I must dig");
+    assert_string_equal(heard_on(&h, "call-0"), "dig {\"n\": 4711}");
+    assert_string_equal(heard_on(&h, "call-1"), "tell {\"key\": \"Bearer [redacted]\"}");
+    assert_string_equal(h.text, "");
+    assert_true(h.pieces >= 6);
+    const pawl_value *parts = pawl_get(rig_result(w->host, "a"), "message.parts");
+    assert_string_equal(pawl_str(pawl_at(parts, 0), "type", ""), "reasoning");
+    assert_int_equal(pawl_int(pawl_at(parts, 1), "arguments.n", 0), 4711);
 }
 
 static void an_answer_is_shown_as_it_comes(void **state)
@@ -249,6 +291,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reference_to_nothing_fails_the_call_and_nothing_is_sent,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_is_shown_as_it_comes, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            reasoning_and_calls_are_shown_as_they_come_each_on_its_own_channel, setup, teardown),
         cmocka_unit_test_setup_teardown(a_secret_that_comes_back_in_pieces_is_not_shown, setup,
                                         teardown),
     };

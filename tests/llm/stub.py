@@ -116,7 +116,7 @@ def say(conn, rq, body, text="Hello w\u00f6rld"):
 
 def answer(conn, status, value, *headers):
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    conn.answer(status, data, ("Content-Type: application/json", *headers))
+    conn.answer(status, data, ("Content-Type: application/json", "x-request-id: req-stub", *headers))
 
 
 def split(conn, rq, body):
@@ -210,6 +210,22 @@ def moneyless(conn, rq, body):
     answer(conn, 429, {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}, "Retry-After: 1")
 
 
+def thinks(conn, rq, body):
+    """Reasoning, then two calls that come in pieces, one after the other and then by turns; the second says the request's key back."""
+    key = next((value for name, value in rq.headers if name.lower() == "authorization"), "")
+
+    def chunk(delta, finish=None):
+        return "data: " + json.dumps({"id": "c1", "model": "stub", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}) + "\n\n"
+
+    def call(index, arguments, name=None):
+        return chunk({"tool_calls": [{"index": index, **({"id": f"c{index}", "type": "function"} if name else {}),
+                                      "function": {"arguments": arguments, **({"name": name} if name else {})}}]})
+    said = json.dumps({"key": key})
+    pieces = [chunk({"role": "assistant", "reasoning_content": "I must "}), chunk({"reasoning_content": "dig"}), call(0, "", "dig"), call(0, '{"n": '),
+              call(1, said[:3], "tell"), call(0, "4711}"), *[call(1, c) for c in cut(said[3:])], chunk({}, "tool_calls"), "data: [DONE]\n\n"]
+    chunked(conn, pieces)
+
+
 def acts(turns):
     """An agent's model, on the wire openai-chat: two calls of "dig" in each of so many turns, then an answer."""
     def step(conn, rq, body):
@@ -227,7 +243,7 @@ def acts(turns):
 
 STEPS = {
     "ok": say, "split": split, "broken": broken, "ended": ended, "unsaid": unsaid, "slow": slow, "silent": silent, "oversized": oversized,
-    "malformed": malformed, "told": told, "pending": pending, "money": moneyless,
+    "malformed": malformed, "told": told, "thinks": thinks, "pending": pending, "money": moneyless,
     "key": lambda c, r, b: answer(c, 401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}),
     "s404": lambda c, r, b: answer(c, 404, {"error": {"message": "no such model", "code": "model_not_found"}}),
     "s400": lambda c, r, b: answer(c, 400, {"error": {"message": "no"}}),

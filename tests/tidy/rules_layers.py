@@ -22,8 +22,11 @@ FOREIGN = {
     "sodium.h": r"sdk/base/|journal/|workflows/|tests/",
     "xxhash.h": r"sdk/base/|journal/record_sum\.h$|engine/hash\.h$|tests/",
     "uthash.h": r"engine/hash\.h$|sdk/base/hash_map\.h$|journal/|tests/",
-    "curl/curl.h": r"activities/",
+    "curl/curl.h": r"activities/|tests/bench/",
     "microhttpd.h": r"tools/",
+    "openssl/ssl.h": r"tools/tls\.c$",
+    "openssl/err.h": r"tools/tls\.c$",
+    "openssl/x509v3.h": r"tools/tls\.c$",
     "jansson.h": r"tests/",
     "msgpack.h": r"tests/",
 }
