@@ -18,6 +18,8 @@
  *     context              the name of an activity, or {activity, input}: asked before each model call with {conversation, turn, input}; the text
  *                          or list of messages it gives goes with that call and is not part of the conversation
  *     approval             {deadline_s}: a question that nobody answered by then is answered with "reject", or "stop"
+ *     reserve              what each model call may use at most, in the run's budget (pawl_workflow.h): {usd: 0.05, tokens: 8000, calls: 1};
+ *                          default: {calls: 1}, and request.max_tokens of output. Past a soft limit the model is told what is left
  *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
  *
  * TOOL = {name, description, schema: JSON Schema of its arguments, and one of

@@ -22,7 +22,8 @@ static const char schema[] =
     "\"answer_schema\": {\"type\": [\"object\", \"boolean\"]}, \"conversation\": " MAP ","
     "\"context\": {\"type\": [\"string\", \"object\"]},"
     "\"approval\": {\"type\": \"object\", \"properties\": {\"deadline_s\": {\"type\": \"number\", \"minimum\": 0}}},"
-    "\"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
+    "\"reserve\": " MAP
+    ", \"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
     "\"tools\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"name\"],"
     "\"oneOf\": [{\"required\": [\"activity\"]}, {\"required\": [\"workflow\"]}, {\"required\": [\"mcp\"]}],"
     "\"properties\": {\"name\": " TOOL_NAME ", \"description\": " TEXT

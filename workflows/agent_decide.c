@@ -51,8 +51,9 @@ static const pawl_value *set(pawl_scope *scope, const pawl_value *map, const cha
     return value != NULL ? pawl_with(scope, map, key, value) : map;
 }
 
-static const pawl_value *request_of(const pw_agent *a, pawl_scope *scope, const refs *r)
+static const pawl_value *request_of(const pw_agent *a, pawl_fold *f, const refs *r)
 {
+    pawl_scope *scope = pawl_fold_scope(f);
     const bool last =
         a->turn + 1 >= pawl_int(a->config, "max_turns", PW_AGENT_TURNS) && a->turn > 0;
     const pawl_value *schema = pawl_get(a->config, "answer_schema");
@@ -74,14 +75,14 @@ static const pawl_value *request_of(const pw_agent *a, pawl_scope *scope, const 
                 scope,
                 "{role: 'user', text: '[engine] This is your last turn: answer with what you know.'}"));
     }
-    return set(scope, v, "more", more);
+    return set(scope, v, "more", pw_agent_budget_said(f, more));
 }
 
 static bool ask_model(const pw_agent *a, pawl_fold *f, const refs *r)
 {
     pawl_scope *scope = pawl_fold_scope(f);
     const pawl_value *input =
-        merged(scope, pawl_build(scope, "{request: %p}", pawl_v(request_of(a, scope, r))),
+        merged(scope, pawl_build(scope, "{request: %p}", pawl_v(request_of(a, f, r))),
                pawl_get(a->config, "llm"));
     input = set(scope, input, "endpoint", pawl_get(a->config, "endpoint"));
     input = set(scope, input, "endpoints", pawl_get(a->config, "endpoints"));
@@ -90,6 +91,7 @@ static bool ask_model(const pw_agent *a, pawl_fold *f, const refs *r)
         .input = input,
         .timeout_s = pawl_num(a->config, "model_timeout_s", 0),
         .retries = (int)pawl_int(a->config, "model_retries", 0),
+        .reserve = pw_agent_reserve(a, scope),
     };
     return pawl_fold_call(f, &options, sizeof options) != 0;
 }
