@@ -897,11 +897,4 @@ static void llm_cancel(pw_net_call *call)
     }
 }
 
-pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *options, pw_view prices)
-{
-    pw_llm_setup *s = pw_llm_setup_made(engine, options, prices);
-    if (s != NULL) {
-        s->activity = (pw_net_activity){llm_start, llm_cancel};
-    }
-    return s;
-}
+const pw_net_activity pw_llm_calls = {llm_start, llm_cancel};

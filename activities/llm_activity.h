@@ -127,9 +127,8 @@ void pw_llm_sum_add(pw_llm_sum *sum, const pawl_value *answer);
 
 /* llm_spend.c */
 
-/** The same, which no task can be given to yet. */
-pw_llm_setup *pw_llm_setup_made(pawl_engine *engine, const pawl_net_options *options,
-                                pw_view prices);
+/** What starts and cancels a call (llm_activity.c). */
+extern const pw_net_activity pw_llm_calls;
 
 /** A price table from a file, ready to look prices up in; path NULL or "" = none. Errors: INVALID (the file, or a row of it), PARSE, NOMEM. */
 PAWL_MUST_USE pawl_status pw_llm_prices_load(const char *path, pw_buf *ret_table, pawl_error *err);
