@@ -211,15 +211,16 @@ const pawl_value *pw_llm_repair_message(pawl_scope *scope, const pw_llm_repair *
 /* ---- prices ---- */
 
 /** Reads a price table:
- *   {"currency": "USD", "prices": [{"model": "gpt-5*", "provider": "openai*"?, "above_input": 200000?, "input": 1.25, "output": 10,
- *     "cache_read"?, "cache_write"?, "cache_write_1h"?, "reasoning"?}, ...]}
+ *   {"currency": "USD", "prices": [{"model": "gpt-5*", "provider": "openai*"?, "above_input": 200000?, "from": "2026-01-31"?,
+ *     "input": 1.25, "output": 10, "cache_read"?, "cache_write"?, "cache_write_1h"?, "reasoning"?}, ...]}
  * in dollars for a million tokens; `*` stands for anything. The first row that fits wins: put rows with `above_input` (more input tokens
- * than that) and longer names first. A class without a price costs what it is a part of. Errors: PARSE, INVALID (names the row), NOMEM. */
+ * than that) and longer names first. A row with `from` counts from that day on (UTC): put the newest first. A class without a price costs
+ * what it is a part of. Errors: PARSE, INVALID (names the row), NOMEM. */
 PAWL_MUST_USE pawl_status pw_llm_prices_read(pawl_scope *scope, const char *text, size_t size,
                                              const pawl_value **ret_prices, pawl_error *err);
 /** What a usage costs, in nano-dollars, rounded up; INT64_MAX when beyond. NOTFOUND: no row fits; a price unknown is not a price of 0. */
 PAWL_MUST_USE pawl_status pw_llm_cost(const pawl_value *prices, const char *provider,
-                                      const char *model, const pawl_value *usage,
+                                      const char *model, const pawl_value *usage, int64_t at_ms,
                                       int64_t *ret_nano_dollars);
 
 #endif

@@ -53,6 +53,8 @@ typedef struct llm_call {
     pw_buf tried;
     size_t tried_len;
     pw_llm_sum usage;
+    pw_llm_spent spent;
+    bool asked; /* a request is under way, or may be: nobody knows what it costs yet */
     int repairs;
     pw_buf tail; /* of the answer so far */
     pw_llm_saying say;
@@ -114,9 +116,16 @@ static void call_free(llm_call *c)
     pw_free(c);
 }
 
+static void spend(llm_call *c)
+{
+    c->spent.unknown |= c->asked;
+    pw_llm_spend_tell(c->call->task, c->scope, &c->usage, &c->spent);
+}
+
 static void end_with(llm_call *c, const pawl_value *result)
 {
     pw_net_call *call = c->call;
+    spend(c);
     call_free(c);
     pw_net_call_end(call, result);
 }
@@ -124,6 +133,7 @@ static void end_with(llm_call *c, const pawl_value *result)
 static void end_canceled(llm_call *c)
 {
     pw_net_call *call = c->call;
+    spend(c);
     call_free(c);
     pw_net_call_end_canceled(call);
 }
@@ -217,6 +227,8 @@ static void end_failed(llm_call *c)
 
 static void missed(llm_call *c, pw_llm_miss *miss)
 {
+    c->spent.unknown |= miss->sent;
+    c->asked = false;
     miss->endpoint = c->at;
     miss->provider = endpoint_of(c)->provider;
     pw_llm_miss_put(miss, &c->tried);
@@ -458,6 +470,13 @@ static void answered(llm_call *c, const pawl_value *answer)
     c->poll_id[0] = '\0';
     pw_llm_saying_end(&c->say);
     pw_llm_sum_add(&c->usage, answer);
+    const pawl_value *model = c->input.targets[c->at].model;
+    pw_llm_spend_answer(
+        c->setup, c->scope,
+        &(pw_llm_paid){answer, endpoint_of(c)->provider,
+                       pawl_str(model != NULL ? model : pawl_get(c->request, "model"), "", NULL)},
+        &c->spent);
+    c->asked = false;
     if (c->input.schema != NULL && ends) {
         check_answer(c, answer);
     } else {
@@ -630,6 +649,7 @@ static void send_request(llm_call *c)
     }
     const pawl_status st = pw_http_start(net_of(c), &request, &callbacks, &c->http, &c->err);
     if (st == PAWL_OK) {
+        c->asked = true;
         return;
     }
     if (st == PAWL_SHUTDOWN || c->withdrawing) {
@@ -877,14 +897,4 @@ static void llm_cancel(pw_net_call *call)
     }
 }
 
-pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *options)
-{
-    pw_llm_setup *s = pw_calloc(1, sizeof *s);
-    if (s != NULL) {
-        *s = (pw_llm_setup){.activity = {llm_start, llm_cancel},
-                            .engine = engine,
-                            .scrub = options->llm_scrub,
-                            .scrub_user = options->llm_scrub_user};
-    }
-    return s;
-}
+const pw_net_activity pw_llm_calls = {llm_start, llm_cancel};

@@ -18,10 +18,13 @@ typedef struct pw_llm_setup {
     pawl_engine *engine;      /* whose runs are paused */
     pawl_llm_scrub_fn scrub;  /* NULL = none */
     void *scrub_user;
+    pw_view prices;  /* a table as pw_llm_prices_load gives it; empty = none */
+    uint8_t bytes[]; /* of it */
 } pw_llm_setup;
 
-/** NULL when out of memory. */
-pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *options);
+/** NULL when out of memory. prices are copied. */
+pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *options,
+                               pw_view prices);
 
 /* llm_input.c */
 
@@ -125,6 +128,33 @@ typedef struct pw_llm_sum {
     int answers;
 } pw_llm_sum;
 void pw_llm_sum_add(pw_llm_sum *sum, const pawl_value *answer);
+
+/* llm_spend.c */
+
+/** What starts and cancels a call (llm_activity.c). */
+extern const pw_net_activity pw_llm_calls;
+
+/** A price table from a file, ready to look prices up in; path NULL or "" = none. Errors: INVALID (the file, or a row of it), PARSE, NOMEM. */
+PAWL_MUST_USE pawl_status pw_llm_prices_load(const char *path, pw_buf *ret_table, pawl_error *err);
+
+/** What a call has spent beside tokens. */
+typedef struct pw_llm_spent {
+    int64_t nano; /* dollars */
+    int calls;    /* answers that were paid */
+    bool unpriced, unknown;
+    const char *model; /* as it was asked for */
+} pw_llm_spent;
+
+/** An answer that was paid. */
+typedef struct pw_llm_paid {
+    const pawl_value *answer;
+    const char *provider, *model;
+} pw_llm_paid;
+void pw_llm_spend_answer(const pw_llm_setup *setup, pawl_scope *scope, const pw_llm_paid *paid,
+                         pw_llm_spent *spent);
+/** Once, before the attempt ends. */
+void pw_llm_spend_tell(pawl_task *task, pawl_scope *scope, const pw_llm_sum *usage,
+                       const pw_llm_spent *spent);
 
 typedef struct pw_llm_outcome {
     const pawl_value *answer; /* NULL = none */

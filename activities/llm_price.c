@@ -4,7 +4,9 @@
  */
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "activities/llm.h"
 #include "activities/llm_view.h"
@@ -30,10 +32,40 @@ static bool read_price(pw_view row, const char *class, int64_t *ret_pico)
     return true;
 }
 
+/* "2026-01-31" as the milliseconds it begins at, UTC; -1 when it is no day. */
+static int64_t day_of(pw_view text)
+{
+    char s[11] = "";
+    struct tm day = {0};
+    int year = 0, month = 0, mday = 0, end = 0;
+    if (text.size != 10) {
+        return -1;
+    }
+    memcpy(s, text.data, 10);
+    if (sscanf(s, "%4d-%2d-%2d%n", &year, &month, &mday, &end) != 3 || end != 10 || year < 1970 ||
+        month < 1 || month > 12 || mday < 1 || mday > 31) {
+        return -1;
+    }
+    day.tm_year = year - 1900;
+    day.tm_mon = month - 1;
+    day.tm_mday = mday;
+    return (int64_t)timegm(&day) * 1000;
+}
+
+static pawl_status read_from(pw_view row, size_t index, int64_t *ret_ms, pawl_error *err)
+{
+    const pw_view from = pw_field(row, "from");
+    *ret_ms = pw_view_none(from) ? 0 : day_of(pw_field_text(row, "from"));
+    return *ret_ms >= 0
+               ? PAWL_OK
+               : pw_err(err, PAWL_INVALID, "prices[%zu].from must be a day, as 2026-01-31", index);
+}
+
 static pawl_status put_row(pw_buf *out, pw_view row, size_t index, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf pairs = PW_BUF_INIT;
-    size_t len = 3;
+    size_t len = 4;
+    int64_t from_ms = 0;
     const pw_view model = pw_field_text(row, "model");
     const pw_view provider = pw_field_text(row, "provider");
     if (pw_view_none(model) || pw_field_int(row, "above_input", 0) < 0) {
@@ -54,7 +86,13 @@ static pawl_status put_row(pw_buf *out, pw_view row, size_t index, pawl_error *e
             len++;
         }
     }
+    const pawl_status st = read_from(row, index, &from_ms, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
     pw_mp_map(out, len);
+    pw_mp_str(out, "from");
+    pw_mp_int(out, from_ms);
     pw_mp_str(out, "model");
     pw_mp_strn(out, (const char *)model.data, model.size);
     pw_mp_str(out, "provider");
@@ -157,13 +195,14 @@ static int64_t cost_of(pw_view row, pw_view usage)
 }
 
 pawl_status pw_llm_cost(const pawl_value *prices, const char *provider, const char *model,
-                        const pawl_value *usage, int64_t *ret_nano_dollars)
+                        const pawl_value *usage, int64_t at_ms, int64_t *ret_nano_dollars)
 {
     const pw_view used = pw_value_bytes(usage);
     pw_each each = pw_each_of(pw_value_bytes(prices));
     while (pw_each_next(&each)) {
         if (matches(pw_field_text(each.value, "model"), pw_view_of(model)) &&
             matches(pw_field_text(each.value, "provider"), pw_view_of(provider)) &&
+            pw_field_int(each.value, "from", 0) <= at_ms &&
             pw_field_int(used, "input", 0) > pw_field_int(each.value, "above_input", -1)) {
             *ret_nano_dollars = cost_of(each.value, used);
             return PAWL_OK;

@@ -95,11 +95,13 @@ pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *optio
         return pw_err(err, PAWL_ABI, "libpawl_net is of version %s, libpawl of %s", PAWL_VERSION,
                       pawl_version());
     }
-    pawl_status status = runner_make(&o, &runner, err);
+    PW_CLEANUP(pw_buf_deinit) pw_buf prices = PW_BUF_INIT;
+    pawl_status status = pw_llm_prices_load(o.prices, &prices, err);
+    status = status == PAWL_OK ? runner_make(&o, &runner, err) : status;
     if (status != PAWL_OK) {
         return status;
     }
-    pw_llm_setup *llm = pw_llm_setup_new(engine, &o);
+    pw_llm_setup *llm = pw_llm_setup_new(engine, &o, (pw_view){prices.data, prices.size});
     pw_net_runner_keep(runner, llm);
     status =
         llm != NULL

@@ -94,6 +94,7 @@ pawl_status pw_budget_find(pw_core *core, const char *name, pw_budget **ret_budg
         if (b == NULL) {
             return pw_err(err, PAWL_NOMEM, "no memory for a budget");
         }
+        b->stored = true;
         b->limits = rows[len].limits;
         b->spent = rows[len].spent;
         b->reserved = rows[len].reserved;
@@ -229,7 +230,7 @@ bool pw_budget_fits(const pw_budget *budget, const pw_amounts *asked, pw_short *
     return !is_short(budget, asked, false, ret_short) && !is_short(budget, asked, true, ret_short);
 }
 
-void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits)
+static void put_limits(pw_batch *b, pw_budget *budget, const pw_limits *limits)
 {
     pw_budget_op *op = pw_alloc(b->group.scope, sizeof *op);
     if (op == NULL) {
@@ -237,16 +238,27 @@ void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits)
         return;
     }
     const char *parent = budget->parent != NULL ? budget->parent->name : "";
-    *op = (pw_budget_op){.budget = budget, .was = budget->limits};
+    *op = (pw_budget_op){.budget = budget, .was = budget->limits, .was_stored = budget->stored};
     op->row.name = (pw_view){(const uint8_t *)budget->name, strlen(budget->name)};
     op->row.parent = (pw_view){(const uint8_t *)parent, strlen(parent)};
     op->row.limits = *limits;
     pw_op *put = pw_batch_op(b, PW_OP_BUDGET_SET);
     put->u.budget = op;
-    if (!b->failed) {
+    if (!b->failed) { /* else it goes nowhere */
         budget->limits = *limits;
+        budget->stored = true;
         b->core->budget_freed = true;
     }
+}
+
+void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits)
+{
+    for (pw_budget *up = budget->parent; up != NULL; up = up->parent) {
+        if (!up->stored) {
+            put_limits(b, up, &up->limits);
+        }
+    }
+    put_limits(b, budget, limits);
 }
 
 /* ---- taking back ---- */
@@ -267,9 +279,11 @@ static void take_back(pw_core *core, const pw_op *op)
 {
     if (op->type == PW_OP_BUDGET_SET) {
         op->u.budget->budget->limits = op->u.budget->was;
+        op->u.budget->budget->stored = op->u.budget->was_stored;
     } else if (op->type == PW_OP_LEDGER_PUT) {
         const pw_ledger_op *l = op->u.ledger;
         for (pw_budget *b = l->budget; b != NULL; b = b->parent) {
+            b->stored = false; /* perhaps: writing it once more does no harm */
             for (int u = 0; u < PW_UNITS; u++) {
                 b->spent.n[u] -= l->spent.n[u];
                 b->reserved.n[u] -= l->reserved.n[u];

@@ -21,6 +21,7 @@
 typedef struct pw_budget {
     struct pw_budget *parent;
     size_t depth; /* 1 = the outermost */
+    bool stored;  /* the journal has it, or will: else it is written before what is below it */
     pw_limits limits;
     pw_amounts spent, reserved;
     UT_hash_handle hh;
@@ -56,7 +57,7 @@ pawl_status pw_budget_get(pw_core *core, const char *name, pw_budget *parent,
 /** Of a run: below the one that it continues or whose child it is. NULL: it cannot be had now, the turn is lost and comes again. */
 pw_budget *pw_budget_of_run(pw_live *live);
 bool pw_budget_fits(const pw_budget *budget, const pw_amounts *asked, pw_short *ret_short);
-/** Sets its limits, in the batch. */
+/** Sets its limits, in the batch; it and those above it are in the journal then. */
 void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits);
 /** Takes back what operations of that batch from index `from` on have changed in memory. */
 void pw_budget_undo(pw_batch *b, size_t from);

@@ -129,6 +129,7 @@ static void count(pw_ledger_op *op, const pw_amounts *was_reserved)
         op->reserved.n[u] = change.reserved.n[u] - (was_reserved != NULL ? was_reserved->n[u] : 0);
     }
     for (pw_budget *b = op->budget; b != NULL; b = b->parent) {
+        b->stored = true;
         for (int u = 0; u < PW_UNITS; u++) {
             b->spent.n[u] = pw_sum(b->spent.n[u], op->spent.n[u]);
             b->reserved.n[u] = pw_sum(b->reserved.n[u], op->reserved.n[u]);
@@ -239,7 +240,7 @@ void pw_budget_begin(pw_batch *b, pw_job_key key)
 
 /* ---- what was spent ---- */
 
-static const char *const said_beside[] = {"model", "unpriced", NULL};
+static const char *const said_beside[] = {"model", "unpriced", "unknown", NULL};
 
 /* False: it said nothing, or what is none. */
 static bool said(const pawl_value *spent, pw_ledger_row *row)
@@ -247,6 +248,14 @@ static bool said(const pawl_value *spent, pw_ledger_row *row)
     pawl_error err;
     return spent != NULL &&
            pw_amounts_read(pw_value_bytes(spent), said_beside, &row->spent, &err) == PAWL_OK;
+}
+
+/* It may have used more than it can say: then it counts as what it had set aside, where that is more. */
+static void at_least(pw_amounts *spent, const pw_amounts *estimate)
+{
+    for (int u = 0; u < PW_UNITS; u++) {
+        spent->n[u] = spent->n[u] > estimate->n[u] ? spent->n[u] : estimate->n[u];
+    }
 }
 
 void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
@@ -279,6 +288,10 @@ void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
     if (job != NULL && job->begun_ms > 0 && op.row.spent.n[PW_UNIT_WALL_MS] == 0) {
         int64_t ms = e->live->now_ms - job->begun_ms;
         op.row.spent.n[PW_UNIT_WALL_MS] = ms > 0 ? ms : 0;
+    }
+    if (reported && pawl_bool(spent, "unknown", false)) {
+        op.row.state = PW_LEDGER_ESTIMATED;
+        at_least(&op.row.spent, &op.row.estimate);
     }
     pw_amounts was = k != NULL ? k->estimate : none;
     if (k != NULL) {

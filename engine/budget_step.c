@@ -334,7 +334,7 @@ static void fill_limits(pw_batch *b, pw_budget *budget, const pawl_value *given)
     bool changed = false;
     if (pawl_typeof(given) != PAWL_MAP ||
         pw_limits_read(pw_value_bytes(given), beside_limits, &asked, &err) != PAWL_OK) {
-        return;
+        asked = pw_limits_none(); /* a name alone */
     }
     for (int u = 0; u < PW_UNITS; u++) {
         bool none = limits.soft.n[u] == PW_NO_LIMIT && limits.hard.n[u] == PW_NO_LIMIT;
@@ -344,7 +344,7 @@ static void fill_limits(pw_batch *b, pw_budget *budget, const pawl_value *given)
             changed = true;
         }
     }
-    if (changed) {
+    if (changed || !budget->stored) {
         pw_budget_limit(b, budget, &limits);
     }
 }

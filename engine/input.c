@@ -443,7 +443,9 @@ static void in_timer(pw_live *live, pw_input *in)
         pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){
             .due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
         pw_answer_escalate(live, pw_cmd_find(live, in->cmd));
-    } else if (type == PW_EV_MEMORY_FOUND) {
+        return;
+    }
+    if (type == PW_EV_MEMORY_FOUND) {
         pw_memo_found(live, pw_cmd_find(live, in->cmd));
         return;
     }

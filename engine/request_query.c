@@ -164,9 +164,11 @@ static void stack_one(pw_buf *b, pawl_scope *scope, const pw_live *live, const p
                             : "";
     bool held = job != NULL && job->state == PW_JOB_SHORT;
     bool checking = job != NULL && job->checking;
-    pw_mp_map(b, (size_t)8 + (nobody || held || checking) + backoff + (*child != 0));
+    pw_mp_map(b, (size_t)8 + (nobody || held || checking) + held + backoff + (*child != 0));
     if (held) {
         nobody = false;
+        pw_mp_str(b, "held");
+        pw_mp_bool(b, true);
         pw_mp_str(b, "why");
         pw_mp_str(b, job->asked ? "its budget is used up: answer \"budget\" (raise or stop)"
                                 : "its budget has no room for it until others give some back");

@@ -72,8 +72,8 @@ struct pawl_task {
     task_failure failure;
     int64_t retry_ms; /* not before; AT_ITS_TIME */
     bool unknown;
-    bool spends; /* it has said what it spent */
-    bool unpriced;
+    bool spends;                  /* it has said what it spent */
+    bool unpriced, spent_unknown; /* its cost; some of what it used */
     const char *model;
     pw_amounts spent;
     atomic_llong output_at; /* bytes it said so far */
@@ -479,6 +479,9 @@ static const pawl_value *spent_value(const pawl_task *task)
     if (v != NULL && task->model != NULL) {
         v = pawl_with(task->scope, v, "model", pawl_make_str(task->scope, task->model));
     }
+    if (v != NULL && task->spent_unknown) {
+        v = pawl_with(task->scope, v, "unknown", pawl_make_bool(task->scope, true));
+    }
     return v != NULL && task->unpriced
                ? pawl_with(task->scope, v, "unpriced", pawl_make_bool(task->scope, true))
                : v;
@@ -603,7 +606,7 @@ const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds)
 
 bool pawl_task_spend(pawl_task *task, const pawl_value *spent)
 {
-    static const char *const beside[] = {"model", "unpriced", NULL};
+    static const char *const beside[] = {"model", "unpriced", "unknown", NULL};
     pw_amounts more;
     pawl_error err;
     if (pw_amounts_read(pw_value_bytes(spent), beside, &more, &err) != PAWL_OK) {
@@ -614,6 +617,7 @@ bool pawl_task_spend(pawl_task *task, const pawl_value *spent)
         model != NULL && strlen(model) <= PW_NAME_BYTES_MAX ? pw_strdup(task->scope, model) : NULL;
     task->spends = true;
     task->unpriced |= pawl_bool(spent, "unpriced", false);
+    task->spent_unknown |= pawl_bool(spent, "unknown", false);
     task->model = kept != NULL ? kept : task->model;
     pw_amounts_add(&task->spent, &more);
     return true;

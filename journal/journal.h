@@ -251,8 +251,9 @@ typedef struct pw_ledger_op {
 /** A budget's limits. */
 typedef struct pw_budget_op {
     pw_budget_row row;
-    struct pw_budget *budget; /* the engine's, and what it allowed before */
+    struct pw_budget *budget; /* the engine's; what it allowed before, and whether it was there */
     pw_limits was;
+    bool was_stored;
 } pw_budget_op;
 
 typedef struct pw_op {

@@ -17,12 +17,15 @@
  *     conversation         a reference (pawl_convo_append): what was said before; `conversation` of an earlier result
  *     context              the name of an activity, or {activity, input}: asked before each model call with {conversation, turn, input}; the text
  *                          or list of messages it gives goes with that call and is not part of the conversation
- *     approval             {deadline_s}: a question that nobody answered by then is answered with "reject", "decline" or "stop"
+ *     approval             {deadline_s}: a question that nobody answered by then is answered with "reject", "decline" or "stop"; {quorum, rejects,
+ *                          who, barred, four_eyes, escalate_s, escalate_to, defer_max_s} as pawl_ask has them; quorum and rejects: of calls
  *     compact              {tokens, bytes: of the conversation, from where on it is made shorter; keep_turns: the last turns stay as they are
  *                          (default 6); summary: false = results of tools are cleared, nothing more; prompt: what a summary is asked for
  *                          with}, or false. Default: only when a model says that it is too long, once
  *     memory               {namespace: whose it is ("team/agent"), write: "allow" (default) | "ask" | "deny", ttl_s, limit: of a search, default 10}:
  *                          the model gets the tools memory_search, memory_put and memory_delete (pawl_memory_put; `pawl memory`)
+ *     reserve              what each model call may use at most, in the run's budget (pawl_workflow.h): {usd: 0.05, tokens: 8000, calls: 1};
+ *                          default: {calls: 1}, and request.max_tokens of output. Past a soft limit the model is told what is left
  *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
  *
  * TOOL = {name, description, schema: JSON Schema of its arguments, and one of

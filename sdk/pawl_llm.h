@@ -81,6 +81,17 @@
  * with details {action, status, code, request_id, digest, provider, endpoint, usage, tried}. Of several endpoints the failure that says best
  * what to do next is told.
  *
+ * Cost: each attempt tells the ledger what it spent (pawl_task_spend), also when the answer fails its schema, was repaired, or did not come: tokens
+ * by class, calls (answers that were paid), and dollars by the price table that pawl_net_options.prices (the command line: $PAWL_PRICES) names:
+ *
+ *     {"currency": "USD", "prices": [{"model": "gpt-5*", "provider": "openai*", "above_input": 200000, "from": "2026-01-31",
+ *       "input": 1.25, "output": 10, "cache_read": 0.125, "cache_write": 1.25, "cache_write_1h": 2, "reasoning": 10}, ...]}
+ *
+ * in dollars for a million tokens; model, input and output are needed. `*` stands for anything; the first row that fits wins: rows with
+ * above_input (for more input tokens than that) and longer names first, and of the same name the newest `from` (the day it counts from, UTC).
+ * A class without a price costs what it is a part of. A model that is in no row costs tokens and is shown as "unpriced", not as 0. An answer
+ * whose usage is not known, and a request of which nothing was heard, count as no less than what the call reserved.
+ *
  * Replay: not for workflow code itself; its result is in the journal, and is not bought again. An attempt whose answer was lost is bought again,
  * since providers have no idempotency keys for it (background excepted); as an unsafe effect it is asked about instead. Its heartbeat says, before
  * the request leaves: {state, digest, endpoint, provider}, then also {id, text: the last of the answer so far}.

@@ -97,10 +97,13 @@ typedef struct pawl_net_options {
     uint32_t requests_max; /**< under way at a time; 0 = 4096, fewer where descriptors are scarce */
     pawl_llm_scrub_fn llm_scrub; /**< of "llm": over every text before it leaves; NULL = none */
     void *llm_scrub_user;
+    const char *
+        prices; /**< of "llm": the file of a price table (pawl_llm.h); read here, once; NULL = none: costs are tokens only */
 } pawl_net_options;
 
 /** Starts the engine's network threads and registers "http", "llm" (pawl_llm.h) and "mcp". They end when the engine is closed. options may be NULL.
- * Errors: EXISTS, INVALID (names the rule), LIMIT, NOMEM, UNSUPPORTED (curl without TLS), ABI (libpawl is of another version). */
+ * Errors: EXISTS, INVALID (names the rule, or the row of the price table), PARSE (the table is no JSON), LIMIT, NOMEM, UNSUPPORTED (curl
+ * without TLS), ABI (libpawl is of another version). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_net_register(pawl_engine *engine,
                                                      const pawl_net_options *options,
                                                      pawl_error *err);

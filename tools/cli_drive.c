@@ -98,6 +98,7 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
     const char *type = a->value[PW_OPT_TYPE];
     const pawl_value *input = NULL;
     const pawl_value *signal = NULL;
+    const pawl_value *budget = NULL;
     if (type == NULL || *type == '\0') {
         return pw_cli_usage(cli, "which workflow? name it");
     }
@@ -114,6 +115,7 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
     }
     code = pw_cli_json_arg(cli, PW_OPT_INPUT, &input);
     code = code == PW_EXIT_OK ? pw_cli_json_arg(cli, PW_OPT_SIGNAL_INPUT, &signal) : code;
+    code = code == PW_EXIT_OK ? pw_cli_json_arg(cli, PW_OPT_BUDGET, &budget) : code;
     if (code != PW_EXIT_OK) {
         return code;
     }
@@ -132,6 +134,9 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
     }
     if (signal != NULL) {
         v = pawl_with(cli->scope, v, "signal_value", signal);
+    }
+    if (budget != NULL) {
+        v = pawl_with(cli->scope, v, "budget", budget);
     }
     if (pw_cli_has(a, PW_OPT_RUN_TIMEOUT)) {
         v = pawl_with(cli->scope, v, "timeout_s",

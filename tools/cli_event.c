@@ -138,6 +138,28 @@ static void part_failure(summary *s)
     }
 }
 
+/* "held: 0.05 usd do not fit the 0.1 usd of run:1", "limits of goal:x: usd: 2" */
+static void part_budget(summary *s)
+{
+    const pawl_value *held = pawl_get(s->event, "held");
+    const pawl_value *raised = pawl_get(s->event, "raised");
+    if (held != NULL) {
+        separate(s);
+        pw_buf_printf(&s->text, "held: %g %s do not fit the %g of %s", pawl_num(held, "asked", 0),
+                      pawl_str(held, "unit", ""), pawl_num(held, "limit", 0),
+                      pawl_str(held, "budget", ""));
+    }
+    if (raised != NULL) {
+        separate(s);
+        pw_buf_printf(&s->text, "limits of %s: ", pawl_str(raised, "budget", ""));
+        pw_value_line(&s->text, pawl_get(raised, "limits"), VALUE_BYTES_MAX);
+    }
+    if (pawl_bool(s->event, "lost", false)) {
+        separate(s);
+        pw_buf_puts(&s->text, "what the one before used is not known");
+    }
+}
+
 static void part_value(summary *s)
 {
     static const char *const keys[] = {"result", "value", "input", "data"};
@@ -181,6 +203,7 @@ static void summary_make(summary *s)
     part_due(s);
     part_str(s, "by", "by ");
     part_failure(s);
+    part_budget(s);
     part_value(s);
 }
 

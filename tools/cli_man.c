@@ -110,7 +110,8 @@ static void main_page(pw_buf *b)
         ".TP\n.B PAWL_SECRETS\nwhich references to secrets they may use, with commas: env:NAME, file:/path/*, command:...; =>host binds one to a\n"
         "host; unset: env:PAWL_SECRET_*\n"
         ".TP\n.B PAWL_PROXY\nthe proxy that they use; unset: none\n"
-        ".TP\n.B PAWL_CA_FILE\nauthorities that they trust instead of the system's, PEM\n");
+        ".TP\n.B PAWL_CA_FILE\nauthorities that they trust instead of the system's, PEM\n"
+        ".TP\n.B PAWL_PRICES\nthe price table of model calls (pawl_llm.h); unset: costs are tokens only\n");
     exits_page(b);
 }
 

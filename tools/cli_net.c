@@ -1,5 +1,6 @@
 /*
- * cli_net.c - the network activities of a hosted engine, as the environment says: PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY, PAWL_CA_FILE.
+ * cli_net.c - the network activities of a hosted engine, as the environment says: PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY, PAWL_CA_FILE,
+ * PAWL_PRICES.
  *
  * Rules stand in a list with commas. Does not know what a rule is: pawl_net.h does.
  */
@@ -42,6 +43,7 @@ pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err)
         .secrets = list_of(scope, "PAWL_SECRETS"),
         .proxy = getenv("PAWL_PROXY"),
         .ca_file = getenv("PAWL_CA_FILE"),
+        .prices = getenv("PAWL_PRICES"),
     };
     const pawl_status status = pw_scope_failed(scope)
                                    ? pw_err(err, PAWL_NOMEM, "no memory for the network")

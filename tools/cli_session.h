@@ -105,7 +105,7 @@ typedef struct pw_cli_host_options {
 /** Opens the journal as its owner, registers the built-in code and the modules of the command line, lets runs go on. 0 or an exit
  * code after having said why. SIGINT and SIGTERM are blocked from then on: ask pw_cli_signal_take. */
 int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options);
-/** The network activities, as PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY and PAWL_CA_FILE say. Errors: as pawl_net_register. */
+/** The network activities, as PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY, PAWL_CA_FILE and PAWL_PRICES say. Errors: as pawl_net_register. */
 pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err);
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 /** A line of the engine's log on standard error; user: the session. Any thread. */

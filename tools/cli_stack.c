@@ -162,7 +162,7 @@ static void whys_print(pw_cli *cli, const pawl_value *waiting, bool paused)
         pw_out_puts(o, "    ");
         (void)pw_out_str(o, why);
         pw_out_puts(o, "\n");
-        if (pawl_int(w, "command", 0) != 0) {
+        if (pawl_int(w, "command", 0) != 0 && !pawl_bool(w, "held", false)) {
             pw_out_puts(o, "    the engine needs it: pawl serve --module FILE.so, or a worker\n");
         }
         last = why;

@@ -435,6 +435,9 @@ static int64_t send_report(pw_worker *w, const pw_attempt *a, const pw_report *r
                                       [PW_REPORT_CANCELED] = "task_canceled"};
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *args = scope != NULL ? final_args(a, r, scope) : NULL;
+    if (args != NULL && r->spent != NULL) {
+        args = pawl_with(scope, args, "spent", r->spent);
+    }
     int64_t number = 0;
     if (scope != NULL && !pw_scope_failed(scope)) {
         number = pw_worker_send(w, ops[r->kind], args);

@@ -222,6 +222,13 @@ void pw_agent_loop_seen(pw_agent *a, const pw_agent_call *call);
 bool pw_agent_loop_blocked(pw_agent *a, const pw_agent_call *call);
 void pw_agent_loop_forget(pw_agent *a);
 
+/* agent_budget.c */
+
+/** What one model call may use at most: the input's `reserve`, else one call, and as much output as the request allows. */
+const pawl_value *pw_agent_reserve(const pw_agent *a, pawl_scope *scope);
+/** messages, with what is left of the budget once a soft limit is passed. */
+const pawl_value *pw_agent_budget_said(pawl_fold *f, const pawl_value *messages);
+
 /* agent_decide.c */
 
 /** What was said meanwhile is appended now. */

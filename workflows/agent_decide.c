@@ -57,8 +57,9 @@ static const pawl_value *set(pawl_scope *scope, const pawl_value *map, const cha
     return value != NULL ? pawl_with(scope, map, key, value) : map;
 }
 
-static const pawl_value *request_of(const pw_agent *a, pawl_scope *scope, const refs *r)
+static const pawl_value *request_of(const pw_agent *a, pawl_fold *f, const refs *r)
 {
+    pawl_scope *scope = pawl_fold_scope(f);
     const bool last =
         a->turn + 1 >= pawl_int(a->config, "max_turns", PW_AGENT_TURNS) && a->turn > 0;
     const pawl_value *schema = pawl_get(a->config, "answer_schema");
@@ -80,7 +81,7 @@ static const pawl_value *request_of(const pw_agent *a, pawl_scope *scope, const 
                 scope,
                 "{role: 'user', text: '[engine] This is your last turn: answer with what you know.'}"));
     }
-    return set(scope, v, "more", more);
+    return set(scope, v, "more", pw_agent_budget_said(f, more));
 }
 
 /* The same prompt and tools as any other call, so that what the provider has cached of them counts. */
@@ -107,6 +108,7 @@ static bool ask_model(const pw_agent *a, pawl_fold *f, const pawl_value *request
         .input = input,
         .timeout_s = pawl_num(a->config, "model_timeout_s", 0),
         .retries = (int)pawl_int(a->config, "model_retries", 0),
+        .reserve = pw_agent_reserve(a, scope),
     };
     return pawl_fold_call(f, &options, sizeof options) != 0;
 }
@@ -130,7 +132,7 @@ static bool gather(const pw_agent *a, pawl_fold *f, const refs *r)
 static const pawl_value *inherited(const pw_agent *a, pawl_scope *scope)
 {
     static const char *const names[] = {"endpoint", "endpoints", "model",  "request", "llm",
-                                        "approval", "compact",   "memory", "budget"};
+                                        "approval", "compact",   "memory", "reserve"};
     const pawl_value *v = pawl_build(scope, "{}");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         v = set(scope, v, names[i], pawl_get(a->config, names[i]));
@@ -250,9 +252,9 @@ static bool go(const pw_agent *a, pawl_fold *f, const refs *r)
     switch (a->phase) {
     case PW_AGENT_READY:
         return pawl_get(a->config, "context") != NULL ? gather(a, f, r)
-                                                      : ask_model(a, f, request_of(a, scope, r));
+                                                      : ask_model(a, f, request_of(a, f, r));
     case PW_AGENT_GATHERED:
-        return ask_model(a, f, request_of(a, scope, r));
+        return ask_model(a, f, request_of(a, f, r));
     case PW_AGENT_ACTING:
         return act(a, f);
     case PW_AGENT_STUCK:

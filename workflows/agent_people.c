@@ -14,12 +14,20 @@
 
 /* ---- asking ---- */
 
-/* How long, and how, people are asked is the input's: what the engine does not know of it is not passed on. */
+/* Who is asked, and how long, is the input's. otherwise: what a no is, and silence. */
 static bool ask_person(const pw_agent *a, pawl_fold *f, pawl_ask_options *options,
                        const char *otherwise)
 {
-    options->deadline_s = pawl_num(a->config, "approval.deadline_s", 0);
+    const pawl_value *how = pawl_get(a->config, "approval");
+    options->deadline_s = pawl_num(how, "deadline_s", 0);
     options->on_deadline = options->deadline_s > 0 ? otherwise : NULL;
+    options->who = pawl_str(how, "who", NULL);
+    options->barred = pawl_str(how, "barred", NULL);
+    options->four_eyes = pawl_bool(how, "four_eyes", false);
+    options->escalate_s = pawl_num(how, "escalate_s", 0);
+    options->escalate_to = pawl_str(how, "escalate_to", NULL);
+    options->defer_max_s = pawl_num(how, "defer_max_s", 0);
+    options->reject = otherwise;
     return pawl_fold_ask(f, options, sizeof *options) != 0;
 }
 
@@ -38,6 +46,8 @@ static bool ask_approval(const pw_agent *a, pawl_fold *f, size_t index)
         .choices = "approve|reject|modify",
         .show = pawl_build(pawl_fold_scope(f), "{tool: %s, arguments: %p}", c->name,
                            pawl_v(c->arguments)),
+        .quorum = (int)pawl_int(a->config, "approval.quorum", 0),
+        .rejects = (int)pawl_int(a->config, "approval.rejects", 0),
     };
     return ask_person(a, f, &options, "reject");
 }
@@ -116,11 +126,11 @@ void pw_agent_asked(pw_agent *a, const pawl_fold_event *e)
 
 /* ---- the answer ---- */
 
-static void reject(pw_agent *a, pw_agent_call *call, const pawl_value *data)
+static void reject(pw_agent *a, pw_agent_call *call, const pawl_value *answer)
 {
-    const char *why = pawl_typeof(data) == PAWL_STRING
-                          ? pawl_str(data, "", "")
-                          : pawl_str(data, "reason", "a person said no");
+    const pawl_value *data = pawl_get(answer, "data");
+    const char *reason = pawl_str(answer, "reason", pawl_str(data, "reason", "a person said no"));
+    const char *why = pawl_typeof(data) == PAWL_STRING ? pawl_str(data, "", "") : reason;
     pw_agent_call_failed(a, call, "Rejected", why);
     pw_agent_acted(a);
 }
@@ -150,7 +160,7 @@ static void judged(pw_agent *a, pw_agent_call *call, const pawl_value *answer)
     } else if (pawl_is(answer, "choice", "modify")) {
         modify(a, call, data);
     } else {
-        reject(a, call, data);
+        reject(a, call, answer);
     }
 }
 

@@ -10,6 +10,8 @@ static const char description[] =
 
 #define TEXT "{\"type\": \"string\"}"
 #define POLICY "{\"enum\": [\"allow\", \"ask\", \"deny\"]}"
+#define SECONDS "{\"type\": \"number\", \"minimum\": 0}"
+#define PEOPLE "{\"type\": \"integer\", \"minimum\": 0, \"maximum\": 100}"
 #define COUNT "{\"type\": \"integer\", \"minimum\": 0}"
 #define MAP "{\"type\": \"object\"}"
 #define TOOL_NAME "{\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}"
@@ -23,7 +25,11 @@ static const char schema[] =
     "\"max_turns\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": 100000},"
     "\"answer_schema\": {\"type\": [\"object\", \"boolean\"]}, \"conversation\": " MAP ","
     "\"context\": {\"type\": [\"string\", \"object\"]},"
-    "\"approval\": {\"type\": \"object\", \"properties\": {\"deadline_s\": {\"type\": \"number\", \"minimum\": 0}}},"
+    "\"approval\": {\"type\": \"object\", \"properties\": {\"deadline_s\": " SECONDS
+    ", \"escalate_s\": " SECONDS ","
+    "\"defer_max_s\": " SECONDS ", \"quorum\": " PEOPLE ", \"rejects\": " PEOPLE ", \"who\": " TEXT
+    ", \"barred\": " TEXT ","
+    "\"escalate_to\": " TEXT ", \"four_eyes\": {\"type\": \"boolean\"}}},"
     "\"compact\": {\"type\": [\"boolean\", \"object\"], \"properties\": {\"tokens\": " COUNT
     ", \"bytes\": " COUNT ", \"keep_turns\": " COUNT
     ", \"summary\": {\"type\": \"boolean\"}, \"prompt\": " TEXT "}},"
@@ -31,7 +37,8 @@ static const char schema[] =
     "\"pattern\": \"^[!-.0-~]([!-~]{0,98}[!-.0-~])?$\"}, \"write\": " POLICY
     ", \"limit\": {\"type\": \"integer\","
     "\"minimum\": 1, \"maximum\": 100}, \"ttl_s\": {\"type\": \"number\", \"minimum\": 0}}},"
-    "\"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
+    "\"reserve\": " MAP
+    ", \"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
     "\"tools\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"name\"],"
     "\"oneOf\": [{\"required\": [\"activity\"]}, {\"required\": [\"workflow\"]}, {\"required\": [\"mcp\"]},{\"required\": [\"handoff\"]}],"
     "\"properties\": {\"name\": " TOOL_NAME ", \"description\": " TEXT

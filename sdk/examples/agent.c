@@ -1,6 +1,6 @@
 /*
  * agent.c - a durable agent: a model in a loop with two tools, one of which a person must approve. Kill it at any point and run it again: it goes
- * on where it was, and buys no answer again that it has had.
+ * on where it was, and buys no answer again that it has had; 30 calls of the model and 200,000 tokens are its budget, and then it asks.
  *
  *     cc agent.c $(pkg-config --cflags --libs pawl-net) -o agent
  *     OPENAI_BASE_URL=http://127.0.0.1:8000/v1 ./agent agent.db "Count the files here and note how many"
@@ -123,8 +123,11 @@ int main(int argc, char **argv)
         scope,
         "{task: %s, endpoint: %p, system: 'You help with files. Use the tools.', tools: " TOOLS "}",
         argc > 2 ? argv[2] : "Count the files here and note how many", pawl_v(at));
-    const pawl_start_options start = {
-        .workflow = "agent", .id = "agent", .input = input, .conflict = PAWL_CONFLICT_USE_EXISTING};
+    const pawl_start_options start = {.workflow = "agent",
+                                      .id = "agent",
+                                      .input = input,
+                                      .budget = pawl_build(scope, "{calls: 30, tokens: 200000}"),
+                                      .conflict = PAWL_CONFLICT_USE_EXISTING};
     pawl_status s = pawl_open(argc > 1 ? argv[1] : "agent.db", NULL, &e, &err);
     s = s == PAWL_OK ? register_all(e, at, &err) : s;
     s = s == PAWL_OK ? pawl_start(e, &start, sizeof start, NULL, &err) : s;

@@ -2,7 +2,8 @@
  * kill_scenario.c - the program that is killed: kill_scenario DIR runs one workflow to its end and exits 0, whatever earlier runs
  * of it left behind.
  *
- * The workflow has an activity, a conversation, a local step, a timer, a subprocess, a signal and an unsafe activity. Every side effect appends one line
+ * The workflow has an activity, one that buys something on the run's budget, a conversation, a local step, a timer, a subprocess, a signal and
+ * an unsafe activity. Every side effect appends one line
  * to DIR/effects: what, and the idempotency key. When the unsafe one was cut, the program reads the effects back and answers.
  * Does not check anything but its own result: kill_sweep.c does.
  */
@@ -46,6 +47,16 @@ static const pawl_value *child(pawl_task *t, const pawl_value *in, void *user)
     return pawl_exec(t, &o);
 }
 
+/* What it costs is known once it has happened: the line is the seller's own count. */
+static const pawl_value *buy(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)in;
+    (void)user;
+    note("buy", pawl_task_key(t));
+    (void)pawl_task_spend(t, pawl_task_build(t, "{usd: 0.01, input: 7, output: 3, calls: 1}"));
+    return pawl_task_build(t, "{done: true}");
+}
+
 static const pawl_value *local(pawl_step *s, const pawl_value *in)
 {
     (void)in;
@@ -66,6 +77,7 @@ static const pawl_value *sweep(pawl_run *w, const pawl_value *in)
     (void)in;
     const pawl_value *talk = pawl_convo_append(w, NULL, pawl_json(w, "[{say: 1}, {say: 2}]"));
     (void)pawl_call(w, "effect", .input = pawl_json(w, "{what: %s}", "first"));
+    (void)pawl_call(w, "buy", .reserve = pawl_json(w, "{usd: 0.02, tokens: 20, calls: 1}"));
     (void)pawl_local(w, "local", local, NULL);
     (void)pawl_sleep(w, 0.005);
     const pawl_value *ran = pawl_call(w, "child");
@@ -114,6 +126,7 @@ static int drive(pawl_engine *e, pawl_scope *s)
 {
     pawl_error err;
     pawl_start_options o = {.workflow = "sweep", .id = "run", .dedup = "start"};
+    o.budget = pawl_build(s, "{usd: 5, calls: 100, parent: 'goal:sweep'}");
     pawl_status st = pawl_start(e, &o, sizeof o, NULL, &err);
     if (st != PAWL_OK) {
         return fail("start", st, &err);
@@ -170,6 +183,7 @@ int main(int argc, char **argv)
         return fail("open", st, &err);
     }
     bool ok = pawl_register_activity(e, "effect", effect, NULL, &err) == PAWL_OK &&
+              pawl_register_activity(e, "buy", buy, NULL, &err) == PAWL_OK &&
               pawl_register_activity(e, "pay", effect, NULL, &err) == PAWL_OK &&
               pawl_register_activity(e, "listen", listen, NULL, &err) == PAWL_OK &&
               pawl_register_activity(e, "child", child, NULL, &err) == PAWL_OK &&

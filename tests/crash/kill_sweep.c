@@ -3,7 +3,8 @@
  *
  * kill_sweep SCENARIO DIR [FIRST [KILLS]]: for each n the scenario runs under ptrace in a fresh folder until its n-th system call, dies
  * there, and runs again to its end. Then: every side effect happened under exactly one key, the unsafe one exactly once, an
- * idempotent one at most twice under that key (it was cut between its effect and its record), the journal verifies, and no process of the
+ * idempotent one at most twice under that key (it was cut between its effect and its record), the ledger has no less than was bought, and
+ * just that where the seller's answer arrived, the journal verifies, and no process of the
  * killed one is left. When the scenario ends before its n-th call, the sweep starts over with a second kill inside the recovery.
  * Needs ptrace; says "skipped" where that is not allowed.
  */
@@ -176,21 +177,23 @@ static void count(tally *t, const char *line)
     }
 }
 
-static const char *check_effects(sweep *s, int kills)
+enum { TALLIES = 5 };
+static const char *check_effects(sweep *s, int kills, int *ret_bought)
 {
-    tally t[] = {{.what = "first"}, {.what = "local"}, {.what = "child"}, {.what = "pay"}};
+    tally t[TALLIES] = {
+        {.what = "first"}, {.what = "local"}, {.what = "child"}, {.what = "pay"}, {.what = "buy"}};
     char path[3100], line[512];
     (void)snprintf(path, sizeof path, "%s/effects", s->dir);
     FILE *f = fopen(path, "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < TALLIES; i++) {
             count(&t[i], line);
         }
     }
     if (f != NULL) {
         (void)fclose(f);
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < TALLIES; i++) {
         if (t[i].lines == 0) {
             return "a side effect never happened";
         }
@@ -202,7 +205,58 @@ static const char *check_effects(sweep *s, int kills)
         }
         s->repeats += t[i].lines - 1;
     }
+    *ret_bought = t[4].lines;
     return t[3].lines != 1 ? "the unsafe effect happened twice" : NULL;
+}
+
+/* ---- what was bought, and what the ledger says ---- */
+
+enum { PRICE = 10000, RESERVED = 20000 }; /* micro-dollars */
+
+typedef struct bill {
+    int settled, estimated, open, wrong;
+    int64_t calls, usd;
+} bill;
+
+static bool add_entry(void *ctx, const pw_ledger_row *row)
+{
+    bill *b = ctx;
+    b->settled += row->state == PW_LEDGER_SETTLED;
+    b->estimated += row->state == PW_LEDGER_ESTIMATED;
+    b->open += row->state < PW_LEDGER_SETTLED;
+    b->wrong += row->spent.n[PW_UNIT_USD] != (row->state == PW_LEDGER_SETTLED ? PRICE : RESERVED);
+    b->calls += row->spent.n[PW_UNIT_CALLS];
+    b->usd += row->spent.n[PW_UNIT_USD];
+    return true;
+}
+
+static bool is_sum(void *ctx, const pw_budget_row *row)
+{
+    bill *b = ctx;
+    b->wrong += row->spent.n[PW_UNIT_USD] != b->usd || row->reserved.n[PW_UNIT_USD] != 0;
+    return true;
+}
+
+static const char *check_ledger(const sweep *s, int bought, int kills)
+{
+    char path[3100];
+    bill b = {0};
+    pw_reader *r = NULL;
+    pawl_error err;
+    (void)snprintf(path, sizeof path, "%s/run.db", s->dir);
+    bool read = pw_sqlite_reader_open(path, &r, &err) == PAWL_OK &&
+                r->ops->ledger(r, 0, false, add_entry, &b, &err) == PAWL_OK &&
+                r->ops->budgets(r, (pw_view){NULL, 0}, is_sum, &b, &err) == PAWL_OK;
+    if (r != NULL) {
+        r->ops->reader_close(r);
+    }
+    return !read                 ? "the ledger cannot be read"
+           : b.calls < bought    ? "the ledger has less than was bought"
+           : b.settled != 1      ? "what the seller answered is not settled once"
+           : b.open != 0         ? "something is still set aside"
+           : b.estimated > kills ? "more attempts are unknown than the process died"
+           : b.wrong != 0        ? "an entry or a sum is wrong"
+                                 : NULL;
 }
 
 static void finding(void *ctx, const pw_verify_finding *f)
@@ -275,7 +329,9 @@ static int one(sweep *s, long n, long second)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         return complain(s, n, second, "the recovered run did not end well");
     }
-    const char *why = check_effects(s, kills);
+    int bought = 0;
+    const char *why = check_effects(s, kills, &bought);
+    why = why == NULL ? check_ledger(s, bought, kills) : why;
     why = why == NULL ? check_journal(s) : why;
     if (why == NULL && orphans(s) > 0) {
         why = "a process of the killed one is left";

@@ -100,30 +100,60 @@ static void a_usage_costs_what_the_table_says_to_the_nano_dollar(void **state)
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
         int64_t nano = -1;
         assert_int_equal(pw_llm_cost(prices, cases[i].provider, cases[i].model,
-                                     llm_json(scope, cases[i].usage), &nano),
+                                     llm_json(scope, cases[i].usage), 0, &nano),
                          PAWL_OK);
         assert_int_equal(nano, cases[i].nano);
     }
     int64_t nano = -1;
-    assert_int_equal(pw_llm_cost(prices, "x", "small", llm_json(scope, "{'input':1}"), &nano),
+    assert_int_equal(pw_llm_cost(prices, "x", "small", llm_json(scope, "{'input':1}"), 0, &nano),
                      PAWL_NOTFOUND);
     assert_int_equal(
-        pw_llm_cost(prices, "x", "big", llm_json(scope, "{'input':9000000000000000000}"), &nano),
+        pw_llm_cost(prices, "x", "big", llm_json(scope, "{'input':9000000000000000000}"), 0, &nano),
         PAWL_OK);
     assert_int_equal(nano, INT64_MAX);
+    pawl_scope_free(scope);
+}
+
+static void a_price_counts_from_its_day_on(void **state)
+{
+    (void)state;
+    pawl_scope *scope = pawl_scope_new();
+    const char *text =
+        llm_text(scope, "{'prices':[{'model':'m','from':'2026-02-01','input':2,'output':2},"
+                        "{'model':'m','from':'2026-01-01','input':1,'output':1}]}");
+    static const struct {
+        int64_t at_ms;
+        pawl_status status;
+        int64_t nano;
+    } cases[] = {{1767225599000, PAWL_NOTFOUND, -1}, /* a second before 2026 */
+                 {1767225600000, PAWL_OK, 1000},
+                 {1769903999000, PAWL_OK, 1000},
+                 {1769904000000, PAWL_OK, 2000}};
+    const pawl_value *prices = NULL;
+    pawl_error err = {0};
+    assert_int_equal(pw_llm_prices_read(scope, text, strlen(text), &prices, &err), PAWL_OK);
+    for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        int64_t nano = -1;
+        assert_int_equal(
+            pw_llm_cost(prices, "x", "m", llm_json(scope, "{'input':1}"), cases[i].at_ms, &nano),
+            cases[i].status);
+        assert_int_equal(nano, cases[i].nano);
+    }
     pawl_scope_free(scope);
 }
 
 static void a_price_table_that_is_wrong_says_where(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"[]",
-                                        "{'prices':{}}",
-                                        "{'currency':'EUR','prices':[]}",
-                                        "{'prices':[{'input':1,'output':1}]}",
-                                        "{'prices':[{'model':'m','input':1}]}",
-                                        "{'prices':[{'model':'m','input':-1,'output':1}]}",
-                                        "{'prices':[{'model':'m','input':1e9,'output':1}]}"};
+    static const char *const wrong[] = {
+        "[]",
+        "{'prices':{}}",
+        "{'currency':'EUR','prices':[]}",
+        "{'prices':[{'input':1,'output':1}]}",
+        "{'prices':[{'model':'m','input':1}]}",
+        "{'prices':[{'model':'m','input':-1,'output':1}]}",
+        "{'prices':[{'model':'m','from':'soon','input':1,'output':1}]}",
+        "{'prices':[{'model':'m','input':1e9,'output':1}]}"};
     pawl_scope *scope = pawl_scope_new();
     for (size_t i = 0; i < PW_COUNT(wrong); i++) {
         const char *text = llm_text(scope, wrong[i]);
@@ -142,6 +172,7 @@ int main(void)
         cmocka_unit_test(json_is_found_in_what_a_model_wrote),
         cmocka_unit_test(a_repair_message_stays_within_its_bound),
         cmocka_unit_test(a_usage_costs_what_the_table_says_to_the_nano_dollar),
+        cmocka_unit_test(a_price_counts_from_its_day_on),
         cmocka_unit_test(a_price_table_that_is_wrong_says_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
