@@ -5,7 +5,7 @@
  *             ^          BACKOFF <----'  '-> UNKNOWN after a crash between `sent` and a result, if nobody can read it back (read_back.c)
  *
  * A report counts only for the current (run, command, attempt, epoch); all else is stale and counted [E4]. Nothing is dispatched before the
- * commit that scheduled it: jobs are made by publish.c [E1]. Remote workers are job_remote.c.
+ * commit that scheduled it: jobs are made by publish.c [E1]. Remote workers are job_remote.c; how a job is made is job_new.c.
  */
 #include <string.h>
 
@@ -17,151 +17,7 @@
 #include "engine/queue.h"
 #include "engine/stream.h"
 
-/* ---- making ---- */
-
-pw_job *pw_job_find(pw_core *core, pw_job_key key)
-{
-    pw_job *job;
-    HASH_FIND(hh, core->jobs, &key, sizeof key, job);
-    return job;
-}
-
-pw_run_jobs *pw_run_jobs_find(pw_core *core, int64_t run)
-{
-    pw_run_jobs *rj;
-    HASH_FIND(hh, core->run_jobs, &run, sizeof run, rj);
-    return rj;
-}
-
-/* NULL = no memory. */
-static pw_run_jobs *run_jobs_get(pw_core *core, int64_t run)
-{
-    pw_run_jobs *rj = pw_run_jobs_find(core, run);
-    if (rj != NULL) {
-        return rj;
-    }
-    rj = pw_calloc(1, sizeof *rj);
-    if (rj == NULL) {
-        return NULL;
-    }
-    rj->run = run;
-    HASH_ADD(hh, core->run_jobs, run, sizeof rj->run, rj);
-    if (rj->hh.tbl == NULL) {
-        pw_free(rj);
-        return NULL;
-    }
-    return rj;
-}
-
-static void run_jobs_trim(pw_core *core, pw_run_jobs *rj)
-{
-    if (rj->jobs == NULL && !rj->held) {
-        HASH_DEL(core->run_jobs, rj);
-        pw_free(rj);
-    }
-}
-
-static void read_options(pw_job *job)
-{
-    job->retry.attempts_max = pw_body_int(job->body, "attempts", 5);
-    job->retry.initial_ms = pw_body_int(job->body, "retry_initial_ms", 1000);
-    job->retry.factor = pw_body_num(job->body, "retry_factor", 2.0);
-    job->retry.max_ms = pw_body_int(job->body, "retry_max_ms", 100000);
-    job->retry.no_retry = pw_body_str(job->scope, job->body, "no_retry", "");
-    job->timeout_ms = pw_body_int(job->body, "timeout_ms", 0);
-    job->schedule_ms = pw_body_int(job->body, "schedule_ms", 0);
-    job->heartbeat_ms = pw_body_int(job->body, "heartbeat_ms", 0);
-    job->effect = (pawl_effect)pw_body_int(job->body, "effect", 0);
-    job->priority = pw_body_int(job->body, "priority", 0);
-    job->let_run = pw_body_int(job->body, "on_cancel", 0) == PAWL_CANCEL_ABANDON;
-    job->queue = pw_body_str(job->scope, job->body, "queue", "default");
-    job->limit_key = pw_body_str(job->scope, job->body, "limit_key", "");
-    job->name = pw_body_str(job->scope, job->body, "name", "");
-    job->reserves = pw_budget_reserves(job->body);
-}
-
-static void copy_options(pw_job *job, const pw_job *model)
-{
-    job->retry = model->retry;
-    job->timeout_ms = model->timeout_ms;
-    job->schedule_ms = model->schedule_ms;
-    job->heartbeat_ms = model->heartbeat_ms;
-    job->effect = model->effect;
-    job->priority = model->priority;
-    job->let_run = model->let_run;
-    job->queue = model->queue;
-    job->limit_key = model->limit_key;
-    job->name = model->name;
-    job->run_id = model->run_id;
-}
-
-pw_job *pw_job_model(pawl_scope *scope, const char *run_id, pw_view body)
-{
-    pw_job *job = pawl_scope_alloc(scope, sizeof *job);
-    if (job != NULL) {
-        job->scope = scope;
-        job->run_id = run_id;
-        job->body = body;
-        read_options(job);
-    }
-    return job;
-}
-
-static bool job_fill(pw_core *core, pw_job *job, const char *run_id, pw_view body)
-{
-    if (job->map != NULL) {
-        job->body = body;
-        copy_options(job, job->map->model);
-        return true;
-    }
-    job->run_id = pw_strdup(job->scope, run_id);
-    job->body = (pw_view){pw_memdup(job->scope, body.data, body.size), body.size};
-    if (pw_scope_failed(job->scope)) {
-        return false;
-    }
-    read_options(job);
-    job->input = pw_body_value(core, job->scope, job->body, "input");
-    return !pw_scope_failed(job->scope);
-}
-
-static bool job_index(pw_core *core, pw_job *job)
-{
-    pw_run_jobs *rj = run_jobs_get(core, job->key.run);
-    if (rj == NULL) {
-        return false;
-    }
-    if (pw_queue_join(core, job)) {
-        HASH_ADD(hh, core->jobs, key, sizeof job->key, job);
-    }
-    if (job->hh.tbl == NULL) {
-        pw_queue_leave(core, job);
-        run_jobs_trim(core, rj);
-        return false;
-    }
-    DL_APPEND2(rj->jobs, job, r_prev, r_next);
-    return true;
-}
-
-pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map)
-{
-    pw_job *job = pw_calloc(1, sizeof *job);
-    pawl_scope *scope = job != NULL ? pawl_scope_new() : NULL;
-    if (scope == NULL) {
-        pw_free(job);
-        return NULL;
-    }
-    job->scope = scope;
-    job->key = key;
-    job->map = map;
-    job->attempt = 1;
-    job->scheduled_ms = pw_core_now(core);
-    if (!job_fill(core, job, run_id, body) || !job_index(core, job)) {
-        pawl_scope_free(scope);
-        pw_free(job);
-        return NULL;
-    }
-    return job;
-}
+/* ---- giving back ---- */
 
 void pw_job_give_place(pw_core *core, pw_job *job)
 {
@@ -208,7 +64,7 @@ void pw_job_free(pw_core *core, pw_job *job)
     pw_queue_leave(core, job);
     pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     DL_DELETE2(rj->jobs, job, r_prev, r_next);
-    run_jobs_trim(core, rj);
+    pw_run_jobs_trim(core, rj);
     HASH_DEL(core->jobs, job);
     pw_report_free(job->owed_report);
     pw_free(job->note);
@@ -823,7 +679,7 @@ void pw_job_cancel(pw_core *core, pw_job *job)
 
 void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
 {
-    pw_run_jobs *rj = hold ? run_jobs_get(core, run) : pw_run_jobs_find(core, run);
+    pw_run_jobs *rj = hold ? pw_run_jobs_get(core, run) : pw_run_jobs_find(core, run);
     if (rj ==
         NULL) { /* (without memory there is nothing to hold yet, and the row says that it is paused) */
         return;
@@ -840,7 +696,7 @@ void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
             pw_job_queue(core, job);
         }
     }
-    run_jobs_trim(core, rj);
+    pw_run_jobs_trim(core, rj);
 }
 
 /* ---- what there was no memory for ---- */

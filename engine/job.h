@@ -40,6 +40,13 @@ void pw_job_ended(pw_core *core, pw_job *job, pw_report *r);
 /** The token of what runs: the attempt, or its read-back. */
 pw_token pw_job_token(const pw_core *core, const pw_job *job);
 
+/* job_new.c */
+
+/** Of a run, made when there are none. NULL = no memory. */
+pw_run_jobs *pw_run_jobs_get(pw_core *core, int64_t run);
+/** Forgets an empty one. */
+void pw_run_jobs_trim(pw_core *core, pw_run_jobs *rj);
+
 /* read_back.c */
 
 /** Nobody knows what came of an unsafe effect: it is read back, else asked about. doubt: its code may still run. */

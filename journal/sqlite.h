@@ -144,11 +144,8 @@ pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
 pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body,
                                pawl_error *err);
 void pw_sqlite_sweep(pw_sqlite *j);
-pawl_status pw_sqlite_budget_set(pw_sqlite *j, const pw_budget_row *row, pawl_error *err);
-pawl_status pw_sqlite_ledger_put(pw_sqlite *j, const pw_ledger_op *op, pawl_error *err);
-pawl_status pw_sqlite_ledger_begin(pw_sqlite *j, const pw_ledger_row *row, pawl_error *err);
-pawl_status pw_sqlite_memo_put(pw_sqlite *j, const pw_memo_row *given, pawl_error *err);
-pawl_status pw_sqlite_memo_drop(pw_sqlite *j, const pw_memo_row *row, pawl_error *err);
+pawl_status pw_sqlite_ledger_apply(pw_sqlite *j, const pw_op *op, pawl_error *err);
+pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err);
 
 /* ---- the rite ---- */
 

@@ -55,7 +55,7 @@ static void col_ledger(pw_cols *c, pw_ledger_row *ret)
 
 /* ---- writing ---- */
 
-pawl_status pw_sqlite_budget_set(pw_sqlite *j, const pw_budget_row *row, pawl_error *err)
+static pawl_status budget_set(pw_sqlite *j, const pw_budget_row *row, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_BUDGET_SET, err);
     if (st == NULL) {
@@ -140,7 +140,7 @@ static pawl_status put_row(pw_sqlite *j, const pw_ledger_row *row, pawl_error *e
     return pw_db_run(&j->db, id, st, NULL, err);
 }
 
-pawl_status pw_sqlite_ledger_put(pw_sqlite *j, const pw_ledger_op *op, pawl_error *err)
+static pawl_status ledger_put(pw_sqlite *j, const pw_ledger_op *op, pawl_error *err)
 {
     pw_ledger_change change = {0};
     pawl_status st = pw_ledger_check(op, err);
@@ -154,7 +154,7 @@ pawl_status pw_sqlite_ledger_put(pw_sqlite *j, const pw_ledger_op *op, pawl_erro
     return st == PAWL_OK ? put_row(j, &op->row, err) : st;
 }
 
-pawl_status pw_sqlite_ledger_begin(pw_sqlite *j, const pw_ledger_row *row, pawl_error *err)
+static pawl_status ledger_begin(pw_sqlite *j, const pw_ledger_row *row, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_LEDGER_BEGIN, err);
     if (st == NULL) {
@@ -163,6 +163,15 @@ pawl_status pw_sqlite_ledger_begin(pw_sqlite *j, const pw_ledger_row *row, pawl_
     pw_bind b = {st, 0};
     bind_key(&b, row);
     return pw_db_run(&j->db, PW_SQL_LEDGER_BEGIN, st, NULL, err);
+}
+
+pawl_status pw_sqlite_ledger_apply(pw_sqlite *j, const pw_op *op, pawl_error *err)
+{
+    if (op->type == PW_OP_BUDGET_SET) {
+        return budget_set(j, &op->u.budget->row, err);
+    }
+    return op->type == PW_OP_LEDGER_PUT ? ledger_put(j, op->u.ledger, err)
+                                        : ledger_begin(j, &op->u.ledger->row, err);
 }
 
 /* ---- reading ---- */

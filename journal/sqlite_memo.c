@@ -107,7 +107,7 @@ static pawl_status drop_first(pw_sqlite *j, pw_sql sql, sqlite3_stmt *st, bool *
     return status;
 }
 
-pawl_status pw_sqlite_memo_drop(pw_sqlite *j, const pw_memo_row *row, pawl_error *err)
+static pawl_status memo_drop(pw_sqlite *j, const pw_memo_row *row, pawl_error *err)
 {
     bool was;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_MEMO_FIND, err);
@@ -118,6 +118,12 @@ pawl_status pw_sqlite_memo_drop(pw_sqlite *j, const pw_memo_row *row, pawl_error
     pw_bind_text(&b, row->space);
     pw_bind_text(&b, row->key);
     return drop_first(j, PW_SQL_MEMO_FIND, st, &was, err);
+}
+
+pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err)
+{
+    return op->type == PW_OP_MEMO_PUT ? memo_put(j, &op->u.memo, err)
+                                      : memo_drop(j, &op->u.memo, err);
 }
 
 static pawl_status sweep(pw_sqlite *j, int64_t now_ms, pawl_error *err)
@@ -167,11 +173,11 @@ static pawl_status insert(pw_sqlite *j, const pw_memo_row *row, pawl_error *err)
     return pw_db_run(&j->db, PW_SQL_MEMO_PUT, st, NULL, err);
 }
 
-pawl_status pw_sqlite_memo_put(pw_sqlite *j, const pw_memo_row *given, pawl_error *err)
+static pawl_status memo_put(pw_sqlite *j, const pw_memo_row *given, pawl_error *err)
 {
     pw_memo_row row = *given;
     pawl_status st = sweep(j, row.updated_ms, err);
-    st = st == PAWL_OK ? pw_sqlite_memo_drop(j, &row, err) : st;
+    st = st == PAWL_OK ? memo_drop(j, &row, err) : st;
     st = st == PAWL_OK ? next_id(j, &row.id, err) : st;
     st = st == PAWL_OK ? insert(j, &row, err) : st;
     st = st == PAWL_OK ? write_words(j, PW_SQL_MEMO_WORD_PUT, &row, err) : st;
