@@ -25,7 +25,7 @@ static const pw_machine state_machines[] = {
 #undef STATE
 };
 
-static const char *const machine_names[] = {"run",   "activity", "step", "timer", "signal",
+static const char *const machine_names[] = {"run",   "activity", "step", "timer",  "signal",
                                             "child", "map",      "wait", "shield", "memory"};
 _Static_assert(PW_COUNT(machine_names) == PW_M_COUNT, "a name for each machine");
 

@@ -7,10 +7,11 @@
     case n:                       \
         tile(m, a, column, c, n); \
         break;
-#define CASES                                                                                  \
-    CASE(1)                                                                                    \
-    CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) \
-        CASE(13) CASE(14)
+#define CASES                                                                                   \
+    CASE(1)                                                                                     \
+    CASE(2)                                                                                     \
+    CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) \
+        CASE(14)
 
 #include "activities/embed/kernels_body.h"
 

@@ -154,8 +154,9 @@
 #define PW_LLM_FIELDS_MAX 256 /* of one streamed object: looked up one by one; BadModelResponse */
 #define PW_LLM_ITEMS_MAX 1024 /* parts or calls of one streamed answer; BadModelResponse */
 #define PW_LLM_MAX_TOKENS_DEFAULT \
-    8192                       /* where the wire demands a number and the request has none */
-#define PW_LLM_CALLS_SHOWN_MAX 16 /* of one answer, while it comes; later ones come with the answer */
+    8192 /* where the wire demands a number and the request has none */
+#define PW_LLM_CALLS_SHOWN_MAX \
+    16                         /* of one answer, while it comes; later ones come with the answer */
 #define PW_LLM_ENDPOINTS_MAX 8 /* of one call; INVALID */
 #define PW_LLM_ERROR_BYTES_MAX \
     (64u << 10) /* of a response that is no answer: the rest is not read */
