@@ -259,9 +259,8 @@ static bool may(const answer *a)
                         "\"%s\" is not answered by nobody: say who answers", a->name);
         break;
     case PW_MAY_NOT_BARRED:
-        pw_input_refuse(a->live, a->rq, PAWL_DENIED,
-                        "%s may not answer \"%s\": those it is not for are %s", a->by, a->name,
-                        body_text(a, "barred"));
+        pw_input_refuse(a->live, a->rq, PAWL_DENIED, "%s may not answer \"%s\": it is barred to %s",
+                        a->by, a->name, body_text(a, "barred"));
         break;
     case PW_MAY_NOT_LISTED:
         pw_input_refuse(a->live, a->rq, PAWL_DENIED, "%s%s%s may not answer \"%s\": it is for %s",
