@@ -17,13 +17,12 @@
 #include <string.h>
 
 #include "sdk/base/arena.h"
-#include "tools/cli_session.h"
+#include "tools/cli_wait.h"
 
 #define LABEL_COLUMNS 10
 #define TEXT_INDENT 13 /* "  label      text" */
 #define SHOWN_LINES_MAX 8
 #define SAMPLE_KEYS_MAX 6
-#define PAGE 1000
 
 /* ---- fields ---- */
 
@@ -37,7 +36,7 @@ static void label(pw_cli_out *o, const char *text)
 }
 
 /* A label with what it names below it. */
-static void heading(pw_cli_out *o, const char *text)
+void pw_wait_heading(pw_cli_out *o, const char *text)
 {
     pw_out_puts(o, "  ");
     pw_out_styled(o, PW_DIM, text);
@@ -60,7 +59,7 @@ static void field_buf(pw_cli_out *o, const char *name, pw_buf *b)
 }
 
 /* "in 2 d", "3 min ago", or as --time-format says. */
-static void put_time(const pw_cli_out *o, pw_buf *b, int64_t ms)
+void pw_wait_put_time(const pw_cli_out *o, pw_buf *b, int64_t ms)
 {
     char text[48];
     if (o->times == PW_TIME_RELATIVE) {
@@ -74,7 +73,7 @@ static void put_time(const pw_cli_out *o, pw_buf *b, int64_t ms)
 }
 
 /* "a|b|c" for eyes: "a, b, c". */
-static void put_list(pw_buf *b, const char *list)
+void pw_wait_put_list(pw_buf *b, const char *list)
 {
     for (; *list != '\0'; list++) {
         pw_buf_puts(b, *list == '|' ? ", " : "");
@@ -130,13 +129,13 @@ static void put_who(pw_buf *b, const pawl_value *wait)
         return;
     }
     pw_buf_puts(b, *who == '\0' ? "anybody" : "");
-    put_list(b, who);
+    pw_wait_put_list(b, who);
     if (*who != '\0' && *then != '\0' && is_escalated(wait)) {
         pw_buf_puts(b, ", ");
-        put_list(b, then);
+        pw_wait_put_list(b, then);
     }
     pw_buf_puts(b, *barred != '\0' ? "; not " : "");
-    put_list(b, barred);
+    pw_wait_put_list(b, barred);
 }
 
 static void put_deferred(const pw_cli_out *o, pw_buf *b, const pawl_value *wait)
@@ -144,10 +143,10 @@ static void put_deferred(const pw_cli_out *o, pw_buf *b, const pawl_value *wait)
     int64_t until = pawl_int(wait, "deferred.until_ms", 0);
     const char *reason = pawl_str(wait, "deferred.reason", "");
     pw_buf_printf(b, "by %s ", pawl_str(wait, "deferred.by", "?"));
-    put_time(o, b, pawl_int(wait, "deferred.at_ms", 0));
+    pw_wait_put_time(o, b, pawl_int(wait, "deferred.at_ms", 0));
     if (until != 0) {
         pw_buf_puts(b, ", until ");
-        put_time(o, b, until);
+        pw_wait_put_time(o, b, until);
     }
     pw_buf_printf(b, "%s%s", *reason != '\0' ? ": " : "", reason);
 }
@@ -156,9 +155,9 @@ static void put_escalation(const pw_cli_out *o, pw_buf *b, const pawl_value *wai
 {
     const char *to = pawl_str(wait, "escalate_to", "");
     int64_t at = pawl_int(wait, is_escalated(wait) ? "escalated_ms" : "escalate_ms", 0);
-    put_time(o, b, at);
+    pw_wait_put_time(o, b, at);
     pw_buf_puts(b, *to != '\0' ? ", to " : "");
-    put_list(b, to);
+    pw_wait_put_list(b, to);
 }
 
 const char *pw_cli_wait_line(pw_cli *cli, const pawl_value *wait)
@@ -330,7 +329,7 @@ static void deadline(const pw_cli *cli, pw_buf *b, const pawl_value *wait)
         pw_cli_left(left, due, cli->out.now_ms);
         pw_buf_puts(b, left);
     } else {
-        put_time(&cli->out, b, due);
+        pw_wait_put_time(&cli->out, b, due);
     }
     pw_buf_puts(b, then != NULL ? ", then " : ", then it fails");
     pw_buf_puts(b, then != NULL ? then : "");
@@ -344,7 +343,7 @@ static void fields(pw_cli *cli, const pawl_value *wait)
     pw_cli_out *o = &cli->out;
     pw_buf b = PW_BUF_INIT;
     field(o, "asks", pawl_str(wait, "prompt", ""));
-    put_time(o, &b, pawl_int(wait, "created_ms", 0));
+    pw_wait_put_time(o, &b, pawl_int(wait, "created_ms", 0));
     field_buf(o, "asked", &b);
     deadline(cli, &b, wait);
     field_buf(o, "until", &b);
@@ -369,7 +368,7 @@ static void shown(pw_cli *cli, const pawl_value *value, size_t lines_max)
     if (value == NULL) {
         return;
     }
-    heading(o, "look at");
+    pw_wait_heading(o, "look at");
     size_t before = o->text.size, lines = 0;
     pw_out_value(o, value, 4);
     for (size_t i = before; lines_max > 0 && i < o->text.size; i++) {
@@ -414,152 +413,6 @@ static void list_text(pw_cli *cli, const pawl_value *waits, const pawl_value *co
 
 /* ---- all there is to one ---- */
 
-/* "integer, 1 or more: the sum". Keywords that few words do not say are left to the JSON of the schema. */
-static void schema_key(pw_cli *cli, const char *key, const pawl_value *of, bool required)
-{
-    pw_cli_out *o = &cli->out;
-    pw_buf b = PW_BUF_INIT;
-    const pawl_value *list = pawl_get(of, "enum");
-    const char *about = pawl_str(of, "description", pawl_str(of, "title", ""));
-    pw_buf_puts(&b, pawl_str(of, "type", list != NULL ? "one of" : "any value"));
-    for (size_t i = 0; i < pawl_len(list); i++) {
-        const char *json = pawl_to_json(cli->scope, pawl_at(list, i), 0);
-        pw_buf_printf(&b, "%s%s", i == 0 ? " " : ", ", json != NULL ? json : "?");
-    }
-    if (pawl_get(of, "minimum") != NULL) {
-        pw_buf_printf(&b, ", at least %g", pawl_num(of, "minimum", 0));
-    }
-    if (pawl_get(of, "maximum") != NULL) {
-        pw_buf_printf(&b, ", at most %g", pawl_num(of, "maximum", 0));
-    }
-    pw_buf_printf(&b, "%s%s%s", required ? "" : ", may be left out", *about != '\0' ? ": " : "",
-                  about);
-    pw_out_puts(o, "    ");
-    size_t columns = pw_out_str(o, key);
-    pw_out_pad(o, columns < 12 ? 12 - columns : 1);
-    pw_out_wrap(o, pw_buf_cstr(&b), columns < 12 ? 16 : columns + 5);
-    pw_out_puts(o, "\n");
-    pw_buf_deinit(&b);
-}
-
-static bool is_required(const pawl_value *schema, const char *key)
-{
-    const pawl_value *list = pawl_get(schema, "required");
-    for (size_t i = 0; i < pawl_len(list); i++) {
-        if (strcmp(pawl_str(pawl_at(list, i), "", ""), key) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The data of an answer, key by key; a schema of another form stands as it is. */
-static void schema_text(pw_cli *cli, const pawl_value *schema)
-{
-    const pawl_value *keys = pawl_get(schema, "properties");
-    if (schema == NULL) {
-        return;
-    }
-    heading(&cli->out, "data");
-    for (size_t i = 0; i < pawl_len(keys); i++) {
-        const char *key = pawl_key_at(keys, i);
-        schema_key(cli, key, pawl_at(keys, i), is_required(schema, key));
-    }
-    if (pawl_len(keys) == 0) {
-        pw_out_value(&cli->out, schema, 4);
-    }
-}
-
-/* The events about one question, in order. */
-static const pawl_value *history_of(pw_cli *cli, const pawl_value *wait)
-{
-    const pawl_value *found[256];
-    size_t len = 0, got = PAGE;
-    int64_t from = 1;
-    while (got == PAGE && len < sizeof found / sizeof found[0]) {
-        const pawl_value *page = NULL;
-        pawl_error err = {0};
-        const pawl_value *args = pawl_build(cli->scope, "{id: %s, from: %lld, limit: %d}",
-                                            cli->run_id, (long long)from, PAGE);
-        pawl_status s = pw_cli_request(cli, "history", args, -1, &page, &err);
-        got = s == PAWL_OK ? pawl_len(page) : 0;
-        for (size_t i = 0; i < got && len < sizeof found / sizeof found[0]; i++) {
-            const pawl_value *e = pawl_at(page, i);
-            from = pawl_int(e, "seq", 0) + 1;
-            if (pawl_int(e, "command", 0) == pawl_int(wait, "command", -1)) {
-                found[len++] = e;
-            }
-        }
-    }
-    return pawl_make_array(cli->scope, found, len);
-}
-
-/* "voted approve", "deferred until in 2 d" ... */
-static void put_said(const pw_cli_out *o, pw_buf *b, const pawl_value *event)
-{
-    static const struct {
-        const char *type, *said;
-    } words[] = {{"WaitCreated", "asked"},
-                 {"WaitVoted", "voted"},
-                 {"WaitDeferred", "deferred"},
-                 {"WaitEscalated", "escalated"},
-                 {"WaitAnswered", "answered"}};
-    const char *type = pawl_str(event, "type", "?"), *choice = pawl_str(event, "choice", "");
-    const char *to = pawl_str(event, "to", "");
-    int64_t until = pawl_int(event, "until_ms", 0);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        type = strcmp(type, words[i].type) == 0 ? words[i].said : type;
-    }
-    pw_buf_printf(b, "%s%s%s", type, *choice != '\0' ? " " : "", choice);
-    if (until != 0) {
-        pw_buf_puts(b, " until ");
-        put_time(o, b, until);
-    }
-    if (*to != '\0') {
-        pw_buf_puts(b, " to ");
-        put_list(b, to);
-    }
-    if (pawl_get(event, "data") != NULL && pawl_typeof(pawl_get(event, "data")) != PAWL_NIL) {
-        pw_buf_puts(b, ": ");
-        pw_value_line(b, pawl_get(event, "data"), 60);
-    }
-}
-
-/* "ann as finance (uid 1000)" */
-static void put_person(pw_buf *b, const pawl_value *event)
-{
-    const char *as = pawl_str(event, "as", "");
-    int64_t uid = pawl_int(event, "uid", -1);
-    pw_buf_puts(b, pawl_str(event, "by", ""));
-    pw_buf_printf(b, "%s%s", *as != '\0' ? " as " : "", as);
-    if (uid >= 0) {
-        pw_buf_printf(b, " (uid %" PRId64 ")", uid);
-    }
-}
-
-static void history_text(pw_cli *cli, const pawl_value *events)
-{
-    pw_cli_grid grid;
-    pw_grid_init(&grid, 4);
-    heading(&cli->out, "history");
-    for (size_t i = 0; i < pawl_len(events); i++) {
-        const pawl_value *e = pawl_at(events, i);
-        pw_buf b = PW_BUF_INIT;
-        put_time(&cli->out, &b, pawl_int(e, "time_ms", 0));
-        pw_grid_str(&grid, PW_DIM, pw_buf_cstr(&b));
-        pw_buf_reset(&b);
-        put_person(&b, e);
-        pw_grid_str(&grid, PW_PLAIN, pw_buf_cstr(&b));
-        pw_buf_reset(&b);
-        put_said(&cli->out, &b, e);
-        pw_grid_str(&grid, PW_PLAIN, pw_buf_cstr(&b));
-        pw_grid_str(&grid, PW_PLAIN, pawl_str(e, "reason", ""));
-        pw_buf_deinit(&b);
-    }
-    (void)pw_grid_print(&cli->out, &grid, NULL, 4);
-    pw_grid_deinit(&grid);
-}
-
 static void type_defer(pw_cli *cli, const char *name, const pawl_value *wait)
 {
     typed t;
@@ -576,11 +429,11 @@ static void show_text(pw_cli *cli, const pawl_value *waits, const pawl_value *wa
     pw_buf b = PW_BUF_INIT;
     head(cli, wait);
     fields(cli, wait);
-    put_list(&b, pawl_str(wait, "choices", ""));
+    pw_wait_put_list(&b, pawl_str(wait, "choices", ""));
     field_buf(&cli->out, "choices", &b);
-    schema_text(cli, pawl_get(wait, "schema"));
+    pw_wait_schema(cli, pawl_get(wait, "schema"));
     shown(cli, pawl_get(wait, "show"), 0);
-    history_text(cli, events);
+    pw_wait_history(cli, events);
     const char *name = name_needed(cli, waits, wait);
     type_line(cli, name, wait);
     type_defer(cli, name, wait);
@@ -609,7 +462,7 @@ static int print(pw_cli *cli, const pawl_value *waits, const pawl_value **some, 
 {
     bool all = cli->args->word != NULL && strcmp(cli->args->word, "show") == 0;
     for (size_t i = 0; i < len; i++) {
-        const pawl_value *events = all ? history_of(cli, some[i]) : NULL;
+        const pawl_value *events = all ? pw_wait_events(cli, some[i]) : NULL;
         if (all && cli->out.format == PW_FORMAT_TEXT) {
             pw_out_puts(&cli->out, i > 0 ? "\n" : "");
             show_text(cli, waits, some[i], events);
