@@ -468,6 +468,9 @@ static const pawl_value *node_json(const pw_node *n, pawl_scope *scope)
                       pawl_build(scope, "{done: %lld, total: %lld, failed: %lld}",
                                  (long long)n->done, (long long)n->total, (long long)n->failed));
     }
+    if (*n->said != '\0') {
+        v = pawl_with(scope, v, "said", pawl_make_str(scope, n->said));
+    }
     if (*n->note != '\0') {
         v = pawl_with(scope, v, "note", pawl_make_str(scope, n->note));
     }
