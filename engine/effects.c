@@ -107,6 +107,7 @@ static void child_start(pw_live *live, const pw_event *ev)
     field_int(&f, &n, "parent_cmd", ev->cmd);
     field_str(&f, &n, "parent_id", live->id);
     field_int(&f, &n, "policy", pw_body_int(ev->body, "policy", 0));
+    field_int(&f, &n, "timeout_ms", pw_body_int(ev->body, "timeout_ms", 0));
     char tp[128] = "";
     if (live->row.traceparent.size < sizeof tp) {
         memcpy(tp, live->row.traceparent.data, live->row.traceparent.size);

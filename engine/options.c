@@ -244,6 +244,7 @@ bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by)
     check_text(&c, "version", o->version, PW_NAME_BYTES_MAX);
     check_value(&c, "input", o->input);
     check_choice_of(&c, "policy", (int)o->policy, PAWL_PARENT_ABANDON);
+    check_seconds(&c, "timeout_s", o->timeout_s);
     return !c.refused;
 }
 

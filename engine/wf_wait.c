@@ -144,6 +144,7 @@ void pw_child_fields(pw_emit *e, const void *child_options)
     pw_emit_str(e, "id", o->id != NULL ? o->id : id);
     pw_emit_str(e, "version", o->version);
     pw_emit_opt(e, "policy", (int64_t)o->policy);
+    pw_emit_opt(e, "timeout_ms", pw_seconds_ms(o->timeout_s));
 }
 
 pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options,

@@ -270,6 +270,8 @@ typedef struct pawl_child_options {
                               that this would be no id, "<parent id, cut if need be>/<number of its run>.<command>" */
     const char *version; /**< NULL = the newest registered */
     pawl_parent_policy policy;
+    double
+        timeout_s; /**< the child ends as timed out after so long, and this call fails, with "Timeout" as the cause; 0 = none */
 } pawl_child_options;
 /** Runs another workflow and waits for its result; its failure is the cause of this call's failure "ChildFailed". */
 #define pawl_child(w, ...) \
