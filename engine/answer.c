@@ -280,7 +280,8 @@ static void vote(answer *a)
 {
     pw_live *live = a->live;
     PW_CLEANUP(pw_buf_deinit) pw_buf canon = PW_BUF_INIT;
-    if (a->data.size > 0 && !pw_canon(&canon, a->data.data, a->data.size)) {
+    bool none = a->data.size == 0 || (a->data.size == 1 && a->data.data[0] == 0xc0); /* null */
+    if (!none && !pw_canon(&canon, a->data.data, a->data.size)) {
         live->record->failed = true; /* the turn comes again */
         pw_input_refuse(live, a->rq, PAWL_NOMEM, "out of memory");
         return;

@@ -168,6 +168,40 @@ static void people_agree_when_they_say_the_same_data_whatever_the_order_of_its_k
     assert_int_equal(pawl_len(pawl_get(rig_result(r, "a"), "answer.votes")), 4);
 }
 
+static void no_data_and_null_say_the_same(void **state)
+{
+    rig *r = begun(state, TWO);
+    assert_string_equal(pawl_str(modify(r, "ann", "null")->value, "outcome", ""), "voted");
+    said(r, "bob", "modify", "decided");
+    assert_int_equal(pawl_typeof(pawl_get(rig_result(r, "a"), "answer.data")), PAWL_NIL);
+}
+
+static void a_question_without_choices_takes_a_form_that_fits(void **state)
+{
+    rig *r = begun(state, "{\"schema\": {\"type\": \"object\", \"required\": [\"where\"], "
+                          "\"properties\": {\"where\": {\"type\": \"string\"}}}}");
+    const rig_reply *bad =
+        rig_ask(r, "answer", "{id: %s, value: {data: {where: 3}}, by: %s}", "a", "ann");
+    assert_int_equal(bad->status, PAWL_INVALID);
+    assert_non_null(strstr(bad->message, "/where"));
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {data: {}}}", "a")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "here")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_count(r, "a", "WaitAnswered"), 0);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {data: {where: %s}}}", "a", "here")->status, PAWL_OK);
+    assert_string_equal(pawl_str(rig_result(r, "a"), "answer.data.where", ""), "here");
+}
+
+static void a_question_takes_plain_text(void **state)
+{
+    rig *r = begun(state, "{}");
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {data: %s}}", "a", "in Bern")->status,
+                     PAWL_OK);
+    assert_string_equal(pawl_str(rig_result(r, "a"), "answer.data", ""), "in Bern");
+}
+
 static void data_too_large_for_a_row_is_voted_on_as_well(void **state)
 {
     rig *r = begun(state, TWO);
@@ -796,6 +830,9 @@ int main(void)
         RIG_TEST(as_many_rejects_decide_as_are_asked_for),
         RIG_TEST(a_vote_is_one_and_stands),
         RIG_TEST(people_agree_when_they_say_the_same_data_whatever_the_order_of_its_keys),
+        RIG_TEST(no_data_and_null_say_the_same),
+        RIG_TEST(a_question_without_choices_takes_a_form_that_fits),
+        RIG_TEST(a_question_takes_plain_text),
         RIG_TEST(data_too_large_for_a_row_is_voted_on_as_well),
         RIG_TEST(votes_of_one_turn_are_counted_one_after_the_other),
         RIG_TEST(a_paused_run_takes_votes_from_its_rows_alone),
