@@ -14,11 +14,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/ballot.h"
 #include "engine/budget.h"
-#include "engine/requests.h"
 #include "engine/shell.h"
 #include "sdk/base/hash.h"
 
@@ -44,16 +42,6 @@ static pawl_scope *turn_scope(const pw_live *live)
 static const char *body_text(const answer *a, const char *key)
 {
     return pw_body_str(turn_scope(a->live), a->body, key, "");
-}
-
-static void iso(char ret[32], int64_t ms)
-{
-    time_t s = (time_t)(ms / 1000);
-    struct tm tm;
-    ret[0] = 0;
-    if (gmtime_r(&s, &tm) != NULL) {
-        (void)strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    }
 }
 
 /* ---- what this turn did already ---- */
@@ -90,20 +78,12 @@ static const pw_answered *noted(const pw_live *live, int64_t cmd)
 
 /* ---- which wait ---- */
 
-/* By name, or by name and command when several have the same. */
-static bool name_fits(const char *name, int64_t cmd, const char *asked)
-{
-    char exact[PW_NAME_BYTES_MAX + 32];
-    (void)snprintf(exact, sizeof exact, "%s:%" PRId64, name, cmd);
-    return asked[0] == 0 || strcmp(name, asked) == 0 || strcmp(exact, asked) == 0;
-}
-
 static bool find_wait(void *ctx, const pw_wait_row *row)
 {
     answer *a = ctx;
     char name[PW_NAME_BYTES_MAX + 1];
     (void)snprintf(name, sizeof name, "%.*s", (int)row->name.size, (const char *)row->name.data);
-    if (!name_fits(name, row->cmd, a->asked)) {
+    if (!pw_answer_names(name, row->cmd, a->asked)) {
         return true;
     }
     const pw_cmd *cmd = a->live->whole ? pw_cmd_find(a->live, row->cmd) : NULL;
@@ -125,86 +105,7 @@ static bool find_wait(void *ctx, const pw_wait_row *row)
     return !a->live->record->failed;
 }
 
-/* ---- those who come late ---- */
-
-/* Which one was meant is not known when no name is given and there were several. */
-static bool ended_whole(const pw_live *live, const char *asked, pw_wait_end *ret_end)
-{
-    size_t count = 0;
-    for (size_t i = live->cmds_len; i > 0; i--) {
-        const pw_cmd *cmd = live->cmds[i - 1];
-        bool ended = cmd != NULL && cmd->future.done && cmd->state != PW_S_COUNT &&
-                     pw_state_machine(cmd->state) == PW_M_WAIT; /* (a signal sent has no state) */
-        if (!ended || !name_fits(cmd->name, cmd->id, asked)) {
-            continue;
-        }
-        const pawl_value *v = cmd->future.value;
-        *ret_end = (pw_wait_end){.name = cmd->name,
-                                 .how = cmd->state == PW_S_WAIT_ANSWERED  ? PW_EV_WAIT_ANSWERED
-                                        : cmd->state == PW_S_WAIT_EXPIRED ? PW_EV_WAIT_EXPIRED
-                                                                          : PW_EV_WAIT_CANCELED,
-                                 .choice = pawl_str(v, "choice", ""),
-                                 .by = pawl_str(v, "by", ""),
-                                 .at_ms = pawl_int(v, "at_ms", 0)};
-        if (asked[0] != 0) {
-            return true;
-        }
-        count++;
-    }
-    return count == 1;
-}
-
-static void end_text(const pw_wait_end *end, pawl_error *err)
-{
-    char at[32], when[40] = "";
-    iso(at, end->at_ms);
-    if (end->at_ms != 0) {
-        (void)snprintf(when, sizeof when, ", at %s", at);
-    }
-    if (end->how == PW_EV_WAIT_ANSWERED) {
-        (void)pw_err(err, PAWL_CONFLICT, "\"%s\" was answered before: %s by %s%s", end->name,
-                     end->choice[0] != 0 ? end->choice : "data", end->by[0] != 0 ? end->by : "?",
-                     when);
-    } else if (end->how == PW_EV_WAIT_CANCELED) {
-        (void)pw_err(err, PAWL_CONFLICT, "\"%s\" was withdrawn: the run asks it no more",
-                     end->name);
-    } else {
-        (void)pw_err(err, PAWL_CONFLICT,
-                     "\"%s\" was answered before: its deadline has passed%s, %s%s", end->name, when,
-                     end->choice[0] != 0 ? "and decided " : "and nobody had answered", end->choice);
-    }
-}
-
-static void end_body(pw_buf *b, const pw_wait_end *end)
-{
-    const char *outcome = end->how == PW_EV_WAIT_ANSWERED   ? "answered"
-                          : end->how == PW_EV_WAIT_CANCELED ? "withdrawn"
-                                                            : "expired";
-    const char *choice = end->choice[0] != 0               ? end->choice
-                         : end->how == PW_EV_WAIT_ANSWERED ? "data"
-                                                           : "";
-    pw_mp_map(b, 5);
-    pw_mp_str(b, "name");
-    pw_mp_str(b, end->name);
-    pw_mp_str(b, "outcome");
-    pw_mp_str(b, outcome);
-    pw_mp_str(b, "by");
-    pw_mp_str(b, end->how == PW_EV_WAIT_EXPIRED ? "deadline" : end->by);
-    pw_mp_str(b, "choice");
-    pw_mp_str(b, choice);
-    pw_mp_str(b, "at_ms");
-    pw_mp_int(b, end->at_ms);
-}
-
-static void reply_ended(pw_live *live, pw_request *rq, const pw_wait_end *end)
-{
-    pawl_error err;
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    end_text(end, &err);
-    end_body(&b, end);
-    live->record->failed |= b.failed;
-    pw_input_told(live, rq, &err, (pw_view){b.data, b.size});
-}
+/* ---- none, or too many ---- */
 
 static void no_wait(const answer *a)
 {
@@ -214,38 +115,11 @@ static void no_wait(const answer *a)
                         live->id, a->count, a->all);
         return;
     }
-    pw_wait_end end;
-    bool found = live->whole && ended_whole(live, a->asked, &end);
-    /* a folded run forgets what ended before its snapshot, and a paused one knows only its rows: history knows */
-    if (found || pw_shell_wait_ended(live, turn_scope(live), a->asked, &end)) {
-        reply_ended(live, a->rq, &end);
+    if (pw_answer_late(live, a->rq, a->asked)) {
         return;
     }
     pw_input_refuse(live, a->rq, PAWL_NOTFOUND, "run \"%s\" asks nothing now%s%s", live->id,
                     a->asked[0] != 0 ? " under the name " : "", a->asked);
-}
-
-bool pw_answer_closed(pw_core *core, pw_live *live, pw_request *rq)
-{
-    pawl_scope *scope = pawl_scope_new();
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pawl_error err;
-    pw_wait_end end;
-    bool found = scope != NULL && pw_shell_wait_ended(live, scope, pw_arg_str(rq, "name"), &end) &&
-                 !pw_scope_failed(scope);
-    if (found) {
-        end_text(&end, &err);
-        end_body(&b, &end);
-    }
-    pawl_scope_free(scope);
-    if (found && pw_buf_ok(&b)) {
-        if (rq->inbox_id != 0) {
-            pw_core_log(core, PAWL_WARN, live->id, 0, "a posted answer was not done: %s",
-                        err.message);
-        }
-        pw_request_done(core, rq, PAWL_CONFLICT, &err, (pw_view){b.data, b.size});
-    }
-    return found && pw_buf_ok(&b);
 }
 
 /* ---- may they? ---- */
@@ -260,9 +134,8 @@ static bool may(const answer *a)
                         "\"%s\" is not answered by nobody: say who answers", a->name);
         break;
     case PW_MAY_NOT_BARRED:
-        pw_input_refuse(a->live, a->rq, PAWL_DENIED,
-                        "%s may not answer \"%s\": those it is not for are %s", a->by, a->name,
-                        body_text(a, "barred"));
+        pw_input_refuse(a->live, a->rq, PAWL_DENIED, "%s may not answer \"%s\": it is barred to %s",
+                        a->by, a->name, body_text(a, "barred"));
         break;
     case PW_MAY_NOT_LISTED:
         pw_input_refuse(a->live, a->rq, PAWL_DENIED, "%s%s%s may not answer \"%s\": it is for %s",
@@ -282,16 +155,16 @@ static bool voted_before(const answer *a)
     const char *choice = pw_body_str(turn_scope(live), vote, "choice", "data");
     int64_t at_ms = pw_body_int(vote, "at_ms", 0);
     char at[32];
-    iso(at, at_ms);
+    pw_answer_iso(at, at_ms);
     pawl_error err;
     (void)pw_err(&err, PAWL_CONFLICT, "%s has voted on \"%s\" already: %s, at %s; that stands",
                  a->by, a->name, choice, at);
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    end_body(&b, &(pw_wait_end){.name = a->name,
-                                .how = PW_EV_WAIT_ANSWERED,
-                                .by = a->by,
-                                .choice = choice,
-                                .at_ms = at_ms});
+    pw_answer_end_body(&b, &(pw_wait_end){.name = a->name,
+                                          .how = PW_EV_WAIT_ANSWERED,
+                                          .by = a->by,
+                                          .choice = choice,
+                                          .at_ms = at_ms});
     live->record->failed |= b.failed;
     pw_input_told(live, a->rq, &err, (pw_view){b.data, b.size});
     return true;
@@ -409,8 +282,10 @@ static void vote(answer *a)
 {
     pw_live *live = a->live;
     PW_CLEANUP(pw_buf_deinit) pw_buf canon = PW_BUF_INIT;
-    if (a->data.size > 0 && !pw_canon(&canon, a->data.data, a->data.size)) {
-        live->record->failed = true;
+    bool none = a->data.size == 0 || (a->data.size == 1 && a->data.data[0] == 0xc0); /* null */
+    if (!none && !pw_canon(&canon, a->data.data, a->data.size)) {
+        live->record->failed = true; /* the turn comes again */
+        pw_input_refuse(live, a->rq, PAWL_NOMEM, "out of memory");
         return;
     }
     if (pw_ballot_len(a->body) >= PW_VOTES_MAX) {
@@ -447,7 +322,7 @@ static pawl_status check_until(const answer *a, int64_t until, pawl_error *err)
     char at[32];
     int64_t latest = pw_ballot_latest_ms(a->body);
     if (until != 0 && until <= a->live->now_ms) {
-        iso(at, until);
+        pw_answer_iso(at, until);
         return pw_err(err, PAWL_INVALID, "\"%s\" cannot be deferred until %s: that is past",
                       a->name, at);
     }
@@ -456,7 +331,7 @@ static pawl_status check_until(const answer *a, int64_t until, pawl_error *err)
                       a->name);
     }
     if (latest != 0 && until > latest) {
-        iso(at, latest);
+        pw_answer_iso(at, latest);
         return pw_err(err, PAWL_INVALID,
                       "\"%s\" cannot be deferred beyond %s, which its deadline allows", a->name,
                       at);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/host.h"
+#include "sdk/base/arena.h"
 #include "sdk/base/id.h"
 #include "sdk/base/value.h"
 
@@ -158,7 +159,7 @@ pawl_status pawl_start(pawl_engine *e, const pawl_start_options *options, size_t
         return pw_err(err, PAWL_NOMEM, "no memory for a start");
     }
     add_start(&a, &o);
-    add_str(&a, "by", e->identity);
+    add_str(&a, "by", o.by != NULL ? o.by : e->identity);
     status = ask(e, "start", &a, scope, ret_id != NULL ? &reply : NULL, err);
     if (status == PAWL_OK && ret_id != NULL) {
         const char *id = pawl_str(reply, "id", "");
@@ -246,6 +247,54 @@ pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name, const 
     add_value(&a, "value", value);
     add_str(&a, "by", by != NULL ? by : e->identity);
     return ask(e, "answer", &a, NULL, NULL, err);
+}
+
+static const pawl_value *with_text(pawl_scope *scope, const pawl_value *map, const char *key,
+                                   const char *text)
+{
+    return text != NULL ? pawl_with(scope, map, key, pawl_make_str(scope, text)) : map;
+}
+
+/* {choice, data, reason, as}, or {defer: {until_ms}, reason, as}. */
+static const pawl_value *said(pawl_scope *scope, const pawl_answer_options *o)
+{
+    const pawl_value *v = with_text(scope, NULL, "reason", o->reason);
+    v = with_text(scope, v, "as", o->as);
+    if (o->defer) {
+        return pawl_with(scope, v, "defer",
+                         pawl_build(scope, "{until_ms: %lld}", (long long)o->defer_until_ms));
+    }
+    v = with_text(scope, v, "choice", o->choice);
+    return o->data != NULL ? pawl_with(scope, v, "data", o->data) : v;
+}
+
+pawl_status pawl_answer_with(pawl_engine *e, const char *id, const pawl_answer_options *options,
+                             size_t options_size, pawl_scope *scope, const pawl_value **ret_value,
+                             pawl_error *err)
+{
+    PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
+    pawl_answer_options o = {0};
+    pawl_status status = need_id(id, err);
+
+    if (status != PAWL_OK || e == NULL || options == NULL) {
+        return status != PAWL_OK ? status
+                                 : pw_err(err, PAWL_INVALID, "an answer without engine or options");
+    }
+    memcpy(&o, options, options_size < sizeof o ? options_size : sizeof o);
+    if (o.defer && (o.choice != NULL || o.data != NULL)) {
+        return pw_err(err, PAWL_INVALID, "an answer that is deferred has no choice and no data");
+    }
+    pawl_scope *mine = pawl_scope_new();
+    add_str(&a, "id", id);
+    add_str(&a, "name", o.name);
+    add_value(&a, "value", said(mine, &o));
+    add_str(&a, "by", o.by != NULL ? o.by : e->identity);
+    add_str(&a, "dedup", o.dedup);
+    status = mine != NULL && !pw_scope_failed(mine)
+                 ? ask(e, "answer", &a, scope, scope != NULL ? ret_value : NULL, err)
+                 : pw_err(err, PAWL_NOMEM, "no memory for an answer");
+    pawl_scope_free(mine);
+    return status;
 }
 
 /* ---- reading ---- */

@@ -6,8 +6,9 @@
  */
 #include "engine/shell.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "engine/answer.h"
 
 typedef struct walk {
     void (*each)(void *ctx, const pw_event *ev);
@@ -106,19 +107,12 @@ typedef struct end_find {
     pw_wait_end *end;
 } end_find;
 
-static bool wait_fits(const end_find *f, const char *name, int64_t cmd)
-{
-    char exact[PW_NAME_BYTES_MAX + 32];
-    (void)snprintf(exact, sizeof exact, "%s:%lld", name, (long long)cmd);
-    return f->asked[0] == 0 || strcmp(name, f->asked) == 0 || strcmp(exact, f->asked) == 0;
-}
-
 static void see_wait(void *ctx, const pw_event *ev)
 {
     end_find *f = ctx;
     if (ev->type == PW_EV_WAIT_CREATED) {
         const char *name = pw_body_str(f->scope, ev->body, "name", "");
-        if (wait_fits(f, name, ev->cmd)) {
+        if (pw_answer_names(name, ev->cmd, f->asked)) {
             f->waits++;
             f->cmd = ev->cmd;
             *f->end = (pw_wait_end){.name = name, .choice = "", .by = ""};

@@ -144,6 +144,8 @@ typedef struct pawl_start_options {
         budget; /**< limits, as {usd: {soft: 0.8, hard: 1}, calls: 50, parent: "goal:x"} (pawl_workflow.h, Budgets). parent names the
                             budget above, or is a map {name, limits ..., parent}: made when it is not there, else left as it is.
                             A run that is there already keeps its own. nil = none */
+    const char *
+        by; /**< who starts it, for those who ask who did (four eyes); NULL = the engine's identity */
 } pawl_start_options;
 
 /** Starts a run; on disk when it returns. ret_id (may be NULL) gets the id. Errors: EXISTS, NOCODE, INVALID, FULL, NOSPACE, IO. */
@@ -174,6 +176,29 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_retry(pawl_engine *e, const char *id, pa
 PAWL_API PAWL_MUST_USE pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name,
                                                const pawl_value *value, const char *by,
                                                pawl_error *err);
+
+typedef struct pawl_answer_options {
+    const char *name;   /**< as of pawl_answer */
+    const char *choice; /**< NULL = none: the answer is its data */
+    const pawl_value *data;
+    const char *reason; /**< why; NULL = not said */
+    const char *by;     /**< who; NULL = the engine's identity */
+    const char *as;     /**< the role it is given in; NULL = none */
+    const char
+        *dedup; /**< idempotency key: the same key gets the first outcome again, with again: true */
+    bool defer; /**< "not now": choice and data are left out */
+    int64_t
+        defer_until_ms; /**< with defer: until when, milliseconds since 1970; 0 = until somebody answers */
+} pawl_answer_options;
+/**
+ * The same with all that can be said. *ret_value (may be NULL, with scope) is what came of it: {id, name, outcome: "decided", "voted" or "deferred",
+ * choice, at_ms, votes?, same?, needed?, deadline_ms?, again?}; with CONFLICT {name, outcome: "answered", "expired" or "withdrawn", by, choice, at_ms}.
+ * Errors: as pawl_answer.
+ */
+PAWL_API PAWL_MUST_USE pawl_status pawl_answer_with(pawl_engine *e, const char *id,
+                                                    const pawl_answer_options *options,
+                                                    size_t options_size, pawl_scope *scope,
+                                                    const pawl_value **ret_value, pawl_error *err);
 /** Waits for the end: OK with the result; FAILED, CANCELED, TERMINATED with {type, message, ...} in *ret_value; TIMEOUT. timeout_ms < 0 = for ever.
  * Follows continue-as-new. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_result(pawl_engine *e, const char *id, int64_t timeout_ms,

@@ -224,6 +224,10 @@ static bool operand(parser *p, const char *text)
         }
         return complain(p, "there is no command \"%.100s\"", text);
     }
+    if (a->word == NULL && a->operand_count == 0 && pw_cli_is_word_of(a->command, text)) {
+        a->word = text;
+        return true;
+    }
     if (a->operand_count >= a->command->operands_max) {
         return complain(p, "\"%.100s\" is one argument too many", text);
     }

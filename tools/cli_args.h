@@ -16,6 +16,7 @@ typedef struct pw_cli_args {
     const char *value[PW_OPT_COUNT]; /* as written; NULL when not given */
     int64_t number
         [PW_OPT_COUNT]; /* COUNT: the count; DURATION: milliseconds; CHOICE: index of the choice */
+    const char *word;   /* "list" of "pawl wait list"; NULL = none */
     const char *operand[PW_CLI_OPERANDS_MAX];
     size_t operand_count;
     const char *module[PW_CLI_MODULES_MAX];

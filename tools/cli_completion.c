@@ -13,6 +13,11 @@ static const char script_head[] =
     "    pawl ${_pawl_db:+--db \"$_pawl_db\"} list -o jsonl --limit 200 2>/dev/null |\n"
     "        sed -n 's/^{\"id\":\"\\([^\"]*\\)\".*/\\1/p' | sort -u\n"
     "}\n"
+    "_pawl_words() {\n"
+    "    echo '';\n";
+
+static const char script_main[] =
+    "}\n"
     "_pawl() {\n"
     "    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
     "    local _pawl_db='' command='' place=0 i word\n"
@@ -24,7 +29,8 @@ static const char script_head[] =
 
 static const char script_words[] =
     "            -*) ;;\n"
-    "            *) if [ -z \"$command\" ]; then command=$word; else place=$((place + 1)); fi ;;\n"
+    "            *) if [ -z \"$command\" ]; then command=$word; elif ! _pawl_words | grep -qx \"$command $word\"; then\n"
+    "                   place=$((place + 1)); fi ;;\n"
     "        esac\n"
     "    done\n"
     "    case $before in\n";
@@ -96,9 +102,27 @@ static void command_case(pw_buf *b, const pw_cli_command *c)
                                                              : "none");
 }
 
+/* "wait list": words that follow a command's name, one a line. */
+static void words_put(pw_buf *b)
+{
+    for (size_t i = 0; i < PW_CMD_COUNT; i++) {
+        const pw_cli_command *c = pw_cli_command_at(i);
+        const char *at = c->operands + 1;
+        size_t left = pw_cli_words_size(c);
+        while (left > 0) {
+            size_t size = strcspn(at, "|]");
+            pw_buf_printf(b, "    echo '%s %.*s';\n", c->name, (int)size, at);
+            left -= size < left ? size + 1 : size;
+            at += size + 1;
+        }
+    }
+}
+
 void pw_completion_bash(pw_buf *b)
 {
     pw_buf_puts(b, script_head);
+    words_put(b);
+    pw_buf_puts(b, script_main);
     values_skip(b);
     pw_buf_puts(b, script_words);
     for (unsigned i = 0; i < PW_OPT_COUNT; i++) {
@@ -123,7 +147,7 @@ void pw_completion_bash(pw_buf *b)
         "    elif [ -z \"$command\" ] || { [ $operand = command ] && [ $place = 0 ]; }; then\n"
         "        COMPREPLY=($(compgen -W \"$commands\" -- \"$current\"))\n"
         "    elif [ $operand = id ] && [ $place = 0 ]; then\n"
-        "        COMPREPLY=($(compgen -W \"$(_pawl_ids)\" -- \"$current\"))\n"
+        "        COMPREPLY=($(compgen -W \"$(_pawl_words | sed -n \"s/^$command //p\") $(_pawl_ids)\" -- \"$current\"))\n"
         "    fi\n"
         "}\n"
         "complete -F _pawl pawl\n");

@@ -1,5 +1,6 @@
 /*
- * cli_drive.c - the commands that move runs: start, execute, signal, answer, cancel, terminate, pause, resume, retry.
+ * cli_drive.c - the commands that move runs: start, execute, signal, cancel, terminate, pause, resume, retry. Answers are
+ * cli_answer.c's.
  *
  * Each builds one request and says what became of it. Without an engine a request is kept, and said to be kept; nothing here waits
  * for code to run but execute.
@@ -33,7 +34,7 @@ static const pawl_value *with_option(pw_cli *cli, const pawl_value *map, const c
 }
 
 /* [T4] What is kept is said to be kept, and what makes it happen. */
-static void say_kept(pw_cli *cli)
+void pw_cli_say_kept(pw_cli *cli)
 {
     pw_cli_note(
         cli,
@@ -41,7 +42,7 @@ static void say_kept(pw_cli *cli)
         cli->db, pw_cli_db_words(cli));
 }
 
-static const pawl_value *outcome(pw_cli *cli, const char *id, const pawl_value *reply)
+const pawl_value *pw_cli_outcome(pw_cli *cli, const char *id, const pawl_value *reply)
 {
     const pawl_value *v = pawl_typeof(reply) == PAWL_MAP ? reply : NULL;
     if (pawl_get(v, "id") == NULL) {
@@ -176,7 +177,7 @@ int pw_verb_start(pw_cli *cli)
         return code;
     }
     if (cli->out.format != PW_FORMAT_TEXT) {
-        pw_out_json(&cli->out, outcome(cli, cli->run_id, reply));
+        pw_out_json(&cli->out, pw_cli_outcome(cli, cli->run_id, reply));
         return PW_EXIT_OK;
     }
     bool existing = pawl_bool(reply, "existing", false);
@@ -186,7 +187,7 @@ int pw_verb_start(pw_cli *cli)
     pw_out_styled(&cli->out, PW_BOLD, cli->run_id);
     pw_out_puts(&cli->out, "\n");
     if (pw_cli_kept(cli)) {
-        say_kept(cli);
+        pw_cli_say_kept(cli);
     }
     return PW_EXIT_OK;
 }
@@ -298,7 +299,7 @@ static int act_one(pw_cli *cli, const act *what, const char *id, const pawl_valu
                                   pawl_status_name(s), err.message);
         return pw_cli_fail(cli, s, &err, doing);
     }
-    *ret_outcome = outcome(cli, id, reply);
+    *ret_outcome = pw_cli_outcome(cli, id, reply);
     done_print(cli,
                pw_cli_kept(cli)                    ? what->doing
                : pauses && before == PW_RUN_PAUSED ? "paused already:"
@@ -335,7 +336,7 @@ static int act_all(pw_cli *cli, const act *what)
     } else if (cli->out.format != PW_FORMAT_TEXT && !many && code == PW_EXIT_OK) {
         pw_out_json(&cli->out, outcomes[0]);
     } else if (cli->out.format == PW_FORMAT_TEXT && kept && code == PW_EXIT_OK) {
-        say_kept(cli);
+        pw_cli_say_kept(cli);
     }
     return code;
 }
@@ -403,72 +404,4 @@ int pw_verb_signal(pw_cli *cli)
     what.args = with_str(cli, common_args(cli), "name", name);
     what.args = value != NULL ? pawl_with(cli->scope, what.args, "value", value) : what.args;
     return act_all(cli, &what);
-}
-
-/* ---- answer ---- */
-
-static int answer_refused(pw_cli *cli, pawl_status s, const pawl_error *err,
-                          const pawl_value *reply)
-{
-    const char *by = pawl_str(reply, "by", NULL);
-    char message[256];
-    pawl_error said = *err;
-    if (s == PAWL_CONFLICT && by != NULL) {
-        const char *choice = pawl_str(reply, "choice", NULL);
-        (void)snprintf(message, sizeof message, "it was answered before by %.80s%s%.80s", by,
-                       choice != NULL ? ": " : "", choice != NULL ? choice : "");
-        (void)snprintf(said.message, sizeof said.message, "%s", message);
-    }
-    char what[256];
-    (void)snprintf(what, sizeof what, "cannot answer %s", cli->run_id);
-    return pw_cli_fail(cli, s, &said, what);
-}
-
-int pw_verb_answer(pw_cli *cli)
-{
-    const pawl_value *data = NULL;
-    const pawl_value *reply = NULL;
-    pawl_error err = {0};
-    const char *choice = cli->args->value[PW_OPT_CHOICE];
-    int code = pw_cli_json_arg(cli, PW_OPT_DATA, &data);
-    if (code != PW_EXIT_OK) {
-        return code;
-    }
-    if (choice == NULL && data == NULL) {
-        return pw_cli_usage(cli, "what is the answer? give a choice or --data");
-    }
-    code = pw_cli_target(cli, true);
-    if (code != PW_EXIT_OK) {
-        return code;
-    }
-    const pawl_value *value = with_str(cli, NULL, "choice", choice);
-    value = data != NULL ? pawl_with(cli->scope, value, "data", data) : value;
-    const pawl_value *args = pawl_build(cli->scope, "{id: %s, by: %s, value: %p}", cli->run_id,
-                                        pw_cli_by(cli), pawl_v(value));
-    args = with_option(cli, args, "name", PW_OPT_NAME);
-    args = with_option(cli, args, "dedup", PW_OPT_DEDUP);
-    pawl_status s = pw_cli_request(cli, "answer", args, -1, &reply, &err);
-    if (s != PAWL_OK) {
-        return answer_refused(cli, s, &err, reply);
-    }
-    if (cli->out.format != PW_FORMAT_TEXT) {
-        pw_out_json(&cli->out, outcome(cli, cli->run_id, reply));
-        return PW_EXIT_OK;
-    }
-    const char *name = pawl_str(reply, "name", cli->args->value[PW_OPT_NAME]);
-    pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept: answer " : "answered ");
-    pw_out_styled(&cli->out, PW_BOLD, cli->run_id);
-    if (name != NULL) {
-        pw_out_puts(&cli->out, " ");
-        (void)pw_out_str(&cli->out, name);
-    }
-    if (choice != NULL) {
-        pw_out_puts(&cli->out, ": ");
-        (void)pw_out_str(&cli->out, choice);
-    }
-    pw_out_puts(&cli->out, "\n");
-    if (pw_cli_kept(cli)) {
-        say_kept(cli);
-    }
-    return PW_EXIT_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * cli_look.c - the commands that look at runs: list, describe, wait, query, result. Events are in cli_show.c, the tree in cli_trace.c.
+ * cli_look.c - the commands that look at runs: list, describe, query, result. Events are in cli_show.c, the tree in
+ * cli_trace.c, questions in cli_wait.c.
  *
  * Nothing here changes a run. query may host an engine to ask code, with no run moving.
  */
@@ -13,7 +14,6 @@
 #define LIST_DEFAULT 100
 #define PAGE 500
 #define QUERY_DRAIN_MS 1000
-#define WHEN_COLUMNS 48 /* of "asked 3 h ago, 2 d left, then reject" */
 
 pw_cli_style pw_cli_status_style(const char *status)
 {
@@ -294,6 +294,12 @@ static void describe_text(pw_cli *cli, const pawl_value *run)
         (void)pw_out_str(o, pawl_str(run, "progress.text", ""));
         pw_out_puts(o, "\n");
     }
+    const pawl_value *waits = closed == 0 ? pw_cli_waits(cli, pawl_str(run, "id", "")) : NULL;
+    for (size_t i = 0; i < pawl_len(waits); i++) {
+        field(o, i == 0 ? "asks" : "");
+        pw_out_wrap(o, pw_cli_wait_line(cli, pawl_at(waits, i)), 13);
+        pw_out_puts(o, "\n");
+    }
     field_time(o, "started", created);
     field_time(o, "changed", pawl_int(run, "updated_ms", 0));
     field_time(o, "closed", closed);
@@ -330,129 +336,6 @@ int pw_verb_describe(pw_cli *cli)
         pw_out_json(&cli->out, run);
     } else {
         describe_text(cli, run);
-    }
-    return PW_EXIT_OK;
-}
-
-/* ---- wait ---- */
-
-/* How an answer has to name this wait: not at all when its run asks nothing else; "name:command" when two have one name. */
-static const char *name_needed(pw_cli *cli, const pawl_value *waits, const pawl_value *wait)
-{
-    const char *id = pawl_str(wait, "id", ""), *name = pawl_str(wait, "name", "");
-    int asks = 0, same = 0;
-    for (size_t i = 0; i < pawl_len(waits); i++) {
-        const pawl_value *other = pawl_at(waits, i);
-        asks += pawl_is(other, "id", id) ? 1 : 0;
-        same += pawl_is(other, "id", id) && pawl_is(other, "name", name) ? 1 : 0;
-    }
-    const char *exact =
-        same > 1 ? pw_sprintf(cli->scope, "%s:%lld", name, (long long)pawl_int(wait, "command", 0))
-                 : name;
-    return asks > 1 ? exact : NULL;
-}
-
-/* What to type: "pawl answer release-42 approve|reject". Choices are a list, or text "a|b". */
-static void choices_line(pw_cli *cli, const pawl_value *waits, const pawl_value *wait)
-{
-    pw_cli_out *o = &cli->out;
-    const pawl_value *choices = pawl_get(wait, "choices");
-    pw_out_puts(o, "  ");
-    pw_out_style(o, PW_DIM);
-    pw_out_puts(o, "pawl");
-    pw_out_puts(o, pw_cli_db_words(cli));
-    pw_out_puts(o, " answer ");
-    pw_out_puts(o, pw_cli_shell_word(cli->scope, pawl_str(wait, "id", "?")));
-    const char *name = name_needed(cli, waits, wait);
-    if (name != NULL) {
-        pw_out_puts(o, " --name ");
-        pw_out_puts(o, pw_cli_shell_word(cli->scope, name));
-    }
-    pw_out_puts(o, " ");
-    if (pawl_typeof(choices) == PAWL_STRING) {
-        (void)pw_out_str(o, pawl_str(choices, "", ""));
-    }
-    for (size_t i = 0; pawl_typeof(choices) == PAWL_ARRAY && i < pawl_len(choices); i++) {
-        pw_out_puts(o, i > 0 ? "|" : "");
-        (void)pw_out_str(o, pawl_str(pawl_at(choices, i), "", "?"));
-    }
-    if (pawl_len(choices) == 0) {
-        pw_out_puts(o, "--data JSON");
-    }
-    pw_out_style(o, PW_PLAIN);
-    pw_out_puts(o, "\n");
-}
-
-static void wait_print(pw_cli *cli, const pawl_value *waits, const pawl_value *wait)
-{
-    pw_cli_out *o = &cli->out;
-    const char *prompt = pawl_str(wait, "prompt", "");
-    int64_t deadline = pawl_int(wait, "deadline_ms", 0);
-    char left[48];
-    pw_out_styled(o, PW_BOLD, pawl_str(wait, "id", "?"));
-    pw_out_puts(o, "  ");
-    pw_out_styled(o, PW_NOW, pawl_str(wait, "kind", "other"));
-    pw_out_puts(o, " ");
-    (void)pw_out_str(o, pawl_str(wait, "name", "?"));
-    pw_out_style(o, PW_DIM);
-    size_t used = strlen(pawl_str(wait, "id", "?")) + strlen(pawl_str(wait, "kind", "other")) +
-                  strlen(pawl_str(wait, "name", "?"));
-    pw_out_puts(o, o->width != 0 && used + WHEN_COLUMNS > o->width ? "\n  asked " : "  asked ");
-    pw_out_time(o, pawl_int(wait, "created_ms", 0));
-    if (deadline != 0) {
-        pw_cli_left(left, deadline, o->now_ms);
-        pw_out_printf(o, ", %s", left);
-        const char *then = pawl_str(wait, "on_deadline", NULL);
-        pw_out_puts(o, then != NULL ? ", then " : ", then it fails");
-        (void)pw_out_str(o, then != NULL ? then : "");
-    }
-    pw_out_style(o, PW_PLAIN);
-    pw_out_puts(o, "\n");
-    if (*prompt != '\0') {
-        pw_out_puts(o, "  ");
-        pw_out_lines(o, prompt, strlen(prompt), 2);
-        pw_out_puts(o, "\n");
-    }
-    if (pawl_get(wait, "show") != NULL) {
-        pw_out_value(o, pawl_get(wait, "show"), 4);
-    }
-    choices_line(cli, waits, wait);
-}
-
-int pw_verb_wait(pw_cli *cli)
-{
-    const pw_cli_args *a = cli->args;
-    const pawl_value *waits = NULL;
-    pawl_error err = {0};
-    bool one = pw_cli_has(a, PW_OPT_WORKFLOW_ID);
-    int code = one ? pw_cli_target(cli, false) : pw_cli_connect(cli);
-    if (code != PW_EXIT_OK) {
-        return code;
-    }
-    const pawl_value *args = one ? pawl_build(cli->scope, "{id: %s}", cli->run_id) : NULL;
-    pawl_status s = pw_cli_request(cli, "waits", args, -1, &waits, &err);
-    if (s != PAWL_OK) {
-        return pw_cli_fail(cli, s, &err, NULL);
-    }
-    size_t len = pawl_len(waits);
-    if (pw_cli_has(a, PW_OPT_LIMIT) && a->number[PW_OPT_LIMIT] > 0 &&
-        (size_t)a->number[PW_OPT_LIMIT] < len) {
-        len = (size_t)a->number[PW_OPT_LIMIT];
-    }
-    const pawl_value **shown = pawl_scope_alloc(cli->scope, (len + 1) * sizeof *shown);
-    for (size_t i = 0; i < len && shown != NULL; i++) {
-        shown[i] = pawl_at(waits, i);
-        if (cli->out.format == PW_FORMAT_TEXT) {
-            pw_out_puts(&cli->out, i > 0 ? "\n" : "");
-            wait_print(cli, waits, shown[i]);
-        } else if (cli->out.format == PW_FORMAT_JSONL) {
-            pw_out_json(&cli->out, shown[i]);
-        }
-    }
-    if (cli->out.format == PW_FORMAT_JSON) {
-        pw_out_json(&cli->out, pawl_make_array(cli->scope, shown, shown != NULL ? len : 0));
-    } else if (cli->out.format == PW_FORMAT_TEXT && len == 0) {
-        pw_cli_note(cli, one ? "it waits for nobody" : "nothing waits for a person");
     }
     return PW_EXIT_OK;
 }

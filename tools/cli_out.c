@@ -276,6 +276,46 @@ void pw_out_lines(pw_cli_out *out, const char *text, size_t size, size_t indent)
     }
 }
 
+static void break_line(pw_cli_out *o, size_t indent)
+{
+    pw_buf_putc(&o->text, '\n');
+    pw_out_pad(o, indent);
+}
+
+/* One line of foreign text, broken between words. */
+static void wrap_line(pw_cli_out *o, const char *text, size_t size, size_t indent)
+{
+    size_t column = indent;
+    for (size_t at = 0; at < size;) {
+        size_t word = 0;
+        while (at + word < size && text[at + word] != ' ') {
+            word++;
+        }
+        size_t columns = pw_out_columns(o, text + at, word);
+        if (column > indent && o->width != 0 && column + 1 + columns > o->width) {
+            break_line(o, indent);
+            column = indent;
+        } else if (at > 0) {
+            pw_buf_putc(&o->text, ' ');
+            column++;
+        }
+        column += pw_out_text(o, text + at, word, 0);
+        at += word + 1;
+    }
+}
+
+void pw_out_wrap(pw_cli_out *o, const char *text, size_t indent)
+{
+    while (*text != '\0') {
+        size_t line = strcspn(text, "\n");
+        wrap_line(o, text, line, indent);
+        text += line;
+        if (*text == '\n' && *++text != '\0') {
+            break_line(o, indent);
+        }
+    }
+}
+
 /* ---- times ---- */
 
 void pw_cli_iso(char ret[32], int64_t ms)

@@ -61,6 +61,8 @@ size_t pw_out_columns(const pw_cli_out *out, const char *text, size_t size);
 void pw_out_pad(pw_cli_out *out, size_t columns);
 /** Foreign text of many lines: each but the first begins with `indent` spaces; tabs and line ends are kept. */
 void pw_out_lines(pw_cli_out *out, const char *text, size_t size, size_t indent);
+/** The same, broken between words where the terminal ends. */
+void pw_out_wrap(pw_cli_out *out, const char *text, size_t indent);
 
 /** "3 min ago", ISO or raw, by --time-format. 0 is "-". */
 void pw_out_time(pw_cli_out *out, int64_t ms);

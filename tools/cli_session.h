@@ -131,6 +131,20 @@ void pw_out_failure(pw_cli_out *out, const pawl_value *failure, size_t indent);
 
 pw_cli_style pw_cli_status_style(const char *status);
 
+/* ---- cli_drive.c ---- */
+
+/** [T4] Says that the last request was kept, and what makes it happen. */
+void pw_cli_say_kept(pw_cli *cli);
+/** What a reply says, with the run's id and whether it was kept. */
+const pawl_value *pw_cli_outcome(pw_cli *cli, const char *id, const pawl_value *reply);
+
+/* ---- cli_wait.c: questions ---- */
+
+/** The open questions of a run; nil when they cannot be read. */
+const pawl_value *pw_cli_waits(pw_cli *cli, const char *id);
+/** "pay: 1 of 2 votes: ann approve" on one line. Owns: the session. */
+const char *pw_cli_wait_line(pw_cli *cli, const pawl_value *wait);
+
 /* ---- commands ---- */
 
 #define X(name, verb, group, operands, max, op1, op2, options, summary, text, examples) \

@@ -63,6 +63,28 @@ const pw_cli_command *pw_cli_command_find(const char *name)
     return NULL;
 }
 
+size_t pw_cli_words_size(const pw_cli_command *command)
+{
+    const char *o = command->operands;
+    return o[0] == '[' && o[1] >= 'a' && o[1] <= 'z' ? strcspn(o + 1, "]") : 0;
+}
+
+bool pw_cli_is_word_of(const pw_cli_command *command, const char *word)
+{
+    const char *at = command->operands + 1;
+    size_t left = pw_cli_words_size(command);
+    while (left > 0) {
+        const char *bar = memchr(at, '|', left);
+        size_t size = bar != NULL ? (size_t)(bar - at) : left;
+        if (strlen(word) == size && memcmp(at, word, size) == 0) {
+            return true;
+        }
+        left -= bar != NULL ? size + 1 : size;
+        at += size + 1;
+    }
+    return false;
+}
+
 /* Edit distance with transposition, of short words; anything long is far. */
 #define WORD_MAX 24
 static size_t distance(const char *a, size_t a_size, const char *b)

@@ -81,6 +81,10 @@ typedef struct pw_cli_command {
 uint64_t pw_cli_global_options(void);
 const pw_cli_command *pw_cli_command_at(size_t index);       /* index < PW_CMD_COUNT */
 const pw_cli_command *pw_cli_command_find(const char *name); /* may be NULL */
+/** Is it one of the words that may follow the command's name, as "list" after "wait"? They open its operands: "[list|show] [ID]". */
+bool pw_cli_is_word_of(const pw_cli_command *command, const char *word);
+/** All of them, "list|show": so many bytes of command->operands from the second on; 0 = it has none. */
+size_t pw_cli_words_size(const pw_cli_command *command);
 /** The command whose name is nearest to a mistyped one; NULL when none is near. */
 const pw_cli_command *pw_cli_command_near(const char *name);
 const pw_cli_option *pw_cli_option_get(pw_cli_opt option);

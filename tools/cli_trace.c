@@ -96,6 +96,7 @@ static pw_node *node_add(pw_trace *t, pw_node_kind kind, const pawl_value *event
                    .name = keep(t, event, "name"),
                    .kind_text = keep(t, event, "kind"),
                    .at = keep(t, event, "at"),
+                   .said = "",
                    .note = ""};
     if (strncmp(n->at, UNDO_AT, strlen(UNDO_AT)) == 0) {
         n->undoes = strtoll(n->at + strlen(UNDO_AT), NULL, 10);
@@ -206,6 +207,27 @@ static void on_unknown(pw_trace *t, const pawl_value *event)
     if (n != NULL) {
         n->state = PW_STATE_UNKNOWN;
     }
+}
+
+/* Votes, "not now", escalation: one after the other. */
+static void on_said(pw_trace *t, const pawl_value *event)
+{
+    pw_node *n = node_find(t, pawl_int(event, "command", 0));
+    const char *by = pawl_str(event, "by", ""), *choice = pawl_str(event, "choice", "data");
+    const char *said = NULL;
+    if (n == NULL) {
+        return;
+    }
+    n->due_ms = pawl_int(event, "due_ms", n->due_ms); /* deferring moved it */
+    if (pawl_is(event, "type", "WaitVoted")) {
+        said = pw_sprintf(t->scope, "%s %s", by, choice);
+    } else if (pawl_is(event, "type", "WaitDeferred")) {
+        said = pw_sprintf(t->scope, "deferred by %s", by);
+    } else {
+        said = "escalated";
+    }
+    const char *all = *n->said != '\0' ? pw_sprintf(t->scope, "%s, %s", n->said, said) : said;
+    n->said = all != NULL ? all : n->said;
 }
 
 /* Signals carry no command: the first open wait for the name takes it, else it stays unread. */
@@ -454,6 +476,9 @@ static const pawl_value *node_json(const pw_node *n, pawl_scope *scope)
         v = pawl_with(scope, v, "progress",
                       pawl_build(scope, "{done: %lld, total: %lld, failed: %lld}",
                                  (long long)n->done, (long long)n->total, (long long)n->failed));
+    }
+    if (*n->said != '\0') {
+        v = pawl_with(scope, v, "said", pawl_make_str(scope, n->said));
     }
     if (*n->note != '\0') {
         v = pawl_with(scope, v, "note", pawl_make_str(scope, n->note));

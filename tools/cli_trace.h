@@ -53,6 +53,7 @@ typedef struct pw_node {
     const char *name;            /* "" when none */
     const char *kind_text;       /* of a wait: "approval" ... */
     const char *at;              /* "release.c:40" or "" */
+    const char *said;            /* of a question: "ann approve, deferred by bob"; "" */
     const char *note;            /* "approve by ada", "x.c" ... or "" */
     const pawl_value *failure;   /* of the end, or of the last attempt */
     pw_trace *child;

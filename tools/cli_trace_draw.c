@@ -209,6 +209,12 @@ static const char *note_node(const drawing *d, const pw_node *n)
     if (n->kind == PW_NODE_WAIT || n->kind == PW_NODE_LIFE) {
         pw_buf_puts(&b, n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN ? "" : n->note);
     }
+    if (*n->said != '\0') {
+        bool ended = b.size > 0;
+        pw_buf_puts(&b, ended ? " (" : "");
+        pw_buf_puts(&b, n->said);
+        pw_buf_puts(&b, ended ? ")" : "");
+    }
     /* why; or whose result; or how it is known */
     bool told = n->state == PW_STATE_OPEN || n->state == PW_STATE_DONE || n->attempts == 0;
     if (n->kind == PW_NODE_ACTIVITY && told && *n->note != '\0') {

@@ -168,6 +168,40 @@ static void people_agree_when_they_say_the_same_data_whatever_the_order_of_its_k
     assert_int_equal(pawl_len(pawl_get(rig_result(r, "a"), "answer.votes")), 4);
 }
 
+static void no_data_and_null_say_the_same(void **state)
+{
+    rig *r = begun(state, TWO);
+    assert_string_equal(pawl_str(modify(r, "ann", "null")->value, "outcome", ""), "voted");
+    said(r, "bob", "modify", "decided");
+    assert_int_equal(pawl_typeof(pawl_get(rig_result(r, "a"), "answer.data")), PAWL_NIL);
+}
+
+static void a_question_without_choices_takes_a_form_that_fits(void **state)
+{
+    rig *r = begun(state, "{\"schema\": {\"type\": \"object\", \"required\": [\"where\"], "
+                          "\"properties\": {\"where\": {\"type\": \"string\"}}}}");
+    const rig_reply *bad =
+        rig_ask(r, "answer", "{id: %s, value: {data: {where: 3}}, by: %s}", "a", "ann");
+    assert_int_equal(bad->status, PAWL_INVALID);
+    assert_non_null(strstr(bad->message, "/where"));
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {data: {}}}", "a")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "here")->status,
+                     PAWL_INVALID);
+    assert_int_equal(rig_count(r, "a", "WaitAnswered"), 0);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {data: {where: %s}}}", "a", "here")->status, PAWL_OK);
+    assert_string_equal(pawl_str(rig_result(r, "a"), "answer.data.where", ""), "here");
+}
+
+static void a_question_takes_plain_text(void **state)
+{
+    rig *r = begun(state, "{}");
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {data: %s}}", "a", "in Bern")->status,
+                     PAWL_OK);
+    assert_string_equal(pawl_str(rig_result(r, "a"), "answer.data", ""), "in Bern");
+}
+
 static void data_too_large_for_a_row_is_voted_on_as_well(void **state)
 {
     rig *r = begun(state, TWO);
@@ -657,6 +691,137 @@ static void the_question_of_a_shielded_branch_is_voted_on_while_the_run_is_cance
     assert_string_equal(choice_of(r), "yes");
 }
 
+/* ---- folded workflows ---- */
+
+typedef struct asker {
+    int64_t asked, done, votes, put_off, escalated;
+    char said[64]; /* of the votes, as the state heard it */
+} asker;
+
+static void *asker_new(void *user)
+{
+    (void)user;
+    return calloc(1, sizeof(asker));
+}
+
+static void asker_apply(void *state, const pawl_fold_event *e)
+{
+    asker *a = state;
+    if (strcmp(e->type, "WaitCreated") == 0) {
+        a->asked++;
+    } else if (strcmp(e->type, "WaitAnswered") == 0) {
+        a->done++;
+        a->votes += (int64_t)pawl_len(pawl_get(e->value, "votes"));
+    } else if (strcmp(e->type, "WaitVoted") == 0) {
+        size_t used = strlen(a->said);
+        (void)snprintf(a->said + used, sizeof a->said - used, "%s:%lld ",
+                       pawl_str(e->value, "by", "?"), (long long)pawl_int(e->value, "data", -1));
+    } else if (strcmp(e->type, "WaitDeferred") == 0) {
+        a->put_off += pawl_is(e->value, "reason", "on holiday") ? 1 : 0;
+    } else if (strcmp(e->type, "WaitEscalated") == 0) {
+        a->escalated += pawl_is(e->value, "to", "boss") ? 1 : 0;
+    }
+}
+
+static void asker_decide(void *state, pawl_fold *f)
+{
+    const asker *a = state;
+    pawl_ask_options first = {
+        .name = "pay", .quorum = 2, .escalate_s = 3600, .escalate_to = "boss"};
+    pawl_ask_options second = {.name = "pay", .choices = "yes|no", .four_eyes = true};
+    if (a->asked == a->done && a->asked < 2) {
+        (void)pawl_fold_ask(f, a->asked == 0 ? &first : &second, sizeof first);
+    } else if (a->done == 2) {
+        pawl_fold_complete(f, pawl_build(pawl_fold_scope(f), "{votes: %lld, said: %s}",
+                                         (long long)a->votes, a->said));
+    }
+}
+
+static const pawl_value *asker_save(const void *state, pawl_scope *scope)
+{
+    const asker *a = state;
+    return pawl_build(
+        scope, "{asked: %lld, done: %lld, votes: %lld, put_off: %lld, escalated: %lld, said: %s}",
+        (long long)a->asked, (long long)a->done, (long long)a->votes, (long long)a->put_off,
+        (long long)a->escalated, a->said);
+}
+
+static void *asker_load(const pawl_value *saved, void *user)
+{
+    asker *a = asker_new(user);
+    if (a != NULL) {
+        a->asked = pawl_int(saved, "asked", 0);
+        a->done = pawl_int(saved, "done", 0);
+        a->votes = pawl_int(saved, "votes", 0);
+        a->put_off = pawl_int(saved, "put_off", 0);
+        a->escalated = pawl_int(saved, "escalated", 0);
+        (void)snprintf(a->said, sizeof a->said, "%s", pawl_str(saved, "said", ""));
+    }
+    return a;
+}
+
+static const pawl_value *asker_query(const void *state, const char *name, const pawl_value *input,
+                                     pawl_scope *scope)
+{
+    (void)name;
+    (void)input;
+    return asker_save(state, scope);
+}
+
+static const pawl_folded asker_folded = {.struct_size = sizeof(pawl_folded),
+                                         .init = asker_new,
+                                         .apply = asker_apply,
+                                         .decide = asker_decide,
+                                         .save = asker_save,
+                                         .load = asker_load,
+                                         .query = asker_query,
+                                         .deinit = free};
+
+static const rig_reply *data_by(rig *r, const char *by, int data)
+{
+    return rig_ask(r, "answer", "{id: %s, value: {data: %d}, by: %s}", "a", data, by);
+}
+
+/* Long enough for a snapshot: recovery begins there, with the votes, the escalation to come and who started the run. */
+static void signal_often(rig *r)
+{
+    for (int i = 0; i < PW_SNAPSHOT_EVENTS; i++) {
+        assert_int_equal(rig_ask(r, "signal", "{id: %s, name: %s}", "a", "tick")->status, PAWL_OK);
+    }
+    rig_crash(r);
+    rig_run(r);
+}
+
+static void a_folded_workflow_hears_every_vote_and_its_snapshot_holds_them(void **state)
+{
+    rig *r = *state;
+    rig_folded(r, "wf", &asker_folded);
+    assert_int_equal(
+        rig_ask(r, "start", "{workflow: %s, id: %s, by: %s}", "wf", "a", "starter")->status,
+        PAWL_OK);
+    assert_string_equal(pawl_str(data_by(r, "ann", 7)->value, "outcome", ""), "voted");
+    assert_int_equal(defer(r, "bob", RIG_START_MS + 1000)->status, PAWL_OK);
+    signal_often(r);
+    assert_int_equal(data_by(r, "ann", 7)->status, PAWL_CONFLICT);
+    assert_in_range(rig_stat(r, "replayed_events"), 0,
+                    PW_SNAPSHOT_EVENTS / 2); /* from a snapshot */
+    assert_int_equal(pawl_len(pawl_get(the_wait(r), "votes")), 1);
+    rig_advance(r, 3600000);
+    const pawl_value *q = rig_ask(r, "query", "{id: %s, name: %s}", "a", "state")->value;
+    assert_int_equal(pawl_int(q, "put_off", 0), 1);
+    assert_int_equal(pawl_int(q, "escalated", 0), 1);
+    assert_string_equal(pawl_str(data_by(r, "bob", 7)->value, "outcome", ""), "decided");
+    assert_string_equal(pawl_str(the_wait(r), "barred", ""), "starter");
+    signal_often(r);
+    const rig_reply *late = named(r, "pay:1", "no", "cid"); /* it ended before the snapshot */
+    assert_int_equal(late->status, PAWL_CONFLICT);
+    assert_non_null(strstr(late->message, "data by bob"));
+    refused(r, "starter", "yes", PAWL_DENIED, "barred to starter");
+    said(r, "ann", "yes", "decided");
+    assert_int_equal(pawl_int(rig_result(r, "a"), "votes", 0), 2);
+    assert_string_equal(pawl_str(rig_result(r, "a"), "said", ""), "ann:7 bob:7 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -665,6 +830,9 @@ int main(void)
         RIG_TEST(as_many_rejects_decide_as_are_asked_for),
         RIG_TEST(a_vote_is_one_and_stands),
         RIG_TEST(people_agree_when_they_say_the_same_data_whatever_the_order_of_its_keys),
+        RIG_TEST(no_data_and_null_say_the_same),
+        RIG_TEST(a_question_without_choices_takes_a_form_that_fits),
+        RIG_TEST(a_question_takes_plain_text),
         RIG_TEST(data_too_large_for_a_row_is_voted_on_as_well),
         RIG_TEST(votes_of_one_turn_are_counted_one_after_the_other),
         RIG_TEST(a_paused_run_takes_votes_from_its_rows_alone),
@@ -692,6 +860,7 @@ int main(void)
         RIG_TEST(the_same_answer_under_the_same_key_gets_the_first_outcome_again),
         RIG_TEST(an_answer_from_the_inbox_counts_and_a_stale_one_harms_nobody),
         RIG_TEST(a_retried_run_keeps_its_votes_and_its_timers),
+        RIG_TEST(a_folded_workflow_hears_every_vote_and_its_snapshot_holds_them),
         RIG_TEST(the_question_of_a_shielded_branch_is_voted_on_while_the_run_is_cancelled),
     };
     return rig_run_modes(tests, PW_COUNT(tests), true);

@@ -98,9 +98,11 @@ static const pawl_value *whole(pawl_run *w, const pawl_value *in)
     pawl_progress(w, round, 2, "on its way");
     pawl_future *side = pawl_go(w, beside, NULL);
     sum += n_of(pawl_signal(w, "go", .timeout_s = 36000), "");
-    sum += pawl_is(pawl_ask(w, "approve", .prompt = "?", .choices = "yes|no"), "choice", "yes")
-               ? 100
-               : -1000;
+    const pawl_value *agreed =
+        pawl_ask(w, "approve", .prompt = "?", .choices = "yes|no", .quorum = 2, .barred = "eve",
+                 .deadline_s = 36000, .escalate_s = 18000, .defer_max_s = 36000);
+    sum += pawl_is(agreed, "choice", "yes") ? 98 + (int64_t)pawl_len(pawl_get(agreed, "votes"))
+                                            : -1000;
     sum += n_of(pawl_child(w, "twice", .input = pawl_json(w, "{n: 4}")), "n");
     sum += sum_of(pawl_map(w, "work", pawl_json(w, "[0, 1, 2, 3, 4]"), .width = 2));
     sum += n_of(pawl_await(w, side), "");
@@ -321,7 +323,13 @@ static void a_round(story *s, const char *signal_key)
                rig_value(r, "{id: %s, name: %s, value: 10, dedup: %s}", "a", "go", signal_key));
     until(s, "a", "WaitCreated", 1);
     (void)must(s, "answer",
-               rig_value(r, "{id: %s, name: %s, value: {choice: %s}}", "a", "approve", "yes"));
+               rig_value(r, "{id: %s, name: %s, value: {choice: %s, data: {n: 1}}, by: %s}", "a",
+                         "approve", "yes", "ann"));
+    (void)must(s, "answer",
+               rig_value(r, "{id: %s, value: {defer: {for_ms: 40000000}}, by: %s}", "a", "bob"));
+    (void)must(s, "answer",
+               rig_value(r, "{id: %s, name: %s, value: {choice: %s, data: {n: 1}}, by: %s}", "a",
+                         "approve", "yes", "bob"));
 }
 
 static void others(story *s)

@@ -149,6 +149,28 @@ static const pawl_value *asking(pawl_run *w, const pawl_value *in)
                      pawl_str(answer, "by", ""), pawl_v(pawl_get(answer, "data")));
 }
 
+/* Two of the people in `who` must agree; the schema of what they change is the module's. */
+static const pawl_value *paying(pawl_run *w, const pawl_value *in)
+{
+    const pawl_value *schema = pawl_json(
+        w,
+        "{type: %s, properties: {amount: {type: %s, minimum: 1, description: %s}, to: {type: %s}},"
+        " required: [%s]}",
+        "object", "integer", "in cents", "string", "amount");
+    const pawl_value *answer =
+        pawl_ask(w, "pay",
+                 .prompt = "Pay this invoice? It is the third one this month, and the sum is above "
+                           "what one of us may sign alone.",
+                 .choices = "approve|modify|reject", .show = pawl_get(in, "invoice"),
+                 .schema = schema, .quorum = 2, .who = pawl_str(in, "who", NULL), .four_eyes = true,
+                 .deadline_s = pawl_num(in, "deadline_s", 86400), .on_deadline = "reject",
+                 .escalate_s = pawl_num(in, "escalate_s", 3600), .escalate_to = "boss",
+                 .defer_max_s = 172800);
+    return pawl_json(w, "{choice: %s, by: %s, data: %p, votes: %p}", pawl_str(answer, "choice", ""),
+                     pawl_str(answer, "by", ""), pawl_v(pawl_get(answer, "data")),
+                     pawl_v(pawl_get(answer, "votes")));
+}
+
 static const pawl_value *listening(pawl_run *w, const pawl_value *in)
 {
     (void)in;
@@ -274,7 +296,8 @@ PAWL_MODULE(reg, err)
                      {"lacking", lacking},     {"misspelt", misspelt},
                      {"reverting", reverting}, {"asking_twice", asking_twice},
                      {"adopting", adopting},   {"chatty", chatty},
-                     {"careless", careless},   {"wordy", wordy}};
+                     {"careless", careless},   {"wordy", wordy},
+                     {"paying", paying}};
     pawl_status s = PAWL_OK;
     for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
         s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);

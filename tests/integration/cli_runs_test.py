@@ -1,5 +1,6 @@
 """Every verb that drives or shows runs, with an engine running: what it prints, as text and as JSON, and its exit code."""
 import json
+import os
 import re
 import signal
 
@@ -239,6 +240,103 @@ def it_lists_what_is_asked_and_answers_it_once(p):
     within(p.run("answer", "ask2", "yes", "--name", "first").exits(9).err, "answered before")
 
 
+PAY = '{"who": "ann|bob|cid|finance", "invoice": {"vendor": "ACME", "sum": 12000}}'
+
+
+def it_lets_several_people_decide_and_tells_each_what_came_of_it(p):
+    p.serve()
+    p.ok("start", "paying", "-w", "pay1", "--by", "ann", "-i", PAY)
+    p.until_waiting("pay1", "pay")
+    text = p.ok("wait").out
+    for part in ("pay1  approval pay", "who        ann, bob, cid, finance; not ann", "0 votes, 2 must agree", "then reject", "to boss",
+                 "vendor: ACME", "pawl answer pay1 approve|modify|reject"):
+        within(text, part)
+    within(p.run("answer", "pay1", "approve", "--by", "ann").exits(11).err, "barred to ann")
+    within(p.run("answer", "pay1", "approve", "--by", "eve").exits(11).err, "it is for ann|bob|cid|finance")
+    within(p.ok("answer", "pay1", "approve", "--by", "bob", "--reason", "looks right").out, "voted on pay1 pay: approve, 1 of 2")
+    within(p.run("answer", "pay1", "reject", "--by", "bob").exits(9).err, "bob has voted on \"pay\" already: approve")
+    within(p.run("answer", "pay1", "modify", "--by", "cid", "--data", '{"amount": 0}').exits(2).err, "/amount: must be at least 1")
+    equal(p.state("pay1")["status"], "running")
+    within(p.ok("describe", "pay1").out, "pay: 1 vote, 2 must agree: bob approve")
+    within(p.ok("trace", "pay1").out, "bob approve")
+    said = p.ok("answer", "pay1", "approve", "--by", "eve", "--as", "finance", "--dedup", "k1", "-o", "json").json()
+    equal((said["outcome"], said["same"], said["needed"]), ("decided", 2, 2))
+    again = p.ok("answer", "pay1", "approve", "--by", "eve", "--as", "finance", "--dedup", "k1")
+    within(again.out, "already answered pay1 pay: approve")
+    p.until_status("pay1", "completed")
+    late = p.run("answer", "pay1", "reject", "--by", "cid").exits(9)
+    within(late.err, "\"pay\" was answered before: approve by eve, at 20")
+    votes = p.ok("result", "pay1", "-o", "json").json()["result"]["votes"]
+    equal([(v["by"], v["choice"]) for v in votes], [("bob", "approve"), ("eve", "approve")])
+    within(p.ok("trace", "pay1").out, "approve by eve (bob approve, eve approve)")
+    shown = [e for e in p.ok("show", "pay1", "-o", "jsonl").jsonl() if e["type"] == "WaitVoted"]
+    equal([(e["by"], e["uid"]) for e in shown], [("bob", os.getuid()), ("eve", os.getuid())])
+
+
+def it_puts_a_question_off_and_shows_all_there_is_to_it(p):
+    p.serve()
+    p.ok("start", "paying", "-w", "pay1", "--by", "ann", "-i", PAY)
+    p.ok("start", "asking", "-w", "ask1", "-i", '{"files": ["a.tar"]}')
+    p.until_waiting("pay1", "pay")
+    p.until_waiting("ask1", "publish")
+    within(p.ok("answer", "pay1", "--defer", "--until", "2d", "--by", "cid", "--reason", "after the audit").out, "deferred pay1 pay, open until in")
+    within(p.run("answer", "pay1", "--defer", "--until", "9d", "--by", "cid").exits(2).err, "cannot be deferred beyond")
+    within(p.run("answer", "pay1", "--defer", "--until", "2001-01-31", "--by", "cid").exits(2).err, "that is past")
+    text = p.ok("wait", "list").out
+    check(text.index("ask1") < text.index("put off until later:") < text.index("pay1"), text)
+    within(text, "deferred   by cid")
+    within(text, ": after the audit")
+    for line in p.on_terminal(80, "wait", "show", "pay1", "pay").splitlines():
+        check(len(line) <= 80 and line == line.rstrip(), f"{len(line)} columns: {line!r}")
+    shown = p.ok("wait", "show", "pay1", "pay").out
+    for part in ("choices    approve, modify, reject", "amount      integer, at least 1: in cents", "to          string, may be left out",
+                 "cid (uid", "deferred until", "--defer --until 2h --reason WHY", "moved by deferring"):
+        within(shown, part)
+    events = p.ok("wait", "show", "pay1", "-o", "json").json()[0]["history"]
+    equal([e["type"] for e in events], ["WaitCreated", "WaitDeferred"])
+    p.run("wait", "show", "pay1", "nosuch").exits(4)
+    p.run("wait", "show").exits(2)
+    for wrong in (["--defer", "approve"], ["--until", "2d", "approve"], [], ["--defer", "--until", "soon"]):
+        p.run("answer", "pay1", *wrong).exits(2)
+    p.ok("answer", "pay1", "reject", "--by", "cid")
+    equal(p.ok("result", "pay1", "-o", "json").json()["result"]["choice"], "reject")
+
+
+def it_escalates_and_breaks_a_long_command_so_that_it_can_be_pasted(p):
+    p.serve()
+    name = "a-run-with-quite-a-long-name-for-an-id-2026-11-21"
+    p.ok("start", "paying", "-w", name, "--by", "ann", "-i", '{"escalate_s": 0.05, "who": "bob"}')
+    follower = p.begin("show", name, "-f", "-o", "jsonl")
+    while '"WaitEscalated"' not in (line := follower.stdout.readline()):
+        check(line, "the run's events ended before it was escalated")
+    follower.kill()
+    follower.communicate()
+    text = p.on_terminal(80, "wait", name)
+    for part in (name + "  approval pay  escalated", "escalated  ", "to boss", "who        bob, boss; not ann"):
+        within(text, part)
+    for line in text.splitlines():
+        check(len(line) <= 80, f"{len(line)} columns: {line!r}")
+    within(text, " \\\n      approve|modify|reject")
+    within(p.ok("wait", name).out, f"pawl answer {name} approve|modify|reject\n")
+    p.ok("answer", name, "approve", "--by", "boss")
+
+
+def it_keeps_an_answer_without_an_engine_and_says_what_came_of_it(p):
+    p.serve()
+    p.ok("start", "paying", "-w", "pay1", "--by", "ann", "-i", PAY)
+    p.until_waiting("pay1", "pay")
+    p.stop()
+    within(p.ok("answer", "pay1", "approve", "--by", "bob").out, "kept: answer pay1: approve")
+    p.ok("answer", "pay1", "approve", "--by", "bob")
+    within(p.ok("answer", "pay1", "--defer", "--by", "cid").out, "kept: defer pay1")
+    p.serve()
+    p.ok("answer", "pay1", "approve", "--by", "cid")
+    equal([e["type"] for e in p.ok("show", "pay1", "-o", "jsonl").jsonl()][2:],
+          ["WaitVoted", "WaitDeferred", "WaitVoted", "WaitAnswered", "RunCompleted"])
+    within(p.read("serve.log"), "a posted answer was not done: bob has voted on")
+    equal([e.get("uid") for e in p.ok("show", "pay1", "-o", "jsonl").jsonl() if e["type"] == "WaitVoted"], [None, os.getuid()])
+
+
 def it_pauses_resumes_and_retries(p):
     p.serve()
     p.ok("start", "listening", "-w", "l1")
@@ -433,7 +531,7 @@ def it_fits_a_terminal_of_80_columns(p):
         for line in p.on_terminal(80, *args).splitlines():
             check(len(line) <= 80, f"{len(line)} columns in {args}: {line!r}")
     lines = p.on_terminal(80, "wait").splitlines()
-    check(lines[1].startswith("  asked "), lines)
+    check(lines[2].startswith("  asked "), lines)
 
 
 def it_says_that_nobody_has_an_activity(p):

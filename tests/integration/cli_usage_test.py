@@ -113,6 +113,8 @@ def it_writes_a_completion_script_that_bash_takes(p):
     equal(completes("pawl", "de"), ["describe"])
     equal(completes("pawl", "list", "-o", ""), ["text", "json", "jsonl"])
     equal(completes("pawl", "help", "ver"), ["verify", "version"])
+    equal(completes("pawl", "wait", ""), ["list", "show"])
+    equal(completes("pawl", "describe", ""), [])
     check("--id-reuse-policy" in completes("pawl", "start", "--id"), "options of start")
     check("--module" not in completes("pawl", "list", "--"), "options of other commands")
 

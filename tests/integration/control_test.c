@@ -221,6 +221,36 @@ static void a_request_may_come_byte_by_byte(void **state)
     (void)rig_result(r, "h-1");
 }
 
+/* Who is at the other end is what the system says: nothing in a request can say otherwise. */
+static void the_user_of_an_answer_is_the_peer_and_cannot_be_claimed(void **state)
+{
+    rig *r = *state;
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    const pawl_value *v = NULL;
+    int64_t number = -1, seen = 0;
+
+    rig_start(r, "asker", "a-1", "{\"what\": 1}");
+    rig_until(r, "a-1", "waiting", pawl_str(rig_describe(r, "a-1"), "waiting", ""));
+    int fd = connect_raw(r);
+    put_request(&out, 1, "answer",
+                pawl_build(r->scope,
+                           "{id: %s, value: {choice: %s, uid: 4711}, by: %s, uid: 4711, "
+                           "peer_uid: 4711}",
+                           "a-1", "yes", "root"));
+    send_raw(fd, out.data, out.size);
+    assert_int_equal(read_reply(fd, &number), PAWL_OK);
+    close(fd);
+    ok(r, pawl_history(r->engine, "a-1", 1, 100, r->scope, &v, &r->err));
+    for (size_t i = 0; i < pawl_len(v); i++) {
+        const pawl_value *e = pawl_at(v, i);
+        if (pawl_is(e, "type", "WaitAnswered")) {
+            assert_int_equal(pawl_int(e, "uid", -1), getuid());
+            seen++;
+        }
+    }
+    assert_int_equal(seen, 1);
+}
+
 static void clients_that_vanish_in_the_middle_harm_nobody(void **state)
 {
     rig *r = *state;
@@ -645,6 +675,7 @@ int main(void)
         T(a_wrong_request_gets_an_error_and_the_connection_stays),
         T(a_payload_that_claims_to_be_a_blob_is_refused),
         T(a_request_may_come_byte_by_byte),
+        T(the_user_of_an_answer_is_the_peer_and_cannot_be_claimed),
         T(clients_that_vanish_in_the_middle_harm_nobody),
         T(a_client_that_does_not_read_is_cut),
         T(a_hundred_clients_are_served_at_once),

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "host_rig.h"
 
@@ -177,6 +178,40 @@ static void the_first_answer_wins_and_the_second_is_told_so(void **state)
     assert_string_equal(pawl_str(v, "by", ""), "ann");
     pawl_status late = pawl_answer(r->engine, "a-1", "approve", no, "bob", &r->err);
     assert_true(late == PAWL_CONFLICT || late == PAWL_CLOSED);
+}
+
+/* The same by the call that says everything: with a key, a reason, and what came of it. */
+static void an_answer_with_a_key_is_given_once_and_late_ones_are_told_by_whom(void **state)
+{
+    rig *r = *state;
+    const pawl_value *v = NULL;
+    pawl_answer_options later = {.by = "cid", .reason = "tomorrow", .defer = true};
+    pawl_answer_options o = {.name = "approve", .choice = "yes", .by = "ann", .dedup = "k1"};
+    pawl_answer_options other = {.name = "approve", .choice = "no", .by = "bob"};
+
+    rig_start(r, "asker", "a-1", "{\"what\": 1}");
+    rig_until(r, "a-1", "waiting", pawl_str(rig_describe(r, "a-1"), "waiting", ""));
+    ok(r, pawl_answer_with(r->engine, "a-1", &later, sizeof later, r->scope, &v, &r->err));
+    assert_string_equal(pawl_str(v, "outcome", ""), "deferred");
+    ok(r, pawl_waits(r->engine, "a-1", r->scope, &v, &r->err));
+    assert_string_equal(pawl_str(v, "0.deferred.reason", ""), "tomorrow");
+    assert_int_equal(pawl_int(v, "0.deferred.uid", -1), getuid());
+    ok(r, pawl_answer_with(r->engine, "a-1", &o, sizeof o, r->scope, &v, &r->err));
+    assert_string_equal(pawl_str(v, "outcome", ""), "decided");
+    assert_false(pawl_bool(v, "again", false));
+    ok(r, pawl_answer_with(r->engine, "a-1", &o, sizeof o, r->scope, &v, &r->err));
+    assert_true(pawl_bool(v, "again", false));
+    (void)rig_result(r, "a-1");
+    expect(r, PAWL_CONFLICT,
+           pawl_answer_with(r->engine, "a-1", &other, sizeof other, r->scope, &v, &r->err));
+    assert_string_equal(pawl_str(v, "by", ""), "ann");
+    assert_string_equal(pawl_str(v, "choice", ""), "yes");
+    assert_true(pawl_int(v, "at_ms", 0) > 0);
+    assert_non_null(strstr(r->err.message, "yes by ann, at 20"));
+    later.choice = "yes";
+    expect(r, PAWL_INVALID,
+           pawl_answer_with(r->engine, "a-1", &later, sizeof later, r->scope, &v, &r->err));
+    expect(r, PAWL_INVALID, pawl_answer_with(r->engine, "a-1", NULL, 0, r->scope, &v, &r->err));
 }
 
 /* ---- changing a run ---- */
@@ -394,6 +429,7 @@ int main(void)
         T(a_signal_to_a_closed_run_is_refused),
         T(queries_are_answered_from_keys_and_by_handlers),
         T(the_first_answer_wins_and_the_second_is_told_so),
+        T(an_answer_with_a_key_is_given_once_and_late_ones_are_told_by_whom),
         T(a_cancelled_run_ends_cancelled),
         T(a_terminated_run_ends_at_once),
         T(a_paused_run_takes_signals_and_acts_on_them_when_resumed),
