@@ -254,6 +254,11 @@ def peer(conn, rq):
 
 
 def events(conn, rq):
+    if rq.first("say"):
+        return conn.answer(200, f"data: {rq.first('say')}\n\n".encode(), ["Content-Type: text/event-stream"])
+    if rq.first("cut"):
+        conn.answer(200, b"9\r\ndata: a\n\n\r\n", ["Content-Type: text/event-stream", "Transfer-Encoding: chunked"], length=False)
+        raise Gone
     conn.answer(200, b"", ["Content-Type: text/event-stream", "Connection: close"], length=False)
     for i in range(int(rq.first("n", "3"))):
         for piece in (f"id: {i}\nev", "ent: tick\ndata: on", f"e {i}\ndata:two\n", "\n"):
