@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "activities/net_watch.h"
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -42,6 +43,7 @@ struct pw_net {
     uv_timer_t timer;   /* curl's */
     uv_timer_t restart; /* ends of transfers let others begin: not from inside of an end */
     CURLM *multi;
+    pw_net_watch *watch;
     bool closing;
     list active;
     list waiting;
@@ -95,7 +97,9 @@ static void ended_transfers(pw_net *net)
 static void act(pw_net *net, curl_socket_t fd, int events)
 {
     int running = 0;
+    pw_net_watch_enter(net->watch);
     (void)curl_multi_socket_action(net->multi, fd, events, &running);
+    pw_net_watch_leave(net->watch);
     ended_transfers(net);
 }
 
@@ -200,6 +204,9 @@ static void start_waiting(pw_net *net)
         list_remove(&net->waiting, t);
         list_append(&net->active, t);
         t->active = true;
+        if (net->active.len == 1) {
+            pw_net_watch_busy(net->watch, true);
+        }
         t->start(t);
     }
 }
@@ -223,6 +230,9 @@ bool pw_net_enter(pw_net *net, pw_net_transfer *t)
 void pw_net_leave(pw_net *net, pw_net_transfer *t)
 {
     list_remove(t->active ? &net->active : &net->waiting, t);
+    if (t->active && net->active.len == 0) {
+        pw_net_watch_busy(net->watch, false);
+    }
     if (net->waiting.first != NULL && !net->closing) {
         (void)uv_timer_start(&net->restart, restart_fired, 0, 0);
     }
@@ -308,6 +318,11 @@ uv_loop_t *pw_net_uv(pw_net *net)
     return &net->loop;
 }
 
+pw_net_watch *pw_net_watch_of(pw_net *net)
+{
+    return net->watch;
+}
+
 bool pw_net_closing(const pw_net *net)
 {
     return net->closing;
@@ -346,6 +361,7 @@ static bool text_copy(const char *text, char **ret_copy)
 
 static void net_free(pw_net *net)
 {
+    pw_net_watch_stop(net->watch);
     pthread_mutex_destroy(&net->lock);
     pw_free(net->proxy);
     pw_free(net->ca_file);
@@ -430,8 +446,9 @@ pawl_status pw_net_start(const pw_net_options *options, pw_net **ret_net, pawl_e
     pthread_mutex_init(&net->lock, NULL);
     net->options = *options;
     net->options.transfers_max = transfers_allowed(options->transfers_max);
-    if (!text_copy(options->proxy, &net->proxy) || !text_copy(options->ca_file, &net->ca_file) ||
-        !loop_init(net)) {
+    net->watch = pw_net_watch_start();
+    if (net->watch == NULL || !text_copy(options->proxy, &net->proxy) ||
+        !text_copy(options->ca_file, &net->ca_file) || !loop_init(net)) {
         net_free(net);
         return pw_err(err, PAWL_NOMEM, "no memory for the network thread");
     }

@@ -14,6 +14,8 @@ import time
 import urllib.parse
 import zlib
 
+import h2
+
 COUNTS = {}
 HEADS = {}
 LOCK = threading.Lock()
@@ -312,6 +314,9 @@ def serve(sock):
             rq = Request(conn)
             if rq.method == "CONNECT":
                 tunnel(conn, rq)
+            if rq.method == "PRI":
+                conn.take(6)  # the end of the preface
+                h2.Connection(conn).serve()
             with LOCK:
                 key = rq.first("id")
                 COUNTS[key] = COUNTS.get(key, 0) + 1
