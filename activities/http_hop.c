@@ -241,6 +241,7 @@ static CURLcode configure_way(pw_http *h)
                            h->request.no_resend || reuse_is_broken(h) ? 1L : 0L);
     (void)curl_easy_setopt(c, CURLOPT_FORBID_REUSE, reuse_is_broken(h) ? 1L : 0L);
     (void)curl_easy_setopt(c, CURLOPT_NOPROXY, ""); /* else the environment's */
+    h->tunneled = h->place.tls && pw_http_proxy(h)[0] != '\0';
     return curl_easy_setopt(c, CURLOPT_PROXY, pw_http_proxy(h));
 }
 
@@ -264,6 +265,14 @@ static pw_http_error timeout_error(const pw_http *h)
     const bool over = pw_net_now_ms(h->net) - h->started_ms >= h->request.total_ms;
     (void)curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
     return over || connected > 0 ? PW_HTTP_TOTAL_TIMEOUT : PW_HTTP_CONNECT_TIMEOUT;
+}
+
+/* What a connection comes to that is not what it should be: said of the proxy as long as there is no other end. */
+static bool is_no_answer(CURLcode code)
+{
+    return code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
+           code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL ||
+           code == CURLE_OUT_OF_MEMORY;
 }
 
 static bool was_sent(const pw_http *h)
@@ -307,6 +316,9 @@ pw_http_error pw_http_hop_error(const pw_http *h, CURLcode code)
     }
     if (h->sockets == 0 && h->why.text[0] != '\0') {
         return PW_HTTP_DENIED;
+    }
+    if (h->tunneled && !was_sent(h) && is_no_answer(code)) {
+        return PW_HTTP_PROXY; /* no tunnel came about, or it led nowhere */
     }
     if (code == CURLE_OK && !h->head_done) {
         return PW_HTTP_CUT;

@@ -278,16 +278,43 @@ def keep(conn, rq):
     raise Gone
 
 
+def heads(conn, rq):
+    """The headers of the last request of that kind."""
+    with LOCK:
+        conn.answer(200, json.dumps(HEADS.get(rq.first("of"))).encode())
+
+
 PATHS = {"echo": echo, "mirror": mirror, "check": check, "status": status, "count": count, "flaky": flaky, "redirect": redirect,
          "loop": loop, "cut": cut, "slow": slow, "big": big, "bomb": bomb, "packed": packed, "raw": raw, "events": events, "keep": keep, "flood": flood,
-         "smuggle": smuggle, "russian": russian, "peer": peer}
+         "smuggle": smuggle, "russian": russian, "peer": peer, "heads": heads}
+
+
+def no_tunnel(conn, what):
+    if what == "refused":
+        conn.answer(403, b"not from here")
+    elif what == "known":
+        conn.answer(407, b"who are you?", ["Proxy-Authenticate: Basic realm=x"])
+    elif what == "broken":
+        conn.answer(502, b"x" * 100000)
+    elif what == "noise":
+        conn.send(b"\0\1\2 nothing like it\r\n\r\n")
+    elif what == "flood":
+        conn.send("HTTP/1.1 200 OK\r\n")
+        while not STOP.is_set():
+            conn.send("H: v\r\n" * 1000)
+    elif what == "silent":
+        STOP.wait(30)
+    raise Gone
 
 
 def tunnel(conn, rq):
-    """CONNECT: bytes to and fro."""
+    """CONNECT: bytes to and fro, or what the name says."""
     host, port = rq.target.rsplit(":", 1)
     with LOCK:
         COUNTS["tunnel"] = COUNTS.get("tunnel", 0) + 1
+        HEADS["tunnel"] = rq.headers
+    if host.endswith(".invalid"):
+        return no_tunnel(conn, host.split(".")[0])
     other = socket.create_connection((host.strip("[]"), int(port)))
     conn.send("HTTP/1.1 200 Connected\r\n\r\n")
 
