@@ -2,7 +2,7 @@
  * net_loop.c - the network thread: a libuv loop under a curl multi handle, and a queue that any thread may post to.
  *
  *   curl wants a descriptor watched --> socket_wanted --> uv_poll --> curl_multi_socket_action --> finished transfers: done()
- *   curl wants to be called later   --> timer_wanted  --> uv_timer -'
+ *   curl wants to be called later   --> timer_wanted  --> uv_timer, uv_idle -'
  *
  * Transfers beyond what may be under way at a time wait in line here, so that their timeouts begin when they do. Knows nothing of requests
  * (http_client.c), of tasks (http_activity.c), or of what may be reached (egress.c).
@@ -41,6 +41,7 @@ struct pw_net {
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t timer;   /* curl's */
+    uv_idle_t soon;     /* curl's "at once": once in each turn of the loop, after the clocks */
     uv_timer_t restart; /* ends of transfers let others begin: not from inside of an end */
     CURLM *multi;
     pw_net_watch *watch;
@@ -172,13 +173,23 @@ static void timer_fired(uv_timer_t *timer)
     act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void soon_fired(uv_idle_t *soon)
+{
+    (void)uv_idle_stop(soon);
+    act(soon->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* A timer of 0 that is set anew as it fires fires again in the same pass of libuv, whose time stands still meanwhile: as long as a peer sent
+ * faster than curl read, curl wanted to be called at once, and no other clock ran. */
 static int timer_wanted(CURLM *multi, long ms, void *user)
 {
     (void)multi;
     pw_net *net = user;
-    if (ms < 0) {
-        (void)uv_timer_stop(&net->timer);
-    } else {
+    (void)uv_idle_stop(&net->soon);
+    (void)uv_timer_stop(&net->timer);
+    if (ms == 0) {
+        (void)uv_idle_start(&net->soon, soon_fired);
+    } else if (ms > 0) {
         (void)uv_timer_start(&net->timer, timer_fired, (uint64_t)ms, 0);
     }
     return 0;
@@ -278,6 +289,7 @@ static void close_all(pw_net *net)
         net->multi); /* closes the connections that it kept, and so their watches */
     net->multi = NULL;
     uv_close((uv_handle_t *)&net->timer, NULL);
+    uv_close((uv_handle_t *)&net->soon, NULL);
     uv_close((uv_handle_t *)&net->restart, NULL);
     uv_close((uv_handle_t *)&net->wake, NULL);
 }
@@ -404,11 +416,13 @@ static bool loop_init(pw_net *net)
     multi_configure(net);
     (void)uv_timer_init(&net->loop, &net->timer);
     (void)uv_timer_init(&net->loop, &net->restart);
-    net->timer.data = net->restart.data = net->wake.data = net;
+    (void)uv_idle_init(&net->loop, &net->soon);
+    net->timer.data = net->soon.data = net->restart.data = net->wake.data = net;
     const bool ok = uv_async_init(&net->loop, &net->wake, woken) == 0;
     net->wake.data = net;
     if (!ok) {
         uv_close((uv_handle_t *)&net->timer, NULL);
+        uv_close((uv_handle_t *)&net->soon, NULL);
         uv_close((uv_handle_t *)&net->restart, NULL);
         (void)uv_run(&net->loop, UV_RUN_DEFAULT);
         (void)uv_loop_close(&net->loop);
