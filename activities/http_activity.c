@@ -56,14 +56,30 @@ static void end_canceled(http_call *c)
 static void on_head(void *user, const pw_http_head *head)
 {
     http_call *c = user;
-    pw_http_response_head(&c->response, head);
+    const pawl_value *input = pawl_task_input(c->call->task);
+    pw_http_response_head(&c->response, head, input);
+    if (pawl_is(input, "as", "events") && head->status >= 200 && head->status < 300) {
+        c->response.events = pw_http_events_new(c->call->task, c->secrets);
+        c->response.body.failed = c->response.events == NULL; /* the first byte ends it */
+    }
 }
 
 static bool on_data(void *user, const void *data, size_t size)
 {
     http_call *c = user;
+    if (c->response.events != NULL) {
+        return pw_http_events_put(c->response.events, data, size);
+    }
     pw_buf_put(&c->response.body, data, size);
     return pw_buf_ok(&c->response.body);
+}
+
+/* A stream that was left because the last event that was wanted had come is a response. */
+static bool is_response(http_call *c, pw_http_error error)
+{
+    pw_http_events *events = c->response.events;
+    return events != NULL && events->enough ? error == PW_HTTP_DONE || error == PW_HTTP_TOO_LARGE
+                                            : error == PW_HTTP_DONE;
 }
 
 /* Alive means that bytes move; more than once a second nobody looks. */
@@ -85,7 +101,13 @@ static void on_end(void *user, const pw_http_result *result)
         end_canceled(c);
         return;
     }
-    if (result->error == PW_HTTP_DONE) {
+    if (is_response(c, result->error)) {
+        if (c->response.events != NULL && !pw_http_events_end(c->response.events)) {
+            (void)pawl_task_fail_with(task, "BadBody", "an event is larger than allowed", NULL,
+                                      false);
+            end_with(c, NULL);
+            return;
+        }
         c->response.retry_after_ms = result->retry_after_ms;
         end_with(c, pw_http_response_end(&c->response, c->secrets, task));
         return;

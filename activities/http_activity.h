@@ -7,6 +7,7 @@
 #define PW_HTTP_ACTIVITY_H
 
 #include "activities/http_client.h"
+#include "activities/http_events.h"
 #include "activities/net_runner.h"
 #include "sdk/base/buf.h"
 
@@ -40,13 +41,18 @@ typedef struct pw_http_response {
     const char *should_retry; /* x-should-retry, or NULL */
     const char *content_type;
     pawl_scope *scope;
-    pw_buf headers; /* msgpack map */
+    bool retry_header; /* one of the input's retry_headers says: once more */
+    pw_buf headers;    /* msgpack map */
     pw_buf body;
+    pw_http_events *events; /* instead of the body, as: "events"; else NULL */
 } pw_http_response;
+
+/** Appends text; bytes that are no UTF-8 become question marks. */
+void pw_http_text_put(pw_buf *out, const void *data, size_t size);
 
 bool pw_http_response_init(pw_http_response *r, size_t body_bytes_max);
 void pw_http_response_deinit(pw_http_response *r);
-void pw_http_response_head(pw_http_response *r, const pw_http_head *head);
+void pw_http_response_head(pw_http_response *r, const pw_http_head *head, const pawl_value *input);
 /** The result of the task, or NULL with its failure set. Redacts both. */
 const pawl_value *pw_http_response_end(pw_http_response *r, const pw_secrets *secrets,
                                        pawl_task *task);

@@ -82,6 +82,7 @@ static bool anything_sent(const pw_http *h)
     }
     (void)curl_easy_getinfo(h->easy, CURLINFO_REQUEST_SIZE, &bytes);
     (void)curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &began);
+    bytes = h->tunneled ? 0 : bytes; /* the CONNECT is counted, and is not for the server */
     return h->sent_before || bytes > 0 || began > 0 || h->status != 0;
 }
 

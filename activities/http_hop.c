@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "activities/http_transfer.h"
+#include "activities/net_watch.h"
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
 
@@ -28,7 +28,15 @@ static curl_socket_t socket_open(void *user, curlsocktype purpose, struct curl_s
         return CURL_SOCKET_BAD;
     }
     h->sockets++;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return pw_net_watch_socket(pw_net_watch_of(h->net), address->family, address->socktype,
+                               address->protocol);
+}
+
+/* A connection may outlive the request that opened it. */
+static int socket_close(void *user, curl_socket_t fd)
+{
+    pw_net_watch_close(pw_net_watch_of(user), fd);
+    return 0;
 }
 
 static void touched(pw_http *h)
@@ -151,6 +159,8 @@ static void configure_callbacks(pw_http *h)
     (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->curl_error);
     (void)curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, socket_open);
     (void)curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, h);
+    (void)curl_easy_setopt(c, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
+    (void)curl_easy_setopt(c, CURLOPT_CLOSESOCKETDATA, h->net);
     (void)curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, head_came);
     (void)curl_easy_setopt(c, CURLOPT_HEADERDATA, h);
     (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, body_came);
@@ -202,6 +212,13 @@ static CURLcode configure_tls(pw_http *h)
     return rc;
 }
 
+/* Before 8.0.0 curl lays HTTP/2 over HTTP/2 when it takes a kept connection that it knew to speak it, without TLS, and fails. */
+static bool reuse_is_broken(const pw_http *h)
+{
+    return h->request.version == PW_HTTP_2_ONLY && !h->place.tls &&
+           curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
 static CURLcode configure_way(pw_http *h)
 {
     static const long versions[] = {
@@ -220,8 +237,11 @@ static CURLcode configure_way(pw_http *h)
     (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION, versions[h->request.version]);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)h->request.connect_ms);
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(left_ms > 0 ? left_ms : 1));
-    (void)curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, h->request.no_resend ? 1L : 0L);
+    (void)curl_easy_setopt(c, CURLOPT_FRESH_CONNECT,
+                           h->request.no_resend || reuse_is_broken(h) ? 1L : 0L);
+    (void)curl_easy_setopt(c, CURLOPT_FORBID_REUSE, reuse_is_broken(h) ? 1L : 0L);
     (void)curl_easy_setopt(c, CURLOPT_NOPROXY, ""); /* else the environment's */
+    h->tunneled = h->place.tls && pw_http_proxy(h)[0] != '\0';
     return curl_easy_setopt(c, CURLOPT_PROXY, pw_http_proxy(h));
 }
 
@@ -245,6 +265,14 @@ static pw_http_error timeout_error(const pw_http *h)
     const bool over = pw_net_now_ms(h->net) - h->started_ms >= h->request.total_ms;
     (void)curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
     return over || connected > 0 ? PW_HTTP_TOTAL_TIMEOUT : PW_HTTP_CONNECT_TIMEOUT;
+}
+
+/* What a connection comes to that is not what it should be: said of the proxy as long as there is no other end. */
+static bool is_no_answer(CURLcode code)
+{
+    return code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING ||
+           code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL ||
+           code == CURLE_OUT_OF_MEMORY;
 }
 
 static bool was_sent(const pw_http *h)
@@ -288,6 +316,9 @@ pw_http_error pw_http_hop_error(const pw_http *h, CURLcode code)
     }
     if (h->sockets == 0 && h->why.text[0] != '\0') {
         return PW_HTTP_DENIED;
+    }
+    if (h->tunneled && !was_sent(h) && is_no_answer(code)) {
+        return PW_HTTP_PROXY; /* no tunnel came about, or it led nowhere */
     }
     if (code == CURLE_OK && !h->head_done) {
         return PW_HTTP_CUT;

@@ -156,7 +156,7 @@ static void add_header(pw_http_input *in, const char *name, const char *value, b
 
 static size_t headers_count(const pawl_value *map)
 {
-    size_t n = 4; /* content-type, authorization, idempotency */
+    size_t n = 5; /* content-type, authorization, idempotency, accept */
     for (size_t i = 0; i < pawl_len(map); i++) {
         n += list_len(pawl_at(map, i));
     }
@@ -337,6 +337,31 @@ static pawl_status read_times(reading *r)
     return status;
 }
 
+static pawl_status read_reading(const reading *r)
+{
+    static const char *const ways[] = {"auto", "json", "text", "bytes", "events"};
+    const char *as = pawl_str(r->full, "as", "auto");
+    const pawl_value *rules = pawl_get(r->full, "retry_headers");
+    const char *why = pw_http_events_check(r->full);
+    size_t at = 0;
+    while (at < PW_COUNT(ways) && strcmp(ways[at], as) != 0) {
+        at++;
+    }
+    if (at == PW_COUNT(ways)) {
+        return bad(r, "as", "must be \"auto\", \"json\", \"text\", \"bytes\" or \"events\"");
+    }
+    if (why != NULL) {
+        return pw_err(r->err, PAWL_INVALID, "%s", why);
+    }
+    if (rules != NULL && pawl_typeof(rules) != PAWL_MAP) {
+        return bad(r, "retry_headers", "must be a map from names to texts or true");
+    }
+    if (strcmp(as, "events") == 0 && !has_header(r->in, "accept")) {
+        add_header(r->in, "Accept", "text/event-stream", false);
+    }
+    return PAWL_OK;
+}
+
 static pawl_status read_limits(reading *r)
 {
     pw_http_request *q = &r->in->request;
@@ -454,6 +479,7 @@ pawl_status pw_http_input_read(pw_http_input *in, pw_secrets *secrets, pawl_task
     status = status == PAWL_OK ? read_auth(&r, secrets) : status;
     status = status == PAWL_OK ? read_body(&r) : status;
     status = status == PAWL_OK ? read_method(&r) : status;
+    status = status == PAWL_OK ? read_reading(&r) : status;
     status = status == PAWL_OK ? read_limits(&r) : status;
     status = status == PAWL_OK ? read_way(&r) : status;
     in->request.headers = in->headers;

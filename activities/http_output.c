@@ -32,6 +32,7 @@ void pw_http_response_deinit(pw_http_response *r)
 {
     pw_buf_deinit(&r->headers);
     pw_buf_deinit(&r->body);
+    pw_http_events_free(r->events);
     pawl_scope_free(r->scope);
     r->scope = NULL;
 }
@@ -39,7 +40,7 @@ void pw_http_response_deinit(pw_http_response *r)
 /* ---- headers ---- */
 
 /* Bytes that are no UTF-8 become question marks: peers say Latin-1 and worse. */
-static void put_text(pw_buf *out, const void *data, size_t size)
+void pw_http_text_put(pw_buf *out, const void *data, size_t size)
 {
     pw_buf clean = PW_BUF_INIT;
     pw_buf check = PW_BUF_INIT;
@@ -84,19 +85,34 @@ static void put_values(pw_buf *out, const pw_http_head *head, const char *name)
             continue;
         }
         if (array) {
-            put_text(out, value, strlen(value));
+            pw_http_text_put(out, value, strlen(value));
         } else {
             pw_buf_printf(&joined, "%s%s", joined.size > 0 ? ", " : "", value);
         }
     }
     if (!array) {
-        put_text(out, joined.data != NULL ? (const void *)joined.data : "", joined.size);
+        pw_http_text_put(out, joined.data != NULL ? (const void *)joined.data : "", joined.size);
     }
     out->failed = out->failed || !pw_buf_ok(&joined);
     pw_buf_deinit(&joined);
 }
 
-void pw_http_response_head(pw_http_response *r, const pw_http_head *head)
+/* {name: text | true}: a header that says so, or is there at all, makes a failure worth another attempt. */
+static bool header_says(const pw_http_head *head, const pawl_value *rules)
+{
+    for (size_t i = 0; i < pawl_len(rules); i++) {
+        const pawl_value *wanted = pawl_at(rules, i);
+        for (size_t k = 0; k < head->len; k++) {
+            if (strcasecmp(head->headers[k].name, pawl_key_at(rules, i)) == 0 &&
+                (pawl_bool(wanted, "", false) || pawl_is(wanted, "", head->headers[k].value))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void pw_http_response_head(pw_http_response *r, const pw_http_head *head, const pawl_value *input)
 {
     const char *should = pw_http_head_find(head, "x-should-retry");
     const char *type = pw_http_head_find(head, "content-type");
@@ -105,12 +121,13 @@ void pw_http_response_head(pw_http_response *r, const pw_http_head *head)
         names += !seen_before(head, i);
     }
     r->status = head->status;
+    r->retry_header = header_says(head, pawl_get(input, "retry_headers"));
     r->should_retry = should != NULL ? pw_strdup(r->scope, should) : NULL;
     r->content_type = type != NULL ? pw_strdup(r->scope, type) : NULL;
     pw_mp_map(&r->headers, names);
     for (size_t i = 0; i < head->len; i++) {
         if (!seen_before(head, i)) {
-            put_text(&r->headers, head->headers[i].name, strlen(head->headers[i].name));
+            pw_http_text_put(&r->headers, head->headers[i].name, strlen(head->headers[i].name));
             put_values(&r->headers, head, head->headers[i].name);
         }
     }
@@ -154,6 +171,10 @@ static bool is_utf8(const pw_buf *body)
 static bool put_body(pw_http_response *r, const char *as, pw_buf *out, pawl_error *err)
 {
     const void *data = r->body.data != NULL ? (const void *)r->body.data : "";
+    if (r->events != NULL) {
+        pw_http_events_list(r->events, out);
+        return true;
+    }
     const bool by_type = strcmp(as, "auto") == 0 && is_json(r->content_type) && r->body.size > 0;
     if (strcmp(as, "json") == 0 || by_type) {
         const size_t before = out->size;
@@ -168,7 +189,7 @@ static bool put_body(pw_http_response *r, const char *as, pw_buf *out, pawl_erro
     if (strcmp(as, "bytes") == 0 || (strcmp(as, "text") != 0 && !is_utf8(&r->body))) {
         pw_mp_bin(out, data, r->body.size);
     } else {
-        put_text(out, data, r->body.size);
+        pw_http_text_put(out, data, r->body.size);
     }
     return true;
 }
@@ -220,6 +241,9 @@ static bool is_retryable(const pw_http_response *r, const pawl_value *input)
 {
     static const int usual[] = {408, 425, 429, 500, 502, 503, 504, 529};
     const pawl_value *retry = pawl_get(input, "retry");
+    if (r->retry_header) {
+        return true;
+    }
     if (r->should_retry != NULL) {
         return strcmp(r->should_retry, "true") == 0;
     }

@@ -37,6 +37,7 @@ struct pw_http {
     bool entered; /* in the net's lists */
     bool added;   /* in curl's */
     bool ended;
+    bool tunneled;  /* this hop goes through a proxy that only sees a CONNECT */
     bool cut_short; /* by a callback of ours: error says why */
     CURL *easy;
     struct curl_slist *lines;

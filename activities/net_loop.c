@@ -2,7 +2,7 @@
  * net_loop.c - the network thread: a libuv loop under a curl multi handle, and a queue that any thread may post to.
  *
  *   curl wants a descriptor watched --> socket_wanted --> uv_poll --> curl_multi_socket_action --> finished transfers: done()
- *   curl wants to be called later   --> timer_wanted  --> uv_timer -'
+ *   curl wants to be called later   --> timer_wanted  --> uv_timer, uv_idle -'
  *
  * Transfers beyond what may be under way at a time wait in line here, so that their timeouts begin when they do. Knows nothing of requests
  * (http_client.c), of tasks (http_activity.c), or of what may be reached (egress.c).
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "activities/net_watch.h"
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -40,8 +41,10 @@ struct pw_net {
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t timer;   /* curl's */
+    uv_idle_t soon;     /* curl's "at once": once in each turn of the loop, after the clocks */
     uv_timer_t restart; /* ends of transfers let others begin: not from inside of an end */
     CURLM *multi;
+    pw_net_watch *watch;
     bool closing;
     list active;
     list waiting;
@@ -95,7 +98,9 @@ static void ended_transfers(pw_net *net)
 static void act(pw_net *net, curl_socket_t fd, int events)
 {
     int running = 0;
+    pw_net_watch_enter(net->watch);
     (void)curl_multi_socket_action(net->multi, fd, events, &running);
+    pw_net_watch_leave(net->watch);
     ended_transfers(net);
 }
 
@@ -168,13 +173,23 @@ static void timer_fired(uv_timer_t *timer)
     act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void soon_fired(uv_idle_t *soon)
+{
+    (void)uv_idle_stop(soon);
+    act(soon->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* A timer of 0 that is set anew as it fires fires again in the same pass of libuv, whose time stands still meanwhile: as long as a peer sent
+ * faster than curl read, curl wanted to be called at once, and no other clock ran. */
 static int timer_wanted(CURLM *multi, long ms, void *user)
 {
     (void)multi;
     pw_net *net = user;
-    if (ms < 0) {
-        (void)uv_timer_stop(&net->timer);
-    } else {
+    (void)uv_idle_stop(&net->soon);
+    (void)uv_timer_stop(&net->timer);
+    if (ms == 0) {
+        (void)uv_idle_start(&net->soon, soon_fired);
+    } else if (ms > 0) {
         (void)uv_timer_start(&net->timer, timer_fired, (uint64_t)ms, 0);
     }
     return 0;
@@ -200,6 +215,9 @@ static void start_waiting(pw_net *net)
         list_remove(&net->waiting, t);
         list_append(&net->active, t);
         t->active = true;
+        if (net->active.len == 1) {
+            pw_net_watch_busy(net->watch, true);
+        }
         t->start(t);
     }
 }
@@ -223,6 +241,9 @@ bool pw_net_enter(pw_net *net, pw_net_transfer *t)
 void pw_net_leave(pw_net *net, pw_net_transfer *t)
 {
     list_remove(t->active ? &net->active : &net->waiting, t);
+    if (t->active && net->active.len == 0) {
+        pw_net_watch_busy(net->watch, false);
+    }
     if (net->waiting.first != NULL && !net->closing) {
         (void)uv_timer_start(&net->restart, restart_fired, 0, 0);
     }
@@ -268,6 +289,7 @@ static void close_all(pw_net *net)
         net->multi); /* closes the connections that it kept, and so their watches */
     net->multi = NULL;
     uv_close((uv_handle_t *)&net->timer, NULL);
+    uv_close((uv_handle_t *)&net->soon, NULL);
     uv_close((uv_handle_t *)&net->restart, NULL);
     uv_close((uv_handle_t *)&net->wake, NULL);
 }
@@ -308,6 +330,11 @@ uv_loop_t *pw_net_uv(pw_net *net)
     return &net->loop;
 }
 
+pw_net_watch *pw_net_watch_of(pw_net *net)
+{
+    return net->watch;
+}
+
 bool pw_net_closing(const pw_net *net)
 {
     return net->closing;
@@ -346,6 +373,7 @@ static bool text_copy(const char *text, char **ret_copy)
 
 static void net_free(pw_net *net)
 {
+    pw_net_watch_stop(net->watch);
     pthread_mutex_destroy(&net->lock);
     pw_free(net->proxy);
     pw_free(net->ca_file);
@@ -388,11 +416,13 @@ static bool loop_init(pw_net *net)
     multi_configure(net);
     (void)uv_timer_init(&net->loop, &net->timer);
     (void)uv_timer_init(&net->loop, &net->restart);
-    net->timer.data = net->restart.data = net->wake.data = net;
+    (void)uv_idle_init(&net->loop, &net->soon);
+    net->timer.data = net->soon.data = net->restart.data = net->wake.data = net;
     const bool ok = uv_async_init(&net->loop, &net->wake, woken) == 0;
     net->wake.data = net;
     if (!ok) {
         uv_close((uv_handle_t *)&net->timer, NULL);
+        uv_close((uv_handle_t *)&net->soon, NULL);
         uv_close((uv_handle_t *)&net->restart, NULL);
         (void)uv_run(&net->loop, UV_RUN_DEFAULT);
         (void)uv_loop_close(&net->loop);
@@ -430,8 +460,9 @@ pawl_status pw_net_start(const pw_net_options *options, pw_net **ret_net, pawl_e
     pthread_mutex_init(&net->lock, NULL);
     net->options = *options;
     net->options.transfers_max = transfers_allowed(options->transfers_max);
-    if (!text_copy(options->proxy, &net->proxy) || !text_copy(options->ca_file, &net->ca_file) ||
-        !loop_init(net)) {
+    net->watch = pw_net_watch_start();
+    if (net->watch == NULL || !text_copy(options->proxy, &net->proxy) ||
+        !text_copy(options->ca_file, &net->ca_file) || !loop_init(net)) {
         net_free(net);
         return pw_err(err, PAWL_NOMEM, "no memory for the network thread");
     }

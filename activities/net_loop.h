@@ -44,6 +44,7 @@ bool pw_net_post(pw_net *net, pw_net_job *job);
 
 const pw_net_options *pw_net_settings(const pw_net *net);
 uv_loop_t *pw_net_uv(pw_net *net);
+struct pw_net_watch *pw_net_watch_of(pw_net *net); /* every socket is opened and closed there */
 bool pw_net_closing(const pw_net *net);
 int64_t pw_net_now_ms(pw_net *net); /* monotonic, of this turn of the loop */
 

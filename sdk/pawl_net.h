@@ -16,7 +16,11 @@
  *     json | text | bytes | form     the body, with its content type unless headers say one; form: {name: text | [..]}
  *     ok                   [statuses] that are results, or "any"; default: 200 to 299, and 3xx that are not followed
  *     retry                [statuses] worth another attempt; default: 408 425 429 500 502 503 504
- *     as                   how the body of the response stands in the result: "auto" (default), "json", "text", "bytes"
+ *     retry_headers        {name: text | true}: a status that is no result is worth another attempt when a header of the response says that text, or
+ *                          is there at all; goes before `retry` and x-should-retry
+ *     as                   how the body of the response stands in the result: "auto" (default), "json", "text", "bytes"; "events": a stream of
+ *                          server-sent events, as [{event, data, id}], each also said as a line of JSON on the channel "events" while it comes
+ *     until, max_events    of "events": {event: text} or {data: text}, the last that is wanted; how many at most: then the stream is left
  *     idempotency_header   carries the task's key with everything but GET, HEAD and OPTIONS; default "Idempotency-Key", "" = none
  *     redirects            how many are followed; default 5
  *     max_bytes            of the body of the response, decompressed; default 16 MiB, at most 64 MiB

@@ -146,6 +146,7 @@
 #define PW_MCP_INBOX_BYTES_MAX (64u << 20)   /* messages that one call has not looked at */
 #define PW_MCP_PROCESS_IDLE_MS \
     600000                          /* a server process that nobody has used for so long is ended */
+#define PW_HTTP_EVENTS_MAX 100000 /* events of one response, as a value */
 #define PW_SSE_FIELD_BYTES_MAX 4096 /* an event's type, an id; longer ones are ignored */
 
 /* Language models */

@@ -77,8 +77,11 @@ typedef struct cpu {
 
 static cpu cpu_now(void)
 {
-    return (cpu){bench_thread_ns("pawl-engine"), bench_thread_ns("pawl-journal"),
-                 bench_thread_ns("pawl-net"), bench_thread_ns("pawl-pool"), bench_cpu_ns()};
+    return (cpu){.engine = bench_thread_ns("pawl-engine"),
+                 .journal = bench_thread_ns("pawl-journal"),
+                 .net = bench_thread_ns("pawl-net"),
+                 .pool = bench_thread_ns("pawl-pool"),
+                 .all = bench_cpu_ns()};
 }
 
 static double us(int64_t after, int64_t before, int64_t n)

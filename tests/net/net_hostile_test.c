@@ -60,7 +60,10 @@ static void a_flood_of_any_part_ends_at_a_limit(void **state)
                                    .idle_ms = 300,
                                    .total_ms = 20000};
         const net_reply *p = net_ask(r, &q);
-        if (p->error != cases[i].error || p->ends != 1 || p->body.size > 100000) {
+        /* curl itself now and then calls it a day in the middle of a folded line, a little before our limit */
+        const bool early = strcmp(cases[i].name, "fold") == 0 && p->error == PW_HTTP_CUT;
+        if ((p->error != cases[i].error && !early) || p->ends != 1 || p->body.size > 100000 ||
+            p->total_ms > 10000) {
             print_error("%s ended as %s after %lld ms: %s\n", cases[i].name,
                         pw_http_error_type(p->error), (long long)p->total_ms, p->message);
             wrong++;

@@ -14,6 +14,8 @@ import time
 import urllib.parse
 import zlib
 
+import h2
+
 COUNTS = {}
 HEADS = {}
 LOCK = threading.Lock()
@@ -254,6 +256,11 @@ def peer(conn, rq):
 
 
 def events(conn, rq):
+    if rq.first("say"):
+        return conn.answer(200, f"data: {rq.first('say')}\n\n".encode(), ["Content-Type: text/event-stream"])
+    if rq.first("cut"):
+        conn.answer(200, b"9\r\ndata: a\n\n\r\n", ["Content-Type: text/event-stream", "Transfer-Encoding: chunked"], length=False)
+        raise Gone
     conn.answer(200, b"", ["Content-Type: text/event-stream", "Connection: close"], length=False)
     for i in range(int(rq.first("n", "3"))):
         for piece in (f"id: {i}\nev", "ent: tick\ndata: on", f"e {i}\ndata:two\n", "\n"):
@@ -271,16 +278,43 @@ def keep(conn, rq):
     raise Gone
 
 
+def heads(conn, rq):
+    """The headers of the last request of that kind."""
+    with LOCK:
+        conn.answer(200, json.dumps(HEADS.get(rq.first("of"))).encode())
+
+
 PATHS = {"echo": echo, "mirror": mirror, "check": check, "status": status, "count": count, "flaky": flaky, "redirect": redirect,
          "loop": loop, "cut": cut, "slow": slow, "big": big, "bomb": bomb, "packed": packed, "raw": raw, "events": events, "keep": keep, "flood": flood,
-         "smuggle": smuggle, "russian": russian, "peer": peer}
+         "smuggle": smuggle, "russian": russian, "peer": peer, "heads": heads}
+
+
+def no_tunnel(conn, what):
+    if what == "refused":
+        conn.answer(403, b"not from here")
+    elif what == "known":
+        conn.answer(407, b"who are you?", ["Proxy-Authenticate: Basic realm=x"])
+    elif what == "broken":
+        conn.answer(502, b"x" * 100000)
+    elif what == "noise":
+        conn.send(b"\0\1\2 nothing like it\r\n\r\n")
+    elif what == "flood":
+        conn.send("HTTP/1.1 200 OK\r\n")
+        while not STOP.is_set():
+            conn.send("H: v\r\n" * 1000)
+    elif what == "silent":
+        STOP.wait(30)
+    raise Gone
 
 
 def tunnel(conn, rq):
-    """CONNECT: bytes to and fro."""
+    """CONNECT: bytes to and fro, or what the name says."""
     host, port = rq.target.rsplit(":", 1)
     with LOCK:
         COUNTS["tunnel"] = COUNTS.get("tunnel", 0) + 1
+        HEADS["tunnel"] = rq.headers
+    if host.endswith(".invalid"):
+        return no_tunnel(conn, host.split(".")[0])
     other = socket.create_connection((host.strip("[]"), int(port)))
     conn.send("HTTP/1.1 200 Connected\r\n\r\n")
 
@@ -307,6 +341,9 @@ def serve(sock):
             rq = Request(conn)
             if rq.method == "CONNECT":
                 tunnel(conn, rq)
+            if rq.method == "PRI":
+                conn.take(6)  # the end of the preface
+                h2.Connection(conn).serve()
             with LOCK:
                 key = rq.first("id")
                 COUNTS[key] = COUNTS.get(key, 0) + 1
