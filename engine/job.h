@@ -30,6 +30,11 @@ void pw_job_ended(pw_core *core, pw_job *job, pw_report *r);
 /** The token of what runs: the attempt, or its read-back. */
 pw_token pw_job_token(const pw_core *core, const pw_job *job);
 
+/* job_pause.c */
+
+/** A failure that only a person can mend pauses its run first. */
+void pw_job_pause(pw_core *core, const pw_job *job, const pw_report *r);
+
 /* read_back.c */
 
 /** Nobody knows what came of an unsafe effect: it is read back, else asked about. doubt: its code may still run. */

@@ -50,7 +50,7 @@ typedef struct pw_report {
     pw_token token;
     pawl_scope *scope; /* owns what follows */
     pw_view
-        value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?} */
+        value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?, pause?} */
     bool begun;     /* of CANCELED: its code may have run */
     bool read_back; /* found by a read-back */
     struct pw_report *next;

@@ -105,8 +105,12 @@ typedef struct pw_cli_host_options {
 /** Opens the journal as its owner, registers the built-in code and the modules of the command line, lets runs go on. 0 or an exit
  * code after having said why. SIGINT and SIGTERM are blocked from then on: ask pw_cli_signal_take. */
 int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options);
-/** The network activities, as PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY and PAWL_CA_FILE say. Errors: as pawl_net_register. */
-pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err);
+/** The network activities, as PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY and PAWL_CA_FILE say (elsewhere: workers have them), and what is made of
+ * them. Errors: as pawl_net_register. */
+pawl_status pw_cli_net_register(pawl_engine *engine, bool elsewhere, pawl_error *err);
+/** The same in a worker process. Errors: UNSUPPORTED (built without), as pawl_net_register_worker. */
+struct pawl_module_registrar;
+pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, pawl_error *err);
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 /** A line of the engine's log on standard error; user: the session. Any thread. */
 void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command,
