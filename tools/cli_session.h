@@ -11,6 +11,7 @@
 #include "sdk/pawl.h"
 #include "tools/cli_out.h"
 #include "tools/client.h"
+#include "tools/relay.h"
 
 typedef struct pw_cli {
     const pw_cli_args *args;
@@ -121,6 +122,13 @@ void pw_cli_signals_block(void);
 void pw_cli_signals_unblock(void);
 /** The signal that came within timeout_ms, 0 = none. Only after pw_cli_signals_block. */
 int pw_cli_signal_take(int64_t timeout_ms);
+
+/* ---- cli_relay.c: workers of other machines ---- */
+
+/** 0, or an exit code after having said which option is missing or makes no sense. */
+int pw_cli_relay_check(pw_cli *cli);
+/** Opens the port that the options name, if they do. 0, or an exit code after having said why. */
+int pw_cli_relay_begin(pw_cli *cli, pawl_level least, pw_relay **ret_relay);
 
 /* ---- cli_value.c ---- */
 
