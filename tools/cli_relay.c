@@ -1,6 +1,6 @@
 /*
  * cli_relay.c - workers of other machines: the options of their port, its place in `serve`, and `relay`, which has it alone, for an engine in
- * another program.
+ * another program. Does not speak TLS and does not look at tokens: relay*.c do.
  */
 #include <string.h>
 #include <unistd.h>
