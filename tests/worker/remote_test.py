@@ -4,7 +4,7 @@ import os
 import signal
 
 from remote_rig import Wire, need_openssl, remote_worker, serve, token
-from worker_rig import begin, check, end, equal, events, lines, result, run, start, until, until_lines, with_msgpack, within
+from worker_rig import begin, check, end, equal, events, lines, result, run, start, until, until_lines, with_msgpack, within, worker
 
 need_openssl()
 
@@ -156,6 +156,23 @@ def it_lets_what_runs_finish_and_says_good_bye(p):
     equal(events(p, "r1", "ActivityRetried"), 0)
 
 
+def it_shares_a_queue_with_workers_of_this_machine(p):
+    serve(p)
+    p.ok("queue", "narrow", "--concurrency", "2")
+    worker(p, "--parallel", "4", name="here")
+    remote_worker(p, "--parallel", "4")
+    for i in range(6):
+        start(p, f"r{i}", "hold", queue="narrow")
+    until(p, lambda: len(lines(p)) >= 2, "two begin")
+    start(p, "n", "note")
+    result(p, "n")
+    row = [q for q in p.ok("queue", "-o", "json").json() if q["name"] == "narrow"][0]
+    equal((row["running"], row["queued"]), (2, 4))
+    p.write("go", "")
+    pids = {result(p, f"r{i}")["pid"] for i in range(6)}
+    check(len(pids) <= 2, "of both workers together")
+
+
 def it_works_for_an_engine_that_lives_elsewhere(p):
     """`pawl relay`, beside a program that hosts its own engine."""
     serve(p)  # makes the certificates
@@ -189,6 +206,8 @@ def it_works_in_python_too(p):
     until(p, lambda: "connected" in p.read("python.log"), "it never connected", "python")
     start(p, "r1", "fails", retries=3)
     equal(result(p, "r1"), {"attempt": 3})
+    start(p, "r0", "busy", retries=1)
+    equal(result(p, "r0"), {"attempt": 4}, "a time to come again costs no retry")
     start(p, "r2", "hold")
     until(p, lambda: "began r2 1" in lines(p), "it holds")
     p.ok("cancel", "r2")
