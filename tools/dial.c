@@ -128,8 +128,11 @@ static void dial_unref(pw_dial *d)
 static void problem(pw_dial *d, const char *what, const char *why)
 {
     pthread_mutex_lock(&d->lock);
-    (void)snprintf(d->problem, sizeof d->problem, "%s:%s %s%s%s", d->dialer->host, d->dialer->port,
-                   what, why[0] != '\0' ? ": " : "", why);
+    int used = snprintf(d->problem, sizeof d->problem, "%.200s:%.10s %.40s", d->dialer->host,
+                        d->dialer->port, what);
+    if (why[0] != '\0') {
+        (void)snprintf(d->problem + used, sizeof d->problem - (size_t)used, ": %s", why);
+    }
     pthread_mutex_unlock(&d->lock);
 }
 

@@ -13,7 +13,8 @@
 #define PW_NAME_BYTES_MAX 100  /* workflow, activity, signal, key names; INVALID */
 #define PW_TEXT_BYTES_MAX 1000 /* reasons, progress text: cut */
 #define PW_PROMPT_BYTES_MAX \
-    65536 /* of a described wait: what is longer belongs in .show; BadOption */
+    65536                /* of a described wait: what is longer belongs in .show; BadOption */
+#define PW_VOTES_MAX 100 /* of one wait, and deferrals, and its quorum: FULL, BadOption */
 #define PW_CHOICES_BYTES_MAX 511 /* all choices of a described wait; BadOption */
 #define PW_CONVO_BYTES_MAX \
     (16u << 20) /* messages of one append to a conversation: one row of the journal; BadOption */
