@@ -5,7 +5,7 @@
  *                               ^  next endpoint <- no answer                |                       no -> say what is wrong, and try again
  *                               '------------------------------------- pending: look again by its id
  *
- * A call ends once. What one try needs is freed before the next begins. A money or key failure pauses the run (on a thread that may wait)
+ * A call ends once. What one try needs is freed before the next begins. A money or key failure pauses the run
  * and fails the attempt so that it is made again when the run is resumed. An attempt after a crash that finds the id of an answer in the
  * background in its last heartbeat looks for that answer instead of buying another.
  *
@@ -180,25 +180,14 @@ static pw_llm_outcome outcome_of(const llm_call *c)
 
 /* ---- pausing ---- */
 
-static void pause_run(uv_work_t *work)
+/* Paused, the attempt is made again when the run is resumed, and has cost no retry. */
+static void pause_run(llm_call *c)
 {
-    llm_call *c = work->data;
     char reason[256];
     (void)snprintf(reason, sizeof reason, "%s: %.200s", c->best.type, c->best.f.message);
-    c->status = pawl_pause(c->setup->engine, pawl_task_run_id(c->call->task), reason, &c->err);
-}
-
-/* Paused, the attempt is made again when the run is resumed, and has cost no retry. A run that cannot be paused fails. */
-static void paused(uv_work_t *work, int status)
-{
-    llm_call *c = work->data;
-    (void)status;
-    c->working = false;
-    c->best.f.retryable = c->status == PAWL_OK;
-    c->best.f.retry_after_ms = c->status == PAWL_OK ? 0 : -1;
-    const pw_llm_outcome o = outcome_of(c);
-    pw_llm_fail(c->call->task, c->secrets, &c->best, &o);
-    end_with(c, NULL);
+    pawl_task_pause_run(c->call->task, reason);
+    c->best.f.retryable = true;
+    c->best.f.retry_after_ms = 0;
 }
 
 static void end_failed(llm_call *c)
@@ -213,10 +202,7 @@ static void end_failed(llm_call *c)
         pw_view_copy(c->best.f.message, sizeof c->best.f.message,
                      ok ? (pw_view){message.data, message.size}
                         : pw_view_of("no memory to say why"));
-        c->working = uv_queue_work(pw_net_uv(net_of(c)), &c->work, pause_run, paused) == 0;
-        if (c->working) {
-            return;
-        }
+        pause_run(c);
     }
     const pw_llm_outcome o = outcome_of(c);
     pw_llm_fail(c->call->task, c->secrets, &c->best, &o);

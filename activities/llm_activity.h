@@ -15,7 +15,6 @@
 /** The activity in one engine. Owns: the runner (pw_net_runner_keep). */
 typedef struct pw_llm_setup {
     pw_net_activity activity; /* first */
-    pawl_engine *engine;      /* whose runs are paused */
     pawl_llm_scrub_fn scrub;  /* NULL = none */
     void *scrub_user;
     pw_view prices;  /* a table as pw_llm_prices_load gives it; empty = none */
@@ -23,8 +22,7 @@ typedef struct pw_llm_setup {
 } pw_llm_setup;
 
 /** NULL when out of memory. prices are copied. */
-pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *options,
-                               pw_view prices);
+pw_llm_setup *pw_llm_setup_new(const pawl_net_options *options, pw_view prices);
 
 /* llm_input.c */
 

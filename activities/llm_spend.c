@@ -62,14 +62,13 @@ pawl_status pw_llm_prices_load(const char *path, pw_buf *ret_table, pawl_error *
     return st;
 }
 
-pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *options, pw_view prices)
+pw_llm_setup *pw_llm_setup_new(const pawl_net_options *options, pw_view prices)
 {
     pw_llm_setup *s = pw_calloc(1, sizeof *s + prices.size);
     if (s == NULL) {
         return NULL;
     }
     s->activity = pw_llm_calls;
-    s->engine = engine;
     s->scrub = options->llm_scrub;
     s->scrub_user = options->llm_scrub_user;
     s->prices = (pw_view){s->bytes, prices.size};

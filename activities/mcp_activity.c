@@ -371,17 +371,11 @@ void pw_mcp_task_run(pw_mcp_hub *hub, pawl_task *task)
     finish(&call, result);
 }
 
-pawl_status pw_mcp_register(pawl_engine *engine, pw_mcp_hub *hub, pawl_error *err)
+pawl_activity_options pw_mcp_options(pw_mcp_hub *hub)
 {
-    pawl_runner *runner = pw_mcp_hub_runner(hub);
-    const pawl_activity_options o = {
-        .struct_size = sizeof o,
+    return (pawl_activity_options){
+        .struct_size = sizeof(pawl_activity_options),
         .description =
             "A tool of an MCP server: {server: {url | command}, tool, arguments} gives {content, ...}",
-        .runner = runner};
-    const pawl_status status = pawl_register_activity(engine, "mcp", pw_net_nowhere, &o, err);
-    if (status != PAWL_OK) {
-        runner->ops->stop(runner, 0); /* the engine has not taken it */
-    }
-    return status;
+        .runner = pw_mcp_hub_runner(hub)};
 }

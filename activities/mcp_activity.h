@@ -8,7 +8,7 @@
 #include "activities/net_runner.h"
 #include "sdk/pawl.h"
 
-/** Registers it; the engine takes the hub over, which is stopped when that fails. */
-PAWL_MUST_USE pawl_status pw_mcp_register(pawl_engine *engine, pw_mcp_hub *hub, pawl_error *err);
+/** How it is registered; whoever takes it takes the hub over, as its runner. */
+pawl_activity_options pw_mcp_options(pw_mcp_hub *hub);
 
 #endif

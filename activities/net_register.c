@@ -1,8 +1,11 @@
 /*
  * net_register.c - the entry of libpawl_net: an engine's network thread, and what is registered on it.
  *
- * Does not read the environment: options say what may be reached, and which secrets may be used.
+ * The target is an engine, or the registrar of a worker process. Does not read the environment: options say what may be reached, and which
+ * secrets may be used.
  */
+#define PAWL_MODULE_HOST
+#include "sdk/pawl_module.h"
 #include "sdk/pawl_net.h"
 
 #include <string.h>
@@ -12,6 +15,19 @@
 #include "activities/mcp_activity.h"
 #include "activities/net_runner.h"
 #include "sdk/base/error.h"
+
+/* One of them. */
+typedef struct target {
+    pawl_engine *engine;
+    pawl_module_registrar *reg;
+} target;
+
+static pawl_status target_take(const target *to, const char *name, const pawl_activity_options *o,
+                               pawl_error *err)
+{
+    return to->engine != NULL ? pawl_register_activity(to->engine, name, pw_net_nowhere, o, err)
+                              : to->reg->activity(to->reg, name, pw_net_nowhere, o, err);
+}
 
 static pawl_net_options options_take(const pawl_net_options *given)
 {
@@ -57,7 +73,7 @@ static pawl_status runner_make(const pawl_net_options *o, pw_net_runner **ret_ru
     return status == PAWL_OK ? pw_net_runner_start(egress, secrets, &net, ret_runner, err) : status;
 }
 
-static pawl_status mcp_register(pawl_engine *engine, const pawl_net_options *o, pawl_error *err)
+static pawl_status mcp_register(const target *to, const pawl_net_options *o, pawl_error *err)
 {
     pw_egress *egress = NULL;
     pw_secret_rules *secrets = NULL;
@@ -65,7 +81,15 @@ static pawl_status mcp_register(pawl_engine *engine, const pawl_net_options *o, 
     const pw_net_options net = settings_of(o);
     pawl_status status = rules_make(o, &egress, &secrets, err);
     status = status == PAWL_OK ? pw_mcp_hub_start(egress, secrets, &net, &hub, err) : status;
-    return status == PAWL_OK ? pw_mcp_register(engine, hub, err) : status;
+    if (status != PAWL_OK) {
+        return status;
+    }
+    const pawl_activity_options options = pw_mcp_options(hub);
+    status = target_take(to, "mcp", &options, err);
+    if (status != PAWL_OK) {
+        options.runner->ops->stop(options.runner, 0); /* nobody has taken it */
+    }
+    return status;
 }
 
 static void *user_of(const pw_net_activity *activity)
@@ -77,17 +101,17 @@ static void *user_of(const pw_net_activity *activity)
     return u.out;
 }
 
-static pawl_status register_one(pawl_engine *engine, pw_net_runner *runner, const char *name,
+static pawl_status register_one(const target *to, pw_net_runner *runner, const char *name,
                                 const char *what, const pw_net_activity *activity, pawl_error *err)
 {
     const pawl_activity_options o = {.struct_size = sizeof o,
                                      .description = what,
                                      .user = user_of(activity),
                                      .runner = pw_net_runner_base(runner)};
-    return pawl_register_activity(engine, name, pw_net_nowhere, &o, err);
+    return target_take(to, name, &o, err);
 }
 
-pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err)
+static pawl_status register_all(const target *to, const pawl_net_options *options, pawl_error *err)
 {
     const pawl_net_options o = options_take(options);
     pw_net_runner *runner = NULL;
@@ -101,23 +125,36 @@ pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *optio
     if (status != PAWL_OK) {
         return status;
     }
-    pw_llm_setup *llm = pw_llm_setup_new(engine, &o, (pw_view){prices.data, prices.size});
+    pw_llm_setup *llm = pw_llm_setup_new(&o, (pw_view){prices.data, prices.size});
     pw_net_runner_keep(runner, llm);
     status =
         llm != NULL
             ? register_one(
-                  engine, runner, "http",
+                  to, runner, "http",
                   "An HTTP request: {url, method, headers, query, json ...} gives {status, headers, body}",
                   &pw_http_activity, err)
             : pw_err(err, PAWL_NOMEM, "no memory for the activity llm");
     if (status != PAWL_OK) {
         pawl_runner *base = pw_net_runner_base(runner);
-        base->ops->stop(base, 0); /* the engine has not taken it */
+        base->ops->stop(base, 0); /* nobody has taken it */
         return status;
     }
     status = register_one(
-        engine, runner, "llm",
+        to, runner, "llm",
         "A model call: {endpoint, request: {model, messages ...}} gives {message, stop, usage ...}",
         &llm->activity, err);
-    return status == PAWL_OK ? mcp_register(engine, &o, err) : status;
+    return status == PAWL_OK ? mcp_register(to, &o, err) : status;
+}
+
+pawl_status pawl_net_register(pawl_engine *engine, const pawl_net_options *options, pawl_error *err)
+{
+    const target to = {.engine = engine};
+    return register_all(&to, options, err);
+}
+
+pawl_status pawl_net_register_worker(pawl_module_registrar *reg, const pawl_net_options *options,
+                                     pawl_error *err)
+{
+    const target to = {.reg = reg};
+    return register_all(&to, options, err);
 }

@@ -51,7 +51,7 @@ void pw_net_runner_keep(pw_net_runner *runner, void *memory);
 void pw_net_call_end(pw_net_call *call, const pawl_value *result);
 void pw_net_call_end_canceled(pw_net_call *call);
 
-/** The function of such an activity where there is no such runner (a worker process): fails. */
+/** The function of such an activity where there is no such runner: fails. */
 const pawl_value *pw_net_nowhere(pawl_task *task, const pawl_value *input, void *user);
 
 #endif

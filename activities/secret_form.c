@@ -1,8 +1,8 @@
 /*
  * secret_form.c - what a peer may say back: the value as it is, or as it was written on the way.
  *
- * The longest form is looked for first, so that a part of one is not left standing. Does not find a value that was cut, hashed or encrypted:
- * nothing can.
+ * Values are looked for as encoders write them (secret_match.c), then the forms that are kept as texts, base64 above all. The longest form is looked
+ * for first, so that a part of one is not left standing. Does not find a value that was cut, hashed or encrypted: nothing can.
  */
 #include "activities/secret_form.h"
 
@@ -12,6 +12,8 @@
 #include "sdk/base/json.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
+
+#define FRAGMENT_MIN 8
 
 static void wipe(pw_buf *buf)
 {
@@ -27,7 +29,30 @@ void pw_secret_forms_deinit(pw_secret_forms *forms)
         explicit_bzero(forms->text[i], strlen(forms->text[i]));
         pw_free(forms->text[i]);
     }
-    forms->len = 0;
+    for (size_t i = 0; i < forms->values_len; i++) {
+        explicit_bzero(forms->value[i], strlen(forms->value[i]));
+        pw_free(forms->value[i]);
+    }
+    forms->len = forms->values_len = 0;
+}
+
+static bool value_add(pw_secret_forms *forms, const char *text)
+{
+    const size_t size = strlen(text);
+    if (size < PW_SECRET_BYTES_MIN) {
+        return true;
+    }
+    char *copy = forms->values_len < PW_SECRET_VALUES_MAX ? pw_malloc(size + 1) : NULL;
+    if (copy == NULL) {
+        return false;
+    }
+    size_t at = forms->values_len++;
+    for (; at > 0 && strlen(forms->value[at - 1]) < size; at--) {
+        forms->value[at] = forms->value[at - 1];
+    }
+    memcpy(copy, text, size + 1);
+    forms->value[at] = copy;
+    return true;
 }
 
 bool pw_secret_forms_add(pw_secret_forms *forms, const char *text)
@@ -96,11 +121,42 @@ static bool form_take(pw_secret_forms *forms, pw_buf *form)
     return ok;
 }
 
+/* What of its base64 does not depend on what stands before and after it, `before` bytes into a group of three. Short pieces are everywhere. */
+static bool base64_add(pw_secret_forms *forms, const char *text, size_t before, bool url)
+{
+    const size_t size = strlen(text);
+    const size_t first = (8 * before + 5) / 6;
+    const size_t last = 8 * (before + size) / 6;
+    pw_buf padded = PW_BUF_INIT;
+    pw_buf form = PW_BUF_INIT;
+    if (last < first + FRAGMENT_MIN) {
+        return true;
+    }
+    pw_buf_put(&padded, "\0\0", before);
+    pw_buf_put(&padded, text, size);
+    if (pw_buf_ok(&padded)) {
+        pw_base64_put(&form, padded.data, padded.size);
+    }
+    bool ok = pw_buf_ok(&padded) && pw_buf_ok(&form);
+    for (size_t i = 0; ok && url && i < form.size; i++) {
+        form.data[i] = form.data[i] == '+' ? '-' : form.data[i] == '/' ? '_' : form.data[i];
+    }
+    if (ok) {
+        memmove(form.data, form.data + first, last - first);
+        form.size = last - first;
+    }
+    wipe(&padded);
+    return form_take(forms, &form) && ok;
+}
+
 bool pw_secret_forms_add_all(pw_secret_forms *forms, const char *text)
 {
     const size_t size = strlen(text);
     pw_buf form = PW_BUF_INIT;
-    bool ok = pw_secret_forms_add(forms, text);
+    bool ok = pw_secret_forms_add(forms, text) && value_add(forms, text);
+    for (size_t before = 0; before < 3; before++) {
+        ok = base64_add(forms, text, before, false) && base64_add(forms, text, before, true) && ok;
+    }
     pw_percent_put(&form, text, size);
     ok = form_take(forms, &form) && ok;
     percent_put(&form, text, size, "0123456789abcdef");
@@ -144,9 +200,50 @@ static bool redact_one(const char *form, pw_buf *text)
     return ok;
 }
 
+/* One value, however it is written. */
+static bool redact_value(const char *value, pw_buf *text)
+{
+    static const char hidden[] = "[redacted]";
+    const uint8_t *p = text->data;
+    const uint8_t *end = p + text->size;
+    const uint8_t *kept = p;
+    pw_buf out;
+    pw_buf_init(&out, text->bytes_max > 0 ? 4 * text->bytes_max : 0);
+    bool found = false;
+    while (p < end) {
+        bool may = *p == (uint8_t)value[0] || *p == '%' || *p == '\\' || *p == '+';
+        size_t n = may ? pw_secret_match(p, (size_t)(end - p), value) : 0;
+        if (n == 0) {
+            p++;
+            continue;
+        }
+        found = true;
+        pw_buf_put(&out, kept, (size_t)(p - kept));
+        pw_buf_put(&out, hidden, sizeof hidden - 1);
+        p += n;
+        kept = p;
+    }
+    if (!found) {
+        pw_buf_deinit(&out);
+        return true;
+    }
+    pw_buf_put(&out, kept, (size_t)(end - kept));
+    const bool ok = pw_buf_ok(&out);
+    wipe(text);
+    if (ok) {
+        *text = out;
+    } else {
+        pw_buf_deinit(&out);
+    }
+    return ok;
+}
+
 bool pw_secret_forms_redact(const pw_secret_forms *forms, pw_buf *text)
 {
     bool ok = true;
+    for (size_t i = 0; ok && i < forms->values_len && text->size > 0; i++) {
+        ok = redact_value(forms->value[i], text);
+    }
     for (size_t i = 0; ok && i < forms->len && text->size > 0; i++) {
         ok = redact_one(forms->text[i], text);
     }

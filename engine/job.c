@@ -511,6 +511,7 @@ bool pw_job_report(pw_core *core, pw_report *report)
     } else if (report->kind == PW_REPORT_OUTPUT) {
         output(core, job, report);
     } else {
+        pw_job_pause(core, job, report);
         pw_job_ended(core, job, report);
     }
     return true;

@@ -47,6 +47,11 @@ pw_run_jobs *pw_run_jobs_get(pw_core *core, int64_t run);
 /** Forgets an empty one. */
 void pw_run_jobs_trim(pw_core *core, pw_run_jobs *rj);
 
+/* job_pause.c */
+
+/** A failure that only a person can mend pauses its run first. */
+void pw_job_pause(pw_core *core, const pw_job *job, const pw_report *r);
+
 /* read_back.c */
 
 /** Nobody knows what came of an unsafe effect: it is read back, else asked about. doubt: its code may still run. */

@@ -271,6 +271,8 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
                        pawl_v(pawl_make_bool(scope, pawl_bool(rq->args, "retryable", true))));
         const pawl_value *after = pawl_get(rq->args, "retry_ms");
         v = pawl_int(after, "", -1) < 0 ? v : pawl_with(scope, v, "retry_ms", after);
+        const char *pause = pawl_str(rq->args, "pause", "");
+        v = pause[0] == 0 ? v : pawl_with(scope, v, "pause", pawl_make_str(scope, pause));
         v = pawl_bool(rq->args, "unknown", false)
                 ? pawl_with(scope, v, "unknown", pawl_make_bool(scope, true))
                 : v;

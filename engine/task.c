@@ -76,6 +76,7 @@ struct pawl_task {
     bool unpriced, spent_unknown; /* its cost; some of what it used */
     const char *model;
     pw_amounts spent;
+    const char *pause;      /* why its run is to be paused; NULL = it is not */
     atomic_llong output_at; /* bytes it said so far */
 };
 
@@ -434,7 +435,7 @@ static pw_view failure_bytes(const pawl_task *task)
     }
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
     pw_mp_map(&b, 3 + (size_t)(failure->details != NULL) + (size_t)(retry_ms != AT_ITS_TIME) +
-                      (size_t)task->unknown);
+                      (size_t)task->unknown + (size_t)(task->pause != NULL));
     pw_mp_str(&b, "type");
     pw_mp_str(&b, failure->type);
     pw_mp_str(&b, "message");
@@ -452,6 +453,10 @@ static pw_view failure_bytes(const pawl_task *task)
     if (task->unknown) {
         pw_mp_str(&b, "unknown");
         pw_mp_bool(&b, true);
+    }
+    if (task->pause != NULL) {
+        pw_mp_str(&b, "pause");
+        pw_mp_str(&b, task->pause);
     }
     const void *data = pw_buf_ok(&b) ? pw_memdup(task->scope, b.data, b.size) : NULL;
     return data != NULL ? (pw_view){data, b.size} : no_memory;
@@ -626,6 +631,11 @@ bool pawl_task_spend(pawl_task *task, const pawl_value *spent)
 void pawl_task_outcome_unknown(pawl_task *task)
 {
     task->unknown = true;
+}
+
+void pawl_task_pause_run(pawl_task *task, const char *reason)
+{
+    task->pause = pw_strdup(task->scope, reason);
 }
 
 /* ---- what the code may ask ---- */

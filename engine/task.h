@@ -50,7 +50,7 @@ typedef struct pw_report {
     pw_token token;
     pawl_scope *scope; /* owns what follows */
     pw_view
-        value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?} */
+        value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?, pause?} */
     const pawl_value *spent; /* of an end: what it says it spent; NULL = it said nothing */
     bool begun;              /* of CANCELED: its code may have run */
     pw_view

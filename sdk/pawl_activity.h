@@ -74,7 +74,7 @@ typedef struct pawl_activity_options {
     void *user;              /**< handed to the function; must outlive the engine */
     pawl_runner *
         runner; /**< who runs it; NULL = the pool. Once registered it belongs to the engine, which stops it when it closes;
-                                 one runner may serve many activities of one engine. A worker process has its pool only */
+                                 one runner may serve many activities of one engine. A worker process keeps it as the engine does */
     pawl_read_back_fn
         read_back; /**< of an unsafe effect: looks what became of it before anybody is asked; runs in the pool. NULL = none */
 } pawl_activity_options;
@@ -100,6 +100,9 @@ PAWL_API const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds
 /** With a failure: something may have happened, and nobody knows. An unsafe effect is then not tried again: its run asks. For any other
  * effect the failure stands as it is. */
 PAWL_API void pawl_task_outcome_unknown(pawl_task *task);
+/** With a failure: its run is paused, with the reason, and the attempt made again when it is resumed (with pawl_task_retry_after(task, 0), at the
+ * cost of no retry): for what only a person can mend, such as an account without money. Works in a worker process too. Owns: copied. */
+PAWL_API void pawl_task_pause_run(pawl_task *task, const char *reason);
 /** What its call or its registration says, never PAWL_EFFECT_DEFAULT. Thread: any. */
 PAWL_API pawl_effect pawl_task_effect(const pawl_task *task);
 /** Stable over retries and restarts: hand it to the system you call. Owns: the task. Thread: any. */

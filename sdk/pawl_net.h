@@ -112,6 +112,14 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_net_register(pawl_engine *engine,
                                                      const pawl_net_options *options,
                                                      pawl_error *err);
 
+/** The same for a worker process: registers them at a module's registrar (pawl_module.h), for `pawl worker --net` and programs like it. What is
+ * read then is read there: environment, files and commands of secret references are those of the worker, and the engine's process never has
+ * the values. A conversation that "llm" names is read from the journal's file, so that worker is on the same machine. Errors: as above. */
+struct pawl_module_registrar;
+PAWL_API PAWL_MUST_USE pawl_status pawl_net_register_worker(struct pawl_module_registrar *reg,
+                                                            const pawl_net_options *options,
+                                                            pawl_error *err);
+
 #ifdef __cplusplus
 }
 #endif

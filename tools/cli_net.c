@@ -31,23 +31,43 @@ static const char *const *list_of(pawl_scope *scope, const char *name)
     return list;
 }
 
-pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err)
+static pawl_net_options options_of(pawl_scope *scope)
 {
-    pawl_scope *scope = pawl_scope_new();
-    if (scope == NULL) {
-        return pw_err(err, PAWL_NOMEM, "no memory for the network");
-    }
-    const pawl_net_options options = {
-        .struct_size = sizeof options,
+    return (pawl_net_options){
+        .struct_size = sizeof(pawl_net_options),
         .egress = list_of(scope, "PAWL_EGRESS"),
         .secrets = list_of(scope, "PAWL_SECRETS"),
         .proxy = getenv("PAWL_PROXY"),
         .ca_file = getenv("PAWL_CA_FILE"),
         .prices = getenv("PAWL_PRICES"),
     };
-    const pawl_status status = pw_scope_failed(scope)
-                                   ? pw_err(err, PAWL_NOMEM, "no memory for the network")
-                                   : pawl_net_register(engine, &options, err);
+}
+
+pawl_status pw_cli_net_register(pawl_engine *engine, bool elsewhere, pawl_error *err)
+{
+    pawl_scope *scope = pawl_scope_new();
+    if (scope == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for the network");
+    }
+    const pawl_net_options options = options_of(scope);
+    pawl_status status = pw_scope_failed(scope)
+                             ? pw_err(err, PAWL_NOMEM, "no memory for the network")
+                         : elsewhere ? PAWL_OK
+                                     : pawl_net_register(engine, &options, err);
     pawl_scope_free(scope);
     return status == PAWL_OK ? pawl_agent_register(engine, err) : status;
+}
+
+pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, pawl_error *err)
+{
+    pawl_scope *scope = pawl_scope_new();
+    if (scope == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for the network");
+    }
+    const pawl_net_options options = options_of(scope);
+    pawl_status status = pw_scope_failed(scope)
+                             ? pw_err(err, PAWL_NOMEM, "no memory for the network")
+                             : pawl_net_register_worker(reg, &options, err);
+    pawl_scope_free(scope);
+    return status;
 }

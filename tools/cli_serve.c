@@ -15,7 +15,6 @@
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/host.h"
-#include "tools/relay.h"
 
 #define DRAIN_MS_DEFAULT 10000
 #define LOOK_EVERY_MS 1000
@@ -144,59 +143,6 @@ static int serve_until(pw_cli *cli, int64_t idle_ms)
     }
 }
 
-/* ---- workers of other machines ---- */
-
-static int relay_options(pw_cli *cli)
-{
-    const pw_cli_args *a = cli->args;
-    static const pw_cli_opt others[] = {PW_OPT_TLS_CERT, PW_OPT_TLS_KEY, PW_OPT_WORKER_TOKENS};
-    bool listens = pw_cli_has(a, PW_OPT_WORKER_LISTEN);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        if (listens && !pw_cli_has(a, others[i])) {
-            return pw_cli_usage(cli, "--worker-listen needs --tls-cert, --tls-key and "
-                                     "--worker-tokens: nobody works without TLS and a token");
-        }
-        if (!listens && pw_cli_has(a, others[i])) {
-            return pw_cli_usage(cli, "--%s is for --worker-listen",
-                                pw_cli_option_get(others[i])->word);
-        }
-    }
-    return PW_EXIT_OK;
-}
-
-typedef struct relay_say {
-    pw_cli *cli;
-    pawl_level least;
-} relay_say;
-
-static void relay_log(void *ctx, pawl_level level, const char *text)
-{
-    const relay_say *say = ctx;
-    if (level >= say->least) {
-        pw_cli_log(say->cli, level, NULL, 0, text);
-    }
-}
-
-static int relay_begin(pw_cli *cli, relay_say *say, pw_relay **ret_relay)
-{
-    const pw_cli_args *a = cli->args;
-    pawl_error err = {0};
-    const pw_relay_options o = {.journal_path = cli->db,
-                                .listen = a->value[PW_OPT_WORKER_LISTEN],
-                                .cert_file = a->value[PW_OPT_TLS_CERT],
-                                .key_file = a->value[PW_OPT_TLS_KEY],
-                                .tokens_file = a->value[PW_OPT_WORKER_TOKENS],
-                                .grace_ms = a->number[PW_OPT_WORKER_GRACE],
-                                .log = relay_log,
-                                .log_ctx = say};
-    if (o.listen == NULL) {
-        return PW_EXIT_OK;
-    }
-    pawl_status s = pw_relay_start(&o, ret_relay, &err);
-    cli->next = "";
-    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, "remote workers");
-}
-
 int pw_verb_serve(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
@@ -216,14 +162,13 @@ int pw_verb_serve(pw_cli *cli)
     if (options.debug_held && !pw_cli_has(a, PW_OPT_LOG_LEVEL)) {
         options.log_level = PAWL_DEBUG; /* what is held as it should be is said there */
     }
-    int code = relay_options(cli);
+    int code = pw_cli_relay_check(cli);
     code = code == PW_EXIT_OK ? pw_cli_host(cli, &options) : code;
     if (code != PW_EXIT_OK) {
         return code;
     }
-    relay_say say = {cli, options.log_level};
     pw_mcpd_host *mcp = NULL;
-    code = relay_begin(cli, &say, &relay);
+    code = pw_cli_relay_begin(cli, options.log_level, &relay);
     code = code == PW_EXIT_OK ? start_mcp(cli, &mcp) : code;
     if (code != PW_EXIT_OK) {
         pw_relay_stop(relay);

@@ -11,6 +11,7 @@
 #include "sdk/pawl.h"
 #include "tools/cli_out.h"
 #include "tools/client.h"
+#include "tools/relay.h"
 
 typedef struct pw_cli {
     const pw_cli_args *args;
@@ -105,8 +106,12 @@ typedef struct pw_cli_host_options {
 /** Opens the journal as its owner, registers the built-in code and the modules of the command line, lets runs go on. 0 or an exit
  * code after having said why. SIGINT and SIGTERM are blocked from then on: ask pw_cli_signal_take. */
 int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options);
-/** The network activities, as PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY, PAWL_CA_FILE and PAWL_PRICES say. Errors: as pawl_net_register. */
-pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err);
+/** The network activities, as PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY, PAWL_CA_FILE and PAWL_PRICES say (elsewhere: workers have them), and what is made of
+ * them. Errors: as pawl_net_register. */
+pawl_status pw_cli_net_register(pawl_engine *engine, bool elsewhere, pawl_error *err);
+/** The same in a worker process. Errors: UNSUPPORTED (built without), as pawl_net_register_worker. */
+struct pawl_module_registrar;
+pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, pawl_error *err);
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 /** A line of the engine's log on standard error; user: the session. Any thread. */
 void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command,
@@ -117,6 +122,13 @@ void pw_cli_signals_block(void);
 void pw_cli_signals_unblock(void);
 /** The signal that came within timeout_ms, 0 = none. Only after pw_cli_signals_block. */
 int pw_cli_signal_take(int64_t timeout_ms);
+
+/* ---- cli_relay.c: workers of other machines ---- */
+
+/** 0, or an exit code after having said which option is missing or makes no sense. */
+int pw_cli_relay_check(pw_cli *cli);
+/** Opens the port that the options name, if they do. 0, or an exit code after having said why. */
+int pw_cli_relay_begin(pw_cli *cli, pawl_level least, pw_relay **ret_relay);
 
 /* ---- cli_value.c ---- */
 

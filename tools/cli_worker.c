@@ -127,6 +127,9 @@ static pawl_status make_worker(pw_cli *cli, const char *worker_id, int beat_fd,
     for (size_t i = 0; st == PAWL_OK && i < a->module_count; i++) {
         st = pw_worker_module(w, a->module[i], err);
     }
+    if (st == PAWL_OK && pw_cli_has(a, PW_OPT_NET)) {
+        st = pw_worker_code(w, pw_cli_net_worker, err);
+    }
     if (st == PAWL_OK && pw_worker_activities(w) == 0) {
         st = pw_err(err, PAWL_INVALID, "the modules register no activity");
     }
@@ -333,8 +336,8 @@ int pw_verb_worker(pw_cli *cli)
     const pw_cli_args *a = cli->args;
     watch w = {.cli = cli, .beats = -1};
     uint8_t random[16];
-    if (a->module_count == 0) {
-        return pw_cli_usage(cli, "a worker needs a module with activities: --module FILE.so");
+    if (a->module_count == 0 && !pw_cli_has(a, PW_OPT_NET)) {
+        return pw_cli_usage(cli, "a worker needs activities: --module FILE.so, or --net");
     }
     if (pw_cli_has(a, PW_OPT_PARALLEL) &&
         (a->number[PW_OPT_PARALLEL] == 0 || a->number[PW_OPT_PARALLEL] > PW_WORKER_PARALLEL_MAX)) {

@@ -111,20 +111,32 @@ static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pa
         a->effect = o.effect;
         a->read_back = (pw_read_back){o.read_back, o.user};
         a->concurrency = o.concurrency;
+        a->runner = o.runner;
     }
     w->acts = a;
     w->acts_len++;
     return PAWL_OK;
 }
 
+static registrar registrar_of(pw_worker *w)
+{
+    return (registrar){{.struct_size = sizeof(pawl_module_registrar),
+                        .workflow = reg_workflow,
+                        .folded = reg_folded,
+                        .activity = reg_activity},
+                       w};
+}
+
 pawl_status pw_worker_module(pw_worker *w, const char *path, pawl_error *err)
 {
-    registrar reg = {{.struct_size = sizeof reg.base,
-                      .workflow = reg_workflow,
-                      .folded = reg_folded,
-                      .activity = reg_activity},
-                     w};
+    registrar reg = registrar_of(w);
     return pw_module_register(path, &reg.base, err);
+}
+
+pawl_status pw_worker_code(pw_worker *w, pw_worker_code_fn code, pawl_error *err)
+{
+    registrar reg = registrar_of(w);
+    return code(&reg.base, err);
 }
 
 size_t pw_worker_activities(const pw_worker *w)
@@ -179,10 +191,24 @@ void pw_worker_free_unheard(pw_worker *w)
     }
 }
 
+/* Once, though several activities share it. */
+static void stop_runner(pw_worker *w, pawl_runner *runner)
+{
+    for (pw_worker_act *a = w->acts; a != NULL && runner != NULL; a = a->next) {
+        a->runner = a->runner == runner ? NULL : a->runner;
+    }
+    if (runner != NULL) {
+        runner->ops->stop(runner, STOP_MS);
+    }
+}
+
 void pw_worker_free(pw_worker *w)
 {
     if (w == NULL) {
         return;
+    }
+    for (pw_worker_act *a = w->acts; a != NULL; a = a->next) {
+        stop_runner(w, a->runner);
     }
     if (w->pool != NULL) {
         w->pool->ops->stop(w->pool, STOP_MS);
@@ -202,12 +228,21 @@ void pw_worker_free(pw_worker *w)
 
 /* ---- talking ---- */
 
+static pawl_runner *runner_of(const pw_attempt *a)
+{
+    pawl_runner *own = pw_task_runner(a->task);
+    return own != NULL ? own : a->worker->pool;
+}
+
 void pw_attempt_tell_to_stop(pw_attempt *a)
 {
     if (a->told_ms == 0) {
         a->told_ms = pw_worker_now();
         pw_task_cancel(a->task);
-        a->worker->pool->ops->cancel(a->worker->pool, a->task);
+        pawl_runner *runner = runner_of(a);
+        if (runner->ops->cancel != NULL) {
+            runner->ops->cancel(runner, a->task);
+        }
     }
 }
 
@@ -338,6 +373,7 @@ static pw_attempt *attempt_new(pw_worker *w, pw_worker_act *act, const pawl_valu
         .deadline_ms = pawl_int(v, "deadline_ms", 0),
         .fn = checks ? pw_read_back_run : act->fn,
         .fn_user = checks ? &act->read_back : act->user,
+        .runner = checks ? NULL : act->runner,
         .effect = pawl_get(v, "effect") != NULL ? pw_effect_named(pawl_str(v, "effect", ""))
                                                 : act->effect,
         .report = take_report,
@@ -399,7 +435,8 @@ static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
     act->running++;
     w->offer_changed |= !has_room(act);
     pw_attempt_wait(w, a);
-    w->pool->ops->start(w->pool, a->task);
+    pawl_runner *runner = runner_of(a);
+    runner->ops->start(runner, a->task);
 }
 
 /* ---- final reports, and their answers ---- */

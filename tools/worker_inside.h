@@ -37,6 +37,7 @@ typedef struct pw_worker_act {
     void *user;
     pawl_effect effect;
     pw_read_back read_back;
+    pawl_runner *runner;  /* its own; NULL = the pool */
     uint32_t concurrency; /* 0 = no limit */
     uint32_t running;
     struct pw_worker_act *next;

@@ -11,16 +11,19 @@
         return {"width": value["width"]}  # or raise worker.Failed("Type", "why", retryable=False)
 
     worker.serve("pawl.db", parallel=4)
+    worker.serve(connect="engine.example.com:7000", token=os.environ["PAWL_WORKER_TOKEN"], ca="ca.pem")     # another machine's, over TLS
 
 An activity runs at least once: hand task.key, which is the same for every attempt, to whatever you call. The protocol is described in
 engine/README-control.md; this file is all there is to it. Run by itself it serves two activities:
 
-    python3 worker.py pawl.db             # "upper" and "wait"
+    python3 worker.py pawl.db                                    # "upper" and "wait"
+    PAWL_WORKER_TOKEN=... python3 worker.py --connect HOST:PORT [CA]
 """
 import os
 import select
 import signal
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -31,6 +34,7 @@ import msgpack
 VERSION = 1
 OK = 0
 FRAME_MAX = 64 << 20
+PING_S = 15  # an engine far away wants to hear something at least once a minute
 ACTIVITIES = {}  # name -> (function, effect)
 
 
@@ -85,19 +89,34 @@ class Connection:
         self.socket.connect(path)
         self.lock = threading.Lock()
         self.number = 0
+        self.sent = time.monotonic()
 
     def send(self, op, args):
         """Returns the request's number."""
         with self.lock:
             self.number += 1
             message = msgpack.packb([VERSION, self.number, op, args])
-            self.socket.sendall(struct.pack(">I", len(message)) + message)
+            self._send_all(struct.pack(">I", len(message)) + message)
+            self.sent = time.monotonic()
             return self.number
+
+    def _send_all(self, data):
+        self.socket.sendall(data)
+
+    def _recv(self, size):
+        return self.socket.recv(size)
+
+    def ready(self, seconds):
+        """True when there is something to receive."""
+        return bool(select.select([self.socket], [], [], seconds)[0])
+
+    def keep_alive(self):
+        """Nothing is needed on one machine."""
 
     def _read(self, size):
         data = bytearray()
         while len(data) < size:
-            piece = self.socket.recv(min(size - len(data), 1 << 16))
+            piece = self._recv(min(size - len(data), 1 << 16))
             if not piece:
                 raise ConnectionError("the engine went away")
             data += piece
@@ -118,6 +137,51 @@ class Connection:
         except OSError:
             pass
         self.socket.close()
+
+
+class TLSConnection(Connection):
+    """The same frames over TLS, to `pawl serve --worker-listen`. The first says hello, with the token."""
+
+    def __init__(self, address, token, ca=None):  # pylint: disable=super-init-not-called
+        host, port = address.rsplit(":", 1)
+        context = ssl.create_default_context(cafile=ca)  # verifies the certificate, and that it names the host
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.socket = context.wrap_socket(socket.create_connection((host.strip("[]"), int(port)), timeout=10), server_hostname=host.strip("[]"))
+        self.socket.setblocking(False)
+        self.lock, self.one = threading.Lock(), threading.Lock()  # one thread in the TLS object at a time
+        self.number = 0
+        self.send("hello", {"token": token})
+        _, status, body = Connection.receive(self)
+        if status != OK:
+            raise ConnectionError(body["message"])
+
+    def _send_all(self, data):
+        rest = memoryview(data)
+        while rest:
+            try:
+                with self.one:
+                    rest = rest[self.socket.send(rest):]
+            except ssl.SSLWantWriteError:
+                select.select([], [self.socket], [], 1)
+
+    def _recv(self, size):
+        while True:
+            try:
+                with self.one:
+                    return self.socket.recv(size)
+            except ssl.SSLWantReadError:
+                select.select([self.socket], [], [], 1)
+            except ssl.SSLError as error:
+                raise ConnectionError(str(error)) from error
+
+    def ready(self, seconds):
+        with self.one:
+            pending = self.socket.pending() > 0
+        return pending or super().ready(seconds)
+
+    def keep_alive(self):
+        if time.monotonic() - self.sent > PING_S:
+            self.send("hello", {})
 
 
 class Task:
@@ -216,7 +280,8 @@ class Session:
         try:
             while not self.done():
                 self.poll()
-                if select.select([self.connection.socket], [], [], 0.2)[0]:
+                self.connection.keep_alive()
+                if self.connection.ready(0.2):
                     self.take(*self.connection.receive())
         finally:
             for task in self.waits.values():
@@ -224,17 +289,24 @@ class Session:
             self.connection.close()
 
 
-def serve(journal, parallel=1, queues=None, say=print):
-    """Works until SIGTERM or SIGINT; connects again whenever an engine serves the journal."""
+def connection_to(journal, connect, token, ca):
+    """To the engine that serves the journal, or to one of another machine."""
+    if connect is not None:
+        return TLSConnection(connect, token, ca)
+    path = owner_socket(journal)
+    if path is None:
+        raise ConnectionError("no engine serves the journal")
+    return Connection(path)
+
+
+def serve(journal=None, parallel=1, queues=None, connect=None, token=None, ca=None, say=print):
+    """Works until SIGTERM or SIGINT; connects again whenever an engine serves the journal, or the other machine answers."""
     draining = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: draining.set())
     while not draining.is_set():
-        path = owner_socket(journal)
         try:
-            if path is None:
-                raise ConnectionError("no engine serves the journal")
-            session = Session(Connection(path), parallel, queues, draining)
+            session = Session(connection_to(journal, connect, token, ca), parallel, queues, draining)
             say("connected", flush=True)
             session.run()
         except OSError as error:
@@ -257,5 +329,7 @@ def _wait(task, value):
     return value
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:2] == ["--connect"]:
+    serve(connect=sys.argv[2], token=os.environ["PAWL_WORKER_TOKEN"], ca=sys.argv[3] if len(sys.argv) > 3 else None)
+elif __name__ == "__main__":
     serve(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PAWL_DB", "pawl.db"))

@@ -101,6 +101,49 @@ static void every_form_of_a_value_is_hidden(void **state)
     pw_secret_forms_deinit(&forms);
 }
 
+/* As encoders write it: each must become [redacted], whole. */
+static void a_value_is_hidden_however_it_was_encoded(void **state)
+{
+    (void)state;
+    static const char value[] = "k\xc3\x84y/+ \"\\%\xf0\x9f\x94\x91\nz";
+    static const char *const texts[] = {
+        value,
+        "k%C3%84y%2F%2B%20%22%5C%25%F0%9F%94%91%0Az", /* everything */
+        "k%c3%84y/%2b+%22%5c%25%f0%9f%94%91%0az", /* a path's slash, a form's space, small letters */
+        "k\xc3\x84y/+ \\\"\\\\%\xf0\x9f\x94\x91\\nz", /* JSON */
+        "k\\u00c4y\\/+ \\\"\\\\%\\ud83d\\udd11\\nz",  /* in ASCII, slashes escaped */
+        "\\u006b\\u00C4\\u0079\\u002F\\u002B\\u0020\\u0022\\u005C\\u0025\\uD83D\\uDD11\\u000A\\u007A",
+        "k\\\\u00c4y/+ \\\\\\\"\\\\\\\\%\\\\ud83d\\\\udd11\\\\nz", /* JSON in JSON */
+    };
+    pw_secret_forms forms = {0};
+    assert_true(pw_secret_forms_add_all(&forms, value));
+    for (size_t i = 0; i < PW_COUNT(texts); i++) {
+        pw_buf text = PW_BUF_INIT;
+        pw_buf_printf(&text, "<%s|%s>", texts[i], texts[i]);
+        assert_true(pw_secret_forms_redact(&forms, &text));
+        assert_string_equal(pw_buf_cstr(&text), "<[redacted]|[redacted]>");
+        pw_buf_deinit(&text);
+    }
+    for (size_t before = 0; before < 3; before++) { /* inside what was encoded as base64 */
+        char inside[64];
+        pw_buf text = PW_BUF_INIT;
+        (void)snprintf(inside, sizeof inside, "%.*s%s!", (int)before, "me", value);
+        pw_base64_put(&text, inside, strlen(inside));
+        assert_true(pw_secret_forms_redact(&forms, &text));
+        assert_non_null(strstr(pw_buf_cstr(&text), "[redacted]"));
+        pw_buf_deinit(&text);
+    }
+    pw_buf other = PW_BUF_INIT;
+    pw_buf_puts(&other, "k\xc3\x84y/+ \"\\%\xf0\x9f\x94\x91\n and k%C3%84y%2F, k\\u00c4y");
+    pw_buf same = PW_BUF_INIT;
+    pw_buf_puts(&same, pw_buf_cstr(&other));
+    assert_true(pw_secret_forms_redact(&forms, &other));
+    assert_string_equal(pw_buf_cstr(&other), pw_buf_cstr(&same));
+    pw_buf_deinit(&other);
+    pw_buf_deinit(&same);
+    pw_secret_forms_deinit(&forms);
+}
+
 /* ---- in requests ---- */
 
 static void a_secret_may_stand_wherever_a_text_stands(void **state)
@@ -294,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reference_is_used_only_under_a_rule),
         cmocka_unit_test(every_form_of_a_value_is_hidden),
+        cmocka_unit_test(a_value_is_hidden_however_it_was_encoded),
         T(a_secret_may_stand_wherever_a_text_stands),
         T(a_secret_that_cannot_be_had_fails_with_its_name_alone),
         T(a_secret_bound_to_a_host_goes_to_no_other),

@@ -54,4 +54,7 @@ def look(task, value):
 worker.activity("pay", effect="unsafe", read_back=look)(pay)
 worker.activity("hold")(hold)
 worker.activity("hold_unsafe", effect="unsafe")(hold)
-worker.serve(sys.argv[2], parallel=2)
+if sys.argv[2] == "--connect":
+    worker.serve(connect=sys.argv[3], token=os.environ["TOKEN"], ca=sys.argv[4], parallel=2)
+else:
+    worker.serve(sys.argv[2], parallel=2)

@@ -62,6 +62,7 @@ class Wire:
         self.target = target
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
+        self.frozen = threading.Event()  # of the connections that are there
         self.pairs, self.lock, self.open, self.count = [], threading.Lock(), True, 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -82,14 +83,16 @@ class Wire:
                     continue
                 self.count += 1
                 self.pairs.append((near, far))
+                frozen = self.frozen
             for a, b in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(a, b), daemon=True).start()
+                threading.Thread(target=self._carry, args=(a, b, frozen), daemon=True).start()
 
     @staticmethod
-    def _carry(source, sink):
+    def _carry(source, sink, frozen):
         try:
             while piece := source.recv(65536):
-                sink.sendall(piece)
+                if not frozen.is_set():
+                    sink.sendall(piece)
         except OSError:
             pass
         for end in (source, sink):
@@ -110,6 +113,12 @@ class Wire:
                 except OSError:
                     pass
                 end.close()
+
+    def freeze(self):
+        """What is there stays there and carries nothing; a new connection does."""
+        with self.lock:
+            self.frozen.set()
+            self.frozen = threading.Event()
 
     def close(self):
         with self.lock:

@@ -4,7 +4,7 @@ import os
 import signal
 
 from remote_rig import Wire, need_openssl, remote_worker, serve, token
-from worker_rig import check, end, equal, events, lines, result, run, start, until, until_lines, within
+from worker_rig import begin, check, end, equal, events, lines, result, run, start, until, until_lines, with_msgpack, within, worker
 
 need_openssl()
 
@@ -154,6 +154,74 @@ def it_lets_what_runs_finish_and_says_good_bye(p):
     equal(w.wait(timeout=60), 0)
     result(p, "r1")
     equal(events(p, "r1", "ActivityRetried"), 0)
+
+
+def it_shares_a_queue_with_workers_of_this_machine(p):
+    serve(p)
+    p.ok("queue", "narrow", "--concurrency", "2")
+    worker(p, "--parallel", "4", name="here")
+    remote_worker(p, "--parallel", "4")
+    for i in range(6):
+        start(p, f"r{i}", "hold", queue="narrow")
+    until(p, lambda: len(lines(p)) >= 2, "two begin")
+    start(p, "n", "note")
+    result(p, "n")
+    row = [q for q in p.ok("queue", "-o", "json").json() if q["name"] == "narrow"][0]
+    equal((row["running"], row["queued"]), (2, 4))
+    p.write("go", "")
+    pids = {result(p, f"r{i}")["pid"] for i in range(6)}
+    check(len(pids) <= 2, "of both workers together")
+
+
+def it_works_for_an_engine_that_lives_elsewhere(p):
+    """`pawl relay`, beside a program that hosts its own engine."""
+    serve(p)  # makes the certificates
+    p.stop()
+    p.serve()
+    relay = p.begin("relay", "--worker-listen", "0", "--tls-cert", p.path("cert.pem"), "--tls-key", p.path("key.pem"), "--worker-tokens", p.path("tokens"),
+                    "-o", "jsonl")
+    try:
+        p.port = int(json.loads(relay.stdout.readline())["workers"].rsplit(":", 1)[1])
+        remote_worker(p)
+        start(p, "r1", "note")
+        result(p, "r1")
+        p.stop(signal.SIGKILL)
+        p.serve()
+        start(p, "r2", "note")
+        result(p, "r2")
+    finally:
+        relay.send_signal(signal.SIGTERM)
+        equal(relay.wait(timeout=60), 0)
+        relay.stdout.close()
+        relay.stderr.close()
+    p.run("relay").exits(2)
+
+
+def it_works_in_python_too(p):
+    python = with_msgpack(p.modules[2])
+    serve(p)
+    here = os.path.dirname(os.path.abspath(__file__))
+    argv = [python, "-B", os.path.join(here, "py_activities.py"), p.modules[2], "--connect", f"127.0.0.1:{p.port}", p.path("ca.pem")]
+    w = begin(p, argv, "python")
+    until(p, lambda: "connected" in p.read("python.log"), "it never connected", "python")
+    start(p, "r1", "fails", retries=3)
+    equal(result(p, "r1"), {"attempt": 3})
+    start(p, "r0", "busy", retries=1)
+    equal(result(p, "r0"), {"attempt": 4}, "a time to come again costs no retry")
+    start(p, "r2", "hold")
+    until(p, lambda: "began r2 1" in lines(p), "it holds")
+    p.ok("cancel", "r2")
+    p.run("result", "r2").exits(6)
+    start(p, "r3", "hold")
+    until(p, lambda: "began r3 1" in lines(p), "it holds")
+    end(w, signal.SIGKILL)
+    until(p, lambda: events(p, "r3", "ActivityRetried") == 1, "its attempt is lost with its connection")
+    p.write("go", "")
+    begin(p, argv, "second")
+    result(p, "r3")
+    p.env["TOKEN"] = "pawl-worker-wrong"
+    begin(p, argv, "third")
+    until(p, lambda: "no token" in p.read("third.log"), "it is told why", "third")
 
 
 def it_gets_only_what_its_token_is_for(p):
