@@ -712,11 +712,12 @@ static bool is_slow(const llm_call *c)
 static pawl_status encode(llm_call *c)
 {
     const pw_llm_target *t = &c->input.targets[c->at];
-    const pawl_value *request =
-        t->model != NULL ? pawl_with(c->scope, c->request, "model", t->model) : c->request;
     const pw_llm_ask ask = {.scope = c->scope,
-                            .request = request,
-                            .stream = c->input.stream && !pawl_bool(request, "background", false)};
+                            .request = c->request,
+                            .model = t->model,
+                            .kept = c->setup->kept,
+                            .stream =
+                                c->input.stream && !pawl_bool(c->request, "background", false)};
     uint8_t digest[PW_DIGEST_SIZE];
     memcpy(digest, c->wire.digest, sizeof digest);
     const pawl_status st = c->poll_id[0] != '\0'
@@ -879,10 +880,11 @@ static void llm_cancel(pw_net_call *call)
 
 pw_llm_setup *pw_llm_setup_new(pawl_engine *engine, const pawl_net_options *options)
 {
-    pw_llm_setup *s = pw_calloc(1, sizeof *s);
+    pw_llm_setup *s = pw_calloc(1, sizeof *s + pw_kept_bytes(PW_LLM_KEPT_BYTES));
     if (s != NULL) {
         *s = (pw_llm_setup){.activity = {llm_start, llm_cancel},
                             .engine = engine,
+                            .kept = pw_kept_init(s->end, PW_LLM_KEPT_BYTES),
                             .scrub = options->llm_scrub,
                             .scrub_user = options->llm_scrub_user};
     }

@@ -9,6 +9,7 @@
 #include "activities/http_client.h"
 #include "activities/llm_wire.h"
 #include "activities/net_runner.h"
+#include "sdk/base/kept.h"
 #include "sdk/base/limits.h"
 #include "sdk/pawl_net.h"
 
@@ -18,6 +19,8 @@ typedef struct pw_llm_setup {
     pawl_engine *engine;      /* whose runs are paused */
     pawl_llm_scrub_fn scrub;  /* NULL = none */
     void *scrub_user;
+    pw_kept *kept; /* of the network thread; behind this, in the same block */
+    _Alignas(8) uint8_t end[];
 } pw_llm_setup;
 
 /** NULL when out of memory. */

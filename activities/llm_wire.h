@@ -45,7 +45,8 @@ typedef struct pw_llm_level {
 typedef struct pw_llm_writer {
     pw_buf *out;
     const pw_llm_endpoint *endpoint;
-    pw_view request;
+    pw_view request;    /* without its messages: each look at it would walk over them */
+    pw_view messages;   /* of the request */
     pawl_status status; /* sticky */
     pawl_error *err;
     pw_llm_level levels[PW_LLM_LEVELS_MAX];
