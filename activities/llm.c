@@ -13,9 +13,9 @@
 #include "sdk/base/kept.h"
 #include "sdk/base/value.h"
 
-static const pw_llm_wire *const wires[] = {&pw_llm_wire_chat,      &pw_llm_wire_compatible,
-                                           &pw_llm_wire_responses, &pw_llm_wire_anthropic,
-                                           &pw_llm_wire_gemini,    &pw_llm_wire_ollama};
+static const pw_llm_wire *const wires[] = {
+    &pw_llm_wire_chat,   &pw_llm_wire_compatible, &pw_llm_wire_responses, &pw_llm_wire_anthropic,
+    &pw_llm_wire_gemini, &pw_llm_wire_ollama,     &pw_llm_wire_dapr};
 
 const char *pw_llm_wire_name(size_t index)
 {

@@ -19,7 +19,7 @@
 typedef struct pw_llm_wire pw_llm_wire;
 typedef struct pw_llm_stream pw_llm_stream;
 
-/** Names of the wires, NULL at the end: openai-chat, openai-compatible, openai-responses, anthropic, gemini, ollama. */
+/** Names of the wires, NULL at the end: openai-chat, openai-compatible, openai-responses, anthropic, gemini, ollama, dapr. */
 const char *pw_llm_wire_name(size_t index);
 
 /* ---- endpoints ---- */

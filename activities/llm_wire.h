@@ -272,5 +272,6 @@ extern const pw_llm_wire pw_llm_wire_responses;
 extern const pw_llm_wire pw_llm_wire_anthropic;
 extern const pw_llm_wire pw_llm_wire_gemini;
 extern const pw_llm_wire pw_llm_wire_ollama;
+extern const pw_llm_wire pw_llm_wire_dapr;
 
 #endif

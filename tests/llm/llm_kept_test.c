@@ -78,6 +78,9 @@ static void what_is_sent_does_not_depend_on_what_is_kept(void **state)
     for (size_t len = 1; len <= PW_COUNT(messages); len++) {
         const pawl_value *request = request_of(scope, len);
         for (size_t i = 0; pw_llm_wire_name(i) != NULL; i++) {
+            if (strcmp(pw_llm_wire_name(i), "dapr") == 0 && len > 3) { /* it takes no images */
+                continue;
+            }
             const pw_llm_endpoint *e = endpoint_of(scope, pw_llm_wire_name(i), "");
             const pw_llm_ask plain = {.scope = scope, .request = request};
             const pw_llm_ask with = {.scope = scope, .request = request, .kept = kept};

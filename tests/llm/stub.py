@@ -79,12 +79,18 @@ def ollama(text):
     return {**end, "message": {"role": "assistant", "content": text}}, pieces, [last]
 
 
+def dapr(text):
+    usage = {"promptTokens": str(USAGE[0]), "completionTokens": str(USAGE[1])}
+    whole = {"outputs": [{"choices": [{"finishReason": "stop", "message": {"content": text}}], "usage": usage}]}
+    return whole, [json.dumps(whole)], []  # it never streams
+
+
 def cut(text):
     return [text[i:i + 3] for i in range(0, len(text), 3)]
 
 
 WIRES = [("/v1/chat/completions", chat), ("/v1/messages", messages), ("/v1/responses", responses), (":generateContent", gemini),
-         (":streamGenerateContent", gemini), ("/api/chat", ollama)]
+         (":streamGenerateContent", gemini), ("/api/chat", ollama), ("/converse", dapr)]
 
 
 def wire_of(path):
