@@ -181,6 +181,16 @@ def slow(conn, rq, body):
     server.STOP.wait()
 
 
+def loris(conn, rq, body):
+    """An answer, a byte at a time, that would take hours: never silent for long."""
+    _, pieces, _ = wire_of(rq.path)("Hello w\u00f6rld " * 1000)
+    chunked(conn, [], end=False)
+    for byte in "".join(pieces).encode():
+        conn.send(b"1\r\n" + bytes([byte]) + b"\r\n")
+        if server.STOP.wait(0.05):
+            return
+
+
 def silent(conn, rq, body):
     server.STOP.wait()
 
@@ -248,7 +258,7 @@ def acts(turns):
 
 
 STEPS = {
-    "ok": say, "split": split, "broken": broken, "ended": ended, "unsaid": unsaid, "slow": slow, "silent": silent, "oversized": oversized,
+    "ok": say, "split": split, "broken": broken, "ended": ended, "unsaid": unsaid, "slow": slow, "loris": loris, "silent": silent, "oversized": oversized,
     "malformed": malformed, "told": told, "thinks": thinks, "pending": pending, "money": moneyless,
     "key": lambda c, r, b: answer(c, 401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}),
     "s404": lambda c, r, b: answer(c, 404, {"error": {"message": "no such model", "code": "model_not_found"}}),
