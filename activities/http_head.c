@@ -4,6 +4,9 @@
  *   status line --> fields --> empty line: a final status --> a redirect to follow, or head() to the caller
  *                                          1xx            --> the next head
  *   fields after that are trailers: counted, not kept
+ *
+ * A length that can be read in two ways is no length: several that differ, one beside a transfer coding, one that is no number. What comes after
+ * such a body might be taken for the answer to the next request (RFC 9112 6.3). Does not read bodies.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -119,6 +122,30 @@ static bool leads_on(const pw_http *h)
             h->status == 308);
 }
 
+enum { LENGTH_DIGITS_MAX = 18 }; /* of an int64_t */
+
+static bool is_length(const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= LENGTH_DIGITS_MAX && text[digits] == '\0';
+}
+
+static bool framing_is_clear(const pw_http_head *head)
+{
+    const char *length = NULL;
+    for (size_t i = 0; i < head->len; i++) {
+        if (strcmp(head->headers[i].name, "content-length") != 0) {
+            continue;
+        }
+        const char *value = head->headers[i].value;
+        if (!is_length(value) || (length != NULL && strcmp(length, value) != 0)) {
+            return false;
+        }
+        length = value;
+    }
+    return length == NULL || pw_http_head_find(head, "transfer-encoding") == NULL;
+}
+
 static bool head_end(pw_http *h)
 {
     pw_http_header *list = fields(h);
@@ -126,6 +153,10 @@ static bool head_end(pw_http *h)
         return stop(h, PW_HTTP_NO_MEMORY);
     }
     const pw_http_head head = {h->status, h->head_len, list};
+    if (!framing_is_clear(&head)) {
+        pw_free(list);
+        return stop(h, PW_HTTP_BAD_RESPONSE);
+    }
     const char *location = leads_on(h) ? pw_http_head_find(&head, "location") : NULL;
     h->head_done = true;
     h->retry_after_ms = pw_http_retry_after(&head, utc_now_ms());
@@ -164,6 +195,9 @@ bool pw_http_head_line(pw_http *h, const char *line, size_t size)
     }
     if (h->status >= 200) {
         return head_end(h);
+    }
+    if (h->status == 101) { /* nobody asked for another protocol */
+        return stop(h, PW_HTTP_BAD_RESPONSE);
     }
     h->head_len = 0; /* 100, 103: another head follows */
     return true;

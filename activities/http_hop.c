@@ -247,6 +247,13 @@ static pw_http_error timeout_error(const pw_http *h)
     return over || connected > 0 ? PW_HTTP_TOTAL_TIMEOUT : PW_HTTP_CONNECT_TIMEOUT;
 }
 
+static bool was_sent(const pw_http *h)
+{
+    curl_off_t began = 0;
+    (void)curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &began);
+    return began > 0;
+}
+
 pw_http_error pw_http_hop_error(const pw_http *h, CURLcode code)
 {
     static const struct {
@@ -284,6 +291,9 @@ pw_http_error pw_http_hop_error(const pw_http *h, CURLcode code)
     }
     if (code == CURLE_OK && !h->head_done) {
         return PW_HTTP_CUT;
+    }
+    if (code == CURLE_OUT_OF_MEMORY && !h->head_done && was_sent(h)) {
+        return PW_HTTP_HEAD_TOO_LARGE; /* so curl says that a line has filled its buffer (100 KiB) */
     }
     for (size_t i = 0; i < PW_COUNT(table); i++) {
         if (table[i].code == code) {

@@ -32,6 +32,13 @@ static const char *part(pw_http *h, CURLU *url, CURLUPart what, unsigned flags)
     return copy;
 }
 
+/* The whole in ASCII, and from here on its host too: asked for a host in punycode, some curls lose a copy of it. */
+static const char *ascii_url(pw_http *h, CURLU *url)
+{
+    const char *text = part(h, url, CURLUPART_URL, CURLU_PUNYCODE);
+    return text != NULL && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK ? text : NULL;
+}
+
 static pawl_status bad_url(const pw_http *h, const char *why, pawl_error *err)
 {
     return h->request.url_secret ? pw_err(err, PAWL_INVALID, "the URL %s", why)
@@ -68,8 +75,8 @@ pawl_status pw_http_place_of(pw_http *h, const char *base, const char *url,
     (void)curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0);
     const char *scheme = part(h, u, CURLUPART_SCHEME, 0);
     const char *port = part(h, u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-    pw_http_place p = {.url = part(h, u, CURLUPART_URL, CURLU_PUNYCODE),
-                       .host = plain_host(h, part(h, u, CURLUPART_HOST, CURLU_PUNYCODE))};
+    pw_http_place p = {.url = ascii_url(h, u)};
+    p.host = plain_host(h, part(h, u, CURLUPART_HOST, 0));
     if (pw_scope_failed(h->scope)) {
         return pw_err(err, PAWL_NOMEM, "no memory for a URL");
     }
@@ -89,8 +96,14 @@ pawl_status pw_http_host(const char *url, char ret_host[256], pawl_error *err)
 {
     PW_CLEANUP(url_free) CURLU *u = curl_url();
     char *host = NULL;
-    if (u == NULL || curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_HOST, &host, CURLU_PUNYCODE) != CURLUE_OK) {
+    char *whole = NULL;
+    const bool ok = u != NULL &&
+                    curl_url_set(u, CURLUPART_URL, url, CURLU_DISALLOW_USER) == CURLUE_OK &&
+                    curl_url_get(u, CURLUPART_URL, &whole, CURLU_PUNYCODE) == CURLUE_OK &&
+                    curl_url_set(u, CURLUPART_URL, whole, 0) == CURLUE_OK &&
+                    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK;
+    curl_free(whole);
+    if (!ok) {
         return pw_err(err, PAWL_INVALID, "the URL is malformed, or holds a user");
     }
     const size_t size = host[0] == '[' ? strcspn(host + 1, "]%") : strlen(host);
@@ -237,7 +250,7 @@ static pawl_status take_proxy(pw_http *h, pawl_error *err)
     const char *scheme = curl_url_set(u, CURLUPART_URL, proxy, 0) == CURLUE_OK
                              ? part(h, u, CURLUPART_SCHEME, 0)
                              : NULL;
-    h->proxy_host = plain_host(h, part(h, u, CURLUPART_HOST, CURLU_PUNYCODE));
+    h->proxy_host = ascii_url(h, u) != NULL ? plain_host(h, part(h, u, CURLUPART_HOST, 0)) : NULL;
     const bool ok = scheme != NULL && h->proxy_host != NULL &&
                     (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
     return ok ? PAWL_OK

@@ -14,6 +14,7 @@
 #include "sdk/base/error.h"
 
 enum { ROUNDS_MAX = 10, TASK_TTL_MS = 86400000 };
+#define IDEMPOTENCY_KEY "dev.pawl/idempotency-key" /* the protocol has none of its own */
 
 /* One use of one tool. */
 typedef struct use {
@@ -21,6 +22,7 @@ typedef struct use {
     const char *name;
     const pawl_value *tool;
     bool repeatable;
+    int round; /* of questions and answers; each is a call of its own, and says so by its key */
     const pawl_value *responses; /* of the round to come */
     const char *state;           /* the server's, byte for byte; NULL = none */
 } use;
@@ -74,6 +76,20 @@ static const pawl_value *with_legacy_task(use *u, const pawl_value *params)
     return pawl_with(scope, params, "task", pawl_build(scope, "{ttl: %d}", TASK_TTL_MS));
 }
 
+/* The input's own, and the task's key: the same for every attempt. */
+static const pawl_value *meta_of(use *u)
+{
+    pawl_scope *scope = u->call->scope;
+    const pawl_value *meta = pawl_get(u->call->input, "meta");
+    const char *key = pawl_task_key(u->call->task);
+    if (pw_mcp_key(meta, IDEMPOTENCY_KEY) != NULL) {
+        return meta;
+    }
+    key = u->round == 0 ? key : pw_sprintf(scope, "%s.%d", key, u->round + 1);
+    return pawl_with(scope, meta != NULL ? meta : pawl_build(scope, "{}"), IDEMPOTENCY_KEY,
+                     pawl_make_str(scope, key));
+}
+
 static const pawl_value *params_of(use *u)
 {
     pawl_scope *scope = u->call->scope;
@@ -87,9 +103,7 @@ static const pawl_value *params_of(use *u)
     if (u->state != NULL) {
         params = pawl_with(scope, params, "requestState", pawl_make_str(scope, u->state));
     }
-    const pawl_value *meta = pawl_get(u->call->input, "meta");
-    params = meta != NULL ? pawl_with(scope, params, "_meta", meta) : params;
-    return with_legacy_task(u, params);
+    return with_legacy_task(u, pawl_with(scope, params, "_meta", meta_of(u)));
 }
 
 /* Before the first byte of a call that may not be sent twice, the next attempt is told. False: the failure is set. */
@@ -194,7 +208,7 @@ static const pawl_value *follow(use *u, const pawl_value *result)
 static const pawl_value *rounds(use *u)
 {
     pw_mcp_reply reply;
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    for (u->round = 0; u->round < ROUNDS_MAX; u->round++) {
         if (!tell_the_next(u)) {
             return NULL;
         }

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/parts.h"
 
@@ -150,6 +151,7 @@ bool pw_batch_lost(const pw_batch *b)
 
 void pw_batch_undo(pw_batch *b, const pw_batch_mark *mark)
 {
+    pw_budget_undo(b, mark->ops);
     b->group.len = mark->ops;
     for (pw_publish *p = mark->publish != NULL ? mark->publish->next : b->publish; p != NULL;
          p = p->next) {

@@ -5,6 +5,7 @@
  * Does not know what an operation means: requests.c, turn.c and job.c do.
  */
 #include "engine/core.h"
+#include "engine/budget.h"
 #include "engine/bugs.h"
 
 #include <stdio.h>
@@ -81,6 +82,8 @@ static void free_def(pw_def *d)
     pw_free(d->version);
     pw_free(d->description);
     pw_free(d->input_schema);
+    pw_free(d->output_schema);
+    pw_free(d->publish);
     pw_schemas_free(d->input_fits);
     pw_free(d);
 }
@@ -227,6 +230,7 @@ void pw_core_free(pw_core *core)
     free_waiting(core, &err);
     free_runs(core);
     free_jobs(core);
+    pw_budget_free(core);
     pw_queues_free(core);
     free_code(core);
     pw_batch_trim(core);
@@ -302,6 +306,30 @@ static uint64_t build_of(const pw_core *core, const pw_def *def)
     return core->env.build_of(core->env.ctx, code);
 }
 
+/* What doors show of it: a schema that is one, and a map. */
+static pawl_status check_shown(const pawl_workflow_options *o, pawl_error *err)
+{
+    pw_schemas *output = NULL;
+    const pawl_value *publish = NULL;
+    pawl_status st = pw_fits_text(o->output_schema, &output, err);
+    pw_schemas_free(output);
+    if (st != PAWL_OK || o->publish == NULL || o->publish[0] == 0) {
+        return st;
+    }
+    pawl_scope *scope = pawl_scope_new();
+    if (scope == NULL) {
+        return pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    st = pawl_parse_json(scope, o->publish, strlen(o->publish), &publish, err);
+    if (st != PAWL_OK) {
+        (void)pw_error_wrap(err, st, "what is to be published");
+    } else if (pawl_typeof(publish) != PAWL_MAP) {
+        st = pw_err(err, PAWL_INVALID, "what is to be published is no map");
+    }
+    pawl_scope_free(scope);
+    return st;
+}
+
 pawl_status pw_core_workflow(pw_core *core, const char *name, const char *version,
                              pawl_workflow_fn fn, const pawl_folded *folded,
                              const pawl_workflow_options *options, pawl_error *err)
@@ -338,14 +366,17 @@ pawl_status pw_core_workflow(pw_core *core, const char *name, const char *versio
     take_options(&def->folded, sizeof def->folded, folded);
     def->description = copy_text(own.description);
     def->input_schema = copy_text(own.input_schema);
+    def->output_schema = copy_text(own.output_schema);
+    def->publish = copy_text(own.publish);
     def->stack_bytes = own.stack_bytes;
     def->build = build_of(core, def);
     if (def->name == NULL || def->version == NULL || def->description == NULL ||
-        def->input_schema == NULL) {
+        def->input_schema == NULL || def->output_schema == NULL || def->publish == NULL) {
         free_def(def);
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
     st = pw_fits_text(own.input_schema, &def->input_fits, err);
+    st = st == PAWL_OK ? check_shown(&own, err) : st;
     if (st != PAWL_OK) {
         free_def(def);
         return pw_error_wrap(err, st, "workflow \"%s\"", name);
@@ -387,6 +418,7 @@ pawl_status pw_core_activity(pw_core *core, const char *name, pawl_activity_fn f
     act->effect = given.effect;
     act->runner = given.runner;
     act->concurrency = given.concurrency;
+    act->read_back = (pw_read_back){given.read_back, given.user};
     HASH_ADD_KEYPTR(hh, core->acts, act->name, strlen(act->name), act);
     if (act->hh.tbl == NULL) {
         pw_free(own);
@@ -420,6 +452,9 @@ pawl_status pw_core_recover(pw_core *core, pawl_error *err)
     count_owed(core);
     if (st == PAWL_OK) {
         st = pw_queues_recover(core, err);
+    }
+    if (st == PAWL_OK) {
+        st = pw_budget_recover(core, err);
     }
     if (st == PAWL_OK) {
         st = pw_jobs_recover(core, err);
@@ -635,6 +670,7 @@ static int64_t step(pw_core *core)
         pw_inbox_poll(core);
         pw_timers_fire(core);
         pw_queues_step(core);
+        pw_budget_room(core);
         pw_job_dispatch_all(core);
         pw_job_beats(core);
     }
@@ -647,6 +683,7 @@ static int64_t step(pw_core *core)
         handle_deferred(core);
     }
     pw_live_sweep(core);
+    pw_budget_sweep(core);
     return next_call(core);
 }
 

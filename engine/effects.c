@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include "engine/ballot.h"
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/parts.h"
 
@@ -106,11 +108,14 @@ static void child_start(pw_live *live, const pw_event *ev)
     field_int(&f, &n, "parent_cmd", ev->cmd);
     field_str(&f, &n, "parent_id", live->id);
     field_int(&f, &n, "policy", pw_body_int(ev->body, "policy", 0));
+    field_int(&f, &n, "timeout_ms", pw_body_int(ev->body, "timeout_ms", 0));
+    field_raw(&f, &n, "budget", pw_body_get(ev->body, "budget"));
     char tp[128] = "";
     if (live->row.traceparent.size < sizeof tp) {
         memcpy(tp, live->row.traceparent.data, live->row.traceparent.size);
     }
     field_str(&f, &n, "traceparent", tp);
+    field_str(&f, &n, "by", live->started_by);
     pw_effects_message(live->batch, "start", &f, n);
 }
 
@@ -176,7 +181,8 @@ void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, 
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
     bool canceling =
         (made != NULL && made->cancel_requested) || (job != NULL && job->cancel_requested);
-    t->state = state | (canceling ? PW_TASK_CANCELING : 0) |
+    bool reads_back = state == PW_TASK_SENT && job != NULL && job->read_back;
+    t->state = state | (canceling ? PW_TASK_CANCELING : 0) | (reads_back ? PW_TASK_READ_BACK : 0) |
                (job != NULL ? (int)job->attempts_free << PW_TASK_FREE_SHIFT : 0);
     t->due_ms = due_ms;
     t->scheduled_ms = live->now_ms;
@@ -199,6 +205,55 @@ static pw_view task_body(pw_live *live, const pw_cmd *cmd, int64_t id)
     return job != NULL ? job->body : (pw_view){NULL, 0};
 }
 
+/* Its budget has no room for it: it is held, and a person is asked when nothing that comes back would help. */
+static void task_held(pw_live *live, const pw_event *ev, pw_view body, int64_t attempt, int64_t due)
+{
+    pawl_scope *scope = live->batch->group.scope;
+    const pawl_value *held = pw_body_value(live->core, scope, ev->body, "held");
+    bool asks = pawl_bool(held, "ask", false);
+    pw_effects_task(live, ev->cmd, body, attempt, PW_TASK_SHORT, due);
+    pw_publish *p = publish(live, PW_PUB_SHORT, ev->cmd);
+    p->body = body;
+    p->attempt = attempt;
+    p->asks = asks;
+    if (!asks) {
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+        return;
+    }
+    pw_buf *buf = pw_batch_buf(live->batch);
+    pw_budget_wait_body(buf, pw_body_str(scope, body, "name", "activity"), held);
+    live->batch->failed |= !pw_buf_ok(buf);
+    op_of(live, PW_OP_WAIT_PUT)->u.wait = (pw_wait_row){.run = live->key,
+                                                        .cmd = ev->cmd,
+                                                        .name = text_view("budget"),
+                                                        .kind = text_view("budget"),
+                                                        .created_ms = live->now_ms,
+                                                        .body = {buf->data, buf->size}};
+}
+
+static bool is_held(const pw_event *ev)
+{
+    return pw_body_get(ev->body, "held").size > 0;
+}
+
+/* What was held fits now, or is held for another reason. */
+static void task_budget(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
+{
+    pw_view body = task_body(live, cmd, ev->cmd);
+    int64_t attempt = pw_body_int(ev->body, "attempt", 1);
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
+    int64_t due = job != NULL ? job->due_ms : 0;
+    if (ev->type == PW_EV_ACTIVITY_HELD) {
+        task_held(live, ev, body, attempt, due);
+        return;
+    }
+    pw_effects_task(live, ev->cmd, body, attempt, PW_TASK_SCHEDULED, due);
+    op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+    pw_publish *p = publish(live, PW_PUB_FUNDED, ev->cmd);
+    p->body = body;
+    p->attempt = attempt;
+}
+
 static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     pw_view body = task_body(live, cmd, ev->cmd);
@@ -211,8 +266,12 @@ static void task_again(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
         p->attempt = attempt + 1;
         p->due_ms = due;
         p->body = body;
+        if (is_held(ev)) {
+            task_held(live, ev, body, attempt + 1, due);
+        }
         return;
     }
+    pw_budget_begin(live->batch, (pw_job_key){live->key, ev->cmd, 0});
     pw_effects_task(live, ev->cmd, body, attempt, PW_TASK_SENT, 0);
     publish(live, PW_PUB_SENT, ev->cmd)->attempt = attempt;
 }
@@ -269,6 +328,10 @@ static void task_end(pw_live *live, const pw_event *ev)
 static void schedule(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
     int64_t attempt = cmd != NULL ? cmd->attempt : 1; /* more than 1 in a retried run */
+    if (is_held(ev)) {
+        task_held(live, ev, ev->body, attempt, 0);
+        return;
+    }
     pw_effects_task(live, ev->cmd, ev->body, attempt, PW_TASK_SCHEDULED, 0);
     pw_publish *p = publish(live, PW_PUB_JOB, ev->cmd);
     p->body = ev->body;
@@ -290,6 +353,10 @@ static void activity(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
         break;
     case PW_EV_ACTIVITY_UNKNOWN:
         task_unknown(live, ev, cmd);
+        break;
+    case PW_EV_ACTIVITY_HELD:
+    case PW_EV_ACTIVITY_RESERVED:
+        task_budget(live, ev, cmd);
         break;
     case PW_EV_ACTIVITY_CANCEL_REQUESTED:
         task_cancel(live, ev, cmd);
@@ -334,27 +401,49 @@ static void map_effects(pw_live *live, const pw_event *ev)
     }
 }
 
+void pw_effects_wait(pw_live *live, int64_t cmd, int64_t created_ms, pw_view body,
+                     int64_t due_before)
+{
+    pawl_scope *scope = live->batch->group.scope;
+    int64_t due = pw_body_int(body, "due_ms", 0);
+    op_of(live, PW_OP_WAIT_PUT)->u.wait =
+        (pw_wait_row){.run = live->key,
+                      .cmd = cmd,
+                      .name = text_view(pw_body_str(scope, body, "name", "")),
+                      .kind = text_view(pw_body_str(scope, body, "kind", "other")),
+                      .created_ms = created_ms,
+                      .deadline_ms = due,
+                      .body = body};
+    if (due != due_before) {
+        timer_clear(live, due_before, cmd, PW_T_WAIT);
+        timer_set(live, due, cmd, PW_T_WAIT);
+    }
+}
+
+static void wait_timers_clear(pw_live *live, const pw_cmd *cmd)
+{
+    timer_clear(live, cmd->due_ms, cmd->id, PW_T_WAIT);
+    timer_clear(live, pw_ballot_escalates_ms(cmd->body), cmd->id, PW_T_ESCALATE);
+}
+
+/* Rows of one that stays open are answer.c's: a shell has no command to take them from. */
 static void wait_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
-    if (ev->type != PW_EV_WAIT_CREATED) {
-        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
-        if (cmd != NULL) {
-            timer_clear(live, cmd->due_ms, ev->cmd, PW_T_WAIT);
+    if (ev->type == PW_EV_WAIT_CREATED) {
+        int64_t escalates = pw_ballot_escalates_ms(ev->body);
+        pw_effects_wait(live, ev->cmd, cmd != NULL ? cmd->since_ms : live->now_ms, ev->body, 0);
+        if (escalates > 0) {
+            timer_set(live, escalates, ev->cmd, PW_T_ESCALATE);
         }
         return;
     }
-    pawl_scope *scope = live->batch->group.scope;
-    op_of(live, PW_OP_WAIT_PUT)->u.wait =
-        (pw_wait_row){.run = live->key,
-                      .cmd = ev->cmd,
-                      .name = text_view(pw_body_str(scope, ev->body, "name", "")),
-                      .kind = text_view(pw_body_str(scope, ev->body, "kind", "other")),
-                      .created_ms = live->now_ms,
-                      .deadline_ms = pw_body_int(ev->body, "due_ms", 0),
-                      .body = ev->body};
-    int64_t due = pw_body_int(ev->body, "due_ms", 0);
-    if (due > 0) {
-        timer_set(live, due, ev->cmd, PW_T_WAIT);
+    if (ev->type == PW_EV_WAIT_VOTED || ev->type == PW_EV_WAIT_DEFERRED ||
+        ev->type == PW_EV_WAIT_ESCALATED) {
+        return;
+    }
+    op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+    if (cmd != NULL) {
+        wait_timers_clear(live, cmd);
     }
 }
 
@@ -427,6 +516,10 @@ static void run_effects(pw_live *live, const pw_event *ev)
         if (deadline > 0) {
             timer_set(live, deadline, 0, PW_T_RUN);
         }
+        if (pw_body_get(ev->body, "budget").size > 0) {
+            pw_budget_start(
+                live, pw_body_value(live->core, live->batch->group.scope, ev->body, "budget"));
+        }
         break;
     case PW_EV_RUN_PAUSED:
         (void)publish(live, PW_PUB_HOLD, 0);
@@ -490,6 +583,13 @@ void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd)
             timer_effects(live, ev, cmd);
         }
         break;
+    case 11:
+        if (ev->type == PW_EV_MEMORY_SEARCHED) {
+            timer_set(live, pw_body_int(ev->body, "due_ms", 0), ev->cmd, PW_T_MEMORY);
+        } else if (ev->type == PW_EV_MEMORY_FOUND && cmd != NULL) {
+            timer_clear(live, cmd->due_ms, ev->cmd, PW_T_MEMORY);
+        }
+        break;
     default:
         break;
     }
@@ -502,7 +602,8 @@ static void close_cmd(pw_live *live, const pw_cmd *cmd)
     switch ((int)pw_state_machine(cmd->state)) {
     case PW_M_ACTIVITY:
         op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = cmd->id};
-        if (cmd->state == PW_S_ACTIVITY_UNKNOWN) {
+        pw_budget_drop(live, cmd->id);
+        if (cmd->state == PW_S_ACTIVITY_UNKNOWN || pw_budget_reserves(cmd->body)) {
             op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = cmd->id};
         }
         (void)publish(live, PW_PUB_DROP_JOB, cmd->id);
@@ -515,7 +616,7 @@ static void close_cmd(pw_live *live, const pw_cmd *cmd)
         break;
     case PW_M_WAIT:
         op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = cmd->id};
-        timer_clear(live, cmd->due_ms, cmd->id, PW_T_WAIT);
+        wait_timers_clear(live, cmd);
         break;
     case PW_M_MAP:
         op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = cmd->id};
@@ -523,6 +624,9 @@ static void close_cmd(pw_live *live, const pw_cmd *cmd)
         break;
     case PW_M_SHIELD:
         timer_clear(live, cmd->due_ms, cmd->id, PW_T_SHIELD);
+        break;
+    case PW_M_MEMORY:
+        timer_clear(live, cmd->due_ms, cmd->id, PW_T_MEMORY);
         break;
     case PW_M_CHILD: {
         int64_t policy = pw_body_int(cmd->body, "policy", 0);
@@ -540,6 +644,7 @@ static bool shell_task(void *ctx, const pw_task_row *row)
 {
     pw_live *live = ctx;
     op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = row->cmd};
+    pw_budget_drop(live, row->cmd);
     (void)publish(live, PW_PUB_DROP_JOB, row->cmd);
     return true;
 }
@@ -547,7 +652,8 @@ static bool shell_task(void *ctx, const pw_task_row *row)
 static bool left_timer(void *ctx, const pw_timer_row *row)
 {
     pw_live *live = ctx;
-    bool ends_in_shell = row->kind == PW_T_SIGNAL || row->kind == PW_T_WAIT;
+    bool ends_in_shell =
+        row->kind == PW_T_SIGNAL || row->kind == PW_T_WAIT || row->kind == PW_T_ESCALATE;
     const pw_cmd *cmd = pw_cmd_find(live, row->cmd);
     if (ends_in_shell && cmd != NULL && cmd->future.done) {
         timer_clear(live, row->due_ms, row->cmd, row->kind);
@@ -670,6 +776,7 @@ static void start_body(pw_live *live, pw_live *next, pw_buf *body)
     pw_emit_str(&e, "id", next->id);
     pw_emit_value(&e, "input", pw_value_bytes(live->continue_input));
     pw_emit_uint(&e, "seed", seed);
+    pw_emit_str(&e, "by", live->started_by);
     pw_emit_opt(&e, "parent", live->parent_key);
     pw_emit_opt(&e, "parent_cmd", live->parent_cmd);
     pw_emit_opt(&e, "deadline_ms", live->run_deadline_ms);

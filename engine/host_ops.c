@@ -135,6 +135,7 @@ static void add_start(struct args *a, const pawl_start_options *o)
     add_str(a, "dedup", o->dedup);
     add_str(a, "signal", o->signal);
     add_value(a, "signal_value", o->signal_value);
+    add_value(a, "budget", o->budget);
 }
 
 pawl_status pawl_start(pawl_engine *e, const pawl_start_options *options, size_t options_size,
@@ -287,6 +288,16 @@ pawl_status pawl_waits(pawl_engine *e, const char *id, pawl_scope *scope,
 
     add_str(&a, "id", id);
     return ask(e, "waits", &a, scope, ret_value, err);
+}
+
+pawl_status pawl_cost(pawl_engine *e, const char *id, const char *by, pawl_scope *scope,
+                      const pawl_value **ret_value, pawl_error *err)
+{
+    PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
+
+    add_str(&a, "id", id);
+    add_str(&a, "by", by);
+    return ask(e, "cost", &a, scope, ret_value, err);
 }
 
 pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq, int limit,

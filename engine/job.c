@@ -2,13 +2,14 @@
  * job.c - attempts of activities: queueing, slots, deadlines, retries, heartbeats. Jobs live beside runs and outlive their stacks.
  *
  *   HELD -> QUEUED -> (SENDING ->) RUNNING -> ENDING -> gone
- *             ^          BACKOFF <----'  '-> UNKNOWN after a crash between `sent` and a result
+ *             ^          BACKOFF <----'  '-> UNKNOWN after a crash between `sent` and a result, if nobody can read it back (read_back.c)
  *
  * A report counts only for the current (run, command, attempt, epoch); all else is stale and counted [E4]. Nothing is dispatched before the
- * commit that scheduled it: jobs are made by publish.c [E1]. Remote workers are job_remote.c.
+ * commit that scheduled it: jobs are made by publish.c [E1]. Remote workers are job_remote.c; how a job is made is job_new.c.
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/cache.h"
 #include "engine/job.h"
@@ -16,152 +17,9 @@
 #include "engine/queue.h"
 #include "engine/stream.h"
 
-/* ---- making ---- */
+/* ---- giving back ---- */
 
-pw_job *pw_job_find(pw_core *core, pw_job_key key)
-{
-    pw_job *job;
-    HASH_FIND(hh, core->jobs, &key, sizeof key, job);
-    return job;
-}
-
-pw_run_jobs *pw_run_jobs_find(pw_core *core, int64_t run)
-{
-    pw_run_jobs *rj;
-    HASH_FIND(hh, core->run_jobs, &run, sizeof run, rj);
-    return rj;
-}
-
-/* NULL = no memory. */
-static pw_run_jobs *run_jobs_get(pw_core *core, int64_t run)
-{
-    pw_run_jobs *rj = pw_run_jobs_find(core, run);
-    if (rj != NULL) {
-        return rj;
-    }
-    rj = pw_calloc(1, sizeof *rj);
-    if (rj == NULL) {
-        return NULL;
-    }
-    rj->run = run;
-    HASH_ADD(hh, core->run_jobs, run, sizeof rj->run, rj);
-    if (rj->hh.tbl == NULL) {
-        pw_free(rj);
-        return NULL;
-    }
-    return rj;
-}
-
-static void run_jobs_trim(pw_core *core, pw_run_jobs *rj)
-{
-    if (rj->jobs == NULL && !rj->held) {
-        HASH_DEL(core->run_jobs, rj);
-        pw_free(rj);
-    }
-}
-
-static void read_options(pw_job *job)
-{
-    job->retry.attempts_max = pw_body_int(job->body, "attempts", 5);
-    job->retry.initial_ms = pw_body_int(job->body, "retry_initial_ms", 1000);
-    job->retry.factor = pw_body_num(job->body, "retry_factor", 2.0);
-    job->retry.max_ms = pw_body_int(job->body, "retry_max_ms", 100000);
-    job->retry.no_retry = pw_body_str(job->scope, job->body, "no_retry", "");
-    job->timeout_ms = pw_body_int(job->body, "timeout_ms", 0);
-    job->schedule_ms = pw_body_int(job->body, "schedule_ms", 0);
-    job->heartbeat_ms = pw_body_int(job->body, "heartbeat_ms", 0);
-    job->effect = (pawl_effect)pw_body_int(job->body, "effect", 0);
-    job->priority = pw_body_int(job->body, "priority", 0);
-    job->let_run = pw_body_int(job->body, "on_cancel", 0) == PAWL_CANCEL_ABANDON;
-    job->queue = pw_body_str(job->scope, job->body, "queue", "default");
-    job->limit_key = pw_body_str(job->scope, job->body, "limit_key", "");
-    job->name = pw_body_str(job->scope, job->body, "name", "");
-}
-
-static void copy_options(pw_job *job, const pw_job *model)
-{
-    job->retry = model->retry;
-    job->timeout_ms = model->timeout_ms;
-    job->schedule_ms = model->schedule_ms;
-    job->heartbeat_ms = model->heartbeat_ms;
-    job->effect = model->effect;
-    job->priority = model->priority;
-    job->let_run = model->let_run;
-    job->queue = model->queue;
-    job->limit_key = model->limit_key;
-    job->name = model->name;
-    job->run_id = model->run_id;
-}
-
-pw_job *pw_job_model(pawl_scope *scope, const char *run_id, pw_view body)
-{
-    pw_job *job = pawl_scope_alloc(scope, sizeof *job);
-    if (job != NULL) {
-        job->scope = scope;
-        job->run_id = run_id;
-        job->body = body;
-        read_options(job);
-    }
-    return job;
-}
-
-static bool job_fill(pw_core *core, pw_job *job, const char *run_id, pw_view body)
-{
-    if (job->map != NULL) {
-        job->body = body;
-        copy_options(job, job->map->model);
-        return true;
-    }
-    job->run_id = pw_strdup(job->scope, run_id);
-    job->body = (pw_view){pw_memdup(job->scope, body.data, body.size), body.size};
-    if (pw_scope_failed(job->scope)) {
-        return false;
-    }
-    read_options(job);
-    job->input = pw_body_value(core, job->scope, job->body, "input");
-    return !pw_scope_failed(job->scope);
-}
-
-static bool job_index(pw_core *core, pw_job *job)
-{
-    pw_run_jobs *rj = run_jobs_get(core, job->key.run);
-    if (rj == NULL) {
-        return false;
-    }
-    if (pw_queue_join(core, job)) {
-        HASH_ADD(hh, core->jobs, key, sizeof job->key, job);
-    }
-    if (job->hh.tbl == NULL) {
-        pw_queue_leave(core, job);
-        run_jobs_trim(core, rj);
-        return false;
-    }
-    DL_APPEND2(rj->jobs, job, r_prev, r_next);
-    return true;
-}
-
-pw_job *pw_job_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body, pw_map *map)
-{
-    pw_job *job = pw_calloc(1, sizeof *job);
-    pawl_scope *scope = job != NULL ? pawl_scope_new() : NULL;
-    if (scope == NULL) {
-        pw_free(job);
-        return NULL;
-    }
-    job->scope = scope;
-    job->key = key;
-    job->map = map;
-    job->attempt = 1;
-    job->scheduled_ms = pw_core_now(core);
-    if (!job_fill(core, job, run_id, body) || !job_index(core, job)) {
-        pawl_scope_free(scope);
-        pw_free(job);
-        return NULL;
-    }
-    return job;
-}
-
-static void give_place(pw_core *core, pw_job *job)
+void pw_job_give_place(pw_core *core, pw_job *job)
 {
     if (job->slot != NULL) {
         job->slot->running--;
@@ -171,9 +29,9 @@ static void give_place(pw_core *core, pw_job *job)
     pw_queue_end(core, job);
 }
 
-static void release(pw_core *core, pw_job *job)
+void pw_job_release(pw_core *core, pw_job *job)
 {
-    give_place(core, job);
+    pw_job_give_place(core, job);
     if (job->task != NULL) {
         pw_task_unref(job->task);
         job->task = NULL;
@@ -193,20 +51,20 @@ static void abandon(pw_core *core, pw_job *job)
         pw_task_cancel(job->task);
         core->env.cancel(core->env.ctx, job->task);
     }
-    release(core, job);
+    pw_job_release(core, job);
 }
 
 void pw_job_free(pw_core *core, pw_job *job)
 {
     if (job->let_run) {
-        release(core, job);
+        pw_job_release(core, job);
     } else {
         abandon(core, job);
     }
     pw_queue_leave(core, job);
     pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     DL_DELETE2(rj->jobs, job, r_prev, r_next);
-    run_jobs_trim(core, rj);
+    pw_run_jobs_trim(core, rj);
     HASH_DEL(core->jobs, job);
     pw_report_free(job->owed_report);
     pw_free(job->note);
@@ -217,13 +75,11 @@ void pw_job_free(pw_core *core, pw_job *job)
 
 /* ---- queueing and starting ---- */
 
-static void attempt_end(pw_core *core, pw_job *job, pw_report *r);
-
 void pw_job_queue(pw_core *core, pw_job *job)
 {
     const pw_run_jobs *rj = pw_run_jobs_find(core, job->key.run);
     if (rj != NULL && rj->held && !PW_BUG_STARTED_IN_PAUSE) {
-        give_place(core, job);
+        pw_job_give_place(core, job);
         job->state = PW_JOB_HELD;
         return;
     }
@@ -236,11 +92,15 @@ void pw_job_queue(pw_core *core, pw_job *job)
     }
     pw_report *kept = job->cancel_requested ? NULL : pw_cache_find(core, job);
     if (kept != NULL) {
-        attempt_end(core, job, kept);
+        pw_job_ended(core, job, kept);
         return;
     }
     job->state = PW_JOB_QUEUED;
-    if (job->schedule_ms > 0) { /* (the first attempt's counts over restarts and pauses) */
+    if (job->checking) { /* else nobody would be asked */
+        job->schedule_due = now + PW_READ_BACK_MS;
+        pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
+                     PW_T_JOB);
+    } else if (job->schedule_ms > 0) { /* (the first attempt's counts over restarts and pauses) */
         int64_t from = job->attempt <= 1 && job->scheduled_ms > 0 ? job->scheduled_ms : now;
         job->schedule_due = job->schedule_due != 0 ? job->schedule_due : from + job->schedule_ms;
         pw_timer_add(core, job->schedule_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
@@ -293,8 +153,7 @@ void pw_job_tell(pw_core *core, pw_job *job, pw_input_kind kind, pw_report *repo
     pay(core, job);
 }
 
-/* Its place here, until it is given back. */
-static void take_slot(pw_core *core, pw_job *job, pw_act *act)
+void pw_job_take_slot(pw_core *core, pw_job *job, pw_act *act)
 {
     if (job->slot == NULL) {
         job->slot = act;
@@ -303,22 +162,35 @@ static void take_slot(pw_core *core, pw_job *job, pw_act *act)
     }
 }
 
+pw_token pw_job_token(const pw_core *core, const pw_job *job)
+{
+    int64_t attempt = job->checking ? job->attempt | PW_ATTEMPT_READ_BACK : job->attempt;
+    return (pw_token){job->key.run, job->key.cmd, job->key.item, attempt, core->options.epoch};
+}
+
+/* How long what runs may take; 0 = as long as it likes. */
+static int64_t timeout_of(const pw_job *job)
+{
+    return job->timeout_ms == 0 && job->checking ? PW_READ_BACK_MS : job->timeout_ms;
+}
+
 static bool start_local(pw_core *core, pw_job *job, pw_act *act)
 {
     int64_t now = pw_core_now(core);
+    int64_t timeout_ms = timeout_of(job);
     pw_task_init init = {
-        .token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch},
+        .token = pw_job_token(core, job),
         .run_id = job->run_id,
         .activity = job->name,
         .journal_path = core->options.journal_path,
         .convos = core->convos,
         .input = pw_value_bytes(job->input),
         .last_detail = job->detail,
-        .deadline_ms = job->timeout_ms > 0 ? now + job->timeout_ms : 0,
-        .fn = act->fn,
-        .fn_user = act->user,
+        .deadline_ms = timeout_ms > 0 ? now + timeout_ms : 0,
+        .fn = job->checking ? pw_read_back_run : act->fn,
+        .fn_user = job->checking ? &act->read_back : act->user,
         .effect = effect_of(job, act->effect),
-        .runner = act->runner,
+        .runner = job->checking ? NULL : act->runner,
         .crumb = core->options.crumb,
         .report = core->env.report,
         .report_ctx = core->env.report_ctx != NULL ? core->env.report_ctx : core->env.ctx,
@@ -334,7 +206,7 @@ static bool start_local(pw_core *core, pw_job *job, pw_act *act)
     }
     job->state = PW_JOB_RUNNING;
     job->task = task;
-    take_slot(core, job, act);
+    pw_job_take_slot(core, job, act);
     core->tasks_running++;
     core->stats.jobs_started++;
     core->env.dispatch(core->env.ctx, task);
@@ -353,7 +225,7 @@ static void send_first(pw_core *core, pw_job *job, pw_act *act)
 {
     pw_queue_grant(core, job);
     if (act != NULL) {
-        take_slot(core, job, act);
+        pw_job_take_slot(core, job, act);
     }
     job->state = PW_JOB_SENDING;
     if (job->map != NULL) {
@@ -368,13 +240,22 @@ static bool start(pw_core *core, pw_job *job, pw_poll *poll)
 {
     pw_act *act = act_here(core, job);
     pawl_effect registered = act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
+    bool reads_back = act != NULL && act->read_back.fn != NULL;
     if (poll != NULL) {
-        (void)pw_queue_poll_for(job, &registered);
+        (void)pw_queue_poll_for(job, &registered, &reads_back);
     }
+    if (job->checking && !reads_back) { /* who is here now does not know how */
+        pw_job_ask(core, job);
+        return true;
+    }
+    job->read_back = reads_back;
     if (effect_of(job, registered) == PAWL_EFFECT_UNSAFE && !job->sent &&
         !PW_BUG_START_BEFORE_SENT) {
         send_first(core, job, act);
         return true;
+    }
+    if (job->reserves && !job->booked) {
+        return pw_job_book(core, job, act);
     }
     return act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll);
 }
@@ -384,12 +265,13 @@ static void begin_sent(pw_core *core, pw_job *job)
 {
     pw_act *act = act_here(core, job);
     pawl_effect effect;
-    pw_poll *poll = act == NULL ? pw_queue_poll_for(job, &effect) : NULL;
+    bool reads_back;
+    pw_poll *poll = act == NULL ? pw_queue_poll_for(job, &effect, &reads_back) : NULL;
     bool can = act != NULL ? job->slot == act : poll != NULL;
     if (!can ||
         !(act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll))) {
         pw_queue_out(core, job);
-        give_place(core, job);
+        pw_job_give_place(core, job);
         pw_queue_put(core, job);
     }
 }
@@ -419,6 +301,7 @@ void pw_job_dispatch_all(pw_core *core)
 void pw_job_sent(pw_core *core, pw_job *job)
 {
     job->sent = true;
+    job->booked = true; /* in the same group */
     if (job->state == PW_JOB_SENDING &&
         job->cancel_requested) { /* in the meantime; nothing has left */
         pw_job_cancel_now(core, job);
@@ -429,8 +312,11 @@ void pw_job_sent(pw_core *core, pw_job *job)
 
 void pw_job_retry(pw_core *core, pw_job *job, int64_t attempt, int64_t due_ms)
 {
-    release(core, job);
+    pw_job_release(core, job);
     job->sent = false;
+    job->booked = false;
+    job->begun_ms = 0;
+    job->checking = false;
     job->may_have = false;
     job->attempt = attempt;
     job->due_ms = due_ms;
@@ -485,21 +371,19 @@ static bool retry_wanted(pw_job *job, const pw_report *r, int64_t *ret_ms)
     return true;
 }
 
-static void unknown(pw_core *core, pw_job *job);
-
 static void stopped_unasked(pw_core *core, pw_job *job)
 {
     if (job->sent) {
-        unknown(core, job);
+        pw_job_unknown(core, job, false);
     } else {
-        release(core, job);
+        pw_job_release(core, job);
         pw_job_queue(core, job);
     }
 }
 
 void pw_job_return(pw_core *core, pw_job *job)
 {
-    release(core, job);
+    pw_job_release(core, job);
     if (job->cancel_requested) {
         pw_job_cancel_now(core, job);
     } else {
@@ -523,12 +407,16 @@ static bool stopped_by_close(const pw_core *core, const pw_job *job, const pw_re
     return !job->cancel_requested && (told || r->kind == PW_REPORT_CANCELED);
 }
 
-static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
+void pw_job_ended(pw_core *core, pw_job *job, pw_report *r)
 {
+    if (job->checking) {
+        pw_job_checked(core, job, r);
+        return;
+    }
     if (outcome_unknown(job, r)) {
         pw_report_free(r);
-        release(core, job);
-        unknown(core, job);
+        pw_job_release(core, job);
+        pw_job_unknown(core, job, false);
         return;
     }
     pw_stream_end(core, job, r->kind == PW_REPORT_DONE);
@@ -539,7 +427,7 @@ static void attempt_end(pw_core *core, pw_job *job, pw_report *r)
     }
     int64_t wait_ms = 0;
     bool retry = retry_wanted(job, r, &wait_ms);
-    release(core, job);
+    pw_job_release(core, job);
     r->begun = job->may_have;
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {
@@ -586,11 +474,12 @@ void pw_job_begun(pw_core *core, pw_job *job)
 {
     int64_t now = pw_core_now(core);
     job->begun = true;
+    job->begun_ms = now;
     job->may_have = true;
     job->schedule_due = 0;
     int32_t item = (int32_t)job->key.item;
-    if (job->timeout_ms > 0) {
-        job->close_due = now + job->timeout_ms;
+    if (timeout_of(job) > 0) {
+        job->close_due = now + timeout_of(job);
         pw_timer_add(core, job->close_due, job->key.run, job->key.cmd, item, PW_T_JOB);
     }
     if (job->heartbeat_ms > 0) {
@@ -603,9 +492,9 @@ bool pw_job_report(pw_core *core, pw_report *report)
 {
     pw_job *job =
         pw_job_find(core, (pw_job_key){report->token.run, report->token.cmd, report->token.item});
+    pw_token now = job != NULL ? pw_job_token(core, job) : (pw_token){0};
     bool current = job != NULL && job->state == PW_JOB_RUNNING &&
-                   report->token.attempt == job->attempt &&
-                   report->token.epoch == core->options.epoch;
+                   report->token.attempt == now.attempt && report->token.epoch == now.epoch;
     if (PW_BUG_STALE_APPLIED) {
         current = job != NULL && job->state != PW_JOB_ENDING;
     }
@@ -622,7 +511,7 @@ bool pw_job_report(pw_core *core, pw_report *report)
     } else if (report->kind == PW_REPORT_OUTPUT) {
         output(core, job, report);
     } else {
-        attempt_end(core, job, report);
+        pw_job_ended(core, job, report);
     }
     return true;
 }
@@ -669,7 +558,7 @@ static void fail_now(pw_core *core, pw_job *job)
     }
     pw_queue_out(core, job);
     abandon(core, job);
-    attempt_end(core, job, r);
+    pw_job_ended(core, job, r);
 }
 
 void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *message, bool retryable)
@@ -680,27 +569,26 @@ void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *messa
     fail_now(core, job);
 }
 
-/* Nobody knows what came of it: an unsafe effect is asked about, not repeated. */
-static void unknown(pw_core *core, pw_job *job)
+void pw_job_over(pw_core *core, pw_job *job)
 {
-    if (job->map != NULL) {
-        pw_job_fail(core, job, "Unknown", PW_MAP_UNKNOWN_TEXT, false);
-        return;
-    }
     pw_queue_out(core, job);
     abandon(core, job);
-    job->state = PW_JOB_UNKNOWN;
-    job->asked = true;
-    pw_job_tell(core, job, PW_IN_UNKNOWN, NULL);
+}
+
+static void lost(pw_core *core, pw_job *job, const char *type, const char *message, bool doubt)
+{
+    if (job->checking) {
+        pw_job_ask(core, job);
+    } else if (job->sent) {
+        pw_job_unknown(core, job, doubt);
+    } else {
+        pw_job_fail(core, job, type, message, true);
+    }
 }
 
 void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *message)
 {
-    if (job->sent) {
-        unknown(core, job);
-    } else {
-        pw_job_fail(core, job, type, message, true);
-    }
+    lost(core, job, type, message, false);
 }
 
 /* ---- deadlines ---- */
@@ -716,19 +604,21 @@ void pw_job_timer(pw_core *core, pw_job *job)
     }
     bool waiting = job->state == PW_JOB_QUEUED || (job->state == PW_JOB_RUNNING && !job->begun);
     char text[96];
-    if (waiting && job->schedule_due > 0 && job->schedule_due <= now) {
+    if (waiting && job->checking && job->schedule_due > 0 && job->schedule_due <= now) {
+        pw_job_ask(core, job);
+    } else if (waiting && job->schedule_due > 0 && job->schedule_due <= now) {
         (void)snprintf(text, sizeof text, "it was not started within %lld ms",
                        (long long)job->schedule_ms);
         pw_job_fail(core, job, "ScheduleTimeout", text, false);
     } else if (job->state == PW_JOB_RUNNING && job->close_due > 0 && job->close_due <= now) {
         (void)snprintf(text, sizeof text, "attempt %lld took longer than %lld ms",
                        (long long)job->attempt, (long long)job->timeout_ms);
-        pw_job_lost(core, job, "Timeout", text);
+        lost(core, job, "Timeout", text, true);
     } else if (job->state == PW_JOB_RUNNING && job->beat_due > 0) {
         if (job->beat_due <= now) {
             (void)snprintf(text, sizeof text, "no heartbeat within %lld ms",
                            (long long)job->heartbeat_ms);
-            pw_job_lost(core, job, "HeartbeatTimeout", text);
+            lost(core, job, "HeartbeatTimeout", text, true);
         } else {
             pw_timer_add(core, job->beat_due, job->key.run, job->key.cmd, (int32_t)job->key.item,
                          PW_T_JOB);
@@ -760,7 +650,7 @@ void pw_job_cancel_now(pw_core *core, pw_job *job)
         return;
     }
     pw_queue_out(core, job);
-    attempt_end(core, job, r);
+    pw_job_ended(core, job, r);
 }
 
 void pw_job_cancel(pw_core *core, pw_job *job)
@@ -771,6 +661,7 @@ void pw_job_cancel(pw_core *core, pw_job *job)
     case PW_JOB_BACKOFF:
     case PW_JOB_QUEUED:
     case PW_JOB_UNKNOWN:
+    case PW_JOB_SHORT:
         pw_job_cancel_now(core, job);
         break;
     case PW_JOB_RUNNING:
@@ -788,7 +679,7 @@ void pw_job_cancel(pw_core *core, pw_job *job)
 
 void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
 {
-    pw_run_jobs *rj = hold ? run_jobs_get(core, run) : pw_run_jobs_find(core, run);
+    pw_run_jobs *rj = hold ? pw_run_jobs_get(core, run) : pw_run_jobs_find(core, run);
     if (rj ==
         NULL) { /* (without memory there is nothing to hold yet, and the row says that it is paused) */
         return;
@@ -799,13 +690,13 @@ void pw_jobs_hold(pw_core *core, int64_t run, bool hold)
     {
         if (hold && (job->state == PW_JOB_QUEUED || job->state == PW_JOB_BACKOFF)) {
             pw_queue_out(core, job);
-            give_place(core, job);
+            pw_job_give_place(core, job);
             job->state = PW_JOB_HELD;
         } else if (!hold && job->state == PW_JOB_HELD) {
             pw_job_queue(core, job);
         }
     }
-    run_jobs_trim(core, rj);
+    pw_run_jobs_trim(core, rj);
 }
 
 /* ---- what there was no memory for ---- */
@@ -814,7 +705,7 @@ static bool rests(const pw_job *job)
 {
     return job->state == PW_JOB_HELD || job->state == PW_JOB_BACKOFF ||
            job->state == PW_JOB_QUEUED || job->state == PW_JOB_UNKNOWN ||
-           (job->state == PW_JOB_SENDING && job->sent);
+           job->state == PW_JOB_SHORT || (job->state == PW_JOB_SENDING && job->sent);
 }
 
 void pw_jobs_owed(pw_core *core)

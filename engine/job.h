@@ -23,5 +23,38 @@ void pw_job_fail(pw_core *core, pw_job *job, const char *type, const char *messa
 /** The attempt ended without a word: tried again, or, when `sent` was written for it, asked about. */
 void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *message);
 void pw_job_cancel_now(pw_core *core, pw_job *job);
+/** Its place here, until it is given back. */
+void pw_job_take_slot(pw_core *core, pw_job *job, pw_act *act);
+void pw_job_give_place(pw_core *core, pw_job *job);
+/** The attempt is over, or was not to be: what it holds is given back. */
+void pw_job_release(pw_core *core, pw_job *job);
+
+/* job_budget.c */
+
+/** What it has set aside may be used from now on: that is committed before it begins [B2]. False: no memory. */
+bool pw_job_book(pw_core *core, pw_job *job, pw_act *act);
+/** Takes it out of its queue; what its code still does no longer counts. */
+void pw_job_over(pw_core *core, pw_job *job);
+/** The end of an attempt; takes the report over. */
+void pw_job_ended(pw_core *core, pw_job *job, pw_report *r);
+/** The token of what runs: the attempt, or its read-back. */
+pw_token pw_job_token(const pw_core *core, const pw_job *job);
+
+/* job_new.c */
+
+/** Of a run, made when there are none. NULL = no memory. */
+pw_run_jobs *pw_run_jobs_get(pw_core *core, int64_t run);
+/** Forgets an empty one. */
+void pw_run_jobs_trim(pw_core *core, pw_run_jobs *rj);
+
+/* read_back.c */
+
+/** Nobody knows what came of an unsafe effect: it is read back, else asked about. doubt: its code may still run. */
+void pw_job_unknown(pw_core *core, pw_job *job, bool doubt);
+/** It is asked about (an item of a map fails). */
+void pw_job_ask(pw_core *core, pw_job *job);
+bool pw_job_can_read_back(pw_core *core, const pw_job *job);
+/** The end of a read-back; takes the report over. */
+void pw_job_checked(pw_core *core, pw_job *job, pw_report *r);
 
 #endif

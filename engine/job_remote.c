@@ -23,7 +23,7 @@
 
 static void token_write(const pw_core *core, const pw_job *job, char text[TOKEN_TEXT_MAX + 1])
 {
-    pw_token token = {job->key.run, job->key.cmd, job->key.item, job->attempt, core->options.epoch};
+    pw_token token = pw_job_token(core, job);
     char hex[SECRET_HEX + 1];
     char numbers[120];
     pw_token_print(&token, numbers);
@@ -45,6 +45,9 @@ static const pawl_value *task_value(pw_core *core, const pw_job *job, pawl_scope
         (long long)job->heartbeat_ms, pawl_v(job->input));
     if (job->effect != PAWL_EFFECT_DEFAULT && (size_t)job->effect < PW_COUNT(pw_effect_names)) {
         v = pawl_with(scope, v, "effect", pawl_make_str(scope, pw_effect_names[job->effect]));
+    }
+    if (job->checking) {
+        v = pawl_with(scope, v, "read_back", pawl_make_bool(scope, true));
     }
     return job->detail.size == 0
                ? v
@@ -210,7 +213,8 @@ static pw_job *job_held(pw_core *core, pw_request *rq, pw_token *ret_token)
     }
     pw_job *job = pw_job_find(core, (pw_job_key){ret_token->run, ret_token->cmd, ret_token->item});
     bool current = job != NULL && job->remote && job->state == PW_JOB_RUNNING &&
-                   job->attempt == ret_token->attempt && ret_token->epoch == core->options.epoch;
+                   pw_job_token(core, job).attempt == ret_token->attempt &&
+                   ret_token->epoch == core->options.epoch;
     if (!current) {
         core->stats.stale++;
         pw_reply_now(core, rq,
@@ -272,6 +276,8 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
                 : v;
     }
     r->value = pw_value_bytes(v);
+    const pawl_value *spent = pawl_get(rq->args, "spent");
+    r->spent = spent != NULL ? pawl_copy(scope, spent) : NULL;
     if (pw_scope_failed(scope) || pw_scope_failed(rq->scope)) {
         pw_report_free(r);
         return NULL;

@@ -26,7 +26,7 @@ static const pw_machine state_machines[] = {
 };
 
 static const char *const machine_names[] = {"run",   "activity", "step", "timer", "signal",
-                                            "child", "map",      "wait", "shield"};
+                                            "child", "map",      "wait", "shield", "memory"};
 _Static_assert(PW_COUNT(machine_names) == PW_M_COUNT, "a name for each machine");
 
 /* The same list as a table of index + 1 by state and event: one load instead of a search. */
@@ -35,7 +35,7 @@ enum {
 #include "engine/machines.def"
 #undef X
 };
-#define EVENTS_MAX 100
+#define EVENTS_MAX 128
 static const uint8_t by_state[PW_S_COUNT][EVENTS_MAX] = {
 #define X(m, f, e, t) [PW_S_##m##_##f][PW_EV_##e] = EDGE_##m##_##f##_##e + 1,
 #include "engine/machines.def"

@@ -16,6 +16,7 @@ typedef enum pw_machine {
     PW_M_MAP,
     PW_M_WAIT,
     PW_M_SHIELD,
+    PW_M_MEMORY,
     PW_M_COUNT
 } pw_machine;
 

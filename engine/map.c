@@ -258,7 +258,7 @@ static bool start(pw_core *core, pw_map *map, int64_t index, pw_view input)
     if (was != NULL && was->sent && !PW_BUG_RESEND_UNKNOWN) {
         job->sent = true;
         job->state = PW_JOB_UNKNOWN;
-        pw_job_fail(core, job, "Unknown", PW_MAP_UNKNOWN_TEXT, false);
+        pw_job_unknown(core, job, false);
     } else {
         pw_job_queue(core, job);
     }

@@ -10,7 +10,10 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "engine/ballot.h"
+#include "engine/budget.h"
 #include "engine/convo.h"
+#include "engine/memo.h"
 #include "engine/wf.h"
 #include "sdk/base/error.h"
 
@@ -159,6 +162,21 @@ static void check_cache(check *c, const pawl_call_options *o)
 
 /* ---- commands ---- */
 
+static void check_reserve(check *c, const pawl_call_options *o)
+{
+    pw_amounts amounts;
+    pawl_error err;
+    pw_view bytes = pw_value_bytes(o->reserve);
+    if (bytes.size > PW_BUDGET_RESERVE_BYTES_MAX) {
+        refuse(c, "BadOption", "reserve has %zu bytes: it is a few amounts", bytes.size);
+    } else if (pw_amounts_read(bytes, NULL, &amounts, &err) != PAWL_OK) {
+        refuse(c, "BadOption", "reserve: %s", err.message);
+    }
+    if (!(o->max_cost >= 0) || o->max_cost > 1e9) {
+        refuse(c, "BadOption", "max_cost is %g: it is 0 to a billion dollars", o->max_cost);
+    }
+}
+
 bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
 {
     check c = {.w = w, .by = by};
@@ -176,6 +194,7 @@ bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
     }
     check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
     check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
+    check_reserve(&c, o);
     check_cache(&c, o);
     return !c.refused;
 }
@@ -255,6 +274,14 @@ bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by)
     check_text(&c, "version", o->version, PW_NAME_BYTES_MAX);
     check_value(&c, "input", o->input);
     check_choice_of(&c, "policy", (int)o->policy, PAWL_PARENT_ABANDON);
+    check_seconds(&c, "timeout_s", o->timeout_s);
+    pawl_error err;
+    if (pw_budget_check(o->budget, &err) != PAWL_OK) {
+        refuse(&c, "BadOption", "budget: %s", err.message);
+    } else if (pawl_get(o->budget, "parent") != NULL) {
+        refuse(&c, "BadOption",
+               "budget: that of a child is below its parent's, and below no other");
+    }
     return !c.refused;
 }
 
@@ -280,19 +307,6 @@ static void check_name_is_free(check *c)
             refuse(c, "InvalidName", "a wait of that name is open already");
         }
     }
-}
-
-bool pw_one_of(const char *choices, const char *choice)
-{
-    size_t n = strcspn(choice, "|");
-    bool one = n > 0 && choice[n] == 0;
-    for (const char *at = choices; one && at != NULL; at = strchr(at, '|')) {
-        at += *at == '|';
-        if (strncmp(at, choice, n) == 0 && (at[n] == '|' || at[n] == 0)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool given(const char *text)
@@ -344,6 +358,72 @@ static void check_deadline(check *c, const pawl_ask_options *o)
     }
 }
 
+/* "ann|bob": none of them empty. */
+static void check_people(check *c, const char *field, const char *people)
+{
+    check_text(c, field, people, PW_CHOICES_BYTES_MAX);
+    if (!c->refused && given(people) &&
+        (people[0] == '|' || people[strlen(people) - 1] == '|' || strstr(people, "||") != NULL)) {
+        refuse(c, "BadOption", "%s has an empty one: \"%s\"", field, people);
+    }
+}
+
+static void check_count(check *c, const char *field, int n)
+{
+    if (n < 0 || n > PW_VOTES_MAX) {
+        refuse(c, "BadOption", "%s is %d: it is 0 to %d", field, n, PW_VOTES_MAX);
+    }
+}
+
+/* Each of those must be a choice: one that is misspelt would need the whole quorum. */
+static void check_reject(check *c, const pawl_ask_options *o)
+{
+    check_people(c, "reject", o->reject);
+    char one[PW_CHOICES_BYTES_MAX + 1];
+    for (const char *at = o->reject; !c->refused && given(at); at += strspn(at, "|")) {
+        size_t n = strcspn(at, "|");
+        (void)snprintf(one, sizeof one, "%.*s", (int)n, at);
+        if (!given(o->choices) || !pw_one_of(o->choices, one)) {
+            refuse(c, "BadOption", "reject has \"%s\", which is not one of the choices %s", one,
+                   given(o->choices) ? o->choices : "(there are none)");
+        }
+        at += n;
+    }
+}
+
+static void check_starter(check *c, const pawl_ask_options *o)
+{
+    const char *starter = c->w->live->started_by;
+    if (!o->four_eyes || c->refused) {
+        return;
+    }
+    if (!given(starter)) {
+        refuse(c, "BadOption", "four_eyes: nobody is on record as who started the run");
+    } else if (strchr(starter, '|') != NULL || strlen(starter) > PW_CHOICES_BYTES_MAX) {
+        refuse(c, "BadOption", "four_eyes: who started the run has no name that can be listed");
+    }
+}
+
+/* Who answers, how many, and what happens when they do not. */
+static void check_rules(check *c, const pawl_ask_options *o)
+{
+    check_count(c, "quorum", o->quorum);
+    check_count(c, "rejects", o->rejects);
+    check_reject(c, o);
+    check_people(c, "who", o->who);
+    check_people(c, "barred", o->barred);
+    check_people(c, "escalate_to", o->escalate_to);
+    check_starter(c, o);
+    check_seconds(c, "escalate_s", o->escalate_s);
+    check_seconds(c, "defer_max_s", o->defer_max_s);
+    if (o->escalate_s > 0 && o->deadline_s > 0 && o->escalate_s >= o->deadline_s) {
+        refuse(c, "BadOption", "escalate_s is %g: it comes before the deadline, %g", o->escalate_s,
+               o->deadline_s);
+    } else if (given(o->escalate_to) && !(o->escalate_s > 0)) {
+        refuse(c, "BadOption", "escalate_to is given, and escalate_s does not say when");
+    }
+}
+
 bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by)
 {
     check c = {.w = w, .by = by};
@@ -356,6 +436,7 @@ bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by)
     check_value(&c, "request", o->request);
     check_schema(&c, o->schema);
     check_deadline(&c, o);
+    check_rules(&c, o);
     return !c.refused;
 }
 
@@ -377,6 +458,51 @@ bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *message
     if (size > PW_CONVO_BYTES_MAX) {
         refuse(&c, "BadOption", "the messages have %zu bytes: one append takes %u", size,
                PW_CONVO_BYTES_MAX);
+    }
+    return !c.refused;
+}
+
+/* ---- the memory store ---- */
+
+static void check_memory_names(check *c, const char *space, const char *key, bool keyed)
+{
+    pawl_error err;
+    if (pw_memo_names_ok(space, key, keyed, &err) != PAWL_OK) {
+        refuse(c, "InvalidName", "%s", err.message);
+    }
+}
+
+bool pw_memory_ok(pawl_run *w, const pawl_memory_options *o, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_memory_names(&c, o->space, o->key, true);
+    check_text(&c, "text", o->text, PW_MEMO_BYTES_MAX);
+    if (pw_value_bytes(o->data).size + (o->text != NULL ? strlen(o->text) : 0) >
+        PW_MEMO_BYTES_MAX) {
+        refuse(&c, "BadOption", "a memory has at most %u bytes", PW_MEMO_BYTES_MAX);
+    }
+    if (o->text == NULL && o->data == NULL) {
+        refuse(&c, "BadOption", "there is nothing to keep: neither text nor data");
+    }
+    check_seconds(&c, "ttl_s", o->ttl_s);
+    return !c.refused;
+}
+
+bool pw_memory_name_ok(pawl_run *w, const char *space, const char *key, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_memory_names(&c, space, key, true);
+    return !c.refused;
+}
+
+bool pw_memory_query_ok(pawl_run *w, const pawl_memory_query *q, const pw_asker *by)
+{
+    check c = {.w = w, .by = by};
+    check_memory_names(&c, q->space, NULL, false);
+    check_text(&c, "query", q->query, PW_TEXT_BYTES_MAX);
+    if (q->limit < 0 || q->limit > PW_MEMO_FOUND_MAX) {
+        refuse(&c, "BadOption", "limit is %d: it is 1 to %d, or 0 for 10", q->limit,
+               PW_MEMO_FOUND_MAX);
     }
     return !c.refused;
 }

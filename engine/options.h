@@ -30,7 +30,8 @@ bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by);
 bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by);
 bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *messages,
                  const pw_asker *by);
-/** Is it one of "a|b|c"? */
-bool pw_one_of(const char *choices, const char *choice);
+bool pw_memory_ok(pawl_run *w, const pawl_memory_options *o, const pw_asker *by);
+bool pw_memory_name_ok(pawl_run *w, const char *space, const char *key, const pw_asker *by);
+bool pw_memory_query_ok(pawl_run *w, const pawl_memory_query *q, const pw_asker *by);
 
 #endif

@@ -4,9 +4,11 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/parts.h"
 #include "engine/queue.h"
+#include "engine/stream.h"
 
 /* ---- replies ---- */
 
@@ -151,6 +153,46 @@ static void pub_unknown(pw_core *core, const pw_publish *p)
     }
 }
 
+static void pub_booked(pw_core *core, const pw_publish *p)
+{
+    pw_job *job = pw_job_find(core, p->job);
+    if (job == NULL || job->attempt != p->attempt) {
+        return;
+    }
+    pw_booking *booking = pw_booking_find(core, p->job);
+    if (booking != NULL) {
+        booking->begun = true;
+    }
+    pw_job_booked(core, job, true);
+}
+
+/* The job of a step that is held, or was. A retried run may have none. */
+static void pub_budget(pw_core *core, const pw_publish *p)
+{
+    if (p->kind == PW_PUB_BOOKED) {
+        pub_booked(core, p);
+        return;
+    }
+    if (!pw_live_open_status(p->live)) {
+        return;
+    }
+    pw_job *job = pw_job_find(core, p->job);
+    bool fresh = job == NULL;
+    job = fresh ? job_of(core, p) : job;
+    if (job == NULL) {
+        return;
+    }
+    if (fresh) {
+        job->attempt = p->attempt;
+        job->state = PW_JOB_SHORT;
+    }
+    if (p->kind == PW_PUB_SHORT) {
+        pw_job_short(core, job, p->asks);
+    } else {
+        pw_job_funded(core, job);
+    }
+}
+
 static void pub_drop(pw_core *core, const pw_publish *p)
 {
     pw_job *job = pw_job_find(core, p->job);
@@ -223,6 +265,11 @@ static void publish_one(pw_core *core, pw_publish *p)
     case PW_PUB_DROP_JOB:
         pub_drop(core, p);
         break;
+    case PW_PUB_BOOKED:
+    case PW_PUB_SHORT:
+    case PW_PUB_FUNDED:
+        pub_budget(core, p);
+        break;
     case PW_PUB_INBOX:
         core->inbox_dirty = true;
         break;
@@ -285,6 +332,9 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
     row.traceparent = live->row.traceparent;
     row.seq = live->row.seq + turn->events;
     memcpy(row.chain, turn->chain_next, PW_DIGEST_SIZE);
+    bool progressed = row.progress_done != live->landed.progress_done ||
+                      row.progress_total != live->landed.progress_total ||
+                      !pw_view_eq(row.progress_text, live->landed.progress_text);
     live->created = false;
     bool whole = live->tx == NULL || pw_tx_landed(live);
     live->row = row;
@@ -293,6 +343,9 @@ static void thaw(pw_core *core, const pw_turn_op *turn)
         pw_live_reset(live);
     }
     PW_CHECK(live->seq == row.seq || live->mismatch != NULL);
+    if (core->watchers != NULL && progressed) {
+        pw_stream_progress(core, live, &row);
+    }
     if (core->watchers != NULL && turn->record.size > 0) {
         pw_publish_watch(core, live, first_seq, turn->record);
     } else if (core->watchers != NULL) {
@@ -373,7 +426,7 @@ void pw_input_again(pw_core *core, pw_input *in)
     pawl_error err;
     bool again = (in->report != NULL && !PW_BUG_LOST_REPORT_ON_FAILED_GROUP) ||
                  in->kind == PW_IN_SENT || in->kind == PW_IN_UNKNOWN ||
-                 in->kind == PW_IN_MAP_DONE ||
+                 in->kind == PW_IN_MAP_DONE || in->kind == PW_IN_ROOM ||
                  (in->kind == PW_IN_TIMER && !PW_BUG_TIMER_NOT_REARMED);
     if (!again || pw_live_open_key(core, in->run, &live, &err) != PAWL_OK) {
         pw_input_free(core, in);
@@ -435,6 +488,8 @@ static void unpublish(pw_core *core, pw_batch *b, pawl_status status)
             pw_reply_now(core, p->rq, status, &err, (pw_view){NULL, 0});
         } else if (p->kind == PW_PUB_PAGES) {
             pw_map_landed(core, p->job, false);
+        } else if (p->kind == PW_PUB_BOOKED && pw_job_find(core, p->job) != NULL) {
+            pw_job_booked(core, pw_job_find(core, p->job), false);
         }
     }
 }
@@ -442,6 +497,7 @@ static void unpublish(pw_core *core, pw_batch *b, pawl_status status)
 void pw_publish_failed(pw_core *core, pw_batch *b, pawl_status status)
 {
     core->stats.failed_groups++;
+    pw_budget_undo(b, 0);
     rebuild(core, b);
     unpublish(core, b, status);
     while (b->inputs != NULL) {

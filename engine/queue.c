@@ -549,7 +549,9 @@ pw_job *pw_queue_pick(pw_core *core, pw_poll **ret_poll)
     pw_job *job = flow_of(pw_pq_top(&lane->flows))->queued;
     const pw_act *act = lane->offer->act;
     pawl_effect effect;
-    *ret_poll = act != NULL && act->fn != NULL ? NULL : pw_queue_poll_for(job, &effect);
+    bool reads_back;
+    *ret_poll =
+        act != NULL && act->fn != NULL ? NULL : pw_queue_poll_for(job, &effect, &reads_back);
     return job;
 }
 

@@ -40,8 +40,8 @@ void pw_queue_end(pw_core *core, pw_job *job); /* gives its place back; nothing 
 void pw_queue_act(pw_core *core, pw_act *act); /* it was registered, or has more or less room */
 pawl_status pw_queue_poll(pw_core *core, pw_request *rq,
                           pawl_error *err); /* parks it. Errors: NOMEM, INVALID */
-/** The oldest poll that would take the job, and what its worker says of the effect; NULL = none. */
-pw_poll *pw_queue_poll_for(const pw_job *job, pawl_effect *ret_effect);
+/** The oldest poll that would take the job, what its worker says of the effect, and whether it can read one back; NULL = none. */
+pw_poll *pw_queue_poll_for(const pw_job *job, pawl_effect *ret_effect, bool *ret_reads_back);
 pw_request *pw_queue_poll_take(pw_core *core, pw_poll *poll);
 pw_poll *pw_queue_poll_next(pw_core *core, const pw_poll *after); /* NULL: the first */
 uint64_t pw_queue_poll_client(const pw_poll *poll);

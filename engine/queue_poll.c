@@ -13,6 +13,7 @@ typedef struct pw_poll_link {
     pw_offer *offer; /* for any queue; or */
     pw_lane *lane;   /* in this one */
     pawl_effect effect;
+    bool reads_back;
     struct pw_poll_link *prev, *next;
 } pw_poll_link;
 
@@ -99,7 +100,8 @@ static bool link_all(pw_core *core, pw_poll *poll, const pawl_value *activities,
             const char *queue = queues == NULL ? NULL : pawl_str(pawl_at(queues, j), "", "");
             pw_poll_link *link = &poll->links[poll->len];
             *link = (pw_poll_link){.poll = poll,
-                                   .effect = pw_effect_named(pawl_str(item, "effect", ""))};
+                                   .effect = pw_effect_named(pawl_str(item, "effect", "")),
+                                   .reads_back = pawl_bool(item, "read_back", false)};
             ok = queue == NULL ? link_any(core, link, name) : link_queue(core, link, name, queue);
             poll->len += ok ? 1 : 0;
         }
@@ -135,7 +137,7 @@ pawl_status pw_queue_poll(pw_core *core, pw_request *rq, pawl_error *err)
 
 /* ---- taking it ---- */
 
-pw_poll *pw_queue_poll_for(const pw_job *job, pawl_effect *ret_effect)
+pw_poll *pw_queue_poll_for(const pw_job *job, pawl_effect *ret_effect, bool *ret_reads_back)
 {
     const pw_lane *lane = job->flow->lane;
     const pw_poll_link *link = lane->polls != NULL ? lane->polls : lane->offer->polls;
@@ -143,6 +145,7 @@ pw_poll *pw_queue_poll_for(const pw_job *job, pawl_effect *ret_effect)
         return NULL;
     }
     *ret_effect = link->effect;
+    *ret_reads_back = link->reads_back;
     return link->poll;
 }
 

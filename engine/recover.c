@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/job.h"
 
@@ -16,20 +17,47 @@ typedef struct recover_tasks {
     pawl_error *err;
 } recover_tasks;
 
+static bool see_wait(void *ctx, const pw_wait_row *row)
+{
+    int64_t *cmd = ctx;
+    *cmd = row->cmd == *cmd ? 0 : *cmd;
+    return *cmd != 0;
+}
+
+static bool asks(pw_core *core, const pw_task_row *row)
+{
+    int64_t cmd = row->cmd;
+    pawl_error err;
+    return core->jops->waits(core->reader, row->run, see_wait, &cmd, &err) != PAWL_OK || cmd == 0;
+}
+
+/* What it set aside was in use when the last process ended, or it set aside nothing. */
+static bool was_cut(pw_core *core, const pw_job *job)
+{
+    const pw_booking *k = pw_booking_find(core, job->key);
+    return k == NULL || k->begun || k->attempt != job->attempt;
+}
+
 static void place(pw_core *core, pw_job *job, const pw_task_row *row)
 {
-    int state = row->state & (PW_TASK_CANCELING - 1);
+    int state = row->state & (PW_TASK_READ_BACK - 1);
+    job->read_back = (row->state & PW_TASK_READ_BACK) != 0;
     if (state == PW_TASK_SENT) {
         if (PW_BUG_RESEND_UNKNOWN) {
             pw_job_queue(core, job);
             return;
         }
-        job->state = PW_JOB_UNKNOWN;
-        job->asked = true;
-        pw_job_tell(core, job, PW_IN_UNKNOWN, NULL);
+        pw_job_unknown(core, job, false);
     } else if (state == PW_TASK_UNKNOWN) {
         job->state = PW_JOB_UNKNOWN;
         job->asked = true;
+    } else if (state == PW_TASK_SHORT) {
+        job->state = PW_JOB_SHORT;
+        job->asked = asks(core, row);
+    } else if (job->reserves && was_cut(core, job)) { /* nobody knows what it used */
+        job->state = PW_JOB_SHORT;
+        job->again = true;
+        pw_job_tell(core, job, PW_IN_ROOM, NULL);
     } else {
         pw_job_queue(core, job);
     }
@@ -217,7 +245,7 @@ pawl_status pw_recover_crumb(pw_core *core, pawl_error *err)
 static bool is_over(pw_core *core, const pw_crumb_task *t, const pw_job *job)
 {
     if (job != NULL) {
-        return job->attempt != t->attempt || job->state == PW_JOB_UNKNOWN;
+        return pw_job_token(core, job).attempt != t->attempt || job->state == PW_JOB_UNKNOWN;
     }
     return t->item == 0 || pw_map_find(core, (pw_job_key){t->run, t->cmd, 0}) == NULL;
 }

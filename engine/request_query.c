@@ -162,10 +162,18 @@ static void stack_one(pw_buf *b, pawl_scope *scope, const pw_live *live, const p
     const char *child = strcmp(pw_machine_name(pw_state_machine(cmd->state)), "child") == 0
                             ? pw_body_str(scope, cmd->body, "id", "")
                             : "";
-    pw_mp_map(b, (size_t)8 + nobody + backoff + (*child != 0));
-    if (nobody) {
+    bool held = job != NULL && job->state == PW_JOB_SHORT;
+    bool checking = job != NULL && job->checking;
+    pw_mp_map(b, (size_t)8 + (nobody || held || checking) + backoff + (*child != 0));
+    if (held) {
+        nobody = false;
         pw_mp_str(b, "why");
-        pw_mp_str(b, "no activity of that name is registered, and no worker asks for it");
+        pw_mp_str(b, job->asked ? "its budget is used up: answer \"budget\" (raise or stop)"
+                                : "its budget has no room for it until others give some back");
+    } else if (nobody || checking) {
+        pw_mp_str(b, "why");
+        pw_mp_str(b, nobody ? "no activity of that name is registered, and no worker asks for it"
+                            : "it was sent, and is being read back");
     }
     if (backoff) {
         pw_mp_str(b, "retry");

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/requests.h"
 
 typedef struct start_args {
@@ -84,6 +85,9 @@ void pw_request_start_event(pw_live *live, const pw_request *rq)
     uint64_t seed;
     core->env.random(core->env.ctx, &seed, sizeof seed);
     double timeout_s = pawl_num(rq->args, "timeout_s", 0);
+    timeout_s = timeout_s > 0
+                    ? timeout_s
+                    : (double)pawl_int(rq->args, "timeout_ms", 0) / 1000.0; /* of a child */
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_str(&e, "workflow", (const char *)live->row.workflow.data);
@@ -101,6 +105,7 @@ void pw_request_start_event(pw_live *live, const pw_request *rq)
     pw_emit_opt(&e, "parent", live->row.parent_key);
     pw_emit_opt(&e, "parent_cmd", live->row.parent_cmd);
     pw_emit_str(&e, "parent_id", pw_arg_str(rq, "parent_id"));
+    pw_emit_value(&e, "budget", pw_body_get(pw_value_bytes(rq->args), "budget"));
     (void)pw_emit_end(&e, PW_EV_RUN_STARTED, 0);
 }
 
@@ -298,6 +303,10 @@ static bool check_args(pw_core *core, pw_request *rq, start_args *a)
         st = pw_err(
             &err, PAWL_INVALID,
             "reuse is allow, if-failed or reject; conflict is fail, use-existing or terminate");
+    }
+    if (st == PAWL_OK) {
+        what = "budget";
+        st = pw_budget_check(pawl_get(rq->args, "budget"), &err);
     }
     if (st != PAWL_OK) {
         refuse(core, rq, st, "%s: %s", what, err.message);

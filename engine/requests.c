@@ -7,7 +7,9 @@
  */
 #include <string.h>
 
+#include "engine/answer.h"
 #include "engine/bugs.h"
+#include "engine/memo.h"
 #include "engine/queue.h"
 #include "engine/requests.h"
 
@@ -138,6 +140,16 @@ static bool drop_row(pw_core *core, int64_t inbox_id)
 
 /* ---- dedup ---- */
 
+/* What was said before, and that it was: {..., again: true}. As it is when it is no map. */
+static pw_view said_again(pawl_scope *scope, pw_view body)
+{
+    const pawl_value *was = pw_value_view(scope, body.data, body.size);
+    if (body.size == 0 || pawl_typeof(was) != PAWL_MAP) {
+        return body;
+    }
+    return pw_value_bytes(pawl_with(scope, was, "again", pawl_make_bool(scope, true)));
+}
+
 static bool answered_before(pw_core *core, pw_request *rq)
 {
     pw_view dedup = arg_view(rq, "dedup");
@@ -163,7 +175,9 @@ static bool answered_before(pw_core *core, pw_request *rq)
         pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
         return true;
     }
-    pw_reply_now(core, rq, was, was == PAWL_OK ? NULL : &err, (pw_view){body.data, body.size});
+    pw_view told = {body.data, body.size};
+    told = rq->op == PW_REQ_ANSWER ? said_again(rq->scope, told) : told;
+    pw_reply_now(core, rq, was, was == PAWL_OK ? NULL : &err, told);
     return true;
 }
 
@@ -186,6 +200,9 @@ static void to_run(pw_core *core, pw_request *rq)
     bool may_open =
         live->frozen || live->retry_from != 0 || rq->op == PW_REQ_RETRY; /* its turn will tell */
     bool closed = !pw_live_open_status(live) && !may_open;
+    if (closed && rq->op == PW_REQ_ANSWER && pw_answer_closed(core, live, rq)) {
+        return;
+    }
     if (wrong_child || closed) {
         done_err(core, rq, PAWL_CLOSED, "run \"%s\" is closed (%s)", live->id,
                  pw_run_status_name(live->row.status));
@@ -438,7 +455,7 @@ static void op_tools(pw_core *core, pw_request *rq)
     pw_mp_str(&b, "workflows");
     pw_mp_array(&b, n);
     for (const pw_def *d = core->defs; d != NULL; d = d->next) {
-        pw_mp_map(&b, 4);
+        pw_mp_map(&b, 6);
         pw_mp_str(&b, "name");
         pw_mp_str(&b, d->name);
         pw_mp_str(&b, "version");
@@ -447,6 +464,10 @@ static void op_tools(pw_core *core, pw_request *rq)
         pw_mp_str(&b, d->description);
         pw_mp_str(&b, "input_schema");
         pw_mp_str(&b, d->input_schema);
+        pw_mp_str(&b, "output_schema");
+        pw_mp_str(&b, d->output_schema);
+        pw_mp_str(&b, "publish");
+        pw_mp_str(&b, d->publish);
     }
     pw_request_reply(core, rq, &b);
 }
@@ -503,6 +524,10 @@ static void dispatch(pw_core *core, pw_request *rq)
         break;
     case PW_REQ_QUEUES:
         pw_queue_list(core, rq);
+        break;
+    case PW_REQ_MEMORY_PUT:
+    case PW_REQ_MEMORY_DELETE:
+        pw_memo_request(core, rq);
         break;
     case PW_REQ_TASK_POLL:
         pw_job_poll(core, rq);

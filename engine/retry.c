@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/requests.h"
 
 typedef struct scan {
@@ -132,7 +133,8 @@ static bool keeps(pw_live *live, const pw_event *ev)
     return pw_event_kind_of((int)ev->type) == PW_EVENT_INPUT &&
            ev->type != PW_EV_CANCEL_REQUESTED && cmd != NULL && !cmd->future.done &&
            !ends_badly(ev->type) && ev->type != PW_EV_ACTIVITY_RETRIED &&
-           ev->type != PW_EV_ACTIVITY_SENT && ev->type != PW_EV_ACTIVITY_UNKNOWN;
+           ev->type != PW_EV_ACTIVITY_SENT && ev->type != PW_EV_ACTIVITY_UNKNOWN &&
+           ev->type != PW_EV_ACTIVITY_HELD && ev->type != PW_EV_ACTIVITY_RESERVED;
 }
 
 static bool gather(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
@@ -241,6 +243,11 @@ static void activity_again(pw_live *live, pw_cmd *cmd)
 {
     pw_event made = {
         .seq = cmd->seq, .type = PW_EV_ACTIVITY_SCHEDULED, .cmd = cmd->id, .body = cmd->body};
+    if (cmd->state == PW_S_ACTIVITY_SCHEDULED && pw_budget_reserves(cmd->body)) {
+        (void)pw_budget_again(live, cmd->id, NULL,
+                              NULL); /* what it had set aside ended with the run */
+        return;
+    }
     if (cmd->state == PW_S_ACTIVITY_SCHEDULED) {
         pw_effects(live, &made, cmd);
         return;
@@ -284,6 +291,9 @@ static void rows_again(pw_live *live, pw_cmd *cmd)
         break;
     case PW_M_SHIELD:
         timer_again(live, cmd, PW_T_SHIELD);
+        break;
+    case PW_M_MEMORY:
+        timer_again(live, cmd, PW_T_MEMORY);
         break;
     case PW_M_CHILD:
         made.type = PW_EV_CHILD_STARTED;

@@ -44,6 +44,8 @@ typedef struct pw_def {
     char *version;
     char *description;
     char *input_schema;
+    char *output_schema;
+    char *publish;
     pw_schemas *input_fits; /* the same, compiled; NULL = none */
     pawl_workflow_fn fn;    /* code */
     pawl_folded folded;     /* or folded: folded.apply set */
@@ -58,6 +60,7 @@ typedef struct pw_act {
     void *user;
     pawl_effect effect;
     pawl_runner *runner; /* NULL = the pool */
+    pw_read_back read_back;
     uint32_t concurrency;
     uint32_t running;
     UT_hash_handle hh;
@@ -83,16 +86,18 @@ struct pw_cmd {
     pawl_on_cancel on_cancel;
     pawl_future future;
     const char *name; /* activity, signal, wait, workflow, key */
-    pw_view body;     /* of the event that made it: lives in the run's scope */
-    uint64_t digest;  /* of the input */
-    int64_t seq;      /* of that event */
-    int64_t due_ms;   /* timer, deadline; 0 = none */
+    pw_view
+        body; /* of the event that made it (a wait: and of votes since, ballot.h): lives in the run's scope */
+    uint64_t digest; /* of the input */
+    int64_t seq;     /* of that event */
+    int64_t due_ms;  /* timer, deadline; 0 = none */
     int64_t since_ms;
     const char *undo;             /* activity to take it back; NULL = none */
     const pawl_value *undo_input; /* explicit pawl_undo */
     bool may_have_happened;       /* one of its attempts, whatever became of it */
     int64_t attempt;
     bool cancel_requested;
+    enum { PW_HELD_NOT, PW_HELD, PW_HELD_ASKS } held; /* by its budget; for people: the job knows */
     int64_t deliver_turn; /* a local step is seen by the code only in a later turn than this */
     struct pw_cmd *prev, *next; /* open commands, in order of id */
 };
@@ -170,6 +175,7 @@ typedef enum pw_input_kind {
     PW_IN_UNKNOWN, /* an unsafe effect was cut by a crash */
     PW_IN_TIMER,
     PW_IN_MAP_DONE,
+    PW_IN_ROOM, /* an attempt that is held, or that a crash cut, reserves once more */
     PW_IN_KICK, /* only resume the code: a local step was committed, or recovery */
 } pw_input_kind;
 
@@ -224,6 +230,7 @@ struct pw_live {
     uint64_t seed, draws;
     int64_t parent_key, parent_cmd;
     int64_t run_deadline_ms;
+    const char *started_by; /* who; of a child, who started the first of its parents */
 
     pw_cmd **cmds; /* by id - 1 */
     size_t cmds_len, cmds_cap;
@@ -300,7 +307,8 @@ typedef struct pw_void {
 
 typedef struct pw_answered {
     int64_t cmd;
-    bool ended; /* not only answered: "retry" goes on */
+    bool ended;   /* not only answered: "retry" goes on */
+    pw_view body; /* of a wait that is still open: what it is now; else empty */
     struct pw_answered *next;
 } pw_answered;
 
@@ -328,7 +336,15 @@ typedef struct pw_mismatch {
 /* ---- jobs: attempts of activities ---- */
 
 /* pw_task_row.state: one of these, and PW_TASK_CANCELING beside it once it was asked to stop. */
-enum { PW_TASK_SCHEDULED = 0, PW_TASK_SENT = 1, PW_TASK_UNKNOWN = 2, PW_TASK_CANCELING = 8 };
+enum {
+    PW_TASK_SCHEDULED = 0,
+    PW_TASK_SENT = 1,
+    PW_TASK_UNKNOWN = 2,
+    PW_TASK_SHORT = 3,
+    PW_TASK_CANCELING = 8
+};
+/* Beside PW_TASK_SENT: whoever it was sent by can read it back. */
+enum { PW_TASK_READ_BACK = 4 };
 /* And above them how many attempts cost none of the retries. */
 enum { PW_TASK_FREE_SHIFT = 8, PW_TASK_FREE_MAX = 0x7fffff };
 
@@ -340,6 +356,7 @@ typedef enum pw_job_state {
     PW_JOB_RUNNING,
     PW_JOB_ENDING,  /* its end is on its way into the journal */
     PW_JOB_UNKNOWN, /* asks what happened */
+    PW_JOB_SHORT,   /* what it would use does not fit its budget */
 } pw_job_state;
 
 typedef struct pw_retry {
@@ -384,12 +401,19 @@ struct pw_job {
     pw_request *stop_wait;                     /* the worker's task_wait; NULL = none */
     pw_job *m_prev, *m_next;                   /* those running at workers */
     bool sent;                                 /* `sent` is committed */
-    bool asked;                                /* its outcome was unknown: a question may stand */
+    bool read_back;                            /* who it was sent by can read it back */
+    bool checking;                             /* what is queued or runs is that, not the attempt */
+    bool doubt; /* its code may still run: "nothing" is not believed */
+    bool asked; /* its outcome was unknown: a question may stand */
     uint64_t client;
     bool begun;
     bool may_have; /* this attempt may have begun, here or before a restart */
     bool cancel_requested;
-    bool let_run;   /* PAWL_CANCEL_ABANDON: nobody asks it to stop */
+    bool let_run;  /* PAWL_CANCEL_ABANDON: nobody asks it to stop */
+    bool reserves; /* in a budget */
+    bool booked;   /* it may begin: that is committed [B2] */
+    bool again;    /* its run is to try once more to reserve */
+    int64_t begun_ms;
     pw_view detail; /* last heartbeat, own scope */
     pawl_scope *detail_scope;
     bool detail_dirty;
@@ -439,6 +463,9 @@ typedef struct pw_publish {
         PW_PUB_PAGES,
         PW_PUB_CANCEL_MAP,
         PW_PUB_DROP_JOB,
+        PW_PUB_BOOKED, /* what it set aside: it may begin */
+        PW_PUB_FUNDED, /* what was held goes on */
+        PW_PUB_SHORT,  /* it is held */
         PW_PUB_INBOX,
         PW_PUB_UNHOLD,
         PW_PUB_HOLD,
@@ -456,6 +483,7 @@ typedef struct pw_publish {
     pw_report *report;
     int64_t due_ms;
     int64_t attempt;
+    bool asks; /* SHORT: a person is asked */
     struct pw_publish *next;
 } pw_publish;
 
@@ -510,6 +538,8 @@ typedef enum pw_timer_kind {
     PW_T_WAIT = 3,
     PW_T_RUN = 4,
     PW_T_SHIELD = 5,
+    PW_T_ESCALATE = 6, /* of a wait: further people are asked */
+    PW_T_MEMORY = 7,   /* due at once: a search is made in the turn after */
     /* never in the journal: */
     PW_T_JOB = 100, /* look at the job's own deadlines */
 } pw_timer_kind;
@@ -577,6 +607,10 @@ struct pw_core {
     pw_map *maps;             /* hash */
     pw_map *map_work;         /* list of those that may have to start items, to end, or to write */
     size_t tasks_running;
+    struct pw_budget *budgets;   /* hash by name: budget.h */
+    struct pw_booking *bookings; /* hash: attempts that have something set aside */
+    bool bookings_doubt;         /* some may be in the journal alone */
+    bool budget_freed;           /* what is held may fit now */
     bool queue_dirty, beats_dirty;
 
     pw_heap_timer *heap;

@@ -146,3 +146,22 @@ void pw_stream_tails(pw_core *core, const pw_watcher *w)
         }
     }
 }
+
+void pw_stream_progress(pw_core *core, const pw_live *live, const pw_run_row *row)
+{
+    pawl_scope *scope = pawl_scope_new();
+    if (scope == NULL) {
+        return;
+    }
+    const pawl_value *v =
+        pawl_build(scope, "{type: \"Progress\", id: %s, done: %lld, total: %lld, text: %p}",
+                   live->id, (long long)row->progress_done, (long long)row->progress_total,
+                   pawl_v(pawl_make_strn(scope, (const char *)row->progress_text.data,
+                                         row->progress_text.size)));
+    for (pw_watcher *w = core->watchers; w != NULL && !pw_scope_failed(scope); w = w->next) {
+        if (w->output && (w->id == NULL || strcmp(w->id, live->id) == 0)) {
+            send(w, pw_value_bytes(v));
+        }
+    }
+    pawl_scope_free(scope);
+}

@@ -19,5 +19,7 @@ void pw_stream_piece(pw_core *core, pw_job *job, const pawl_value *piece);
 void pw_stream_end(pw_core *core, pw_job *job, bool stands);
 /** What a new watch missed of the attempts that run. */
 void pw_stream_tails(pw_core *core, const pw_watcher *w);
+/** How far a run says it is, after the commit that keeps it. */
+void pw_stream_progress(pw_core *core, const pw_live *live, const pw_run_row *row);
 
 #endif

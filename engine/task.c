@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "engine/convo.h"
+#include "sdk/base/amounts.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/limits.h"
@@ -71,6 +72,10 @@ struct pawl_task {
     task_failure failure;
     int64_t retry_ms; /* not before; AT_ITS_TIME */
     bool unknown;
+    bool spends; /* it has said what it spent */
+    bool unpriced;
+    const char *model;
+    pw_amounts spent;
     atomic_llong output_at; /* bytes it said so far */
 };
 
@@ -462,6 +467,23 @@ static pw_view result_bytes(pawl_scope *scope, const pawl_value *result)
     return bytes;
 }
 
+/* As pawl_task_spend takes it. NULL: nothing was said, or there is no memory, which counts as that. */
+static const pawl_value *spent_value(const pawl_task *task)
+{
+    if (!task->spends) {
+        return NULL;
+    }
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    pw_amounts_put(&b, &task->spent);
+    const pawl_value *v = pw_buf_ok(&b) ? pw_value_copy(task->scope, b.data, b.size) : NULL;
+    if (v != NULL && task->model != NULL) {
+        v = pawl_with(task->scope, v, "model", pawl_make_str(task->scope, task->model));
+    }
+    return v != NULL && task->unpriced
+               ? pawl_with(task->scope, v, "unpriced", pawl_make_bool(task->scope, true))
+               : v;
+}
+
 /* The one final call: report and scope leave, the runner's reference ends. */
 static void task_end(pawl_task *task, pw_report_kind kind, pw_view value)
 {
@@ -471,6 +493,7 @@ static void task_end(pawl_task *task, pw_report_kind kind, pw_view value)
     pw_report *report = task->final;
     task->final = NULL;
     report->value = value;
+    report->spent = spent_value(task);
     report->scope = task->scope;
     task->scope = NULL;
     report_send(task, report, kind);
@@ -578,6 +601,24 @@ const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds)
     return NULL;
 }
 
+bool pawl_task_spend(pawl_task *task, const pawl_value *spent)
+{
+    static const char *const beside[] = {"model", "unpriced", NULL};
+    pw_amounts more;
+    pawl_error err;
+    if (pw_amounts_read(pw_value_bytes(spent), beside, &more, &err) != PAWL_OK) {
+        return false;
+    }
+    const char *model = pawl_str(spent, "model", NULL);
+    char *kept =
+        model != NULL && strlen(model) <= PW_NAME_BYTES_MAX ? pw_strdup(task->scope, model) : NULL;
+    task->spends = true;
+    task->unpriced |= pawl_bool(spent, "unpriced", false);
+    task->model = kept != NULL ? kept : task->model;
+    pw_amounts_add(&task->spent, &more);
+    return true;
+}
+
 void pawl_task_outcome_unknown(pawl_task *task)
 {
     task->unknown = true;
@@ -637,7 +678,7 @@ int64_t pawl_task_command(const pawl_task *task)
 
 int pawl_task_attempt(const pawl_task *task)
 {
-    return (int)task->token.attempt;
+    return (int)(task->token.attempt & ~(int64_t)PW_ATTEMPT_READ_BACK);
 }
 
 const pawl_value *pawl_task_last_detail(pawl_task *task)

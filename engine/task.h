@@ -23,6 +23,19 @@ typedef struct pw_token {
     uint64_t epoch;
 } pw_token;
 
+/** In the attempt of a token: it is that attempt's read-back. */
+enum { PW_ATTEMPT_READ_BACK = 1 << 30 };
+
+/** How to look what became of an unsafe effect; fn NULL = nobody knows how. */
+typedef struct pw_read_back {
+    pawl_read_back_fn fn;
+    void *user;
+} pw_read_back;
+/** A pawl_activity_fn whose user is a pw_read_back: {found: a name below, result?}. */
+const pawl_value *pw_read_back_run(pawl_task *task, const pawl_value *input, void *user);
+enum { PW_FOUND = PAWL_FOUND_NOTHING + 1 };
+extern const char *const pw_found_names[PW_FOUND]; /* by pawl_found */
+
 typedef enum pw_report_kind {
     PW_REPORT_BEGIN,
     PW_REPORT_BEAT,
@@ -38,9 +51,11 @@ typedef struct pw_report {
     pawl_scope *scope; /* owns what follows */
     pw_view
         value; /* result, heartbeat detail, output {channel, data, at}; msgpack. FAILED: {type, message, details?, retryable, retry_ms?, unknown?} */
-    bool begun; /* of CANCELED: its code may have run */
+    const pawl_value *spent; /* of an end: what it says it spent; NULL = it said nothing */
+    bool begun;              /* of CANCELED: its code may have run */
     pw_view
         cached; /* of DONE: whose result it was before, {run, command, at_ms}; empty = its own */
+    bool read_back; /* found by a read-back */
     struct pw_report *next;
 } pw_report;
 void pw_report_free(pw_report *report);

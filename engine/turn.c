@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/misuse.h"
 #include "engine/shell.h"
 
@@ -293,7 +294,7 @@ static pw_view text_of(pw_live *live, pw_view before, const char *text)
 /* The row as it will be once the turn has landed. */
 static void fill_row(pw_live *live, uint32_t flags, pw_run_row *row)
 {
-    char waiting[PW_NAME_BYTES_MAX + 64] = "";
+    char waiting[PW_NAME_BYTES_MAX + 160] = "";
     *row = live->row;
     row->status = status_of(live->state);
     row->updated_ms = live->now_ms;
@@ -417,6 +418,7 @@ static void too_big(pw_live *live, pw_batch *b, pw_buf *events, const pw_batch_m
                                    : "OutOfMemory: no memory for one turn, time and again";
     pw_core_log(live->core, PAWL_ERROR, live->id, 0, "a turn was discarded: %s", why);
     drop_created(live, b, mark);
+    pw_budget_undo(b, mark->ops);
     b->group.len = mark->ops;
     b->failed = false;
     pw_scope_heal(b->group.scope);

@@ -288,6 +288,9 @@ static pawl_status answer(pw_reader *reader, pw_req_op op, const pawl_value *arg
     if (op == PW_REQ_WAITS) {
         return pw_view_waits(reader, args, scope, out, err);
     }
+    if (op == PW_REQ_COST) {
+        return pw_view_cost(reader, args, scope, out, err);
+    }
     if (op == PW_REQ_HISTORY) {
         return pw_view_history(reader, args, scope, out, err);
     }
@@ -299,6 +302,12 @@ static pawl_status answer(pw_reader *reader, pw_req_op op, const pawl_value *arg
     }
     if (op == PW_REQ_QUERY) {
         return query_key(reader, args, scope, out, err);
+    }
+    if (op == PW_REQ_MEMORIES) {
+        return pw_view_memories(reader, args, scope, out, err);
+    }
+    if (op == PW_REQ_MEMORY_SEARCH) {
+        return pw_view_memory_search(reader, args, scope, out, err);
     }
     return pw_err(err, PAWL_UNSUPPORTED, "%s needs a running engine", pw_req_name(op));
 }

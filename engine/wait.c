@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/ballot.h"
 #include "engine/misuse.h"
 #include "engine/wf.h"
 
@@ -185,6 +186,9 @@ static const char *waits_for(const pw_cmd *cmd)
 {
     switch ((int)pw_state_machine(cmd->state)) {
     case PW_M_ACTIVITY:
+        if (cmd->held != PW_HELD_NOT) {
+            return cmd->held == PW_HELD_ASKS ? "answer: budget of" : "room in the budget of";
+        }
         return cmd->state == PW_S_ACTIVITY_UNKNOWN ? "answer: outcome unknown of" : "activity";
     case PW_M_TIMER:
         return "timer";
@@ -196,9 +200,21 @@ static const char *waits_for(const pw_cmd *cmd)
         return "map";
     case PW_M_WAIT:
         return "answer";
+    case PW_M_MEMORY:
+        return "memory";
     default:
         return NULL;
     }
+}
+
+/* How a question stands: " (1 vote, 2 must agree)". */
+static void ballot_text(const pw_cmd *cmd, char *ret, size_t size)
+{
+    char text[80] = "";
+    if (pw_state_machine(cmd->state) == PW_M_WAIT) {
+        pw_ballot_text(cmd->body, text, sizeof text);
+    }
+    (void)snprintf(ret, size, "%s%s%s", text[0] != 0 ? " (" : "", text, text[0] != 0 ? ")" : "");
 }
 
 void pw_waiting_text(pw_live *live, char *ret, size_t size)
@@ -215,7 +231,10 @@ void pw_waiting_text(pw_live *live, char *ret, size_t size)
             more++;
             continue;
         }
-        (void)snprintf(ret, size, "%s%s%s", what, cmd->name[0] != 0 ? " " : "", cmd->name);
+        char stands[96];
+        ballot_text(cmd, stands, sizeof stands);
+        (void)snprintf(ret, size, "%s%s%s%s", what, cmd->name[0] != 0 ? " " : "", cmd->name,
+                       stands);
     }
     if (more > 0) {
         size_t used = strlen(ret);

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/cache.h"
 #include "engine/options.h"
 #include "engine/wf.h"
@@ -63,6 +64,7 @@ void pw_call_fields(pw_emit *e, const void *arg)
     pw_emit_str(e, "queue", o->queue);
     pw_emit_opt(e, "priority", o->priority);
     pw_emit_str(e, "limit_key", o->limit_key);
+    pw_budget_call_fields(e, o);
     pw_cache_fields(e, o);
 }
 

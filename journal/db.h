@@ -14,6 +14,7 @@
 
 #include <sqlite3.h>
 
+#include "sdk/base/amounts.h"
 #include "sdk/base/error.h"
 #include "sdk/base/mp.h"
 

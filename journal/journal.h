@@ -18,6 +18,7 @@
 
 #include <stdatomic.h>
 
+#include "sdk/base/amounts.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/limits.h"
@@ -117,12 +118,49 @@ typedef struct pw_inbox_row {
     pw_view body;  /* a request, as the control protocol carries it */
 } pw_inbox_row;
 
+/** One text of the memory store (memo.h). */
+typedef struct pw_memo_row {
+    int64_t id; /* given by the backend at each put */
+    pw_view space, key;
+    int64_t updated_ms;
+    int64_t expires_ms; /* 0 = never */
+    pw_view body;       /* msgpack map: text, data */
+} pw_memo_row;
+
 typedef struct pw_outcome {
     int status; /* enum pawl_status */
     int64_t at_ms;
     pw_view body; /* reply, msgpack */
 } pw_outcome;
 
+/** A budget: what it allows, and what has been spent and set aside by ledger rows of it and of all budgets below. */
+typedef struct pw_budget_row {
+    pw_view name;   /* "workspace:acme", "run:12", "step:12.3" */
+    pw_view parent; /* "" = none; never changes */
+    pw_limits limits;
+    pw_amounts spent, reserved; /* kept by the backend [J19] */
+} pw_budget_row;
+
+typedef enum pw_ledger_state {
+    PW_LEDGER_RELEASED = 0,  /* it surely never began: there is no row (any more) */
+    PW_LEDGER_RESERVED = 1,  /* surely not begun; `estimate` is set aside */
+    PW_LEDGER_BEGUN = 2,     /* may have begun; the same */
+    PW_LEDGER_SETTLED = 3,   /* `spent` is what it reported */
+    PW_LEDGER_ESTIMATED = 4, /* nobody knows: `spent` is the estimate */
+} pw_ledger_state;
+
+/** What one attempt of an activity may use, or has used. An attempt that a crash cut is begun again under its number: the next `round`. */
+typedef struct pw_ledger_row {
+    int64_t run, cmd;
+    int64_t item; /* of a map: index + 1 */
+    int64_t attempt, round;
+    int state; /* enum pw_ledger_state */
+    int64_t at_ms;
+    bool unpriced; /* money was spent, and no price table says how much */
+    pw_view budget;
+    pw_view workflow, activity, model;
+    pw_amounts estimate, spent;
+} pw_ledger_row;
 /** A result that later calls may have. The backend adds and checks a checksum. */
 typedef struct pw_cache_row {
     uint8_t key[PW_DIGEST_SIZE];
@@ -189,11 +227,33 @@ typedef enum pw_op_type {
     PW_OP_INBOX_PUT, /* u.inbox: id 0; a message of this engine to another of its runs; a dedup key that waits already: kept */
     PW_OP_INBOX_TAKE, /* u.take: deletes the row (CONFLICT when it is gone), keeps the outcome under its dedup key if not "" */
     PW_OP_OUTCOME_PUT, /* u.take: outcome of a request that came by the socket with a dedup key; CONFLICT when it has one */
+    PW_OP_BUDGET_SET,  /* u.budget: its limits; made when it is not there; sums and parent stay */
+    PW_OP_LEDGER_PUT, /* u.ledger: insert or replace (run, cmd, item, attempt, round), and the sums of its budget and of those above it;
+                           RELEASED deletes. Budgets that are not there are made, without limits */
+    PW_OP_LEDGER_BEGIN, /* u.ledger: a RESERVED row becomes BEGUN; no error when it is not there, or is further */
     PW_OP_CACHE_PUT, /* u.cache: replaces what stands under the key; and some rows that have expired by its at_ms go, and those above
                            PW_CACHE_ROWS_MAX that expire first, sooner or later */
+    PW_OP_MEMO_PUT, /* u.memo: replaces what stands under (space, key); also drops a few that have expired by updated_ms */
+    PW_OP_MEMO_DROP, /* u.memo: space, key; no error when absent */
     PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
+
+/** A ledger row, and where it counts: its budget first, then those above, to the outermost. */
+typedef struct pw_ledger_op {
+    pw_ledger_row row;
+    const pw_view *chain;
+    size_t chain_len;
+    struct pw_budget *budget; /* the engine's: what it added to its sums, to take it back */
+    pw_amounts spent, reserved;
+} pw_ledger_op;
+
+/** A budget's limits. */
+typedef struct pw_budget_op {
+    pw_budget_row row;
+    struct pw_budget *budget; /* the engine's, and what it allowed before */
+    pw_limits was;
+} pw_budget_op;
 
 typedef struct pw_op {
     pw_op_type type;
@@ -225,6 +285,9 @@ typedef struct pw_op {
             int64_t depth;
             pw_view body;
         } node;
+        const pw_budget_op *budget;
+        const pw_ledger_op *ledger;
+        pw_memo_row memo;
         pw_inbox_row inbox;
         pw_cache_row cache;
         struct {
@@ -283,6 +346,11 @@ typedef bool (*pw_map_fn)(void *ctx, const pw_map_row *row);
 typedef bool (*pw_page_fn)(void *ctx, const pw_page_row *row);
 typedef bool (*pw_inbox_fn)(void *ctx, const pw_inbox_row *row);
 typedef bool (*pw_key_fn)(void *ctx, pw_view key, pw_view value);
+typedef bool (*pw_budget_fn)(void *ctx, const pw_budget_row *row);
+typedef bool (*pw_ledger_fn)(void *ctx, const pw_ledger_row *row);
+typedef bool (*pw_memo_fn)(void *ctx, const pw_memo_row *row);
+typedef bool (*pw_memo_word_fn)(void *ctx, int64_t id, pw_view word);
+typedef bool (*pw_memo_space_fn)(void *ctx, pw_view space, int64_t rows, int64_t bytes);
 
 /* ---- the interface ---- */
 
@@ -360,9 +428,24 @@ typedef struct pw_journal_ops {
                          pawl_error *err);
     pawl_status (*outcome)(pw_reader *r, pw_view dedup, pw_buf *ret_body, pw_outcome *ret_outcome,
                            pawl_error *err);
+    pawl_status (*budgets)(pw_reader *r, pw_view name /* empty = all, by name */, pw_budget_fn fn,
+                           void *ctx, pawl_error *err);
+    /** By run, command, item, attempt, round. */
+    pawl_status (*ledger)(pw_reader *r, int64_t run /* 0 = all */,
+                          bool open_only /* RESERVED, BEGUN */, pw_ledger_fn fn, void *ctx,
+                          pawl_error *err);
     /** What stands under a cache key, expired or not; its bytes and the run's id are put at the end of *ret_body. NOTFOUND; DAMAGED. */
     pawl_status (*cached)(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
                           pw_cache_row *ret_row, pawl_error *err);
+    /** The memory store (memo.h searches it). One row, its checksum checked; the rows of a space by key, after that one ("" = from the first),
+     * rows_max 0 = all; words that begin with prefix, and the rows that have them, by word, then the newest row first; spaces, or one. */
+    pawl_status (*memo)(pw_reader *r, int64_t id, pw_memo_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*memos)(pw_reader *r, pw_view space, pw_view after, size_t rows_max, pw_memo_fn fn,
+                         void *ctx, pawl_error *err);
+    pawl_status (*memo_words)(pw_reader *r, pw_view space, pw_view prefix, size_t rows_max,
+                              pw_memo_word_fn fn, void *ctx, pawl_error *err);
+    pawl_status (*memo_spaces)(pw_reader *r, pw_view only /* empty = all */, pw_memo_space_fn fn,
+                               void *ctx, pawl_error *err);
     /** The key of the blob digests of this journal. */
     void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 } pw_journal_ops;

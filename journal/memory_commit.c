@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "journal/memory_row.h"
+#include "journal/memory_ledger.h"
 #include "journal/record_sum.h"
 
 static pawl_status no_memory(pawl_error *err)
@@ -513,8 +513,16 @@ pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owne
         return take_inbox(s, op, err);
     case PW_OP_OUTCOME_PUT:
         return put_outcome(s, op->u.take.dedup, &op->u.take.outcome, err);
+    case PW_OP_BUDGET_SET:
+    case PW_OP_LEDGER_PUT:
+    case PW_OP_LEDGER_BEGIN:
+        return pw_memory_ledger_apply(s, op, err);
     case PW_OP_CACHE_PUT:
         return put_cached(s, &op->u.cache, err);
+    case PW_OP_MEMO_PUT:
+        return pw_memory_memo_put(s, &op->u.memo, err);
+    case PW_OP_MEMO_DROP:
+        return pw_memory_memo_drop(s, &op->u.memo, err);
     case PW_OP_RUN_COMPACT:
         return compact(s, op->u.run.key, err);
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "journal/memory.h"
-#include "journal/memory_row.h"
+#include "journal/memory_ledger.h"
 #include "journal/record_sum.h"
 #include "sdk/base/mem.h"
 
@@ -617,6 +617,12 @@ const pw_journal_ops pw_memory_ops = {
     .node = node,
     .inbox = inbox,
     .outcome = outcome,
+    .budgets = pw_memory_budgets,
+    .ledger = pw_memory_ledger,
     .cached = cached,
+    .memo = pw_memory_memo,
+    .memos = pw_memory_memos,
+    .memo_words = pw_memory_memo_words,
+    .memo_spaces = pw_memory_memo_spaces,
     .blob_key = blob_key,
 };

@@ -14,28 +14,35 @@
 #include "journal/memory_map.h"
 
 typedef enum pw_table {
-    PW_TABLE_OWNER = 'O',     /* -> epoch, group, pos, inbox id */
-    PW_TABLE_RUN = 'R',       /* key -> run */
-    PW_TABLE_RUN_ID = 'I',    /* id 0 key */
-    PW_TABLE_CHILD = 'C',     /* parent key */
-    PW_TABLE_LOG = 'L',       /* run seq -> pos n sum bytes */
-    PW_TABLE_TIMER = 'T',     /* due run cmd kind */
-    PW_TABLE_RUN_TIMER = 't', /* run due cmd kind */
-    PW_TABLE_TASK = 'A',      /* run cmd -> task */
-    PW_TABLE_WAIT = 'W',      /* run cmd -> wait */
-    PW_TABLE_KEY = 'K',       /* run key -> bytes */
-    PW_TABLE_MAP = 'M',       /* run cmd -> map */
-    PW_TABLE_PAGE = 'N',      /* run cmd page part -> sum body-sum head body */
-    PW_TABLE_SNAPSHOT = 'S',  /* run -> seq sum body */
-    PW_TABLE_BLOB = 'B',      /* digest -> 0 and the bytes, or 1 when they are in chunks */
-    PW_TABLE_CHUNK = 'H',     /* n after digest -> bytes */
-    PW_TABLE_STAGED = 'G',    /* digest -> epoch */
-    PW_TABLE_NODE = 'D',      /* id -> parent body */
-    PW_TABLE_INBOX = 'X',     /* id -> inbox row */
-    PW_TABLE_DEDUP = 'Y',     /* dedup -> inbox id */
-    PW_TABLE_OUTCOME = 'Z',   /* dedup -> outcome */
-    PW_TABLE_CACHE = 'E',     /* key -> kept result */
-    PW_TABLE_EXPIRY = 'e'     /* expires, then the key */
+    PW_TABLE_OWNER = 'O',       /* -> epoch, group, pos, inbox id */
+    PW_TABLE_RUN = 'R',         /* key -> run */
+    PW_TABLE_RUN_ID = 'I',      /* id 0 key */
+    PW_TABLE_CHILD = 'C',       /* parent key */
+    PW_TABLE_LOG = 'L',         /* run seq -> pos n sum bytes */
+    PW_TABLE_TIMER = 'T',       /* due run cmd kind */
+    PW_TABLE_RUN_TIMER = 't',   /* run due cmd kind */
+    PW_TABLE_TASK = 'A',        /* run cmd -> task */
+    PW_TABLE_WAIT = 'W',        /* run cmd -> wait */
+    PW_TABLE_KEY = 'K',         /* run key -> bytes */
+    PW_TABLE_MAP = 'M',         /* run cmd -> map */
+    PW_TABLE_PAGE = 'N',        /* run cmd page part -> sum body-sum head body */
+    PW_TABLE_SNAPSHOT = 'S',    /* run -> seq sum body */
+    PW_TABLE_BLOB = 'B',        /* digest -> 0 and the bytes, or 1 when they are in chunks */
+    PW_TABLE_CHUNK = 'H',       /* n after digest -> bytes */
+    PW_TABLE_STAGED = 'G',      /* digest -> epoch */
+    PW_TABLE_NODE = 'D',        /* id -> parent body */
+    PW_TABLE_INBOX = 'X',       /* id -> inbox row */
+    PW_TABLE_DEDUP = 'Y',       /* dedup -> inbox id */
+    PW_TABLE_OUTCOME = 'Z',     /* dedup -> outcome */
+    PW_TABLE_BUDGET = 'U',      /* name -> budget */
+    PW_TABLE_LEDGER = 'V',      /* run cmd item attempt round -> entry */
+    PW_TABLE_CACHE = 'E',       /* key -> kept result */
+    PW_TABLE_EXPIRY = 'e',      /* expires, then the key */
+    PW_TABLE_MEMO = 'm',        /* id -> row of the memory store (memory_memo.c) */
+    PW_TABLE_MEMO_NAME = 'n',   /* space 0 key -> id */
+    PW_TABLE_MEMO_WORD = 'w',   /* space 0 word 0 -id */
+    PW_TABLE_MEMO_EXPIRY = 'p', /* expires id */
+    PW_TABLE_MEMO_SPACE = 'q'   /* space -> n bytes */
 } pw_table;
 
 typedef struct pw_memory_owner {
@@ -151,6 +158,15 @@ pawl_status pw_memory_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
 pawl_status pw_memory_reopen(pw_journal *base, pawl_error *err);
 pawl_status pw_memory_resolve(pw_journal *base, uint64_t epoch, uint64_t group_no, bool *ret_landed,
                               pawl_error *err);
+pawl_status pw_memory_memo_put(pw_memory_store *s, const pw_memo_row *given, pawl_error *err);
+pawl_status pw_memory_memo_drop(pw_memory_store *s, const pw_memo_row *row, pawl_error *err);
+pawl_status pw_memory_memo(pw_reader *r, int64_t id, pw_memo_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_memory_memos(pw_reader *r, pw_view space, pw_view after, size_t rows_max,
+                            pw_memo_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_memory_memo_words(pw_reader *r, pw_view space, pw_view prefix, size_t rows_max,
+                                 pw_memo_word_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_memory_memo_spaces(pw_reader *r, pw_view only, pw_memo_space_fn fn, void *ctx,
+                                  pawl_error *err);
 bool pw_memory_idle(pw_journal *base);
 bool pw_memory_ballast(pw_journal *base, bool release);
 /** Inside a transaction of the map. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "journal/map_page.h"
-#include "journal/memory_row.h"
+#include "journal/memory_ledger.h"
 
 typedef struct check {
     pw_memory_store *s;
@@ -113,6 +113,9 @@ pawl_status pw_memory_verify(pw_memory_store *s, pw_verify_fn fn, void *ctx,
     memset(s->known, 0, sizeof(s->known)); /* whoever asks for the chains gets them hashed */
     check_histories(&v);
     check_maps(&v);
+    if (!pw_memory_budgets_hold(s)) {
+        report(&v, "J19", 0, 0, "a budget's sums are not those of its ledger");
+    }
     pthread_mutex_unlock(&s->lock);
     *ret_stats = v.stats;
     return PAWL_OK;

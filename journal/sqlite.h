@@ -8,6 +8,7 @@
  *   sqlite_rite.c    reopening after UNKNOWN         sqlite_tx.c      transactional steps
  *   schema.c         versions and migration          sqlite_post.c    the inbox without an owner
  *   compact.c        which runs, when idle
+ *   sqlite_memo.c    the memory store
  *   history.c        compacted runs                  walk.c           a run's records, checked, in order
  *   sqlite_verify.c  every invariant of a file       sqlite_query.c   SQL of people, with pawl_events
  */
@@ -143,6 +144,8 @@ pawl_status pw_sqlite_stage(pw_journal *base, const uint8_t digest[PW_DIGEST_SIZ
 pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE], pw_view body,
                                pawl_error *err);
 void pw_sqlite_sweep(pw_sqlite *j);
+pawl_status pw_sqlite_ledger_apply(pw_sqlite *j, const pw_op *op, pawl_error *err);
+pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err);
 
 /* ---- the rite ---- */
 
@@ -206,6 +209,17 @@ pawl_status pw_sqlite_cached(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw
                              pw_cache_row *ret_row, pawl_error *err);
 pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body,
                               pw_outcome *ret_outcome, pawl_error *err);
+pawl_status pw_sqlite_budgets(pw_reader *r, pw_view name, pw_budget_fn fn, void *ctx,
+                              pawl_error *err);
+pawl_status pw_sqlite_ledger(pw_reader *r, int64_t run, bool open_only, pw_ledger_fn fn, void *ctx,
+                             pawl_error *err);
+pawl_status pw_sqlite_memo(pw_reader *base, int64_t id, pw_memo_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_memos(pw_reader *base, pw_view space, pw_view after, size_t rows_max,
+                            pw_memo_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_memo_words(pw_reader *base, pw_view space, pw_view prefix, size_t rows_max,
+                                 pw_memo_word_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_memo_spaces(pw_reader *base, pw_view only, pw_memo_space_fn fn, void *ctx,
+                                  pawl_error *err);
 void pw_sqlite_blob_key(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 
 #endif

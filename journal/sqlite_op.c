@@ -413,8 +413,15 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
         return take_inbox(j, op, err);
     case PW_OP_OUTCOME_PUT:
         return put_outcome(j, op->u.take.dedup, &op->u.take.outcome, err);
+    case PW_OP_BUDGET_SET:
+    case PW_OP_LEDGER_PUT:
+    case PW_OP_LEDGER_BEGIN:
+        return pw_sqlite_ledger_apply(j, op, err);
     case PW_OP_CACHE_PUT:
         return put_cached(j, &op->u.cache, err);
+    case PW_OP_MEMO_PUT:
+    case PW_OP_MEMO_DROP:
+        return pw_sqlite_memo_apply(j, op, err);
     case PW_OP_RUN_COMPACT:
         return pw_sqlite_compact(j, op->u.run.key, err);
     }

@@ -392,6 +392,12 @@ const pw_journal_ops pw_sqlite_ops = {
     .node = pw_sqlite_node,
     .inbox = pw_sqlite_inbox,
     .outcome = pw_sqlite_outcome,
+    .budgets = pw_sqlite_budgets,
+    .ledger = pw_sqlite_ledger,
     .cached = pw_sqlite_cached,
+    .memo = pw_sqlite_memo,
+    .memos = pw_sqlite_memos,
+    .memo_words = pw_sqlite_memo_words,
+    .memo_spaces = pw_sqlite_memo_spaces,
     .blob_key = pw_sqlite_blob_key,
 };

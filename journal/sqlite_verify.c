@@ -5,12 +5,13 @@
  * goes on. The invariants and what they mean are in README.md; most are one query of verify.def
  * that must give no rows
  * [J2] [J5] [J13] [J14]; the rest are asked of SQLite [J0], or walked: histories [J3] [J8] [J18],
- * blobs [J12], nodes [J16], snapshots [J15], pages of maps [J17]. Goes on after a finding, and repairs nothing.
+ * blobs [J12], nodes [J16], snapshots [J15], pages of maps [J17], the memory store [J20]. Goes on after a finding, and repairs nothing.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "journal/map_page.h"
+#include "journal/memo.h"
 #include "journal/record_sum.h"
 #include "journal/sqlite.h"
 #include "journal/walk.h"
@@ -275,6 +276,64 @@ static pawl_status check_snapshots(check *v, pawl_error *err)
     return st;
 }
 
+/* ---- the memory store [J20] ---- */
+
+typedef struct memo_check {
+    check *v;
+    int64_t id;
+    pw_view space;
+    bool lacks;
+} memo_check;
+
+static bool check_word(void *ctx, pw_view word)
+{
+    memo_check *m = ctx;
+    pw_db *db = &m->v->r->db;
+    sqlite3_stmt *st = pw_db_take(db, PW_SQL_MEMO_WORD_HAS, NULL);
+    bool row = false;
+    if (st != NULL) {
+        pw_bind b = {st, 0};
+        pw_bind_text(&b, m->space);
+        pw_bind_blob(&b, word);
+        pw_bind_int(&b, -m->id);
+        m->lacks = pw_db_step(db, st, &row, NULL) == PAWL_OK && !row;
+        pw_db_give(db, PW_SQL_MEMO_WORD_HAS, st);
+    }
+    return !m->lacks;
+}
+
+static bool check_memo(void *ctx, const pw_memo_row *row)
+{
+    memo_check m = {.v = ctx, .id = row->id, .space = row->space};
+    pawl_error found;
+    (void)pw_memo_words(pw_memo_text(row->body), check_word, &m, &found);
+    if (m.lacks) {
+        report(ctx, "J20", 0, row->id, "a memory is not found by one of its words");
+    }
+    return true;
+}
+
+static pawl_status check_memos(check *v, pawl_error *err)
+{
+    int64_t id = INT64_MIN;
+    bool more = true;
+    pawl_status st = PAWL_OK;
+    while (st == PAWL_OK) {
+        pawl_error found = {0};
+        st = next_key(v, "SELECT id FROM pawl_memos WHERE id>?1 ORDER BY id LIMIT 1", id, &id,
+                      &more, err);
+        if (st != PAWL_OK || !more) {
+            break;
+        }
+        st = pw_sqlite_memo(&v->r->base, id, check_memo, v, &found);
+        if (st == PAWL_DAMAGED) {
+            report(v, "J20", 0, id, found.message);
+            st = PAWL_OK;
+        }
+    }
+    return st;
+}
+
 /* ---- pages of maps [J17] ---- */
 
 typedef struct map_check {
@@ -398,8 +457,8 @@ static pawl_status noted(check *v, pawl_status st, const pawl_error *found, pawl
 
 static pawl_status check_all(check *v, pawl_error *err)
 {
-    static const check_fn checks[] = {check_histories, check_blobs, check_nodes, check_maps,
-                                      check_snapshots};
+    static const check_fn checks[] = {check_histories, check_blobs,     check_nodes,
+                                      check_maps,      check_snapshots, check_memos};
     pawl_error found = {0};
     pawl_status st = noted(v, check_pages(v, &found), &found, err);
     for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(rules); i++) {

@@ -87,6 +87,10 @@ typedef struct pawl_workflow_options {
     const char *
         input_schema; /**< JSON Schema text of the input, or NULL: a start that does not fit is INVALID */
     size_t stack_bytes; /**< 0 = 256 KiB; at least 16 KiB, at most 64 MiB */
+    const char *
+        output_schema; /**< JSON Schema text of the result, or NULL; shown to callers, not checked */
+    const char *
+        publish; /**< JSON text, a map: how doors offer it to models (tools/README.md, Publishing); NULL = not published */
 } pawl_workflow_options;
 
 /** Registers code under name and version. Open runs of it are recovered with it. Errors: EXISTS, INVALID, LIMIT. */
@@ -136,6 +140,10 @@ typedef struct pawl_start_options {
     const char *
         signal; /**< signal-with-start: delivered as the first signal, to the existing run if one is open */
     const pawl_value *signal_value;
+    const pawl_value *
+        budget; /**< limits, as {usd: {soft: 0.8, hard: 1}, calls: 50, parent: "goal:x"} (pawl_workflow.h, Budgets). parent names the
+                            budget above, or is a map {name, limits ..., parent}: made when it is not there, else left as it is.
+                            A run that is there already keeps its own. nil = none */
 } pawl_start_options;
 
 /** Starts a run; on disk when it returns. ret_id (may be NULL) gets the id. Errors: EXISTS, NOCODE, INVALID, FULL, NOSPACE, IO. */
@@ -157,8 +165,11 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_resume(pawl_engine *e, const char *id, p
 /** A failed, cancelled or timed-out run opens again at its failed step: what completed is kept, what failed is tried anew. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_retry(pawl_engine *e, const char *id, pawl_error *err);
 /**
- * Answers an open wait: value {choice, data}. The name NULL is the only open one; "name:command" tells waits of one name apart.
- * Errors: CONFLICT when it was answered before, INVALID when several fit (it names them).
+ * Answers an open wait: value {choice, data, reason?, as?}, as = the role it is given in; or {defer: true | {until_ms: ...} | {for_ms: ...}, reason?}
+ * for "not now". The name NULL is the only open one; "name:command" tells waits of one name apart, and never means a later one. by NULL = the
+ * engine's identity.
+ * Errors: CONFLICT when it was answered before, has expired or was withdrawn, or by has voted (the message says who, what and when), DENIED when it is
+ * not for by, INVALID when it does not fit (with a pointer to where), or several waits do (it names them). Whatever fails changes nothing.
  */
 PAWL_API PAWL_MUST_USE pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name,
                                                const pawl_value *value, const char *by,
@@ -190,6 +201,17 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_history(pawl_engine *e, const char *id, 
  * given back or looked at, in bytes. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope,
                                               const pawl_value **ret_value, pawl_error *err);
+
+/* ---- budgets ---- */
+
+/** What a run used: {id, workflow, budgets: [{name, parent, limits, spent, reserved}], entries: [{command, item, attempt, round, state, activity,
+ * model, unpriced, estimate, spent, at_ms}], spent, reserved, estimated (part of spent), unpriced}: amounts are maps of units (pawl_task_spend).
+ * entries are the run's own; budgets are its own first, then those above. id NULL: totals of the journal instead, by "workflow", "model" or
+ * "day" (UTC): {by, totals: [{key, entries, unpriced, spent, reserved, estimated}], spent, reserved, estimated, unpriced}.
+ * Errors: NOTFOUND, INVALID, IO, DAMAGED, SHUTDOWN, MISUSE, FORKED. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_cost(pawl_engine *e, const char *id, const char *by,
+                                             pawl_scope *scope, const pawl_value **ret_value,
+                                             pawl_error *err);
 
 /* ---- task queues ---- */
 

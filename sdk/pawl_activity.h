@@ -42,6 +42,29 @@ typedef struct pawl_runner pawl_runner;
  * Thread: a pool thread. Owns: input and result belong to the task. */
 typedef const pawl_value *(*pawl_activity_fn)(pawl_task *task, const pawl_value *input, void *user);
 
+/** What a read-back found out. */
+typedef enum pawl_found {
+    PAWL_FOUND_UNKNOWN = 0, /**< it cannot tell: the run asks */
+    PAWL_FOUND_DONE = 1,    /**< it happened: *ret_result is its result (nil allowed) */
+    PAWL_FOUND_NOTHING = 2  /**< it did not happen, and no longer will: it is sent again */
+} pawl_found;
+
+/** Finds out what became of an unsafe effect whose outcome nobody knows: `sent` was committed, and then came a crash, a lost worker, or a
+ * failure marked pawl_task_outcome_unknown. Called before it is sent again, with the input, pawl_task_key and pawl_task_attempt of the attempt in
+ * question; what it calls must itself be safe to repeat. Failing the task, hanging (the call's timeout, else 60 s) and crashing are "cannot tell".
+ *
+ *     static pawl_found look(pawl_task *t, const pawl_value *in, void *bank, const pawl_value **ret_result)
+ *     {
+ *         const pawl_value *paid = bank_find(bank, pawl_task_key(t), pawl_task_scope(t));  // NULL = no such payment
+ *         *ret_result = paid;
+ *         return paid != NULL ? PAWL_FOUND_DONE : PAWL_FOUND_NOTHING;
+ *     }
+ *
+ * NOTHING is a promise: a request that may still be on its way, or still be read by the other side, is UNKNOWN. The engine takes it for UNKNOWN
+ * by itself where the attempt before timed out, for its code may still run. Thread: a pool thread. Owns: as pawl_activity_fn. */
+typedef pawl_found (*pawl_read_back_fn)(pawl_task *task, const pawl_value *input, void *user,
+                                        const pawl_value **ret_result);
+
 /** How an activity is registered. All zero is a good default. */
 typedef struct pawl_activity_options {
     size_t struct_size;   /**< sizeof(pawl_activity_options) */
@@ -52,6 +75,8 @@ typedef struct pawl_activity_options {
     pawl_runner *
         runner; /**< who runs it; NULL = the pool. Once registered it belongs to the engine, which stops it when it closes;
                                  one runner may serve many activities of one engine. A worker process has its pool only */
+    pawl_read_back_fn
+        read_back; /**< of an unsafe effect: looks what became of it before anybody is asked; runs in the pool. NULL = none */
 } pawl_activity_options;
 
 /* ---- inside an activity: thread = the one that runs it, unless said otherwise ---- */
@@ -90,6 +115,12 @@ PAWL_API bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail);
  * not journaled: only the last 32 KiB are kept, and those until the attempt ends; whoever is slow misses some, and sees that it did. Counts
  * as a heartbeat. Channel: a short name ("text", "stdout"). False: stop, as of pawl_task_heartbeat. Owns: data is copied. Thread: any. */
 PAWL_API bool pawl_task_output(pawl_task *task, const char *channel, const void *data, size_t size);
+/** Adds to what this attempt has spent: {usd: 0.0021, input: 800, cache_read: 0, output: 120, calls: 1, ...}. Units (all optional; usd in dollars):
+ * usd, tokens (default: input + output), input, cache_read, cache_write, output, reasoning, calls, gpu_ms, wall_ms. Further keys: model (text, for
+ * totals), unpriced (true: money was spent, and nobody knows how much). It is kept in the ledger with the attempt's end, whatever that is: say it
+ * before a failure too. {} = surely nothing. An attempt that reserved and says nothing, or never ends, counts as what it reserved.
+ * False: no amounts (the attempt goes on, and nothing is added). Thread: the one that runs it. */
+PAWL_API bool pawl_task_spend(pawl_task *task, const pawl_value *spent);
 /** The last heartbeat detail of the attempt before this one; nil when none. */
 PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);
 /** True once the run wants it to stop, or the engine is closing and has waited long enough (pawl_close). Thread: any. */

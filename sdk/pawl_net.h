@@ -48,7 +48,8 @@
  *     check                true: a result with isError is a failure, ToolError
  *     timeout_s            of one request; default 600, or as long as the attempt has. A task has as long as the attempt
  *     idle_timeout_s       silence that ends it; default: any
- *     meta                 further _meta of the call
+ *     meta                 further _meta of the call. "dev.pawl/idempotency-key" there is the task's key, the same for every attempt, unless
+ *                          you give another: a server that knows it carries a call out once
  *
  * and gives the tool's {content, structuredContent, isError, server: {name, version, era, protocol}}. A call that the server makes a task of is
  * followed to its end, also by a later attempt, also after a crash. A question that nobody answered is the failure InputRequired, with

@@ -126,6 +126,12 @@ typedef struct pawl_call_options {
     int priority;      /**< higher first */
     const char *
         limit_key; /**< whose rate it counts against in its queue: a tenant, an API key's name; NULL = "" */
+    const pawl_value *
+        reserve; /**< what one attempt may use at most: {usd: 0.05, tokens: 4000, calls: 1} (units: pawl_task_spend). Set aside before
+                            each attempt, in the run's budget and in all above; what does not fit is held, see Budgets below. nil = nothing:
+                            the step is never held, and what its attempts say they spent is booked all the same */
+    double
+        max_cost; /**< dollars, all attempts of the step together; 0 = no limit. Without reserve.usd an attempt reserves as much */
     /** Above 0: a result that the same call (activity, input, cache_scope) had at most so long ago, in whatever run of this journal, is this
      * one's, too: nothing is started, queued or sent, and its ActivityCompleted says whose it was. A new result is kept for so long: on disk,
      * with this step. Results above 1 MiB and failures are not kept. Refused with .effect = PAWL_EFFECT_UNSAFE and with .undo. 0 = neither. */
@@ -145,6 +151,29 @@ PAWL_API const pawl_value *pawl_call_at(pawl_run *w, const pawl_call_options *op
     pawl_call_start_at((w), PAWL_OPTIONS(pawl_call_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *options,
                                          size_t options_size, const char *file, int line);
+
+/* ---- budgets ---- */
+
+/* A run may have a budget: limits given at its start (pawl_start_options.budget, pawl_child_options.budget) and kept in a ledger in the journal.
+ *
+ *     {usd: {soft: 0.8, hard: 1.0}, tokens: 200000, calls: 50, parent: {name: "goal:x", usd: 5, parent: "workspace:acme"}}
+ *
+ * Budgets nest: what a step uses counts in its run, in the run that started that one, and in the named budgets above; a run that continues as new
+ * goes on in the budget it had. A call reserves with .reserve: each attempt is set aside before it begins, and must fit every budget it counts in.
+ * When it ends, what it says it spent (pawl_task_spend) takes the place of what it reserved; an attempt of which nothing was heard again (a crash,
+ * a lost worker, a timeout) counts as what it reserved. A replay costs nothing.
+ *
+ * Soft limits stop nothing: pawl_budget tells that one was passed. At a hard one the attempt is held, durably, and the run opens a wait of kind
+ * "budget", named "budget", with the choices raise and stop: `pawl answer RUN --name budget raise --data '{"usd": 2}'` sets the new limit of the
+ * budget that is short (or of the one that data.budget names); stop fails the step with type "BudgetExceeded". Held only since others have set
+ * aside what is left, it waits for them and asks nobody. */
+
+/** What is left now: {left: {usd, ...}, spent: {...}, reserved: {...}, soft: bool, short: text}. left is the least of all budgets above this run,
+ * of the units that have a hard limit; spent and reserved are the run's own; soft: some soft limit is passed; short: the name of the budget that
+ * has least left in proportion, "" when nothing is limited. nil for a run that has no budget and spent nothing.
+ * Replay: journaled, replay gives what was read then. */
+#define pawl_budget(w) pawl_budget_at((w), __FILE__, __LINE__)
+PAWL_API const pawl_value *pawl_budget_at(pawl_run *w, const char *file, int line);
 
 /* ---- map: one activity over many items ---- */
 
@@ -275,6 +304,10 @@ typedef struct pawl_child_options {
                               that this would be no id, "<parent id, cut if need be>/<number of its run>.<command>" */
     const char *version; /**< NULL = the newest registered */
     pawl_parent_policy policy;
+    double
+        timeout_s; /**< the child ends as timed out after so long, and this call fails, with "Timeout" as the cause; 0 = none */
+    const pawl_value *
+        budget; /**< limits of its own, as {usd: 0.5, calls: 10}; it counts in this run's budget as well; nil = none of its own */
 } pawl_child_options;
 /** Runs another workflow and waits for its result; its failure is the cause of this call's failure "ChildFailed". */
 #define pawl_child(w, ...) \
@@ -305,8 +338,28 @@ typedef struct pawl_ask_options {
     double deadline_s;         /**< 0 = none */
     const char *
         on_deadline; /**< the choice taken then, one of choices if there are any; NULL = fail with type "DeadlineExceeded" */
+    int quorum; /**< so many people must give the same answer (choice and data); 0 = one; at most 100 */
+    int rejects;        /**< so many people decide with a choice that rejects; 0 = one */
+    const char *reject; /**< the choices that reject, "reject|no"; NULL = "reject" */
+    const char *
+        who; /**< who may answer, "ann|bob|finance": names, or roles that an answer claims; NULL = anybody; at most 511 bytes */
+    const char *barred; /**< who may not, whatever role is claimed; as who */
+    bool
+        four_eyes; /**< nor may who started the run, or the run that it is a child of; refused when nobody is on record for that */
+    double
+        escalate_s; /**< undecided for so long, it is escalated: an event, and further people may answer; before the deadline; 0 = never */
+    const char *escalate_to; /**< those people, as who; NULL = nobody more */
+    double
+        defer_max_s; /**< how far deferring may move the deadline, in all; 0 = not at all, a question is deferred within its deadline */
 } pawl_ask_options;
-/** Waits for one answer: {choice, data, by, at_ms}. The first answer wins; later ones are told so. by is "deadline" on expiry. */
+/**
+ * Waits for one answer: {choice, data, by, at_ms, reason?, as?, votes?}. The first answer wins; later ones are told so. by is "deadline" on
+ * expiry. With quorum or rejects above one, each answer is a vote: the answer's by is whoever gave the one that decided, and votes lists all,
+ * [{by, choice, at_ms, reason?, as?}]. One person has one vote, and keeps it. "Not now" (deferring) leaves the question open.
+ *
+ * by and the claimed role (as) are texts that the answerer gives: pawl compares them and does not prove them. What the system says of who was at
+ * the other end, the user id, stands beside them in the event; over the socket only that user and root come through at all.
+ */
 #define pawl_ask(w, ...) \
     pawl_ask_at((w), PAWL_OPTIONS(pawl_ask_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options,
@@ -392,6 +445,43 @@ PAWL_API const pawl_value *pawl_convo_append_at(pawl_run *w, const pawl_value *c
 /** The messages from index `from` on, an array: for code that decides what to keep. What only an activity needs, it reads itself. */
 PAWL_API const pawl_value *pawl_convo_read(pawl_run *w, const pawl_value *convo, int64_t from);
 
+/* ---- the memory store: texts that outlive runs, found by their words ---- */
+
+/** One text to remember. Whoever puts under the same space and key replaces it. */
+typedef struct pawl_memory_options {
+    size_t struct_size; /**< filled by the macros */
+    const char *space;  /**< whose memory it is: "team/agent"; as a run's id, at most 100 bytes */
+    const char *key;    /**< one line, at most 100 bytes */
+    const char *text;   /**< its words find it: the first 512 different ones, of 32 bytes */
+    const pawl_value *data; /**< goes along; with text at most 64 KiB */
+    double ttl_s;           /**< forgotten after so long; 0 = never */
+} pawl_memory_options;
+/** Puts it in the commit of this turn: it is there exactly when the run remembers that it is. False: refused (BadOption, InvalidName), or
+ * "MemoryFull" (100,000 in one space). */
+#define pawl_memory_put(w, ...) \
+    pawl_memory_put_at((w), PAWL_OPTIONS(pawl_memory_options, __VA_ARGS__), __FILE__, __LINE__)
+PAWL_API bool pawl_memory_put_at(pawl_run *w, const pawl_memory_options *options,
+                                 size_t options_size, const char *file, int line);
+/** Forgets it, if it is there. */
+#define pawl_memory_delete(w, space, key) \
+    pawl_memory_delete_at((w), (space), (key), __FILE__, __LINE__)
+PAWL_API bool pawl_memory_delete_at(pawl_run *w, const char *space, const char *key,
+                                    const char *file, int line);
+
+typedef struct pawl_memory_query {
+    size_t struct_size; /**< filled by the macros */
+    const char *space;
+    const char *
+        query; /**< words; each finds those that begin with it, the very word first. No word: the first memories by key */
+    int limit; /**< 0 = 10, at most 100 */
+} pawl_memory_query;
+/** What is found, best first: [{key, text, data?, updated_ms, expires_ms?, score?}]. A word that few have counts more; of equals the one put
+ * last comes first. It ends the turn, sees all that this run has put, and is on record: no replay searches again. */
+#define pawl_memory_search(w, ...) \
+    pawl_memory_search_at((w), PAWL_OPTIONS(pawl_memory_query, __VA_ARGS__), __FILE__, __LINE__)
+PAWL_API const pawl_value *pawl_memory_search_at(pawl_run *w, const pawl_memory_query *query,
+                                                 size_t query_size, const char *file, int line);
+
 /* ---- deterministic helpers ---- */
 
 /** 64 random bits, the same ones in replay. */
@@ -420,12 +510,14 @@ PAWL_API void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg);
 typedef struct pawl_fold_event {
     const char *type; /**< "RunStarted", "ActivityCompleted", ... */
     int64_t seq;
-    int64_t command;         /**< what it belongs to; 0 = none */
-    int64_t now_ms;          /**< time of its turn */
-    const char *name;        /**< activity, signal, wait or workflow name; "" when none */
-    const pawl_value *value; /**< input of a start, result, signal payload, answer */
+    int64_t command;  /**< what it belongs to; 0 = none */
+    int64_t now_ms;   /**< time of its turn */
+    const char *name; /**< activity, signal, wait or workflow name; "" when none */
+    const pawl_value *
+        value; /**< input of a start, result, signal payload, answer; of WaitVoted and WaitDeferred what was said */
     const pawl_failure *failure;
-    bool cached; /**< ActivityCompleted: the result another call had (cache_s): nothing was done for it */
+    bool
+        cached; /**< ActivityCompleted: the result another call had (cache_s): nothing was done for it */
 } pawl_fold_event;
 
 typedef struct pawl_fold pawl_fold; /* the handle decide issues commands on */
@@ -469,6 +561,15 @@ PAWL_API const pawl_value *pawl_fold_convo_append(pawl_fold *f, const pawl_value
 /** nil when it cannot be read, which is logged. */
 PAWL_API const pawl_value *pawl_fold_convo_read(pawl_fold *f, const pawl_value *convo,
                                                 int64_t from);
+/** As pawl_budget. */
+PAWL_API const pawl_value *pawl_fold_budget(pawl_fold *f);
+/** "MemoryPut" has the failure when the space is full. */
+PAWL_API int64_t pawl_fold_memory_put(pawl_fold *f, const pawl_memory_options *options,
+                                      size_t options_size);
+PAWL_API int64_t pawl_fold_memory_delete(pawl_fold *f, const char *space, const char *key);
+/** What was found is the value of "MemoryFound". */
+PAWL_API int64_t pawl_fold_memory_search(pawl_fold *f, const pawl_memory_query *query,
+                                         size_t query_size);
 PAWL_API void pawl_fold_complete(pawl_fold *f, const pawl_value *result);
 PAWL_API void pawl_fold_fail(pawl_fold *f, const char *type, const char *fmt, ...)
     PAWL_PRINTF(3, 4);

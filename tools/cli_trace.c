@@ -166,6 +166,9 @@ static void on_ended(pw_trace *t, pw_node_state state, const pawl_value *event)
     n->total = pawl_int(event, "total", n->total);
     n->failed = pawl_int(event, "failed", n->failed);
     n->done = n->kind == PW_NODE_MAP && state == PW_STATE_DONE ? n->total : n->done;
+    if (n->kind == PW_NODE_ACTIVITY) {
+        n->note = pawl_is(event, "by", "read-back") ? "read back: it had happened" : "";
+    }
     if (n->kind == PW_NODE_WAIT) {
         const char *choice = pawl_str(event, "choice", "");
         const char *by = pawl_str(event, "by", "");

@@ -209,8 +209,9 @@ static const char *note_node(const drawing *d, const pw_node *n)
     if (n->kind == PW_NODE_WAIT || n->kind == PW_NODE_LIFE) {
         pw_buf_puts(&b, n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN ? "" : n->note);
     }
-    const bool tells = n->state == PW_STATE_OPEN || n->attempts == 0; /* why; or whose result */
-    if (n->kind == PW_NODE_ACTIVITY && tells && *n->note != '\0') {
+    /* why; or whose result; or how it is known */
+    bool told = n->state == PW_STATE_OPEN || n->state == PW_STATE_DONE || n->attempts == 0;
+    if (n->kind == PW_NODE_ACTIVITY && told && *n->note != '\0') {
         add_part(&b, ", ");
         pw_buf_puts(&b, n->note);
     }

@@ -386,6 +386,21 @@ pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, paw
     return PAWL_OK;
 }
 
+pawl_status pw_client_over(int fd, int64_t number, pw_client **ret_client, pawl_error *err)
+{
+    pw_client *c = pw_calloc(1, sizeof *c);
+    pawl_scope *scope = c != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        close(fd);
+        pw_free(c);
+        return pw_err(err, PAWL_NOMEM, "no memory for a client");
+    }
+    *c = (pw_client){.scope = scope, .path = "", .fd = fd, .number = number};
+    pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
+    *ret_client = c;
+    return PAWL_OK;
+}
+
 void pw_client_close(pw_client *c)
 {
     if (c == NULL) {
@@ -496,13 +511,20 @@ static pawl_status check_target(pw_client *c, const char *op, const pawl_value *
     return status;
 }
 
+/* A start makes the journal, if need be; nothing else does. */
+static pawl_status need_file(pw_client *c, const char *op, pawl_error *err)
+{
+    return strcmp(op, "start") == 0 ? PAWL_OK : need_reader(c, err);
+}
+
 static pawl_status post_write(pw_client *c, const char *op, const pawl_value *args,
                               pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     const char *dedup = pawl_str(args, "dedup", "");
     int64_t inbox_id = 0;
-    pawl_status status = strcmp(op, "start") == 0 ? PAWL_OK : check_target(c, op, args, err);
+    bool of_run = strcmp(op, "start") != 0 && strncmp(op, "memory_", 7) != 0;
+    pawl_status status = of_run ? check_target(c, op, args, err) : need_file(c, op, err);
 
     if (status != PAWL_OK) {
         return status;

@@ -13,7 +13,8 @@
 #define PW_NAME_BYTES_MAX 100  /* workflow, activity, signal, key names; INVALID */
 #define PW_TEXT_BYTES_MAX 1000 /* reasons, progress text: cut */
 #define PW_PROMPT_BYTES_MAX \
-    65536 /* of a described wait: what is longer belongs in .show; BadOption */
+    65536                /* of a described wait: what is longer belongs in .show; BadOption */
+#define PW_VOTES_MAX 100 /* of one wait, and deferrals, and its quorum: FULL, BadOption */
 #define PW_CHOICES_BYTES_MAX 511 /* all choices of a described wait; BadOption */
 #define PW_CONVO_KEPT_BYTES (8u << 20) /* of conversations, read lately by tasks: the rest is read again */
 #define PW_CONVO_BYTES_MAX \
@@ -40,6 +41,18 @@
 #define PW_PAGE_ROWS_MAX 1000           /* one page of a listing */
 #define PW_RECORD_BYTES_MAX (32u << 20) /* one turn's record: LIMIT fails the run */
 
+/* The memory store */
+#define PW_MEMO_NAME_BYTES_MAX 100 /* of a space, and of a key; BadOption */
+#define PW_MEMO_BYTES_MAX \
+    (64u << 10) /* of a memory, its text and its data: it is shown to a model; BadOption */
+#define PW_MEMOS_MAX 100000    /* of one space: MemoryFull */
+#define PW_MEMO_WORD_BYTES 32  /* a word is cut there */
+#define PW_MEMO_WORDS_MAX 512  /* distinct ones of a text: further ones do not find it */
+#define PW_MEMO_QUERY_WORDS 16 /* of a search: further ones do not count */
+#define PW_MEMO_HITS_MAX \
+    4096 /* of one word of a search: what it costs does not grow with the store */
+#define PW_MEMO_FOUND_MAX 100 /* rows that a search gives */
+
 /* Engine */
 #define PW_MAILBOX_ITEMS_MAX 65536 /* FULL to the caller */
 #define PW_LIVE_RUNS_DEFAULT 4096  /* fibers kept: about 17 MB; host option */
@@ -59,7 +72,12 @@
     10000 /* after a failure nobody looks at: the run fails with IgnoredFailure */
 #define PW_BRANCHES_MAX 1024       /* pawl_go in one run: LIMIT failure */
 #define PW_OPEN_COMMANDS_MAX 10000 /* of one run */
-#define PW_SIGNALS_MAX 100000      /* unread signals of one run: FULL to the sender */
+#define PW_BUDGET_DEPTH_MAX \
+    16 /* budgets one above the other; what is deeper counts beside its parent */
+#define PW_BUDGET_NAMED_MAX 8            /* above one run, by name; INVALID */
+#define PW_BUDGET_RESERVE_BYTES_MAX 1000 /* of what a call reserves, as a value; BadOption */
+#define PW_BUDGET_NAME_MAX 100           /* bytes; INVALID */
+#define PW_SIGNALS_MAX 100000            /* unread signals of one run: FULL to the sender */
 #define PW_MAP_ITEMS_MAX 10000000
 #define PW_MAP_WIDTH_MAX 10000 /* items of one map under way: more are not started */
 #define PW_MAP_NOTES_MAX \
@@ -88,6 +106,8 @@
 #define PW_QUEUE_LIMIT_MAX 1000000000 /* attempts at a time, starts a second, burst; INVALID */
 #define PW_TOKEN_SECRET_BYTES \
     16 /* random, in the token of each attempt that a worker elsewhere runs */
+#define PW_READ_BACK_MS \
+    60000 /* for a read-back to begin, and to end when its call has no timeout: then the run asks */
 #define PW_POOL_THREADS_DEFAULT 4
 #define PW_POOL_THREADS_MAX 256
 #define PW_RUNNERS_MAX 16              /* that activities bring along; LIMIT */
@@ -171,5 +191,20 @@
 #define PW_CLIENTS_MAX 256
 #define PW_CLIENT_REQUESTS_MAX 4096            /* unanswered requests of one connection: FULL */
 #define PW_CLIENT_QUEUE_BYTES_MAX (128u << 20) /* a slow client is cut */
+
+/* Remote workers: before the token is known a peer gets little room and little time */
+#define PW_RELAY_LINKS_MAX \
+    160 /* connections, leaving room for others among PW_CLIENTS_MAX; closed */
+#define PW_RELAY_STRANGERS_MAX 32  /* of them without a token yet; closed */
+#define PW_RELAY_GREETING_MS 10000 /* from the connection to the token: cut */
+#define PW_RELAY_HELLO_BYTES_MAX \
+    (256u << 10)                 /* the first frame, with the tasks that a worker still has: cut */
+#define PW_RELAY_IDLE_MS 60000   /* without a byte; a worker says something every 15 s: cut */
+#define PW_RELAY_FRAME_MS 600000 /* one frame, begun to whole: cut */
+#define PW_RELAY_REFUSALS_MAX 16 /* of one connection: cut */
+#define PW_RELAY_AHEAD_BYTES \
+    (1u << 20)                  /* waiting for the other side: no more is read until it has left */
+#define PW_RELAY_GRACE_MS 30000 /* how long a worker that was cut off may take to come back */
+#define PW_WORKER_TOKENS_BYTES_MAX (1u << 20) /* the file of tokens: LIMIT */
 
 #endif

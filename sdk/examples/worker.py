@@ -46,11 +46,22 @@ class Canceled(Exception):
     """The code saw task.stop and stopped."""
 
 
-def activity(name, effect="idempotent"):
-    """Registers a function of (task, input). effect: pure, idempotent or unsafe."""
+class Found:
+    """What a read-back gives when the effect happened: its result."""
+
+    def __init__(self, result=None):
+        self.result = result
+
+
+NOTHING = object()  # what it gives when it did not happen, and no longer will; anything else: it cannot tell
+
+
+def activity(name, effect="idempotent", read_back=None):
+    """Registers a function of (task, input). effect: pure, idempotent or unsafe. read_back: a function of (task, input) that finds out what became of
+    an unsafe effect whose outcome nobody knows, before it is sent again: Found(result), NOTHING, or None."""
 
     def take(function):
-        ACTIVITIES[name] = (function, effect)
+        ACTIVITIES[name] = (function, effect, read_back)
         return function
 
     return take
@@ -115,7 +126,7 @@ class Task:
     def __init__(self, connection, body):
         self.connection, self.token = connection, body["token"]
         self.run, self.key, self.attempt, self.name = body["run"], body["key"], body["attempt"], body["activity"]
-        self.input, self.detail = body.get("input"), body.get("detail")
+        self.input, self.detail, self.checks = body.get("input"), body.get("detail"), body.get("read_back", False)
         self.stop = threading.Event()
         self.ended = False
 
@@ -137,8 +148,13 @@ class Task:
             self.ended = True
 
     def _end(self):
+        function, _, read_back = ACTIVITIES[self.name]
         try:
-            return "task_done", {"result": ACTIVITIES[self.name][0](self, self.input)}
+            if self.checks:
+                found = read_back(self, self.input)
+                what = "done" if isinstance(found, Found) else "nothing" if found is NOTHING else "unknown"
+                return "task_done", {"result": {"found": what, "result": found.result if what == "done" else None}}
+            return "task_done", {"result": function(self, self.input)}
         except Failed as failed:
             retry = {} if failed.retry_s is None else {"retry_ms": int(failed.retry_s * 1000)}
             return "task_fail", {"type": failed.kind, "message": failed.message, "details": failed.details, "retryable": failed.retryable,
@@ -169,7 +185,7 @@ class Session:
                 self.connection.send("task_unpoll", {})
                 self.taken_back = True
             return
-        args = {"activities": [{"name": name, "effect": effect} for name, (_, effect) in ACTIVITIES.items()]}
+        args = {"activities": [{"name": name, "effect": effect, "read_back": look is not None} for name, (_, effect, look) in ACTIVITIES.items()]}
         if self.queues:
             args["queues"] = self.queues
         while len(self.polls) + len(self.tasks) < self.parallel:

@@ -212,7 +212,8 @@ static bool makes(pw_event_type type)
         }
     }
     return type == PW_EV_SIGNAL_SENT || type == PW_EV_KEY_SET || type == PW_EV_PATCHED ||
-           type == PW_EV_UNDO_REGISTERED || type == PW_EV_CONVO_APPENDED;
+           type == PW_EV_UNDO_REGISTERED || type == PW_EV_CONVO_APPENDED ||
+           type == PW_EV_MEMORY_PUT || type == PW_EV_MEMORY_DELETED;
 }
 
 static bool look_at_record(void *ctx, int64_t pos, int64_t first_seq, int64_t events,

@@ -125,6 +125,25 @@ void rig_held(rig *r, const char *name, pawl_effect effect)
     code_register(r, c);
 }
 
+static pawl_found never_read_back(pawl_task *task, const pawl_value *input, void *user,
+                                  const pawl_value **ret_result)
+{
+    (void)task;
+    (void)input;
+    (void)user;
+    (void)ret_result;
+    return PAWL_FOUND_UNKNOWN;
+}
+
+void rig_held_read_back(rig *r, const char *name)
+{
+    rig_code *c = code_add(r, name);
+    c->activity = never_called;
+    c->options.read_back = never_read_back;
+    c->held = true;
+    code_register(r, c);
+}
+
 void rig_replace(rig *r, const char *name, pawl_workflow_fn fn)
 {
     rig_code *c = rig_code_find(r, name, false);

@@ -138,6 +138,8 @@ void rig_activity_options(rig *r, const char *name, pawl_activity_fn fn,
                           const pawl_activity_options *options);
 /** Attempts wait until the test ends them. */
 void rig_held(rig *r, const char *name, pawl_effect effect);
+/** Held, and with a read-back, which is held too: it ends as rig_done says, {found: "done" | "nothing" | "unknown", result?}. */
+void rig_held_read_back(rig *r, const char *name);
 /** What the next start registers instead; NULL = nothing. */
 void rig_replace(rig *r, const char *name, pawl_workflow_fn fn);
 

@@ -6,8 +6,8 @@ import subprocess
 
 from cli_rig import check, equal, main, within
 
-COMMANDS = ("start execute list describe show result trace stack stream signal query wait answer cancel terminate pause resume retry verify "
-            "serve worker queue new sql version help").split()
+COMMANDS = ("start execute list describe show result trace stack stream memory signal query wait answer cancel terminate pause resume retry verify "
+            "serve worker token queue new sql version help").split()
 
 
 def it_has_every_command_in_its_help(p):

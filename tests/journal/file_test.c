@@ -425,49 +425,79 @@ typedef struct seeded {
 } seeded;
 
 /* [J0] [J2] [J3] [J5] [J8] [J12] [J13] [J14] [J15] [J16] [J17] */
+#define NIL(name, key) ",0"
+#define ONE(name, key) ",1"
+static const seeded damages[] = {
+    {"UPDATE pawl_log SET grp=1 WHERE pos=9", "J2"},
+    {"DELETE FROM pawl_log WHERE run=1 AND seq=4", "J3"},
+    {"DELETE FROM pawl_log WHERE run=2 AND seq=2", "J3"},
+    {"UPDATE pawl_log SET run=77 WHERE run=2 AND seq=2", "J3"},
+    {"UPDATE pawl_runs SET seq=seq+1 WHERE key=2", "J3"},
+    {"UPDATE pawl_owner SET grp=2", "J5"},
+    {"UPDATE pawl_log SET grp=0 WHERE pos=1", "J5"},
+    {"DELETE FROM pawl_owner", "J5"},
+    {"UPDATE pawl_log SET bytes=zeroblob(30) WHERE pos=4", "J8"},
+    {"UPDATE pawl_log SET sum=sum+1 WHERE pos=4", "J8"},
+    {"UPDATE pawl_runs SET chain=zeroblob(32) WHERE key=1", "J8"},
+    {"UPDATE pawl_blobs SET body=zeroblob(10) WHERE id=1", "J12"},
+    {"DELETE FROM pawl_chunks WHERE n=1", "J12"},
+    {"INSERT INTO pawl_chunks(digest,n,body) VALUES(zeroblob(32),0,'x')", "J12"},
+    {"UPDATE pawl_timers SET run=77", "J13"},
+    {"UPDATE pawl_tasks SET run=77", "J13"},
+    {"UPDATE pawl_waits SET run=77", "J13"},
+    {"UPDATE pawl_keys SET run=77", "J13"},
+    {"UPDATE pawl_maps SET run=77", "J13"},
+    {"UPDATE pawl_map_pages SET run=77", "J13"},
+    {"UPDATE pawl_map_pages SET body=zeroblob(3)", "J17"},
+    {"UPDATE pawl_map_pages SET head=zeroblob(64)", "J17"},
+    {"UPDATE pawl_map_pages SET part=5", "J17"},
+    {"DELETE FROM pawl_map_pages", "J17"},
+    {"UPDATE pawl_maps SET done=2", "J17"},
+    {"UPDATE pawl_maps SET total=0", "J17"},
+    {"UPDATE pawl_runs SET closed_ms=5 WHERE key=2", "J14"},
+    {"UPDATE pawl_runs SET parent=77 WHERE key=2", "J14"},
+    {"UPDATE pawl_snapshots SET seq=99", "J15"},
+    {"UPDATE pawl_snapshots SET body='other'", "J15"},
+    {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
+    {"UPDATE pawl_log SET n=n+1 WHERE run=2 AND seq=2; UPDATE pawl_runs SET seq=seq+1 WHERE "
+     "key=2",
+     "J8"},
+    {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
+    {"INSERT INTO pawl_budgets VALUES('a',''" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(ONE) ")",
+     "J19"},
+    {"INSERT INTO pawl_budgets VALUES('a','b'" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL) ")",
+     "J19"},
+    {"INSERT INTO pawl_ledger VALUES(1,1,0,1,1,3,0,0,'a','','',''" PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) ")",
+     "J19"},
+    {"INSERT INTO pawl_budgets VALUES('a',''" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(
+             NIL) "); INSERT INTO pawl_ledger VALUES(77,1,0,1,1,3,0,0,'a','','',''" PW_UNITS_LIST(NIL)
+             PW_UNITS_LIST(NIL) ")",
+     "J19"},
+    {"UPDATE pawl_memos SET key='other'", "J20"}, /* [J20] */
+    {"DELETE FROM pawl_memos", "J20"},
+    {"DELETE FROM pawl_memo_words WHERE word=CAST('tea' AS BLOB)", "J20"},
+    {"UPDATE pawl_memo_spaces SET n=2", "J20"},
+    {"DELETE FROM pawl_memo_spaces", "J20"},
+};
+#undef NIL
+#undef ONE
+
 static void every_seeded_damage_is_found_under_its_number(void **state)
 {
     (void)state;
-    static const seeded damages[] = {
-        {"UPDATE pawl_log SET grp=1 WHERE pos=9", "J2"},
-        {"DELETE FROM pawl_log WHERE run=1 AND seq=4", "J3"},
-        {"DELETE FROM pawl_log WHERE run=2 AND seq=2", "J3"},
-        {"UPDATE pawl_log SET run=77 WHERE run=2 AND seq=2", "J3"},
-        {"UPDATE pawl_runs SET seq=seq+1 WHERE key=2", "J3"},
-        {"UPDATE pawl_owner SET grp=2", "J5"},
-        {"UPDATE pawl_log SET grp=0 WHERE pos=1", "J5"},
-        {"DELETE FROM pawl_owner", "J5"},
-        {"UPDATE pawl_log SET bytes=zeroblob(30) WHERE pos=4", "J8"},
-        {"UPDATE pawl_log SET sum=sum+1 WHERE pos=4", "J8"},
-        {"UPDATE pawl_runs SET chain=zeroblob(32) WHERE key=1", "J8"},
-        {"UPDATE pawl_blobs SET body=zeroblob(10) WHERE id=1", "J12"},
-        {"DELETE FROM pawl_chunks WHERE n=1", "J12"},
-        {"INSERT INTO pawl_chunks(digest,n,body) VALUES(zeroblob(32),0,'x')", "J12"},
-        {"UPDATE pawl_timers SET run=77", "J13"},
-        {"UPDATE pawl_tasks SET run=77", "J13"},
-        {"UPDATE pawl_waits SET run=77", "J13"},
-        {"UPDATE pawl_keys SET run=77", "J13"},
-        {"UPDATE pawl_maps SET run=77", "J13"},
-        {"UPDATE pawl_map_pages SET run=77", "J13"},
-        {"UPDATE pawl_map_pages SET body=zeroblob(3)", "J17"},
-        {"UPDATE pawl_map_pages SET head=zeroblob(64)", "J17"},
-        {"UPDATE pawl_map_pages SET part=5", "J17"},
-        {"DELETE FROM pawl_map_pages", "J17"},
-        {"UPDATE pawl_maps SET done=2", "J17"},
-        {"UPDATE pawl_maps SET total=0", "J17"},
-        {"UPDATE pawl_runs SET closed_ms=5 WHERE key=2", "J14"},
-        {"UPDATE pawl_runs SET parent=77 WHERE key=2", "J14"},
-        {"UPDATE pawl_snapshots SET seq=99", "J15"},
-        {"UPDATE pawl_snapshots SET body='other'", "J15"},
-        {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
-        {"UPDATE pawl_log SET n=n+1 WHERE run=2 AND seq=2; UPDATE pawl_runs SET seq=seq+1 WHERE "
-         "key=2",
-         "J8"},
-        {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
-    };
     rig *t = rig_open("sqlite-small");
     char sound[PATH_MAX];
     stored_fill(t);
+    rig_op(t, PW_OP_MEMO_PUT)->u.memo =
+        (pw_memo_row){.space = rig_text("s"),
+                      .key = rig_text("k"),
+                      .updated_ms = 5,
+                      .body = rig_text("\x81\xa4text\xa9green tea")};
+    assert_int_equal(rig_commit(t), PAWL_OK);
     close_journal(t);
     snprintf(sound, sizeof(sound), "%s/sound.db", t->folder);
     copy_file(t->path, sound);
@@ -732,6 +762,12 @@ static void a_stored_version_2_file_is_backed_up_and_migrated(void **state)
     migrate_stored(2);
 }
 
+static void a_stored_version_3_file_is_backed_up_and_migrated(void **state)
+{
+    (void)state;
+    migrate_stored(3);
+}
+
 /* Version 2 wrote a row per item, and the counts in the map's row when it had time. */
 static void the_items_of_a_version_2_map_move_into_pages(void **state)
 {
@@ -830,6 +866,7 @@ int main(void)
         cmocka_unit_test(no_more_results_are_kept_than_the_limit_says),
         cmocka_unit_test(a_stored_version_1_file_is_backed_up_and_migrated),
         cmocka_unit_test(a_stored_version_2_file_is_backed_up_and_migrated),
+        cmocka_unit_test(a_stored_version_3_file_is_backed_up_and_migrated),
         cmocka_unit_test(the_items_of_a_version_2_map_move_into_pages),
         cmocka_unit_test(a_migration_that_cannot_back_up_does_not_begin),
         cmocka_unit_test(the_ballast_is_taken_when_idle_and_given_up_on_demand),

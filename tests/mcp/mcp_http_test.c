@@ -204,6 +204,29 @@ static void an_argument_is_said_again_in_a_header(void **state)
     assert_true(pawl_is(v, "structuredContent.headers.mcp-protocol-version", "2026-07-28"));
 }
 
+static void every_call_says_its_key(void **state)
+{
+    http_rig *r = *state;
+    for (size_t i = 0; i < PW_COUNT(paths); i++) {
+        char id[20];
+        (void)snprintf(id, sizeof id, "k-%zu", i);
+        const pawl_value *server = mcp_url(r, paths[i]);
+        const mcp_use u = {.id = id, .server = server, .tool = "whoami"};
+        const char *said = strstr(mcp_text(mcp_result(r, &u)), "\"dev.pawl/idempotency-key\": \"");
+        assert_non_null(said);
+        assert_true(strcspn(said + strlen("\"dev.pawl/idempotency-key\": \""), "\"") > 2);
+        (void)snprintf(id, sizeof id, "own-%zu", i);
+        const mcp_use own = {
+            .id = id,
+            .server = server,
+            .tool = "whoami",
+            .more = request_of(r, "{meta: {\"dev.pawl/idempotency-key\": \"mine\", k: 5}}")};
+        const char *text = mcp_text(mcp_result(r, &own));
+        assert_non_null(strstr(text, "\"dev.pawl/idempotency-key\": \"mine\""));
+        assert_non_null(strstr(text, "\"k\": 5"));
+    }
+}
+
 static void a_legacy_stream_that_is_cut_is_taken_up_again(void **state)
 {
     http_rig *r = *state;
@@ -382,6 +405,7 @@ int main(void)
         T(an_unsafe_call_without_an_answer_is_asked_about),
         T(a_call_that_surely_did_not_leave_is_tried_again),
         T(an_argument_is_said_again_in_a_header),
+        T(every_call_says_its_key),
         T(a_legacy_stream_that_is_cut_is_taken_up_again),
         T(a_question_beside_the_request_is_answered),
         T(a_question_beside_two_requests_is_answered_by_neither),

@@ -26,6 +26,7 @@ VERSIONS = {
     "@modelcontextprotocol/server-filesystem": "2026.8.31",
     "@portkey-ai/gateway": "1.15.2",
     "node-llama-cpp": "3.22.1",
+    "@anush008/tokenizers": "0.6.0",
 }
 # The part of a package that is made for this machine. Its others, for GPUs and other systems, are optional and large: they stay out.
 BUILDS = {"node-llama-cpp": {"x86_64": "@node-llama-cpp/linux-x64", "aarch64": "@node-llama-cpp/linux-arm64"}}

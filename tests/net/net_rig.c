@@ -227,7 +227,7 @@ static void on_end(void *user, const pw_http_result *result)
     pthread_mutex_unlock(&a->lock);
 }
 
-const net_reply *net_ask(net_rig *r, const pw_http_request *request)
+const net_reply *net_try(net_rig *r, const pw_http_request *request)
 {
     asked a = {.reply = &r->reply};
     const pw_http_callbacks callbacks = {
@@ -236,11 +236,9 @@ const net_reply *net_ask(net_rig *r, const pw_http_request *request)
     reply_clear(&r->reply);
     pthread_mutex_init(&a.lock, NULL);
     pthread_cond_init(&a.over, NULL);
-    if (pw_http_start(r->net, request, &callbacks, &http, &r->err) != PAWL_OK) {
-        fail_msg("%s", r->err.message);
-    }
+    const bool started = pw_http_start(r->net, request, &callbacks, &http, &r->err) == PAWL_OK;
     pthread_mutex_lock(&a.lock);
-    while (r->reply.ends == 0) {
+    while (started && r->reply.ends == 0) {
         pthread_cond_wait(&a.over, &a.lock);
     }
     pthread_mutex_unlock(&a.lock);
@@ -249,7 +247,16 @@ const net_reply *net_ask(net_rig *r, const pw_http_request *request)
     pthread_cond_destroy(&a.over);
     (void)pw_buf_cstr(&r->reply.head);
     (void)pw_buf_cstr(&r->reply.body);
-    return &r->reply;
+    return started ? &r->reply : NULL;
+}
+
+const net_reply *net_ask(net_rig *r, const pw_http_request *request)
+{
+    const net_reply *reply = net_try(r, request);
+    if (reply == NULL) {
+        fail_msg("%s", r->err.message);
+    }
+    return reply;
 }
 
 const net_reply *net_get(net_rig *r, const char *url)

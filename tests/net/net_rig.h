@@ -65,6 +65,8 @@ const char *net_tls_url(const net_rig *r, const char *path);
 
 /** Asks and waits for the end. Fails the test when start does. */
 const net_reply *net_ask(net_rig *r, const pw_http_request *request);
+/** The same; NULL when start refuses. */
+const net_reply *net_try(net_rig *r, const pw_http_request *request);
 const net_reply *net_get(net_rig *r, const char *url);
 /** How often the server was asked with ?id=ID. */
 int net_count(net_rig *r, const char *id);

@@ -123,7 +123,7 @@ def flaky(conn, rq):
 
 
 def redirect(conn, rq):
-    conn.answer(int(rq.first("code", "302")), b"over there", [f"Location: {rq.first('to')}"])
+    conn.answer(int(rq.first("code", "302")), b"over there", [f"Location: {rq.first('to').encode().decode('latin-1')}"])
 
 
 def loop(conn, rq):
@@ -182,12 +182,75 @@ RAW = {
     "long": b"HTTP/1.1 200 OK\r\n" + b"".join(b"H%d: %s\r\n" % (i, b"v" * 10000) for i in range(100)) + b"\r\n",
     "trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nLate: yes\r\n\r\n",
     "lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nokoko",
+    "lengthlist": b"HTTP/1.1 200 OK\r\nContent-Length: 2, 5\r\n\r\nokoko",
+    "same": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+    "both": b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    "negative": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nok",
+    "plus": b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+    "hex": b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok",
+    "word": b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok",
+    "huge": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\nok",
+    "chunkhuge": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000002\r\nok\r\n0\r\n\r\n",
+    "chunkmost": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\nok",
+    "chunkminus": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nok\r\n0\r\n\r\n",
+    "chunkword": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n",
+    "chunknoend": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokay\r\n0\r\n\r\n",
+    "extension": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b;c=\"d\"\r\nok\r\n0;e\r\n\r\n",
+    "status99": b"HTTP/1.1 99 Low\r\nContent-Length: 2\r\n\r\nok",
+    "status1000": b"HTTP/1.1 1000 High\r\nContent-Length: 2\r\n\r\nok",
+    "statusword": b"HTTP/1.1 two OK\r\nContent-Length: 2\r\n\r\nok",
+    "version": b"HTTP/9.9 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "switch": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nok",
+    "nested": b"HTTP/1.1 200 OK\r\nContent-Encoding: " + b", ".join([b"gzip"] * 20) + b"\r\nContent-Length: 2\r\n\r\nok",
+    "unknown": b"HTTP/1.1 200 OK\r\nContent-Encoding: x-own\r\nContent-Length: 2\r\n\r\nok",
 }
 
 
 def raw(conn, rq):
     conn.send(RAW[rq.path.split("/")[2]])
     raise Gone
+
+
+def flood(conn, rq):
+    """One part of a response for ever, until the client has enough."""
+    what = rq.path.split("/")[2]
+    head = "HTTP/1.1 200 OK\r\n"
+    begin, more = {
+        "early": ("", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"),
+        "bare": ("", "HTTP/1.1 100 Continue\r\n\r\n"),
+        "head": (head, "H: v\r\n"),
+        "line": (head + "H: ", "v" * 1000),
+        "fold": (head + "H: v\r\n", " v\r\n"),
+        "status": ("HTTP/1.1 200 ", "O" * 1000),
+        "trailer": (head + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n", "Late: yes\r\n"),
+        "trailerline": (head + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nLate: ", "y" * 1000),
+        "extension": (head + "Transfer-Encoding: chunked\r\n\r\n2;a=", "x" * 1000),
+        "bytes": (head + "Transfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
+        "zeros": (head + "Transfer-Encoding: chunked\r\n\r\n", "0" * 1000),
+    }[what]
+    conn.send(begin)
+    many = more * max(1, 8192 // len(more))
+    while not STOP.is_set():
+        conn.send(many)
+
+
+def smuggle(conn, rq):
+    """An answer, and with it another one that nobody asked for."""
+    conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+
+def russian(conn, rq):
+    """Packed twice: a bomb in a bomb."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    data = b"".join(packer.compress(bytes(1 << 20)) for _ in range(256)) + packer.flush()
+    conn.answer(200, gzip.compress(data, 9), ["Content-Encoding: gzip, gzip"])
+
+
+def peer(conn, rq):
+    """Who the client says it is, by its certificate."""
+    found = conn.sock.getpeercert() if isinstance(conn.sock, ssl.SSLSocket) else None
+    conn.answer(200, json.dumps({"subject": found.get("subject") if found else None, "tls": getattr(conn.sock, "version", str)()}).encode(),
+                ["Content-Type: application/json"])
 
 
 def events(conn, rq):
@@ -209,7 +272,8 @@ def keep(conn, rq):
 
 
 PATHS = {"echo": echo, "mirror": mirror, "check": check, "status": status, "count": count, "flaky": flaky, "redirect": redirect,
-         "loop": loop, "cut": cut, "slow": slow, "big": big, "bomb": bomb, "packed": packed, "raw": raw, "events": events, "keep": keep}
+         "loop": loop, "cut": cut, "slow": slow, "big": big, "bomb": bomb, "packed": packed, "raw": raw, "events": events, "keep": keep, "flood": flood,
+         "smuggle": smuggle, "russian": russian, "peer": peer}
 
 
 def tunnel(conn, rq):

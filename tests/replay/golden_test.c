@@ -278,7 +278,7 @@ static void note_types(const scene *s, const golden *g, const char *name, void *
 static void every_type_of_event_is_on_record(void **state)
 {
     (void)state;
-    int count[100] = {0};
+    int count[128] = {0};
     for_each_golden(note_types, count);
 #define X(number, NAME, text, kind)                                              \
     if (count[number] == 0) {                                                    \

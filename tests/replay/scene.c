@@ -16,6 +16,7 @@ const scene scene_list[] = {
     {.name = "timer", .code = scene_timer_code, .play = scene_timer_play},
     {.name = "signal", .code = scene_signal_code, .play = scene_signal_play},
     {.name = "ask", .code = scene_ask_code, .play = scene_ask_play},
+    {.name = "approve", .code = scene_approve_code, .play = scene_approve_play},
     {.name = "shield", .code = scene_shield_code, .play = scene_shield_play},
     {.name = "life", .code = scene_life_code, .play = scene_life_play},
     {.name = "continue", .code = scene_continue_code, .play = scene_continue_play},
@@ -30,6 +31,8 @@ const scene scene_list[] = {
     {.name = "mismatch", .code = scene_mismatch_code, .play = scene_mismatch_play},
     {.name = "fold", .code = scene_fold_code, .play = scene_fold_play},
     {.name = "convo", .code = scene_convo_code, .play = scene_convo_play},
+    {.name = "budget", .code = scene_budget_code, .play = scene_budget_play},
+    {.name = "memory", .code = scene_memory_code, .play = scene_memory_play},
     {.name = "too-big", .code = scene_too_big_code, .play = scene_too_big_play, .no_golden = true},
 };
 const size_t scene_count = PW_COUNT(scene_list);

@@ -23,6 +23,8 @@ typedef struct scene {
 extern const scene scene_list[];
 extern const size_t scene_count;
 
+void scene_budget_code(rig *r);
+void scene_budget_play(rig *r);
 void scene_call_code(rig *r);
 void scene_call_play(rig *r);
 void scene_unsafe_code(rig *r);
@@ -43,12 +45,16 @@ void scene_branch_code(rig *r);
 void scene_convo_code(rig *r);
 void scene_convo_play(rig *r);
 void scene_branch_play(rig *r);
+void scene_memory_code(rig *r);
+void scene_memory_play(rig *r);
 void scene_timer_code(rig *r);
 void scene_timer_play(rig *r);
 void scene_signal_code(rig *r);
 void scene_signal_play(rig *r);
 void scene_ask_code(rig *r);
 void scene_ask_play(rig *r);
+void scene_approve_code(rig *r);
+void scene_approve_play(rig *r);
 void scene_shield_code(rig *r);
 void scene_shield_play(rig *r);
 void scene_life_code(rig *r);

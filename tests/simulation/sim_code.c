@@ -159,11 +159,18 @@ static void one_signal(pawl_run *w, program *p)
 static void one_ask(pawl_run *w, program *p)
 {
     bool deadline = draw(p, 2) == 0;
-    const pawl_value *v =
-        pawl_ask(w, p->branch ? "in-branch" : "ok", .prompt = "?", .choices = "yes|no",
-                 .deadline_s = deadline ? 100 : 0, .on_deadline = draw(p, 2) == 0 ? "no" : NULL);
+    const char *otherwise = draw(p, 2) == 0 ? "no" : NULL;
+    bool several = draw(p, 3) == 0;
+    const pawl_value *v = pawl_ask(
+        w, p->branch ? "in-branch" : "ok", .prompt = "?", .choices = "yes|no",
+        .deadline_s = deadline ? 100 : 0, .on_deadline = otherwise, .quorum = several ? 2 : 0,
+        .escalate_s = draw(p, 2) == 0 ? 50 : 0, .defer_max_s = draw(p, 2) == 0 ? 200 : 0);
     if (pawl_ok(w) && !pawl_is(v, "choice", "yes") && !pawl_is(v, "choice", "no")) {
         wrong(w, "an answer is none of the choices");
+    }
+    bool by_votes = pawl_ok(w) && several && !pawl_is(v, "by", "deadline");
+    if (by_votes && (pawl_len(pawl_get(v, "votes")) < 2 || pawl_len(pawl_get(v, "votes")) > 3)) {
+        wrong(w, "two of three agree by their second or third vote");
     }
 }
 

@@ -201,9 +201,16 @@ static bool answer_wait(void *ctx, const pw_wait_row *row)
     }
     const char *name = pw_sprintf(s->r->scope, "%.*s:%lld", (int)row->name.size,
                                   (const char *)row->name.data, (long long)row->cmd);
+    static const char *const people[] = {"ann", "bob", "cid"};
+    const char *by = people[sim_draw(s, 3)];
+    bool put_off = !scan->all && !asks_unknown && sim_chance(s, 4);
     op_post(s, o,
-            rig_value(s->r, "{id: %s, key: %lld, name: %s, value: {choice: %s}}", id,
-                      (long long)row->run, name, choice));
+            put_off
+                ? rig_value(s->r,
+                            "{id: %s, key: %lld, name: %s, value: {defer: {for_ms: %lld}}, by: %s}",
+                            id, (long long)row->run, name, (long long)sim_draw(s, 200000) + 1, by)
+                : rig_value(s->r, "{id: %s, key: %lld, name: %s, value: {choice: %s}, by: %s}", id,
+                            (long long)row->run, name, choice, by));
     return true;
 }
 

@@ -7,6 +7,7 @@ FILE_LINES_MAX = 900
 FUNCTION_LINES_MAX = 70
 PARAMETERS_MAX = 6
 NESTING_MAX = 3
+FOREIGN_SHAPE = re.compile(r"\bstruct MHD_Connection\b")  # a callback whose shape a foreign library gives
 README_LINES_MAX = 250
 LINE_COLUMNS_MAX = 160
 
@@ -67,7 +68,7 @@ def parameters(tree):
     for file in tree.code():
         for function in file.functions:
             count = parameter_count(function.head)
-            if count > PARAMETERS_MAX:
+            if count > PARAMETERS_MAX and not FOREIGN_SHAPE.search(function.head):
                 yield file, function.first, f"{function.name} has {count} parameters, {PARAMETERS_MAX} allowed: pass a struct"
 
 

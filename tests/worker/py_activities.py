@@ -38,6 +38,20 @@ def busy(task, value):
     return {"attempt": task.attempt}
 
 
+def pay(task, value):
+    with open(value["ledger"], "a") as f:
+        f.write(task.key + "\n")
+    hold(task, value)
+    return {"by": "pay"}
+
+
+def look(task, value):
+    put(value, "looked", task)
+    with open(value["ledger"]) as f:
+        return worker.Found({"by": "look"}) if task.key in f.read().split() else worker.NOTHING
+
+
+worker.activity("pay", effect="unsafe", read_back=look)(pay)
 worker.activity("hold")(hold)
 worker.activity("hold_unsafe", effect="unsafe")(hold)
 worker.serve(sys.argv[2], parallel=2)

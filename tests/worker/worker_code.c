@@ -99,8 +99,55 @@ static const pawl_value *eat(pawl_task *t, const pawl_value *in, void *user)
     return pawl_task_build(t, "{attempt: %d}", pawl_task_attempt(t));
 }
 
+/* One line for each time that it happened: its key. */
+static bool ledger_has(const pawl_value *in, const char *key)
+{
+    char line[300];
+    bool found = false;
+    FILE *f = fopen(pawl_str(in, "ledger", "/dev/null"), "re");
+    while (f != NULL && !found && fgets(line, sizeof line, f) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        found = strcmp(line, key) == 0;
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return found;
+}
+
+/* An effect that shows in a ledger: before it waits for the file "until", or, with late, after. */
+static const pawl_value *pay(pawl_task *t, const pawl_value *in, void *user)
+{
+    bool late = pawl_bool(in, "late", false) && pawl_task_attempt(t) == 1;
+    const pawl_value *held = late ? hold(t, in, user) : NULL;
+    FILE *f = fopen(pawl_str(in, "ledger", "/dev/null"), "ae");
+    if (f != NULL) {
+        (void)fprintf(f, "%s\n", pawl_task_key(t));
+        (void)fclose(f);
+    }
+    held = late ? held : hold(t, in, user);
+    return held != NULL ? pawl_task_build(t, "{by: %s}", "pay") : NULL;
+}
+
+static pawl_found look(pawl_task *t, const pawl_value *in, void *user,
+                       const pawl_value **ret_result)
+{
+    (void)user;
+    put(in, "looked", t);
+    if (pawl_bool(in, "blind", false)) {
+        return PAWL_FOUND_UNKNOWN;
+    }
+    if (!ledger_has(in, pawl_task_key(t))) {
+        return PAWL_FOUND_NOTHING;
+    }
+    *ret_result = pawl_task_build(t, "{by: %s}", "look");
+    return PAWL_FOUND_DONE;
+}
+
 PAWL_MODULE(reg, err)
 {
+    static const pawl_activity_options checked = {
+        .struct_size = sizeof checked, .effect = PAWL_EFFECT_UNSAFE, .read_back = look};
     static const pawl_activity_options unsafe = {.struct_size = sizeof unsafe,
                                                  .effect = PAWL_EFFECT_UNSAFE};
     static const pawl_activity_options one = {.struct_size = sizeof one, .concurrency = 1};
@@ -109,6 +156,7 @@ PAWL_MODULE(reg, err)
     st = st == PAWL_OK ? reg->activity(reg, "speak", speak, NULL, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "hold_one", hold, &one, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "hold_unsafe", hold, &unsafe, err) : st;
+    st = st == PAWL_OK ? reg->activity(reg, "pay", pay, &checked, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "crash", crash, NULL, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "crash_unsafe", crash, &unsafe, err) : st;
     st = st == PAWL_OK ? reg->activity(reg, "hang", hang, NULL, err) : st;

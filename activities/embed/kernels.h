@@ -1,0 +1,51 @@
+/*
+ * kernels.h - the inner loops of the fast encoder, once for each set of instructions. What a row comes to does not depend on how many rows are
+ * computed beside it: every sum runs over the same numbers in the same order.
+ *
+ *   a panel is so many columns of a matrix, one row of them after the other:   weights [out][in]  ->  [out / panel][in][panel]
+ */
+#ifndef PW_EMBED_KERNELS_H
+#define PW_EMBED_KERNELS_H
+
+#include <stddef.h>
+
+typedef enum pw_finish { PW_PUT, PW_PUT_GELU, PW_ADD } pw_finish;
+
+/** c = finish(a x panels + bias): rows x depth times depth x columns. */
+typedef struct pw_multiply {
+    const float *a; /* [rows][a_stride] */
+    size_t a_stride;
+    size_t rows;
+    size_t depth;
+    const float *panels;
+    size_t columns;    /* a multiple of the panel */
+    const float *bias; /* [columns], or NULL */
+    float *c;          /* [rows][c_stride] */
+    size_t c_stride;
+    pw_finish finish;
+} pw_multiply;
+
+typedef struct pw_kernels {
+    const char *name;
+    size_t panel;
+    void (*multiply)(const pw_multiply *m);
+    /** Numbers that add up to 1, of scale times each; len is a multiple of the panel. */
+    void (*softmax)(float *row, size_t len, float scale);
+    /** row = (row - mean) / deviation * scale + shift. */
+    void (*norm)(float *row, size_t len, const float *scale, const float *shift, float epsilon);
+} pw_kernels;
+
+extern const pw_kernels pw_kernels_plain;
+#if defined(__x86_64__)
+extern const pw_kernels pw_kernels_avx2;
+extern const pw_kernels pw_kernels_avx512;
+#endif
+
+/** The fastest that this processor has; NULL-terminated list of all that it has, fastest first. Borrowed: static. */
+const pw_kernels *pw_kernels_best(void);
+size_t pw_kernels_all(const pw_kernels *ret_all[4]);
+
+/** A matrix [columns][depth] into panels, columns beyond it as zeros. `to` has room for columns rounded up to the panel. */
+void pw_pack_columns(const float *from, size_t columns, size_t depth, size_t panel, float *to);
+
+#endif

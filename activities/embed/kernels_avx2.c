@@ -1,0 +1,14 @@
+/*
+ * kernels_avx2.c - the kernels with 16 registers of 8 floats (AVX2, FMA). Not run where the processor lacks them: kernels.c asks.
+ */
+#define LANES 8
+#define ROWS_MAX 6
+#define CASE(n)                   \
+    case n:                       \
+        tile(m, a, column, c, n); \
+        break;
+#define CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+
+#include "activities/embed/kernels_body.h"
+
+const pw_kernels pw_kernels_avx2 = {"avx2", PANEL, multiply, softmax, norm};

@@ -1,0 +1,229 @@
+/*
+ * kernels_body.h - the kernels over vectors of LANES floats, in the compilers' vector types: included once by each kernels_*.c, which says LANES, the
+ * rows of a tile (ROWS_MAX, with CASES for each number of them) and the name (KERNELS). The compiler turns each line into the set's instructions.
+ *
+ * A tile is ROWS_MAX rows by two vectors: its sums stay in registers while it walks down a panel, and a row of the left matrix is read as it lies.
+ */
+#ifndef PW_EMBED_KERNELS_BODY_H
+#define PW_EMBED_KERNELS_BODY_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "activities/embed/kernels.h"
+
+#define PANEL (2 * LANES)
+#define BASES ((ROWS_MAX + 2) / 3)
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+
+INLINE vec load(const float *p)
+{
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void store(float *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+INLINE vec splat(float x)
+{
+    return x - (vec){0};
+}
+
+INLINE vec larger(vec a, vec b)
+{
+    const ivec m = a > b;
+    return (vec)(((ivec)a & m) | ((ivec)b & ~m));
+}
+
+INLINE vec smaller(vec a, vec b)
+{
+    const ivec m = a < b;
+    return (vec)(((ivec)a & m) | ((ivec)b & ~m));
+}
+
+INLINE float sum_of(vec v)
+{
+    float lanes[LANES], sum = 0;
+    store(lanes, v);
+    for (size_t i = 0; i < LANES; i++) {
+        sum += lanes[i];
+    }
+    return sum;
+}
+
+/* e^x for x <= 0, to 1 unit of the last place: 2^n times Taylor's series on half of ln 2 around 0. Below -87 as -87. */
+INLINE vec exp_of(vec x)
+{
+    const float round = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
+    x = larger(x, splat(-87.0f));
+    const vec shifted = x * 1.44269504f + round;
+    const vec n = shifted - round;
+    const vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    vec p = r * (1.0f / 5040) + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    return (vec)((ivec)p + ((ivec)shifted << 23));
+}
+
+/* erf, to 1e-7: x P(x^2) / Q(x^2), fitted by weighted least squares on -3.9 .. 3.9, beyond which erf is 1 in single precision. */
+INLINE vec erf_of(vec x)
+{
+    x = larger(smaller(x, splat(3.9f)), splat(-3.9f));
+    const vec z = x * x;
+    vec p = z * 2.011679889e-08f - 1.996718765e-06f;
+    p = p * z + 1.474553137e-04f;
+    p = p * z + 3.895765403e-03f;
+    p = p * z + 5.114764720e-02f;
+    p = p * z + 2.042148560e-01f;
+    p = p * z + 1.128378749e+00f;
+    vec q = z * 1.006451901e-03f + 1.472960506e-02f;
+    q = q * z + 1.167813987e-01f;
+    q = q * z + 5.143097043e-01f;
+    q = q * z + 1.0f;
+    return x * p / q;
+}
+
+INLINE vec gelu_of(vec x)
+{
+    const vec half = x * 0.5f;
+    return half + half * erf_of(x * 0.707106781f);
+}
+
+/* One tile: `rows` is a constant where this is called, so that the loops over it unroll and acc is registers. */
+INLINE void tile(const pw_multiply *m, const float *a, size_t column, float *c, const size_t rows)
+{
+    const float *b = m->panels + column * m->depth;
+    const size_t stride = m->a_stride;
+    const float *base[BASES];
+    vec acc[ROWS_MAX][2];
+#pragma GCC unroll 16
+    for (size_t g = 0; g < BASES; g++) {
+        base[g] = a + (3 * g < rows ? 3 * g : 0) * stride;
+    }
+#pragma GCC unroll 16
+    for (size_t r = 0; r < rows; r++) {
+        acc[r][0] = m->bias != NULL ? load(m->bias + column) : splat(0);
+        acc[r][1] = m->bias != NULL ? load(m->bias + column + LANES) : splat(0);
+    }
+    for (size_t k = 0; k < m->depth; k++, b += PANEL) {
+        const vec low = load(b), high = load(b + LANES);
+#pragma GCC unroll 16
+        for (size_t r = 0; r < rows; r++) {
+            const vec x = splat(base[r / 3][r % 3 * stride]);
+            acc[r][0] += x * low;
+            acc[r][1] += x * high;
+        }
+#pragma GCC unroll 16
+        for (size_t g = 0; g < BASES; g++) {
+            base[g]++;
+        }
+    }
+#pragma GCC unroll 16
+    for (size_t r = 0; r < rows; r++) {
+        float *to = c + r * m->c_stride;
+        store(to, m->finish == PW_ADD ? load(to) + acc[r][0] : acc[r][0]);
+        store(to + LANES, m->finish == PW_ADD ? load(to + LANES) + acc[r][1] : acc[r][1]);
+    }
+}
+
+static void tile_of(const pw_multiply *m, size_t row, size_t rows, size_t column)
+{
+    const float *a = m->a + row * m->a_stride;
+    float *c = m->c + row * m->c_stride + column;
+    switch (rows) {
+        CASES
+    default:
+        break;
+    }
+    for (size_t r = 0; r < rows && m->finish == PW_PUT_GELU; r++) {
+        float *to = c + r * m->c_stride;
+        store(to, gelu_of(load(to)));
+        store(to + LANES, gelu_of(load(to + LANES)));
+    }
+}
+
+/* The rows part evenly into tiles: no small rest that would waste a walk down the panel. */
+static void multiply(const pw_multiply *m)
+{
+    const size_t tiles = (m->rows + ROWS_MAX - 1) / ROWS_MAX;
+    for (size_t column = 0; column < m->columns; column += PANEL) {
+        for (size_t i = 0; i < tiles; i++) {
+            const size_t from = m->rows * i / tiles;
+            tile_of(m, from, m->rows * (i + 1) / tiles - from, column);
+        }
+    }
+}
+
+static void softmax(float *row, size_t len, float scale)
+{
+    float lanes[LANES], most;
+    vec top = load(row), sum = splat(0);
+    for (size_t i = LANES; i < len; i += LANES) {
+        top = larger(top, load(row + i));
+    }
+    store(lanes, top);
+    most = lanes[0];
+    for (size_t i = 1; i < LANES; i++) {
+        most = lanes[i] > most ? lanes[i] : most;
+    }
+    for (size_t i = 0; i < len; i += LANES) {
+        const vec e = exp_of((load(row + i) - most) * scale);
+        store(row + i, e);
+        sum += e;
+    }
+    const float share = 1 / sum_of(sum);
+    for (size_t i = 0; i < len; i += LANES) {
+        store(row + i, load(row + i) * share);
+    }
+}
+
+static void norm_rest(float *row, size_t len, const float *scale, const float *shift, float epsilon)
+{
+    double mean = 0, square = 0;
+    for (size_t i = 0; i < len; i++) {
+        mean += (double)row[i];
+    }
+    mean /= (double)len;
+    for (size_t i = 0; i < len; i++) {
+        square += ((double)row[i] - mean) * ((double)row[i] - mean);
+    }
+    const double by = 1 / sqrt(square / (double)len + (double)epsilon);
+    for (size_t i = 0; i < len; i++) {
+        row[i] = (float)(((double)row[i] - mean) * by) * scale[i] + shift[i];
+    }
+}
+
+static void norm(float *row, size_t len, const float *scale, const float *shift, float epsilon)
+{
+    vec sum = splat(0), square = splat(0);
+    if (len % LANES != 0) {
+        norm_rest(row, len, scale, shift, epsilon);
+        return;
+    }
+    for (size_t i = 0; i < len; i += LANES) {
+        sum += load(row + i);
+    }
+    const float mean = sum_of(sum) / (float)len;
+    for (size_t i = 0; i < len; i += LANES) {
+        const vec d = load(row + i) - mean;
+        square += d * d;
+    }
+    const float by = 1 / sqrtf(sum_of(square) / (float)len + epsilon);
+    for (size_t i = 0; i < len; i += LANES) {
+        store(row + i, (load(row + i) - mean) * by * load(scale + i) + load(shift + i));
+    }
+}
+
+#endif

@@ -1,0 +1,14 @@
+/*
+ * kernels_plain.c - the kernels with what every processor of a kind has: 4 floats at a time. Not run where the processor lacks them: kernels.c asks.
+ */
+#define LANES 4
+#define ROWS_MAX 4
+#define CASE(n)                   \
+    case n:                       \
+        tile(m, a, column, c, n); \
+        break;
+#define CASES CASE(1) CASE(2) CASE(3) CASE(4)
+
+#include "activities/embed/kernels_body.h"
+
+const pw_kernels pw_kernels_plain = {"plain", PANEL, multiply, softmax, norm};

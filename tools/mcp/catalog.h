@@ -1,0 +1,56 @@
+/*
+ * catalog.h - what is published: the tools, prompts and resources that workflows are offered as.
+ *
+ * A workflow says it itself (pawl_workflow_options.publish, README.md "Publishing"). The engine is asked for the list; what is older than
+ * PW_MCPD_CATALOG_MS is asked for again before it is used. Order is by name.
+ */
+#ifndef PW_MCP_CATALOG_H
+#define PW_MCP_CATALOG_H
+
+#include "sdk/pawl_value.h"
+
+#define PW_MCPD_CATALOG_MS 1000
+
+typedef enum pw_mcpd_offer_kind {
+    PW_MCPD_OFFER_TOOL,
+    PW_MCPD_OFFER_PROMPT,
+    PW_MCPD_OFFER_RESOURCE,
+    PW_MCPD_OFFER_TEMPLATE
+} pw_mcpd_offer_kind;
+
+/** One thing that is offered; lives as long as the catalog's scope. */
+typedef struct pw_mcpd_offer {
+    pw_mcpd_offer_kind kind;
+    const char *name; /* of the tool or prompt; the URI, or its template, of a resource */
+    const char *workflow;
+    const char *version;
+    const char *description;
+    const pawl_value *input_schema, *output_schema; /* nil = none */
+    const pawl_value *says; /* publish.tool, .prompt or .resource; may be nil */
+} pw_mcpd_offer;
+
+typedef struct pw_mcpd_catalog {
+    pawl_scope *scope; /* NULL = not known yet */
+    pw_mcpd_offer *offers;
+    size_t len;
+    int64_t at_ms;
+    uint64_t digest;
+} pw_mcpd_catalog;
+
+/** Reads the reply to `tools`. all: workflows that publish nothing are tools too. False: out of memory; the catalog is as before. */
+bool pw_mcpd_catalog_read(pw_mcpd_catalog *c, const pawl_value *reply, bool all);
+void pw_mcpd_catalog_deinit(pw_mcpd_catalog *c);
+const pw_mcpd_offer *pw_mcpd_offer_find(const pw_mcpd_catalog *c, pw_mcpd_offer_kind kind,
+                                        const char *name);
+/** The resource, or the template that fits; *ret_vars is a map of its variables. */
+const pw_mcpd_offer *pw_mcpd_offer_of_uri(const pw_mcpd_catalog *c, pawl_scope *scope,
+                                          const char *uri, const pawl_value **ret_vars);
+
+/** As they are listed. */
+const pawl_value *pw_mcpd_offer_tool(pawl_scope *scope, const pw_mcpd_offer *o);
+const pawl_value *pw_mcpd_offer_prompt(pawl_scope *scope, const pw_mcpd_offer *o);
+const pawl_value *pw_mcpd_offer_resource(pawl_scope *scope, const pw_mcpd_offer *o);
+/** "forbidden", "optional" (default) or "required". */
+const char *pw_mcpd_offer_task(const pw_mcpd_offer *o);
+
+#endif

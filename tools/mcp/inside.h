@@ -1,0 +1,238 @@
+/*
+ * inside.h - what the files of the MCP server share: the server, its exchanges, its sessions, and what each file does.
+ */
+#ifndef PW_MCP_INSIDE_H
+#define PW_MCP_INSIDE_H
+
+#include "sdk/base/arena.h"
+#include "sdk/base/error.h"
+#include "sdk/base/hash.h"
+#include "tools/mcp/catalog.h"
+#include "tools/mcp/server.h"
+
+#define PW_MCPD_ASKED_MAX 64       /* questions of one call under way at a time; more wait */
+#define PW_MCPD_SESSIONS_MAX 10000 /* the oldest is forgotten: its client begins anew */
+#define PW_MCPD_SUBSCRIPTIONS_MAX 256
+
+typedef void (*pw_mcpd_fn)(pw_mcpd_x *x);
+
+typedef enum pw_mcpd_method {
+    PW_MCPD_NO_SUCH_METHOD,
+#define X(name, text, legacy, modern, header, needs) PW_MCPD_##name,
+#include "tools/mcp/methods.def"
+#undef X
+    PW_MCPD_METHODS
+} pw_mcpd_method;
+
+/** What a run's end is made into. */
+typedef enum pw_mcpd_shape {
+    PW_MCPD_AS_TOOL,
+    PW_MCPD_AS_PROMPT,
+    PW_MCPD_AS_RESOURCE
+} pw_mcpd_shape;
+
+/** How a call is to be answered when its run takes long. */
+typedef enum pw_mcpd_task_mode {
+    PW_MCPD_TASK_NEVER,
+    PW_MCPD_TASK_LATE,
+    PW_MCPD_TASK_ALWAYS
+} pw_mcpd_task_mode;
+
+/** The run that a call follows. */
+typedef struct pw_mcpd_run {
+    char id[PW_ID_BYTES_MAX + 1]; /* "" = none */
+    pw_mcpd_shape shape;
+    pw_mcpd_task_mode task;
+    const pawl_value
+        *offer; /* what the workflow says of itself (publish.tool, .prompt, .resource) */
+    const pawl_value *responses; /* answers that came with the call */
+    const char *uri;             /* of a resource */
+    bool started;                /* acknowledged */
+    bool ending;                 /* its result was asked for */
+    bool looking;                /* its waits were asked for */
+    bool look_again;
+    bool look_after; /* when the answers on their way are there */
+    bool cancel_on_drop;
+    bool progressed;
+    int64_t progress; /* last told */
+    int answering;    /* answers on their way */
+    int64_t asked[PW_MCPD_ASKED_MAX];
+    size_t asked_len;
+    int64_t refused[PW_MCPD_ASKED_MAX]; /* whose given answer did not fit: it is not given again */
+    size_t refused_len;
+} pw_mcpd_run;
+
+struct pw_mcpd_x {
+    pw_mcpd_x *prev, *next;
+    pw_mcpd *server;
+    pawl_scope *scope;
+    const pw_mcpd_sink *sink;
+    void *sink_user;
+    const char *(*header)(void *user, const char *name); /* of the sink's user; NULL = none */
+    pw_mcpd_x **slot;         /* the transport's pointer, cleared at the end */
+    pw_mcpd_session **hosted; /* as the transport gave it */
+    const pw_mcpd_era *era;
+    pw_mcpd_method method;
+    const pawl_value *id, *params, *caps;
+    const pawl_value *token; /* of progress; nil = not wanted */
+    int log_level;           /* least that is wanted; above all = none */
+    const char *principal;
+    pw_mcpd_session *session; /* legacy */
+    pw_mcpd_fn then;
+    uv_timer_t *timer;
+    pw_mcpd_fn on_time;
+    const char *stream;       /* sealed name of its stream; NULL = its messages have no ids */
+    int64_t events;           /* sent on it */
+    const pawl_value *listen; /* the filter of a listener; nil = it is none */
+    bool primed;
+    bool busy; /* inside pw_mcpd_take */
+    pw_mcpd_run run;
+};
+
+/** A client of the legacy era. Its name says all that must outlive this process; what stands here may be lost. */
+struct pw_mcpd_session {
+    pw_mcpd_session *prev, *next;
+    char id[200];
+    char version[16];
+    const pawl_value *caps;
+    pawl_scope *scope;
+    int log_level;
+    char *uris[PW_MCPD_SUBSCRIPTIONS_MAX];
+    size_t uris_len;
+    bool ended;
+};
+
+struct pw_mcpd {
+    uv_loop_t *loop;
+    pw_mcpd_options options;
+    char *journal;
+    pw_up *up;
+    pw_mcpd_catalog catalog;
+    pw_mcpd_x *xs;
+    pw_mcpd_session *sessions;
+    size_t sessions_len;
+    uint8_t key[PW_KEY_SIZE]; /* of seals */
+};
+
+/* ---- exchange.c: from a message to its method, and to its end ---- */
+
+pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given);
+/** All of these end the exchange: it is freed. result may be nil ({}). */
+void pw_mcpd_end(pw_mcpd_x *x, const pawl_value *result);
+void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type);
+void pw_mcpd_fail(pw_mcpd_x *x, int64_t code, const pawl_value *data, const char *fmt, ...)
+    PAWL_PRINTF(4, 5);
+void pw_mcpd_fail_plain(pw_mcpd_x *x, int http, int64_t code, const char *text);
+/** Nothing to say: 202. */
+void pw_mcpd_end_empty(pw_mcpd_x *x, int http);
+void pw_mcpd_notify(pw_mcpd_x *x, const char *method, const pawl_value *params);
+void pw_mcpd_request(pw_mcpd_x *x, const char *id, const char *method, const pawl_value *params);
+/** The first event of a stream that can be resumed. */
+void pw_mcpd_prime(pw_mcpd_x *x);
+void pw_mcpd_after(pw_mcpd_x *x, int64_t ms, pw_mcpd_fn fn);
+void pw_mcpd_no_timer(pw_mcpd_x *x);
+bool pw_mcpd_has_cap(const pw_mcpd_x *x, const char *name);
+bool pw_mcpd_has_tasks(const pw_mcpd_x *x);
+/** -32021, naming what the client would have to declare. */
+void pw_mcpd_need_cap(pw_mcpd_x *x, const pawl_value *caps);
+int pw_mcpd_level(const char *name); /* of a log level; -1 = none */
+#define PW_MCPD_LEVEL_NONE 100
+
+/* ---- check.c: what a modern request must say of itself ---- */
+
+/** False: the exchange is over. */
+bool pw_mcpd_check_meta(pw_mcpd_x *x);
+bool pw_mcpd_check_headers(pw_mcpd_x *x, const char *method);
+bool pw_mcpd_check_params(pw_mcpd_x *x, const pw_mcpd_offer *offer);
+
+/* ---- list.c, listen.c, call.c, task.c, meta.c: methods ---- */
+
+#define X(name, text, legacy, modern, header, needs) void pw_mcpd_on_##name(pw_mcpd_x *x);
+#include "tools/mcp/methods.def"
+#undef X
+
+/* ---- call.c: a run, followed to its end ---- */
+
+/** Starts the workflow of an offer. */
+void pw_mcpd_call(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shape,
+                  const pawl_value *input);
+/** Follows a run that there is. */
+void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer,
+                    pw_mcpd_shape shape);
+/** The engine was away: what it said meanwhile is looked up. */
+void pw_mcpd_call_again(pw_mcpd_x *x);
+void pw_mcpd_call_dropped(pw_mcpd_x *x);
+
+/* ---- ask.c: described waits as questions to a client, and its answers ---- */
+
+/** {method, params} of a wait, or nil when the client cannot be asked that. */
+const pawl_value *pw_mcpd_question(pw_mcpd_x *x, const pawl_value *wait);
+/** The answer's value {choice, data} that a response means; nil when it is none. */
+const pawl_value *pw_mcpd_answer_of(pawl_scope *scope, const pawl_value *wait,
+                                    const pawl_value *response);
+/** The key of a wait in inputRequests; in a task it is unique for the task's life. */
+const char *pw_mcpd_wait_key(pawl_scope *scope, const pawl_value *wait, bool task);
+/** Answers a wait of a run. fn as of pw_up_ask. */
+void pw_mcpd_answer(pw_mcpd_x *x, const char *run_id, const pawl_value *wait,
+                    const pawl_value *value, pw_up_fn fn);
+/** A legacy client has answered a request of ours. */
+void pw_mcpd_answered(pw_mcpd_x *x, const pw_mcpd_message *m);
+
+/* ---- content.c: what a run came to ---- */
+
+/** The result of tools/call; an end that is an error of the protocol gives nil, *ret_code and *ret_text. */
+const pawl_value *pw_mcpd_tool_result(pawl_scope *scope, const pawl_value *end, int64_t *ret_code,
+                                      const char **ret_text);
+const pawl_value *pw_mcpd_handle(pawl_scope *scope, const char *run_id, const pawl_value *waits);
+const pawl_value *pw_mcpd_text(pawl_scope *scope, const char *text, bool is_error);
+
+/* ---- task.c ---- */
+
+/** Answers a call with its task, which is on disk. */
+void pw_mcpd_become_task(pw_mcpd_x *x);
+
+/* ---- meta.c: the tools that every server has, and runs as resources ---- */
+
+#define PW_MCPD_RUN_URI "pawl://runs/"
+
+/** Calls one of them, or says that there is no such tool. */
+void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *arguments);
+/** They as they are listed. */
+const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index); /* nil behind the last */
+void pw_mcpd_read_run(pw_mcpd_x *x, const char *rest);
+
+/* ---- seal.c: names that a client brings back and must not change ---- */
+
+/** Owns: the scope. */
+const char *pw_mcpd_seal(pw_mcpd *s, pawl_scope *scope, const char *purpose,
+                         const pawl_value *value);
+/** nil unless it was sealed here for that purpose. */
+const pawl_value *pw_mcpd_unseal(pw_mcpd *s, pawl_scope *scope, const char *purpose,
+                                 const char *text);
+/** Base64 of bytes, URL-safe, without padding. */
+const char *pw_mcpd_base64(pawl_scope *scope, const void *data, size_t size);
+/** A digest of a value that does not depend on the order of keys. Owns: the scope. */
+const char *pw_mcpd_digest(pw_mcpd *s, pawl_scope *scope, const pawl_value *v);
+
+/* ---- session.c ---- */
+
+pw_mcpd_session *pw_mcpd_session_new(pw_mcpd *s, const char *version, const pawl_value *caps);
+/** One that lives, also one that an earlier process began; NULL = none, or it has ended. */
+pw_mcpd_session *pw_mcpd_session_find(pw_mcpd *s, const char *id);
+void pw_mcpd_session_end(pw_mcpd *s, pw_mcpd_session *session);
+void pw_mcpd_sessions_free(pw_mcpd *s);
+
+/* ---- listen.c ---- */
+
+/** Something that listeners may want to hear: "tools", "prompts", "resources". */
+void pw_mcpd_list_changed(pw_mcpd *s);
+/** The stream of a legacy session for what belongs to no request (GET). */
+void pw_mcpd_listen_legacy(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_session *session,
+                           pw_mcpd_x **ret_x);
+/** A stream is taken up again from an event. False: there is no such stream. */
+bool pw_mcpd_resume(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_session *session,
+                    const char *event_id, pw_mcpd_x **ret_x);
+
+int64_t pw_mcpd_now_ms(void);
+
+#endif

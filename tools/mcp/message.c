@@ -1,0 +1,187 @@
+/*
+ * message.c - JSON-RPC messages read and written. Text is read leniently (what models send may hold lone surrogates), messages strictly.
+ *
+ * Does not judge methods or parameters, and does not know eras.
+ */
+#include "tools/mcp/message.h"
+
+#include <string.h>
+
+#include "sdk/base/arena.h"
+#include "sdk/base/error.h"
+#include "sdk/base/json.h"
+#include "sdk/base/value.h"
+
+static const struct {
+    int64_t code;
+    int http;
+} codes[] = {
+#define X(name, code, http) {code, http},
+#include "tools/mcp/codes.def"
+#undef X
+};
+
+int pw_mcpd_code_http(int64_t code)
+{
+    for (size_t i = 0; i < PW_COUNT(codes); i++) {
+        if (codes[i].code == code) {
+            return codes[i].http;
+        }
+    }
+    return 200;
+}
+
+static int64_t key_index(const pawl_value *map, const char *key)
+{
+    const size_t len = pawl_typeof(map) == PAWL_MAP ? pawl_len(map) : 0;
+    for (size_t i = 0; i < len; i++) {
+        const char *k = pawl_key_at(map, i);
+        if (k != NULL && strcmp(k, key) == 0) {
+            return (int64_t)i;
+        }
+    }
+    return -1;
+}
+
+const pawl_value *pw_mcpd_key(const pawl_value *map, const char *key)
+{
+    int64_t i = key_index(map, key);
+    return i >= 0 ? pawl_at(map, (size_t)i) : NULL;
+}
+
+bool pw_mcpd_has(const pawl_value *map, const char *key)
+{
+    return key_index(map, key) >= 0;
+}
+
+/* ---- reading ---- */
+
+static bool is_id(const pawl_value *id)
+{
+    return pawl_typeof(id) == PAWL_STRING || pawl_typeof(id) == PAWL_INT;
+}
+
+static void refuse(pw_mcpd_message *m, const char *why)
+{
+    m->kind = PW_MCPD_NOT_RPC;
+    m->why = why;
+}
+
+static void read_answer(const pawl_value *v, pw_mcpd_message *m)
+{
+    m->result = pawl_get(v, "result");
+    if (m->id == NULL || pw_mcpd_has(v, "result") == pw_mcpd_has(v, "error")) {
+        refuse(m, "a message has a method, a result or an error");
+        return;
+    }
+    m->kind = PW_MCPD_ANSWER;
+}
+
+static void read_object(const pawl_value *v, pw_mcpd_message *m)
+{
+    const pawl_value *id = pawl_get(v, "id");
+    m->id = is_id(id) ? id : NULL;
+    if (!pawl_is(v, "jsonrpc", "2.0")) {
+        refuse(m, "it does not say \"jsonrpc\": \"2.0\"");
+    } else if (pw_mcpd_has(v, "id") && m->id == NULL) {
+        refuse(m, "an id is a text or an integer");
+    } else if (!pw_mcpd_has(v, "method")) {
+        read_answer(v, m);
+    } else if (pawl_str(v, "method", NULL) == NULL) {
+        refuse(m, "a method is a text");
+    } else if (pw_mcpd_has(v, "params") && pawl_typeof(pawl_get(v, "params")) != PAWL_MAP) {
+        refuse(m, "params is an object");
+    } else {
+        m->kind = m->id != NULL ? PW_MCPD_REQUEST : PW_MCPD_NOTIFICATION;
+        m->method = pawl_str(v, "method", "");
+        m->params = pawl_get(v, "params");
+    }
+}
+
+void pw_mcpd_read(pawl_scope *scope, const char *text, size_t size, pw_mcpd_message *ret_message)
+{
+    pw_buf bytes = PW_BUF_INIT;
+    pawl_error err = {0};
+    *ret_message = (pw_mcpd_message){.kind = PW_MCPD_NOT_JSON, .why = "out of memory"};
+    if (pw_json_parse(&bytes, text, size, PW_JSON_LENIENT, NULL, &err) != PAWL_OK) {
+        ret_message->why = pw_strdup(scope, err.message);
+    } else {
+        const pawl_value *v = pw_value_copy(scope, bytes.data, bytes.size);
+        if (pawl_typeof(v) == PAWL_MAP) {
+            read_object(v, ret_message);
+        } else if (!pw_scope_failed(scope)) {
+            refuse(ret_message, pawl_typeof(v) == PAWL_ARRAY ? "batches are not allowed"
+                                                             : "a message is an object");
+        }
+    }
+    pw_buf_deinit(&bytes);
+}
+
+/* ---- writing ---- */
+
+static void put(pw_buf *out, const pawl_value *v)
+{
+    const pw_view bytes = pw_value_bytes(v);
+    pawl_error err;
+    if (pw_json_print(out, bytes.data, bytes.size, 0, &err) != PAWL_OK) {
+        out->failed = true;
+    }
+}
+
+static void put_text(pw_buf *out, const char *key, const char *text)
+{
+    pw_buf_printf(out, ",\"%s\":", key);
+    pw_json_quote(out, text, strlen(text));
+}
+
+static void put_params(pw_buf *out, const pawl_value *params)
+{
+    if (params != NULL) {
+        pw_buf_puts(out, ",\"params\":");
+        put(out, params);
+    }
+    pw_buf_putc(out, '}');
+}
+
+void pw_mcpd_write_result(pw_buf *out, const pawl_value *id, const pawl_value *result)
+{
+    pw_buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+    put(out, id);
+    pw_buf_puts(out, ",\"result\":");
+    if (result != NULL) {
+        put(out, result);
+    } else {
+        pw_buf_puts(out, "{}");
+    }
+    pw_buf_putc(out, '}');
+}
+
+void pw_mcpd_write_error(pw_buf *out, const pawl_value *id, int64_t code, const char *text,
+                         const pawl_value *data)
+{
+    pw_buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+    put(out, id);
+    pw_buf_printf(out, ",\"error\":{\"code\":%lld", (long long)code);
+    put_text(out, "message", text);
+    if (data != NULL) {
+        pw_buf_puts(out, ",\"data\":");
+        put(out, data);
+    }
+    pw_buf_puts(out, "}}");
+}
+
+void pw_mcpd_write_notification(pw_buf *out, const char *method, const pawl_value *params)
+{
+    pw_buf_puts(out, "{\"jsonrpc\":\"2.0\"");
+    put_text(out, "method", method);
+    put_params(out, params);
+}
+
+void pw_mcpd_write_request(pw_buf *out, const char *id, const char *method,
+                           const pawl_value *params)
+{
+    pw_buf_puts(out, "{\"jsonrpc\":\"2.0\"");
+    put_text(out, "id", id);
+    put_text(out, "method", method);
+    put_params(out, params);
+}

@@ -1,0 +1,75 @@
+/*
+ * server.h - the MCP server: one loop, any number of clients, both eras; a client of the control protocol itself.
+ *
+ *   transport (http.c, stdio.c) --request--> take: era, checks --> method --> end(result) --> transport
+ *                                                                    |  ^
+ *                                                          up.c: ask |  | answer
+ *                                                                    v  |
+ *                                                                the engine, which has its own threads
+ *
+ * An exchange is one request on its way to its one answer. It holds no fact that the journal does not: what a call started is a run, and the
+ * names of a task, of a stream and of a state that a client brings back are names of runs, sealed where a client must not change them.
+ *
+ * Thread: everything here belongs to the loop's.
+ */
+#ifndef PW_MCP_SERVER_H
+#define PW_MCP_SERVER_H
+
+#include "sdk/base/limits.h"
+#include "tools/mcp/era.h"
+#include "tools/mcp/up.h"
+
+typedef struct pw_mcpd pw_mcpd;
+typedef struct pw_mcpd_x pw_mcpd_x;
+typedef struct pw_mcpd_session pw_mcpd_session;
+
+/* ---- transports ---- */
+
+/** Where messages of an exchange go. */
+typedef struct pw_mcpd_sink {
+    /** Before the answer: a notification, or a request of ours. event_id NULL = none. The first one opens a stream. */
+    void (*message)(void *user, const char *event_id, const char *text, size_t size);
+    /** The answer; the exchange is gone when it returns. status: as HTTP has it. text NULL = none. */
+    void (*end)(void *user, int status, const char *text, size_t size);
+} pw_mcpd_sink;
+
+/** One message as a transport brings it. Views are valid during the call. */
+typedef struct pw_mcpd_given {
+    const char *text;
+    size_t size;
+    /** A header, NULL when it is not there. NULL on a transport without any. */
+    const char *(*header)(void *user, const char *name);
+    const pw_mcpd_sink *sink;
+    void *user;
+    const char *principal; /* who it is; "" = whoever can reach us */
+    pw_mcpd_session **
+        hosted; /* a transport that is one session keeps it there; NULL = sessions are named by a header */
+} pw_mcpd_given;
+
+/** Carries one message out. The sink's end is called exactly once, now or later, unless the exchange is dropped. *ret_x is NULL once it is over. */
+void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x);
+/** Its client has gone: nothing is said any more. */
+void pw_mcpd_drop(pw_mcpd_x *x);
+
+/* ---- the server ---- */
+
+typedef enum pw_mcpd_tools {
+    PW_MCPD_TOOLS_PINNED,
+    PW_MCPD_TOOLS_META,
+    PW_MCPD_TOOLS_ALL
+} pw_mcpd_tools;
+
+typedef struct pw_mcpd_options {
+    const char *journal;
+    pw_mcpd_tools tools;
+    int64_t bound_ms; /* a call without a task is answered by then; 0 = 45 s */
+    void *user;
+    void (*no_owner)(void *user); /* nobody owns the journal. May be NULL */
+} pw_mcpd_options;
+
+/** NULL when out of memory. */
+pw_mcpd *pw_mcpd_open(uv_loop_t *loop, const pw_mcpd_options *options);
+/** Drops every exchange. Accepts NULL. */
+void pw_mcpd_close(pw_mcpd *s);
+
+#endif

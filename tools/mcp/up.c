@@ -1,0 +1,315 @@
+/*
+ * up.c - requests to the engine that are kept until they are answered, over a tools/client.h that is opened anew whenever it breaks.
+ *
+ * Reading never blocks; writing may, for as long as the engine's I/O thread needs to take a request, which is not long. Does not know what any
+ * request means, but that a write needs a dedup key.
+ */
+#include "tools/mcp/up.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "engine/request.h"
+#include "sdk/base/arena.h"
+#include "sdk/base/hash.h"
+#include "sdk/base/id.h"
+#include "sdk/base/mem.h"
+#include "tools/client.h"
+
+#define TRY_AGAIN_MS 100
+
+/** One request that is not answered yet. */
+struct asked {
+    struct asked *prev, *next;
+    const void *user; /* NULL = forgotten: only what is to be written is still sent again */
+    pw_up_fn fn;
+    const char *op;
+    const pawl_value *args;
+    pawl_scope *scope;
+    int64_t number; /* on the connection there is; 0 = not sent */
+    bool many;
+    bool write;
+};
+
+struct pw_up {
+    uv_loop_t *loop;
+    char *path;
+    pw_up_hooks hooks;
+    pw_client *client;
+    uv_poll_t *poll;   /* freed by its close callback, as the timer */
+    uv_timer_t *timer; /* the next try, or what waits to be said from the loop */
+    struct asked *first, *last;
+    struct asked *at; /* being answered: may be forgotten meanwhile */
+};
+
+static void free_handle(uv_handle_t *h)
+{
+    pw_free(h);
+}
+
+static void drop(pw_up *up, struct asked *a)
+{
+    *(a->prev != NULL ? &a->prev->next : &up->first) = a->next;
+    *(a->next != NULL ? &a->next->prev : &up->last) = a->prev;
+    if (up->at == a) {
+        up->at = NULL;
+    }
+    pawl_scope_free(a->scope);
+    pw_free(a);
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void disconnect(pw_up *up)
+{
+    if (up->poll != NULL) {
+        uv_poll_stop(up->poll);
+        uv_close((uv_handle_t *)up->poll, free_handle);
+        up->poll = NULL;
+    }
+    pw_client_close(up->client);
+    up->client = NULL;
+    for (struct asked *a = up->first; a != NULL; a = a->next) {
+        a->number = 0;
+    }
+    uv_timer_start(up->timer, on_timer, TRY_AGAIN_MS, 0);
+}
+
+static bool send_one(pw_up *up, struct asked *a)
+{
+    pawl_error err;
+    return pw_client_send(up->client, a->op, a->args, &a->number, &err) == PAWL_OK;
+}
+
+static void answer(pw_up *up, struct asked *a, pawl_status status, const pawl_value *reply,
+                   const char *why)
+{
+    up->at = a;
+    if (a->user != NULL) {
+        a->fn((void *)(uintptr_t)a->user, status, reply, why);
+    }
+    if (up->at == a && !(a->many && status == PAWL_OK)) {
+        drop(up, a);
+    }
+    up->at = NULL;
+}
+
+static struct asked *find(pw_up *up, int64_t number)
+{
+    for (struct asked *a = up->first; a != NULL; a = a->next) {
+        if (a->number == number) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+/* True: there may be more. */
+static bool take_one(pw_up *up)
+{
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *reply = NULL;
+    pawl_error err = {0};
+    if (scope == NULL) {
+        return false;
+    }
+    pawl_status status = pw_client_next(up->client, 0, 0, scope, &reply, &err);
+    int64_t number = pw_client_taken(up->client);
+    struct asked *a = number > 0 ? find(up, number) : NULL;
+    if (a != NULL && (status == PAWL_SHUTDOWN || status == PAWL_BUSY)) {
+        a->number = 0; /* the engine is going: the next one is asked */
+    } else if (a != NULL) {
+        answer(up, a, status, reply, status == PAWL_OK ? "" : err.message);
+    }
+    pawl_scope_free(scope);
+    if (number >= 0 && number != 0) {
+        return true;
+    }
+    if (status != PAWL_TIMEOUT && status != PAWL_OK) {
+        disconnect(up);
+    }
+    return false;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    pw_up *up = poll->data;
+    (void)status;
+    (void)events;
+    while (up->client != NULL && take_one(up)) {
+    }
+}
+
+static bool watch_socket(pw_up *up)
+{
+    uv_poll_t *poll = pw_calloc(1, sizeof *poll);
+    if (poll == NULL || uv_poll_init(up->loop, poll, pw_client_fd(up->client)) != 0) {
+        pw_free(poll);
+        return false;
+    }
+    poll->data = up;
+    up->poll = poll;
+    return uv_poll_start(poll, UV_READABLE | UV_DISCONNECT, on_readable) == 0;
+}
+
+static void connect_now(pw_up *up)
+{
+    pawl_error err;
+    pawl_status status = pw_client_open(up->path, &up->client, &err);
+    if (status != PAWL_OK || !pw_client_is_live(up->client)) {
+        bool none = status == PAWL_OK || status == PAWL_NOTFOUND;
+        disconnect(up);
+        if (none && up->hooks.no_owner != NULL) {
+            up->hooks.no_owner(up->hooks.user);
+        }
+        return;
+    }
+    if (!watch_socket(up)) {
+        disconnect(up);
+        return;
+    }
+    if (up->hooks.back != NULL) {
+        up->hooks.back(up->hooks.user);
+    }
+}
+
+static void send_all(pw_up *up)
+{
+    for (struct asked *a = up->first; a != NULL && up->client != NULL; a = a->next) {
+        if (a->number == 0 && !send_one(up, a)) {
+            disconnect(up);
+        }
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    pw_up *up = timer->data;
+    if (up->client == NULL) {
+        connect_now(up);
+    }
+    send_all(up);
+    if (up->client != NULL) { /* a hello may have been read with what follows it */
+        on_readable(up->poll, 0, UV_READABLE);
+    }
+}
+
+pw_up *pw_up_open(uv_loop_t *loop, const char *journal_path, const pw_up_hooks *hooks)
+{
+    pw_up *up = pw_calloc(1, sizeof *up);
+    size_t size = strlen(journal_path) + 1;
+    char *path = pw_malloc(size);
+    uv_timer_t *timer = pw_calloc(1, sizeof *timer);
+    if (up == NULL || path == NULL || timer == NULL) {
+        pw_free(up);
+        pw_free(path);
+        pw_free(timer);
+        return NULL;
+    }
+    memcpy(path, journal_path, size);
+    *up = (pw_up){.loop = loop, .path = path, .hooks = *hooks, .timer = timer};
+    (void)uv_timer_init(loop, timer);
+    timer->data = up;
+    uv_timer_start(timer, on_timer, 0, 0);
+    return up;
+}
+
+void pw_up_close(pw_up *up)
+{
+    if (up == NULL) {
+        return;
+    }
+    disconnect(up);
+    uv_timer_stop(up->timer);
+    uv_close((uv_handle_t *)up->timer, free_handle);
+    while (up->first != NULL) {
+        drop(up, up->first);
+    }
+    pw_free(up->path);
+    pw_free(up);
+}
+
+bool pw_up_is_live(const pw_up *up)
+{
+    return up->client != NULL;
+}
+
+/* ---- asking ---- */
+
+static const pawl_value *with_dedup(pawl_scope *scope, const pawl_value *args)
+{
+    struct timespec now;
+    uint8_t random[10];
+    char text[37];
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    pw_random(random, sizeof random);
+    pw_uuid7(text, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, random);
+    return pawl_with(scope, args, "dedup", pawl_make_str(scope, text));
+}
+
+static void append(pw_up *up, struct asked *a)
+{
+    a->prev = up->last;
+    *(up->last != NULL ? &up->last->next : &up->first) = a;
+    up->last = a;
+}
+
+static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
+{
+    struct asked *a = pw_calloc(1, sizeof *a);
+    pawl_scope *scope = a != NULL ? pawl_scope_new() : NULL;
+    PW_CHECK(scope !=
+             NULL); /* as small as it gets; the engine, when in this process, stops for less */
+    pw_req_op op = pw_req_from_name((pw_view){(const uint8_t *)given->op, strlen(given->op)});
+    *a = *given;
+    a->scope = scope;
+    a->args = args != NULL ? pawl_copy(scope, args) : pawl_build(scope, "{}");
+    a->write = op != PW_REQ_NONE && pw_req_kind(op) == PW_REQ_WRITE;
+    if (a->write && pawl_get(a->args, "dedup") == NULL) {
+        a->args = with_dedup(scope, a->args);
+    }
+    append(up, a);
+    if (up->client != NULL && !send_one(up, a)) {
+        disconnect(up);
+    }
+}
+
+void pw_up_ask(pw_up *up, const char *op, const pawl_value *args, pw_up_fn fn, void *user)
+{
+    ask(up, &(struct asked){.op = op, .fn = fn, .user = user}, args);
+}
+
+void pw_up_watch(pw_up *up, const pawl_value *args, pw_up_fn fn, void *user)
+{
+    ask(up, &(struct asked){.op = "watch", .fn = fn, .user = user, .many = true}, args);
+}
+
+static void end_watch(pw_up *up, int64_t number)
+{
+    pawl_scope *scope = pawl_scope_new();
+    pawl_error err;
+    int64_t ours = 0;
+    if (scope != NULL && up->client != NULL) {
+        (void)pw_client_send(up->client, "unwatch",
+                             pawl_build(scope, "{request: %lld}", (long long)number), &ours, &err);
+    }
+    pawl_scope_free(scope);
+}
+
+void pw_up_forget(pw_up *up, const void *user)
+{
+    struct asked *next = NULL;
+    for (struct asked *a = up->first; a != NULL; a = next) {
+        next = a->next;
+        if (a->user != user) {
+            continue;
+        }
+        a->user = NULL;
+        if (a->many && a->number > 0) {
+            end_watch(up, a->number);
+        }
+        if (!a->write) {
+            drop(up, a);
+        }
+    }
+}
