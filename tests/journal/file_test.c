@@ -645,10 +645,10 @@ static pawl_status kept_read(rig *t)
 static void a_kept_result_that_was_changed_is_found_when_it_is_read(void **state)
 {
     (void)state;
-    static const char *const damages[] = {"body='other'", "expires_ms=expires_ms+1", "at_ms=1",
+    static const char *const changes[] = {"body='other'", "expires_ms=expires_ms+1", "at_ms=1",
                                           "run='b'", "cmd=8"};
     rig *t = rig_open("sqlite");
-    for (size_t i = 0; i < PW_COUNT(damages); i++) {
+    for (size_t i = 0; i < PW_COUNT(changes); i++) {
         char sql[100];
         rig_op(t, PW_OP_CACHE_PUT)->u.cache = (pw_cache_row){.key = {1},
                                                              .at_ms = 5,
@@ -659,7 +659,7 @@ static void a_kept_result_that_was_changed_is_found_when_it_is_read(void **state
         assert_int_equal(rig_commit(t), PAWL_OK);
         assert_int_equal(kept_read(t), PAWL_OK);
         close_journal(t);
-        (void)snprintf(sql, sizeof sql, "UPDATE pawl_cache SET %s", damages[i]);
+        (void)snprintf(sql, sizeof sql, "UPDATE pawl_cache SET %s", changes[i]);
         rig_tamper(t, sql);
         rig_restart(t);
         assert_int_equal(kept_read(t), PAWL_DAMAGED);
