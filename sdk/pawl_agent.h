@@ -22,6 +22,8 @@
  *                          (default 6); summary: false = results of tools are cleared, nothing more; prompt: what a summary is asked for
  *                          with}, or false. Default: only when a model says that it is too long, once
  *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
+ *     cache_s, cache_scope     an answer that the same request had at most so long ago, in whatever run, is taken for it (pawl_call); its usage is not
+ *                          counted again
  *
  * TOOL = {name, description, schema: JSON Schema of its arguments, and one of
  *   activity: name       called with the arguments
