@@ -10,11 +10,12 @@
 #include "activities/llm_wire.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
+#include "sdk/base/kept.h"
 #include "sdk/base/value.h"
 
-static const pw_llm_wire *const wires[] = {&pw_llm_wire_chat,      &pw_llm_wire_compatible,
-                                           &pw_llm_wire_responses, &pw_llm_wire_anthropic,
-                                           &pw_llm_wire_gemini,    &pw_llm_wire_ollama};
+static const pw_llm_wire *const wires[] = {
+    &pw_llm_wire_chat,   &pw_llm_wire_compatible, &pw_llm_wire_responses, &pw_llm_wire_anthropic,
+    &pw_llm_wire_gemini, &pw_llm_wire_ollama,     &pw_llm_wire_dapr};
 
 const char *pw_llm_wire_name(size_t index)
 {
@@ -285,32 +286,73 @@ pawl_status pw_llm_encode_message(const pw_llm_endpoint *endpoint, const pawl_va
     return st;
 }
 
-/* All messages, joined by commas; digests them on the way, one by one, so that it does not matter which of them were ready. */
+/* What, besides a message itself, may determine its bytes. */
+static void family_of(const pw_llm_endpoint *e, uint8_t ret[PW_DIGEST_SIZE])
+{
+    const char *const texts[] = {e->wire->name, e->provider, e->version != NULL ? e->version : ""};
+    memset(ret, 0, PW_DIGEST_SIZE);
+    for (size_t i = 0; i < PW_COUNT(texts); i++) {
+        pw_chain_next(ret, ret, texts[i], strlen(texts[i]) + 1);
+    }
+    pw_chain_next(ret, ret, e->options.data != NULL ? e->options.data : (const uint8_t *)"",
+                  e->options.size);
+}
+
+static void digest_of(pw_view bytes, uint8_t ret_digest[PW_DIGEST_SIZE])
+{
+    static const uint8_t none[PW_DIGEST_SIZE];
+    pw_chain_next(ret_digest, none, bytes.data != NULL ? bytes.data : none, bytes.size);
+}
+
+/* The bytes of one message, and their digest. */
+static void put_message_kept(pw_llm_writer *w, pw_kept *kept, const uint8_t family[PW_DIGEST_SIZE],
+                             pw_view message, uint8_t ret_digest[PW_DIGEST_SIZE])
+{
+    pw_view bytes;
+    const size_t from = w->out->size;
+    if (kept != NULL && pw_kept_find(kept, family, message, &bytes, ret_digest)) {
+        pw_buf_put(w->out, bytes.data, bytes.size);
+        return;
+    }
+    put_message(w, message);
+    if (w->status == PAWL_OK && pw_buf_ok(w->out)) {
+        bytes = (pw_view){w->out->data != NULL ? w->out->data + from : NULL, w->out->size - from};
+        digest_of(bytes, ret_digest);
+        if (kept != NULL) {
+            pw_kept_put(kept, family, message, bytes, ret_digest);
+        }
+    }
+}
+
+/* All messages, joined by commas. The digest is one of digests, one a message: so it does not matter which of them were ready or kept, and
+ * those are not digested again. */
 static void put_messages(pw_llm_writer *w, const pw_llm_ask *ask, uint8_t digest[PW_DIGEST_SIZE])
 {
+    uint8_t own[PW_DIGEST_SIZE] = {0};
     for (size_t i = 0; i < ask->ready_len; i++) {
         const pw_view bytes = ask->ready[i];
         if (bytes.size > 0 && w->out->size > 0) {
             pw_buf_putc(w->out, ',');
         }
         pw_buf_put(w->out, bytes.data, bytes.size);
-        pw_chain_next(digest, digest, bytes.data, bytes.size);
+        digest_of(bytes, own);
+        pw_chain_next(digest, digest, own, sizeof own);
     }
-    const pw_view messages = pw_field(w->request, "messages");
-    if (!pw_view_none(messages) && pw_view_type(messages) != PAWL_ARRAY) {
+    uint8_t family[PW_DIGEST_SIZE];
+    if (!pw_view_none(w->messages) && pw_view_type(w->messages) != PAWL_ARRAY) {
         pw_llm_refuse(w, "messages must be an array");
     }
-    pw_each each = pw_each_of(messages);
+    family_of(w->endpoint, family);
+    pw_each each = pw_each_of(w->messages);
     while (w->status == PAWL_OK && pw_each_next(&each)) {
         const size_t comma = w->out->size;
         if (comma > 0) {
             pw_buf_putc(w->out, ',');
         }
         const size_t from = w->out->size;
-        put_message(w, each.value);
+        put_message_kept(w, ask->kept, family, each.value, own);
         const size_t size = w->out->size - from;
-        pw_chain_next(digest, digest,
-                      w->out->data != NULL ? w->out->data + from : (const uint8_t *)"", size);
+        pw_chain_next(digest, digest, own, sizeof own);
         w->out->size = size > 0 ? w->out->size : comma;
     }
     if (w->status == PAWL_OK && w->out->size == 0) {
@@ -337,7 +379,7 @@ static bool digest_settings(const pw_llm_writer *w, uint8_t digest[PW_DIGEST_SIZ
             len++;
         }
     }
-    const char *whose[] = {"pawl llm 1", w->endpoint->wire->name, w->endpoint->provider,
+    const char *whose[] = {"pawl llm 2", w->endpoint->wire->name, w->endpoint->provider,
                            w->endpoint->base_url, w->endpoint->path};
     pw_mp_array(&map, PW_COUNT(whose) + 1);
     for (size_t i = 0; i < PW_COUNT(whose); i++) {
@@ -382,7 +424,9 @@ static void check_request(pw_llm_writer *w)
 
 static void build(pw_llm_writer *w, const pw_llm_ask *ask, pw_buf *messages, pw_llm_call *call)
 {
-    check_request(w);
+    if (w->status == PAWL_OK) {
+        check_request(w);
+    }
     if (w->status == PAWL_OK && !digest_settings(w, call->digest)) {
         w->status = pw_err(w->err, PAWL_NOMEM, "no memory for a digest");
     }
@@ -408,14 +452,49 @@ static void build(pw_llm_writer *w, const pw_llm_ask *ask, pw_buf *messages, pw_
     }
 }
 
+/* The request, its messages apart. What is no map stays as it is, and is refused later. */
+static void take_apart(pw_llm_writer *w, const pw_llm_ask *ask, pw_buf *rest)
+{
+    const pw_view whole = pw_value_bytes(ask->request);
+    PW_CLEANUP(pw_buf_deinit) pw_buf pairs = PW_BUF_INIT;
+    size_t len = 0;
+    pw_each each = pw_each_of(whole);
+    w->request = whole;
+    if (!each.map) {
+        return;
+    }
+    while (pw_each_next(&each)) {
+        if (pw_view_is(each.key, "messages")) {
+            w->messages = each.value;
+        } else if (ask->model == NULL || !pw_view_is(each.key, "model")) {
+            pw_mp_strn(&pairs, (const char *)each.key.data, each.key.size);
+            pw_buf_put(&pairs, each.value.data, each.value.size);
+            len++;
+        }
+    }
+    if (ask->model != NULL) {
+        pw_mp_str(&pairs, "model");
+        pw_mp_value(&pairs, ask->model);
+        len++;
+    }
+    pw_mp_map(rest, len);
+    pw_buf_put(rest, pairs.data, pairs.size);
+    if (!pw_buf_ok(&pairs) || !pw_buf_ok(rest)) {
+        w->status = pw_err(w->err, PAWL_NOMEM, "no memory for a request");
+    }
+    w->request = (pw_view){rest->data, rest->size};
+}
+
 pawl_status pw_llm_encode(const pw_llm_endpoint *endpoint, const pw_llm_ask *ask,
                           pw_llm_call *ret_call, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf messages = PW_BUF_INIT;
+    PW_CLEANUP(pw_buf_deinit) pw_buf rest = PW_BUF_INIT;
     pw_llm_call call = {.method = "POST",
                         .path = endpoint->path != NULL ? endpoint->path : endpoint->wire->path,
                         .body = PW_BUF_INIT};
-    pw_llm_writer w = writer_of(endpoint, &call.body, pw_value_bytes(ask->request), err);
+    pw_llm_writer w = writer_of(endpoint, &call.body, (pw_view){NULL, 0}, err);
+    take_apart(&w, ask, &rest);
     build(&w, ask, &messages, &call);
     if (w.status != PAWL_OK) {
         pw_buf_deinit(&call.body);

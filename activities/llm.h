@@ -19,7 +19,7 @@
 typedef struct pw_llm_wire pw_llm_wire;
 typedef struct pw_llm_stream pw_llm_stream;
 
-/** Names of the wires, NULL at the end: openai-chat, openai-compatible, openai-responses, anthropic, gemini, ollama. */
+/** Names of the wires, NULL at the end: openai-chat, openai-compatible, openai-responses, anthropic, gemini, ollama, dapr. */
 const char *pw_llm_wire_name(size_t index);
 
 /* ---- endpoints ---- */
@@ -67,6 +67,9 @@ typedef struct pw_llm_call {
 typedef struct pw_llm_ask {
     pawl_scope *scope;
     const pawl_value *request;
+    const pawl_value *model; /* instead of the request's; NULL = that */
+    struct pw_kept
+        *kept; /* where bytes of messages are kept, and found (llm_kept.h); NULL = nowhere */
     const pw_view *
         ready; /* provider-ready bytes of messages that stand before request.messages: pw_llm_encode_message made them */
     size_t ready_len;

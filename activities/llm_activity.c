@@ -718,11 +718,12 @@ static bool is_slow(const llm_call *c)
 static pawl_status encode(llm_call *c)
 {
     const pw_llm_target *t = &c->input.targets[c->at];
-    const pawl_value *request =
-        t->model != NULL ? pawl_with(c->scope, c->request, "model", t->model) : c->request;
     const pw_llm_ask ask = {.scope = c->scope,
-                            .request = request,
-                            .stream = c->input.stream && !pawl_bool(request, "background", false)};
+                            .request = c->request,
+                            .model = t->model,
+                            .kept = c->setup->kept,
+                            .stream =
+                                c->input.stream && !pawl_bool(c->request, "background", false)};
     uint8_t digest[PW_DIGEST_SIZE];
     memcpy(digest, c->wire.digest, sizeof digest);
     const pawl_status st = c->poll_id[0] != '\0'

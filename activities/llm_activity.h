@@ -9,6 +9,7 @@
 #include "activities/http_client.h"
 #include "activities/llm_wire.h"
 #include "activities/net_runner.h"
+#include "sdk/base/kept.h"
 #include "sdk/base/limits.h"
 #include "sdk/pawl_net.h"
 
@@ -17,8 +18,9 @@ typedef struct pw_llm_setup {
     pw_net_activity activity; /* first */
     pawl_llm_scrub_fn scrub;  /* NULL = none */
     void *scrub_user;
-    pw_view prices;  /* a table as pw_llm_prices_load gives it; empty = none */
-    uint8_t bytes[]; /* of it */
+    pw_kept *kept;  /* of the network thread; behind this, in the same block */
+    pw_view prices; /* a table as pw_llm_prices_load gives it, behind that; empty = none */
+    _Alignas(8) uint8_t end[];
 } pw_llm_setup;
 
 /** NULL when out of memory. prices are copied. */

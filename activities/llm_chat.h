@@ -1,5 +1,5 @@
 /*
- * llm_chat.h - what the files of the OpenAI wires share. Only llm_openai_*.c and llm_ollama.c include it.
+ * llm_chat.h - what the files of the OpenAI wires share. Only llm_openai_*.c, llm_ollama.c and llm_dapr.c include it.
  */
 #ifndef PW_LLM_CHAT_H
 #define PW_LLM_CHAT_H

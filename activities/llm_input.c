@@ -161,47 +161,59 @@ static void put_list(pw_buf *out, const pawl_value *list)
     }
 }
 
-static pawl_status join_more(pawl_scope *scope, const pawl_value *request, const pawl_value *said,
-                             const pawl_value **ret_messages, pawl_error *err)
+/* What was said, and `more` after it, as one list. */
+static pawl_status put_messages(pw_buf *out, const pawl_value *said, const pawl_value *more,
+                                pawl_error *err)
 {
-    const pawl_value *more = pawl_get(request, "more");
-    PW_CLEANUP(pw_buf_deinit) pw_buf list = PW_BUF_INIT;
-    if (more == NULL) {
-        *ret_messages = said;
-        return PAWL_OK;
-    }
     if (pawl_typeof(more) != PAWL_ARRAY || (said != NULL && pawl_typeof(said) != PAWL_ARRAY)) {
         return pw_err(
             err, PAWL_INVALID,
             "request.messages and request.more must be lists of messages, or messages a reference to a conversation");
     }
-    pw_mp_array(&list, pawl_len(said) + pawl_len(more));
-    put_list(&list, said);
-    put_list(&list, more);
-    const pawl_value *joined = pw_buf_ok(&list) ? pw_value_copy(scope, list.data, list.size) : NULL;
-    *ret_messages = joined;
-    return joined != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a conversation");
+    pw_mp_array(out, pawl_len(said) + pawl_len(more));
+    put_list(out, said);
+    put_list(out, more);
+    return PAWL_OK;
 }
 
-/* The request without `more`, which no wire knows. */
-static const pawl_value *without_more(pawl_scope *scope, const pawl_value *request)
+/* The request with what it refers to, in one copy, and without `more`, which no wire knows. */
+static pawl_status put_request(pw_buf *out, const pawl_value *request,
+                               const pawl_value *const *joined, pawl_error *err)
 {
-    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    const pawl_value *more = pawl_get(request, "more");
+    const pawl_value *said = joined[PW_COUNT(referable) - 1];
     pw_each each = pw_each_of(pw_value_bytes(request));
-    pw_mp_map(&out, each.left - (pawl_get(request, "more") != NULL ? 1 : 0));
-    while (pw_each_next(&each)) {
-        if (!pw_view_is(each.key, "more")) {
-            pw_mp_strn(&out, (const char *)each.key.data, each.key.size);
-            pw_buf_put(&out, each.value.data, each.value.size);
+    pw_mp_map(out, each.left - (more != NULL ? 1 : 0) + (more != NULL && said == NULL ? 1 : 0));
+    if (more != NULL) {
+        pw_mp_str(out, "messages");
+        const pawl_status st = put_messages(out, said, more, err);
+        if (st != PAWL_OK) {
+            return st;
         }
     }
-    return pw_buf_ok(&out) ? pw_value_copy(scope, out.data, out.size) : NULL;
+    while (pw_each_next(&each)) {
+        size_t at = 0;
+        while (at < PW_COUNT(referable) && !pw_view_is(each.key, referable[at])) {
+            at++;
+        }
+        const bool messages = at + 1 == PW_COUNT(referable);
+        if (pw_view_is(each.key, "more") || (messages && more != NULL)) {
+            continue;
+        }
+        const pw_view value = at < PW_COUNT(referable) && joined[at] != NULL
+                                  ? pw_value_bytes(joined[at])
+                                  : each.value;
+        pw_mp_strn(out, (const char *)each.key.data, each.key.size);
+        pw_buf_put(out, value.data, value.size);
+    }
+    return PAWL_OK;
 }
 
 pawl_status pw_llm_input_join(pawl_scope *scope, pawl_task *task, pw_llm_input *input,
                               pawl_error *err)
 {
     const pawl_value *joined[PW_COUNT(referable)];
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     for (size_t i = 0; i < PW_COUNT(referable); i++) {
         joined[i] = pawl_get(input->request, referable[i]);
         if (pawl_typeof(joined[i]) == PAWL_MAP) {
@@ -211,12 +223,9 @@ pawl_status pw_llm_input_join(pawl_scope *scope, pawl_task *task, pw_llm_input *
             }
         }
     }
-    const size_t last = PW_COUNT(referable) - 1;
-    const pawl_status st = join_more(scope, input->request, joined[last], &joined[last], err);
-    const pawl_value *request = st == PAWL_OK ? without_more(scope, input->request) : NULL;
-    for (size_t i = 0; i < PW_COUNT(referable) && request != NULL; i++) {
-        request = joined[i] != NULL ? pawl_with(scope, request, referable[i], joined[i]) : request;
-    }
+    const pawl_status st = put_request(&out, input->request, joined, err);
+    const pawl_value *request =
+        st == PAWL_OK && pw_buf_ok(&out) ? pw_value_copy(scope, out.data, out.size) : NULL;
     input->request = request != NULL ? request : input->request;
     return st != PAWL_OK || request != NULL ? st
                                             : pw_err(err, PAWL_NOMEM, "no memory for a request");

@@ -64,16 +64,18 @@ pawl_status pw_llm_prices_load(const char *path, pw_buf *ret_table, pawl_error *
 
 pw_llm_setup *pw_llm_setup_new(const pawl_net_options *options, pw_view prices)
 {
-    pw_llm_setup *s = pw_calloc(1, sizeof *s + prices.size);
+    const size_t kept = pw_kept_bytes(PW_LLM_KEPT_BYTES);
+    pw_llm_setup *s = pw_calloc(1, sizeof *s + kept + prices.size);
     if (s == NULL) {
         return NULL;
     }
     s->activity = pw_llm_calls;
     s->scrub = options->llm_scrub;
     s->scrub_user = options->llm_scrub_user;
-    s->prices = (pw_view){s->bytes, prices.size};
+    s->kept = pw_kept_init(s->end, PW_LLM_KEPT_BYTES);
+    s->prices = (pw_view){s->end + kept, prices.size};
     if (prices.size > 0) {
-        memcpy(s->bytes, prices.data, prices.size);
+        memcpy(s->end + kept, prices.data, prices.size);
     }
     return s;
 }

@@ -45,7 +45,8 @@ typedef struct pw_llm_level {
 typedef struct pw_llm_writer {
     pw_buf *out;
     const pw_llm_endpoint *endpoint;
-    pw_view request;
+    pw_view request;    /* without its messages: each look at it would walk over them */
+    pw_view messages;   /* of the request */
     pawl_status status; /* sticky */
     pawl_error *err;
     pw_llm_level levels[PW_LLM_LEVELS_MAX];
@@ -271,5 +272,6 @@ extern const pw_llm_wire pw_llm_wire_responses;
 extern const pw_llm_wire pw_llm_wire_anthropic;
 extern const pw_llm_wire pw_llm_wire_gemini;
 extern const pw_llm_wire pw_llm_wire_ollama;
+extern const pw_llm_wire pw_llm_wire_dapr;
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
+#include "sdk/base/kept.h"
 #include "sdk/base/mem.h"
 
 #define REF "$convo"
@@ -84,6 +85,7 @@ static bool is_empty(const uint8_t id[PW_DIGEST_SIZE])
 static pawl_status find(const pw_convo_from *from, const uint8_t id[PW_DIGEST_SIZE],
                         uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err)
 {
+    static const uint8_t family[PW_DIGEST_SIZE]; /* an id says all */
     for (size_t i = from->ops_len; i > 0; i--) {
         const pw_op *op = &from->ops[i - 1];
         if (op->type == PW_OP_NODE_PUT && memcmp(op->u.node.id, id, PW_DIGEST_SIZE) == 0) {
@@ -92,7 +94,17 @@ static pawl_status find(const pw_convo_from *from, const uint8_t id[PW_DIGEST_SI
             return pw_buf_ok(ret_body) ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
         }
     }
-    return from->reader->ops->node(from->reader, id, ret_parent, ret_body, err);
+    const pw_view key = {id, PW_DIGEST_SIZE};
+    pw_view bytes;
+    if (from->kept != NULL && pw_kept_find(from->kept, family, key, &bytes, ret_parent)) {
+        pw_buf_put(ret_body, bytes.data, bytes.size);
+        return pw_buf_ok(ret_body) ? PAWL_OK : pw_err(err, PAWL_NOMEM, "out of memory");
+    }
+    const pawl_status st = from->reader->ops->node(from->reader, id, ret_parent, ret_body, err);
+    if (st == PAWL_OK && from->kept != NULL) {
+        pw_kept_put(from->kept, family, key, (pw_view){ret_body->data, ret_body->size}, ret_parent);
+    }
+    return st;
 }
 
 static pawl_status node_read(const pw_convo_from *from, pawl_scope *scope,

@@ -28,6 +28,7 @@ typedef struct pw_convo_from {
     pw_reader *reader;
     const pw_op *ops;
     size_t ops_len;
+    struct pw_kept *kept; /* nodes that were read, and found sound, before; NULL = none */
 } pw_convo_from;
 
 /** Is it there, and as long as it says? Errors: INVALID (it is not so long), NOTFOUND, DAMAGED, NOMEM, IO. */

@@ -12,6 +12,7 @@
 #include "engine/convo.h"
 #include "engine/task.h"
 #include "sdk/base/error.h"
+#include "sdk/base/kept.h"
 #include "sdk/base/mem.h"
 
 struct pw_convos {
@@ -19,17 +20,20 @@ struct pw_convos {
     pthread_mutex_t lock;
     pw_journal *journal; /* NULL once closed */
     pw_reader *reader;   /* NULL before the first read */
+    pw_kept *kept;       /* behind this, in the same block; under the lock */
+    _Alignas(8) uint8_t end[];
 };
 
 pw_convos *pw_convos_new(pw_journal *journal)
 {
-    pw_convos *c = pw_calloc(1, sizeof *c);
+    pw_convos *c = pw_calloc(1, sizeof *c + pw_kept_bytes(PW_CONVO_KEPT_BYTES));
     if (c == NULL) {
         return NULL;
     }
     atomic_init(&c->refs, 1);
     (void)pthread_mutex_init(&c->lock, NULL);
     c->journal = journal;
+    c->kept = pw_kept_init(c->end, PW_CONVO_KEPT_BYTES);
     return c;
 }
 
@@ -64,11 +68,11 @@ void pw_convos_close(pw_convos *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-static pawl_status read_with(pw_reader *reader, const pw_convo_want *want,
+static pawl_status read_with(pw_reader *reader, pw_kept *kept, const pw_convo_want *want,
                              const pawl_value **ret_messages, pawl_error *err)
 {
-    return pw_convo_read(&(pw_convo_from){.reader = reader}, want->scope, &want->convo, want->first,
-                         ret_messages, err);
+    return pw_convo_read(&(pw_convo_from){.reader = reader, .kept = kept}, want->scope,
+                         &want->convo, want->first, ret_messages, err);
 }
 
 static pawl_status read_file(const char *path, const pw_convo_want *want,
@@ -78,7 +82,7 @@ static pawl_status read_file(const char *path, const pw_convo_want *want,
     pawl_status st = path[0] != 0 ? pw_sqlite_reader_open(path, &reader, err)
                                   : pw_err(err, PAWL_NOTFOUND, "there is no journal here");
     if (st == PAWL_OK) {
-        st = read_with(reader, want, ret_messages, err);
+        st = read_with(reader, NULL, want, ret_messages, err);
         reader->ops->reader_close(reader);
     }
     return st;
@@ -96,7 +100,7 @@ pawl_status pw_convos_read(pw_convos *c, const char *path, const pw_convo_want *
     if (st == PAWL_OK && c->reader == NULL) {
         st = c->journal->ops->reader_open(c->journal, &c->reader, err);
     }
-    st = st == PAWL_OK ? read_with(c->reader, want, ret_messages, err) : st;
+    st = st == PAWL_OK ? read_with(c->reader, c->kept, want, ret_messages, err) : st;
     pthread_mutex_unlock(&c->lock);
     return st;
 }

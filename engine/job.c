@@ -90,7 +90,8 @@ void pw_job_queue(pw_core *core, pw_job *job)
                      PW_T_JOB);
         return;
     }
-    pw_report *kept = job->cancel_requested ? NULL : pw_cache_find(core, job);
+    bool bound = job->cancel_requested || job->granted || job->checking;
+    pw_report *kept = bound ? NULL : pw_cache_find(core, job);
     if (kept != NULL) {
         pw_job_ended(core, job, kept);
         return;

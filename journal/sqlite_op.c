@@ -369,10 +369,8 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
         return put_ints(j, PW_SQL_RUN_CRASHES, INTS(op->u.run.key, op->u.run.crashes), NULL, NULL,
                         err);
     case PW_OP_TIMER_SET:
-        return put_ints(j, PW_SQL_TIMER_SET,
-                        INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
     case PW_OP_TIMER_CLEAR:
-        return put_ints(j, PW_SQL_TIMER_CLEAR,
+        return put_ints(j, op->type == PW_OP_TIMER_SET ? PW_SQL_TIMER_SET : PW_SQL_TIMER_CLEAR,
                         INTS(timer->due_ms, timer->run, timer->cmd, timer->kind), NULL, NULL, err);
     case PW_OP_TASK_PUT:
         return put_task(j, &op->u.task, err);

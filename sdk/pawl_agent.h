@@ -27,6 +27,8 @@
  *     reserve              what each model call may use at most, in the run's budget (pawl_workflow.h): {usd: 0.05, tokens: 8000, calls: 1};
  *                          default: {calls: 1}, and request.max_tokens of output. Past a soft limit the model is told what is left
  *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
+ *     cache_s, cache_scope     an answer that the same request had at most so long ago, in whatever run, is taken for it (pawl_call); its usage is not
+ *                          counted again
  *
  * TOOL = {name, description, schema: JSON Schema of its arguments, and one of
  *   activity: name       called with the arguments

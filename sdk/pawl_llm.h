@@ -24,7 +24,7 @@
  *     repairs, tried       how often it was sent back; who did not answer before: [{endpoint, provider, type, status, message}]
  *     ms, first_ms         to the end of the answer, to its first piece (streams), from the start of the attempt
  *
- * ENDPOINT = {wire: "openai-chat" | "openai-compatible" | "openai-responses" | "anthropic" | "gemini" | "ollama", base_url, provider, path, model,
+ * ENDPOINT = {wire: "openai-chat" | "openai-compatible" | "openai-responses" | "anthropic" | "gemini" | "ollama" | "dapr", base_url, provider, path, model,
  *   key: reference to a secret (text, or {"$secret": text}), auth: "bearer" | "none" | a header's name, version (anthropic-version),
  *   headers: {name: text | {secret: reference, prefix}}, options: {..}}
  *   base_url is the provider's own by default, and must be given for openai-compatible (vLLM, gateways ...). `provider` names whose originals may
@@ -33,6 +33,7 @@
  *         schema "json_schema" | same, or "structured_outputs" (vLLM), "json_object", "none"; stream_usage true;
  *         replay_reasoning false | true; key_header "x-client-request-id" | "x-request-id"
  *     openai-responses   store false; encrypted_reasoning: default when the request has `reasoning`
+ *     dapr               (none) the model names the component; no streams, images, or field for a schema: `extra` has metadata, responseFormat ...
  *     gemini             foreign_signature: sent with calls of other providers
  *
  * REQUEST = {model, system: text | [PART ...], messages: [MESSAGE ...]; all else is optional:

@@ -111,6 +111,7 @@ typedef struct pw_agent {
         command; /* of the model call, of gathering, of the question when stuck; 0 = none is open */
     bool canceled;
     int64_t usage[PW_AGENT_USAGE];
+    bool unpaid; /* the result that is looked at is another run's: its usage is not ours */
     uint64_t ring[PW_AGENT_RING]
                  [3]; /* call, result, tool if it only reads or failed: the newest first */
     pw_agent_strike strikes[PW_AGENT_STRIKES_MAX];

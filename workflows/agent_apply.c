@@ -137,6 +137,7 @@ static void scheduled(pw_agent *a, const pawl_fold_event *e)
 static void completed(pw_agent *a, const pawl_fold_event *e)
 {
     pw_agent_call *call = call_of(a, e->command);
+    a->unpaid = e->cached;
     if (call != NULL) {
         pw_agent_call_done(a, call, e->value);
         pw_agent_acted(a);

@@ -109,6 +109,8 @@ static bool ask_model(const pw_agent *a, pawl_fold *f, const pawl_value *request
         .timeout_s = pawl_num(a->config, "model_timeout_s", 0),
         .retries = (int)pawl_int(a->config, "model_retries", 0),
         .reserve = pw_agent_reserve(a, scope),
+        .cache_s = pawl_num(a->config, "cache_s", 0),
+        .cache_scope = pawl_str(a->config, "cache_scope", NULL),
     };
     return pawl_fold_call(f, &options, sizeof options) != 0;
 }
@@ -131,8 +133,9 @@ static bool gather(const pw_agent *a, pawl_fold *f, const refs *r)
 /* What whoever takes over has of this agent, unless the tool says otherwise. */
 static const pawl_value *inherited(const pw_agent *a, pawl_scope *scope)
 {
-    static const char *const names[] = {"endpoint", "endpoints", "model",  "request", "llm",
-                                        "approval", "compact",   "memory", "reserve"};
+    static const char *const names[] = {"endpoint", "endpoints", "model",      "request",
+                                        "llm",      "approval",  "compact",    "memory",
+                                        "reserve",  "cache_s",   "cache_scope"};
     const pawl_value *v = pawl_build(scope, "{}");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         v = set(scope, v, names[i], pawl_get(a->config, names[i]));

@@ -39,6 +39,7 @@ static const char schema[] =
     "\"minimum\": 1, \"maximum\": 100}, \"ttl_s\": {\"type\": \"number\", \"minimum\": 0}}},"
     "\"reserve\": " MAP
     ", \"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
+    "\"cache_s\": {\"type\": \"number\", \"minimum\": 0}, \"cache_scope\": " TEXT ","
     "\"tools\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"name\"],"
     "\"oneOf\": [{\"required\": [\"activity\"]}, {\"required\": [\"workflow\"]}, {\"required\": [\"mcp\"]},{\"required\": [\"handoff\"]}],"
     "\"properties\": {\"name\": " TOOL_NAME ", \"description\": " TEXT

@@ -131,7 +131,7 @@ void pw_agent_fail(pw_agent *a, const char *type, const char *message)
 
 void pw_agent_usage_add(pw_agent *a, const pawl_value *usage)
 {
-    for (size_t i = 0; i < PW_AGENT_USAGE; i++) {
+    for (size_t i = 0; i < PW_AGENT_USAGE && !a->unpaid; i++) {
         a->usage[i] += pawl_int(usage, usage_names[i], 0);
     }
 }

@@ -127,6 +127,27 @@ static void a_tool_may_be_a_child_run(void **state)
     assert_int_equal(w->asked, 2);
 }
 
+/* ---- asked before ---- */
+
+/* The same task, the same tools, the same results: the same requests. Another scope asks for itself. */
+static void what_another_run_was_answered_is_not_asked_again(void **state)
+{
+    world *w = *state;
+    begin(w, "a", digs_twice, ", \"cache_s\": 60");
+    assert_int_equal(pawl_int(rig_result(w->host, "a"), "usage.input", 0), 20);
+    assert_int_equal(w->asked, 2);
+    begin(w, "b", digs_twice, ", \"cache_s\": 60");
+    const pawl_value *v = rig_result(w->host, "b");
+    assert_true(pawl_is(v, "answer", "It is 10 deep."));
+    assert_int_equal(pawl_int(v, "usage.input", -1), 0);
+    assert_int_equal(w->asked, 2);
+    assert_int_equal(w->dug, 4); /* its tools are its own */
+    w->asked = 0;
+    begin(w, "c", digs_twice, ", \"cache_s\": 60, \"cache_scope\": \"tenant-2\"");
+    assert_int_equal(pawl_int(rig_result(w->host, "c"), "usage.input", 0), 20);
+    assert_int_equal(w->asked, 2);
+}
+
 /* ---- steering ---- */
 
 static const pawl_value *listens(pawl_task *t, const pawl_value *messages, int n)
@@ -347,6 +368,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_question_that_nobody_answers_in_time_is_a_no, agent_setup,
                                         agent_teardown),
         cmocka_unit_test_setup_teardown(a_tool_may_be_a_child_run, agent_setup, agent_teardown),
+        cmocka_unit_test_setup_teardown(what_another_run_was_answered_is_not_asked_again,
+                                        agent_setup, agent_teardown),
         cmocka_unit_test_setup_teardown(a_message_reaches_it_before_its_next_turn, agent_setup,
                                         agent_teardown),
         cmocka_unit_test_setup_teardown(cancel_ends_it_and_its_children, agent_setup,

@@ -136,8 +136,15 @@ static const pawl_value *both(pawl_run *w, const pawl_value *in)
     return NULL;
 }
 
+static const pawl_value *kept(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "llm", .input = in, .reserve = pawl_json(w, "{usd: 0.0001}"),
+                     .cache_s = 60);
+}
+
 static void code(rig *r)
 {
+    rig_workflow(r, "kept", kept);
     rig_workflow(r, "one", one);
     rig_workflow(r, "three", three);
     rig_workflow(r, "both", both);
@@ -166,6 +173,23 @@ static void an_attempt_sets_aside_and_settles_at_what_it_says_it_spent(void **st
     expect_run(r, "a", 30, 0);
     expect_entries(r, "a", "1.1.1S30 ");
     assert_true(pawl_num(rig_event(r, "a", "ActivityCompleted", 0), "spent.usd", 0) > 0.00002);
+    verify(r);
+}
+
+static void a_result_that_another_run_has_paid_for_costs_nothing(void **state)
+{
+    rig *r = *state;
+    code(r);
+    start(r, "kept", "a", rig_value(r, "{usd: 1}"));
+    pay(r, 0.00003);
+    expect_run(r, "a", 30, 0);
+    start(r, "kept", "b", rig_value(r, "{usd: 1}"));
+    assert_string_equal(rig_status(r, "b"), "completed");
+    assert_true(pawl_is(rig_event(r, "b", "ActivityCompleted", 0), "cached.run", "a"));
+    expect_run(r, "b", 0, 0);
+    rig_crash(r);
+    rig_run(r);
+    expect_run(r, "b", 0, 0);
     verify(r);
 }
 
@@ -785,6 +809,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         RIG_TEST(an_attempt_sets_aside_and_settles_at_what_it_says_it_spent),
+        RIG_TEST(a_result_that_another_run_has_paid_for_costs_nothing),
         RIG_TEST(without_a_budget_what_is_spent_is_booked_all_the_same),
         RIG_TEST(each_attempt_reserves_anew_and_a_failed_one_is_paid_too),
         RIG_TEST(one_that_says_nothing_counts_as_what_it_set_aside),

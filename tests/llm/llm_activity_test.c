@@ -203,6 +203,17 @@ static void an_answer_that_was_whole_counts_though_the_connection_broke(void **s
     seen_times(w, "a", 1);
 }
 
+static void a_sidecar_that_never_streams_answers_as_a_whole(void **state)
+{
+    llm_world *w = *state;
+    start(w, "a", call_of(w, endpoint(w, "dapr", "ok", "a"), NULL), 0); /* it is asked to */
+    const pawl_value *v = rig_result(w->host, "a");
+    is_hello("dapr", v);
+    assert_int_equal(pawl_int(v, "usage.input", 0), 10);
+    assert_string_equal(pawl_str(pawl_at(pawl_get(seen(w, "a"), "paths"), 0), "", ""),
+                        "/ok/a/v1.0-alpha2/conversation/m/converse");
+}
+
 /* ---- again, and never again ---- */
 
 static void a_429_waits_as_it_says_and_costs_no_retry(void **state)
@@ -257,6 +268,7 @@ static void what_does_not_get_better_fails_with_its_name(void **state)
         {"ended", NULL, "StreamTruncated", "retry", 2},
         {"broken", NULL, "ConnectionCut", "retry", 2},
         {"slow", "{\"idle_timeout_s\": 0.3}", "IdleTimeout", "retry", 2},
+        {"loris", "{\"timeout_s\": 0.5}", "TotalTimeout", "retry", 2},
         {"silent", "{\"first_byte_timeout_s\": 0.3}", "FirstByteTimeout", "retry", 2},
         {"money", "{\"pause\": false}", "BudgetExhausted", "pause", 1},
         {"key", "{\"pause\": false}", "NotAuthorized", "pause", 1},
@@ -568,6 +580,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_server_that_does_not_stream_though_asked_is_understood,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sidecar_that_never_streams_answers_as_a_whole, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_answer_that_was_whole_counts_though_the_connection_broke,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_429_waits_as_it_says_and_costs_no_retry, setup, teardown),

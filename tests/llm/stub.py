@@ -79,12 +79,18 @@ def ollama(text):
     return {**end, "message": {"role": "assistant", "content": text}}, pieces, [last]
 
 
+def dapr(text):
+    usage = {"promptTokens": str(USAGE[0]), "completionTokens": str(USAGE[1])}
+    whole = {"outputs": [{"choices": [{"finishReason": "stop", "message": {"content": text}}], "usage": usage}]}
+    return whole, [json.dumps(whole)], []  # it never streams
+
+
 def cut(text):
     return [text[i:i + 3] for i in range(0, len(text), 3)]
 
 
 WIRES = [("/v1/chat/completions", chat), ("/v1/messages", messages), ("/v1/responses", responses), (":generateContent", gemini),
-         (":streamGenerateContent", gemini), ("/api/chat", ollama)]
+         (":streamGenerateContent", gemini), ("/api/chat", ollama), ("/converse", dapr)]
 
 
 def wire_of(path):
@@ -175,6 +181,16 @@ def slow(conn, rq, body):
     server.STOP.wait()
 
 
+def loris(conn, rq, body):
+    """An answer, a byte at a time, that would take hours: never silent for long."""
+    _, pieces, _ = wire_of(rq.path)("Hello w\u00f6rld " * 1000)
+    chunked(conn, [], end=False)
+    for byte in "".join(pieces).encode():
+        conn.send(b"1\r\n" + bytes([byte]) + b"\r\n")
+        if server.STOP.wait(0.05):
+            return
+
+
 def silent(conn, rq, body):
     server.STOP.wait()
 
@@ -242,7 +258,7 @@ def acts(turns):
 
 
 STEPS = {
-    "ok": say, "split": split, "broken": broken, "ended": ended, "unsaid": unsaid, "slow": slow, "silent": silent, "oversized": oversized,
+    "ok": say, "split": split, "broken": broken, "ended": ended, "unsaid": unsaid, "slow": slow, "loris": loris, "silent": silent, "oversized": oversized,
     "malformed": malformed, "told": told, "thinks": thinks, "pending": pending, "money": moneyless,
     "key": lambda c, r, b: answer(c, 401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}),
     "s404": lambda c, r, b: answer(c, 404, {"error": {"message": "no such model", "code": "model_not_found"}}),
