@@ -14,6 +14,7 @@
 #include "sdk/base/record.h"
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
+#include "tools/relay.h"
 
 #define DRAIN_MS_DEFAULT 10000
 #define LOOK_EVERY_MS 1000
@@ -39,7 +40,7 @@ static int64_t open_runs_count(pw_cli *cli)
     return n;
 }
 
-static void ready(pw_cli *cli)
+static void ready(pw_cli *cli, const pw_relay *relay)
 {
     pw_cli_out *o = &cli->out;
     pawl_error err = {0};
@@ -48,9 +49,14 @@ static void ready(pw_cli *cli)
         pawl_stats(cli->engine, cli->scope, &stats, &err) == PAWL_OK; /* it answers after that */
     int64_t open_runs = inbox_read ? open_runs_count(cli) : 0;
     if (o->format != PW_FORMAT_TEXT) {
-        pw_out_json(o,
-                    pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}",
-                               (int)getpid(), cli->db, (long long)open_runs));
+        const pawl_value *v =
+            pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}",
+                       (int)getpid(), cli->db, (long long)open_runs);
+        if (relay != NULL) {
+            v = pawl_with(cli->scope, v, "workers",
+                          pawl_make_str(cli->scope, pw_relay_address(relay)));
+        }
+        pw_out_json(o, v);
     } else {
         pw_out_styled(o, PW_GOOD, "ready");
         pw_out_puts(o, " ");
@@ -58,6 +64,9 @@ static void ready(pw_cli *cli)
         pw_out_style(o, PW_DIM);
         pw_out_printf(o, " (pid %d, %" PRId64 " open run%s)", (int)getpid(), open_runs,
                       open_runs == 1 ? "" : "s");
+        if (relay != NULL) {
+            pw_out_printf(o, ", workers on %s", pw_relay_address(relay));
+        }
         pw_out_style(o, PW_PLAIN);
         pw_out_puts(o, "\n");
     }
@@ -114,9 +123,63 @@ static int serve_until(pw_cli *cli, int64_t idle_ms)
     }
 }
 
+/* ---- workers of other machines ---- */
+
+static int relay_options(pw_cli *cli)
+{
+    const pw_cli_args *a = cli->args;
+    static const pw_cli_opt others[] = {PW_OPT_TLS_CERT, PW_OPT_TLS_KEY, PW_OPT_WORKER_TOKENS};
+    bool listens = pw_cli_has(a, PW_OPT_WORKER_LISTEN);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (listens && !pw_cli_has(a, others[i])) {
+            return pw_cli_usage(cli, "--worker-listen needs --tls-cert, --tls-key and "
+                                     "--worker-tokens: nobody works without TLS and a token");
+        }
+        if (!listens && pw_cli_has(a, others[i])) {
+            return pw_cli_usage(cli, "--%s is for --worker-listen",
+                                pw_cli_option_get(others[i])->word);
+        }
+    }
+    return PW_EXIT_OK;
+}
+
+typedef struct relay_say {
+    pw_cli *cli;
+    pawl_level least;
+} relay_say;
+
+static void relay_log(void *ctx, pawl_level level, const char *text)
+{
+    const relay_say *say = ctx;
+    if (level >= say->least) {
+        pw_cli_log(say->cli, level, NULL, 0, text);
+    }
+}
+
+static int relay_begin(pw_cli *cli, relay_say *say, pw_relay **ret_relay)
+{
+    const pw_cli_args *a = cli->args;
+    pawl_error err = {0};
+    const pw_relay_options o = {.journal_path = cli->db,
+                                .listen = a->value[PW_OPT_WORKER_LISTEN],
+                                .cert_file = a->value[PW_OPT_TLS_CERT],
+                                .key_file = a->value[PW_OPT_TLS_KEY],
+                                .tokens_file = a->value[PW_OPT_WORKER_TOKENS],
+                                .grace_ms = a->number[PW_OPT_WORKER_GRACE],
+                                .log = relay_log,
+                                .log_ctx = say};
+    if (o.listen == NULL) {
+        return PW_EXIT_OK;
+    }
+    pawl_status s = pw_relay_start(&o, ret_relay, &err);
+    cli->next = "";
+    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, "remote workers");
+}
+
 int pw_verb_serve(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
+    pw_relay *relay = NULL;
     static const pawl_level levels[] = {PAWL_DEBUG, PAWL_INFO, PAWL_WARN, PAWL_ERROR};
     pw_cli_host_options options = {
         .socket = true, .log_level = PAWL_INFO, .watchdog_ms = PW_WATCHDOG_ABORT_MS};
@@ -132,11 +195,18 @@ int pw_verb_serve(pw_cli *cli)
     if (options.debug_held && !pw_cli_has(a, PW_OPT_LOG_LEVEL)) {
         options.log_level = PAWL_DEBUG; /* what is held as it should be is said there */
     }
-    int code = pw_cli_host(cli, &options);
+    int code = relay_options(cli);
+    code = code == PW_EXIT_OK ? pw_cli_host(cli, &options) : code;
     if (code != PW_EXIT_OK) {
         return code;
     }
-    ready(cli);
+    relay_say say = {cli, options.log_level};
+    code = relay_begin(cli, &say, &relay);
+    if (code != PW_EXIT_OK) {
+        pw_cli_unhost(cli, 0);
+        return code;
+    }
+    ready(cli, relay);
     int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
     int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
@@ -144,6 +214,7 @@ int pw_verb_serve(pw_cli *cli)
         pw_cli_note(cli, "stopping; ^C again stops at once");
     }
     pw_cli_signals_unblock();
-    pw_cli_unhost(cli, drain);
+    pw_cli_unhost(cli, drain); /* its remote workers may report until then */
+    pw_relay_stop(relay);
     return PW_EXIT_OK;
 }
