@@ -542,7 +542,8 @@ static void budget(const answer *a, bool put_off)
     pw_live *live = a->live;
     pw_budget_reply reply;
     if (put_off) {
-        pw_input_refuse(live, a->rq, PAWL_UNSUPPORTED, "a budget cannot be deferred: the step waits");
+        pw_input_refuse(live, a->rq, PAWL_UNSUPPORTED,
+                        "a budget cannot be deferred: the step waits");
         return;
     }
     if (!fits(a)) {
