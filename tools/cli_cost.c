@@ -51,36 +51,55 @@ static void amount_text(const char *unit, double n, char ret[TEXT_MAX])
     (void)snprintf(ret, TEXT_MAX, "%s %s", text, unit);
 }
 
-/* "$0.0123, 8,420 tokens (7,900 in, 520 out), 6 calls" */
-static void sum_text(const pawl_value *a, char *ret, size_t size)
+/* "$0.0123, 6 calls, 8,420 tokens" */
+static void sum_text(const pawl_value *a, char ret[TEXT_MAX])
 {
-    char usd[32], tokens[32], in[32], cached[32], out[32], calls[32];
+    char usd[32], tokens[32], calls[32];
+    int64_t n = pawl_int(a, "calls", 0);
     usd_text(pawl_num(a, "usd", 0), usd);
     count_text(pawl_int(a, "tokens", 0), tokens);
-    count_text(pawl_int(a, "input", 0), in);
-    count_text(pawl_int(a, "cache_read", 0), cached);
-    count_text(pawl_int(a, "output", 0), out);
-    count_text(pawl_int(a, "calls", 0), calls);
-    int used = snprintf(ret, size, "%s", usd);
-    if (pawl_int(a, "tokens", 0) > 0) {
-        bool some = pawl_int(a, "cache_read", 0) > 0;
+    count_text(n, calls);
+    int used = snprintf(ret, TEXT_MAX, "%s", usd);
+    if (n > 0) {
         used +=
-            snprintf(ret + used, size - (size_t)used, ", %s tokens (%s in%s%s%s, %s out)", tokens,
-                     in, some ? ", of them " : "", some ? cached : "", some ? " cached" : "", out);
+            snprintf(ret + used, TEXT_MAX - (size_t)used, ", %s call%s", calls, n == 1 ? "" : "s");
     }
-    if (pawl_int(a, "calls", 0) > 0) {
-        (void)snprintf(ret + used, size - (size_t)used, ", %s call%s", calls,
-                       pawl_int(a, "calls", 0) == 1 ? "" : "s");
+    if (pawl_int(a, "tokens", 0) > 0) {
+        (void)snprintf(ret + used, TEXT_MAX - (size_t)used, ", %s tokens", tokens);
     }
+}
+
+/* "tokens    24,010 in, 16,000 of it cached; 695 out, 300 of it reasoning" */
+static void token_line(pw_cli *cli, const pawl_value *a)
+{
+    static const struct {
+        const char *key, *before, *after;
+    } parts[] = {{"input", "", " in"},
+                 {"cache_read", ", ", " of it cached"},
+                 {"output", "; ", " out"},
+                 {"reasoning", ", ", " of it reasoning"}};
+    char text[32];
+    if (pawl_int(a, "input", 0) + pawl_int(a, "output", 0) == 0) {
+        return;
+    }
+    pw_out_puts(&cli->out, "tokens    ");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        int64_t n = pawl_int(a, parts[i].key, 0);
+        count_text(n, text);
+        if (n > 0 || i % 2 == 0) {
+            pw_out_printf(&cli->out, "%s%s%s", parts[i].before, text, parts[i].after);
+        }
+    }
+    pw_out_puts(&cli->out, "\n");
 }
 
 static void line(pw_cli *cli, pw_cli_style style, const char *label, const pawl_value *amounts)
 {
-    char text[TEXT_MAX * 2];
+    char text[TEXT_MAX];
     if (pawl_len(amounts) == 0) {
         return;
     }
-    sum_text(amounts, text, sizeof text);
+    sum_text(amounts, text);
     pw_out_printf(&cli->out, "%-10s", label);
     pw_out_styled(&cli->out, style, text);
     pw_out_puts(&cli->out, "\n");
@@ -93,6 +112,7 @@ static void sums(pw_cli *cli, const pawl_value *of)
         pw_out_puts(&cli->out, "spent     nothing\n");
     }
     line(cli, PW_BOLD, "spent", pawl_get(of, "spent"));
+    token_line(cli, pawl_get(of, "spent"));
     line(cli, PW_WARN, "estimated", pawl_get(of, "estimated"));
     line(cli, PW_NOW, "reserved", pawl_get(of, "reserved"));
     if (unpriced > 0) {

@@ -254,7 +254,7 @@ def it_shows_what_a_run_cost_and_lets_its_budget_be_raised(p):
     within(p.ok("stack", "c1").out, "its budget is used up")
     p.stop()
     text = p.ok("cost", "c1").out  # no engine from here on
-    for part in ("$0.04", "24,025 tokens", "goal:x", "workspace:acme", "this run", "of $0.08", "unpriced", "a-model-with"):
+    for part in ("$0.04", "24,705 tokens", "goal:x", "workspace:acme", "this run", "of $0.08", "unpriced", "a-model-with"):
         within(text, part)
     value = p.ok("cost", "c1", "-o", "json").json()
     equal(([e["state"] for e in value["entries"]], value["unpriced"]), (["settled"] * 3, 1))
