@@ -11,7 +11,7 @@
 #include "sdk/base/amounts.h"
 #include "tools/cli_session.h"
 
-enum { BAR_COLUMNS = 20, TEXT_MAX = 160 };
+enum { BAR_COLUMNS = 20, TEXT_MAX = 160, KEY_MAX = 20 };
 
 /* ---- amounts ---- */
 
@@ -323,16 +323,29 @@ static int show_run(pw_cli *cli)
 
 /* ---- totals ---- */
 
-static void total_row(pw_cli_grid *grid, const pawl_value *t, const char *by)
+/* A long name is cut where a terminal has room for little else. */
+static void cell_key(const pw_cli *cli, pw_cli_grid *grid, const char *key)
+{
+    char text[KEY_MAX + 4];
+    const size_t width = cli->out.width;
+    const size_t most = width == 0 || width >= 120 ? strlen(key) : KEY_MAX;
+    if (strlen(key) <= most) {
+        pw_grid_str(grid, PW_PLAIN, key);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%.*s%s", KEY_MAX - (cli->out.unicode ? 1 : 3), key,
+                   cli->out.unicode ? "\xe2\x80\xa6" : "...");
+    pw_grid_str(grid, PW_PLAIN, text);
+}
+
+static void total_row(const pw_cli *cli, pw_cli_grid *grid, const pawl_value *t, const char *by)
 {
     char usd[32];
     const pawl_value *spent = pawl_get(t, "spent");
     const char *key = pawl_str(t, "key", "");
     char text[64] = "";
     usd_text(pawl_num(spent, "usd", 0), usd);
-    pw_grid_str(grid, PW_PLAIN, key[0] != '\0' ? key : strcmp(by, "model") == 0 ? "(none)" : "-");
-    (void)snprintf(text, sizeof text, "%" PRId64, pawl_int(t, "entries", 0));
-    pw_grid_str(grid, PW_PLAIN, text);
+    cell_key(cli, grid, key[0] != '\0' ? key : strcmp(by, "model") == 0 ? "(none)" : "-");
     cell_count(grid, spent, "input");
     cell_count(grid, spent, "cache_read");
     cell_count(grid, spent, "output");
@@ -349,8 +362,7 @@ static int show_totals(pw_cli *cli, const char *by)
 {
     static const char *const keys[][2] = {
         {"workflow", "WORKFLOW"}, {"model", "MODEL"}, {"day", "DAY"}};
-    const char *headings[] = {"",      "ATTEMPTS", "IN",        "CACHED",  "OUT",
-                              "CALLS", "COST",     "ESTIMATED", "UNPRICED"};
+    const char *headings[] = {"", "IN", "CACHED", "OUT", "CALLS", "COST", "ESTIMATED", "UNPRICED"};
     const pawl_value *cost = NULL;
     pawl_error err = {0};
     pw_cli_grid grid;
@@ -373,7 +385,7 @@ static int show_totals(pw_cli *cli, const char *by)
     const pawl_value *totals = pawl_get(cost, "totals");
     pw_grid_init(&grid, sizeof headings / sizeof headings[0]);
     for (size_t i = 0; i < pawl_len(totals); i++) {
-        total_row(&grid, pawl_at(totals, i), by);
+        total_row(cli, &grid, pawl_at(totals, i), by);
     }
     if (pawl_len(totals) > 0) {
         (void)pw_grid_print(&cli->out, &grid, headings, 0);

@@ -264,7 +264,7 @@ def it_shows_what_a_run_cost_and_lets_its_budget_be_raised(p):
             check(len(line) <= 80, f"{args}: {line!r} has {len(line)} columns")
     within(p.ok("answer", "c1", "--name", "budget", "raise", "--data", '{"usd": 2}').out, "kept")
     p.serve()
-    p.until("c1", "completed")
+    p.until_status("c1", "completed")
     value = p.ok("cost", "c1", "-o", "json").json()
     equal((len(value["entries"]), round(value["spent"]["usd"], 6), value["spent"]["calls"]), (4, 0.06, 4))
     equal([t["key"] for t in p.ok("cost", "--by", "model", "-o", "json").json()["totals"]], ["a-model-with-a-long-name-2026-01-31", "free"])
