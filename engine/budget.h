@@ -84,6 +84,8 @@ void pw_budget_book(const pw_entry *e, pw_budget *budget, const pw_amounts *esti
 /** Its attempt is over. spent: what it says it spent (pawl_task_spend); NULL = nothing was said: an attempt that may have begun counts as what
  * it had set aside. Without either nothing is written. */
 void pw_budget_settle(const pw_entry *e, const pawl_value *spent);
+/** That operation has landed. */
+void pw_booking_begun(pw_core *core, pw_job_key key);
 /** An operation: it may begin. */
 void pw_budget_begin(pw_batch *b, pw_job_key key);
 

@@ -238,6 +238,14 @@ void pw_budget_begin(pw_batch *b, pw_job_key key)
     }
 }
 
+void pw_booking_begun(pw_core *core, pw_job_key key)
+{
+    pw_booking *k = pw_booking_find(core, key);
+    if (k != NULL) {
+        k->begun = true;
+    }
+}
+
 /* ---- what was spent ---- */
 
 static const char *const said_beside[] = {"model", "unpriced", "unknown", NULL};

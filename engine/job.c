@@ -303,6 +303,9 @@ void pw_job_sent(pw_core *core, pw_job *job)
 {
     job->sent = true;
     job->booked = true; /* in the same group */
+    if (job->reserves) {
+        pw_booking_begun(core, job->key);
+    }
     if (job->state == PW_JOB_SENDING &&
         job->cancel_requested) { /* in the meantime; nothing has left */
         pw_job_cancel_now(core, job);

@@ -159,10 +159,7 @@ static void pub_booked(pw_core *core, const pw_publish *p)
     if (job == NULL || job->attempt != p->attempt) {
         return;
     }
-    pw_booking *booking = pw_booking_find(core, p->job);
-    if (booking != NULL) {
-        booking->begun = true;
-    }
+    pw_booking_begun(core, p->job);
     pw_job_booked(core, job, true);
 }
 

@@ -11,7 +11,7 @@
 #include "sdk/base/amounts.h"
 #include "tools/cli_session.h"
 
-enum { BAR_COLUMNS = 20, TEXT_MAX = 160 };
+enum { BAR_COLUMNS = 20, TEXT_MAX = 160, KEY_MAX = 20 };
 
 /* ---- amounts ---- */
 
@@ -51,36 +51,55 @@ static void amount_text(const char *unit, double n, char ret[TEXT_MAX])
     (void)snprintf(ret, TEXT_MAX, "%s %s", text, unit);
 }
 
-/* "$0.0123, 8,420 tokens (7,900 in, 520 out), 6 calls" */
-static void sum_text(const pawl_value *a, char *ret, size_t size)
+/* "$0.0123, 6 calls, 8,420 tokens" */
+static void sum_text(const pawl_value *a, char ret[TEXT_MAX])
 {
-    char usd[32], tokens[32], in[32], cached[32], out[32], calls[32];
+    char usd[32], tokens[32], calls[32];
+    int64_t n = pawl_int(a, "calls", 0);
     usd_text(pawl_num(a, "usd", 0), usd);
     count_text(pawl_int(a, "tokens", 0), tokens);
-    count_text(pawl_int(a, "input", 0), in);
-    count_text(pawl_int(a, "cache_read", 0), cached);
-    count_text(pawl_int(a, "output", 0), out);
-    count_text(pawl_int(a, "calls", 0), calls);
-    int used = snprintf(ret, size, "%s", usd);
-    if (pawl_int(a, "tokens", 0) > 0) {
-        bool some = pawl_int(a, "cache_read", 0) > 0;
+    count_text(n, calls);
+    int used = snprintf(ret, TEXT_MAX, "%s", usd);
+    if (n > 0) {
         used +=
-            snprintf(ret + used, size - (size_t)used, ", %s tokens (%s in%s%s%s, %s out)", tokens,
-                     in, some ? ", of them " : "", some ? cached : "", some ? " cached" : "", out);
+            snprintf(ret + used, TEXT_MAX - (size_t)used, ", %s call%s", calls, n == 1 ? "" : "s");
     }
-    if (pawl_int(a, "calls", 0) > 0) {
-        (void)snprintf(ret + used, size - (size_t)used, ", %s call%s", calls,
-                       pawl_int(a, "calls", 0) == 1 ? "" : "s");
+    if (pawl_int(a, "tokens", 0) > 0) {
+        (void)snprintf(ret + used, TEXT_MAX - (size_t)used, ", %s tokens", tokens);
     }
+}
+
+/* "tokens    24,010 in, 16,000 of it cached; 695 out, 300 of it reasoning" */
+static void token_line(pw_cli *cli, const pawl_value *a)
+{
+    static const struct {
+        const char *key, *before, *after;
+    } parts[] = {{"input", "", " in"},
+                 {"cache_read", ", ", " of it cached"},
+                 {"output", "; ", " out"},
+                 {"reasoning", ", ", " of it reasoning"}};
+    char text[32];
+    if (pawl_int(a, "input", 0) + pawl_int(a, "output", 0) == 0) {
+        return;
+    }
+    pw_out_puts(&cli->out, "tokens    ");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        int64_t n = pawl_int(a, parts[i].key, 0);
+        count_text(n, text);
+        if (n > 0 || i % 2 == 0) {
+            pw_out_printf(&cli->out, "%s%s%s", parts[i].before, text, parts[i].after);
+        }
+    }
+    pw_out_puts(&cli->out, "\n");
 }
 
 static void line(pw_cli *cli, pw_cli_style style, const char *label, const pawl_value *amounts)
 {
-    char text[TEXT_MAX * 2];
+    char text[TEXT_MAX];
     if (pawl_len(amounts) == 0) {
         return;
     }
-    sum_text(amounts, text, sizeof text);
+    sum_text(amounts, text);
     pw_out_printf(&cli->out, "%-10s", label);
     pw_out_styled(&cli->out, style, text);
     pw_out_puts(&cli->out, "\n");
@@ -93,6 +112,7 @@ static void sums(pw_cli *cli, const pawl_value *of)
         pw_out_puts(&cli->out, "spent     nothing\n");
     }
     line(cli, PW_BOLD, "spent", pawl_get(of, "spent"));
+    token_line(cli, pawl_get(of, "spent"));
     line(cli, PW_WARN, "estimated", pawl_get(of, "estimated"));
     line(cli, PW_NOW, "reserved", pawl_get(of, "reserved"));
     if (unpriced > 0) {
@@ -303,16 +323,29 @@ static int show_run(pw_cli *cli)
 
 /* ---- totals ---- */
 
-static void total_row(pw_cli_grid *grid, const pawl_value *t, const char *by)
+/* A long name is cut where a terminal has room for little else. */
+static void cell_key(const pw_cli *cli, pw_cli_grid *grid, const char *key)
+{
+    char text[KEY_MAX + 4];
+    const size_t width = cli->out.width;
+    const size_t most = width == 0 || width >= 120 ? strlen(key) : KEY_MAX;
+    if (strlen(key) <= most) {
+        pw_grid_str(grid, PW_PLAIN, key);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%.*s%s", KEY_MAX - (cli->out.unicode ? 1 : 3), key,
+                   cli->out.unicode ? "\xe2\x80\xa6" : "...");
+    pw_grid_str(grid, PW_PLAIN, text);
+}
+
+static void total_row(const pw_cli *cli, pw_cli_grid *grid, const pawl_value *t, const char *by)
 {
     char usd[32];
     const pawl_value *spent = pawl_get(t, "spent");
     const char *key = pawl_str(t, "key", "");
     char text[64] = "";
     usd_text(pawl_num(spent, "usd", 0), usd);
-    pw_grid_str(grid, PW_PLAIN, key[0] != '\0' ? key : strcmp(by, "model") == 0 ? "(none)" : "-");
-    (void)snprintf(text, sizeof text, "%" PRId64, pawl_int(t, "entries", 0));
-    pw_grid_str(grid, PW_PLAIN, text);
+    cell_key(cli, grid, key[0] != '\0' ? key : strcmp(by, "model") == 0 ? "(none)" : "-");
     cell_count(grid, spent, "input");
     cell_count(grid, spent, "cache_read");
     cell_count(grid, spent, "output");
@@ -329,8 +362,7 @@ static int show_totals(pw_cli *cli, const char *by)
 {
     static const char *const keys[][2] = {
         {"workflow", "WORKFLOW"}, {"model", "MODEL"}, {"day", "DAY"}};
-    const char *headings[] = {"",      "ATTEMPTS", "IN",        "CACHED",  "OUT",
-                              "CALLS", "COST",     "ESTIMATED", "UNPRICED"};
+    const char *headings[] = {"", "IN", "CACHED", "OUT", "CALLS", "COST", "ESTIMATED", "UNPRICED"};
     const pawl_value *cost = NULL;
     pawl_error err = {0};
     pw_cli_grid grid;
@@ -353,7 +385,7 @@ static int show_totals(pw_cli *cli, const char *by)
     const pawl_value *totals = pawl_get(cost, "totals");
     pw_grid_init(&grid, sizeof headings / sizeof headings[0]);
     for (size_t i = 0; i < pawl_len(totals); i++) {
-        total_row(&grid, pawl_at(totals, i), by);
+        total_row(cli, &grid, pawl_at(totals, i), by);
     }
     if (pawl_len(totals) > 0) {
         (void)pw_grid_print(&cli->out, &grid, headings, 0);

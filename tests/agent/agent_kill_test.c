@@ -1,6 +1,7 @@
 /*
  * agent_kill_test.c - the agent under kill -9, with the real activity "llm" against stub.py: what reached the journal is not asked for again, and a
- * tool whose result reached it does not run again. This program is its own victim: "agent_kill_test work ...". Not here: power cuts (fault/).
+ * tool whose result reached it does not run again; and the ledger has no less than the provider's own count, and just that where an answer
+ * arrived. This program is its own victim: "agent_kill_test work ...". Not here: power cuts (fault/).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include "sdk/pawl_net.h"
 #include "tests/net/net_rig.h"
 
-enum { TURNS = 10, DIGS = 2 * TURNS, KILLS_MAX = 60 };
+enum { TURNS = 10, DIGS = 2 * TURNS, KILLS_MAX = 60, TOKENS_IN = 10, TOKENS_OUT = 4 };
 
 extern char **environ;
 
@@ -38,16 +39,22 @@ static pawl_status begin(pawl_engine *e, pawl_scope *scope, const char *url, paw
     const pawl_value *input = pawl_build(
         scope,
         "{task: 'dig', model: 'm', max_turns: 99, system: 'You dig.', endpoint: {wire: 'openai-chat', base_url: %s},"
-        "tools: [{name: 'dig', activity: 'dig'}]}",
+        "tools: [{name: 'dig', activity: 'dig'}],"
+        "reserve: {usd: 0.001, input: 100, output: 50, calls: 1}}",
         url);
-    const pawl_start_options o = {.workflow = "agent", .id = "a", .input = input, .dedup = "a"};
+    const pawl_start_options o = {
+        .workflow = "agent",
+        .id = "a",
+        .input = input,
+        .dedup = "a",
+        .budget = pawl_build(scope, "{usd: 5, calls: 999, parent: 'goal:dig'}")};
     return pawl_start(e, &o, sizeof o, NULL, err);
 }
 
 static int work(char **argv)
 {
     static const char *const loopback[] = {"127.0.0.1", NULL};
-    const pawl_net_options net = {.struct_size = sizeof net, .egress = loopback};
+    const pawl_net_options net = {.struct_size = sizeof net, .egress = loopback, .prices = argv[5]};
     const pawl_options o = {.struct_size = sizeof o, .no_socket = true};
     const pawl_activity_options log = {.struct_size = sizeof log, .user = argv[4]};
     pawl_scope *scope = pawl_scope_new();
@@ -83,7 +90,7 @@ typedef struct seen {
 typedef struct kill_rig {
     net_rig *net;
     pawl_scope *scope;
-    char journal[200], log[200], url[200];
+    char journal[200], log[200], url[200], prices[200];
 } kill_rig;
 
 static int told_in(pawl_scope *scope, const char *text)
@@ -167,7 +174,7 @@ static void keep(kill_rig *r, kept *k)
 static pid_t victim(kill_rig *r)
 {
     char self[] = "/proc/self/exe", mode[] = "work";
-    char *argv[] = {self, mode, r->journal, r->url, r->log, NULL};
+    char *argv[] = {self, mode, r->journal, r->url, r->log, r->prices, NULL};
     const pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -212,6 +219,45 @@ static void nothing_that_was_kept_happens_again(const seen *then, const kept *k,
     }
 }
 
+/* The stub has answered `asked` times, each with so many tokens; `answers` of these reached the agent. */
+static void the_ledger_has_what_was_bought(kill_rig *r, int answers, int asked, int kills)
+{
+    const pawl_options o = {.struct_size = sizeof o, .no_socket = true};
+    pawl_engine *e = NULL;
+    pawl_error err;
+    const pawl_value *cost = NULL;
+    int settled = 0, estimated = 0;
+    assert_int_equal(pawl_open(r->journal, &o, &e, &err), PAWL_OK);
+    assert_int_equal(pawl_cost(e, "a", NULL, r->scope, &cost, &err), PAWL_OK);
+    const pawl_value *entries = pawl_get(cost, "entries");
+    for (size_t i = 0; i < pawl_len(entries); i++) {
+        const pawl_value *v = pawl_at(entries, i);
+        if (pawl_is(v, "state", "settled")) { /* just what the provider said */
+            settled++;
+            assert_int_equal(pawl_int(v, "spent.calls", 0), 1);
+            assert_int_equal(pawl_int(v, "spent.input", 0), TOKENS_IN);
+            assert_int_equal(pawl_int(v, "spent.output", 0), TOKENS_OUT);
+            assert_true(pawl_num(v, "spent.usd", 0) == 0.00006);
+        } else {
+            assert_string_equal(pawl_str(v, "state", ""), "estimated");
+            assert_int_equal(pawl_int(v, "spent.calls", 0), 1);
+            assert_int_equal(pawl_int(v, "spent.tokens", 0), 150);
+            estimated++;
+        }
+    }
+    print_message("ledger: %d settled, %d estimated, %lld tokens; the provider gave %d\n", settled,
+                  estimated, (long long)pawl_int(cost, "spent.tokens", 0),
+                  asked * (TOKENS_IN + TOKENS_OUT));
+    assert_int_equal(settled, answers);
+    assert_true(estimated <= kills);
+    assert_true(settled + estimated >= asked); /* never below */
+    assert_true(pawl_int(cost, "spent.tokens", 0) >= asked * (TOKENS_IN + TOKENS_OUT));
+    assert_int_equal(pawl_len(pawl_get(cost, "reserved")), 0);
+    assert_int_equal(pawl_len(pawl_get(cost, "budgets")), 2);
+    assert_true(pawl_num(cost, "budgets.1.spent.usd", 0) == pawl_num(cost, "spent.usd", -1));
+    pawl_close(e, 1000);
+}
+
 static void what_reached_the_journal_is_not_bought_again_by_an_agent_that_is_killed(void **state)
 {
     kill_rig *r = *state;
@@ -243,6 +289,7 @@ static void what_reached_the_journal_is_not_bought_again_by_an_agent_that_is_kil
     assert_true(kills >= 5);
     assert_true(asked <= TURNS + 1 + kills); /* only what was under way when it was killed */
     assert_true(dug <= DIGS + 2 * kills);
+    the_ledger_has_what_was_bought(r, TURNS + 1, asked, kills);
 }
 
 static int setup(void **state)
@@ -255,6 +302,11 @@ static int setup(void **state)
     r->scope = pawl_scope_new();
     (void)snprintf(r->journal, sizeof r->journal, "%s/j.db", r->net->server.folder);
     (void)snprintf(r->log, sizeof r->log, "%s/log", r->net->server.folder);
+    (void)snprintf(r->prices, sizeof r->prices, "%s/prices", r->net->server.folder);
+    FILE *prices = fopen(r->prices, "w");
+    assert_non_null(prices);
+    (void)fputs("{\"prices\": [{\"model\": \"m\", \"input\": 2, \"output\": 10}]}", prices);
+    (void)fclose(prices);
     (void)snprintf(r->url, sizeof r->url, "%s", net_url(r->net, "/agent-%d/a", (int)TURNS));
     *state = r;
     return 0;
@@ -270,6 +322,7 @@ static int teardown(void **state)
         (void)unlink(path);
     }
     (void)unlink(r->log);
+    (void)unlink(r->prices);
     pawl_scope_free(r->scope);
     void *part = r->net;
     (void)net_teardown(&part);
@@ -284,7 +337,7 @@ int main(int argc, char **argv)
             what_reached_the_journal_is_not_bought_again_by_an_agent_that_is_killed, setup,
             teardown),
     };
-    if (argc == 5 && strcmp(argv[1], "work") == 0) {
+    if (argc == 6 && strcmp(argv[1], "work") == 0) {
         return work(argv);
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,34 @@ static void one_that_took_too_long_counts_as_what_it_set_aside(void **state)
     verify(r);
 }
 
+static const pawl_value *unsafe(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "llm", .input = in, .reserve = pawl_json(w, "{usd: 0.0001}"),
+                     .effect = PAWL_EFFECT_UNSAFE);
+}
+
+static void an_unsafe_one_that_nobody_heard_of_counts_and_its_next_attempt_reserves(void **state)
+{
+    rig *r = *state;
+    code(r);
+    rig_workflow(r, "unsafe", unsafe);
+    start(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
+    expect_entries(r, "a", "1.1.1B100 ");
+    rig_crash(r);
+    rig_run(r);
+    expect_entries(r, "a", "1.1.1E100 ");
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status,
+                     PAWL_OK);
+    rig_run(r);
+    expect_entries(r, "a", "1.1.1E100 1.2.1B100 ");
+    pay(r, 0.00001);
+    start(r, "unsafe", "b", NULL); /* the same without a restart: its run is ended under it */
+    (void)rig_ask(r, "terminate", "{id: %s}", "b");
+    rig_run(r);
+    expect_entries(r, "b", "1.1.1E100 ");
+    verify(r);
+}
+
 static void what_never_began_is_given_back(void **state)
 {
     rig *r = *state;
@@ -814,6 +842,7 @@ int main(void)
         RIG_TEST(each_attempt_reserves_anew_and_a_failed_one_is_paid_too),
         RIG_TEST(one_that_says_nothing_counts_as_what_it_set_aside),
         RIG_TEST(one_that_took_too_long_counts_as_what_it_set_aside),
+        RIG_TEST(an_unsafe_one_that_nobody_heard_of_counts_and_its_next_attempt_reserves),
         RIG_TEST(what_never_began_is_given_back),
         RIG_TEST(an_attempt_begins_only_after_that_is_on_record),
         RIG_TEST(a_crash_before_it_began_costs_nothing),

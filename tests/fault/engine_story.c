@@ -16,6 +16,7 @@ static const pawl_value *work(pawl_task *t, const pawl_value *in, void *user)
 {
     (void)user;
     (void)pawl_task_heartbeat(t, in);
+    (void)pawl_task_spend(t, pawl_task_build(t, "{usd: 0.01, calls: 1, model: 'm'}"));
     return pawl_task_build(t, "%lld", (long long)pawl_int(in, "n", pawl_int(in, "", -1000)));
 }
 
@@ -89,10 +90,16 @@ static const pawl_value *whole(pawl_run *w, const pawl_value *in)
     const pawl_value *text = pawl_get(in, "text");
     pawl_on_query(w, "where", where, NULL);
     long long sum = n_of(pawl_local(w, "plus", plus_one, pawl_json(w, "{n: 0}")), "");
-    sum += n_of(pawl_call(w, "work", .input = pawl_json(w, "{n: 5, text: %p}", pawl_v(text))), "");
-    sum += n_of(
-        pawl_call(w, "unsafe", .input = pawl_json(w, "{n: 7}"), .effect = PAWL_EFFECT_UNSAFE), "");
-    sum += n_of(pawl_call(w, "flaky", .input = pawl_json(w, "{n: 2}")), "");
+    sum += n_of(pawl_call(w, "work", .input = pawl_json(w, "{n: 5, text: %p}", pawl_v(text)),
+                          .reserve = pawl_json(w, "{usd: 0.02}")),
+                "");
+    sum += n_of(pawl_call(w, "unsafe", .input = pawl_json(w, "{n: 7}"),
+                          .effect = PAWL_EFFECT_UNSAFE, .reserve = pawl_json(w, "{calls: 1}")),
+                "");
+    sum += n_of(pawl_call(w, "flaky", .input = pawl_json(w, "{n: 2}"),
+                          .reserve = pawl_json(w, "{usd: 0.01}"), .max_cost = 5),
+                "");
+    (void)pawl_budget(w);
     sum += talk(w);
     pawl_set(w, "sum", pawl_json(w, "%lld", sum));
     pawl_progress(w, round, 2, "on its way");
@@ -367,6 +374,25 @@ static void check_end(story *s)
     assert_int_equal(rig_count(r, "b", "ActivityCompleted"), 2); /* done, and taken back */
 }
 
+static bool nothing_set_aside(void *ctx, const pw_budget_row *row)
+{
+    int64_t *spent = ctx;
+    assert_true(pw_amounts_none(&row->reserved));
+    *spent = pw_view_is(row->name, "goal:story") ? row->spent.n[PW_UNIT_USD] : *spent;
+    return true;
+}
+
+/* Two rounds, in each of which work and unsafe spend a cent; flaky says nothing, and counts as what it reserved. */
+static void check_ledger(story *s)
+{
+    int64_t spent = 0;
+    pawl_error err;
+    assert_int_equal(s->r->reader->ops->budgets(s->r->reader, (pw_view){NULL, 0}, nothing_set_aside,
+                                                &spent, &err),
+                     PAWL_OK);
+    assert_true(spent >= 4 * 10000);
+}
+
 static void no_finding(void *ctx, const pw_verify_finding *f)
 {
     (void)ctx;
@@ -377,6 +403,7 @@ static void check_journal(story *s)
 {
     pw_verify_stats stats = {0};
     pawl_error err = {0};
+    check_ledger(s);
     rig_kill(s->r);
     pawl_status st = s->r->store != NULL
                          ? pw_memory_verify(s->r->store, no_finding, NULL, &stats, &err)
@@ -407,7 +434,9 @@ bool story_tell(const story_fault *fault)
     told = r;
     pw_mem_fail(fault->nth, fault->sticky);
     (void)must(&s, "start",
-               rig_value(r, "{workflow: %s, id: %s, input: {round: 0, text: %p}, dedup: %s}",
+               rig_value(r,
+                         "{workflow: %s, id: %s, input: {round: 0, text: %p}, dedup: %s, "
+                         "budget: {usd: 50, parent: 'goal:story'}}",
                          "whole", "a", pawl_v(long_text(r)), "sa"));
     const rig_reply *watch = rig_post(r, "watch", "{id: %s}", "a");
     const rig_reply *result = rig_post(r, "result", "{id: %s}", "a");

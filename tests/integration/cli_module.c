@@ -54,7 +54,24 @@ static const pawl_value *square(pawl_task *t, const pawl_value *in, void *user)
     return pawl_task_build(t, "%lld", (long long)(n * n));
 }
 
+/* What a model call would say of itself. */
+static const pawl_value *spend(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    (void)pawl_task_spend(t, in);
+    return NULL;
+}
+
 /* ---- workflows ---- */
+
+static const pawl_value *spending(pawl_run *w, const pawl_value *in)
+{
+    for (size_t i = 0; i < pawl_len(in); i++) {
+        (void)pawl_call(w, "spend", .input = pawl_at(in, i),
+                        .reserve = pawl_json(w, "{usd: 0.05, calls: 1}"));
+    }
+    return pawl_budget(w);
+}
 
 static const pawl_value *hello(pawl_run *w, const pawl_value *in)
 {
@@ -277,11 +294,8 @@ PAWL_MODULE(reg, err)
     static const struct {
         const char *name;
         pawl_activity_fn fn;
-    } activities[] = {{"greet", greet},
-                      {"fail", fail},
-                      {"needs_file", needs_file},
-                      {"note", note},
-                      {"square", square}};
+    } activities[] = {{"greet", greet}, {"fail", fail},     {"needs_file", needs_file},
+                      {"note", note},   {"square", square}, {"spend", spend}};
     static const struct {
         const char *name;
         pawl_workflow_fn fn;
@@ -297,7 +311,7 @@ PAWL_MODULE(reg, err)
                      {"reverting", reverting}, {"asking_twice", asking_twice},
                      {"adopting", adopting},   {"chatty", chatty},
                      {"careless", careless},   {"wordy", wordy},
-                     {"paying", paying}};
+                     {"paying", paying},       {"spending", spending}};
     pawl_status s = PAWL_OK;
     for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
         s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);

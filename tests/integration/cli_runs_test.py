@@ -337,6 +337,42 @@ def it_keeps_an_answer_without_an_engine_and_says_what_came_of_it(p):
     equal([e.get("uid") for e in p.ok("show", "pay1", "-o", "jsonl").jsonl() if e["type"] == "WaitVoted"], [None, os.getuid()])
 
 
+CALL = {"usd": 0.02, "input": 12000, "cache_read": 8000, "output": 345, "calls": 1, "model": "a-model-with-a-long-name-2026-01-31"}
+
+
+def it_shows_what_a_run_cost_and_lets_its_budget_be_raised(p):
+    p.serve()
+    calls = [CALL, {"input": 10, "output": 5, "calls": 1, "model": "free", "unpriced": True}, CALL, CALL]
+    budget = {"usd": {"soft": 0.05, "hard": 0.08}, "calls": 50, "parent": {"name": "goal:x", "usd": 2, "parent": "workspace:acme"}}
+    p.run("start", "spending", "--budget", '{"eur": 1}').exits(2)
+    p.ok("start", "spending", "-w", "c1", "-i", json.dumps(calls), "--budget", json.dumps(budget))
+    p.until_waiting("c1", "budget")
+    wait = p.ok("wait", "-o", "json").json()[0]
+    equal((wait["name"], wait["kind"], wait["choices"], wait["show"]["unit"]), ("budget", "budget", "raise|stop", "usd"))
+    within(p.ok("stack", "c1").out, "its budget is used up")
+    p.stop()
+    text = p.ok("cost", "c1").out  # no engine from here on
+    for part in ("$0.04", "24,705 tokens", "goal:x", "workspace:acme", "this run", "of $0.08", "unpriced", "a-model-with"):
+        within(text, part)
+    value = p.ok("cost", "c1", "-o", "json").json()
+    equal(([e["state"] for e in value["entries"]], value["unpriced"]), (["settled"] * 3, 1))
+    equal([b["name"] for b in value["budgets"]][1:], ["goal:x", "workspace:acme"])
+    for args in (["cost", "c1"], ["cost"], ["cost", "--by", "model"]):
+        for line in p.on_terminal(80, *args).splitlines():
+            check(len(line) <= 80, f"{args}: {line!r} has {len(line)} columns")
+    within(p.ok("answer", "c1", "--name", "budget", "raise", "--data", '{"usd": 2}').out, "kept")
+    p.serve()
+    p.until_status("c1", "completed")
+    value = p.ok("cost", "c1", "-o", "json").json()
+    equal((len(value["entries"]), round(value["spent"]["usd"], 6), value["spent"]["calls"]), (4, 0.06, 4))
+    equal([t["key"] for t in p.ok("cost", "--by", "model", "-o", "json").json()["totals"]], ["a-model-with-a-long-name-2026-01-31", "free"])
+    equal([t["key"] for t in p.ok("cost", "-o", "json").json()["totals"]], ["spending"])
+    within(p.run("cost", "--by", "week").exits(2).err, "workflow, model or day")
+    p.run("cost", "none").exits(4)
+    within(p.ok("show", "c1").out, "ActivityReserved")
+    p.ok("verify")
+
+
 def it_pauses_resumes_and_retries(p):
     p.serve()
     p.ok("start", "listening", "-w", "l1")

@@ -47,6 +47,12 @@ static void check_result(pawl_run *w, const pawl_value *in, const pawl_value *ou
     }
 }
 
+/* Half of the calls are on a budget without limits: its sums must hold whatever crashes. */
+static const pawl_value *reserve_of(pawl_run *w, const pawl_value *in)
+{
+    return pawl_int(in, "n", 0) % 2 == 0 ? pawl_json(w, "{usd: 0.01, calls: 1}") : NULL;
+}
+
 static pawl_future *start_call(pawl_run *w, program *p, const pawl_value *in)
 {
     static const pawl_effect effects[] = {PAWL_EFFECT_PURE, PAWL_EFFECT_IDEMPOTENT,
@@ -55,7 +61,8 @@ static pawl_future *start_call(pawl_run *w, program *p, const pawl_value *in)
                            .heartbeat_s = draw(p, 3) == 0 ? 10 : 0, .retries = (int)draw(p, 4) + 1,
                            .retry_initial_s = 0.5, .retry_max_s = 20, .no_retry = "Denied",
                            .effect = effects[draw(p, 3)], .undo = draw(p, 3) == 0 ? "undo" : NULL,
-                           .on_cancel = (pawl_on_cancel)draw(p, 3), .priority = (int)draw(p, 3));
+                           .on_cancel = (pawl_on_cancel)draw(p, 3), .priority = (int)draw(p, 3),
+                           .reserve = reserve_of(w, in));
 }
 
 static void one_call(pawl_run *w, program *p)
@@ -70,7 +77,7 @@ static void one_unsafe(pawl_run *w, program *p)
     const pawl_value *out =
         pawl_call(w, "unsafe", .input = in, .effect = PAWL_EFFECT_UNSAFE,
                   .timeout_s = draw(p, 2) == 0 ? 40 : 3600, .retries = 2, .retry_initial_s = 1,
-                  .undo = draw(p, 2) == 0 ? "undo" : NULL);
+                  .undo = draw(p, 2) == 0 ? "undo" : NULL, .reserve = reserve_of(w, in));
     if (pawl_ok(w) && pawl_len(out) > 0) { /* answered "done" without data is nil */
         check_result(w, in, out);
     }
