@@ -1,5 +1,5 @@
 /*
- * embed_time.c - the fast encoder's speed: embed_time FOLDER THREADS [KERNELS]. For each batch x length of random ids, the best of some rounds.
+ * embed_time.c - the fast encoder's speed: embed_time FOLDER THREADS [KERNELS|best [SHAPE]]. For each batch x length of random ids, the best of some rounds.
  * Judges nothing.
  */
 #include <stdio.h>
@@ -88,11 +88,13 @@ int main(int argc, char **argv)
     if (argc < 3 || pw_model_open(argv[1], &m, &err) != PAWL_OK ||
         pw_encoder_cpu_open(m, argc > 3 ? kernels_of(argv[3]) : NULL, &e, &err) != PAWL_OK) {
         (void)fprintf(stderr, "%s\n",
-                      argc < 3 ? "embed_time FOLDER THREADS [KERNELS]" : err.message);
+                      argc < 3 ? "embed_time FOLDER THREADS [KERNELS|best [SHAPE]]" : err.message);
         return 1;
     }
     for (size_t i = 0; i < PW_COUNT(shapes); i++) {
-        time_shape(e, &shapes[i], (unsigned)strtoul(argv[2], NULL, 10));
+        if (argc < 5 || strcmp(argv[4], shapes[i].name) == 0) {
+            time_shape(e, &shapes[i], (unsigned)strtoul(argv[2], NULL, 10));
+        }
     }
     pw_encoder_cpu_close(e);
     pw_model_close(m);
