@@ -24,21 +24,21 @@ size_t pw_row_stride(size_t width)
     return (width + PW_ROW_PAD - 1) / PW_ROW_PAD * PW_ROW_PAD;
 }
 
+pawl_status pw_row_check(const uint16_t *row, size_t stride, pawl_error *err)
+{
+    const double square = pw_row_dot(row, row, stride);
+    return square <= PW_ROW_LENGTH_MAX * PW_ROW_LENGTH_MAX
+               ? PAWL_OK
+               : pw_err(err, PAWL_INVALID, "a vector of length %g, %g allowed", sqrt(square),
+                        PW_ROW_LENGTH_MAX);
+}
+
 pawl_status pw_row_put(const float *vector, size_t width, uint16_t *ret_row, pawl_error *err)
 {
-    double square = 0;
-    for (size_t i = 0; i < width; i++) {
-        const double n = (double)pw_float_of_half(pw_half_of_float(vector[i]));
-        square += n * n;
-    }
-    if (!(square <= PW_ROW_LENGTH_MAX * PW_ROW_LENGTH_MAX)) {
-        return pw_err(err, PAWL_INVALID, "a vector of length %g, %g allowed", sqrt(square),
-                      PW_ROW_LENGTH_MAX);
-    }
     for (size_t i = 0; i < pw_row_stride(width); i++) {
         ret_row[i] = i < width ? pw_half_of_float(vector[i]) : 0;
     }
-    return PAWL_OK;
+    return pw_row_check(ret_row, pw_row_stride(width), err);
 }
 
 double pw_row_dot(const uint16_t *a, const uint16_t *b, size_t stride)

@@ -33,9 +33,11 @@ typedef struct pw_near {
 
 /** Numbers of a padded row. */
 size_t pw_row_stride(size_t width);
-/** Rounds a vector to a padded row. Errors: INVALID (longer than PW_ROW_LENGTH_MAX, or no number in it). */
+/** Rounds a vector to a padded row, which is written also when it is refused. Errors: INVALID (longer than PW_ROW_LENGTH_MAX, or no number in it). */
 pawl_status pw_row_put(const float *vector, size_t width, uint16_t *ret_row,
                        pawl_error *err) PAWL_MUST_USE;
+/** Whether a padded row that came from elsewhere is one that pw_row_put could have made. Errors: INVALID. */
+pawl_status pw_row_check(const uint16_t *row, size_t stride, pawl_error *err) PAWL_MUST_USE;
 /** The exact scalar product of two rows. */
 double pw_row_dot(const uint16_t *a, const uint16_t *b, size_t stride);
 
