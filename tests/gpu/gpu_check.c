@@ -87,7 +87,7 @@ static bool read_reference(world *w, const char *path)
     PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
     pawl_error err;
     pw_mp list;
-    if (!need(pw_file_read(path[0] == '/' ? "" : ".", path, 8u << 20, &text, &err), &err) ||
+    if (!need(pw_model_file_read(path[0] == '/' ? "" : ".", path, 8u << 20, &text, &err), &err) ||
         !need(pw_json_parse(&w->value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL,
                             &err),
               &err)) {
