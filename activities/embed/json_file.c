@@ -35,8 +35,8 @@ static pawl_status read_to_end(int fd, const char *name, pw_buf *bytes, pawl_err
     }
 }
 
-pawl_status pw_file_read(const char *folder, const char *name, size_t bytes_max, pw_buf *bytes,
-                         pawl_error *err)
+pawl_status pw_model_file_read(const char *folder, const char *name, size_t bytes_max,
+                               pw_buf *bytes, pawl_error *err)
 {
     char path[PATH_BYTES_MAX];
     if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path) {
@@ -60,7 +60,7 @@ pawl_status pw_json_file_read(const char *folder, const char *name, size_t bytes
                               pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
-    pawl_status status = pw_file_read(folder, name, bytes_max, &text, err);
+    pawl_status status = pw_model_file_read(folder, name, bytes_max, &text, err);
     if (status == PAWL_OK) {
         status =
             pw_json_parse(value, (const char *)text.data, text.size, PW_JSON_STRICT, NULL, err);

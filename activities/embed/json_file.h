@@ -7,8 +7,8 @@
 #include "sdk/base/mp.h"
 
 /** Reads a whole file into an empty buffer. Errors: NOTFOUND, LIMIT (larger than bytes_max), NOMEM, IO. */
-pawl_status pw_file_read(const char *folder, const char *name, size_t bytes_max, pw_buf *bytes,
-                         pawl_error *err) PAWL_MUST_USE;
+pawl_status pw_model_file_read(const char *folder, const char *name, size_t bytes_max,
+                               pw_buf *bytes, pawl_error *err) PAWL_MUST_USE;
 /** The same, parsed: JSON of at most bytes_max becomes one msgpack value. Errors: and PARSE. */
 pawl_status pw_json_file_read(const char *folder, const char *name, size_t bytes_max, pw_buf *value,
                               pawl_error *err) PAWL_MUST_USE;

@@ -8,6 +8,7 @@
 #define PW_EMBED_KERNELS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 typedef enum pw_finish { PW_PUT, PW_PUT_GELU, PW_ADD } pw_finish;
 
@@ -33,6 +34,11 @@ typedef struct pw_kernels {
     void (*softmax)(float *row, size_t len, float scale);
     /** row = (row - mean) / deviation * scale + shift. */
     void (*norm)(float *row, size_t len, const float *scale, const float *shift, float epsilon);
+    /** Scalar products of a vector with so many rows of 16-bit numbers; stride is a multiple of 32, what lies beyond the width is zero. */
+    void (*dots)(const uint16_t *rows, size_t len, size_t stride, const float *vector,
+                 float *ret_dots);
+    /** 16-bit numbers as floats; len is a multiple of 32. */
+    void (*widen)(const uint16_t *from, size_t len, float *to);
 } pw_kernels;
 
 extern const pw_kernels pw_kernels_plain;

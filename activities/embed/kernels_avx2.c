@@ -9,6 +9,17 @@
         break;
 #define CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 
+#include "activities/embed/kernels_vector.h"
+
+#include <immintrin.h>
+
+static INLINE vec load_halves(const uint16_t *p)
+{
+    __m128i h;
+    memcpy(&h, p, sizeof h);
+    return (vec)_mm256_cvtph_ps(h);
+}
+
 #include "activities/embed/kernels_body.h"
 
-const pw_kernels pw_kernels_avx2 = {"avx2", PANEL, multiply, softmax, norm};
+const pw_kernels pw_kernels_avx2 = {"avx2", PANEL, multiply, softmax, norm, dots, widen};

@@ -7,12 +7,23 @@
     case n:                       \
         tile(m, a, column, c, n); \
         break;
-#define CASES                                                                                   \
-    CASE(1)                                                                                     \
-    CASE(2)                                                                                     \
-    CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) \
-        CASE(14)
+#define CASES \
+    CASE(1)   \
+    CASE(2)   \
+    CASE(3)   \
+    CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+
+#include "activities/embed/kernels_vector.h"
+
+#include <immintrin.h>
+
+static INLINE vec load_halves(const uint16_t *p)
+{
+    __m256i h;
+    memcpy(&h, p, sizeof h);
+    return (vec)_mm512_cvtph_ps(h);
+}
 
 #include "activities/embed/kernels_body.h"
 
-const pw_kernels pw_kernels_avx512 = {"avx512", PANEL, multiply, softmax, norm};
+const pw_kernels pw_kernels_avx512 = {"avx512", PANEL, multiply, softmax, norm, dots, widen};

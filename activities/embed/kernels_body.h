@@ -1,6 +1,7 @@
 /*
- * kernels_body.h - the kernels over vectors of LANES floats, in the compilers' vector types: included once by each kernels_*.c, which says LANES, the
- * rows of a tile (ROWS_MAX, with CASES for each number of them) and the name (KERNELS). The compiler turns each line into the set's instructions.
+ * kernels_body.h - the kernels over vectors of LANES floats, in the compilers' vector types. Included once by each kernels_*.c, which says LANES, the
+ * rows of a tile (ROWS_MAX, with CASES for each number of them), how 16-bit numbers are read (load_halves), and has the table of them at its end.
+ * The compiler turns each line into the set's instructions.
  *
  * A tile is ROWS_MAX rows by two vectors: its sums stay in registers while it walks down a panel, and a row of the left matrix is read as it lies.
  */
@@ -8,48 +9,30 @@
 #define PW_EMBED_KERNELS_BODY_H
 
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
 
 #include "activities/embed/kernels.h"
 
 #define PANEL (2 * LANES)
 #define BASES ((ROWS_MAX + 2) / 3)
-#define INLINE static inline __attribute__((always_inline))
 
-typedef float vec __attribute__((vector_size(LANES * 4)));
-typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
-
-INLINE vec load(const float *p)
-{
-    vec v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-INLINE void store(float *p, vec v)
-{
-    memcpy(p, &v, sizeof v);
-}
-
-INLINE vec splat(float x)
+static INLINE vec splat(float x)
 {
     return x - (vec){0};
 }
 
-INLINE vec larger(vec a, vec b)
+static INLINE vec larger(vec a, vec b)
 {
     const ivec m = a > b;
     return (vec)(((ivec)a & m) | ((ivec)b & ~m));
 }
 
-INLINE vec smaller(vec a, vec b)
+static INLINE vec smaller(vec a, vec b)
 {
     const ivec m = a < b;
     return (vec)(((ivec)a & m) | ((ivec)b & ~m));
 }
 
-INLINE float sum_of(vec v)
+static INLINE float sum_of(vec v)
 {
     float lanes[LANES], sum = 0;
     store(lanes, v);
@@ -60,7 +43,7 @@ INLINE float sum_of(vec v)
 }
 
 /* e^x for x <= 0, to 1 unit of the last place: 2^n times Taylor's series on half of ln 2 around 0. Below -87 as -87. */
-INLINE vec exp_of(vec x)
+static INLINE vec exp_of(vec x)
 {
     const float round = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
     x = larger(x, splat(-87.0f));
@@ -78,7 +61,7 @@ INLINE vec exp_of(vec x)
 }
 
 /* erf, to 1e-7: x P(x^2) / Q(x^2), fitted by weighted least squares on -3.9 .. 3.9, beyond which erf is 1 in single precision. */
-INLINE vec erf_of(vec x)
+static INLINE vec erf_of(vec x)
 {
     x = larger(smaller(x, splat(3.9f)), splat(-3.9f));
     const vec z = x * x;
@@ -95,14 +78,15 @@ INLINE vec erf_of(vec x)
     return x * p / q;
 }
 
-INLINE vec gelu_of(vec x)
+static INLINE vec gelu_of(vec x)
 {
     const vec half = x * 0.5f;
     return half + half * erf_of(x * 0.707106781f);
 }
 
 /* One tile: `rows` is a constant where this is called, so that the loops over it unroll and acc is registers. */
-INLINE void tile(const pw_multiply *m, const float *a, size_t column, float *c, const size_t rows)
+static INLINE void tile(const pw_multiply *m, const float *a, size_t column, float *c,
+                        const size_t rows)
 {
     const float *b = m->panels + column * m->depth;
     const size_t stride = m->a_stride;
@@ -223,6 +207,47 @@ static void norm(float *row, size_t len, const float *scale, const float *shift,
     const float by = 1 / sqrtf(sum_of(square) / (float)len + epsilon);
     for (size_t i = 0; i < len; i += LANES) {
         store(row + i, (load(row + i) - mean) * by * load(scale + i) + load(shift + i));
+    }
+}
+
+/* Two sums for each of four rows: enough to hide how long one addition takes. */
+static INLINE void dots_of(const uint16_t *rows, size_t stride, const float *vector,
+                           float *ret_dots, const size_t count)
+{
+    vec sums[4][2];
+#pragma GCC unroll 4
+    for (size_t r = 0; r < count; r++) {
+        sums[r][0] = sums[r][1] = splat(0);
+    }
+    for (size_t k = 0; k < stride; k += PANEL) {
+        const vec low = load(vector + k), high = load(vector + k + LANES);
+#pragma GCC unroll 4
+        for (size_t r = 0; r < count; r++) {
+            sums[r][0] += low * load_halves(rows + r * stride + k);
+            sums[r][1] += high * load_halves(rows + r * stride + k + LANES);
+        }
+    }
+    for (size_t r = 0; r < count; r++) {
+        ret_dots[r] = sum_of(sums[r][0] + sums[r][1]);
+    }
+}
+
+static void dots(const uint16_t *rows, size_t len, size_t stride, const float *vector,
+                 float *ret_dots)
+{
+    size_t i = 0;
+    for (; i + 4 <= len; i += 4) {
+        dots_of(rows + i * stride, stride, vector, ret_dots + i, 4);
+    }
+    for (; i < len; i++) {
+        dots_of(rows + i * stride, stride, vector, ret_dots + i, 1);
+    }
+}
+
+static void widen(const uint16_t *from, size_t len, float *to)
+{
+    for (size_t i = 0; i < len; i += LANES) {
+        store(to + i, load_halves(from + i));
     }
 }
 

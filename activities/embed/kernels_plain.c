@@ -9,6 +9,16 @@
         break;
 #define CASES CASE(1) CASE(2) CASE(3) CASE(4)
 
+#include "activities/embed/kernels_vector.h"
+
+#include "activities/embed/half.h"
+
+static INLINE vec load_halves(const uint16_t *p)
+{
+    return (vec){pw_float_of_half(p[0]), pw_float_of_half(p[1]), pw_float_of_half(p[2]),
+                 pw_float_of_half(p[3])};
+}
+
 #include "activities/embed/kernels_body.h"
 
-const pw_kernels pw_kernels_plain = {"plain", PANEL, multiply, softmax, norm};
+const pw_kernels pw_kernels_plain = {"plain", PANEL, multiply, softmax, norm, dots, widen};

@@ -141,7 +141,7 @@ static pawl_status read_weights(pw_model *m, const char *folder, pawl_error *err
     PW_CLEANUP(pw_buf_deinit) pw_buf file = PW_BUF_INIT;
     pawl_status status = PAWL_NOTFOUND;
     for (size_t i = 0; i < PW_COUNT(names) && status == PAWL_NOTFOUND; i++) {
-        status = pw_file_read(folder, names[i], PW_WEIGHTS_BYTES_MAX, &file, err);
+        status = pw_model_file_read(folder, names[i], PW_WEIGHTS_BYTES_MAX, &file, err);
     }
     status = status == PAWL_OK ? pw_model_weights_read(m, file.data, file.size, err) : status;
     return status == PAWL_OK ? PAWL_OK : pw_error_wrap(err, status, "weights");

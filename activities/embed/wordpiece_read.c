@@ -235,12 +235,12 @@ pawl_status pw_wordpiece_open(const char *folder, pw_wordpiece **ret_tokenizer, 
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
     const char *name = "tokenizer.json";
-    pawl_status status = pw_file_read(folder, name, PW_VOCABULARY_FILE_BYTES_MAX, &text, err);
+    pawl_status status = pw_model_file_read(folder, name, PW_VOCABULARY_FILE_BYTES_MAX, &text, err);
     if (status == PAWL_OK) {
         status = pw_wordpiece_of_json((const char *)text.data, text.size, ret_tokenizer, err);
     } else if (status == PAWL_NOTFOUND) {
         name = "vocab.txt";
-        status = pw_file_read(folder, name, PW_VOCABULARY_FILE_BYTES_MAX, &text, err);
+        status = pw_model_file_read(folder, name, PW_VOCABULARY_FILE_BYTES_MAX, &text, err);
         if (status == PAWL_OK) {
             status = pw_wordpiece_of_list((const char *)text.data, text.size, ret_tokenizer, err);
         }

@@ -60,7 +60,7 @@ static int time_all(const pw_wordpiece *t, const char *path, double seconds)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
     pawl_error err;
-    if (pw_file_read("", path, 256u << 20, &text, &err) != PAWL_OK || text.size == 0) {
+    if (pw_model_file_read("", path, 256u << 20, &text, &err) != PAWL_OK || text.size == 0) {
         (void)fprintf(stderr, "%s: cannot be read\n", path);
         return 1;
     }

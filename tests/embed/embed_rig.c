@@ -44,9 +44,9 @@ const pawl_value *rig_texts(pawl_scope *scope)
     char path[1024];
     pawl_error err;
     const pawl_value *all = NULL;
-    assert_int_equal(
-        pw_file_read(models(path, sizeof path), "reference.json", REFERENCE_BYTES_MAX, &text, &err),
-        PAWL_OK);
+    assert_int_equal(pw_model_file_read(models(path, sizeof path), "reference.json",
+                                        REFERENCE_BYTES_MAX, &text, &err),
+                     PAWL_OK);
     /* One of the texts holds a NUL, which strict JSON refuses. */
     assert_int_equal(
         pw_json_parse(&value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL, &err),

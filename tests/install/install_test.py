@@ -108,6 +108,32 @@ class Installed(unittest.TestCase):
         names = [line.split()[-1] for line in run(["nm", "-D", "--defined-only", self.has_net()]).splitlines()]
         self.assertEqual(["pawl_agent_register", "pawl_net_register"], sorted(names))
 
+    def has_embed(self):
+        if not os.path.exists(os.path.join(self.lib, "libpawl_embed.so")):
+            self.skipTest("built without embedding")
+        return os.path.join(self.lib, "libpawl_embed.so")
+
+    def has_no_model(self, program):
+        self.assertEqual("notfound\n", run([program], env=self.environment))
+
+    def test_a_program_embeds_by_the_library_found_by_pkg_config(self):
+        self.has_embed()
+        self.has_no_model(self.by_pkg_config("pawl-embed", "embed.c"))
+        self.has_no_model(self.by_pkg_config("pawl-embed-static", "embed.c"))
+
+    def test_a_program_embeds_by_the_library_found_by_cmake(self):
+        self.has_embed()
+        folder = os.path.join(self.scratch, "embed-by-cmake")
+        run([ARGS.cmake, "-S", os.path.join(HERE, "consumer"), "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+             f"-DCMAKE_C_COMPILER={ARGS.cc}", f"-DCMAKE_PREFIX_PATH={self.prefix}"])
+        run([ARGS.cmake, "--build", folder])
+        self.has_no_model(os.path.join(folder, "embed_shared"))
+        self.has_no_model(os.path.join(folder, "embed_static"))
+
+    def test_the_embedding_library_shows_its_entries_alone(self):
+        names = [line.split()[-1] for line in run(["nm", "-D", "--defined-only", self.has_embed()]).splitlines()]
+        self.assertTrue(names and all(name.startswith("pawl_embed_") for name in names), names)
+
     def test_the_shared_library_is_versioned(self):
         self.assertEqual(f"libpawl.so.{ARGS.version}", os.path.basename(os.path.realpath(self.shared)))
         self.assertIn(f"libpawl.so.{ARGS.version.split('.')[0]}]", run(["readelf", "-d", self.shared]))

@@ -1,0 +1,263 @@
+/*
+ * embed_activity.c - the activities "embed" and "nearest", as pawl_embed.h describes them. Both are pure: they touch nothing outside, and a second
+ * attempt gives the same bits. What they are asked is checked; a stranger's vector is rounded and measured as any other.
+ */
+#include <string.h>
+
+#include "activities/embed/embedder.h"
+#include "activities/embed/nearest.h"
+#include "sdk/base/arena.h"
+#include "sdk/base/error.h"
+
+#define TEXTS_MAX 1024u
+#define K_DEFAULT 10
+
+static const pawl_value *bad(pawl_task *task, const char *why)
+{
+    return pawl_task_fail_with(task, "BadInput", why, NULL, false);
+}
+
+static const pawl_value *failed(pawl_task *task, const pawl_error *err)
+{
+    return err->status == PAWL_NOMEM
+               ? pawl_task_fail_with(task, "NoMemory", err->message, NULL, true)
+               : bad(task, err->message);
+}
+
+static bool text_of(const pawl_value *v, pawl_embed_text *ret_text)
+{
+    size_t size = 0;
+    const void *data = pawl_typeof(v) == PAWL_STRING ? pawl_data(v, "", &size) : NULL;
+    *ret_text = (pawl_embed_text){data, size};
+    return data != NULL;
+}
+
+/* ---- embed ---- */
+
+typedef enum form { FORM_HALF, FORM_FLOAT, FORM_NUMBERS, FORM_NONE } form;
+
+static form form_of(const pawl_value *input)
+{
+    static const char *const names[] = {"half", "float", "numbers"};
+    const char *name = pawl_get(input, "as") != NULL ? pawl_str(input, "as", "") : names[FORM_HALF];
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return (form)i;
+        }
+    }
+    return FORM_NONE;
+}
+
+static const pawl_value *numbers_of(pawl_scope *scope, const float *vector, size_t width)
+{
+    const pawl_value **items = pawl_scope_alloc(scope, width * sizeof *items);
+    for (size_t i = 0; i < width && items != NULL; i++) {
+        items[i] = pawl_make_num(scope, (double)vector[i]);
+    }
+    return items != NULL ? pawl_make_array(scope, items, width) : NULL;
+}
+
+/* Little-endian, as x86 and Arm have them. */
+static const pawl_value *vector_of(pawl_scope *scope, const float *vector, size_t width, form as)
+{
+    if (as == FORM_NUMBERS) {
+        return numbers_of(scope, vector, width);
+    }
+    if (as == FORM_FLOAT) {
+        return pawl_make_bytes(scope, vector, width * sizeof *vector);
+    }
+    uint16_t *row = pawl_scope_alloc(scope, pw_row_stride(width) * sizeof *row);
+    return row != NULL && pw_row_put(vector, width, row, NULL) == PAWL_OK
+               ? pawl_make_bytes(scope, row, width * sizeof *row)
+               : NULL;
+}
+
+typedef struct texts {
+    pawl_embed_text *list;
+    pawl_embed_count *counts;
+    float *vectors;
+    size_t len;
+} texts;
+
+/* NULL, or why not. */
+static const char *texts_take(pawl_scope *scope, const pawl_value *input, size_t width, texts *t)
+{
+    const pawl_value *one = pawl_get(input, "text"), *many = pawl_get(input, "texts");
+    if ((one == NULL) == (many == NULL) || (many != NULL && pawl_typeof(many) != PAWL_ARRAY)) {
+        return "text or texts (an array) is what is embedded";
+    }
+    t->len = one != NULL ? 1 : pawl_len(many);
+    if (t->len > TEXTS_MAX) {
+        return "more than 1024 texts";
+    }
+    t->list = pawl_scope_alloc(scope, (t->len + 1) * sizeof *t->list);
+    t->counts = pawl_scope_alloc(scope, (t->len + 1) * sizeof *t->counts);
+    t->vectors = pawl_scope_alloc(scope, (t->len + 1) * width * sizeof *t->vectors);
+    if (t->list == NULL || t->counts == NULL || t->vectors == NULL) {
+        return "no memory for so many texts";
+    }
+    for (size_t i = 0; i < t->len; i++) {
+        if (!text_of(one != NULL ? one : pawl_at(many, i), &t->list[i])) {
+            return "what is embedded is not text";
+        }
+    }
+    return NULL;
+}
+
+static const pawl_value *result_of(pawl_task *task, const pawl_embedder *e, const texts *t, form as)
+{
+    pawl_scope *scope = pawl_task_scope(task);
+    const size_t width = e->model->config.width;
+    const pawl_value **vectors = pawl_scope_alloc(scope, (t->len + 1) * sizeof *vectors);
+    const pawl_value **tokens = pawl_scope_alloc(scope, (t->len + 1) * sizeof *tokens);
+    const pawl_value **cut = pawl_scope_alloc(scope, (t->len + 1) * sizeof *cut);
+    size_t cut_len = 0;
+    if (vectors == NULL || tokens == NULL || cut == NULL) {
+        return pawl_task_fail(task, "NoMemory", "no memory for the result");
+    }
+    for (size_t i = 0; i < t->len; i++) {
+        vectors[i] = vector_of(scope, t->vectors + i * width, width, as);
+        tokens[i] = pawl_make_int(scope, t->counts[i].tokens);
+        if (t->counts[i].tokens_all > t->counts[i].tokens) {
+            cut[cut_len++] = pawl_make_int(scope, (int64_t)i);
+        }
+    }
+    return pawl_task_build(task, "{vectors: %p, width: %zu, tokens: %p, truncated: %p, model: %s}",
+                           pawl_v(pawl_make_array(scope, vectors, t->len)), width,
+                           pawl_v(pawl_make_array(scope, tokens, t->len)),
+                           pawl_v(pawl_make_array(scope, cut, cut_len)), e->identity);
+}
+
+static const pawl_value *embed(pawl_task *task, const pawl_value *input, void *user)
+{
+    const pawl_embedder *e = user;
+    texts t = {.len = 0};
+    pawl_error err;
+    const form as = form_of(input);
+    if (as == FORM_NONE) {
+        return bad(task, "as is half, float or numbers");
+    }
+    const char *why = texts_take(pawl_task_scope(task), input, e->model->config.width, &t);
+    if (why != NULL) {
+        return bad(task, why);
+    }
+    if (pawl_embed_texts(e, t.list, t.len, t.vectors, t.counts, &err) != PAWL_OK) {
+        return failed(task, &err);
+    }
+    return result_of(task, e, &t, as);
+}
+
+/* ---- nearest ---- */
+
+/* The query is row 0, what it is looked for among follows; texts are embedded together. */
+typedef struct rows {
+    const pawl_embedder *e;
+    size_t stride;
+    size_t len;
+    uint16_t *halves;
+    pawl_embed_text *texts;
+    size_t *places; /* of the texts, in halves */
+    size_t texts_len;
+    float *vectors;
+} rows;
+
+static bool rows_alloc(pawl_scope *scope, rows *r)
+{
+    const size_t width = r->e->model->config.width;
+    r->stride = pw_row_stride(width);
+    r->halves = pawl_scope_alloc(scope, r->len * r->stride * sizeof *r->halves);
+    r->texts = pawl_scope_alloc(scope, r->len * sizeof *r->texts);
+    r->places = pawl_scope_alloc(scope, r->len * sizeof *r->places);
+    r->vectors = pawl_scope_alloc(scope, (r->len + 1) * width * sizeof *r->vectors);
+    return r->halves != NULL && r->texts != NULL && r->places != NULL && r->vectors != NULL;
+}
+
+static pawl_status row_take(rows *r, size_t place, const pawl_value *v, pawl_error *err)
+{
+    const size_t width = r->e->model->config.width;
+    size_t size = 0;
+    const void *data = pawl_typeof(v) == PAWL_BYTES ? pawl_data(v, "", &size) : NULL;
+    if (text_of(v, &r->texts[r->texts_len])) {
+        r->places[r->texts_len++] = place;
+        return PAWL_OK;
+    }
+    if (data == NULL || size != width * sizeof *r->halves) {
+        return pw_err(err, PAWL_INVALID, "neither a text nor the %zu bytes of a vector",
+                      width * sizeof *r->halves);
+    }
+    uint16_t *row = r->halves + place * r->stride;
+    memcpy(row, data, size);
+    return pw_row_check(row, r->stride, err);
+}
+
+static pawl_status rows_fill(rows *r, pawl_error *err)
+{
+    const size_t width = r->e->model->config.width;
+    pawl_status status = pawl_embed_texts(r->e, r->texts, r->texts_len, r->vectors, NULL, err);
+    for (size_t i = 0; i < r->texts_len && status == PAWL_OK; i++) {
+        status =
+            pw_row_put(r->vectors + i * width, width, r->halves + r->places[i] * r->stride, err);
+    }
+    return status;
+}
+
+static const pawl_value *list_of(pawl_task *task, const rows *r, size_t k, double at_least)
+{
+    pawl_scope *scope = pawl_task_scope(task);
+    pawl_error err;
+    size_t len = 0, kept = 0;
+    pw_near *near = pawl_scope_alloc(scope, (k + 1) * sizeof *near);
+    const pawl_value **items = pawl_scope_alloc(scope, (k + 1) * sizeof *items);
+    const pw_rows among = {.halves = r->halves + r->stride,
+                           .len = r->len - 1,
+                           .width = r->e->model->config.width,
+                           .stride = r->stride};
+    if (near == NULL || items == NULL) {
+        return pawl_task_fail(task, "NoMemory", "no memory for the result");
+    }
+    if (pw_nearest(&among, &(pw_search){r->halves, 1, k, NULL}, near, &len, &err) != PAWL_OK) {
+        return failed(task, &err);
+    }
+    while (kept < len && near[kept].score >= at_least) {
+        items[kept] = pawl_task_build(task, "{index: %lld, score: %g}", (long long)near[kept].id,
+                                      near[kept].score);
+        kept++;
+    }
+    return pawl_task_build(task, "{nearest: %p, model: %s}",
+                           pawl_v(pawl_make_array(scope, items, kept)), r->e->identity);
+}
+
+static const pawl_value *nearest(pawl_task *task, const pawl_value *input, void *user)
+{
+    const pawl_value *among = pawl_get(input, "among");
+    const int64_t k = pawl_int(input, "k", K_DEFAULT);
+    rows r = {.e = user, .len = pawl_len(among) + 1};
+    pawl_error err;
+    if (pawl_typeof(among) != PAWL_ARRAY || r.len > TEXTS_MAX + 1 || k < 1 ||
+        k > (int64_t)TEXTS_MAX) {
+        return bad(task, "among is an array of at most 1024, k is 1 to 1024");
+    }
+    if (!rows_alloc(pawl_task_scope(task), &r)) {
+        return pawl_task_fail(task, "NoMemory", "no memory for %zu vectors", r.len);
+    }
+    pawl_status status = row_take(&r, 0, pawl_get(input, "query"), &err);
+    for (size_t i = 1; i < r.len && status == PAWL_OK; i++) {
+        status = row_take(&r, i, pawl_at(among, i - 1), &err);
+    }
+    status = status == PAWL_OK ? rows_fill(&r, &err) : status;
+    if (status != PAWL_OK) {
+        return failed(task, &err);
+    }
+    return list_of(task, &r, (size_t)k,
+                   pawl_num(input, "at_least", -PW_ROW_LENGTH_MAX * PW_ROW_LENGTH_MAX));
+}
+
+pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder, pawl_error *err)
+{
+    pawl_activity_options o = {
+        .struct_size = sizeof o, .effect = PAWL_EFFECT_PURE, .user = embedder};
+    o.description = "vectors of texts";
+    const pawl_status status = pawl_register_activity(engine, "embed", embed, &o, err);
+    o.description = "what of a list is nearest in meaning";
+    return status == PAWL_OK ? pawl_register_activity(engine, "nearest", nearest, &o, err) : status;
+}

@@ -1,0 +1,19 @@
+/*
+ * embedder.h - what an opened model is, for the activities that use it.
+ */
+#ifndef PW_EMBED_EMBEDDER_H
+#define PW_EMBED_EMBEDDER_H
+
+#include "activities/embed/encode_cpu.h"
+#include "sdk/pawl_embed.h"
+
+struct pawl_embedder {
+    pw_model *model;
+    pw_encoder_cpu *encoder;
+    unsigned threads;
+    uint32_t tokens_max;
+    bool plain;
+    char identity[65];
+};
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * pawl_embed.h - text to vectors and exact search among them: a library of its own (libpawl_embed), so that the core carries no model code.
+ *
+ *     pawl_embedder *e = NULL;
+ *     pawl_embed_open("all-MiniLM-L6-v2", NULL, &e, &err);        // a folder: config.json, model.safetensors, tokenizer.json or vocab.txt
+ *     float vectors[2 * 384];
+ *     const pawl_embed_text texts[] = {{"eating food", 11}, {"a piece of bread", 16}};
+ *     pawl_embed_texts(e, texts, 2, vectors, NULL, &err);
+ *
+ *     pawl_embed_register(engine, e, &err);                       // the activities "embed" and "nearest", before pawl_resume_all
+ *     pawl_call(w, "embed", .input = pawl_json(w, "{texts: [%s, %s]}", "eating food", "a piece of bread"));
+ *     pawl_call(w, "nearest", .input = pawl_json(w, "{query: %s, among: [%s, %s], k: 1}", "lunch", "eating food", "a red car"));
+ *
+ * A model is one of the BERT family (model_type "bert", gelu, absolute positions) with an uncased WordPiece tokenizer; its ids are exactly those of the
+ * Hugging Face tokenizers. How many tokens of a text count and how its rows become one vector is said by the folder: pawl.json {tokens_max, pooling:
+ * "mean" | "cls", normalize}, or sentence_bert_config.json and 1_Pooling/config.json; else 256, mean, length 1. Nothing is ever downloaded.
+ *
+ * The activity "embed" takes
+ *
+ *     text | texts         a text, or up to 1024 of them
+ *     as                   "half" (default: bytes of 16-bit numbers, little-endian), "float" (of 32-bit numbers) or "numbers" (an array)
+ *
+ * and gives {vectors: [..], width, tokens: [how many each has], truncated: [which of them, by index], model: the identity below}. The activity "nearest"
+ * takes
+ *
+ *     query                a text, or the bytes of a vector ("half")
+ *     among                up to 1024 texts or such bytes
+ *     k                    how many at most; default 10
+ *     at_least             the least score; default: any
+ *
+ * and gives {nearest: [{index, score}], model}, best first; equal scores by the lower index. Both are pure; they fail with BadInput, NoMemory.
+ *
+ * The same text gives the same bits, whatever is encoded beside it, on however many threads, with one kind of processor; kinds of processors agree to
+ * 1e-6. Vectors of different identities must not be compared.
+ *
+ * Thread: any, several at once. Clean as C99 and C++11.
+ */
+#ifndef PAWL_EMBED_H
+#define PAWL_EMBED_H
+
+#include "pawl.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A model, opened: its weights, its tokenizer, and the kernels of this processor. */
+typedef struct pawl_embedder pawl_embedder;
+
+typedef struct pawl_embed_options {
+    size_t struct_size; /**< sizeof(pawl_embed_options) */
+    uint32_t threads;   /**< that one call uses; 0 = as many as there are processors, at most 64 */
+    uint32_t
+        tokens_max; /**< of one text; 0 = what the model says; at most its positions. INVALID */
+    bool plain;     /**< "[MASK]" and the like in a text are text: for texts of strangers */
+} pawl_embed_options;
+
+typedef struct pawl_embed_info {
+    uint32_t width;      /**< numbers of a vector */
+    uint32_t tokens_max; /**< of one text; the rest is left out, and counted */
+    bool normalized;     /**< vectors have length 1 */
+    const char *pooling; /**< "mean" or "cls" */
+    const char *kernels; /**< the instructions that are used: "avx512", "avx2", "plain" */
+    char identity
+        [65]; /**< of weights, tokenizer, tokens_max, pooling and plain: what vectors must share to be compared */
+} pawl_embed_info;
+
+/** UTF-8; bytes that are none are left out. */
+typedef struct pawl_embed_text {
+    const char *data;
+    size_t size;
+} pawl_embed_text;
+
+typedef struct pawl_embed_count {
+    uint32_t tokens;     /**< that became the vector, the two at the ends included */
+    uint64_t tokens_all; /**< that the whole text has: more than tokens if it was cut */
+} pawl_embed_count;
+
+/** Opens a model's folder. options NULL = defaults. Owns: the caller, pawl_embed_close. Errors: NOTFOUND, PARSE, UNSUPPORTED (another kind of model
+ * or tokenizer), INVALID, LIMIT, NOMEM, IO. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_embed_open(const char *folder,
+                                                   const pawl_embed_options *options,
+                                                   pawl_embedder **ret_embedder, pawl_error *err);
+/** Closes it. Accepts NULL; engines it is registered with must be closed before. */
+PAWL_API void pawl_embed_close(pawl_embedder *embedder);
+/** What it is. */
+PAWL_API void pawl_embed_about(const pawl_embedder *embedder, pawl_embed_info *ret_info);
+/** The vectors of texts, width numbers each, one after the other; ret_counts (may be NULL) has one for each. Errors: NOMEM. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_embed_texts(const pawl_embedder *embedder,
+                                                    const pawl_embed_text *texts, size_t len,
+                                                    float *ret_vectors,
+                                                    pawl_embed_count *ret_counts, pawl_error *err);
+/** Registers the activities "embed" and "nearest"; the embedder must outlive the engine. Errors: EXISTS, MISUSE, NOMEM. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder,
+                                                       pawl_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,94 @@
+/*
+ * nearest_time.c - the speed of exact search on one thread: nearest_time ROWS WIDTH. Beside it, what reading the same memory takes. Judges nothing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "activities/embed/half.h"
+#include "activities/embed/nearest.h"
+#include "sdk/base/error.h"
+
+#define K 10
+#define QUERIES_MAX 256u
+#define ROUNDS 7
+
+static double now_s(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static double read_s(const uint16_t *halves, size_t len)
+{
+    double best = 1e9;
+    volatile uint64_t kept = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        const double begun = now_s();
+        uint64_t sums[8] = {0};
+        for (size_t i = 0; i + 32 <= len; i += 32) {
+            uint64_t words[8];
+            memcpy(words, halves + i, sizeof words);
+            for (size_t k = 0; k < 8; k++) {
+                sums[k] += words[k];
+            }
+        }
+        for (size_t k = 0; k < 8; k++) {
+            kept = kept + sums[k];
+        }
+        const double spent = now_s() - begun;
+        best = spent < best ? spent : best;
+    }
+    return best;
+}
+
+static double search_s(const pw_rows *rows, const uint16_t *queries, size_t len)
+{
+    static pw_near near[QUERIES_MAX * K];
+    static size_t found[QUERIES_MAX];
+    double best = 1e9;
+    for (int round = 0; round < ROUNDS; round++) {
+        pawl_error err;
+        const double begun = now_s();
+        if (pw_nearest(rows, &(pw_search){queries, len, K, NULL}, near, found, &err) != PAWL_OK) {
+            (void)fprintf(stderr, "%s\n", err.message);
+            exit(1);
+        }
+        const double spent = now_s() - begun;
+        best = spent < best ? spent : best;
+    }
+    return best;
+}
+
+int main(int argc, char **argv)
+{
+    const size_t len = argc == 3 ? (size_t)strtoull(argv[1], NULL, 10) : 0;
+    const size_t width = argc == 3 ? (size_t)strtoull(argv[2], NULL, 10) : 0;
+    const size_t stride = pw_row_stride(width), all = (len + QUERIES_MAX) * stride;
+    uint16_t *halves = width > 0 ? calloc(all, sizeof *halves) : NULL;
+    if (halves == NULL) {
+        (void)fprintf(stderr, "nearest_time ROWS WIDTH\n");
+        return 1;
+    }
+    uint32_t random = 1;
+    for (size_t i = 0; i < all; i++) { /* of length about 1 */
+        random = random * 1664525u + 1013904223u;
+        halves[i] = i % stride < width
+                        ? pw_half_of_float(((float)(random >> 8) / (float)(1 << 23) - 1) * 1.7f /
+                                           (float)(width / 16 + 1))
+                        : 0;
+    }
+    const pw_rows rows = {.halves = halves, .len = len, .width = width, .stride = stride};
+    const double bytes = (double)(len * stride) * 2e-9, read = read_s(halves, len * stride);
+    (void)printf("reading alone: %.2f ms, %.1f GB/s\n", read * 1e3, bytes / read);
+    for (size_t queries = 1; queries <= QUERIES_MAX; queries *= 4) {
+        const double spent = search_s(&rows, halves + len * stride, queries);
+        (void)printf(
+            "%3zu queries: %8.2f ms, %6.1f GB/s, %9.1f queries/s, %.0f %% of reading alone\n",
+            queries, spent * 1e3, bytes / spent, (double)queries / spent, 100 * read / spent);
+    }
+    free(halves);
+    return 0;
+}
