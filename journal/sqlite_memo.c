@@ -120,12 +120,6 @@ static pawl_status memo_drop(pw_sqlite *j, const pw_memo_row *row, pawl_error *e
     return drop_first(j, PW_SQL_MEMO_FIND, st, &was, err);
 }
 
-pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err)
-{
-    return op->type == PW_OP_MEMO_PUT ? memo_put(j, &op->u.memo, err)
-                                      : memo_drop(j, &op->u.memo, err);
-}
-
 static pawl_status sweep(pw_sqlite *j, int64_t now_ms, pawl_error *err)
 {
     pawl_status status = PAWL_OK;
@@ -182,6 +176,12 @@ static pawl_status memo_put(pw_sqlite *j, const pw_memo_row *given, pawl_error *
     st = st == PAWL_OK ? insert(j, &row, err) : st;
     st = st == PAWL_OK ? write_words(j, PW_SQL_MEMO_WORD_PUT, &row, err) : st;
     return st == PAWL_OK ? count(j, &row, 1, err) : st;
+}
+
+pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err)
+{
+    return op->type == PW_OP_MEMO_PUT ? memo_put(j, &op->u.memo, err)
+                                      : memo_drop(j, &op->u.memo, err);
 }
 
 /* ---- reading ---- */

@@ -6,7 +6,7 @@ import subprocess
 
 from cli_rig import check, equal, main, within
 
-COMMANDS = ("start execute list describe show result trace stack stream memory signal query wait answer cancel terminate pause resume retry verify "
+COMMANDS = ("start execute list describe show result trace stack stream memory cost signal query wait answer cancel terminate pause resume retry verify "
             "serve worker token queue new sql version help").split()
 
 
