@@ -360,7 +360,6 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
 {
     const pw_timer_row *timer = &op->u.timer;
     const pw_map_row *map = &op->u.map;
-
     switch (op->type) {
     case PW_OP_RUN_CREATE:
         return put_run(j, &op->u.run, err);
