@@ -54,7 +54,7 @@ def it_finds_damage_with_verify(p):
     with sqlite3.connect(p.db) as db:
         db.execute("UPDATE pawl_memos SET body=zeroblob(4)")
     db.close()
-    within(p.run("verify").exits(8).out, "J19")
+    within(p.run("verify").exits(8).out, "memory 1 does not match its checksum")
 
 
 main(globals())
