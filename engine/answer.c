@@ -132,7 +132,8 @@ static bool ended_whole(const pw_live *live, const char *asked, pw_wait_end *ret
     size_t count = 0;
     for (size_t i = live->cmds_len; i > 0; i--) {
         const pw_cmd *cmd = live->cmds[i - 1];
-        bool ended = cmd != NULL && pw_state_machine(cmd->state) == PW_M_WAIT && cmd->future.done;
+        bool ended = cmd != NULL && cmd->state != PW_S_COUNT && /* (a key that was set has none) */
+                     pw_state_machine(cmd->state) == PW_M_WAIT && cmd->future.done;
         if (!ended || !name_fits(cmd->name, cmd->id, asked)) {
             continue;
         }
