@@ -269,6 +269,10 @@ void pw_budget_room(pw_core *core)
 void pw_budget_end_fields(pw_emit *e, int64_t cmd, int64_t attempt, const pw_report *report)
 {
     const pawl_value *spent = report != NULL ? report->spent : NULL;
+    pw_job_key key = {e->live->key, cmd, 0};
+    if (spent == NULL && pw_booking_find(e->live->core, key) == NULL) {
+        return; /* most of them */
+    }
     pw_entry entry = entry_of(e->live, cmd, attempt, body_of(e->live, cmd));
     pw_budget_settle(&entry, spent);
     if (spent != NULL) {
