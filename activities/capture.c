@@ -6,7 +6,6 @@
  */
 #include "activities/capture.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "sdk/base/mem.h"
@@ -52,6 +51,7 @@ static bool grow(pw_capture *c, size_t size)
 void pw_capture_put(pw_capture *c, const void *data, size_t size)
 {
     const char *from = data;
+    c->seen += size;
     if (size > c->bytes_max) {
         from += size - c->bytes_max;
         size = c->bytes_max;
@@ -111,6 +111,12 @@ const pawl_value *pw_capture_text(pw_capture *c, pawl_scope *scope)
     const pawl_value *v = pawl_make_strn(scope, clean, size);
     pw_free(clean);
     return v;
+}
+
+const pawl_value *pw_capture_bytes(pw_capture *c, pawl_scope *scope)
+{
+    keep_tail(c);
+    return pawl_make_bytes(scope, c->size > 0 ? c->data : "", c->size);
 }
 
 void pw_capture_last_line(const pw_capture *c, char *ret, size_t ret_size)

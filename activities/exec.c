@@ -150,13 +150,17 @@ static int wait_ms(const exec *x, int64_t now, int cancel_fd)
     return until > now ? (int)(until - now) : 0;
 }
 
+static const pawl_value *captured(exec *x, pw_capture *capture)
+{
+    pawl_scope *scope = pawl_task_scope(x->task);
+    return x->o->output_bytes ? pw_capture_bytes(capture, scope) : pw_capture_text(capture, scope);
+}
+
 static const pawl_value *stopped(exec *x)
 {
     const pawl_value *details =
-        pawl_task_build(x->task, "{stdout: %p, stderr: %p, ms: %lld}",
-                        pawl_v(pw_capture_text(&x->out, pawl_task_scope(x->task))),
-                        pawl_v(pw_capture_text(&x->err, pawl_task_scope(x->task))),
-                        (long long)(now_ms() - x->started));
+        pawl_task_build(x->task, "{stdout: %p, stderr: %p, ms: %lld}", pawl_v(captured(x, &x->out)),
+                        pawl_v(captured(x, &x->err)), (long long)(now_ms() - x->started));
     char message[256];
     if (x->stop == STOP_CANCELED) {
         (void)snprintf(message, sizeof message, "%.200s was cancelled", x->o->argv[0]);
@@ -326,12 +330,21 @@ static const pawl_value *not_started(exec *x, int stage, int error)
     const bool in_folder = stage == PW_STAGE_CWD;
     char message[512];
     (void)snprintf(message, sizeof message, "could not %s %.300s: %s",
-                   in_folder                ? "enter"
-                   : stage == PW_STAGE_EXEC ? "run"
-                                            : "start",
+                   in_folder                 ? "enter"
+                   : stage == PW_STAGE_EXEC  ? "run"
+                   : stage == PW_STAGE_LIMIT ? "limit"
+                                             : "start",
                    in_folder ? x->o->cwd : x->o->argv[0], strerror(error));
     return pawl_task_fail_with(x->task, "ExecFailed", message,
                                pawl_task_build(x->task, "{errno: %d}", error), !hopeless);
+}
+
+/* The limit that a signal speaks of; memory and descriptors are refused to a program, which says so itself. */
+static const char *limit_of(const pawl_exec_options *o, int signal)
+{
+    return signal == SIGXCPU && o->limit_cpu_s > 0        ? "cpu_s"
+           : signal == SIGXFSZ && o->limit_file_bytes > 0 ? "file_bytes"
+                                                          : NULL;
 }
 
 static const pawl_value *result_of(exec *x)
@@ -348,15 +361,23 @@ static const pawl_value *result_of(exec *x)
     }
     const int status = x->last.status;
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    const pawl_value *out = pw_capture_text(&x->out, pawl_task_scope(x->task));
-    const pawl_value *err = pw_capture_text(&x->err, pawl_task_scope(x->task));
+    pawl_scope *scope = pawl_task_scope(x->task);
+    const pawl_value *out = captured(x, &x->out);
+    const pawl_value *err = captured(x, &x->err);
     const pawl_value *result = NULL;
     if (out != NULL && err != NULL) {
         result = pawl_task_build(
-            x->task, "{exit: %d, signal: %d, stdout: %p, stderr: %p, truncated: %p, ms: %lld}",
+            x->task,
+            "{exit: %d, signal: %d, stdout: %p, stderr: %p, stdout_size: %lld, stderr_size: %lld, "
+            "truncated: %p, ms: %lld}",
             signal != 0 ? 128 + signal : WEXITSTATUS(status), signal, pawl_v(out), pawl_v(err),
-            pawl_v(pawl_make_bool(pawl_task_scope(x->task), x->out.truncated || x->err.truncated)),
+            (long long)x->out.seen, (long long)x->err.seen,
+            pawl_v(pawl_make_bool(scope, x->out.truncated || x->err.truncated)),
             (long long)(now_ms() - x->started));
+    }
+    const char *limit = limit_of(x->o, signal);
+    if (result != NULL && limit != NULL) {
+        result = pawl_with(scope, result, "limit", pawl_make_str(scope, limit));
     }
     return result != NULL ? result
                           : pawl_task_fail(x->task, "OutOfMemory", "no memory for the output of %s",

@@ -1,8 +1,8 @@
 /*
  * exec_spawn.c - prepares everything a supervisor needs before the fork, because after it nothing may be allocated.
  *
- * The program sees PATH, HOME, LANG, LC_ALL, TMPDIR and USER of the engine and what the options add: secrets in the engine's environment
- * stay there.
+ * The program sees PATH, HOME, LANG, LC_ALL, TMPDIR and USER of the engine, what the options name of it, and what they add: secrets in the
+ * engine's environment stay there.
  *
  * Does not wait for the program or read from it: exec.c does.
  */
@@ -64,16 +64,32 @@ static char *pair_make(pawl_scope *scope, const char *key, const char *value)
     return pair;
 }
 
-static char **env_make(pawl_scope *scope, const char *const *extra)
+/* The engine's value of that name, unless the program has one already. False when memory is out. */
+static bool env_inherit(pawl_scope *scope, const char *name, const char *const *extra, char **env,
+                        size_t *len)
 {
-    char **env = pawl_scope_alloc(scope, (INHERITED + list_len(extra) + 1) * sizeof *env);
+    if (has_key(extra, name) || has_key((const char *const *)env, name)) {
+        return true;
+    }
+    const char *value = getenv(name);
+    return value == NULL || (env[(*len)++] = pair_make(scope, name, value)) != NULL;
+}
+
+static char **env_make(pawl_scope *scope, const char *const *pass, const char *const *extra)
+{
+    char **env =
+        pawl_scope_alloc(scope, (INHERITED + list_len(pass) + list_len(extra) + 1) * sizeof *env);
     size_t len = 0;
     if (env == NULL) {
         return NULL;
     }
     for (size_t i = 0; i < INHERITED; i++) {
-        const char *value = has_key(extra, inherited[i]) ? NULL : getenv(inherited[i]);
-        if (value != NULL && (env[len++] = pair_make(scope, inherited[i], value)) == NULL) {
+        if (!env_inherit(scope, inherited[i], extra, env, &len)) {
+            return NULL;
+        }
+    }
+    for (size_t i = 0; i < list_len(pass); i++) {
+        if (!env_inherit(scope, pass[i], extra, env, &len)) {
             return NULL;
         }
     }
@@ -133,9 +149,14 @@ static const char *const *paths_make(pawl_scope *scope, const char *name, char *
     return paths;
 }
 
+static uint64_t at_least_none(int64_t most)
+{
+    return most > 0 ? (uint64_t)most : 0;
+}
+
 static bool program_make(pw_program *program, pawl_scope *scope, const pawl_exec_options *o)
 {
-    char **env = env_make(scope, o->env);
+    char **env = env_make(scope, o->pass_env, o->env);
     const size_t args = list_len(o->argv);
     char **argv = pawl_scope_alloc(scope, (args + 1) * sizeof *argv);
     if (env == NULL || argv == NULL) {
@@ -143,8 +164,14 @@ static bool program_make(pw_program *program, pawl_scope *scope, const pawl_exec
         return false;
     }
     memcpy(argv, o->argv, args * sizeof *argv);
-    *program = (pw_program){
-        .paths = paths_make(scope, o->argv[0], env), .argv = argv, .envp = env, .cwd = o->cwd};
+    *program = (pw_program){.paths = paths_make(scope, o->argv[0], env),
+                            .argv = argv,
+                            .envp = env,
+                            .cwd = o->cwd,
+                            .limits = {.cpu_s = at_least_none(o->limit_cpu_s),
+                                       .memory_bytes = at_least_none(o->limit_memory_bytes),
+                                       .files = at_least_none(o->limit_files),
+                                       .file_bytes = at_least_none(o->limit_file_bytes)}};
     errno = ENOMEM;
     return program->paths != NULL;
 }

@@ -128,6 +128,27 @@ static void program_exec(const pw_program *program)
     errno = denied != 0 ? denied : ENOENT;
 }
 
+/* The engine's own limit stays the ceiling. `grace` is what is left between being told and being killed. */
+static bool limit(unsigned resource, uint64_t most, uint64_t grace)
+{
+    struct rlimit now;
+    if (most == 0) {
+        return true;
+    }
+    if (getrlimit(resource, &now) != 0) {
+        return false;
+    }
+    now.rlim_max = now.rlim_max < most + grace ? now.rlim_max : most + grace;
+    now.rlim_cur = now.rlim_max < most ? now.rlim_max : most;
+    return setrlimit(resource, &now) == 0; /* a plain system call, as getrlimit */
+}
+
+static bool limit_all(const pw_exec_limits *l)
+{
+    return limit(RLIMIT_CPU, l->cpu_s, 1) && limit(RLIMIT_FSIZE, l->file_bytes, 0) &&
+           limit(RLIMIT_NOFILE, l->files, 0) && limit(RLIMIT_AS, l->memory_bytes, 0);
+}
+
 static _Noreturn void program_main(const sup *s, int errno_fd, pid_t supervisor)
 {
     sigset_t none;
@@ -144,6 +165,9 @@ static _Noreturn void program_main(const sup *s, int errno_fd, pid_t supervisor)
         program_failed(errno_fd, PW_STAGE_STDIO);
     }
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    if (!limit_all(&s->program->limits)) { /* last: nothing of ours must run into them */
+        program_failed(errno_fd, PW_STAGE_LIMIT);
+    }
     program_exec(s->program);
     program_failed(errno_fd, PW_STAGE_EXEC);
 }

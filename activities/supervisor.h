@@ -13,12 +13,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/** The most that each process of the program may use; 0 = what the engine may. */
+typedef struct pw_exec_limits {
+    uint64_t cpu_s;
+    uint64_t memory_bytes;
+    uint64_t files;
+    uint64_t file_bytes;
+} pw_exec_limits;
+
 /** What to run; all of it made before the fork. */
 typedef struct pw_program {
     const char *const *paths; /* tried in this order; NULL-terminated */
     char *const *argv;
     char *const *envp;
     const char *cwd; /* NULL = as it is */
+    pw_exec_limits limits;
 } pw_program;
 
 /** Descriptors of a supervisor; each is 3 or more and close-on-exec. */
@@ -42,7 +51,8 @@ typedef enum pw_sup_stage {
     PW_STAGE_FORK = 1,
     PW_STAGE_CWD = 2,
     PW_STAGE_STDIO = 3,
-    PW_STAGE_EXEC = 4
+    PW_STAGE_EXEC = 4,
+    PW_STAGE_LIMIT = 5
 } pw_sup_stage;
 
 /** One packet from the supervisor. */

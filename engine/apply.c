@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "engine/ballot.h"
 #include "engine/bugs.h"
 #include "engine/parts.h"
 
@@ -156,6 +157,7 @@ static bool apply_started(pw_live *live, const pw_event *ev)
     live->parent_key = pw_body_int(ev->body, "parent", 0);
     live->parent_cmd = pw_body_int(ev->body, "parent_cmd", 0);
     live->run_deadline_ms = pw_body_int(ev->body, "deadline_ms", 0);
+    live->started_by = pw_body_str(live->scope, ev->body, "by", "");
     live->kick = true;
     if (!live->whole || live->def->folded.apply != NULL) {
         return true;
@@ -454,13 +456,58 @@ static bool apply_map(pw_live *live, const pw_event *ev)
     return true;
 }
 
-static const pawl_value *answer_value(pw_live *live, const pw_event *ev, bool expired)
+/* Keys that came with later versions are there only when they say something: what was answered before reads as it did. */
+static const pawl_value *with_text(pw_live *live, const pawl_value *v, const char *key,
+                                   pw_view body)
 {
-    return pawl_build(live->scope, "{choice: %s, data: %p, by: %s, at_ms: %lld}",
-                      pw_body_str(live->scope, ev->body, "choice", NULL),
-                      pawl_v(body_value(live, ev, "data")),
-                      expired ? "deadline" : pw_body_str(live->scope, ev->body, "by", ""),
-                      (long long)pw_body_int(ev->body, "at_ms", live->now_ms));
+    const char *text = pw_body_str(live->scope, body, key, NULL);
+    return text != NULL ? pawl_with(live->scope, v, key, pawl_make_str(live->scope, text)) : v;
+}
+
+/* Who said what, without the data: that of those who decided is the answer's. */
+static const pawl_value *votes_value(pw_live *live, pw_view body)
+{
+    pw_view raw = pw_body_get(body, "votes");
+    pw_mp r = pw_mp_reader(raw.data, raw.size);
+    size_t len = raw.size > 0 ? pw_mp_read_array(&r) : 0;
+    const pawl_value *votes[PW_VOTES_MAX];
+    size_t n = 0;
+    for (; n < len && n < PW_VOTES_MAX && pw_mp_ok(&r); n++) {
+        pw_view one = pw_mp_read_raw(&r);
+        const pawl_value *v = pawl_build(live->scope, "{by: %s, at_ms: %lld}",
+                                         pw_body_str(live->scope, one, "by", ""),
+                                         (long long)pw_body_int(one, "at_ms", 0));
+        v = with_text(live, v, "choice", one);
+        v = with_text(live, v, "as", one);
+        votes[n] = with_text(live, v, "reason", one);
+    }
+    return n > 0 ? pawl_make_array(live->scope, votes, n) : NULL;
+}
+
+static const pawl_value *answer_value(pw_live *live, const pw_event *ev, const pw_cmd *cmd,
+                                      bool expired)
+{
+    const pawl_value *v = pawl_build(
+        live->scope, "{choice: %s, data: %p, by: %s, at_ms: %lld}",
+        pw_body_str(live->scope, ev->body, "choice", NULL), pawl_v(body_value(live, ev, "data")),
+        expired ? "deadline" : pw_body_str(live->scope, ev->body, "by", ""),
+        (long long)pw_body_int(ev->body, "at_ms", live->now_ms));
+    v = with_text(live, v, "as", ev->body);
+    v = with_text(live, v, "reason", ev->body);
+    const pawl_value *votes = votes_value(live, cmd->body);
+    return votes != NULL ? pawl_with(live->scope, v, "votes", votes) : v;
+}
+
+/* It stays open, and knows more. */
+static bool apply_said(pw_live *live, const pw_event *ev, pw_cmd *cmd)
+{
+    pw_view next = pw_ballot_next(live->scope, cmd->body, ev);
+    if (next.size == 0) {
+        return false;
+    }
+    cmd->body = next;
+    cmd->due_ms = pw_body_int(next, "due_ms", 0);
+    return true;
 }
 
 static bool apply_wait(pw_live *live, const pw_event *ev)
@@ -472,6 +519,9 @@ static bool apply_wait(pw_live *live, const pw_event *ev)
     pw_cmd *cmd = pw_cmd_find(live, ev->cmd);
     if (cmd == NULL || !step(live->core, &cmd->state, ev->type)) {
         return false;
+    }
+    if (cmd->state == PW_S_WAIT_CREATED) {
+        return apply_said(live, ev, cmd);
     }
     if (ev->type == PW_EV_WAIT_CANCELED) {
         pw_cmd_end(live, cmd, NULL,
@@ -487,7 +537,7 @@ static bool apply_wait(pw_live *live, const pw_event *ev)
         return true;
     }
     cmd->future.timed_out = expired;
-    pw_cmd_end(live, cmd, answer_value(live, ev, expired), NULL);
+    pw_cmd_end(live, cmd, answer_value(live, ev, cmd, expired), NULL);
     return true;
 }
 

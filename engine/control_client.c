@@ -185,6 +185,7 @@ static pawl_status ask_engine(pw_control_client *client, int64_t number, pw_view
     *call = (struct call){client->control, client->id};
     rq->user = call;
     rq->client = client->id;
+    rq->peer_uid = client->uid;
     rq->number = number;
     status = client->requests < PW_CLIENT_REQUESTS_MAX
                  ? pw_mailbox_put_request(client->control->options.mailbox, rq, err)
@@ -288,7 +289,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 
 /* ---- coming ---- */
 
-static pawl_status check_peer(const pw_control_client *client, pawl_error *err)
+static pawl_status check_peer(pw_control_client *client, pawl_error *err)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
@@ -302,6 +303,7 @@ static pawl_status check_peer(const pw_control_client *client, pawl_error *err)
         return pw_err(err, PAWL_DENIED, "user %ld may not speak to an engine of user %ld",
                       (long)peer.uid, (long)geteuid());
     }
+    client->uid = (int64_t)peer.uid;
     return PAWL_OK;
 }
 

@@ -26,6 +26,7 @@ typedef struct pw_control_client {
     uv_shutdown_t shutdown;
     pw_control *control;
     uint64_t id; /* serial number, then the slot in the low byte */
+    int64_t uid; /* of its process, as the system says */
     pw_frames in;
     size_t requests; /* not answered yet */
     pw_gone *gone;   /* made with the client; given to the mailbox when it goes */

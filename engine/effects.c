@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "engine/ballot.h"
 #include "engine/bugs.h"
 #include "engine/parts.h"
 
@@ -106,11 +107,13 @@ static void child_start(pw_live *live, const pw_event *ev)
     field_int(&f, &n, "parent_cmd", ev->cmd);
     field_str(&f, &n, "parent_id", live->id);
     field_int(&f, &n, "policy", pw_body_int(ev->body, "policy", 0));
+    field_int(&f, &n, "timeout_ms", pw_body_int(ev->body, "timeout_ms", 0));
     char tp[128] = "";
     if (live->row.traceparent.size < sizeof tp) {
         memcpy(tp, live->row.traceparent.data, live->row.traceparent.size);
     }
     field_str(&f, &n, "traceparent", tp);
+    field_str(&f, &n, "by", live->started_by);
     pw_effects_message(live->batch, "start", &f, n);
 }
 
@@ -334,27 +337,49 @@ static void map_effects(pw_live *live, const pw_event *ev)
     }
 }
 
+void pw_effects_wait(pw_live *live, int64_t cmd, int64_t created_ms, pw_view body,
+                     int64_t due_before)
+{
+    pawl_scope *scope = live->batch->group.scope;
+    int64_t due = pw_body_int(body, "due_ms", 0);
+    op_of(live, PW_OP_WAIT_PUT)->u.wait =
+        (pw_wait_row){.run = live->key,
+                      .cmd = cmd,
+                      .name = text_view(pw_body_str(scope, body, "name", "")),
+                      .kind = text_view(pw_body_str(scope, body, "kind", "other")),
+                      .created_ms = created_ms,
+                      .deadline_ms = due,
+                      .body = body};
+    if (due != due_before) {
+        timer_clear(live, due_before, cmd, PW_T_WAIT);
+        timer_set(live, due, cmd, PW_T_WAIT);
+    }
+}
+
+static void wait_timers_clear(pw_live *live, const pw_cmd *cmd)
+{
+    timer_clear(live, cmd->due_ms, cmd->id, PW_T_WAIT);
+    timer_clear(live, pw_ballot_escalates_ms(cmd->body), cmd->id, PW_T_ESCALATE);
+}
+
+/* Rows of one that stays open are answer.c's: a shell has no command to take them from. */
 static void wait_effects(pw_live *live, const pw_event *ev, const pw_cmd *cmd)
 {
-    if (ev->type != PW_EV_WAIT_CREATED) {
-        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
-        if (cmd != NULL) {
-            timer_clear(live, cmd->due_ms, ev->cmd, PW_T_WAIT);
+    if (ev->type == PW_EV_WAIT_CREATED) {
+        int64_t escalates = pw_ballot_escalates_ms(ev->body);
+        pw_effects_wait(live, ev->cmd, cmd != NULL ? cmd->since_ms : live->now_ms, ev->body, 0);
+        if (escalates > 0) {
+            timer_set(live, escalates, ev->cmd, PW_T_ESCALATE);
         }
         return;
     }
-    pawl_scope *scope = live->batch->group.scope;
-    op_of(live, PW_OP_WAIT_PUT)->u.wait =
-        (pw_wait_row){.run = live->key,
-                      .cmd = ev->cmd,
-                      .name = text_view(pw_body_str(scope, ev->body, "name", "")),
-                      .kind = text_view(pw_body_str(scope, ev->body, "kind", "other")),
-                      .created_ms = live->now_ms,
-                      .deadline_ms = pw_body_int(ev->body, "due_ms", 0),
-                      .body = ev->body};
-    int64_t due = pw_body_int(ev->body, "due_ms", 0);
-    if (due > 0) {
-        timer_set(live, due, ev->cmd, PW_T_WAIT);
+    if (ev->type == PW_EV_WAIT_VOTED || ev->type == PW_EV_WAIT_DEFERRED ||
+        ev->type == PW_EV_WAIT_ESCALATED) {
+        return;
+    }
+    op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+    if (cmd != NULL) {
+        wait_timers_clear(live, cmd);
     }
 }
 
@@ -515,7 +540,7 @@ static void close_cmd(pw_live *live, const pw_cmd *cmd)
         break;
     case PW_M_WAIT:
         op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = cmd->id};
-        timer_clear(live, cmd->due_ms, cmd->id, PW_T_WAIT);
+        wait_timers_clear(live, cmd);
         break;
     case PW_M_MAP:
         op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = cmd->id};
@@ -547,7 +572,8 @@ static bool shell_task(void *ctx, const pw_task_row *row)
 static bool left_timer(void *ctx, const pw_timer_row *row)
 {
     pw_live *live = ctx;
-    bool ends_in_shell = row->kind == PW_T_SIGNAL || row->kind == PW_T_WAIT;
+    bool ends_in_shell =
+        row->kind == PW_T_SIGNAL || row->kind == PW_T_WAIT || row->kind == PW_T_ESCALATE;
     const pw_cmd *cmd = pw_cmd_find(live, row->cmd);
     if (ends_in_shell && cmd != NULL && cmd->future.done) {
         timer_clear(live, row->due_ms, row->cmd, row->kind);
@@ -670,6 +696,7 @@ static void start_body(pw_live *live, pw_live *next, pw_buf *body)
     pw_emit_str(&e, "id", next->id);
     pw_emit_value(&e, "input", pw_value_bytes(live->continue_input));
     pw_emit_uint(&e, "seed", seed);
+    pw_emit_str(&e, "by", live->started_by);
     pw_emit_opt(&e, "parent", live->parent_key);
     pw_emit_opt(&e, "parent_cmd", live->parent_cmd);
     pw_emit_opt(&e, "deadline_ms", live->run_deadline_ms);

@@ -1,6 +1,6 @@
 /*
  * fits.c - values against the JSON Schemas that code gives: inputs of workflows, answers to waits.
- * Does not say who is told: request_start.c and input.c do.
+ * pawl_schema_check is the same for everybody. Does not say who is told: request_start.c and input.c do.
  */
 #include "engine/fits.h"
 
@@ -66,4 +66,12 @@ pawl_status pw_fits_compiles(const pawl_value *schema, pawl_error *err)
                                  : pw_err(err, PAWL_NOMEM, "out of memory");
     pw_schemas_free(set);
     return st == PAWL_OK || st == PAWL_NOMEM ? st : pw_error_wrap(err, st, "the schema");
+}
+
+pawl_status pawl_schema_check(const pawl_value *schema, const pawl_value *value, pawl_error *err)
+{
+    if (value == NULL) {
+        return pw_fits_compiles(schema, err);
+    }
+    return pw_fits_value(schema, pw_value_bytes(value), "the value", err);
 }

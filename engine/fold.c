@@ -48,6 +48,11 @@ static const pawl_value *value_of(pw_live *live, const pw_event *ev, const pw_cm
     if (ev->type == PW_EV_WAIT_ANSWERED || ev->type == PW_EV_WAIT_EXPIRED) {
         return cmd != NULL ? cmd->future.value : NULL;
     }
+    if (ev->type >= PW_EV_WAIT_VOTED && ev->type <= PW_EV_WAIT_ESCALATED) {
+        const pawl_value *said = pw_value_view(live->scope, ev->body.data, ev->body.size);
+        const pawl_value *data = pw_body_value(live->core, live->scope, ev->body, "data");
+        return data != NULL ? pawl_with(live->scope, said, "data", data) : said;
+    }
     if (ev->type == PW_EV_MAP_COMPLETED && cmd != NULL) {
         return results_of(live, ev, cmd);
     }
@@ -346,7 +351,7 @@ void pw_fold_snapshot(pw_live *live)
     pw_code_enter(live);
     const pawl_value *state = live->def->folded.save(live->fold_state, live->scope);
     pw_code_leave(live);
-    pw_mp_array(b, 12);
+    pw_mp_array(b, 13);
     pw_mp_int(b, 1);
     pw_mp_value(b, state);
     pw_mp_int(b, live->turn);
@@ -358,6 +363,7 @@ void pw_fold_snapshot(pw_live *live)
     pw_mp_int(b, live->parent_cmd);
     pw_mp_int(b, live->run_deadline_ms);
     save_cmds(live, b);
+    pw_mp_str(b, live->started_by != NULL ? live->started_by : "");
     if (pw_turn_lost(live) ||
         !pw_buf_ok(b)) { /* it may come later, and must not be of half a state */
         return;
@@ -457,14 +463,20 @@ static pawl_status load_snapshot(pw_live *live, pawl_error *err)
     }
     void *copy = pw_memdup(live->scope, body.data, body.size);
     pw_mp r = pw_mp_reader(copy, copy != NULL ? body.size : 0);
-    if (pw_mp_read_array(&r) != 12 || pw_mp_read_int(&r) != 1) {
+    size_t fields = pw_mp_read_array(&r);
+    if ((fields != 12 && fields != 13) || pw_mp_read_int(&r) != 1) {
         return pw_err(err, PAWL_DAMAGED, "a snapshot is not well formed");
     }
     pw_view state = pw_mp_read_raw(&r);
     pw_code_enter(live);
     live->fold_state = ops->load(pw_value_view(live->scope, state.data, state.size), ops->user);
     pw_code_leave(live);
-    if (live->fold_state == NULL || !load_engine(live, &r)) {
+    bool ok = live->fold_state != NULL && load_engine(live, &r);
+    if (ok && fields == 13) { /* older snapshots are without */
+        pw_view by = pw_mp_read_str(&r);
+        live->started_by = pw_strndup(live->scope, (const char *)by.data, by.size);
+    }
+    if (!ok || !pw_mp_ok(&r)) {
         return pw_err(err, PAWL_DAMAGED, "a snapshot cannot be loaded");
     }
     live->seq = seq;

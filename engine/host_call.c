@@ -247,6 +247,7 @@ static pawl_status post(pawl_engine *e, const char *op, pw_view args, pw_waiter 
         return status;
     }
     rq->client = w->client;
+    rq->peer_uid = (int64_t)geteuid();
     *ret_op = rq->op;
     list_add(w);
     status = pw_mailbox_put_request(e->mailbox, rq, err);

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/answer.h"
+#include "engine/ballot.h"
 #include "engine/bugs.h"
-#include "engine/options.h"
 #include "engine/shell.h"
 
 static void reply_ok(pw_live *live, pw_request *rq)
@@ -24,9 +25,7 @@ static void reply_ok(pw_live *live, pw_request *rq)
     pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
 }
 
-static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...)
-    PAWL_PRINTF(4, 5);
-static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...)
+void pw_input_refuse(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...)
 {
     if (rq == NULL) {
         return;
@@ -36,7 +35,16 @@ static void reply_err(pw_live *live, pw_request *rq, pawl_status status, const c
     va_start(args, fmt);
     (void)vsnprintf(err.message, sizeof err.message, fmt, args);
     va_end(args);
-    pw_batch_reply(live->batch, rq, status, &err, (pw_view){NULL, 0});
+    pw_input_told(live, rq, &err, (pw_view){NULL, 0});
+}
+
+void pw_input_told(pw_live *live, pw_request *rq, const pawl_error *err, pw_view body)
+{
+    if (rq->inbox_id != 0) { /* nobody waits for the reply */
+        pw_core_log(live->core, PAWL_WARN, live->id, 0, "a posted %s was not done: %s",
+                    pw_req_name(rq->op), err->message);
+    }
+    pw_batch_reply(live->batch, rq, err->status, err, body);
 }
 
 static pw_view arg_bytes(const pw_request *rq, const char *key)
@@ -100,8 +108,8 @@ static bool signals_full(pw_live *live, pw_request *rq)
     }
     int64_t n = live->whole ? (int64_t)live->signals_len : live->shell_unread;
     if (n >= PW_SIGNALS_MAX) {
-        reply_err(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id,
-                  PW_SIGNALS_MAX);
+        pw_input_refuse(live, rq, PAWL_FULL, "run \"%s\" has %d unread signals", live->id,
+                        PW_SIGNALS_MAX);
         return true;
     }
     live->shell_unread = n + 1;
@@ -176,216 +184,6 @@ static void in_resume(pw_live *live, pw_request *rq)
     reply_ok(live, rq);
 }
 
-/* ---- answers ---- */
-
-typedef struct wait_find {
-    pw_live *live;
-    const char *name;
-    int64_t cmd;
-    size_t count;
-    char choices[PW_CHOICES_BYTES_MAX + 1];
-    const pawl_value *schema; /* of the answer's data */
-    char found[PW_NAME_BYTES_MAX + 1];
-    char all[512]; /* "name:command, ..." of those that fit, to choose from */
-} wait_find;
-
-/* By name, or by name and command when several have the same. */
-static bool wait_is(const pw_wait_row *row, const char *asked)
-{
-    char exact[PW_NAME_BYTES_MAX + 32];
-    (void)snprintf(exact, sizeof exact, "%.*s:%lld", (int)row->name.size,
-                   (const char *)row->name.data, (long long)row->cmd);
-    return asked[0] == 0 || pw_view_is(row->name, asked) || strcmp(exact, asked) == 0;
-}
-
-static bool find_wait(void *ctx, const pw_wait_row *row)
-{
-    wait_find *f = ctx;
-    if (!wait_is(row, f->name)) {
-        return true;
-    }
-    const pw_cmd *cmd = f->live->whole ? pw_cmd_find(f->live, row->cmd) : NULL;
-    if (cmd != NULL && cmd->future.done) {
-        return true; /* answered earlier in this very turn */
-    }
-    for (const pw_answered *a = f->live->answered; a != NULL; a = a->next) {
-        if (a->cmd == row->cmd) {
-            return true;
-        }
-    }
-    f->count++;
-    f->cmd = row->cmd;
-    const char *choices = pw_body_str(f->live->scope, row->body, "choices", "");
-    (void)snprintf(f->choices, sizeof f->choices, "%s", choices);
-    f->schema = pw_body_value(f->live->core, f->live->scope, row->body, "schema");
-    (void)snprintf(f->found, sizeof f->found, "%.*s", (int)row->name.size,
-                   (const char *)row->name.data);
-    size_t used = strlen(f->all);
-    (void)snprintf(f->all + used, sizeof f->all - used, "%s%s:%lld", used > 0 ? ", " : "", f->found,
-                   (long long)row->cmd);
-    return true;
-}
-
-/* False: no memory; the turn fails. */
-static bool remember(pw_live *live, int64_t cmd, bool ended)
-{
-    pw_answered *mark = pw_alloc(live->batch->group.scope, sizeof *mark);
-    if (mark == NULL) {
-        live->record->failed = true;
-        return false;
-    }
-    *mark = (pw_answered){.cmd = cmd, .ended = ended, .next = live->answered};
-    live->answered = mark;
-    return true;
-}
-
-static bool ended_now(const pw_live *live, int64_t cmd)
-{
-    const pw_answered *a = live->answered;
-    while (a != NULL && !(a->cmd == cmd && a->ended)) {
-        a = a->next;
-    }
-    return a != NULL;
-}
-
-/* Which one was meant is not known when no name is given and there were several. */
-static bool answered_whole(const pw_live *live, const char *name, pw_shell_answer *ret_answer)
-{
-    size_t count = 0;
-    for (size_t i = live->cmds_len; i > 0; i--) {
-        const pw_cmd *cmd = live->cmds[i - 1];
-        bool ended =
-            cmd != NULL && (cmd->state == PW_S_WAIT_ANSWERED || cmd->state == PW_S_WAIT_EXPIRED);
-        if (ended && (name[0] == 0 || strcmp(cmd->name, name) == 0)) {
-            const pawl_value *v = cmd->future.value;
-            *ret_answer = (pw_shell_answer){cmd->name, pawl_str(v, "choice", "data"),
-                                            pawl_str(v, "by", "deadline")};
-            if (name[0] != 0) {
-                return true;
-            }
-            count++;
-        }
-    }
-    return count == 1;
-}
-
-static void reply_answered(pw_live *live, pw_request *rq, const pw_shell_answer *was)
-{
-    pawl_error err;
-    (void)pw_err(&err, PAWL_CONFLICT, "\"%s\" was answered before: %s by %s", was->name,
-                 was->choice, was->by);
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_mp_map(&b, 2);
-    pw_mp_str(&b, "by");
-    pw_mp_str(&b, was->by);
-    pw_mp_str(&b, "choice");
-    pw_mp_str(&b, was->choice);
-    live->record->failed |= b.failed;
-    pw_batch_reply(live->batch, rq, PAWL_CONFLICT, &err, (pw_view){b.data, b.size});
-}
-
-static void no_wait(pw_live *live, pw_request *rq, const wait_find *f)
-{
-    if (f->count > 1) {
-        reply_err(live, rq, PAWL_INVALID, "run \"%s\" has %zu open waits; name one: %s", live->id,
-                  f->count, f->all);
-        return;
-    }
-    pw_shell_answer was;
-    if (live->whole ? answered_whole(live, f->name, &was)
-                    : pw_shell_answered(live, f->name, &was)) {
-        reply_answered(live, rq, &was);
-        return;
-    }
-    reply_err(live, rq, PAWL_NOTFOUND, "run \"%s\" asks nothing now%s%s", live->id,
-              f->name[0] != 0 ? " under the name " : "", f->name);
-}
-
-static void answer_unknown(pw_live *live, pw_request *rq, int64_t cmd, const char *choice)
-{
-    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
-    int64_t attempt = job != NULL ? job->attempt : 1;
-    pw_emit e;
-    pw_emit_begin(&e, live);
-    pw_emit_int(&e, "attempt", attempt);
-    pw_emit_str(&e, "by", arg_str(rq, "by"));
-    if (strcmp(choice, "retry") == 0) {
-        pawl_failure f = {.type = "OutcomeUnknown", .message = "answered: it did not happen"};
-        pw_emit_failure(&e, "failure", &f);
-        pw_emit_int(&e, "due_ms", live->now_ms);
-        (void)pw_emit_end(&e, PW_EV_ACTIVITY_RETRIED, cmd);
-    } else if (strcmp(choice, "done") == 0) {
-        pw_emit_value(&e, "result", pw_body_get(arg_bytes(rq, "value"), "data"));
-        (void)pw_emit_end(&e, PW_EV_ACTIVITY_COMPLETED, cmd);
-    } else {
-        pawl_failure f = {.type = "OutcomeUnknown", .message = "answered: give it up"};
-        pw_emit_failure(&e, "failure", &f);
-        (void)pw_emit_end(&e, PW_EV_ACTIVITY_FAILED, cmd);
-    }
-}
-
-static bool is_unknown(pw_live *live, int64_t cmd)
-{
-    const pw_cmd *c = live->whole ? pw_cmd_find(live, cmd) : NULL;
-    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
-    return c != NULL ? c->state == PW_S_ACTIVITY_UNKNOWN
-                     : job != NULL; /* (an activity asks nothing else) */
-}
-
-static void in_answer(pw_live *live, pw_request *rq)
-{
-    wait_find f = {.live = live, .name = arg_str(rq, "name")};
-    pawl_error err;
-    pawl_status st = live->core->jops->waits(live->core->reader, live->key, find_wait, &f, &err);
-    if (st != PAWL_OK) {
-        live->record->failed = true; /* the turn comes again */
-        reply_err(live, rq, st, "%s", err.message);
-        return;
-    }
-    if (f.count != 1) {
-        no_wait(live, rq, &f);
-        return;
-    }
-    const char *choice = pawl_str(rq->args, "value.choice", "");
-    if (f.choices[0] != 0 && !pw_one_of(f.choices, choice)) {
-        reply_err(live, rq, PAWL_INVALID, "\"%s\" is not one of the choices of \"%s\": %s", choice,
-                  f.found, f.choices);
-        return;
-    }
-    pw_view data = pw_body_get(arg_bytes(rq, "value"), "data");
-    bool alone = f.choices[0] != 0 || pw_one_of("decline|cancel", choice); /* needs no data */
-    bool checked = data.size > 0 || !alone;
-    st = checked ? pw_fits_value(f.schema, data, "the answer's data", &err) : PAWL_OK;
-    if (st != PAWL_OK) {
-        reply_err(live, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
-        return;
-    }
-    bool unknown = is_unknown(live, f.cmd);
-    if (!remember(live, f.cmd, !unknown || strcmp(choice, "retry") != 0)) {
-        reply_err(live, rq, PAWL_NOMEM, "out of memory");
-        return;
-    }
-    if (unknown) {
-        answer_unknown(live, rq, f.cmd, choice);
-    } else {
-        pw_emit e;
-        pw_emit_begin(&e, live);
-        pw_emit_str(&e, "choice", choice);
-        pw_emit_value(&e, "data", pw_body_get(arg_bytes(rq, "value"), "data"));
-        pw_emit_str(&e, "by", arg_str(rq, "by"));
-        pw_emit_int(&e, "at_ms", live->now_ms);
-        (void)pw_emit_end(&e, PW_EV_WAIT_ANSWERED, f.cmd);
-    }
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_mp_map(&b, 2);
-    pw_mp_str(&b, "id");
-    pw_mp_str(&b, live->id);
-    pw_mp_str(&b, "name");
-    pw_mp_str(&b, f.found);
-    live->record->failed |= b.failed;
-    pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
-}
-
 /* ---- children ---- */
 
 /* A child that was retried ends twice. */
@@ -433,7 +231,7 @@ static void in_request(pw_live *live, pw_input *in)
         return;
     }
     if (!pw_live_open_status(live)) {
-        reply_err(live, rq, PAWL_CLOSED, "run \"%s\" is closed", live->id);
+        pw_input_refuse(live, rq, PAWL_CLOSED, "run \"%s\" is closed", live->id);
         return;
     }
     switch ((int)rq->op) {
@@ -444,7 +242,7 @@ static void in_request(pw_live *live, pw_input *in)
         in_signal(live, rq);
         break;
     case PW_REQ_ANSWER:
-        in_answer(live, rq);
+        pw_answer_take(live, rq);
         break;
     case PW_REQ_CANCEL:
         in_cancel(live, rq);
@@ -463,7 +261,7 @@ static void in_request(pw_live *live, pw_input *in)
         in_child_done(live, rq);
         break;
     default:
-        reply_err(live, rq, PAWL_UNSUPPORTED, "%s is not for a run", pw_req_name(rq->op));
+        pw_input_refuse(live, rq, PAWL_UNSUPPORTED, "%s is not for a run", pw_req_name(rq->op));
         break;
     }
 }
@@ -476,7 +274,7 @@ static bool activity_open(pw_live *live, int64_t id)
         return false;
     }
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, id) : NULL;
-    return !live->whole ? !ended_now(live, id)
+    return !live->whole ? !pw_answered_ended(live, id)
                         : (cmd != NULL && !cmd->future.done &&
                            pw_state_machine(cmd->state) == PW_M_ACTIVITY);
 }
@@ -513,7 +311,7 @@ static void in_report(pw_live *live, pw_input *in)
         pw_emit_value(&e, "failure", r->value);
         (void)pw_emit_end(&e, PW_EV_ACTIVITY_FAILED, cmd);
     }
-    (void)remember(live, cmd, true);
+    (void)pw_answered_note(live, cmd, true, (pw_view){NULL, 0});
 }
 
 static void in_task_event(pw_live *live, pw_input *in, pw_event_type type)
@@ -572,11 +370,13 @@ static bool timer_fits(pw_live *live, const pw_input *in, pw_event_type *ret_typ
         {PW_T_SIGNAL, PW_S_SIGNAL_AWAITED, PW_EV_SIGNAL_TIMED_OUT},
         {PW_T_WAIT, PW_S_WAIT_CREATED, PW_EV_WAIT_EXPIRED},
         {PW_T_SHIELD, PW_S_SHIELD_ENTERED, PW_EV_SHIELD_EXPIRED},
+        {PW_T_ESCALATE, PW_S_WAIT_CREATED, PW_EV_WAIT_ESCALATED},
     };
     const pw_cmd *cmd = live->whole ? pw_cmd_find(live, in->cmd) : NULL;
     for (size_t i = 0; cmd != NULL && i < PW_COUNT(fits); i++) {
-        if (fits[i].kind == in->timer_kind && cmd->state == fits[i].state &&
-            cmd->due_ms == in->due_ms) {
+        int64_t due =
+            in->timer_kind == PW_T_ESCALATE ? pw_ballot_escalates_ms(cmd->body) : cmd->due_ms;
+        if (fits[i].kind == in->timer_kind && cmd->state == fits[i].state && due == in->due_ms) {
             *ret_type = fits[i].event;
             return true;
         }
@@ -602,6 +402,12 @@ static void in_timer(pw_live *live, pw_input *in)
         end_event(live, type, "the run took longer than allowed", "");
         pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer =
             (pw_timer_row){.due_ms = in->due_ms, .run = live->key, .cmd = 0, .kind = PW_T_RUN};
+        return;
+    }
+    if (type == PW_EV_WAIT_ESCALATED) {
+        pw_batch_op(live->batch, PW_OP_TIMER_CLEAR)->u.timer = (pw_timer_row){
+            .due_ms = in->due_ms, .run = live->key, .cmd = in->cmd, .kind = in->timer_kind};
+        pw_answer_escalate(live, pw_cmd_find(live, in->cmd));
         return;
     }
     pw_emit e;

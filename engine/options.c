@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "engine/ballot.h"
 #include "engine/convo.h"
 #include "engine/wf.h"
 #include "sdk/base/error.h"
@@ -243,6 +244,7 @@ bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by)
     check_text(&c, "version", o->version, PW_NAME_BYTES_MAX);
     check_value(&c, "input", o->input);
     check_choice_of(&c, "policy", (int)o->policy, PAWL_PARENT_ABANDON);
+    check_seconds(&c, "timeout_s", o->timeout_s);
     return !c.refused;
 }
 
@@ -268,19 +270,6 @@ static void check_name_is_free(check *c)
             refuse(c, "InvalidName", "a wait of that name is open already");
         }
     }
-}
-
-bool pw_one_of(const char *choices, const char *choice)
-{
-    size_t n = strcspn(choice, "|");
-    bool one = n > 0 && choice[n] == 0;
-    for (const char *at = choices; one && at != NULL; at = strchr(at, '|')) {
-        at += *at == '|';
-        if (strncmp(at, choice, n) == 0 && (at[n] == '|' || at[n] == 0)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static bool given(const char *text)
@@ -332,6 +321,72 @@ static void check_deadline(check *c, const pawl_ask_options *o)
     }
 }
 
+/* "ann|bob": none of them empty. */
+static void check_people(check *c, const char *field, const char *people)
+{
+    check_text(c, field, people, PW_CHOICES_BYTES_MAX);
+    if (!c->refused && given(people) &&
+        (people[0] == '|' || people[strlen(people) - 1] == '|' || strstr(people, "||") != NULL)) {
+        refuse(c, "BadOption", "%s has an empty one: \"%s\"", field, people);
+    }
+}
+
+static void check_count(check *c, const char *field, int n)
+{
+    if (n < 0 || n > PW_VOTES_MAX) {
+        refuse(c, "BadOption", "%s is %d: it is 0 to %d", field, n, PW_VOTES_MAX);
+    }
+}
+
+/* Each of those must be a choice: one that is misspelt would need the whole quorum. */
+static void check_reject(check *c, const pawl_ask_options *o)
+{
+    check_people(c, "reject", o->reject);
+    char one[PW_CHOICES_BYTES_MAX + 1];
+    for (const char *at = o->reject; !c->refused && given(at); at += strspn(at, "|")) {
+        size_t n = strcspn(at, "|");
+        (void)snprintf(one, sizeof one, "%.*s", (int)n, at);
+        if (!given(o->choices) || !pw_one_of(o->choices, one)) {
+            refuse(c, "BadOption", "reject has \"%s\", which is not one of the choices %s", one,
+                   given(o->choices) ? o->choices : "(there are none)");
+        }
+        at += n;
+    }
+}
+
+static void check_starter(check *c, const pawl_ask_options *o)
+{
+    const char *starter = c->w->live->started_by;
+    if (!o->four_eyes || c->refused) {
+        return;
+    }
+    if (!given(starter)) {
+        refuse(c, "BadOption", "four_eyes: nobody is on record as who started the run");
+    } else if (strchr(starter, '|') != NULL || strlen(starter) > PW_CHOICES_BYTES_MAX) {
+        refuse(c, "BadOption", "four_eyes: who started the run has no name that can be listed");
+    }
+}
+
+/* Who answers, how many, and what happens when they do not. */
+static void check_rules(check *c, const pawl_ask_options *o)
+{
+    check_count(c, "quorum", o->quorum);
+    check_count(c, "rejects", o->rejects);
+    check_reject(c, o);
+    check_people(c, "who", o->who);
+    check_people(c, "barred", o->barred);
+    check_people(c, "escalate_to", o->escalate_to);
+    check_starter(c, o);
+    check_seconds(c, "escalate_s", o->escalate_s);
+    check_seconds(c, "defer_max_s", o->defer_max_s);
+    if (o->escalate_s > 0 && o->deadline_s > 0 && o->escalate_s >= o->deadline_s) {
+        refuse(c, "BadOption", "escalate_s is %g: it comes before the deadline, %g", o->escalate_s,
+               o->deadline_s);
+    } else if (given(o->escalate_to) && !(o->escalate_s > 0)) {
+        refuse(c, "BadOption", "escalate_to is given, and escalate_s does not say when");
+    }
+}
+
 bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by)
 {
     check c = {.w = w, .by = by};
@@ -344,6 +399,7 @@ bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by)
     check_value(&c, "request", o->request);
     check_schema(&c, o->schema);
     check_deadline(&c, o);
+    check_rules(&c, o);
     return !c.refused;
 }
 

@@ -30,7 +30,5 @@ bool pw_child_ok(pawl_run *w, const pawl_child_options *o, const pw_asker *by);
 bool pw_ask_ok(pawl_run *w, const pawl_ask_options *o, const pw_asker *by);
 bool pw_convo_ok(pawl_run *w, const pawl_value *convo, const pawl_value *messages,
                  const pw_asker *by);
-/** Is it one of "a|b|c"? */
-bool pw_one_of(const char *choices, const char *choice);
 
 #endif

@@ -214,6 +214,9 @@ void pw_effects(pw_live *live, const pw_event *ev, pw_cmd *cmd);
 void pw_effects_close(pw_live *live);
 void pw_effects_left_timers(pw_live *live); /* in its first turn after it was loaded */
 void pw_effects_timer_clear(pw_live *live, const pw_cmd *cmd, int kind);
+/** The row of an open wait is what body says from now on; its deadline was due_before. */
+void pw_effects_wait(pw_live *live, int64_t cmd, int64_t created_ms, pw_view body,
+                     int64_t due_before);
 void pw_effects_message(pw_batch *b, const char *op, const pw_buf *args_fields, size_t fields);
 void pw_effects_task(pw_live *live, int64_t cmd, pw_view body, int64_t attempt, int state,
                      int64_t due_ms);
@@ -304,6 +307,11 @@ void pw_request_release(pw_core *core, const pw_request *rq);
 
 /* input.c: inputs become events */
 void pw_inputs_apply(pw_live *live);
+/** Tells who asked, after the commit of the turn. rq NULL: nobody did. */
+void pw_input_refuse(pw_live *live, pw_request *rq, pawl_status status, const char *fmt, ...)
+    PAWL_PRINTF(4, 5);
+/** The same, with what the reply holds beside the error. */
+void pw_input_told(pw_live *live, pw_request *rq, const pawl_error *err, pw_view body);
 
 /* retry.c */
 void pw_retry_run(pw_live *live, pw_request *rq);

@@ -83,7 +83,8 @@ pawl_status pw_request_new(pw_view op, pw_view args, pw_request_fn reply, void *
                        .scope = scope,
                        .args = pw_value_copy(scope, args.data, args.size),
                        .reply = reply,
-                       .user = user};
+                       .user = user,
+                       .peer_uid = -1};
     if (rq->args == NULL) {
         pw_request_free(rq);
         return pw_err(err, PAWL_NOMEM, "no memory for the %zu bytes of a request", args.size);

@@ -84,6 +84,9 @@ void pw_request_start_event(pw_live *live, const pw_request *rq)
     uint64_t seed;
     core->env.random(core->env.ctx, &seed, sizeof seed);
     double timeout_s = pawl_num(rq->args, "timeout_s", 0);
+    timeout_s = timeout_s > 0
+                    ? timeout_s
+                    : (double)pawl_int(rq->args, "timeout_ms", 0) / 1000.0; /* of a child */
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_str(&e, "workflow", (const char *)live->row.workflow.data);

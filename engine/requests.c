@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "engine/answer.h"
 #include "engine/bugs.h"
 #include "engine/queue.h"
 #include "engine/requests.h"
@@ -138,6 +139,16 @@ static bool drop_row(pw_core *core, int64_t inbox_id)
 
 /* ---- dedup ---- */
 
+/* What was said before, and that it was: {..., again: true}. As it is when it is no map. */
+static pw_view said_again(pawl_scope *scope, pw_view body)
+{
+    const pawl_value *was = pw_value_view(scope, body.data, body.size);
+    if (body.size == 0 || pawl_typeof(was) != PAWL_MAP) {
+        return body;
+    }
+    return pw_value_bytes(pawl_with(scope, was, "again", pawl_make_bool(scope, true)));
+}
+
 static bool answered_before(pw_core *core, pw_request *rq)
 {
     pw_view dedup = arg_view(rq, "dedup");
@@ -163,7 +174,9 @@ static bool answered_before(pw_core *core, pw_request *rq)
         pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
         return true;
     }
-    pw_reply_now(core, rq, was, was == PAWL_OK ? NULL : &err, (pw_view){body.data, body.size});
+    pw_view told = {body.data, body.size};
+    told = rq->op == PW_REQ_ANSWER ? said_again(rq->scope, told) : told;
+    pw_reply_now(core, rq, was, was == PAWL_OK ? NULL : &err, told);
     return true;
 }
 
@@ -186,6 +199,9 @@ static void to_run(pw_core *core, pw_request *rq)
     bool may_open =
         live->frozen || live->retry_from != 0 || rq->op == PW_REQ_RETRY; /* its turn will tell */
     bool closed = !pw_live_open_status(live) && !may_open;
+    if (closed && rq->op == PW_REQ_ANSWER && pw_answer_closed(core, live, rq)) {
+        return;
+    }
     if (wrong_child || closed) {
         done_err(core, rq, PAWL_CLOSED, "run \"%s\" is closed (%s)", live->id,
                  pw_run_status_name(live->row.status));

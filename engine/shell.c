@@ -6,6 +6,7 @@
  */
 #include "engine/shell.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct walk {
@@ -97,39 +98,49 @@ bool pw_shell_child_ended(pw_live *live, int64_t cmd)
 
 /* ---- who answered? ---- */
 
-typedef struct answer_find {
+typedef struct end_find {
     pawl_scope *scope;
-    const char *name;
-    int64_t cmd; /* the last wait of that name */
-    size_t ends; /* of all */
-    pw_shell_answer *answer;
-} answer_find;
+    const char *asked;
+    int64_t cmd;  /* the last wait that fits */
+    size_t waits; /* of all that fit */
+    pw_wait_end *end;
+} end_find;
 
-static void see_answer(void *ctx, const pw_event *ev)
+static bool wait_fits(const end_find *f, const char *name, int64_t cmd)
 {
-    answer_find *f = ctx;
+    char exact[PW_NAME_BYTES_MAX + 32];
+    (void)snprintf(exact, sizeof exact, "%s:%lld", name, (long long)cmd);
+    return f->asked[0] == 0 || strcmp(name, f->asked) == 0 || strcmp(exact, f->asked) == 0;
+}
+
+static void see_wait(void *ctx, const pw_event *ev)
+{
+    end_find *f = ctx;
     if (ev->type == PW_EV_WAIT_CREATED) {
         const char *name = pw_body_str(f->scope, ev->body, "name", "");
-        if (f->name[0] == 0 || strcmp(name, f->name) == 0) {
+        if (wait_fits(f, name, ev->cmd)) {
+            f->waits++;
             f->cmd = ev->cmd;
-            *f->answer = (pw_shell_answer){.name = name};
+            *f->end = (pw_wait_end){.name = name, .choice = "", .by = ""};
         }
         return;
     }
-    bool ends = ev->type == PW_EV_WAIT_ANSWERED || ev->type == PW_EV_WAIT_EXPIRED;
-    f->ends += ends;
+    bool ends = ev->type == PW_EV_WAIT_ANSWERED || ev->type == PW_EV_WAIT_EXPIRED ||
+                ev->type == PW_EV_WAIT_CANCELED;
     if (ends && ev->cmd == f->cmd && f->cmd != 0) {
-        f->answer->choice = pw_body_str(f->scope, ev->body, "choice", "data");
-        f->answer->by = pw_body_str(f->scope, ev->body, "by", "deadline");
+        f->end->how = ev->type;
+        f->end->choice = pw_body_str(f->scope, ev->body, "choice", "");
+        f->end->by = pw_body_str(f->scope, ev->body, "by", "");
+        f->end->at_ms = pw_body_int(ev->body, "at_ms", 0);
     }
 }
 
-bool pw_shell_answered(pw_live *live, const char *name, pw_shell_answer *ret_answer)
+bool pw_shell_wait_ended(pw_live *live, pawl_scope *scope, const char *asked, pw_wait_end *ret_end)
 {
-    *ret_answer = (pw_shell_answer){.name = ""};
-    answer_find f = {.scope = live->batch->group.scope, .name = name, .answer = ret_answer};
-    read_all(live, see_answer, &f);
-    return ret_answer->choice != NULL && (name[0] != 0 || f.ends == 1);
+    *ret_end = (pw_wait_end){.name = ""};
+    end_find f = {.scope = scope, .asked = asked, .end = ret_end};
+    read_all(live, see_wait, &f);
+    return ret_end->how != 0 && (asked[0] != 0 || f.waits == 1);
 }
 
 /* ---- signals nobody has read ---- */

@@ -85,10 +85,11 @@ struct pw_cmd {
     pawl_on_cancel on_cancel;
     pawl_future future;
     const char *name; /* activity, signal, wait, workflow, key */
-    pw_view body;     /* of the event that made it: lives in the run's scope */
-    uint64_t digest;  /* of the input */
-    int64_t seq;      /* of that event */
-    int64_t due_ms;   /* timer, deadline; 0 = none */
+    pw_view
+        body; /* of the event that made it (a wait: and of votes since, ballot.h): lives in the run's scope */
+    uint64_t digest; /* of the input */
+    int64_t seq;     /* of that event */
+    int64_t due_ms;  /* timer, deadline; 0 = none */
     int64_t since_ms;
     const char *undo;             /* activity to take it back; NULL = none */
     const pawl_value *undo_input; /* explicit pawl_undo */
@@ -226,6 +227,7 @@ struct pw_live {
     uint64_t seed, draws;
     int64_t parent_key, parent_cmd;
     int64_t run_deadline_ms;
+    const char *started_by; /* who; of a child, who started the first of its parents */
 
     pw_cmd **cmds; /* by id - 1 */
     size_t cmds_len, cmds_cap;
@@ -302,7 +304,8 @@ typedef struct pw_void {
 
 typedef struct pw_answered {
     int64_t cmd;
-    bool ended; /* not only answered: "retry" goes on */
+    bool ended;   /* not only answered: "retry" goes on */
+    pw_view body; /* of a wait that is still open: what it is now; else empty */
     struct pw_answered *next;
 } pw_answered;
 
@@ -512,6 +515,7 @@ typedef enum pw_timer_kind {
     PW_T_WAIT = 3,
     PW_T_RUN = 4,
     PW_T_SHIELD = 5,
+    PW_T_ESCALATE = 6, /* of a wait: further people are asked */
     /* never in the journal: */
     PW_T_JOB = 100, /* look at the job's own deadlines */
 } pw_timer_kind;

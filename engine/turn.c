@@ -293,7 +293,7 @@ static pw_view text_of(pw_live *live, pw_view before, const char *text)
 /* The row as it will be once the turn has landed. */
 static void fill_row(pw_live *live, uint32_t flags, pw_run_row *row)
 {
-    char waiting[PW_NAME_BYTES_MAX + 64] = "";
+    char waiting[PW_NAME_BYTES_MAX + 160] = "";
     *row = live->row;
     row->status = status_of(live->state);
     row->updated_ms = live->now_ms;

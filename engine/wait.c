@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/ballot.h"
 #include "engine/misuse.h"
 #include "engine/wf.h"
 
@@ -201,6 +202,16 @@ static const char *waits_for(const pw_cmd *cmd)
     }
 }
 
+/* How a question stands: " (1 vote, 2 must agree)". */
+static void ballot_text(const pw_cmd *cmd, char *ret, size_t size)
+{
+    char text[80] = "";
+    if (pw_state_machine(cmd->state) == PW_M_WAIT) {
+        pw_ballot_text(cmd->body, text, sizeof text);
+    }
+    (void)snprintf(ret, size, "%s%s%s", text[0] != 0 ? " (" : "", text, text[0] != 0 ? ")" : "");
+}
+
 void pw_waiting_text(pw_live *live, char *ret, size_t size)
 {
     ret[0] = 0;
@@ -215,7 +226,10 @@ void pw_waiting_text(pw_live *live, char *ret, size_t size)
             more++;
             continue;
         }
-        (void)snprintf(ret, size, "%s%s%s", what, cmd->name[0] != 0 ? " " : "", cmd->name);
+        char stands[96];
+        ballot_text(cmd, stands, sizeof stands);
+        (void)snprintf(ret, size, "%s%s%s%s", what, cmd->name[0] != 0 ? " " : "", cmd->name,
+                       stands);
     }
     if (more > 0) {
         size_t used = strlen(ret);

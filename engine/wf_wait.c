@@ -144,6 +144,7 @@ void pw_child_fields(pw_emit *e, const void *child_options)
     pw_emit_str(e, "id", o->id != NULL ? o->id : id);
     pw_emit_str(e, "version", o->version);
     pw_emit_opt(e, "policy", (int64_t)o->policy);
+    pw_emit_opt(e, "timeout_ms", pw_seconds_ms(o->timeout_s));
 }
 
 pawl_future *pawl_child_start_at(pawl_run *w, const pawl_child_options *options,
@@ -196,6 +197,34 @@ static const char *kind_of(const pawl_ask_options *o)
                                                       : "question";
 }
 
+/* Those who may not answer are put down by name: who started the run is known here, and rows are read without it. */
+static void barred_field(pw_emit *e, const pawl_ask_options *o)
+{
+    const char *starter = o->four_eyes ? e->live->started_by : NULL;
+    bool both = o->barred != NULL && o->barred[0] != 0 && starter != NULL;
+    char text[2 * (PW_CHOICES_BYTES_MAX + 1)];
+    (void)snprintf(text, sizeof text, "%s|%s", both ? o->barred : "", both ? starter : "");
+    pw_emit_str(e, "barred", both ? text : starter != NULL ? starter : o->barred);
+}
+
+/* Who answers, and how many: only what differs from one answer of anybody. */
+static void people_fields(pw_emit *e, const pw_ask_fields_arg *a)
+{
+    const pawl_ask_options *o = a->options;
+    pw_emit_opt(e, "quorum", o->quorum > 1 ? o->quorum : 0);
+    pw_emit_opt(e, "rejects", o->rejects > 1 ? o->rejects : 0);
+    pw_emit_str(e, "reject", o->reject);
+    pw_emit_str(e, "who", o->who);
+    barred_field(e, o);
+    if (o->escalate_s > 0) {
+        pw_emit_int(e, "escalate_ms", a->now_ms + pw_seconds_ms(o->escalate_s));
+        pw_emit_str(e, "escalate_to", o->escalate_to);
+    }
+    if (o->defer_max_s > 0) {
+        pw_emit_int(e, "defer_max_ms", pw_seconds_ms(o->defer_max_s));
+    }
+}
+
 void pw_ask_fields(pw_emit *e, const void *ask_fields_arg)
 {
     const pw_ask_fields_arg *a = ask_fields_arg;
@@ -210,6 +239,7 @@ void pw_ask_fields(pw_emit *e, const void *ask_fields_arg)
         pw_emit_int(e, "due_ms", a->now_ms + pw_seconds_ms(o->deadline_s));
     }
     pw_emit_str(e, "on_deadline", o->on_deadline);
+    people_fields(e, a);
 }
 
 pawl_future *pawl_ask_start_at(pawl_run *w, const pawl_ask_options *options, size_t options_size,

@@ -161,8 +161,11 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_resume(pawl_engine *e, const char *id, p
 /** A failed, cancelled or timed-out run opens again at its failed step: what completed is kept, what failed is tried anew. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_retry(pawl_engine *e, const char *id, pawl_error *err);
 /**
- * Answers an open wait: value {choice, data}. The name NULL is the only open one; "name:command" tells waits of one name apart.
- * Errors: CONFLICT when it was answered before, INVALID when several fit (it names them).
+ * Answers an open wait: value {choice, data, reason?, as?}, as = the role it is given in; or {defer: true | {until_ms: ...} | {for_ms: ...}, reason?}
+ * for "not now". The name NULL is the only open one; "name:command" tells waits of one name apart, and never means a later one. by NULL = the
+ * engine's identity.
+ * Errors: CONFLICT when it was answered before, has expired or was withdrawn, or by has voted (the message says who, what and when), DENIED when it is
+ * not for by, INVALID when it does not fit (with a pointer to where), or several waits do (it names them). Whatever fails changes nothing.
  */
 PAWL_API PAWL_MUST_USE pawl_status pawl_answer(pawl_engine *e, const char *id, const char *name,
                                                const pawl_value *value, const char *by,

@@ -160,16 +160,42 @@ typedef struct pawl_exec_options {
     int64_t timeout_ms;      /**< 0, or more than 100 years = the task's own */
     bool
         quiet; /**< its output is private: no heartbeat carries a line of it, and who follows the run sees none */
+    const char *const *
+        pass_env; /**< NULL-terminated names of the engine's own variables that the program sees too; NULL = the allow-list alone */
+    /* What each process of the program may use, 0 = as the engine; never more than the engine itself may. The wall clock is timeout_ms. */
+    int64_t limit_cpu_s;        /**< CPU seconds: SIGXCPU, and SIGKILL a second later */
+    int64_t limit_memory_bytes; /**< address space: it cannot get more */
+    int64_t limit_files;        /**< descriptors open at a time */
+    int64_t limit_file_bytes;   /**< size of a file that it writes: SIGXFSZ */
+    bool
+        output_bytes; /**< stdout and stderr as bytes, as they came; else text, with U+FFFD for what is none */
 } pawl_exec_options;
 
 /** Runs it to its end from inside an activity; beats the task's heart; kills the group on cancel and timeout. A new attempt of
  * the same command waits until the group of the old one is gone.
- * Result: {exit: int, signal: int, stdout: text, stderr: text, truncated: bool, ms: int}. NULL with the task failed when it could not be
- * started (ExecFailed), timed out (Timeout) or was cancelled. A non-zero exit is a result, not a failure. */
+ * Result: {exit: int, signal: int, limit: text, stdout: text, stderr: text, stdout_size: int, stderr_size: int, truncated: bool, ms: int}:
+ * exit is 128 + signal after a signal; limit, there only when that signal came of one, is "cpu_s" or "file_bytes"; the sizes are of all that
+ * was printed, kept or not. What is longer than a few KB stands in the journal's blob table once, and by reference in the history. NULL with the
+ * task failed when it could not be started (ExecFailed), timed out (Timeout) or was cancelled. A non-zero exit is a result, not a failure. */
 PAWL_API const pawl_value *pawl_exec(pawl_task *task, const pawl_exec_options *options);
 
-/** The built-in activity "exec": input {argv: [..], cwd, env: {K: V}, stdin, timeout_s, check: bool (default true: a non-zero exit
- * fails with type ExitStatus, not retryable unless "retry": true)}. */
+/** The built-in activity "exec": pawl_exec from a value. It takes
+ *
+ *     argv                 [program, argument ..]: no shell; or
+ *     shell                text for /bin/sh -c
+ *     cwd, env             folder; {name: text} on top of the allow-list PATH HOME LANG LC_ALL TMPDIR USER
+ *     pass_env             [names] of the engine's variables that it sees too
+ *     stdin                text or bytes; default: nothing to read
+ *     timeout_s            of the wall clock, also with a fraction; default: the task's own
+ *     limits               {cpu_s, memory_bytes, files, file_bytes} of each of its processes
+ *     max_output_bytes     of stdout and of stderr, the tail is kept; default 1 MiB, at most 16 MiB
+ *     output               "text" (default) or "bytes"
+ *     quiet                true: nobody sees its output but the run
+ *     check                false: a non-zero exit is a result. Default: the failure ExitStatus, with the result as its details
+ *     retry                true: and is tried again
+ *
+ * and gives the result of pawl_exec. Anything else is BadInput. While it runs, what it prints is said on the channels "stdout" and "stderr" to
+ * whoever follows the run (pawl stream), and its last line once a second in the heartbeat. */
 PAWL_API const pawl_value *pawl_activity_exec(pawl_task *task, const pawl_value *input, void *user);
 
 #ifdef __cplusplus

@@ -17,35 +17,53 @@
  *     conversation         a reference (pawl_convo_append): what was said before; `conversation` of an earlier result
  *     context              the name of an activity, or {activity, input}: asked before each model call with {conversation, turn, input}; the text
  *                          or list of messages it gives goes with that call and is not part of the conversation
- *     approval             {deadline_s}: a question that nobody answered by then is answered with "reject", or "stop"
+ *     approval             {deadline_s}: a question that nobody answered by then is answered with "reject", "decline" or "stop"
+ *     compact              {tokens, bytes: of the conversation, from where on it is made shorter; keep_turns: the last turns stay as they are
+ *                          (default 6); summary: false = results of tools are cleared, nothing more; prompt: what a summary is asked for
+ *                          with}, or false. Default: only when a model says that it is too long, once
  *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
  *
  * TOOL = {name, description, schema: JSON Schema of its arguments, and one of
  *   activity: name       called with the arguments
  *   workflow: name       run as a child with the arguments as input; "agent" is one
- *   mcp: {server, tool, ...}     as "mcp" takes it (pawl_net.h); tool: default the name;
+ *   mcp: {server, tool, ...}     as "mcp" takes it (pawl_net.h); tool: default the name
+ *   handoff: {workflow: default "agent", input}     takes the conversation over: a child run with input and `conversation`; its answer is the answer
+ *                          of this run. endpoint(s), model, request, llm, approval, compact and the turns that are left go along, unless input
+ *                          says otherwise; tools and system do not;
  *   all else is optional:
  *   input: {..}          members beside the arguments, which win
  *   policy               "allow" (default); "ask": a person approves each call; "deny": not shown to the model, and refused
- *   timeout_s, retries, effect: "pure" | "idempotent" | "unsafe", queue      of an activity or MCP call, as pawl_call has them
+ *   timeout_s              of one attempt, or of the child's run
+ *   retries, effect: "pure" | "idempotent" | "unsafe", queue      of an activity or MCP call, as pawl_call has them
  *   poll                 true: the same call with the same result again is no loop}
  *
- * and gives {answer: text, or what fits answer_schema; stop, turns, usage: {..}, conversation}.
+ * and gives {answer: text, or what fits answer_schema; stop, turns, usage: {..}, conversation; handed_to: the tool it was handed over by}.
  *
  * Each answer is journaled before anything follows from it, and is not asked for again. Tool calls of one answer run at the same time; what they
- * give, or how they failed, is told to the model. Every message is journaled in the conversation, once, and calls refer to it.
+ * give, or how they failed, is told to the model; arguments that do not fit a tool's schema are told, and nothing is called. Every message is
+ * journaled in the conversation, once, and calls refer to it.
+ *
+ * A conversation made shorter is a new one in the journal; the one before stays as it is. First the results of tools become stubs that name what
+ * was cleared; if that saves less than three tenths, all before the last turns but the task and messages with pinned: true becomes a summary, by
+ * the same model. Between two such steps it only grows at its end, so what a provider has cached of it stays good.
  *
  * While it runs:
  *     signal "message"     text, {text} or {parts}: said to the model before its next turn, or instead of ending
+ *     signal "compact", "uncompact"    before its next turn: as above, now; the conversation as it was before the last time, with what was said since,
+ *                          which then is not made shorter until "compact"
  *     wait "approve-TURN-CALL[-ASK]"   show {tool, arguments}; choices approve | reject (data: why) | modify (data: other arguments)
+ *     wait "answer-TURN-CALL-ASK"      what the MCP server of a call asks; choices accept (data: as its schema says) | decline | cancel; the call goes on
  *     wait "stuck-TURN"    choices continue (data: what to tell the agent) | stop
  *     key "agent"          {phase, turn, max_turns, usage, conversation}
+ *     key "compaction"     the last step: {step: cleared | summary | restored | nothing, turn, from, to, bytes_before, bytes_after}; from, to: conversations
  *     pause, cancel        of the run
  *
- * A call that gives the same result the third time in five calls: the model is told; then such calls are refused; then a person is asked.
+ * Calls that lead nowhere: the same with the same result the third time in five; two that take turns; five of a tool that fails, or is "pure",
+ * with the same result. The model is told; then such calls are refused; then a person is asked.
  *
- * It fails with MaxTurns, NoAnswer (the model refused, or did not fit the schema), LoopDetected, BadInput, TooManyCalls, ToolRefused (a tool that
- * cannot be called: its name, its options), OutOfMemory, or as "llm" does. A failed run can be retried: what was answered stands.
+ * It fails with MaxTurns, NoAnswer (the model refused, or did not fit the schema), LoopDetected, BadInput (a schema that is none ...), TooManyCalls,
+ * ToolRefused (a tool that cannot be called: its name, its options), OutOfMemory, or as "llm" does. A failed run can be retried: what was answered
+ * stands.
  *
  * Thread: any. Clean as C99 and C++11.
  */

@@ -182,6 +182,13 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_from_msgpack(pawl_scope *scope, const vo
                                                      size_t size, const pawl_value **ret_value,
                                                      pawl_error *err);
 
+/* ---- schemas ---- */
+
+/** Does value fit a JSON Schema (2020-12 or draft 7; `$ref` reaches the schema itself and nothing else)? value NULL: only whether the schema is
+ * one. Bounded in depth and work. Errors: INVALID (err->message: where, and what is wrong), LIMIT, NOMEM. Thread: any. Replay: yes. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_schema_check(const pawl_value *schema,
+                                                     const pawl_value *value, pawl_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -270,6 +270,8 @@ typedef struct pawl_child_options {
                               that this would be no id, "<parent id, cut if need be>/<number of its run>.<command>" */
     const char *version; /**< NULL = the newest registered */
     pawl_parent_policy policy;
+    double
+        timeout_s; /**< the child ends as timed out after so long, and this call fails, with "Timeout" as the cause; 0 = none */
 } pawl_child_options;
 /** Runs another workflow and waits for its result; its failure is the cause of this call's failure "ChildFailed". */
 #define pawl_child(w, ...) \
@@ -300,8 +302,28 @@ typedef struct pawl_ask_options {
     double deadline_s;         /**< 0 = none */
     const char *
         on_deadline; /**< the choice taken then, one of choices if there are any; NULL = fail with type "DeadlineExceeded" */
+    int quorum; /**< so many people must give the same answer (choice and data); 0 = one; at most 100 */
+    int rejects;        /**< so many people decide with a choice that rejects; 0 = one */
+    const char *reject; /**< the choices that reject, "reject|no"; NULL = "reject" */
+    const char *
+        who; /**< who may answer, "ann|bob|finance": names, or roles that an answer claims; NULL = anybody; at most 511 bytes */
+    const char *barred; /**< who may not, whatever role is claimed; as who */
+    bool
+        four_eyes; /**< nor may who started the run, or the run that it is a child of; refused when nobody is on record for that */
+    double
+        escalate_s; /**< undecided for so long, it is escalated: an event, and further people may answer; before the deadline; 0 = never */
+    const char *escalate_to; /**< those people, as who; NULL = nobody more */
+    double
+        defer_max_s; /**< how far deferring may move the deadline, in all; 0 = not at all, a question is deferred within its deadline */
 } pawl_ask_options;
-/** Waits for one answer: {choice, data, by, at_ms}. The first answer wins; later ones are told so. by is "deadline" on expiry. */
+/**
+ * Waits for one answer: {choice, data, by, at_ms, reason?, as?, votes?}. The first answer wins; later ones are told so. by is "deadline" on
+ * expiry. With quorum or rejects above one, each answer is a vote: the answer's by is whoever gave the one that decided, and votes lists all,
+ * [{by, choice, at_ms, reason?, as?}]. One person has one vote, and keeps it. "Not now" (deferring) leaves the question open.
+ *
+ * by and the claimed role (as) are texts that the answerer gives: pawl compares them and does not prove them. What the system says of who was at
+ * the other end, the user id, stands beside them in the event; over the socket only that user and root come through at all.
+ */
 #define pawl_ask(w, ...) \
     pawl_ask_at((w), PAWL_OPTIONS(pawl_ask_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_ask_at(pawl_run *w, const pawl_ask_options *options,
@@ -415,10 +437,11 @@ PAWL_API void pawl_on_unwind(pawl_run *w, void (*fn)(void *arg), void *arg);
 typedef struct pawl_fold_event {
     const char *type; /**< "RunStarted", "ActivityCompleted", ... */
     int64_t seq;
-    int64_t command;         /**< what it belongs to; 0 = none */
-    int64_t now_ms;          /**< time of its turn */
-    const char *name;        /**< activity, signal, wait or workflow name; "" when none */
-    const pawl_value *value; /**< input of a start, result, signal payload, answer */
+    int64_t command;  /**< what it belongs to; 0 = none */
+    int64_t now_ms;   /**< time of its turn */
+    const char *name; /**< activity, signal, wait or workflow name; "" when none */
+    const pawl_value *
+        value; /**< input of a start, result, signal payload, answer; of WaitVoted and WaitDeferred what was said */
     const pawl_failure *failure;
 } pawl_fold_event;
 

@@ -50,8 +50,7 @@ int pw_cli_signal_take(int64_t timeout_ms)
 /* ---- log ---- */
 
 /* "12:00:01.123 warn  release-42 #3: text": one write a line, from any thread. */
-static void log_line(void *user, pawl_level level, const char *run_id, int64_t command,
-                     const char *text)
+void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command, const char *text)
 {
     static const struct {
         const char *name;
@@ -123,7 +122,7 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         .watchdog_abort_ms = options->watchdog_ms,
         .debug_held = options->debug_held,
         .log_level = options->log_level,
-        .log = log_line,
+        .log = pw_cli_log,
         .log_user = cli,
         .identity = pw_cli_by(cli),
     };

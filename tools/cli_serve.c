@@ -15,6 +15,7 @@
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/host.h"
+#include "tools/relay.h"
 
 #define DRAIN_MS_DEFAULT 10000
 #define LOOK_EVERY_MS 1000
@@ -40,7 +41,7 @@ static int64_t open_runs_count(pw_cli *cli)
     return n;
 }
 
-static void ready(pw_cli *cli, const pw_mcpd_host *mcp)
+static void ready(pw_cli *cli, const pw_relay *relay, const pw_mcpd_host *mcp)
 {
     pw_cli_out *o = &cli->out;
     pawl_error err = {0};
@@ -52,9 +53,14 @@ static void ready(pw_cli *cli, const pw_mcpd_host *mcp)
         const pawl_value *v =
             pawl_build(cli->scope, "{ready: true, pid: %d, journal: %s, runs_open: %lld}",
                        (int)getpid(), cli->db, (long long)open_runs);
-        pw_out_json(o, mcp != NULL ? pawl_with(cli->scope, v, "mcp",
-                                               pawl_make_str(cli->scope, pw_mcpd_host_url(mcp)))
-                                   : v);
+        if (relay != NULL) {
+            v = pawl_with(cli->scope, v, "workers",
+                          pawl_make_str(cli->scope, pw_relay_address(relay)));
+        }
+        if (mcp != NULL) {
+            v = pawl_with(cli->scope, v, "mcp", pawl_make_str(cli->scope, pw_mcpd_host_url(mcp)));
+        }
+        pw_out_json(o, v);
     } else {
         pw_out_styled(o, PW_GOOD, "ready");
         pw_out_puts(o, " ");
@@ -62,6 +68,9 @@ static void ready(pw_cli *cli, const pw_mcpd_host *mcp)
         pw_out_style(o, PW_DIM);
         pw_out_printf(o, " (pid %d, %" PRId64 " open run%s)", (int)getpid(), open_runs,
                       open_runs == 1 ? "" : "s");
+        if (relay != NULL) {
+            pw_out_printf(o, ", workers on %s", pw_relay_address(relay));
+        }
         pw_out_style(o, PW_PLAIN);
         pw_out_printf(o, mcp != NULL ? "  MCP at %s\n" : "\n",
                       mcp != NULL ? pw_mcpd_host_url(mcp) : "");
@@ -136,9 +145,63 @@ static int serve_until(pw_cli *cli, int64_t idle_ms)
     }
 }
 
+/* ---- workers of other machines ---- */
+
+static int relay_options(pw_cli *cli)
+{
+    const pw_cli_args *a = cli->args;
+    static const pw_cli_opt others[] = {PW_OPT_TLS_CERT, PW_OPT_TLS_KEY, PW_OPT_WORKER_TOKENS};
+    bool listens = pw_cli_has(a, PW_OPT_WORKER_LISTEN);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (listens && !pw_cli_has(a, others[i])) {
+            return pw_cli_usage(cli, "--worker-listen needs --tls-cert, --tls-key and "
+                                     "--worker-tokens: nobody works without TLS and a token");
+        }
+        if (!listens && pw_cli_has(a, others[i])) {
+            return pw_cli_usage(cli, "--%s is for --worker-listen",
+                                pw_cli_option_get(others[i])->word);
+        }
+    }
+    return PW_EXIT_OK;
+}
+
+typedef struct relay_say {
+    pw_cli *cli;
+    pawl_level least;
+} relay_say;
+
+static void relay_log(void *ctx, pawl_level level, const char *text)
+{
+    const relay_say *say = ctx;
+    if (level >= say->least) {
+        pw_cli_log(say->cli, level, NULL, 0, text);
+    }
+}
+
+static int relay_begin(pw_cli *cli, relay_say *say, pw_relay **ret_relay)
+{
+    const pw_cli_args *a = cli->args;
+    pawl_error err = {0};
+    const pw_relay_options o = {.journal_path = cli->db,
+                                .listen = a->value[PW_OPT_WORKER_LISTEN],
+                                .cert_file = a->value[PW_OPT_TLS_CERT],
+                                .key_file = a->value[PW_OPT_TLS_KEY],
+                                .tokens_file = a->value[PW_OPT_WORKER_TOKENS],
+                                .grace_ms = a->number[PW_OPT_WORKER_GRACE],
+                                .log = relay_log,
+                                .log_ctx = say};
+    if (o.listen == NULL) {
+        return PW_EXIT_OK;
+    }
+    pawl_status s = pw_relay_start(&o, ret_relay, &err);
+    cli->next = "";
+    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, "remote workers");
+}
+
 int pw_verb_serve(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
+    pw_relay *relay = NULL;
     static const pawl_level levels[] = {PAWL_DEBUG, PAWL_INFO, PAWL_WARN, PAWL_ERROR};
     pw_cli_host_options options = {
         .socket = true, .log_level = PAWL_INFO, .watchdog_ms = PW_WATCHDOG_ABORT_MS};
@@ -154,16 +217,24 @@ int pw_verb_serve(pw_cli *cli)
     if (options.debug_held && !pw_cli_has(a, PW_OPT_LOG_LEVEL)) {
         options.log_level = PAWL_DEBUG; /* what is held as it should be is said there */
     }
-    int code = pw_cli_host(cli, &options);
+    int code = relay_options(cli);
+    code = code == PW_EXIT_OK ? pw_cli_host(cli, &options) : code;
     if (code != PW_EXIT_OK) {
+        return code;
+    }
+    relay_say say = {cli, options.log_level};
+    code = relay_begin(cli, &say, &relay);
+    if (code != PW_EXIT_OK) {
+        pw_cli_unhost(cli, 0);
         return code;
     }
     pw_mcpd_host *mcp = NULL;
     code = start_mcp(cli, &mcp);
     if (code != PW_EXIT_OK) {
+        pw_relay_stop(relay);
         return code;
     }
-    ready(cli, mcp);
+    ready(cli, relay, mcp);
     int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
     int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
@@ -172,6 +243,7 @@ int pw_verb_serve(pw_cli *cli)
     }
     pw_cli_signals_unblock();
     pw_mcpd_host_stop(mcp);
-    pw_cli_unhost(cli, drain);
+    pw_cli_unhost(cli, drain); /* its remote workers may report until then */
+    pw_relay_stop(relay);
     return PW_EXIT_OK;
 }

@@ -108,6 +108,9 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options);
 /** The network activities, as PAWL_EGRESS, PAWL_SECRETS, PAWL_PROXY and PAWL_CA_FILE say. Errors: as pawl_net_register. */
 pawl_status pw_cli_net_register(pawl_engine *engine, pawl_error *err);
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
+/** A line of the engine's log on standard error; user: the session. Any thread. */
+void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command,
+                const char *text);
 /** True if the built-in workflows have that name. */
 bool pw_cli_is_builtin(const char *workflow);
 void pw_cli_signals_block(void);

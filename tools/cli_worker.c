@@ -24,6 +24,8 @@
 #include <unistd.h>
 
 #include "sdk/base/arena.h"
+#include "sdk/base/error.h"
+#include "sdk/base/hash.h"
 #include "tools/cli_session.h"
 #include "tools/worker.h"
 
@@ -35,6 +37,7 @@
 #define RESTART_MS_MAX 10000
 #define HEALTHY_MS 60000 /* after so long the next restart is a quick one again */
 #define CRASHED 1000     /* beside every exit code */
+#define TOKEN_BYTES_MAX 4096
 
 /* ---- the child ---- */
 
@@ -71,7 +74,30 @@ static int64_t number_or(const pw_cli_args *a, pw_cli_opt option, int64_t otherw
     return pw_cli_has(a, option) ? a->number[option] : otherwise;
 }
 
-static pawl_status make_worker(pw_cli *cli, int beat_fd, pw_worker **ret_worker, pawl_error *err)
+/* NULL with the reason: there is none. */
+static const char *token_read(pw_cli *cli, pawl_error *err)
+{
+    const char *from = cli->args->value[PW_OPT_TOKEN];
+    const char *text = NULL;
+    size_t size = 0;
+    if (strncmp(from, "env:", 4) == 0) {
+        text = getenv(from + 4);
+        size = text != NULL ? strlen(text) : 0;
+    } else if (pw_cli_file_read(cli, from + 5, TOKEN_BYTES_MAX, &text, &size, err) != PAWL_OK) {
+        return NULL;
+    }
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' ')) {
+        size--;
+    }
+    if (size == 0) {
+        (void)pw_err(err, PAWL_NOTFOUND, "there is no token in %.150s", from);
+        return NULL;
+    }
+    return pw_strndup(cli->scope, text, size);
+}
+
+static pawl_status make_worker(pw_cli *cli, const char *worker_id, int beat_fd,
+                               pw_worker **ret_worker, pawl_error *err)
 {
     const pw_cli_args *a = cli->args;
     const char *path = cli->db;
@@ -80,7 +106,12 @@ static pawl_status make_worker(pw_cli *cli, int beat_fd, pw_worker **ret_worker,
         path = cwd != NULL ? pw_sprintf(cli->scope, "%s/%s", cwd, cli->db) : cli->db;
         free(cwd);
     }
-    pw_worker_options o = {.journal_path = path,
+    bool far = pw_cli_has(a, PW_OPT_CONNECT);
+    pw_worker_options o = {.journal_path = far ? "" : path,
+                           .connect = a->value[PW_OPT_CONNECT],
+                           .token = far ? token_read(cli, err) : NULL,
+                           .ca_file = a->value[PW_OPT_CA],
+                           .worker_id = worker_id,
                            .queue = a->value[PW_OPT_QUEUE],
                            .parallel = (uint32_t)number_or(a, PW_OPT_PARALLEL, PARALLEL_DEFAULT),
                            .grace_ms = number_or(a, PW_OPT_GRACE, GRACE_MS_DEFAULT),
@@ -89,6 +120,9 @@ static pawl_status make_worker(pw_cli *cli, int beat_fd, pw_worker **ret_worker,
                            .say = say,
                            .ctx = cli};
     pw_worker *w = NULL;
+    if (far && o.token == NULL) {
+        return PAWL_NOTFOUND;
+    }
     pawl_status st = pw_worker_new(&o, &w, err);
     for (size_t i = 0; st == PAWL_OK && i < a->module_count; i++) {
         st = pw_worker_module(w, a->module[i], err);
@@ -104,7 +138,7 @@ static pawl_status make_worker(pw_cli *cli, int beat_fd, pw_worker **ret_worker,
     return PAWL_OK;
 }
 
-static int child_main(pw_cli *cli, int beat_fd, pid_t parent)
+static int child_main(pw_cli *cli, const char *worker_id, int beat_fd, pid_t parent)
 {
     pawl_error err = {0};
     pw_worker *w = NULL;
@@ -124,7 +158,7 @@ static int child_main(pw_cli *cli, int beat_fd, pid_t parent)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    pawl_status st = make_worker(cli, beat_fd, &w, &err);
+    pawl_status st = make_worker(cli, worker_id, beat_fd, &w, &err);
     if (st != PAWL_OK) {
         return pw_cli_fail(cli, st, &err, "the worker cannot start");
     }
@@ -138,6 +172,7 @@ static int child_main(pw_cli *cli, int beat_fd, pid_t parent)
 
 typedef struct watch {
     pw_cli *cli;
+    char id[33]; /* the same for every child: a relay knows by it that the one before is no more */
     sigset_t signals;
     int signal_fd;
     int beats; /* read end; -1 = no child */
@@ -161,7 +196,7 @@ static bool child_start(watch *w)
     if (pid == 0) {
         close(ends[0]);
         close(w->signal_fd);
-        _exit(child_main(w->cli, ends[1],
+        _exit(child_main(w->cli, w->id, ends[1],
                          parent)); /* the output of the parent is not the child's to flush */
     }
     close(ends[1]);
@@ -277,10 +312,27 @@ static int watch_children(watch *w)
     return PW_EXIT_OK;
 }
 
+static int far_options(pw_cli *cli)
+{
+    const pw_cli_args *a = cli->args;
+    const char *from = a->value[PW_OPT_TOKEN];
+    if (!pw_cli_has(a, PW_OPT_CONNECT)) {
+        bool alone = pw_cli_has(a, PW_OPT_TOKEN) || pw_cli_has(a, PW_OPT_CA);
+        return alone ? pw_cli_usage(cli, "--token and --ca are for --connect HOST:PORT")
+                     : PW_EXIT_OK;
+    }
+    if (from == NULL || (strncmp(from, "env:", 4) != 0 && strncmp(from, "file:", 5) != 0)) {
+        return pw_cli_usage(cli, "--connect needs --token env:NAME or file:PATH: a token on the "
+                                 "command line would be seen by everybody on this machine");
+    }
+    return PW_EXIT_OK;
+}
+
 int pw_verb_worker(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     watch w = {.cli = cli, .beats = -1};
+    uint8_t random[16];
     if (a->module_count == 0) {
         return pw_cli_usage(cli, "a worker needs a module with activities: --module FILE.so");
     }
@@ -288,6 +340,12 @@ int pw_verb_worker(pw_cli *cli)
         (a->number[PW_OPT_PARALLEL] == 0 || a->number[PW_OPT_PARALLEL] > PW_WORKER_PARALLEL_MAX)) {
         return pw_cli_usage(cli, "--parallel is between 1 and %d", PW_WORKER_PARALLEL_MAX);
     }
+    int code = far_options(cli);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    pw_random(random, sizeof random);
+    pw_hex(w.id, random, sizeof random);
     (void)sigemptyset(&w.signals);
     (void)sigaddset(&w.signals, SIGINT);
     (void)sigaddset(&w.signals, SIGTERM);
@@ -299,7 +357,7 @@ int pw_verb_worker(pw_cli *cli)
         pw_cli_note(cli, "signalfd: %s", strerror(errno));
         return PW_EXIT_ERROR;
     }
-    int code = watch_children(&w);
+    code = watch_children(&w);
     close(w.signal_fd);
     return code;
 }

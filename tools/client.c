@@ -386,6 +386,21 @@ pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, paw
     return PAWL_OK;
 }
 
+pawl_status pw_client_over(int fd, int64_t number, pw_client **ret_client, pawl_error *err)
+{
+    pw_client *c = pw_calloc(1, sizeof *c);
+    pawl_scope *scope = c != NULL ? pawl_scope_new() : NULL;
+    if (scope == NULL) {
+        close(fd);
+        pw_free(c);
+        return pw_err(err, PAWL_NOMEM, "no memory for a client");
+    }
+    *c = (pw_client){.scope = scope, .path = "", .fd = fd, .number = number};
+    pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
+    *ret_client = c;
+    return PAWL_OK;
+}
+
 void pw_client_close(pw_client *c)
 {
     if (c == NULL) {

@@ -22,6 +22,9 @@ typedef struct pw_client pw_client;
 /** Finds out who owns the journal and connects. Errors: NOTFOUND (no journal there), BUSY (owned, but the owner does not answer: names its
  * pid), DENIED, FOREIGN, NEWER, DAMAGED, IO. */
 pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, pawl_error *err);
+/** A client over a connection that somebody has made: no journal behind it, and nobody greeted yet. The socket does not block, and is the
+ * client's from now on, also on error. Its requests are numbered above `number`. Errors: NOMEM. */
+pawl_status pw_client_over(int fd, int64_t number, pw_client **ret_client, pawl_error *err);
 void pw_client_close(pw_client *c); /* accepts NULL */
 /** True when an engine answers. */
 bool pw_client_is_live(const pw_client *c);

@@ -3,7 +3,8 @@
  *
  *   no connection --> connected: as many polls parked as there are free slots --> attempts
  *        ^                 |
- *        `---- lost -------'   every attempt is over for the engine: its code is told to stop and its result is dropped
+ *        `---- lost -------'   every attempt is over for the engine: its code is told to stop and its result is dropped (worker_link.c: that of
+ *                              another machine may come back in time)
  *
  * An attempt holds its slot until its code has returned, also when nobody waits for it any more. Code that does not stop within the grace
  * makes the worker take nothing new, let the others finish, and ask to be replaced: a thread cannot be stopped from outside.
@@ -28,75 +29,23 @@
 #include <unistd.h>
 
 #include "engine/module.h"
-#include "engine/task.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/mem.h"
-#include "tools/client.h"
+#include "tools/worker_inside.h"
 
 #define LOOK_EVERY_MS 500
 #define CONNECT_EVERY_MS 200
 #define AGAIN_MS 500 /* before a final report that the engine had no room for is sent again */
 #define STOP_MS 200  /* for the pool's threads at the very end */
 
-typedef struct worker_act {
-    char *name;
-    pawl_activity_fn fn;
-    void *user;
-    pawl_effect effect;
-    uint32_t concurrency; /* 0 = no limit */
-    uint32_t running;
-    struct worker_act *next;
-} worker_act;
-
-typedef struct attempt {
-    pw_worker *worker;
-    worker_act *act;
-    pawl_task *task;
-    char *token;
-    pw_report *reports;  /* under the worker's lock: newest first */
-    size_t said_bytes;   /* of output among them */
-    int64_t wait_number; /* of its task_wait; 0 = answered */
-    int64_t told_ms;     /* when it was told to stop; 0 = it was not */
-    bool over;           /* the engine does not wait for it */
-    bool begun;
-    pw_report *final;     /* sent, and not answered yet */
-    int64_t final_number; /* of the request; 0 = it waits to be sent again */
-    int64_t again_ms;
-    bool refused; /* the engine would not take the report itself */
-    struct attempt *next;
-} attempt;
-
-struct pw_worker {
-    pw_worker_options options;
-    pawl_scope *scope;
-    worker_act *acts;
-    size_t acts_len;
-    pawl_runner *pool;
-    pthread_mutex_t lock;
-    int event_fd;
-    pw_client *client; /* NULL = not connected */
-    attempt *attempts;
-    attempt *unheard; /* their final reports are under way */
-    uint32_t attempts_len;
-    int64_t polls[PW_WORKER_PARALLEL_MAX]; /* numbers of those parked */
-    uint32_t polls_len;
-    int64_t unpoll;     /* number of the one under way; 0 = none */
-    bool offer_changed; /* the parked polls name other activities than they should */
-    bool draining;
-    bool hung;
-    int64_t end_ms; /* draining, or hung: then attempts are told to stop */
-    bool waiting_said;
-};
-
-static int64_t mono_ms(void)
+int64_t pw_worker_now(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void say(const pw_worker *w, const char *fmt, ...) PAWL_PRINTF(2, 3);
-static void say(const pw_worker *w, const char *fmt, ...)
+void pw_worker_say(const pw_worker *w, const char *fmt, ...)
 {
     char text[400];
     va_list args;
@@ -129,9 +78,9 @@ static pawl_status reg_folded(pawl_module_registrar *reg, const char *name, cons
     return PAWL_OK;
 }
 
-static worker_act *act_find(const pw_worker *w, const char *name)
+static pw_worker_act *act_find(const pw_worker *w, const char *name)
 {
-    worker_act *a = w->acts;
+    pw_worker_act *a = w->acts;
     while (a != NULL && strcmp(a->name, name) != 0) {
         a = a->next;
     }
@@ -148,12 +97,12 @@ static pawl_status reg_activity(pawl_module_registrar *reg, const char *name, pa
     if (act_find(w, name) != NULL) {
         return pw_err(err, PAWL_EXISTS, "activity \"%s\" is registered already", name);
     }
-    worker_act *a = pawl_scope_alloc(w->scope, sizeof *a);
+    pw_worker_act *a = pawl_scope_alloc(w->scope, sizeof *a);
     char *own = pw_strdup(w->scope, name);
     if (a == NULL || own == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for an activity");
     }
-    *a = (worker_act){.name = own, .fn = fn, .next = w->acts};
+    *a = (pw_worker_act){.name = own, .fn = fn, .next = w->acts};
     if (options != NULL) {
         a->user = options->user;
         a->effect = options->effect;
@@ -195,6 +144,7 @@ pawl_status pw_worker_new(const pw_worker_options *options, pw_worker **ret_work
     w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pawl_status st = w->event_fd < 0 ? pw_err(err, PAWL_IO, "eventfd: %s", strerror(errno))
                                      : pawl_pool_start(options->parallel, &w->pool, err);
+    st = st == PAWL_OK ? pw_worker_link_init(w, err) : st;
     if (st != PAWL_OK) {
         pw_worker_free(w);
         return st;
@@ -203,7 +153,7 @@ pawl_status pw_worker_new(const pw_worker_options *options, pw_worker **ret_work
     return PAWL_OK;
 }
 
-static void attempt_free(attempt *a)
+static void attempt_free(pw_attempt *a)
 {
     while (a->reports != NULL) {
         pw_report *r = a->reports;
@@ -216,10 +166,10 @@ static void attempt_free(attempt *a)
     pw_free(a);
 }
 
-static void free_unheard(pw_worker *w)
+void pw_worker_free_unheard(pw_worker *w)
 {
     while (w->unheard != NULL) {
-        attempt *a = w->unheard;
+        pw_attempt *a = w->unheard;
         w->unheard = a->next;
         attempt_free(a);
     }
@@ -233,9 +183,8 @@ void pw_worker_free(pw_worker *w)
     if (w->pool != NULL) {
         w->pool->ops->stop(w->pool, STOP_MS);
     }
-    pw_client_close(w->client);
-    w->client = NULL;
-    free_unheard(w);
+    pw_worker_link_deinit(w);
+    pw_worker_free_unheard(w);
     if (w->attempts != NULL) { /* their threads may still write here */
         return;
     }
@@ -249,86 +198,38 @@ void pw_worker_free(pw_worker *w)
 
 /* ---- talking ---- */
 
-static void tell_to_stop(attempt *a)
+void pw_attempt_tell_to_stop(pw_attempt *a)
 {
     if (a->told_ms == 0) {
-        a->told_ms = mono_ms();
+        a->told_ms = pw_worker_now();
         pw_task_cancel(a->task);
         a->worker->pool->ops->cancel(a->worker->pool, a->task);
     }
 }
 
-/* The engine has given up every attempt of this connection, as its own end of it does. */
-static void lost(pw_worker *w)
-{
-    say(w, "the engine is gone");
-    pw_client_close(w->client);
-    w->client = NULL;
-    w->polls_len = 0;
-    w->unpoll = 0;
-    w->offer_changed = false;
-    free_unheard(w);
-    for (attempt *a = w->attempts; a != NULL; a = a->next) {
-        a->over = true;
-        a->wait_number = 0;
-        tell_to_stop(a);
-    }
-}
-
-static int64_t send_request(pw_worker *w, const char *op, const pawl_value *args)
-{
-    int64_t number = 0;
-    pawl_error err;
-    if (w->client == NULL) {
-        return 0;
-    }
-    pawl_status st = pw_client_send(w->client, op, args, &number, &err);
-    if (st == PAWL_LIMIT) {
-        return -1;
-    }
-    if (st != PAWL_OK) {
-        lost(w);
-        return 0;
-    }
-    return number;
-}
-
-static const pawl_value *token_args(const attempt *a, pawl_scope *scope)
+static const pawl_value *token_args(const pw_attempt *a, pawl_scope *scope)
 {
     return pawl_build(scope, "{token: %s}", a->token);
 }
 
-static void connect_engine(pw_worker *w)
-{
-    pawl_error err;
-    pw_client *c = NULL;
-    pawl_status st = pw_client_open(w->options.journal_path, &c, &err);
-    if (st == PAWL_OK && pw_client_is_live(c)) {
-        w->client = c;
-        w->waiting_said = false;
-        say(w, "connected");
-        return;
-    }
-    pw_client_close(c);
-    if (!w->waiting_said) {
-        say(w, st == PAWL_OK ? "no engine serves the journal yet" : "waiting: %s", err.message);
-        w->waiting_said = true;
-    }
-}
-
 /* ---- polls ---- */
 
-static bool has_room(const worker_act *a)
+static bool has_room(const pw_worker_act *a)
 {
     return a->concurrency == 0 || a->running < a->concurrency;
+}
+
+static bool is_offered(const pw_worker *w, const pw_worker_act *a)
+{
+    return has_room(a) && pw_worker_grant_activity(&w->far.bounds, a->name);
 }
 
 static const pawl_value *offer(const pw_worker *w, pawl_scope *scope)
 {
     const pawl_value **items = pawl_scope_alloc(scope, w->acts_len * sizeof *items);
     size_t n = 0;
-    for (const worker_act *a = items != NULL ? w->acts : NULL; a != NULL; a = a->next) {
-        if (has_room(a)) {
+    for (const pw_worker_act *a = items != NULL ? w->acts : NULL; a != NULL; a = a->next) {
+        if (is_offered(w, a)) {
             size_t effect = (size_t)a->effect < PW_EFFECTS ? (size_t)a->effect : 0;
             items[n++] =
                 pawl_build(scope, "{name: %s, effect: %s}", a->name, pw_effect_names[effect]);
@@ -348,11 +249,11 @@ static void poll_engine(pw_worker *w)
 {
     bool stopping = w->draining || w->hung;
     uint32_t wanted = stopping ? 0 : w->options.parallel - w->attempts_len;
-    if (w->client == NULL || w->unpoll != 0) {
+    if (!pw_worker_ready(w) || w->unpoll != 0) {
         return;
     }
     if (w->polls_len > 0 && (stopping || w->offer_changed)) {
-        int64_t number = send_request(w, "task_unpoll", NULL);
+        int64_t number = pw_worker_send(w, "task_unpoll", NULL);
         w->unpoll = number > 0 ? number : 0;
         w->offer_changed = false;
         return;
@@ -361,7 +262,7 @@ static void poll_engine(pw_worker *w)
     pawl_scope *scope = w->polls_len < wanted ? pawl_scope_new() : NULL;
     const pawl_value *args = scope != NULL ? offer(w, scope) : NULL;
     while (args != NULL && w->client != NULL && w->polls_len < wanted) {
-        int64_t number = send_request(w, "task_poll", args);
+        int64_t number = pw_worker_send(w, "task_poll", args);
         if (number <= 0) {
             break;
         }
@@ -386,7 +287,7 @@ static bool take_poll(pw_worker *w, int64_t number)
 /* Any thread. */
 static void take_report(void *ctx, pw_report *report)
 {
-    attempt *a = ctx;
+    pw_attempt *a = ctx;
     pw_worker *w = a->worker;
     const uint64_t one = 1;
     size_t said = report->kind == PW_REPORT_OUTPUT ? report->value.size : 0;
@@ -416,7 +317,7 @@ static bool numbers_of(const char *token, pw_token *ret_token)
     return pw_token_parse(numbers, ret_token);
 }
 
-static attempt *attempt_new(pw_worker *w, worker_act *act, const pawl_value *v)
+static pw_attempt *attempt_new(pw_worker *w, pw_worker_act *act, const pawl_value *v)
 {
     const char *token = pawl_str(v, "token", "");
     pw_task_init init = {
@@ -432,7 +333,7 @@ static attempt *attempt_new(pw_worker *w, worker_act *act, const pawl_value *v)
                                                 : act->effect,
         .report = take_report,
     };
-    attempt *a = numbers_of(token, &init.token) ? pw_calloc(1, sizeof *a) : NULL;
+    pw_attempt *a = numbers_of(token, &init.token) ? pw_calloc(1, sizeof *a) : NULL;
     if (a == NULL) {
         return NULL;
     }
@@ -449,23 +350,31 @@ static attempt *attempt_new(pw_worker *w, worker_act *act, const pawl_value *v)
     return a;
 }
 
+void pw_attempt_wait(pw_worker *w, pw_attempt *a)
+{
+    pawl_scope *scope = pawl_scope_new();
+    int64_t number = scope != NULL ? pw_worker_send(w, "task_wait", token_args(a, scope)) : 0;
+    a->wait_number = number > 0 ? number : 0;
+    pawl_scope_free(scope);
+}
+
 static void give_back(pw_worker *w, const char *token, pawl_scope *scope)
 {
     const pawl_value *begun = pawl_make_bool(scope, false);
-    (void)send_request(w, "task_canceled",
-                       pawl_build(scope, "{token: %s, begun: %p}", token, pawl_v(begun)));
+    (void)pw_worker_send(w, "task_canceled",
+                         pawl_build(scope, "{token: %s, begun: %p}", token, pawl_v(begun)));
 }
 
 static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
 {
-    worker_act *act = act_find(w, pawl_str(v, "activity", ""));
+    pw_worker_act *act = act_find(w, pawl_str(v, "activity", ""));
     if (act == NULL || !has_room(act) || w->draining || w->hung) {
         give_back(w, pawl_str(v, "token", ""), scope);
         return;
     }
-    attempt *a = attempt_new(w, act, v);
+    pw_attempt *a = attempt_new(w, act, v);
     if (a == NULL) {
-        (void)send_request(
+        (void)pw_worker_send(
             w, "task_fail",
             pawl_build(
                 scope,
@@ -478,14 +387,13 @@ static void begin(pw_worker *w, const pawl_value *v, pawl_scope *scope)
     w->attempts_len++;
     act->running++;
     w->offer_changed |= !has_room(act);
-    int64_t number = send_request(w, "task_wait", token_args(a, scope));
-    a->wait_number = number > 0 ? number : 0;
+    pw_attempt_wait(w, a);
     w->pool->ops->start(w->pool, a->task);
 }
 
 /* ---- final reports, and their answers ---- */
 
-static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_scope *scope)
+static const pawl_value *final_args(const pw_attempt *a, const pw_report *r, pawl_scope *scope)
 {
     const pawl_value *v = pw_value_view(scope, r->value.data, r->value.size);
     const pawl_value *args = token_args(a, scope);
@@ -507,7 +415,7 @@ static const pawl_value *final_args(const attempt *a, const pw_report *r, pawl_s
 }
 
 /** The number of the request; 0 when the connection is lost, -1 when it does not fit. */
-static int64_t send_report(pw_worker *w, const attempt *a, const pw_report *r)
+static int64_t send_report(pw_worker *w, const pw_attempt *a, const pw_report *r)
 {
     static const char *const ops[] = {[PW_REPORT_BEAT] = "task_beat",
                                       [PW_REPORT_OUTPUT] = "task_output",
@@ -518,17 +426,18 @@ static int64_t send_report(pw_worker *w, const attempt *a, const pw_report *r)
     const pawl_value *args = scope != NULL ? final_args(a, r, scope) : NULL;
     int64_t number = 0;
     if (scope != NULL && !pw_scope_failed(scope)) {
-        number = send_request(w, ops[r->kind], args);
+        number = pw_worker_send(w, ops[r->kind], args);
     } else if (
         r->kind >=
         PW_REPORT_DONE) { /* it cannot be made: the engine sees that the connection ends; the others may be missed */
-        lost(w);
+        pw_worker_lost(w);
     }
     pawl_scope_free(scope);
     return number;
 }
 
-static int64_t send_refused(pw_worker *w, const attempt *a, const char *type, const char *message)
+static int64_t send_refused(pw_worker *w, const pw_attempt *a, const char *type,
+                            const char *message)
 {
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *args = scope != NULL ? pawl_build(scope, "{token: %s, type: %s, message: %s}",
@@ -536,16 +445,16 @@ static int64_t send_refused(pw_worker *w, const attempt *a, const char *type, co
                                            : NULL;
     args = args != NULL ? pawl_with(scope, args, "retryable", pawl_make_bool(scope, false)) : NULL;
     int64_t number =
-        args != NULL && !pw_scope_failed(scope) ? send_request(w, "task_fail", args) : 0;
+        args != NULL && !pw_scope_failed(scope) ? pw_worker_send(w, "task_fail", args) : 0;
     if (args == NULL) {
-        lost(w);
+        pw_worker_lost(w);
     }
     pawl_scope_free(scope);
     return number;
 }
 
 /* Takes an attempt whose code has returned; it stays in `unheard` until the engine has answered. */
-static void send_final(pw_worker *w, attempt *a)
+static void send_final(pw_worker *w, pw_attempt *a)
 {
     a->next = w->unheard;
     w->unheard = a; /* first: whoever loses the connection frees it */
@@ -562,15 +471,15 @@ static void send_final(pw_worker *w, attempt *a)
 
 static void send_again(pw_worker *w)
 {
-    attempt *all = w->unheard;
-    int64_t now = mono_ms();
+    pw_attempt *all = w->unheard;
+    int64_t now = pw_worker_now();
     w->unheard = NULL;
     while (all != NULL) {
-        attempt *a = all;
+        pw_attempt *a = all;
         all = a->next;
-        if (w->client == NULL) {
+        if (w->client == NULL && !pw_worker_away(w)) {
             attempt_free(a);
-        } else if (a->final_number != 0 || now < a->again_ms) {
+        } else if (!pw_worker_ready(w) || a->final_number != 0 || now < a->again_ms) {
             a->next = w->unheard;
             w->unheard = a;
         } else {
@@ -582,11 +491,11 @@ static void send_again(pw_worker *w)
 /* False: no final report had that number. */
 static bool take_final(pw_worker *w, int64_t number, pawl_status status)
 {
-    attempt **at = &w->unheard;
+    pw_attempt **at = &w->unheard;
     while (*at != NULL && (*at)->final_number != number) {
         at = &(*at)->next;
     }
-    attempt *a = *at;
+    pw_attempt *a = *at;
     if (a == NULL) {
         return false;
     }
@@ -595,7 +504,7 @@ static bool take_final(pw_worker *w, int64_t number, pawl_status status)
     bool over = status == PAWL_OK || status == PAWL_STALE || status == PAWL_DENIED;
     if (later) {
         a->final_number = 0;
-        a->again_ms = mono_ms() + AGAIN_MS;
+        a->again_ms = pw_worker_now() + AGAIN_MS;
     } else if (!over && !a->refused) {
         a->refused = true;
         int64_t again = send_refused(w, a, "ReportRefused",
@@ -612,16 +521,16 @@ static bool take_final(pw_worker *w, int64_t number, pawl_status status)
 
 /* ---- replies ---- */
 
-static void stop_answered(attempt *a, pawl_status status, const pawl_value *v)
+static void stop_answered(pw_attempt *a, pawl_status status, const pawl_value *v)
 {
     a->wait_number = 0;
     if (status == PAWL_OK && pawl_bool(v, "cancel", false)) {
-        tell_to_stop(a);
+        pw_attempt_tell_to_stop(a);
     } else if (status == PAWL_OK) { /* it may go on, unheard */
         a->over = true;
     } else if (status == PAWL_STALE || status == PAWL_DENIED) {
         a->over = true;
-        tell_to_stop(a);
+        pw_attempt_tell_to_stop(a);
     }
 }
 
@@ -641,7 +550,7 @@ static void take_reply(pw_worker *w, int64_t number, pawl_status status, const p
     if (take_final(w, number, status)) {
         return;
     }
-    for (attempt *a = w->attempts; a != NULL; a = a->next) {
+    for (pw_attempt *a = w->attempts; a != NULL; a = a->next) {
         if (a->wait_number == number) {
             stop_answered(a, status, v);
             return;
@@ -654,15 +563,16 @@ static void take_replies(pw_worker *w)
     while (w->client != NULL) {
         pawl_scope *scope = pawl_scope_new();
         const pawl_value *v = NULL;
-        pawl_error err;
+        pawl_error err = {0};
         pawl_status st =
             scope != NULL ? pw_client_next(w->client, 0, 0, scope, &v, &err) : PAWL_TIMEOUT;
         int64_t number = scope != NULL ? pw_client_taken(w->client) : -1;
         bool nothing = number < 0 && st == PAWL_TIMEOUT;
-        if (number > 0) {
+        bool own = !nothing && pw_worker_link_reply(w, number, st, v, err.message);
+        if (number > 0 && !own) {
             take_reply(w, number, st, v, scope);
-        } else if (!nothing) {
-            lost(w);
+        } else if (!nothing && !own) {
+            pw_worker_lost(w);
         }
         pawl_scope_free(scope);
         if (nothing) {
@@ -673,9 +583,9 @@ static void take_replies(pw_worker *w)
 
 /* ---- reports, from the attempts ---- */
 
-static void ended(pw_worker *w, attempt *a)
+static void ended(pw_worker *w, pw_attempt *a)
 {
-    attempt **at = &w->attempts;
+    pw_attempt **at = &w->attempts;
     while (*at != a) {
         at = &(*at)->next;
     }
@@ -683,7 +593,7 @@ static void ended(pw_worker *w, attempt *a)
     w->attempts_len--;
     w->offer_changed |= !has_room(a->act);
     a->act->running--;
-    if (a->final != NULL && w->client != NULL) {
+    if (a->final != NULL && (w->client != NULL || pw_worker_away(w))) {
         send_final(w, a);
     } else {
         attempt_free(a);
@@ -691,7 +601,7 @@ static void ended(pw_worker *w, attempt *a)
 }
 
 /* What came of it, in order; its end, if it came, is the last. */
-static pw_report *reports_of(pw_worker *w, attempt *a)
+static pw_report *reports_of(pw_worker *w, pw_attempt *a)
 {
     pw_report *list = NULL;
     pthread_mutex_lock(&w->lock);
@@ -707,7 +617,7 @@ static pw_report *reports_of(pw_worker *w, attempt *a)
 }
 
 /* Of several beats the last one is told, all output, and the end. True: it has ended. */
-static bool take_attempt(pw_worker *w, attempt *a)
+static bool take_attempt(pw_worker *w, pw_attempt *a)
 {
     bool final = false;
     const pw_report *beat = NULL;
@@ -737,7 +647,7 @@ static void take_reports(pw_worker *w)
     uint64_t count;
     while (read(w->event_fd, &count, sizeof count) < 0 && errno == EINTR) {
     }
-    for (attempt *a = w->attempts, *next; a != NULL; a = next) {
+    for (pw_attempt *a = w->attempts, *next; a != NULL; a = next) {
         next = a->next;
         if (take_attempt(w, a)) {
             ended(w, a);
@@ -749,16 +659,16 @@ static void take_reports(pw_worker *w)
 
 static void look_for_hung(pw_worker *w)
 {
-    int64_t now = mono_ms();
-    for (attempt *a = w->attempts; a != NULL; a = a->next) {
+    int64_t now = pw_worker_now();
+    for (pw_attempt *a = w->attempts; a != NULL; a = a->next) {
         if (!w->hung && a->told_ms != 0 && now - a->told_ms > w->options.grace_ms) {
-            say(w, "activity \"%s\" does not stop: this process is going to be replaced",
-                a->act->name);
+            pw_worker_say(w, "activity \"%s\" does not stop: this process is going to be replaced",
+                          a->act->name);
             w->hung = true;
             w->end_ms = now + w->options.drain_ms;
         }
         if ((w->draining || w->hung) && now >= w->end_ms) {
-            tell_to_stop(a);
+            pw_attempt_tell_to_stop(a);
         }
     }
 }
@@ -766,14 +676,14 @@ static void look_for_hung(pw_worker *w)
 /* Nothing to wait for: all has ended, or only what does not stop is left. */
 static bool is_done(const pw_worker *w)
 {
-    int64_t now = mono_ms();
+    int64_t now = pw_worker_now();
     if ((!w->draining && !w->hung) || w->unpoll != 0 || (w->client != NULL && w->polls_len > 0)) {
         return false;
     }
     if (w->unheard != NULL && now < w->end_ms + w->options.grace_ms) {
         return false;
     }
-    for (const attempt *a = w->attempts; a != NULL; a = a->next) {
+    for (const pw_attempt *a = w->attempts; a != NULL; a = a->next) {
         if (a->told_ms == 0 || now - a->told_ms <= w->options.grace_ms) {
             return false;
         }
@@ -790,16 +700,14 @@ static void wait_for_something(pw_worker *w, int signal_fd)
     (void)poll(fds, PW_COUNT(fds), w->client != NULL ? LOOK_EVERY_MS : CONNECT_EVERY_MS);
     if ((fds[1].revents & POLLIN) != 0) {
         w->draining = true;
-        w->end_ms = mono_ms() + w->options.drain_ms;
+        w->end_ms = pw_worker_now() + w->options.drain_ms;
     }
 }
 
 int pw_worker_run(pw_worker *w, int signal_fd)
 {
     while (!is_done(w)) {
-        if (w->client == NULL && !w->draining && !w->hung) {
-            connect_engine(w);
-        }
+        pw_worker_link_look(w);
         take_replies(w);
         take_reports(w);
         send_again(w);

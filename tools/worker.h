@@ -18,7 +18,11 @@
 typedef struct pw_worker pw_worker;
 
 typedef struct pw_worker_options {
-    const char *journal_path; /* absolute */
+    const char *journal_path; /* absolute; "" with connect */
+    const char *connect;      /* HOST:PORT of a relay; NULL = the engine of the journal */
+    const char *token;        /* for it */
+    const char *ca_file;      /* whom to trust there; NULL = whom the system trusts */
+    const char *worker_id;    /* the same for all processes that one watcher starts */
     const char *queue;        /* NULL = all */
     uint32_t parallel;        /* attempts at a time */
     int64_t grace_ms;         /* how long code that was told to stop may take */
@@ -28,7 +32,7 @@ typedef struct pw_worker_options {
     void *ctx;
 } pw_worker_options;
 
-/** Errors: NOMEM, LIMIT, IO. */
+/** Errors: NOMEM, LIMIT, IO, INVALID (connect, the certificates). */
 pawl_status pw_worker_new(const pw_worker_options *options, pw_worker **ret_worker,
                           pawl_error *err);
 void pw_worker_free(pw_worker *w); /* accepts NULL; waits a moment for what runs */

@@ -9,6 +9,7 @@ static const char description[] =
     "A model in a loop with tools: asks it, makes the calls it wants, tells it what they gave, until it answers";
 
 #define TEXT "{\"type\": \"string\"}"
+#define COUNT "{\"type\": \"integer\", \"minimum\": 0}"
 #define MAP "{\"type\": \"object\"}"
 #define TOOL_NAME "{\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}"
 
@@ -22,12 +23,16 @@ static const char schema[] =
     "\"answer_schema\": {\"type\": [\"object\", \"boolean\"]}, \"conversation\": " MAP ","
     "\"context\": {\"type\": [\"string\", \"object\"]},"
     "\"approval\": {\"type\": \"object\", \"properties\": {\"deadline_s\": {\"type\": \"number\", \"minimum\": 0}}},"
+    "\"compact\": {\"type\": [\"boolean\", \"object\"], \"properties\": {\"tokens\": " COUNT
+    ", \"bytes\": " COUNT ", \"keep_turns\": " COUNT
+    ", \"summary\": {\"type\": \"boolean\"}, \"prompt\": " TEXT "}},"
     "\"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
     "\"tools\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"name\"],"
-    "\"oneOf\": [{\"required\": [\"activity\"]}, {\"required\": [\"workflow\"]}, {\"required\": [\"mcp\"]}],"
+    "\"oneOf\": [{\"required\": [\"activity\"]}, {\"required\": [\"workflow\"]}, {\"required\": [\"mcp\"]},{\"required\": [\"handoff\"]}],"
     "\"properties\": {\"name\": " TOOL_NAME ", \"description\": " TEXT
     ", \"schema\": {\"type\": [\"object\", \"boolean\"]},"
-    "\"activity\": " TEXT ", \"workflow\": " TEXT ", \"mcp\": " MAP ", \"input\": " MAP ","
+    "\"activity\": " TEXT ", \"workflow\": " TEXT ", \"mcp\": " MAP ", \"handoff\": " MAP
+    ", \"input\": " MAP ","
     "\"policy\": {\"enum\": [\"allow\", \"ask\", \"deny\"]}, \"timeout_s\": {\"type\": \"number\", \"minimum\": 0},"
     "\"retries\": {\"type\": \"integer\", \"minimum\": -1}, \"queue\": " TEXT
     ", \"poll\": {\"type\": \"boolean\"},"

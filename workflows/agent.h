@@ -20,7 +20,10 @@ enum {
     PW_AGENT_RING = 5,        /* calls that loop detection looks at */
     PW_AGENT_SAME = 3,        /* so many of them alike are a loop */
     PW_AGENT_STRIKES_MAX = 8, /* calls that are watched for having looped */
-    PW_AGENT_USAGE = 6        /* classes of tokens */
+    PW_AGENT_USAGE = 6,       /* classes of tokens */
+    PW_AGENT_ROUNDS_MAX = 8,  /* how often the server of one call may ask something */
+    PW_AGENT_KEEP_TURNS = 6,  /* that a compaction leaves as they are, unless the input says */
+    PW_AGENT_BEFORE_MAX = 16  /* compactions that can be taken back */
 };
 
 typedef enum pw_agent_phase {
@@ -31,11 +34,13 @@ typedef enum pw_agent_phase {
 } pw_agent_phase;
 
 typedef enum pw_agent_call_state {
-    PW_AGENT_HELD,   /* a person is to be asked */
-    PW_AGENT_ASKED,  /* is being asked */
-    PW_AGENT_WANTED, /* is to be made */
-    PW_AGENT_OPEN,   /* is being made */
-    PW_AGENT_OVER    /* has a result */
+    PW_AGENT_HELD,    /* a person is to be asked */
+    PW_AGENT_ASKED,   /* is being asked */
+    PW_AGENT_WANTED,  /* is to be made */
+    PW_AGENT_OPEN,    /* is being made */
+    PW_AGENT_OVER,    /* has a result */
+    PW_AGENT_PUZZLED, /* its MCP server asks something: a person is to be asked */
+    PW_AGENT_PUZZLING /* is being asked */
 } pw_agent_call_state;
 
 /** One tool call of the last answer. Values live in the state's scope. */
@@ -49,6 +54,10 @@ typedef struct pw_agent_call {
     const pawl_value *result; /* what the model is told */
     bool failed;
     bool watched; /* loop detection looks at it */
+    const pawl_value *
+        puzzle; /* of an MCP server: {questions: {key: {method, params}}, resume}; NULL = it asks nothing */
+    const pawl_value *answers; /* so far: {key: {action, content}} */
+    int64_t rounds;            /* how often it asked */
 } pw_agent_call;
 
 typedef struct pw_agent_strike {
@@ -72,16 +81,28 @@ typedef struct pw_agent {
     const char *stop;
     const char *stuck; /* why a person is asked */
     const char *failure_type, *failure;
+    const char *heir;         /* the tool that the conversation is handed over by */
+    const pawl_value *handed; /* what whoever took over gave */
+    const pawl_value
+        *before; /* compactions that can be taken back: [{from, to}], the newest last */
+    const pawl_value *compaction; /* the one under way, as the key of that name says */
+    const pawl_value *summary;
     pw_agent_call *calls;
     size_t calls_len;
 
     pw_agent_phase phase;
     int64_t turn; /* model calls so far */
+    int64_t tokens,
+        bytes; /* of the conversation: as the last answer says; what was appended since it is known */
+    int64_t compacted_turn; /* the last compaction came before this one */
+    bool compact_asked, restore_asked, compact_off;
+    bool squeezed; /* it was too long for the model: once it is compacted for that */
     int64_t
         command; /* of the model call, of gathering, of the question when stuck; 0 = none is open */
     bool canceled;
     int64_t usage[PW_AGENT_USAGE];
-    uint64_t ring[PW_AGENT_RING][2]; /* call, result: the newest first */
+    uint64_t ring[PW_AGENT_RING]
+                 [3]; /* call, result, tool if it only reads or failed: the newest first */
     pw_agent_strike strikes[PW_AGENT_STRIKES_MAX];
     size_t strikes_len;
     int64_t shown_turn;
@@ -112,6 +133,8 @@ const pawl_value *pw_agent_join(pawl_scope *scope, const pawl_value *first,
 /* agent_apply.c */
 
 void pw_agent_apply(void *state, const pawl_fold_event *event);
+/** Text, a message or a list of messages, as a list; NULL = none of them. */
+const pawl_value *pw_agent_messages(pawl_scope *scope, const pawl_value *v);
 
 /* agent_answer.c */
 
@@ -119,6 +142,34 @@ void pw_agent_apply(void *state, const pawl_fold_event *event);
 void pw_agent_answered(pw_agent *a, const pawl_value *result);
 /** If all calls are over: their results become a message, and the model is asked again. */
 void pw_agent_acted(pw_agent *a);
+/** All texts of a message, one after the other. */
+const pawl_value *pw_agent_text(pawl_scope *scope, const pawl_value *parts);
+
+/* agent_people.c: what a person says */
+
+void pw_agent_asked(pw_agent *a, const pawl_fold_event *e);
+void pw_agent_told(pw_agent *a, const pawl_fold_event *e);
+/** An MCP server asks something. False: it may not, or asked nothing. */
+bool pw_agent_puzzled(pw_agent *a, pw_agent_call *call, const pawl_failure *f);
+/** True if all waits that are wanted could be created. */
+bool pw_agent_ask_call(const pw_agent *a, pawl_fold *f, size_t index);
+bool pw_agent_ask_stuck(const pw_agent *a, pawl_fold *f);
+
+/* agent_compact.c: the conversation made shorter */
+
+/** The model is to be asked: at once, or after the conversation was made shorter, or as it was. */
+void pw_agent_ready(pw_agent *a);
+/** A model call was refused since the conversation is too long. False: nothing can be done about it. */
+bool pw_agent_squeeze(pw_agent *a, const char *type);
+/** A step of it is on record: the key "compaction". */
+void pw_agent_compacted(pw_agent *a, const pawl_value *v);
+/** The summary has come, or not (NULL). */
+void pw_agent_summed(pw_agent *a, const pawl_value *result);
+/** What the phases COMPACTING, SUMMED and RESTORING ask for. convo: as it is now. Gives what is on record of it then. */
+const pawl_value *pw_agent_compact(const pw_agent *a, pawl_fold *f, const pawl_value *convo);
+/** What the model is asked for a summary: the messages before it, and the words. */
+const pawl_value *pw_agent_summary_of(const pw_agent *a);
+const pawl_value *pw_agent_summary_words(const pw_agent *a, pawl_scope *scope);
 
 /* agent_tool.c */
 
@@ -127,6 +178,10 @@ const pawl_value *pw_agent_tool(const pw_agent *a, const char *name);
 const pawl_value *pw_agent_tools_shown(const pw_agent *a, pawl_scope *scope);
 /** Policy: is it to be made, is a person to be asked, or is it over before it began? */
 void pw_agent_call_judge(pw_agent *a, pw_agent_call *call);
+/** Nothing stands in its way any more. */
+void pw_agent_call_want(pw_agent *a, pw_agent_call *call);
+/** False: its arguments do not fit the tool's schema, and it is over. */
+bool pw_agent_call_fits(pw_agent *a, pw_agent_call *call);
 /** Makes it: one command. 0 = refused. */
 int64_t pw_agent_call_make(const pw_agent_call *call, pawl_fold *f);
 bool pw_agent_call_is_child(const pw_agent_call *call);
@@ -144,6 +199,9 @@ bool pw_agent_loop_blocked(pw_agent *a, const pw_agent_call *call);
 void pw_agent_loop_forget(pw_agent *a);
 
 /* agent_decide.c */
+
+/** What was said meanwhile is appended now. */
+bool pw_agent_speaks(const pw_agent *a);
 
 void pw_agent_decide(void *state, pawl_fold *f);
 

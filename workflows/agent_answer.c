@@ -65,7 +65,7 @@ static void go_on(pw_agent *a)
 {
     char text[100];
     const int64_t most = pawl_int(a->config, "max_turns", PW_AGENT_TURNS);
-    a->phase = PW_AGENT_READY;
+    pw_agent_ready(a);
     if (a->turn >= most) {
         (void)snprintf(text, sizeof text, "no final answer after %lld turns", (long long)a->turn);
         pw_agent_fail(a, "MaxTurns", text);
@@ -97,15 +97,19 @@ void pw_agent_acted(pw_agent *a)
     a->pending = pw_agent_push(a->scope, a->pending,
                                pawl_build(a->scope, "{role: 'tool', parts: %p}", pawl_v(parts)));
     a->calls_len = 0;
+    if (a->heir != NULL) {
+        a->phase = PW_AGENT_HANDING;
+        return;
+    }
     go_on(a);
-    if (a->stuck != NULL && a->phase == PW_AGENT_READY) {
+    if (a->stuck != NULL && a->phase != PW_AGENT_FAILED) {
         a->phase = PW_AGENT_STUCK;
     }
 }
 
 /* ---- the end ---- */
 
-static const pawl_value *text_of(pawl_scope *scope, const pawl_value *parts)
+const pawl_value *pw_agent_text(pawl_scope *scope, const pawl_value *parts)
 {
     size_t size = 0;
     for (size_t i = 0; i < pawl_len(parts); i++) {
@@ -135,8 +139,8 @@ static void end(pw_agent *a, const pawl_value *result, const pawl_value *parts)
         pw_agent_fail(a, "NoAnswer", text);
         return;
     }
-    a->answer =
-        wants_value ? pawl_copy(a->scope, pawl_get(result, "value")) : text_of(a->scope, parts);
+    a->answer = wants_value ? pawl_copy(a->scope, pawl_get(result, "value"))
+                            : pw_agent_text(a->scope, parts);
     a->phase = PW_AGENT_DONE;
 }
 
@@ -147,6 +151,8 @@ void pw_agent_answered(pw_agent *a, const pawl_value *result)
     const pawl_value *parts = pawl_get(message, "parts");
     const size_t calls = calls_in(parts);
     a->command = 0;
+    a->squeezed = false;
+    a->tokens = pawl_int(result, "usage.input", 0) + pawl_int(result, "usage.output", 0);
     a->stop = pawl_str(pawl_make_str(a->scope, pawl_str(result, "stop", "other")), "", "other");
     pw_agent_usage_add(a, pawl_get(result, "usage"));
     if (pawl_len(parts) > 0) {

@@ -10,8 +10,7 @@
 
 /* ---- what is said to the agent ---- */
 
-/* Text, a message or a list of messages, as a list. */
-static const pawl_value *messages_of(pawl_scope *scope, const pawl_value *v)
+const pawl_value *pw_agent_messages(pawl_scope *scope, const pawl_value *v)
 {
     const pawl_value *one = NULL;
     switch (pawl_typeof(v)) {
@@ -40,7 +39,7 @@ static void started(pw_agent *a, const pawl_value *input)
 {
     pw_agent_configure(a, input);
     a->convo = pawl_copy(a->scope, pawl_get(input, "conversation"));
-    a->inbox = messages_of(a->scope, pawl_get(input, "task"));
+    a->inbox = pw_agent_messages(a->scope, pawl_get(input, "task"));
     if (pawl_len(a->inbox) == 0 && a->convo == NULL) {
         pw_agent_fail(a, "BadInput", "the task must be text, a message, or a list of messages");
     }
@@ -55,13 +54,25 @@ static void signaled(pw_agent *a, const pawl_fold_event *e)
             : e->value;
     const bool says = pawl_typeof(v) == PAWL_STRING || pawl_get(v, "text") != NULL ||
                       pawl_get(v, "parts") != NULL;
+    a->compact_asked |= strcmp(e->name, "compact") == 0;
+    a->restore_asked |= strcmp(e->name, "uncompact") == 0;
+    if (a->phase == PW_AGENT_READY) {
+        pw_agent_ready(a);
+    }
     if (strcmp(e->name, "message") != 0 || pawl_typeof(v) == PAWL_ARRAY || !says) {
         return;
     }
-    a->inbox = pw_agent_join(a->scope, a->inbox, messages_of(a->scope, v));
-    if (a->phase == PW_AGENT_DONE && a->turn < pawl_int(a->config, "max_turns", PW_AGENT_TURNS)) {
-        a->phase = PW_AGENT_READY; /* it came in the turn that would have been the last */
+    a->inbox = pw_agent_join(a->scope, a->inbox, pw_agent_messages(a->scope, v));
+    if (a->phase == PW_AGENT_DONE && a->handed == NULL &&
+        a->turn < pawl_int(a->config, "max_turns", PW_AGENT_TURNS)) {
+        pw_agent_ready(a); /* it came in the turn that would have been the last */
     }
+}
+
+static int64_t size_of(const pawl_value *v)
+{
+    size_t size = 0;
+    return v != NULL && pawl_to_msgpack(v, &size) != NULL ? (int64_t)size : 0;
 }
 
 static void appended(pw_agent *a, const pawl_value *ref)
@@ -71,9 +82,11 @@ static void appended(pw_agent *a, const pawl_value *ref)
     } else if (a->has_tools && a->tools_ref == NULL) {
         a->tools_ref = pawl_copy(a->keep, ref);
     } else {
+        const bool speaks = pw_agent_speaks(a);
         a->convo = pawl_copy(a->scope, ref);
+        a->bytes += size_of(a->pending) + (speaks ? size_of(a->inbox) : 0);
         a->pending = NULL;
-        a->inbox = a->phase == PW_AGENT_READY || a->phase == PW_AGENT_GATHERED ? NULL : a->inbox;
+        a->inbox = speaks ? NULL : a->inbox;
     }
 }
 
@@ -115,8 +128,9 @@ static void scheduled(pw_agent *a, const pawl_fold_event *e)
         return;
     }
     const bool gathers = a->phase == PW_AGENT_READY && pawl_get(a->config, "context") != NULL;
-    a->phase = gathers ? PW_AGENT_GATHERING : PW_AGENT_THINKING;
-    a->turn += !gathers;
+    const bool sums = a->phase == PW_AGENT_SUMMARISE;
+    a->phase = sums ? PW_AGENT_SUMMARISING : gathers ? PW_AGENT_GATHERING : PW_AGENT_THINKING;
+    a->turn += !gathers && !sums;
     a->command = e->command;
 }
 
@@ -127,13 +141,18 @@ static void completed(pw_agent *a, const pawl_fold_event *e)
         pw_agent_call_done(a, call, e->value);
         pw_agent_acted(a);
     } else if (e->command == a->command && a->phase == PW_AGENT_GATHERING) {
-        a->more = messages_of(a->scope, pawl_get(e->value, "messages") != NULL
-                                            ? pawl_get(e->value, "messages")
-                                            : e->value);
+        a->more = pw_agent_messages(a->scope, pawl_get(e->value, "messages") != NULL
+                                                  ? pawl_get(e->value, "messages")
+                                                  : e->value);
         a->phase = PW_AGENT_GATHERED;
         a->command = 0;
     } else if (e->command == a->command && a->phase == PW_AGENT_THINKING) {
         pw_agent_answered(a, e->value);
+    } else if (e->command == a->command && a->phase == PW_AGENT_SUMMARISING) {
+        pw_agent_summed(a, e->value);
+    } else if (e->command == a->command && a->phase == PW_AGENT_HANDED) {
+        a->handed = pawl_copy(a->scope, e->value);
+        a->phase = PW_AGENT_DONE;
     }
 }
 
@@ -146,74 +165,28 @@ static void failed(pw_agent *a, const pawl_fold_event *e)
     const char *type = f != NULL && f->type != NULL ? f->type : "Canceled";
     const char *message = f != NULL && f->message != NULL ? f->message : "";
     pw_agent_call *call = call_of(a, e->command);
+    if (call != NULL && pw_agent_puzzled(a, call, f)) {
+        return; /* it goes on when the question is answered */
+    }
     if (call != NULL) {
         pw_agent_call_failed(a, call, type, message);
         pw_agent_acted(a);
-    } else if (a->command != 0 && e->command == a->command) {
+    } else if (a->command == 0 || e->command != a->command) {
+        return;
+    } else if (a->phase == PW_AGENT_SUMMARISING) {
+        pw_agent_summed(a, NULL);
+    } else if (a->phase != PW_AGENT_THINKING || !pw_agent_squeeze(a, type)) {
         pw_agent_fail(a, type, message);
     }
 }
 
-/* ---- people ---- */
-
-static void asked(pw_agent *a, const pawl_fold_event *e)
-{
-    if (strncmp(e->name, "approve-", 8) == 0) {
-        pw_agent_call *call = call_in(a, PW_AGENT_HELD, false);
-        made(call, PW_AGENT_ASKED, e->command);
-        if (call != NULL) {
-            call->asks++;
-        }
-    } else if (strncmp(e->name, "stuck-", 6) == 0) {
-        a->command = e->command;
-    }
-}
-
-static void judged(pw_agent *a, pw_agent_call *call, const pawl_value *answer)
-{
-    const pawl_value *data = pawl_get(answer, "data");
-    const pawl_value *other =
-        pawl_get(data, "arguments") != NULL ? pawl_get(data, "arguments") : data;
-    if (pawl_is(answer, "choice", "approve")) {
-        made(call, PW_AGENT_WANTED, 0);
-    } else if (!pawl_is(answer, "choice", "modify")) {
-        const char *why = pawl_typeof(data) == PAWL_STRING
-                              ? pawl_str(data, "", "")
-                              : pawl_str(data, "reason", "a person said no");
-        pw_agent_call_failed(a, call, "Rejected", why);
-        pw_agent_acted(a);
-    } else if (pawl_typeof(other) == PAWL_MAP) {
-        call->arguments = pawl_copy(a->scope, other);
-        made(call, PW_AGENT_WANTED, 0);
-    } else {
-        made(call, PW_AGENT_HELD, 0); /* no arguments came: asked again */
-    }
-}
-
-static void answered(pw_agent *a, const pawl_fold_event *e)
-{
-    pw_agent_call *call = call_of(a, e->command);
-    if (call != NULL) {
-        judged(a, call, e->value);
-    } else if (a->phase == PW_AGENT_STUCK && e->command == a->command) {
-        const pawl_value *data = pawl_get(e->value, "data");
-        a->command = 0;
-        a->stuck = NULL;
-        if (!pawl_is(e->value, "choice", "continue")) {
-            pw_agent_fail(
-                a, "LoopDetected",
-                "the same call led nowhere again and again, and nobody wanted it to go on");
-            return;
-        }
-        pw_agent_loop_forget(a);
-        a->inbox = data != NULL ? pw_agent_join(a->scope, a->inbox, messages_of(a->scope, data))
-                                : a->inbox;
-        a->phase = PW_AGENT_READY;
-    }
-}
+/* ---- keys ---- */
 
 static void shown(pw_agent *a, const pawl_fold_event *e)
 {
+    if (strcmp(e->name, "compaction") == 0) {
+        pw_agent_compacted(a, e->value);
+    }
     if (strcmp(e->name, "agent") != 0) {
         return;
     }
@@ -238,7 +211,20 @@ static void on_appended(pw_agent *a, const pawl_fold_event *e)
 
 static void on_child(pw_agent *a, const pawl_fold_event *e)
 {
+    if (a->phase == PW_AGENT_HANDING) {
+        a->phase = PW_AGENT_HANDED;
+        a->command = e->command;
+        return;
+    }
     made(call_in(a, PW_AGENT_WANTED, true), PW_AGENT_OPEN, e->command);
+}
+
+/* What was said is with whoever took over. */
+static void passed_on(pw_agent *a, const pawl_fold_event *e)
+{
+    if (strcmp(e->name, "message") == 0 && a->phase == PW_AGENT_HANDED) {
+        a->inbox = NULL;
+    }
 }
 
 static void on_cancel(pw_agent *a, const pawl_fold_event *e)
@@ -259,8 +245,9 @@ void pw_agent_apply(void *state, const pawl_fold_event *event)
         {"ActivityFailed", failed},       {"ActivityCanceled", failed},
         {"ChildStarted", on_child},       {"ChildCompleted", completed},
         {"ChildFailed", failed},          {"ChildCanceled", failed},
-        {"WaitCreated", asked},           {"WaitAnswered", answered},
-        {"WaitExpired", answered},        {"KeySet", shown},
+        {"WaitCreated", pw_agent_asked},  {"WaitAnswered", pw_agent_told},
+        {"WaitExpired", pw_agent_told},   {"KeySet", shown},
+        {"SignalSent", passed_on},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(rows[i].type, event->type) == 0) {

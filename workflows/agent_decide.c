@@ -1,5 +1,5 @@
 /*
- * agent_decide.c - what the state asks for: messages into the conversation, a model call, tool calls, questions, the end. Reads the state only:
+ * agent_decide.c - what the state asks for: messages into the conversation, a model call, tool calls, a hand-over, the end. Reads the state only:
  * what it asks for changes it when it comes back as an event.
  *
  * Does not run in recovery, and so must not be where anything is remembered.
@@ -14,11 +14,16 @@ typedef struct refs {
     const pawl_value *system, *tools, *convo;
 } refs;
 
+bool pw_agent_speaks(const pw_agent *a)
+{
+    return a->phase == PW_AGENT_READY || a->phase == PW_AGENT_GATHERED ||
+           a->phase == PW_AGENT_HANDING;
+}
+
 static refs append(const pw_agent *a, pawl_fold *f)
 {
     pawl_scope *scope = pawl_fold_scope(f);
     refs r = {a->system_ref, a->tools_ref, a->convo};
-    const bool speaks = a->phase == PW_AGENT_READY || a->phase == PW_AGENT_GATHERED;
     if (a->has_system && r.system == NULL) {
         r.system = pawl_fold_convo_append(
             f, NULL,
@@ -27,7 +32,8 @@ static refs append(const pw_agent *a, pawl_fold *f)
     if (a->has_tools && r.tools == NULL) {
         r.tools = pawl_fold_convo_append(f, NULL, pw_agent_tools_shown(a, scope));
     }
-    const pawl_value *said = speaks ? pw_agent_join(scope, a->pending, a->inbox) : a->pending;
+    const pawl_value *said =
+        pw_agent_speaks(a) ? pw_agent_join(scope, a->pending, a->inbox) : a->pending;
     if (pawl_len(said) > 0) {
         r.convo = pawl_fold_convo_append(f, a->convo, said);
     }
@@ -77,12 +83,23 @@ static const pawl_value *request_of(const pw_agent *a, pawl_scope *scope, const 
     return set(scope, v, "more", more);
 }
 
-static bool ask_model(const pw_agent *a, pawl_fold *f, const refs *r)
+/* The same prompt and tools as any other call, so that what the provider has cached of them counts. */
+static const pawl_value *summary_of(const pw_agent *a, pawl_scope *scope, const refs *r)
+{
+    const pawl_value *v = merged(scope, pawl_build(scope, "{}"), pawl_get(a->config, "request"));
+    v = set(scope, v, "model", pawl_get(a->config, "model"));
+    v = set(scope, v, "system", r->system);
+    v = set(scope, v, "tools", r->tools);
+    v = set(scope, v, "messages", pw_agent_summary_of(a));
+    v = a->has_tools ? pawl_with(scope, v, "tool_choice", pawl_make_str(scope, "none")) : v;
+    return pawl_with(scope, v, "more", pw_agent_summary_words(a, scope));
+}
+
+static bool ask_model(const pw_agent *a, pawl_fold *f, const pawl_value *request)
 {
     pawl_scope *scope = pawl_fold_scope(f);
-    const pawl_value *input =
-        merged(scope, pawl_build(scope, "{request: %p}", pawl_v(request_of(a, scope, r))),
-               pawl_get(a->config, "llm"));
+    const pawl_value *input = merged(scope, pawl_build(scope, "{request: %p}", pawl_v(request)),
+                                     pawl_get(a->config, "llm"));
     input = set(scope, input, "endpoint", pawl_get(a->config, "endpoint"));
     input = set(scope, input, "endpoints", pawl_get(a->config, "endpoints"));
     const pawl_call_options options = {
@@ -107,46 +124,52 @@ static bool gather(const pw_agent *a, pawl_fold *f, const refs *r)
     return pawl_fold_call(f, &options, sizeof options) != 0;
 }
 
-/* ---- people ---- */
+/* ---- handing over ---- */
 
-static bool ask_person(const pw_agent *a, pawl_fold *f, pawl_ask_options *options,
-                       const char *otherwise)
+/* What whoever takes over has of this agent, unless the tool says otherwise. */
+static const pawl_value *inherited(const pw_agent *a, pawl_scope *scope)
 {
-    options->deadline_s = pawl_num(a->config, "approval.deadline_s", 0);
-    options->on_deadline = options->deadline_s > 0 ? otherwise : NULL;
-    return pawl_fold_ask(f, options, sizeof *options) != 0;
+    static const char *const names[] = {"endpoint", "endpoints", "model",  "request", "llm",
+                                        "approval", "compact",   "memory", "budget"};
+    const pawl_value *v = pawl_build(scope, "{}");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        v = set(scope, v, names[i], pawl_get(a->config, names[i]));
+    }
+    const int64_t left = pawl_int(a->config, "max_turns", PW_AGENT_TURNS) - a->turn;
+    return pawl_with(scope, v, "max_turns", pawl_make_int(scope, left > 0 ? left : 1));
 }
 
-static bool ask_approval(const pw_agent *a, pawl_fold *f, size_t index)
+/* Known before the child is, so that what is said meanwhile can be passed on. */
+static const char *heir_id(const pw_agent *a, pawl_fold *f, char *ret_id, size_t size)
 {
-    const pw_agent_call *c = &a->calls[index];
-    char name[80];
-    char prompt[200];
-    (void)snprintf(name, sizeof name, c->asks == 0 ? "approve-%lld-%zu" : "approve-%lld-%zu-%lld",
-                   (long long)a->turn, index + 1, (long long)c->asks + 1);
-    (void)snprintf(prompt, sizeof prompt, "May the agent call \"%.100s\"?", c->name);
-    pawl_ask_options options = {
-        .name = name,
-        .kind = "approval",
-        .prompt = prompt,
-        .choices = "approve|reject|modify",
-        .show = pawl_build(pawl_fold_scope(f), "{tool: %s, arguments: %p}", c->name,
-                           pawl_v(c->arguments)),
+    (void)snprintf(ret_id, size, "%.160s/%.20s-%lld", pawl_fold_run_id(f), "handoff",
+                   (long long)a->turn);
+    return ret_id;
+}
+
+static bool hand_over(const pw_agent *a, pawl_fold *f, const refs *r)
+{
+    char id[200];
+    pawl_scope *scope = pawl_fold_scope(f);
+    const pawl_value *to = pawl_get(pw_agent_tool(a, a->heir), "handoff");
+    const pawl_value *input = merged(scope, inherited(a, scope), pawl_get(to, "input"));
+    const pawl_child_options child = {
+        .workflow = pawl_str(to, "workflow", "agent"),
+        .id = heir_id(a, f, id, sizeof id),
+        .input = pawl_with(scope, input, "conversation", r->convo),
+        .policy = PAWL_PARENT_CANCEL,
+        .timeout_s = pawl_num(pw_agent_tool(a, a->heir), "timeout_s", 0),
     };
-    return ask_person(a, f, &options, "reject");
+    return pawl_fold_child(f, &child, sizeof child) != 0;
 }
 
-static bool ask_stuck(const pw_agent *a, pawl_fold *f)
+static bool pass_on(const pw_agent *a, pawl_fold *f)
 {
-    char name[80];
-    char prompt[300];
-    (void)snprintf(name, sizeof name, "stuck-%lld", (long long)a->turn);
-    (void)snprintf(prompt, sizeof prompt,
-                   "The agent calls \"%.100s\" again and again, to no effect. Should it go on?",
-                   a->stuck);
-    pawl_ask_options options = {
-        .name = name, .kind = "approval", .prompt = prompt, .choices = "continue|stop"};
-    return ask_person(a, f, &options, "stop");
+    char id[200];
+    for (size_t i = 0; i < pawl_len(a->inbox); i++) {
+        pawl_fold_signal_send(f, heir_id(a, f, id, sizeof id), "message", pawl_at(a->inbox, i));
+    }
+    return true;
 }
 
 /* ---- all of it ---- */
@@ -155,8 +178,8 @@ static bool act(const pw_agent *a, pawl_fold *f)
 {
     bool ok = true;
     for (size_t i = 0; i < a->calls_len && ok; i++) {
-        if (a->calls[i].state == PW_AGENT_HELD) {
-            ok = ask_approval(a, f, i);
+        if (a->calls[i].state == PW_AGENT_HELD || a->calls[i].state == PW_AGENT_PUZZLED) {
+            ok = pw_agent_ask_call(a, f, i);
         } else if (a->calls[i].state == PW_AGENT_WANTED) {
             ok = pw_agent_call_make(&a->calls[i], f) != 0;
         }
@@ -182,9 +205,38 @@ static void show(const pw_agent *a, pawl_fold *f, const refs *r)
     pawl_fold_progress(f, turn, most, phase);
 }
 
+/* The answer of whoever took over, with what both have used. */
+static void complete_handed(const pw_agent *a, pawl_fold *f, const refs *r)
+{
+    pawl_scope *scope = pawl_fold_scope(f);
+    const pawl_value *h = a->handed;
+    const bool agent = pawl_get(h, "answer") != NULL;
+    const pawl_value *used = pawl_get(h, "usage");
+    const pawl_value *own = pw_agent_usage(a, scope);
+    const pawl_value *usage = NULL;
+    for (size_t i = 0; i < pawl_len(own); i++) {
+        const char *key = pawl_key_at(own, i);
+        const int64_t n = pawl_int(pawl_at(own, i), "", 0) + pawl_int(used, key, 0);
+        usage = pawl_with(scope, usage, key, pawl_make_int(scope, n));
+    }
+    pawl_fold_complete(
+        f,
+        pawl_build(
+            scope,
+            "{answer: %p, stop: %s, turns: %lld, usage: %p, conversation: %p, handed_to: %s}",
+            pawl_v(agent ? pawl_get(h, "answer") : h), agent ? pawl_str(h, "stop", "end") : "end",
+            (long long)(a->turn + pawl_int(h, "turns", 0)), pawl_v(usage),
+            pawl_v(pawl_get(h, "conversation") != NULL ? pawl_get(h, "conversation") : r->convo),
+            a->heir));
+}
+
 static void complete(const pw_agent *a, pawl_fold *f, const refs *r)
 {
     pawl_scope *scope = pawl_fold_scope(f);
+    if (a->handed != NULL) {
+        complete_handed(a, f, r);
+        return;
+    }
     pawl_fold_complete(
         f, pawl_build(scope, "{answer: %p, stop: %s, turns: %lld, usage: %p, conversation: %p}",
                       pawl_v(a->answer), a->stop, (long long)a->turn,
@@ -194,47 +246,76 @@ static void complete(const pw_agent *a, pawl_fold *f, const refs *r)
 /* False: a command was refused, which is logged. */
 static bool go(const pw_agent *a, pawl_fold *f, const refs *r)
 {
+    pawl_scope *scope = pawl_fold_scope(f);
     switch (a->phase) {
     case PW_AGENT_READY:
-        return pawl_get(a->config, "context") != NULL ? gather(a, f, r) : ask_model(a, f, r);
+        return pawl_get(a->config, "context") != NULL ? gather(a, f, r)
+                                                      : ask_model(a, f, request_of(a, scope, r));
     case PW_AGENT_GATHERED:
-        return ask_model(a, f, r);
+        return ask_model(a, f, request_of(a, scope, r));
     case PW_AGENT_ACTING:
         return act(a, f);
     case PW_AGENT_STUCK:
-        return a->command != 0 || ask_stuck(a, f);
+        return a->command != 0 || pw_agent_ask_stuck(a, f);
     case PW_AGENT_DONE:
         complete(a, f, r);
         return true;
     case PW_AGENT_FAILED:
         pawl_fold_fail(f, a->failure_type, "%s", a->failure);
         return true;
+    case PW_AGENT_SUMMARISE:
+        return ask_model(a, f, summary_of(a, scope, r));
+    case PW_AGENT_HANDING:
+        return hand_over(a, f, r);
+    case PW_AGENT_HANDED:
+        return pass_on(a, f);
     case PW_AGENT_GATHERING:
     case PW_AGENT_THINKING:
+    case PW_AGENT_SUMMARISING:
+    case PW_AGENT_COMPACTING: /* (done before) */
+    case PW_AGENT_SUMMED:
+    case PW_AGENT_RESTORING:
     case PW_AGENT_PHASES:
         break;
     }
     return true;
 }
 
+/* A step of a compaction ends with its own events: what comes after it is asked for at once, from the state as it will be then. */
+static refs compact(pw_agent *a, pawl_fold *f, refs r)
+{
+    while (a->phase == PW_AGENT_COMPACTING || a->phase == PW_AGENT_SUMMED ||
+           a->phase == PW_AGENT_RESTORING) {
+        a->scope = pawl_fold_scope(f);
+        a->system_ref = r.system;
+        a->tools_ref = r.tools;
+        a->convo = r.convo;
+        a->pending = NULL;
+        pw_agent_compacted(a, pw_agent_compact(a, f, r.convo));
+        r = append(a, f);
+    }
+    return r;
+}
+
 void pw_agent_decide(void *state, pawl_fold *f)
 {
-    const pw_agent *a = state;
-    if (a->canceled) {
+    pw_agent a = *(const pw_agent *)state;
+    if (a.canceled) {
         pawl_fold_canceled(f);
         return;
     }
-    const refs r = append(a, f);
-    const bool kept = r.convo != NULL && (!a->has_system || r.system != NULL) &&
-                      (!a->has_tools || r.tools != NULL);
-    if (!kept && a->phase != PW_AGENT_FAILED) {
+    const refs first = append(&a, f);
+    const bool kept = first.convo != NULL && (!a.has_system || first.system != NULL) &&
+                      (!a.has_tools || first.tools != NULL);
+    if (!kept && a.phase != PW_AGENT_FAILED) {
         pawl_fold_fail(
             f, "BadInput",
             "what is to be said cannot be kept: too long, no messages, or no conversation of this journal");
         return;
     }
-    show(a, f, &r);
-    if (!go(a, f, &r)) {
+    const refs r = compact(&a, f, first);
+    show(&a, f, &r);
+    if (!go(&a, f, &r)) {
         pawl_fold_fail(f, "ToolRefused",
                        "a call cannot be made as it is configured; the log says why");
     }

@@ -8,6 +8,7 @@
  */
 #include "workflows/agent.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const usage_names[PW_AGENT_USAGE] = {
@@ -60,6 +61,22 @@ static void config_keep(pw_agent *a, const pawl_value *config)
     }
 }
 
+/* A schema that is none would be found out at the first call, and by the model. */
+static void check_tools(pw_agent *a)
+{
+    const pawl_value *tools = pawl_get(a->config, "tools");
+    for (size_t i = 0; i < pawl_len(tools); i++) {
+        const pawl_value *schema = pawl_get(pawl_at(tools, i), "schema");
+        pawl_error err = {0};
+        if (schema != NULL && pawl_schema_check(schema, NULL, &err) == PAWL_INVALID) {
+            char text[400];
+            (void)snprintf(text, sizeof text, "tool \"%.64s\": %s",
+                           pawl_str(pawl_at(tools, i), "name", ""), err.message);
+            pw_agent_fail(a, "BadInput", text);
+        }
+    }
+}
+
 void pw_agent_configure(pw_agent *a, const pawl_value *input)
 {
     pawl_scope *scope = pawl_scope_new();
@@ -68,6 +85,7 @@ void pw_agent_configure(pw_agent *a, const pawl_value *input)
     if (a->config == NULL) {
         pw_agent_fail(a, "OutOfMemory", "no memory for the configuration");
     }
+    check_tools(a);
 }
 
 static const char *text_in(pawl_scope *scope, const char *text)
@@ -86,6 +104,11 @@ void pw_agent_renew(pw_agent *a)
     a->inbox = pawl_copy(scope, a->inbox);
     a->failure_type = text_in(scope, a->failure_type);
     a->failure = text_in(scope, a->failure);
+    a->before = pawl_copy(scope, a->before);
+    a->compaction = NULL;
+    a->summary = NULL;
+    a->heir = NULL;
+    a->handed = NULL;
     a->more = NULL;
     a->answer = NULL;
     a->stop = NULL;
@@ -153,9 +176,11 @@ static const pawl_value *save_calls(const pw_agent *a, pawl_scope *scope)
             scope, list,
             pawl_build(
                 scope,
-                "{id: %s, name: %s, arguments: %p, state: %d, command: %lld, asks: %lld, result: %p, failed: %d, watched: %d}",
+                "{id: %s, name: %s, arguments: %p, state: %d, command: %lld, asks: %lld, result: %p, failed: %d, watched: %d,"
+                "puzzle: %p, answers: %p, rounds: %lld}",
                 c->id, c->name, pawl_v(c->arguments), (int)c->state, (long long)c->command,
-                (long long)c->asks, pawl_v(c->result), (int)c->failed, (int)c->watched));
+                (long long)c->asks, pawl_v(c->result), (int)c->failed, (int)c->watched,
+                pawl_v(c->puzzle), pawl_v(c->answers), (long long)c->rounds));
     }
     return list;
 }
@@ -178,6 +203,9 @@ static void load_calls(pw_agent *a, const pawl_value *list)
         c->result = pawl_get(v, "result");
         c->failed = pawl_int(v, "failed", 0) != 0;
         c->watched = pawl_int(v, "watched", 0) != 0;
+        c->puzzle = pawl_get(v, "puzzle");
+        c->answers = pawl_get(v, "answers");
+        c->rounds = pawl_int(v, "rounds", 0);
     }
 }
 
@@ -186,9 +214,9 @@ static const pawl_value *save_watch(const pw_agent *a, pawl_scope *scope)
     const pawl_value *ring = pawl_build(scope, "[]");
     const pawl_value *strikes = ring;
     for (size_t i = 0; i < PW_AGENT_RING; i++) {
-        ring = pw_agent_push(
-            scope, ring,
-            pawl_build(scope, "[%lld, %lld]", (long long)a->ring[i][0], (long long)a->ring[i][1]));
+        ring = pw_agent_push(scope, ring,
+                             pawl_build(scope, "[%lld, %lld, %lld]", (long long)a->ring[i][0],
+                                        (long long)a->ring[i][1], (long long)a->ring[i][2]));
     }
     for (size_t i = 0; i < a->strikes_len; i++) {
         strikes = pw_agent_push(scope, strikes,
@@ -205,12 +233,42 @@ static void load_watch(pw_agent *a, const pawl_value *v)
     for (size_t i = 0; i < PW_AGENT_RING; i++) {
         a->ring[i][0] = (uint64_t)pawl_int(pawl_at(ring, i), "0", 0);
         a->ring[i][1] = (uint64_t)pawl_int(pawl_at(ring, i), "1", 0);
+        a->ring[i][2] = (uint64_t)pawl_int(pawl_at(ring, i), "2", 0);
     }
     for (size_t i = 0; i < pawl_len(strikes) && i < PW_AGENT_STRIKES_MAX; i++) {
         a->strikes[i] = (pw_agent_strike){(uint64_t)pawl_int(pawl_at(strikes, i), "0", 0),
                                           pawl_int(pawl_at(strikes, i), "1", 0)};
         a->strikes_len = i + 1;
     }
+}
+
+/* What came after the first release of a snapshot: absent in older ones. */
+static const pawl_value *save_later(const pw_agent *a, pawl_scope *scope)
+{
+    return pawl_build(
+        scope,
+        "{heir: %s, handed: %p, before: %p, compaction: %p, summary: %p, tokens: %lld, bytes: %lld, compacted_turn: %lld,"
+        "compact_asked: %d, restore_asked: %d, compact_off: %d, squeezed: %d}",
+        a->heir, pawl_v(a->handed), pawl_v(a->before), pawl_v(a->compaction), pawl_v(a->summary),
+        (long long)a->tokens, (long long)a->bytes, (long long)a->compacted_turn,
+        (int)a->compact_asked, (int)a->restore_asked, (int)a->compact_off, (int)a->squeezed);
+}
+
+static void load_later(pw_agent *a, const pawl_value *saved)
+{
+    const pawl_value *v = pawl_copy(a->scope, pawl_get(saved, "later"));
+    a->heir = pawl_str(v, "heir", NULL);
+    a->handed = pawl_get(v, "handed");
+    a->before = pawl_get(v, "before");
+    a->compaction = pawl_get(v, "compaction");
+    a->summary = pawl_get(v, "summary");
+    a->tokens = pawl_int(v, "tokens", 0);
+    a->bytes = pawl_int(v, "bytes", 0);
+    a->compacted_turn = pawl_int(v, "compacted_turn", 0);
+    a->compact_asked = pawl_int(v, "compact_asked", 0) != 0;
+    a->restore_asked = pawl_int(v, "restore_asked", 0) != 0;
+    a->compact_off = pawl_int(v, "compact_off", 0) != 0;
+    a->squeezed = pawl_int(v, "squeezed", 0) != 0;
 }
 
 const pawl_value *pw_agent_save(const void *state, pawl_scope *scope)
@@ -228,7 +286,8 @@ const pawl_value *pw_agent_save(const void *state, pawl_scope *scope)
         "{stop: %s, stuck: %s, failure_type: %s, failure: %s, phase: %d, turn: %lld, command: %lld, canceled: %d, shown: [%lld, %s]}",
         a->stop, a->stuck, a->failure_type, a->failure, (int)a->phase, (long long)a->turn,
         (long long)a->command, (int)a->canceled, (long long)a->shown_turn, a->shown_phase);
-    return pawl_build(scope, "{v: 1, values: %p, words: %p}", pawl_v(values), pawl_v(words));
+    return pawl_build(scope, "{v: 1, values: %p, words: %p, later: %p}", pawl_v(values),
+                      pawl_v(words), pawl_v(save_later(a, scope)));
 }
 
 static void load_values(pw_agent *a, const pawl_value *v)
@@ -257,6 +316,7 @@ void *pw_agent_load(const pawl_value *saved, void *user)
     const pawl_value *w = pawl_copy(a->scope, pawl_get(saved, "words"));
     const int64_t phase = pawl_int(w, "phase", 0);
     load_values(a, pawl_get(saved, "values"));
+    load_later(a, saved);
     a->stop = pawl_str(w, "stop", NULL);
     a->stuck = pawl_str(w, "stuck", NULL);
     a->failure_type = pawl_str(w, "failure_type", NULL);

@@ -1,7 +1,8 @@
 /*
  * agent_tool.c - tools: what the model sees of them, what a call of one becomes, what the model is told it gave.
  *
- * Does not check arguments against a tool's schema: whoever carries the call out does.
+ * Arguments are held against the tool's schema before the call; what is wrong is told to the model, which mends it. Does not ask people
+ * (agent_people.c).
  */
 #include "workflows/agent.h"
 
@@ -55,9 +56,39 @@ void pw_agent_call_failed(pw_agent *a, pw_agent_call *call, const char *type, co
     pw_agent_call_over(call, pawl_make_str(a->scope, text), true);
 }
 
+void pw_agent_call_want(pw_agent *a, pw_agent_call *call)
+{
+    char text[200];
+    call->command = 0;
+    call->state = PW_AGENT_WANTED;
+    if (pawl_get(call->tool, "handoff") == NULL) {
+        return;
+    }
+    if (a->heir != NULL) {
+        pw_agent_call_failed(a, call, "AlreadyHandedOver",
+                             "the conversation goes to somebody else already");
+        return;
+    }
+    a->heir = call->name;
+    (void)snprintf(text, sizeof text, "The conversation goes on with \"%.64s\".", call->name);
+    pw_agent_call_over(call, pawl_make_str(a->scope, text), false);
+}
+
+bool pw_agent_call_fits(pw_agent *a, pw_agent_call *call)
+{
+    const pawl_value *schema = pawl_get(call->tool, "schema");
+    pawl_error err = {0};
+    if (schema == NULL || pawl_schema_check(schema, call->arguments, &err) != PAWL_INVALID) {
+        return true;
+    }
+    pw_agent_call_failed(a, call, "BadArguments", err.message);
+    return false;
+}
+
+/* A call that cannot be made is watched too: a model that does not mend it is in a loop. */
 void pw_agent_call_judge(pw_agent *a, pw_agent_call *call)
 {
-    call->watched = false;
+    call->watched = true;
     if (call->tool == NULL) {
         pw_agent_call_failed(a, call, "UnknownTool", "there is no tool of this name");
     } else if (pawl_is(call->tool, "policy", "deny")) {
@@ -65,11 +96,16 @@ void pw_agent_call_judge(pw_agent *a, pw_agent_call *call)
     } else if (pawl_typeof(call->arguments) != PAWL_MAP) {
         pw_agent_call_failed(a, call, "BadArguments", "the arguments must be a JSON object");
     } else if (pw_agent_loop_blocked(a, call)) {
+        call->watched = false;
         pw_agent_call_failed(a, call, "Blocked",
                              "the same call has led nowhere before and is refused");
-    } else {
+    } else if (pw_agent_call_fits(a, call)) {
         call->watched = !pawl_bool(call->tool, "poll", false);
-        call->state = pawl_is(call->tool, "policy", "ask") ? PW_AGENT_HELD : PW_AGENT_WANTED;
+        if (pawl_is(call->tool, "policy", "ask")) {
+            call->state = PW_AGENT_HELD;
+        } else {
+            pw_agent_call_want(a, call);
+        }
     }
 }
 
@@ -100,6 +136,10 @@ static const pawl_value *mcp_input_of(const pw_agent_call *call, pawl_scope *sco
     if (pawl_get(input, "tool") == NULL) {
         input = pawl_with(scope, input, "tool", pawl_make_str(scope, call->name));
     }
+    if (call->puzzle != NULL) {
+        input = pawl_with(scope, input, "answers", call->answers);
+        input = pawl_with(scope, input, "resume", pawl_get(call->puzzle, "resume"));
+    }
     return pawl_with(scope, input, "check",
                      pawl_make_bool(scope, false)); /* its error is for the model to see */
 }
@@ -115,7 +155,8 @@ int64_t pw_agent_call_make(const pw_agent_call *call, pawl_fold *f)
     if (pw_agent_call_is_child(call)) {
         const pawl_child_options child = {.workflow = pawl_str(call->tool, "workflow", ""),
                                           .input = input_of(call, scope),
-                                          .policy = PAWL_PARENT_CANCEL};
+                                          .policy = PAWL_PARENT_CANCEL,
+                                          .timeout_s = pawl_num(call->tool, "timeout_s", 0)};
         return pawl_fold_child(f, &child, sizeof child);
     }
     const bool mcp = pawl_get(call->tool, "mcp") != NULL;

@@ -13,7 +13,8 @@
 #define PW_NAME_BYTES_MAX 100  /* workflow, activity, signal, key names; INVALID */
 #define PW_TEXT_BYTES_MAX 1000 /* reasons, progress text: cut */
 #define PW_PROMPT_BYTES_MAX \
-    65536 /* of a described wait: what is longer belongs in .show; BadOption */
+    65536                /* of a described wait: what is longer belongs in .show; BadOption */
+#define PW_VOTES_MAX 100 /* of one wait, and deferrals, and its quorum: FULL, BadOption */
 #define PW_CHOICES_BYTES_MAX 511 /* all choices of a described wait; BadOption */
 #define PW_CONVO_BYTES_MAX \
     (16u << 20) /* messages of one append to a conversation: one row of the journal; BadOption */
@@ -164,5 +165,20 @@
 #define PW_CLIENTS_MAX 256
 #define PW_CLIENT_REQUESTS_MAX 4096            /* unanswered requests of one connection: FULL */
 #define PW_CLIENT_QUEUE_BYTES_MAX (128u << 20) /* a slow client is cut */
+
+/* Remote workers: before the token is known a peer gets little room and little time */
+#define PW_RELAY_LINKS_MAX \
+    160 /* connections, leaving room for others among PW_CLIENTS_MAX; closed */
+#define PW_RELAY_STRANGERS_MAX 32  /* of them without a token yet; closed */
+#define PW_RELAY_GREETING_MS 10000 /* from the connection to the token: cut */
+#define PW_RELAY_HELLO_BYTES_MAX \
+    (256u << 10)                 /* the first frame, with the tasks that a worker still has: cut */
+#define PW_RELAY_IDLE_MS 60000   /* without a byte; a worker says something every 15 s: cut */
+#define PW_RELAY_FRAME_MS 600000 /* one frame, begun to whole: cut */
+#define PW_RELAY_REFUSALS_MAX 16 /* of one connection: cut */
+#define PW_RELAY_AHEAD_BYTES \
+    (1u << 20)                  /* waiting for the other side: no more is read until it has left */
+#define PW_RELAY_GRACE_MS 30000 /* how long a worker that was cut off may take to come back */
+#define PW_WORKER_TOKENS_BYTES_MAX (1u << 20) /* the file of tokens: LIMIT */
 
 #endif

@@ -37,7 +37,7 @@ static const pawl_value *note(pawl_task *t, const pawl_value *in, void *user)
 {
     (void)user;
     printf("note: %s\n", pawl_str(in, "text", ""));
-    return pawl_task_build(t, "noted");
+    return pawl_task_build(t, "{noted: true}");
 }
 
 #define TOOLS                                                                                      \

@@ -2,225 +2,9 @@
  * agent_test.c - the agent's loop, against a scripted model in the process: what it is asked, what tools and people do, how it ends, and that none
  * of it is done again when the engine is closed at any point. Not here: real wires, and kill -9 (agent_kill_test.c).
  */
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
-#include "sdk/pawl_agent.h"
-#include "tests/integration/host_rig.h"
-
-typedef struct world world;
-/* What the model says to so many messages, the last of them given; the n-th model call, from 1. */
-typedef const pawl_value *(*script_fn)(pawl_task *t, const pawl_value *messages, int n);
-
-struct world {
-    rig *host;
-    script_fn script;
-    atomic_int asked;  /* model calls that really ran */
-    atomic_int dug;    /* tool calls that really ran */
-    atomic_int forced; /* requests with tool_choice none */
-    size_t tools_seen;
-    char system[60];
-};
-
-/* ---- the model ---- */
-
-/* Scripts run on the engine's threads: a test cannot fail there, it ends. */
-#define need(what)                                                         \
-    do {                                                                   \
-        if (!(what)) {                                                     \
-            print_error("%s:%d: not so: %s\n", __FILE__, __LINE__, #what); \
-            abort();                                                       \
-        }                                                                  \
-    } while (0)
-
-static const pawl_value *say(pawl_task *t, const char *text)
-{
-    return pawl_task_build(
-        t,
-        "{message: {role: 'assistant', parts: [{type: 'text', text: %s}]}, stop: 'end', usage: {input: 10, output: 2}}",
-        text);
-}
-
-static const pawl_value *call(pawl_task *t, const char *tool, int n)
-{
-    char id[20];
-    (void)snprintf(id, sizeof id, "c%d", n);
-    return pawl_task_build(t, "{type: 'tool_call', id: %s, name: %s, arguments: {n: %d}}", id, tool,
-                           n);
-}
-
-static const pawl_value *calls(pawl_task *t, const pawl_value *const *parts, size_t len)
-{
-    return pawl_task_build(
-        t,
-        "{message: {role: 'assistant', parts: %p}, stop: 'tool_calls', usage: {input: 10, output: 2}}",
-        pawl_v(pawl_make_array(pawl_task_scope(t), parts, len)));
-}
-
-static const pawl_value *call_one(pawl_task *t, const char *tool, int n)
-{
-    const pawl_value *part = call(t, tool, n);
-    return calls(t, &part, 1);
-}
-
-static const pawl_value *model(pawl_task *t, const pawl_value *in, void *user)
-{
-    world *w = user;
-    const pawl_value *request = pawl_get(in, "request");
-    const pawl_value *messages = pawl_task_convo(t, pawl_get(request, "messages"), 0);
-    const pawl_value *tools = pawl_task_convo(t, pawl_get(request, "tools"), 0);
-    const pawl_value *system = pawl_task_convo(t, pawl_get(request, "system"), 0);
-    if (messages == NULL || tools == NULL || system == NULL) {
-        return NULL;
-    }
-    atomic_fetch_add(&w->forced, pawl_is(request, "tool_choice", "none"));
-    w->tools_seen = pawl_len(tools);
-    (void)snprintf(w->system, sizeof w->system, "%s", pawl_str(pawl_at(system, 0), "text", ""));
-    return w->script(t, messages, atomic_fetch_add(&w->asked, 1) + 1);
-}
-
-/* The last message, and a part of it. */
-static const pawl_value *last(const pawl_value *messages)
-{
-    return pawl_at(messages, pawl_len(messages) - 1);
-}
-
-static const char *told(const pawl_value *messages, size_t part)
-{
-    return pawl_str(pawl_at(pawl_get(last(messages), "parts"), part), "content", "?");
-}
-
-/* ---- tools ---- */
-
-static const pawl_value *dig(pawl_task *t, const pawl_value *in, void *user)
-{
-    world *w = user;
-    atomic_fetch_add(&w->dug, 1);
-    if (pawl_int(in, "n", 0) == 13) {
-        return pawl_task_fail_with(t, "Bedrock", "too hard", NULL, false);
-    }
-    return pawl_task_build(t, "{depth: %lld, spade: %s}", (long long)pawl_int(in, "n", 0) * 10,
-                           pawl_str(in, "spade", "none"));
-}
-
-static const pawl_value *stone(pawl_task *t, const pawl_value *in, void *user)
-{
-    world *w = user;
-    (void)in;
-    atomic_fetch_add(&w->dug, 1);
-    return pawl_task_build(t, "stone");
-}
-
-static const pawl_value *surroundings(pawl_task *t, const pawl_value *in, void *user)
-{
-    (void)user;
-    return pawl_task_build(t, "%s", pawl_int(in, "turn", 0) == 1 ? "it rains" : "the sun shines");
-}
-
-static const pawl_value *waits(pawl_run *w, const pawl_value *in)
-{
-    (void)pawl_signal(w, .name = "go");
-    return pawl_json(w, "{waited: %lld}", (long long)pawl_int(in, "n", 0));
-}
-
-/* ---- the engine ---- */
-
-static void open_world(world *w)
-{
-    const pawl_options o = {.struct_size = sizeof o, .no_socket = true};
-    const pawl_activity_options user = {.struct_size = sizeof user, .user = w};
-    pawl_engine **e = &w->host->engine;
-    rig_open(w->host, &o);
-    ok(w->host, pawl_agent_register(*e, &w->host->err));
-    ok(w->host, pawl_register_workflow(*e, "waits", "1", waits, NULL, &w->host->err));
-    ok(w->host, pawl_register_activity(*e, "llm", model, &user, &w->host->err));
-    ok(w->host, pawl_register_activity(*e, "dig", dig, &user, &w->host->err));
-    ok(w->host, pawl_register_activity(*e, "stone", stone, &user, &w->host->err));
-    ok(w->host, pawl_register_activity(*e, "surroundings", surroundings, &user, &w->host->err));
-    ok(w->host, pawl_resume_all(*e, &w->host->err));
-}
-
-static void reopen(world *w)
-{
-    rig_close(w->host);
-    open_world(w);
-}
-
-static int setup(void **state)
-{
-    world *w = calloc(1, sizeof *w);
-    void *part = NULL;
-    assert_non_null(w);
-    assert_int_equal(rig_setup(&part), 0);
-    w->host = part;
-    open_world(w);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world *w = *state;
-    void *part = w->host;
-    (void)rig_teardown(&part);
-    free(w);
-    return 0;
-}
-
-#define TOOLS                                                                                                              \
-    "{\"name\": \"dig\", \"description\": \"digs\", \"activity\": \"dig\", \"input\": {\"spade\": \"big\"}},"              \
-    "{\"name\": \"ask_dig\", \"activity\": \"dig\", \"policy\": \"ask\"},"                                                 \
-    "{\"name\": \"no_dig\", \"activity\": \"dig\", \"policy\": \"deny\"},"                                                 \
-    "{\"name\": \"stone\", \"activity\": \"stone\"}, {\"name\": \"poll_stone\", \"activity\": \"stone\", \"poll\": true}," \
-    "{\"name\": \"waits\", \"workflow\": \"waits\"}"
-
-static void begin(world *w, const char *id, script_fn script, const char *more)
-{
-    char input[2000];
-    w->script = script;
-    (void)snprintf(
-        input, sizeof input,
-        "{\"task\": \"dig a hole\", \"system\": \"You dig.\", \"model\": \"m\", \"endpoint\": {\"wire\": \"ollama\"}, "
-        "\"tools\": [" TOOLS "]%s}",
-        more);
-    rig_start(w->host, "agent", id, input);
-}
-
-static const pawl_value *failure(world *w, const char *id, const char *type)
-{
-    const pawl_value *v = NULL;
-    expect(w->host, PAWL_FAILED,
-           pawl_result(w->host->engine, id, 20000, w->host->scope, &v, &w->host->err));
-    if (!pawl_is(v, "type", type)) {
-        fail_msg("%s, not %s", pawl_to_json(w->host->scope, v, 0), type);
-    }
-    return v;
-}
-
-/* Waits until the run waits for that answer. */
-static const pawl_value *question(world *w, const char *id, const char *name)
-{
-    rig_watch(w->host);
-    while (true) {
-        const pawl_value *list = NULL;
-        ok(w->host, pawl_waits(w->host->engine, id, w->host->scope, &list, &w->host->err));
-        for (size_t i = 0; i < pawl_len(list); i++) {
-            if (pawl_is(pawl_at(list, i), "name", name)) {
-                return pawl_at(list, i);
-            }
-        }
-        rig_event(w->host);
-    }
-}
-
-static void answer(world *w, const char *id, const char *name, const char *json)
-{
-    const pawl_value *v = NULL;
-    ok(w->host, pawl_parse_json(w->host->scope, json, strlen(json), &v, &w->host->err));
-    ok(w->host, pawl_answer(w->host->engine, id, name, v, "tester", &w->host->err));
-}
+#include "agent_rig.h"
 
 /* ---- the loop ---- */
 
@@ -556,28 +340,32 @@ static void a_long_run_is_closed_again_and_again_and_nothing_is_done_twice(void 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(tools_are_called_and_what_they_gave_is_told, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(tools_are_called_and_what_they_gave_is_told, agent_setup,
+                                        agent_teardown),
         cmocka_unit_test_setup_teardown(a_person_approves_rejects_and_modifies_across_restarts,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_question_that_nobody_answers_in_time_is_a_no, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_tool_may_be_a_child_run, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_message_reaches_it_before_its_next_turn, setup, teardown),
-        cmocka_unit_test_setup_teardown(cancel_ends_it_and_its_children, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_loop_is_told_then_blocked_then_asked_about, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_tool_that_polls_is_no_loop, setup, teardown),
-        cmocka_unit_test_setup_teardown(turns_are_bounded_and_the_last_may_call_nothing, setup,
-                                        teardown),
+                                        agent_setup, agent_teardown),
+        cmocka_unit_test_setup_teardown(a_question_that_nobody_answers_in_time_is_a_no, agent_setup,
+                                        agent_teardown),
+        cmocka_unit_test_setup_teardown(a_tool_may_be_a_child_run, agent_setup, agent_teardown),
+        cmocka_unit_test_setup_teardown(a_message_reaches_it_before_its_next_turn, agent_setup,
+                                        agent_teardown),
+        cmocka_unit_test_setup_teardown(cancel_ends_it_and_its_children, agent_setup,
+                                        agent_teardown),
+        cmocka_unit_test_setup_teardown(a_loop_is_told_then_blocked_then_asked_about, agent_setup,
+                                        agent_teardown),
+        cmocka_unit_test_setup_teardown(a_tool_that_polls_is_no_loop, agent_setup, agent_teardown),
+        cmocka_unit_test_setup_teardown(turns_are_bounded_and_the_last_may_call_nothing,
+                                        agent_setup, agent_teardown),
         cmocka_unit_test_setup_teardown(
-            context_goes_with_one_call_and_is_no_part_of_the_conversation, setup, teardown),
+            context_goes_with_one_call_and_is_no_part_of_the_conversation, agent_setup,
+            agent_teardown),
         cmocka_unit_test_setup_teardown(a_structured_answer_is_a_value_and_a_missing_one_a_failure,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_hundred_calls_on_200_kb_journal_each_message_once, setup,
-                                        teardown),
+                                        agent_setup, agent_teardown),
+        cmocka_unit_test_setup_teardown(a_hundred_calls_on_200_kb_journal_each_message_once,
+                                        agent_setup, agent_teardown),
         cmocka_unit_test_setup_teardown(
-            a_long_run_is_closed_again_and_again_and_nothing_is_done_twice, setup, teardown),
+            a_long_run_is_closed_again_and_again_and_nothing_is_done_twice, agent_setup,
+            agent_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ import subprocess
 from cli_rig import check, equal, main, within
 
 COMMANDS = ("start execute list describe show result trace stack stream signal query wait answer cancel terminate pause resume retry verify "
-            "serve mcp worker queue new sql version help").split()
+            "serve mcp worker token queue new sql version help").split()
 
 
 def it_has_every_command_in_its_help(p):

@@ -214,10 +214,10 @@ static void a_program_need_not_read_its_input(void **state)
 static void a_program_that_takes_too_long_times_out(void **state)
 {
     rig *r = *state;
-    const pawl_value *f = rig_run(
-        r, pawl_activity_exec,
-        "{\"argv\": [\"sh\", \"-c\", \"echo begun; exec sleep 1000\"], \"timeout_ms\": 300}",
-        PW_REPORT_FAILED);
+    const pawl_value *f =
+        rig_run(r, pawl_activity_exec,
+                "{\"argv\": [\"sh\", \"-c\", \"echo begun; exec sleep 1000\"], \"timeout_s\": 0.3}",
+                PW_REPORT_FAILED);
     assert_string_equal(pawl_str(f, "type", ""), "Timeout");
     assert_string_equal(pawl_str(f, "details.stdout", ""), "begun\n");
     assert_true(pawl_bool(f, "retryable", false));
@@ -231,9 +231,8 @@ static void a_program_that_takes_too_long_times_out(void **state)
 static void a_timeout_of_centuries_is_no_timeout(void **state)
 {
     rig *r = *state;
-    const pawl_value *v =
-        rig_run(r, pawl_activity_exec,
-                "{\"argv\": [\"true\"], \"timeout_ms\": 9223372036854775807}", PW_REPORT_DONE);
+    const pawl_value *v = rig_run(
+        r, pawl_activity_exec, "{\"argv\": [\"true\"], \"timeout_s\": 9000000000}", PW_REPORT_DONE);
     assert_int_equal(pawl_int(v, "exit", -1), 0);
 }
 

@@ -116,7 +116,7 @@ def say(conn, rq, body, text="Hello w\u00f6rld"):
 
 def answer(conn, status, value, *headers):
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    conn.answer(status, data, ("Content-Type: application/json", *headers))
+    conn.answer(status, data, ("Content-Type: application/json", "x-request-id: req-stub", *headers))
 
 
 def split(conn, rq, body):

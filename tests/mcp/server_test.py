@@ -191,7 +191,7 @@ def it_finishes_a_call_over_a_kill(f):
     assert f.lines("n") == ["once"] and len(f.runs("note_and_wait")) == 1
 
 
-def it_finishes_a_task_over_a_kill(f):  # [T7] [T8]
+def it_finishes_a_task_over_a_kill(f):  # [T11] [T8]
     server = f.serve()
     client = Modern(server.url, TASKS)
     task = client.call("note_and_wait", {"path": str(f.path / "n"), "seconds": 1})["result"]

@@ -16,6 +16,7 @@ const scene scene_list[] = {
     {.name = "timer", .code = scene_timer_code, .play = scene_timer_play},
     {.name = "signal", .code = scene_signal_code, .play = scene_signal_play},
     {.name = "ask", .code = scene_ask_code, .play = scene_ask_play},
+    {.name = "approve", .code = scene_approve_code, .play = scene_approve_play},
     {.name = "shield", .code = scene_shield_code, .play = scene_shield_play},
     {.name = "life", .code = scene_life_code, .play = scene_life_play},
     {.name = "continue", .code = scene_continue_code, .play = scene_continue_play},

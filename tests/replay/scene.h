@@ -49,6 +49,8 @@ void scene_signal_code(rig *r);
 void scene_signal_play(rig *r);
 void scene_ask_code(rig *r);
 void scene_ask_play(rig *r);
+void scene_approve_code(rig *r);
+void scene_approve_play(rig *r);
 void scene_shield_code(rig *r);
 void scene_shield_play(rig *r);
 void scene_life_code(rig *r);

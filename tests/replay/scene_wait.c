@@ -104,6 +104,111 @@ void scene_ask_play(rig *r)
     scene_end(r, "canceled", "canceled");
 }
 
+/* ---- several people ---- */
+
+static const pawl_value *approve(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    const pawl_value *v =
+        pawl_ask(w, .name = "pay", .choices = "approve|modify|reject", .quorum = 2,
+                 .who = "ann|bob|cid", .barred = "eve", .deadline_s = 60, .on_deadline = "reject",
+                 .escalate_s = 30, .escalate_to = "boss", .defer_max_s = 60);
+    return pawl_json(w, "{answer: %p}", pawl_v(v));
+}
+
+typedef struct approving {
+    bool asked, done;
+    int64_t votes;
+} approving;
+
+static void *approve_folded_new(void *user)
+{
+    (void)user;
+    return calloc(1, sizeof(approving));
+}
+
+static void approve_folded_free(void *state)
+{
+    free(state);
+}
+
+static void approve_folded_apply(void *state, const pawl_fold_event *e)
+{
+    approving *j = state;
+    j->asked |= strcmp(e->type, "WaitCreated") == 0;
+    j->votes += strcmp(e->type, "WaitVoted") == 0 ? 1 : 0;
+    j->done |= strcmp(e->type, "WaitAnswered") == 0 || strcmp(e->type, "WaitExpired") == 0;
+}
+
+static void approve_folded_decide(void *state, pawl_fold *f)
+{
+    const approving *j = state;
+    pawl_ask_options ask = {.name = "pay", .choices = "approve|reject", .quorum = 2};
+    if (!j->asked) {
+        (void)pawl_fold_ask(f, &ask, sizeof ask);
+    } else if (j->done) {
+        pawl_fold_complete(f, pawl_make_int(pawl_fold_scope(f), j->votes));
+    }
+}
+
+void scene_approve_code(rig *r)
+{
+    static const pawl_folded folded = {.struct_size = sizeof folded,
+                                       .init = approve_folded_new,
+                                       .apply = approve_folded_apply,
+                                       .decide = approve_folded_decide,
+                                       .deinit = approve_folded_free};
+    rig_workflow(r, "approve", approve);
+    rig_folded(r, "approve-folded", &folded);
+}
+
+static void vote(rig *r, const char *id, const char *by, const char *choice)
+{
+    assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s, reason: %s}, by: %s}", id,
+                             choice, "so be it", by)
+                         ->status,
+                     PAWL_OK);
+}
+
+static void put_off(rig *r, const char *id, int64_t until_ms)
+{
+    assert_int_equal(rig_ask(r, "answer",
+                             "{id: %s, value: {defer: {until_ms: %lld}, reason: %s}, by: %s}", id,
+                             (long long)until_ms, "not now", "ann")
+                         ->status,
+                     PAWL_OK);
+}
+
+void scene_approve_play(rig *r)
+{
+    rig_start(r, "approve", "agreed");
+    vote(r, "agreed", "ann", "approve");
+    vote(r, "agreed", "bob", "modify");
+    vote(r, "agreed", "cid", "approve");
+    scene_end(r, "agreed", "completed");
+    rig_start(r, "approve", "rejected");
+    vote(r, "rejected", "ann", "reject");
+    scene_end(r, "rejected", "completed");
+    rig_start(r, "approve", "escalated");
+    put_off(r, "escalated", r->now_ms + 90000);
+    rig_advance(r, 30000);
+    vote(r, "escalated", "boss", "approve");
+    vote(r, "escalated", "bob", "approve");
+    scene_end(r, "escalated", "completed");
+    rig_start(r, "approve", "expired");
+    put_off(r, "expired", r->now_ms + 90000);
+    rig_advance(r, 90000);
+    scene_end(r, "expired", "completed");
+    rig_start(r, "approve", "canceled");
+    vote(r, "canceled", "ann", "approve");
+    scene_ok(r, "cancel", "canceled");
+    scene_end(r, "canceled", "canceled");
+    rig_start(r, "approve-folded", "folded");
+    vote(r, "folded", "ann", "approve");
+    vote(r, "folded", "bob", "approve");
+    scene_end(r, "folded", "completed");
+}
+
 /* ---- shields ---- */
 
 static const pawl_value *shield(pawl_run *w, const pawl_value *in)

@@ -24,6 +24,9 @@ FOREIGN = {
     "uthash.h": r"engine/hash\.h$|sdk/base/hash_map\.h$|journal/|tests/",
     "curl/curl.h": r"activities/",
     "microhttpd.h": r"tools/",
+    "openssl/ssl.h": r"tools/tls\.c$",
+    "openssl/err.h": r"tools/tls\.c$",
+    "openssl/x509v3.h": r"tools/tls\.c$",
     "jansson.h": r"tests/",
     "msgpack.h": r"tests/",
 }

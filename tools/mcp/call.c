@@ -384,7 +384,7 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
                      why);
         return;
     }
-    x->run.started = true; /* [T7] on disk: from here on its name may be told */
+    x->run.started = true; /* [T11] on disk: from here on its name may be told */
     if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
         pw_mcpd_prime(x);
     }
