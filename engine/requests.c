@@ -451,7 +451,9 @@ static void op_tools(pw_core *core, pw_request *rq)
     for (const pw_def *d = core->defs; d != NULL; d = d->next) {
         n++;
     }
-    pw_mp_map(&b, 1);
+    pw_mp_map(&b, 2);
+    pw_mp_str(&b, "ready");
+    pw_mp_bool(&b, core->recovered);
     pw_mp_str(&b, "workflows");
     pw_mp_array(&b, n);
     for (const pw_def *d = core->defs; d != NULL; d = d->next) {

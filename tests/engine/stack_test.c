@@ -99,6 +99,24 @@ static void more_stack_than_there_may_be_is_refused_when_the_code_is_registered(
     assert_int_equal(pw_core_workflow(r->core, "wf", "1", digs, NULL, &o, &err), PAWL_OK);
 }
 
+static void what_is_no_map_or_no_schema_is_not_published(void **state)
+{
+    rig *r = *state;
+    pawl_error err;
+    pawl_workflow_options o = {.struct_size = sizeof o, .publish = "[]"};
+    assert_int_equal(pw_core_workflow(r->core, "wf", "1", digs, NULL, &o, &err), PAWL_INVALID);
+    o.publish = "{";
+    assert_int_equal(pw_core_workflow(r->core, "wf", "1", digs, NULL, &o, &err), PAWL_PARSE);
+    o.publish = "{\"tool\": {}}";
+    o.output_schema = "7";
+    assert_int_equal(pw_core_workflow(r->core, "wf", "1", digs, NULL, &o, &err), PAWL_INVALID);
+    o.output_schema = "{\"type\": \"object\"}";
+    assert_int_equal(pw_core_workflow(r->core, "wf", "1", digs, NULL, &o, &err), PAWL_OK);
+    const pawl_value *list = pawl_get(rig_ask(r, "tools", "{}")->value, "workflows");
+    assert_string_equal(pawl_str(list, "0.publish", ""), o.publish);
+    assert_string_equal(pawl_str(list, "0.output_schema", ""), o.output_schema);
+}
+
 static void description_and_input_schema_are_listed_as_they_were_given(void **state)
 {
     static const char schema[] = "{\"type\": \"object\", \"required\": [\"kib\"]}";
@@ -180,6 +198,7 @@ int main(void)
         RIG_TEST(stack_bytes_is_what_the_code_gets),
         RIG_TEST(more_stack_than_there_may_be_is_refused_when_the_code_is_registered),
         RIG_TEST(description_and_input_schema_are_listed_as_they_were_given),
+        RIG_TEST(what_is_no_map_or_no_schema_is_not_published),
         RIG_TEST(what_was_registered_is_released_in_reverse_at_eviction_and_at_the_end),
         RIG_TEST(what_was_registered_is_released_when_the_engine_closes),
     };

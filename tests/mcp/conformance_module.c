@@ -328,6 +328,86 @@ static const pawl_value *tool_with_task(pawl_run *w, const pawl_value *in)
     return hello;
 }
 
+/* ---- effects that a test counts ---- */
+
+static const pawl_value *note(pawl_task *task, const pawl_value *in, void *user)
+{
+    FILE *file = fopen(pawl_str(in, "path", ""), "a");
+    (void)user;
+    if (file == NULL || fprintf(file, "%s\n", pawl_str(in, "line", "")) < 0 || fclose(file) != 0) {
+        return pawl_task_fail(task, "NoteFailed", "the line cannot be written");
+    }
+    return NULL;
+}
+
+/* Once, however often it is tried: as an idempotent effect is. */
+static const pawl_value *note_safely(pawl_task *task, const pawl_value *in, void *user)
+{
+    char line[100] = "";
+    const char *wanted = pawl_str(in, "line", "");
+    FILE *file = fopen(pawl_str(in, "path", ""), "r");
+    bool there = false;
+    while (file != NULL && !there && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        there = strcmp(line, wanted) == 0;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return there ? NULL : note(task, in, user);
+}
+
+static const pawl_value *noted_safely(pawl_run *w, const pawl_value *in, const char *line)
+{
+    return pawl_call(w, "conformance_note_safely",
+                     .input = pawl_json(w, "{path: %s, line: %s}", pawl_str(in, "path", ""), line));
+}
+
+static const pawl_value *note_once(pawl_run *w, const pawl_value *in)
+{
+    (void)pawl_sleep(w, pawl_num(in, "before_s", 0));
+    (void)noted_safely(w, in, pawl_str(in, "line", ""));
+    (void)pawl_sleep(w, pawl_num(in, "seconds", 0));
+    return pawl_json(w, "{line: %s}", pawl_str(in, "line", ""));
+}
+
+static const pawl_value *ask_and_note(pawl_run *w, const pawl_value *in)
+{
+    const pawl_value *answer = ask_form(w, "user_name", "What is your name?", NAME_FORM);
+    (void)noted_safely(w, in, pawl_str(answer, "data.name", "nobody"));
+    return pawl_json(w, "{name: %s}", pawl_str(answer, "data.name", "nobody"));
+}
+
+static const pawl_value *noted(pawl_run *w, const pawl_value *in, const char *line)
+{
+    return pawl_call(w, "conformance_note", .effect = PAWL_EFFECT_UNSAFE,
+                     .input = pawl_json(w, "{path: %s, line: %s}", pawl_str(in, "path", ""), line));
+}
+
+static const pawl_value *note_and_wait(pawl_run *w, const pawl_value *in)
+{
+    (void)pawl_sleep(w, pawl_num(in, "before_s", 0));
+    (void)noted(w, in, pawl_str(in, "line", "once"));
+    (void)pawl_sleep(w, pawl_num(in, "seconds", 0));
+    return pawl_json(w, "{line: %s}", pawl_str(in, "line", "once"));
+}
+
+static const pawl_value *note_and_ask(pawl_run *w, const pawl_value *in)
+{
+    (void)noted(w, in, "asked");
+    const pawl_value *answer = ask_form(w, "user_name", "What is your name?", NAME_FORM);
+    (void)noted(w, in, pawl_str(answer, "data.name", "nobody"));
+    return pawl_json(w, "{name: %s}", pawl_str(answer, "data.name", "nobody"));
+}
+
+static const pawl_value *approve(pawl_run *w, const pawl_value *in)
+{
+    const pawl_value *answer =
+        pawl_ask(w, "go", .prompt = "Shall it be done?", .choices = "approve|reject", .show = in);
+    return pawl_json(w, "{choice: %s, by: %s}", pawl_str(answer, "choice", ""),
+                     pawl_str(answer, "by", ""));
+}
+
 /* ---- prompts ---- */
 
 static const pawl_value *simple_prompt(pawl_run *w, const pawl_value *in)
@@ -423,6 +503,10 @@ static const struct {
 PAWL_MODULE(reg, err)
 {
     pawl_status status = reg->activity(reg, "conformance_say", say, NULL, err);
+    status = status == PAWL_OK ? reg->activity(reg, "conformance_note", note, NULL, err) : status;
+    status = status == PAWL_OK
+                 ? reg->activity(reg, "conformance_note_safely", note_safely, NULL, err)
+                 : status;
     for (size_t i = 0; status == PAWL_OK && i < sizeof workflows / sizeof workflows[0]; i++) {
         const pawl_workflow_options options = {.struct_size = sizeof options,
                                                .description = workflows[i].description,

@@ -20,6 +20,8 @@
 
 static void look(pw_mcpd_x *x);
 static void on_grace(pw_mcpd_x *x);
+static void take_up(pw_mcpd_x *x, const char *run_id);
+static void on_described(void *user, pawl_status status, const pawl_value *reply, const char *why);
 
 static void send_id(pw_mcpd_x *x, const char *op, pw_up_fn fn)
 {
@@ -346,6 +348,23 @@ static void set_time(pw_mcpd_x *x)
 
 /* ---- the beginning ---- */
 
+/* The key was used before: for the same call, or the client has mistaken it. */
+static void on_first_event(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd_x *x = user;
+    if (status != PAWL_OK) {
+        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "%s", why);
+    } else if (strcmp(pw_mcpd_digest(x->server, x->scope, pawl_get(reply, "0.input")),
+                      pw_mcpd_digest(x->server, x->scope, x->run.input)) != 0) {
+        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL,
+                     "this idempotency key was used for a call with other arguments");
+    } else {
+        x->run.started = true;
+        send_id(x, "describe", on_described);
+        set_time(x);
+    }
+}
+
 static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
@@ -354,24 +373,22 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
         pw_mcpd_end(x, pw_mcpd_text(x->scope, why, true)); /* a model can mend its arguments */
         return;
     }
+    if (x->run.keyed && (status == PAWL_EXISTS || pawl_bool(reply, "existing", false))) {
+        pw_up_ask(x->server->up, "history",
+                  pawl_build(x->scope, "{id: %s, from: 1, limit: 1}", x->run.id), on_first_event,
+                  x);
+        return;
+    }
     if (status != PAWL_OK) {
         pw_mcpd_fail(x, status == PAWL_INVALID ? PW_MCPD_BAD_PARAMS : PW_MCPD_INTERNAL, NULL, "%s",
                      why);
         return;
     }
-    x->run.started = true;
+    x->run.started = true; /* [T11] on disk: from here on its name may be told */
     if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
         pw_mcpd_prime(x);
     }
     set_time(x);
-}
-
-static void make_id(pw_mcpd_x *x, const char *name)
-{
-    uint8_t random[18];
-    pw_random(random, sizeof random);
-    (void)snprintf(x->run.id, sizeof x->run.id, "%.100s-%s", name,
-                   pw_mcpd_base64(x->scope, random, sizeof random));
 }
 
 /* The name of the call's stream says all that is needed to take it up again. */
@@ -405,21 +422,39 @@ static void prepare(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shap
     x->run.cancel_on_drop = pawl_is(x->run.offer, "on_disconnect", "cancel");
 }
 
-void pw_mcpd_call(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shape,
-                  const pawl_value *input)
+static void start(pw_mcpd_x *x)
 {
-    prepare(x, offer, shape);
-    make_id(x, offer->workflow);
+    const char *workflow = x->run.workflow;
+    const char *trace = pawl_str(pawl_get(x->params, "_meta"), "traceparent", NULL);
+    if (x->run.found != NULL) {
+        take_up(x, x->run.found);
+        return;
+    }
     name_stream(x);
-    const pawl_value *meta = pawl_get(x->params, "_meta");
     const pawl_value *args = pawl_build(
-        x->scope, "{workflow: %s, version: %s, id: %s, input: %p, by: %s}", offer->workflow,
-        offer->version, x->run.id, pawl_v(input), x->principal[0] != '\0' ? x->principal : "mcp");
-    const char *trace = pawl_str(meta, "traceparent", NULL);
+        x->scope, "{workflow: %s, version: %s, id: %s, input: %p, by: %s, reuse: %s, conflict: %s}",
+        workflow, x->run.version, x->run.id, pawl_v(x->run.input),
+        x->principal[0] != '\0' ? x->principal : "mcp", x->run.keyed ? "reject" : "allow",
+        x->run.keyed ? "use-existing" : "fail");
     args = trace != NULL ? pawl_with(x->scope, args, "traceparent", pawl_make_str(x->scope, trace))
                          : args;
     watch(x);
     pw_up_ask(x->server->up, "start", args, on_started, x);
+}
+
+void pw_mcpd_call(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shape,
+                  const pawl_value *input)
+{
+    prepare(x, offer, shape);
+    x->run.workflow = pw_strdup(x->scope, offer->workflow);
+    x->run.version = pw_strdup(x->scope, offer->version);
+    x->run.input = input;
+    pw_mcpd_name_run(x, offer->workflow, input);
+    if (shape == PW_MCPD_AS_TOOL && !pawl_bool(offer->says, "repeat", false)) {
+        pw_mcpd_find_lost(x, x->run.workflow, start);
+    } else {
+        start(x);
+    }
 }
 
 /* ---- following what there is ---- */
@@ -441,12 +476,12 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     }
 }
 
-void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer,
-                    pw_mcpd_shape shape)
+/* Follows a run that there is, as its call would. */
+static void take_up(pw_mcpd_x *x, const char *run_id)
 {
-    prepare(x, offer, shape);
     (void)snprintf(x->run.id, sizeof x->run.id, "%s", run_id);
     x->run.started = true;
+    x->run.taken_up = true;
     if (x->stream == NULL) {
         name_stream(x);
     }
@@ -457,6 +492,17 @@ void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer
     } else {
         pw_mcpd_after(x, GRACE_MS, on_grace);
     }
+}
+
+void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer,
+                    pw_mcpd_shape shape)
+{
+    prepare(x, offer, shape);
+    if (!pw_mcpd_owns(x, run_id)) {
+        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such run");
+        return;
+    }
+    take_up(x, run_id);
 }
 
 void pw_mcpd_call_again(pw_mcpd_x *x)
@@ -476,7 +522,11 @@ static void on_nothing(void *user, pawl_status status, const pawl_value *reply, 
 
 void pw_mcpd_call_dropped(pw_mcpd_x *x)
 {
-    if (x->run.cancel_on_drop && x->run.id[0] != '\0' && !x->run.ending) {
+    if (!x->run.cancel_on_drop) {
+        if (x->run.started) {
+            pw_mcpd_lose(x->server, x->run.id);
+        }
+    } else if (x->run.id[0] != '\0' && !x->run.ending) {
         pw_up_ask(x->server->up, "cancel",
                   pawl_build(x->scope, "{id: %s, reason: \"its caller has gone\", by: %s}",
                              x->run.id, x->principal[0] != '\0' ? x->principal : "mcp"),

@@ -135,6 +135,7 @@ void pw_mcpd_after(pw_mcpd_x *x, int64_t ms, pw_mcpd_fn fn)
 
 static void end_text(pw_mcpd_x *x, int http, pw_buf *text)
 {
+    pw_mcpd_delivered(x); /* unless the transport finds otherwise */
     const bool ok = pw_buf_ok(text);
     static const char lost[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32603,"
                                "\"message\":\"out of memory\"}}";
@@ -404,7 +405,9 @@ void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x)
 {
     pw_mcpd_message m;
     pw_mcpd_x *x = pw_mcpd_x_new(s, given);
-    *ret_x = x;
+    if (ret_x != NULL) {
+        *ret_x = x;
+    }
     if (x == NULL) {
         given->sink->end(given->user, 503, NULL, 0);
         return;

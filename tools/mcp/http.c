@@ -50,6 +50,7 @@ struct request {
     size_t sent;
     int status;
     char session[200];
+    char run[PW_ID_BYTES_MAX + 1]; /* whose answer this is */
     bool begun, too_large, suspended, stream, ended, queued;
 };
 
@@ -144,6 +145,9 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     request *r = user;
     if (r->x != NULL && r->x->method == PW_MCPD_INITIALIZE && r->x->session != NULL) {
         (void)snprintf(r->session, sizeof r->session, "%s", r->x->session->id);
+    }
+    if (r->x != NULL) {
+        memcpy(r->run, r->x->run.id, sizeof r->run);
     }
     r->x = NULL;
     r->status = status;
@@ -378,11 +382,14 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     request *r = *state;
     (void)cls;
     (void)connection;
-    (void)why;
     if (r == NULL) {
         return;
     }
     *state = NULL;
+    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+        why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN) {
+        pw_mcpd_lose(r->http->server, r->run);
+    }
     no_gone(r);
     pw_mcpd_drop(r->x);
     *(r->prev != NULL ? &r->prev->next : &r->http->requests) = r->next;

@@ -13,6 +13,9 @@
 #define PW_MCPD_ASKED_MAX 64       /* questions of one call under way at a time; more wait */
 #define PW_MCPD_SESSIONS_MAX 10000 /* the oldest is forgotten: its client begins anew */
 #define PW_MCPD_SUBSCRIPTIONS_MAX 256
+#define PW_MCPD_LOST_MAX \
+    1024 /* calls remembered whose answers were lost, or that were looked for */
+#define PW_MCPD_IDEMPOTENCY "dev.pawl/idempotency-key" /* in _meta: the same key, the same run */
 
 typedef void (*pw_mcpd_fn)(pw_mcpd_x *x);
 
@@ -41,6 +44,12 @@ typedef enum pw_mcpd_task_mode {
 /** The run that a call follows. */
 typedef struct pw_mcpd_run {
     char id[PW_ID_BYTES_MAX + 1]; /* "" = none */
+    const char *call;             /* which call it answers (name.c); NULL = none of ours */
+    const char *found;            /* an earlier run of the same call, whose answer was lost */
+    bool keyed;                   /* by the client */
+    bool taken_up;                /* another exchange began it */
+    const char *workflow, *version;
+    const pawl_value *input;
     pw_mcpd_shape shape;
     pw_mcpd_task_mode task;
     const pawl_value
@@ -102,6 +111,13 @@ struct pw_mcpd_session {
     bool ended;
 };
 
+/** A call whose answer was lost; run "" = it was looked for, and found or not. */
+typedef struct pw_mcpd_lost {
+    char call[24];
+    char run[PW_ID_BYTES_MAX + 1];
+    int64_t at_ms;
+} pw_mcpd_lost;
+
 struct pw_mcpd {
     uv_loop_t *loop;
     pw_mcpd_options options;
@@ -112,6 +128,9 @@ struct pw_mcpd {
     pw_mcpd_session *sessions;
     size_t sessions_len;
     uint8_t key[PW_KEY_SIZE]; /* of seals */
+    int64_t began_ms;
+    size_t lost_next;
+    pw_mcpd_lost lost[PW_MCPD_LOST_MAX];
 };
 
 /* ---- exchange.c: from a message to its method, and to its end ---- */
@@ -150,6 +169,18 @@ bool pw_mcpd_check_params(pw_mcpd_x *x, const pw_mcpd_offer *offer);
 #define X(name, text, legacy, modern, header, needs) void pw_mcpd_on_##name(pw_mcpd_x *x);
 #include "tools/mcp/methods.def"
 #undef X
+
+/* ---- name.c: ids of runs: whose they are, which call they answer ---- */
+
+/** Sets the id of the run that the call begins. */
+void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *input);
+/** True when the run is one of its principal's. */
+bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id);
+/** The answer of a run could not be delivered; it has been. */
+void pw_mcpd_lose(pw_mcpd *s, const char *run_id);
+void pw_mcpd_delivered(pw_mcpd_x *x);
+/** Sets run.found to the run of an identical call whose answer was lost, and goes on with then. */
+void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then);
 
 /* ---- call.c: a run, followed to its end ---- */
 

@@ -1,7 +1,7 @@
 /*
  * seal.c - text that a client holds for us and may not change: a keyed BLAKE2b-256 over purpose and bytes, then the bytes of a value, in base64.
  *
- * The key belongs to the journal, so a seal outlives the process. A seal is not secret: what stands in it the client may read. Does not expire
+ * [T9] The key belongs to the journal, so a seal outlives the process. A seal is not secret: what stands in it the client may read. Does not expire
  * by itself; who seals puts a time in.
  */
 #include <string.h>

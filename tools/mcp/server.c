@@ -67,7 +67,9 @@ pw_mcpd *pw_mcpd_open(uv_loop_t *loop, const pw_mcpd_options *options)
     memcpy(journal, options->journal, size);
     *s = (pw_mcpd){.loop = loop, .options = *options, .journal = journal};
     s->options.journal = journal;
-    pw_random(s->key, sizeof s->key); /* until the journal's is known */
+    s->began_ms = pw_mcpd_now_ms();
+    pw_random(s->key, sizeof s->key);
+    take_key(s); /* a journal that is not there yet has its own by the time an engine is */
     pw_up_hooks hooks = {.user = s, .back = on_back, .no_owner = on_no_owner};
     s->up = pw_up_open(loop, journal, &hooks);
     if (s->up == NULL) {

@@ -46,7 +46,8 @@ typedef struct pw_mcpd_given {
         hosted; /* a transport that is one session keeps it there; NULL = sessions are named by a header */
 } pw_mcpd_given;
 
-/** Carries one message out. The sink's end is called exactly once, now or later, unless the exchange is dropped. *ret_x is NULL once it is over. */
+/** Carries one message out. The sink's end is called exactly once, now or later, unless the exchange is dropped. *ret_x (may be
+ * NULL: it is never dropped) is NULL once it is over. */
 void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x);
 /** Its client has gone: nothing is said any more. */
 void pw_mcpd_drop(pw_mcpd_x *x);

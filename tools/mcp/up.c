@@ -17,6 +17,8 @@
 #include "tools/client.h"
 
 #define TRY_AGAIN_MS 100
+#define READY_AGAIN_MS 20
+#define READY_MS 5000 /* an engine whose host does not let runs go on is asked all the same */
 
 /** One request that is not answered yet. */
 struct asked {
@@ -40,6 +42,9 @@ struct pw_up {
     uv_timer_t *timer; /* the next try, or what waits to be said from the loop */
     struct asked *first, *last;
     struct asked *at; /* being answered: may be forgotten meanwhile */
+    int64_t probe;    /* the request that finds out whether the engine is ready; 0 = none is out */
+    uint64_t since;   /* connected */
+    bool ready;
 };
 
 static void free_handle(uv_handle_t *h)
@@ -69,6 +74,8 @@ static void disconnect(pw_up *up)
     }
     pw_client_close(up->client);
     up->client = NULL;
+    up->ready = false;
+    up->probe = 0;
     for (struct asked *a = up->first; a != NULL; a = a->next) {
         a->number = 0;
     }
@@ -104,6 +111,39 @@ static struct asked *find(pw_up *up, int64_t number)
     return NULL;
 }
 
+static void send_all(pw_up *up)
+{
+    for (struct asked *a = up->first; a != NULL && up->client != NULL; a = a->next) {
+        if (a->number == 0 && !send_one(up, a)) {
+            disconnect(up);
+        }
+    }
+}
+
+/* [T10] An engine is reached as soon as it owns the journal, before its host has registered all its code: it is asked nothing else until it is ready. */
+static void send_probe(pw_up *up)
+{
+    pawl_error err;
+    if (pw_client_send(up->client, "tools", NULL, &up->probe, &err) != PAWL_OK) {
+        disconnect(up);
+    }
+}
+
+static void take_probe(pw_up *up, pawl_status status, const pawl_value *reply)
+{
+    up->probe = 0;
+    up->ready = status != PAWL_OK || pawl_bool(reply, "ready", true) ||
+                uv_now(up->loop) - up->since > READY_MS;
+    if (!up->ready) {
+        uv_timer_start(up->timer, on_timer, READY_AGAIN_MS, 0);
+        return;
+    }
+    if (up->hooks.back != NULL) {
+        up->hooks.back(up->hooks.user);
+    }
+    send_all(up);
+}
+
 /* True: there may be more. */
 static bool take_one(pw_up *up)
 {
@@ -115,8 +155,10 @@ static bool take_one(pw_up *up)
     }
     pawl_status status = pw_client_next(up->client, 0, 0, scope, &reply, &err);
     int64_t number = pw_client_taken(up->client);
-    struct asked *a = number > 0 ? find(up, number) : NULL;
-    if (a != NULL && (status == PAWL_SHUTDOWN || status == PAWL_BUSY)) {
+    struct asked *a = number > 0 && number != up->probe ? find(up, number) : NULL;
+    if (number > 0 && number == up->probe) {
+        take_probe(up, status, reply);
+    } else if (a != NULL && (status == PAWL_SHUTDOWN || status == PAWL_BUSY)) {
         a->number = 0; /* the engine is going: the next one is asked */
     } else if (a != NULL) {
         answer(up, a, status, reply, status == PAWL_OK ? "" : err.message);
@@ -168,18 +210,7 @@ static void connect_now(pw_up *up)
         disconnect(up);
         return;
     }
-    if (up->hooks.back != NULL) {
-        up->hooks.back(up->hooks.user);
-    }
-}
-
-static void send_all(pw_up *up)
-{
-    for (struct asked *a = up->first; a != NULL && up->client != NULL; a = a->next) {
-        if (a->number == 0 && !send_one(up, a)) {
-            disconnect(up);
-        }
-    }
+    up->since = uv_now(up->loop);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -188,9 +219,8 @@ static void on_timer(uv_timer_t *timer)
     if (up->client == NULL) {
         connect_now(up);
     }
-    send_all(up);
-    if (up->client != NULL) { /* a hello may have been read with what follows it */
-        on_readable(up->poll, 0, UV_READABLE);
+    if (up->client != NULL && !up->ready) {
+        send_probe(up);
     }
 }
 
@@ -231,7 +261,7 @@ void pw_up_close(pw_up *up)
 
 bool pw_up_is_live(const pw_up *up)
 {
-    return up->client != NULL;
+    return up->ready;
 }
 
 /* ---- asking ---- */
@@ -269,7 +299,7 @@ static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
         a->args = with_dedup(scope, a->args);
     }
     append(up, a);
-    if (up->client != NULL && !send_one(up, a)) {
+    if (up->ready && !send_one(up, a)) {
         disconnect(up);
     }
 }
@@ -305,7 +335,7 @@ void pw_up_forget(pw_up *up, const void *user)
             continue;
         }
         a->user = NULL;
-        if (a->many && a->number > 0) {
+        if (a->many && a->number > 0 && up->ready) {
             end_watch(up, a->number);
         }
         if (!a->write) {

@@ -1,0 +1,360 @@
+"""The MCP server of `pawl serve --http`, with raw messages: what no suite asks. server_test.py PAWL MODULE [NAME...]"""
+import http.client
+import json
+import sys
+
+from server_rig import META, MODERN, Legacy, Modern, main, send
+
+TASKS = {"extensions": {META + "tasks": {}}, "elicitation": {}}
+ACCEPT_ADA = {"action": "accept", "content": {"name": "Ada"}}
+
+
+def code_of(reply):
+    return reply["error"]["code"]
+
+
+# ---- calls ----
+
+
+def it_answers_a_call_with_structured_content_and_the_same_as_text(f):
+    client = Modern(f.serve().url)
+    result = client.call("note_and_wait", {"path": str(f.path / "n"), "line": "x"})["result"]
+    assert result["structuredContent"] == {"line": "x"}
+    assert json.loads(result["content"][0]["text"]) == {"line": "x"}
+    assert result["resultType"] == "complete"
+    assert f.lines("n") == ["x"]
+
+
+def it_tells_a_model_which_argument_is_wrong(f):
+    client = Modern(f.serve().url)
+    result = client.call("note_and_wait", {"path": 7})["result"]
+    assert result["isError"] and "/path" in result["content"][0]["text"], result
+    assert client.call("note_and_wait", {"pth": "x"})["result"]["isError"]
+    assert f.runs("note_and_wait") == []
+
+
+def it_refuses_what_is_no_call(f):
+    client = Modern(f.serve().url)
+    assert code_of(client.call("no_such_tool")) == -32602
+    assert code_of(client.ask("tools/call", {"name": "greet", "arguments": [1]})) == -32602
+    assert code_of(client.ask("prompts/get", {"name": "test_prompt_with_arguments", "arguments": {"arg1": "x"}})) == -32602
+
+
+def it_offers_what_is_published_and_everything_when_asked(f):
+    server = f.serve()
+    names = [t["name"] for t in Modern(server.url).ask("tools/list")["result"]["tools"]]
+    assert names == sorted(names)
+    assert "greet" in names and "pawl_search" in names and "not_published" not in names
+    server.stop()
+    server = f.serve(options=("--tools", "meta"))
+    assert {n[:5] for n in (t["name"] for t in Modern(server.url).ask("tools/list")["result"]["tools"])} == {"pawl_"}
+    assert code_of(Modern(server.url).call("greet", {"name": "x"})) == -32602
+    server.stop()
+    server = f.serve(options=("--tools", "all"))
+    tools = {t["name"]: t for t in Modern(server.url).ask("tools/list")["result"]["tools"]}
+    assert "not_published" in tools
+    assert tools["note_and_wait"]["title"] == "Note and wait" and tools["note_and_wait"]["annotations"] == {"idempotentHint": True}
+
+
+def it_starts_waits_for_and_answers_any_workflow_with_the_fixed_tools(f):
+    client = Modern(f.serve().url)
+    found = client.call("pawl_search", {"query": "approval"})["result"]["structuredContent"]["workflows"]
+    assert found[0]["workflow"] == "approve"
+    run = client.call("pawl_start", {"workflow": "approve", "input": {"what": "it"}})["result"]["structuredContent"]["run_id"]
+    handle = client.call("pawl_wait", {"run_id": run})["result"]
+    assert handle["structuredContent"]["status"] == "waiting", handle
+    status = client.call("pawl_status", {"run_id": run})["result"]["structuredContent"]
+    assert status["waits"][0]["choices"] == "approve|reject"
+    assert client.call("pawl_answer", {"run_id": run, "choice": "perhaps"})["result"]["isError"]
+    assert "isError" not in client.call("pawl_answer", {"run_id": run, "choice": "approve"})["result"]
+    assert client.call("pawl_wait", {"run_id": run})["result"]["structuredContent"]["choice"] == "approve"
+
+
+def it_asks_for_an_approval_as_a_form_of_its_choices(f):
+    client = Modern(f.serve().url, {"elicitation": {"form": {}}})
+    asked = client.call("approve", {"what": "it"})["result"]
+    assert asked["resultType"] == "input_required"
+    params = asked["inputRequests"]["go"]["params"]
+    assert params["requestedSchema"]["properties"]["choice"]["enum"] == ["approve", "reject"]
+    assert '"what": "it"' in params["message"]
+    again = {"inputResponses": {"go": {"action": "decline"}}, "requestState": asked["requestState"]}
+    assert client.call("approve", {"what": "it"}, **again)["result"]["structuredContent"]["choice"] == "reject"
+    # the same state again: the same run, which is over, and the same answer
+    assert client.call("approve", {"what": "it"}, **again)["result"]["structuredContent"]["choice"] == "reject"
+    assert len(f.runs("approve")) == 1
+
+
+def it_takes_a_state_only_for_the_call_it_was_given_for(f):  # [T9]
+    client = Modern(f.serve().url, {"elicitation": {}})
+    state = client.call("test_input_required_result_elicitation")["result"]["requestState"]
+    more = {"inputResponses": {"user_name": ACCEPT_ADA}}
+    for wrong in (state[:-1], state + "A", "A" + state, "", state.swapcase(), "!" * 40):
+        assert code_of(client.call("test_input_required_result_elicitation", requestState=wrong, **more)) == -32602, wrong
+    assert code_of(client.call("test_streaming_elicitation", requestState=state, **more)) == -32602
+    assert code_of(client.call("test_input_required_result_elicitation", {"x": 1}, requestState=state, **more)) == -32602
+    done = client.call("test_input_required_result_elicitation", requestState=state, **more)
+    assert done["result"]["content"][0]["text"] == "Hello, Ada!"
+
+
+def it_asks_again_when_an_answer_does_not_fit(f):
+    client = Modern(f.serve().url, {"elicitation": {}})
+    asked = client.call("test_input_required_result_elicitation")["result"]
+    wrong = {"inputResponses": {"user_name": {"action": "accept", "content": {"name": 7}}}, "requestState": asked["requestState"]}
+    asked = client.call("test_input_required_result_elicitation", **wrong)["result"]
+    assert asked["resultType"] == "input_required", asked
+    right = {"inputResponses": {"user_name": ACCEPT_ADA}, "requestState": asked["requestState"]}
+    assert client.call("test_input_required_result_elicitation", **right)["result"]["content"][0]["text"] == "Hello, Ada!"
+    assert len(f.runs("test_input_required_result_elicitation")) == 1
+
+
+def it_gives_a_handle_to_a_client_that_cannot_be_asked(f):
+    client = Modern(f.serve().url)
+    handle = client.call("approve")["result"]["structuredContent"]
+    assert handle["status"] == "waiting" and handle["waits"][0]["name"] == "go"
+    f.pawl("answer", handle["run_id"], "approve")
+    assert client.call("pawl_wait", {"run_id": handle["run_id"]})["result"]["structuredContent"]["choice"] == "approve"
+
+
+# ---- once ----
+
+
+def it_runs_a_call_once_for_each_idempotency_key(f):
+    client = Modern(f.serve().url)
+    key = {"dev.pawl/idempotency-key": "k1"}
+    arguments = {"path": str(f.path / "n"), "line": "a"}
+    first = client.call("note_and_wait", arguments, key)
+    assert client.call("note_and_wait", arguments, key)["result"]["structuredContent"] == first["result"]["structuredContent"]
+    assert code_of(client.call("note_and_wait", {**arguments, "line": "b"}, key)) == -32602
+    assert "result" in client.call("note_and_wait", arguments, {"dev.pawl/idempotency-key": "k2"})
+    assert f.lines("n") == ["a", "a"] and len(f.runs("note_and_wait")) == 2
+
+
+def until(f, name, count):
+    """Until the effect has happened so often."""
+    while len(f.lines(name)) < count:
+        pass
+
+
+def until_noted(f):
+    """Until the effect is in the journal: one that is not would be asked about after a kill, for nobody can know."""
+    while not any("timer" in r["waiting"] for r in f.runs("note_and_wait")):
+        pass
+
+
+def it_gives_the_run_of_a_lost_call_to_the_same_call_and_a_new_one_to_the_next(f):
+    client = Modern(f.serve().url)
+    arguments = {"path": str(f.path / "n"), "seconds": 0.7}
+    connection = begin_call(client, "note_and_wait", arguments)
+    until(f, "n", 1)
+    connection.close()
+    assert client.call("note_and_wait", arguments)["result"]["structuredContent"] == {"line": "once"}
+    assert f.lines("n") == ["once"]
+    assert "result" in client.call("note_and_wait", arguments)
+    assert f.lines("n") == ["once", "once"]
+
+
+def begin_call(client, tool, arguments):
+    """A call whose answer nobody reads: the connection."""
+    message = client.message("tools/call", {"name": tool, "arguments": arguments}, None)
+    host = client.url.split("/")[2]
+    connection = http.client.HTTPConnection(host, timeout=60)
+    connection.request("POST", "/mcp", body=json.dumps(message), headers={
+        "Content-Type": "application/json", "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": tool})
+    return connection
+
+
+def it_cancels_the_run_of_a_caller_that_goes_only_where_the_workflow_says_so(f):
+    client = Modern(f.serve().url)
+    for tool in ("note_and_leave", "note_each_time"):
+        connection = begin_call(client, tool, {"path": str(f.path / tool), "seconds": 1.5})
+        until(f, tool, 1)
+        connection.close()
+    assert "result" in client.call("pawl_wait", {"run_id": f.runs("note_and_leave")[0]["id"]})
+    assert f.runs("note_and_leave")[0]["status"] == "canceled"
+    assert client.call("pawl_wait", {"run_id": f.runs("note_each_time")[0]["id"]})["result"]["structuredContent"] == {"line": "once"}
+    assert f.runs("note_each_time")[0]["status"] == "completed"
+
+
+# ---- durability ----
+
+
+def it_finishes_a_call_over_a_kill(f):
+    server = f.serve()
+    client = Modern(server.url)
+    arguments = {"path": str(f.path / "n"), "seconds": 0.5}
+    connection = begin_call(client, "note_and_wait", arguments)
+    until_noted(f)
+    server.kill()
+    connection.close()
+    f.serve(port=server.port)
+    assert client.call("note_and_wait", arguments)["result"]["structuredContent"] == {"line": "once"}
+    assert f.lines("n") == ["once"] and len(f.runs("note_and_wait")) == 1
+
+
+def it_finishes_a_task_over_a_kill(f):  # [T11] [T8]
+    server = f.serve()
+    client = Modern(server.url, TASKS)
+    task = client.call("note_and_wait", {"path": str(f.path / "n"), "seconds": 1})["result"]
+    assert task["resultType"] == "task"
+    until_noted(f)
+    server.kill()
+    f.serve(port=server.port)
+    assert client.task_end(task["taskId"])["result"]["structuredContent"] == {"line": "once"}
+    assert f.lines("n") == ["once"]
+
+
+def it_finishes_an_elicitation_over_a_kill(f):
+    server = f.serve()
+    client = Modern(server.url, {"elicitation": {}})
+    asked = client.call("note_and_ask", {"path": str(f.path / "n")})["result"]
+    server.kill()
+    f.serve(port=server.port)
+    more = {"inputResponses": {"user_name": ACCEPT_ADA}, "requestState": asked["requestState"]}
+    assert client.call("note_and_ask", {"path": str(f.path / "n")}, **more)["result"]["structuredContent"] == {"name": "Ada"}
+    assert f.lines("n") == ["asked", "Ada"] and len(f.runs("note_and_ask")) == 1
+
+
+def it_takes_a_legacy_stream_up_again_after_a_kill(f):
+    server = f.serve()
+    client = Legacy(server.url)
+    reply = client.post("tools/call", {"name": "note_and_wait", "arguments": {"path": str(f.path / "n"), "seconds": 1}})
+    events = reply.events()
+    event_id, nothing = next(events)
+    assert event_id and nothing is None
+    until_noted(f)
+    server.kill()
+    f.serve(port=server.port)
+    answers = [m for m in client.resume(event_id).messages() if m.get("id") == client.number]
+    assert answers[0]["result"]["structuredContent"] == {"line": "once"}
+    assert f.lines("n") == ["once"] and len(f.runs("note_and_wait")) == 1
+    assert client.post("ping").json["result"] == {}, "the session lives on"
+
+
+def it_asks_on_a_legacy_stream_again_after_a_kill(f):
+    server = f.serve()
+    client = Legacy(server.url, {"elicitation": {}})
+    reply = client.post("tools/call", {"name": "note_and_ask", "arguments": {"path": str(f.path / "n")}})
+    number = client.number
+    messages = reply.messages()
+    asked = next(messages)
+    assert asked["method"] == "elicitation/create"
+    server.kill()
+    f.serve(port=server.port)
+    again = client.resume(reply.last_id).messages()
+    assert next(again)["id"] == asked["id"], "one question has one name"
+    assert client.send({"jsonrpc": "2.0", "id": asked["id"], "result": ACCEPT_ADA}).status == 202
+    answers = [m for m in again if m.get("id") == number and "result" in m]
+    assert answers[0]["result"]["structuredContent"] == {"name": "Ada"}
+    assert f.lines("n") == ["asked", "Ada"]
+
+
+# ---- legacy ----
+
+
+def it_negotiates_down_and_never_up(f):
+    url = f.serve().url
+    for asked, given in (("2025-03-26",) * 2, ("2025-06-18",) * 2, ("2025-11-25",) * 2, ("1999-01-01", "2025-11-25"), (MODERN, "2025-11-25")):
+        client = Legacy(url, version=asked) if asked == given else None
+        reply = client.hello if client else send(url, "POST", {"Content-Type": "application/json"}, json.dumps(
+            {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": asked, "capabilities": {}}})).json["result"]
+        assert reply["protocolVersion"] == given
+
+
+def it_knows_a_session_from_none(f):
+    url = f.serve().url
+    client = Legacy(url)
+    other = Legacy(url)
+    assert client.post("ping").status == 200
+    assert send(url, "POST", {"Content-Type": "application/json"}, '{"jsonrpc":"2.0","id":1,"method":"ping"}').status == 400
+    for wrong in (client.session[:-1], client.session + "A", "x", client.session.swapcase()):
+        assert Legacy(url, session=wrong).post("ping").status == 404
+    assert send(url, "DELETE", client.own()).status == 200
+    assert client.post("ping").status == 404
+    assert other.post("ping").status == 200
+    assert send(url, "GET", {"Accept": "text/event-stream"}).status == 405
+
+
+def it_takes_a_legacy_task_to_its_end(f):
+    client = Legacy(f.serve().url)
+    created = client.post("tools/call", {"name": "note_and_wait", "task": {"ttl": 60000}, "arguments": {"path": str(f.path / "n"), "seconds": 0.3}})
+    task = next(m for m in created.messages() if "result" in m)["result"]["task"]
+    assert task["status"] == "working" and "ttl" in task and "ttlMs" not in task
+    ends = [m for m in client.post("tasks/result", {"taskId": task["taskId"]}).messages() if "result" in m]
+    assert ends[0]["result"]["structuredContent"] == {"line": "once"}
+    assert ends[0]["result"]["_meta"][META + "related-task"] == {"taskId": task["taskId"]}
+    got = client.post("tasks/get", {"taskId": task["taskId"]}).json["result"]
+    assert got["status"] == "completed" and "result" not in got
+    assert code_of(client.post("tasks/cancel", {"taskId": task["taskId"]}).json) == -32602
+
+
+# ---- who may speak, and how ----
+
+
+def it_serves_no_page_of_another_site(f):
+    url = f.serve().url
+    client = Modern(url)
+    own = f"127.0.0.1:{url.split(':')[2].split('/')[0]}"
+    for headers, status in (({"Host": "evil.example"}, 403), ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
+                            ({"Origin": f"http://{own}@evil.example"}, 403), ({"Host": "localhost"}, 200), ({"Origin": f"http://{own}"}, 200),
+                            ({"Content-Type": "text/plain"}, 415)):
+        assert client.post("server/discover", headers=headers).status == status, headers
+
+
+def it_says_what_is_wrong_with_a_message_and_goes_on(f):
+    url = f.serve().url
+    headers = {"Content-Type": "application/json", "MCP-Protocol-Version": MODERN, "Mcp-Method": "server/discover"}
+    deep = "[" * 100000
+    for text, code in (("{", -32700), ("", -32700), ("[]", -32600), ("7", -32600), (deep, -32700), ('{"jsonrpc":"1.0","id":1,"method":"x"}', -32600),
+                       ('{"jsonrpc":"2.0","id":null,"method":"x"}', -32600), ('{"jsonrpc":"2.0","id":1.5,"method":"x"}', -32600),
+                       ('{"jsonrpc":"2.0","id":1,"method":7}', -32600), ('{"jsonrpc":"2.0","id":1,"method":"x","params":[]}', -32600),
+                       ('{"jsonrpc":"2.0","id":{},"method":"x"}', -32600), ('{"jsonrpc":"2.0","id":1}', -32600), ("\xff", -32700)):
+        reply = send(url, "POST", headers, text.encode("latin1"))
+        assert reply.status == 400 and code_of(reply.json) == code, (text[:40], reply.text[:200])
+    assert send(url, "POST", headers, "x" * (5 << 20)).status == 413
+    assert "result" in Modern(url).ask("server/discover")
+
+
+def it_checks_the_headers_that_repeat_the_body(f):
+    client = Modern(f.serve().url)
+    for headers in ({"Mcp-Method": "tools/list"}, {"MCP-Protocol-Version": "2025-11-25"}, {"Mcp-Name": "other"}, {"Mcp-Name": "=?base64?Z3JlZXQ?="},
+                    {"Mcp-Name": "=?base64?Z3Jl!XQ=?="}):
+        reply = client.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}, headers=headers)
+        assert reply.status == 400 and code_of(reply.json) == -32020, (headers, reply.text)
+    for name in ("  greet ", "=?base64?Z3JlZXQ=?=", "=?BASE64?Z3JlZXQ=?="):
+        assert client.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}, headers={"Mcp-Name": name}).status == 200, name
+
+
+def it_reads_a_run_and_its_history_as_resources(f):
+    client = Modern(f.serve().url)
+    client.call("greet", {"name": "Ada"})
+    run = f.runs("greet")[0]["id"]
+    read = client.ask("resources/read", {"uri": f"pawl://runs/{run}"})["result"]
+    assert json.loads(read["contents"][0]["text"])["status"] == "completed" and read["ttlMs"] >= 0
+    events = json.loads(client.ask("resources/read", {"uri": f"pawl://runs/{run}/history"})["result"]["contents"][0]["text"])
+    assert events[0]["type"] == "RunStarted"
+    missing = client.ask("resources/read", {"uri": "pawl://runs/none"})["error"]
+    assert missing["code"] == -32602 and missing["data"]["uri"] == "pawl://runs/none"
+    ids = client.ask("completion/complete", {"ref": {"type": "ref/resource", "uri": "pawl://runs/{id}"},
+                                             "argument": {"name": "id", "value": "greet-"}})["result"]["completion"]["values"]
+    assert ids == [run]
+
+
+def it_tells_listeners_what_they_asked_for_and_nothing_else(f):
+    client = Modern(f.serve().url, TASKS)
+    run = client.call("approve")["result"]["taskId"]
+    stream = client.post("subscriptions/listen", {"notifications": {"resourceSubscriptions": [f"pawl://runs/{run}"], "taskIds": [run]}})
+    messages = stream.messages()
+    assert next(messages)["method"] == "notifications/subscriptions/acknowledged"
+    client.call("greet", {"name": "somebody else"})
+    f.pawl("answer", run, "approve")
+    heard = []
+    while not heard or heard[-1]["method"] != "notifications/tasks":
+        heard.append(next(messages))
+    assert heard[-1]["params"]["status"] == "completed"
+    assert {m["method"] for m in heard[:-1]} == {"notifications/resources/updated"}
+    assert all(m["params"]["_meta"][META + "subscriptionId"] == client.number - 1 for m in heard)
+    stream.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals(), sys.argv))

@@ -1,0 +1,144 @@
+/*
+ * cli_mcp.c - `mcp`: offers the journal's workflows to one MCP client on standard input and output.
+ *
+ *   an engine owns the journal    it is asked; its modules decide what there is
+ *   nobody does                   a detached `pawl serve --idle-exit` with our modules, or with --in-process an engine here
+ *
+ * A note beside the journal says which modules the engine was started with, so that a client that comes back finds its own again and one with
+ * other modules is told. Does not know the protocol (mcp/).
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sdk/base/arena.h"
+#include "sdk/base/buf.h"
+#include "sdk/base/error.h"
+#include "tools/cli_session.h"
+#include "tools/mcp/stdio.h"
+
+#define IDLE_DEFAULT "10m"
+
+/* The modules of the command line as absolute paths, one a line. */
+static const char *modules_text(pw_cli *cli)
+{
+    pw_buf b = PW_BUF_INIT;
+    for (size_t i = 0; i < cli->args->module_count; i++) {
+        char *path = realpath(cli->args->module[i], NULL);
+        pw_buf_puts(&b, path != NULL ? path : cli->args->module[i]);
+        pw_buf_putc(&b, '\n');
+        free(path);
+    }
+    const char *text = pw_strdup(cli->scope, pw_buf_cstr(&b));
+    pw_buf_deinit(&b);
+    return text != NULL ? text : "";
+}
+
+static const char *note_path(pw_cli *cli)
+{
+    return pw_sprintf(cli->scope, "%s.mcp", cli->db);
+}
+
+static bool note_is(pw_cli *cli, const char *modules)
+{
+    const char *text = "";
+    size_t size = 0;
+    pawl_error err;
+    return pw_cli_file_read(cli, note_path(cli), 65536, &text, &size, &err) == PAWL_OK &&
+           strcmp(text, modules) == 0;
+}
+
+static void note_write(pw_cli *cli, const char *modules)
+{
+    const int fd = open(note_path(cli), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        const ssize_t n = write(fd, modules, strlen(modules));
+        (void)n; /* a note that is cut differs, and says so */
+        (void)close(fd);
+    }
+}
+
+/* Modules are the owner's to choose: 0, or an exit code after having said so. */
+static int check_owner(pw_cli *cli, const char *modules)
+{
+    pawl_error err = {0};
+    if (pw_client_open(cli->db, &cli->client, &err) != PAWL_OK || !pw_client_is_live(cli->client)) {
+        note_write(cli, modules);
+        return PW_EXIT_OK;
+    }
+    if (cli->args->module_count == 0 || note_is(cli, modules)) {
+        return PW_EXIT_OK;
+    }
+    pw_cli_out *o = &cli->complain;
+    pw_out_styled(o, PW_BAD, "pawl:");
+    pw_out_printf(o, " process %lld serves ", (long long)pw_client_pid(cli->client));
+    (void)pw_out_str(o, cli->db);
+    pw_out_puts(o, " with modules of its own: what it has loaded is what there is\n"
+                   "      leave out --module, or stop that process first\n");
+    (void)pw_cli_out_flush(o);
+    return PW_EXIT_BUSY;
+}
+
+/* pawl serve --db FILE --idle-exit 10m --log-level warn --module ... */
+static const char *const *engine_argv(pw_cli *cli)
+{
+    const pw_cli_args *a = cli->args;
+    const char **argv = pw_alloc(cli->scope, (12 + 2 * a->module_count) * sizeof *argv);
+    char *self = realpath("/proc/self/exe", NULL);
+    char *db = realpath(cli->db, NULL);
+    size_t n = 0;
+    if (argv == NULL) {
+        free(self);
+        free(db);
+        return NULL;
+    }
+    argv[n++] = pw_strdup(cli->scope, self != NULL ? self : "pawl");
+    argv[n++] = "serve";
+    argv[n++] = "--db";
+    argv[n++] = db != NULL ? pw_strdup(cli->scope, db) : cli->db;
+    argv[n++] = "--idle-exit";
+    argv[n++] = pw_cli_has(a, PW_OPT_IDLE_EXIT) ? a->value[PW_OPT_IDLE_EXIT] : IDLE_DEFAULT;
+    argv[n++] = "--log-level";
+    argv[n++] = pw_cli_has(a, PW_OPT_LOG_LEVEL) ? a->value[PW_OPT_LOG_LEVEL] : "warn";
+    for (size_t i = 0; i < a->module_count; i++) {
+        argv[n++] = "--module";
+        argv[n++] = a->module[i];
+    }
+    argv[n] = NULL;
+    free(self);
+    free(db);
+    return argv;
+}
+
+static int host_here(pw_cli *cli)
+{
+    pw_cli_host_options options = {.socket = true, .log_level = PAWL_WARN};
+    if (pw_cli_has(cli->args, PW_OPT_LOG_LEVEL)) {
+        options.log_level = (pawl_level)cli->args->number[PW_OPT_LOG_LEVEL];
+    }
+    int code = pw_cli_host(cli, &options);
+    pw_cli_signals_unblock();
+    return code;
+}
+
+int pw_verb_mcp(pw_cli *cli)
+{
+    const bool here = pw_cli_has(cli->args, PW_OPT_IN_PROCESS);
+    pw_mcpd_stdio_options options = {
+        .server = {.journal = cli->db, .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS]},
+        .engine_log = pw_sprintf(cli->scope, "%s.mcp.log", cli->db),
+    };
+    pawl_error err = {0};
+    int code = here ? host_here(cli) : check_owner(cli, modules_text(cli));
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    pw_client_close(cli->client);
+    cli->client = NULL;
+    options.engine = here ? NULL : engine_argv(cli);
+    pawl_status status = pw_mcpd_stdio_serve(&options, &err);
+    pw_cli_unhost(cli, 0);
+    return status == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, status, &err, "cannot serve MCP");
+}
