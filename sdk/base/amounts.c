@@ -137,7 +137,7 @@ static pawl_status read_pair(pw_view raw, pw_unit u, pw_limits *l, pawl_error *e
 
 pw_limits pw_limits_none(void)
 {
-    pw_limits l;
+    pw_limits l = {0};
     for (int u = 0; u < PW_UNITS; u++) {
         l.soft.n[u] = l.hard.n[u] = PW_NO_LIMIT;
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/base/amounts.h" /* the lists are made of units */
 #include "tests/bench/bench.h"
 
 enum {

@@ -48,7 +48,7 @@ static void put(rig *t, const entry *e)
                               .cmd = e->cmd,
                               .attempt = e->attempt,
                               .round = e->round,
-                              .state = e->state,
+                              .state = (int)e->state,
                               .at_ms = 7,
                               .budget = chain[0],
                               .workflow = rig_text("w"),
