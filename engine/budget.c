@@ -263,11 +263,25 @@ void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits)
 
 /* ---- taking back ---- */
 
-static void forget_booking(pw_core *core, const pw_ledger_row *row)
+static pw_booking *booking_of(pw_core *core, const pw_ledger_row *row)
 {
     pw_job_key key = {row->run, row->cmd, row->item};
     pw_booking *b = NULL;
     HASH_FIND(hh, core->bookings, &key, sizeof key, b);
+    return b;
+}
+
+static void forget_beginning(pw_core *core, const pw_ledger_row *row)
+{
+    pw_booking *b = booking_of(core, row);
+    if (b != NULL) {
+        b->beginning = NULL;
+    }
+}
+
+static void forget_booking(pw_core *core, const pw_ledger_row *row)
+{
+    pw_booking *b = booking_of(core, row);
     if (b != NULL) {
         HASH_DEL(core->bookings, b);
         pw_free(b);
@@ -275,11 +289,68 @@ static void forget_booking(pw_core *core, const pw_ledger_row *row)
     core->bookings_doubt = true; /* the journal knows */
 }
 
-static void take_back(pw_core *core, const pw_op *op)
+static bool in_chain(const pw_budget *from, const pw_budget *budget)
 {
+    while (from != NULL && from != budget) {
+        from = from->parent;
+    }
+    return from != NULL;
+}
+
+/* The first of that batch that sets limits of this budget. */
+static pw_budget_op *set_in(const pw_batch *b, const pw_budget *budget)
+{
+    for (size_t i = 0; b != NULL && i < b->group.len; i++) {
+        pw_op *op = &b->group.ops[i];
+        if (op->type == PW_OP_BUDGET_SET && op->u.budget->budget == budget) {
+            return op->u.budget;
+        }
+    }
+    return NULL;
+}
+
+/* Some of it counts on the budget being in the journal, with its limits. */
+static bool builds_on(const pw_batch *b, const pw_budget *budget)
+{
+    for (size_t i = 0; b != NULL && i < b->group.len; i++) {
+        const pw_op *op = &b->group.ops[i];
+        const pw_budget *leaf = op->type == PW_OP_BUDGET_SET   ? op->u.budget->budget
+                                : op->type == PW_OP_LEDGER_PUT ? op->u.ledger->budget
+                                                               : NULL;
+        if (in_chain(leaf, budget)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Groups that set it after that one did so on top of it: those in flight do not land either, and the one being built takes it over. */
+static void take_back_limits(pw_batch *b, const pw_budget_op *op)
+{
+    pw_core *core = b->core;
+    pw_budget *budget = op->budget;
+    pw_batch *building = b != core->building ? core->building : NULL;
+    pw_budget_op *later = NULL;
+    for (const pw_batch *f = b != core->building ? core->flight : NULL; f != NULL; f = f->next) {
+        later = later != NULL ? later : set_in(f, budget);
+    }
+    bool goes_on = set_in(building, budget) != NULL; /* with all its limits */
+    if (later != NULL) {
+        later->was = op->was;
+        later->was_stored = op->was_stored;
+    } else if (!goes_on && builds_on(building, budget)) {
+        pw_budget_limit(building, budget, &budget->limits);
+    } else if (!goes_on) {
+        budget->limits = op->was;
+        budget->stored = op->was_stored;
+    }
+}
+
+static void take_back(pw_batch *of, const pw_op *op)
+{
+    pw_core *core = of->core;
     if (op->type == PW_OP_BUDGET_SET) {
-        op->u.budget->budget->limits = op->u.budget->was;
-        op->u.budget->budget->stored = op->u.budget->was_stored;
+        take_back_limits(of, op->u.budget);
     } else if (op->type == PW_OP_LEDGER_PUT) {
         const pw_ledger_op *l = op->u.ledger;
         for (pw_budget *b = l->budget; b != NULL; b = b->parent) {
@@ -290,6 +361,9 @@ static void take_back(pw_core *core, const pw_op *op)
             }
         }
         forget_booking(core, &l->row);
+    } else if (op->type == PW_OP_LEDGER_BEGIN) {
+        forget_beginning(core, &op->u.ledger->row);
+        return;
     } else {
         return;
     }
@@ -299,7 +373,7 @@ static void take_back(pw_core *core, const pw_op *op)
 void pw_budget_undo(pw_batch *b, size_t from)
 {
     for (size_t i = b->group.len; i > from; i--) {
-        take_back(b->core, &b->group.ops[i - 1]);
+        take_back(b, &b->group.ops[i - 1]);
     }
 }
 

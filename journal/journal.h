@@ -286,7 +286,7 @@ typedef struct pw_op {
             int64_t depth;
             pw_view body;
         } node;
-        const pw_budget_op *budget;
+        pw_budget_op *budget;
         const pw_ledger_op *ledger;
         pw_memo_row memo;
         pw_inbox_row inbox;
