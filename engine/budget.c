@@ -309,15 +309,18 @@ static pw_budget_op *set_in(const pw_batch *b, const pw_budget *budget)
     return NULL;
 }
 
+static pw_budget *budget_of(const pw_op *op)
+{
+    return op->type == PW_OP_BUDGET_SET   ? op->u.budget->budget
+           : op->type == PW_OP_LEDGER_PUT ? op->u.ledger->budget
+                                          : NULL;
+}
+
 /* Some of it counts on the budget being in the journal, with its limits. */
 static bool builds_on(const pw_batch *b, const pw_budget *budget)
 {
     for (size_t i = 0; b != NULL && i < b->group.len; i++) {
-        const pw_op *op = &b->group.ops[i];
-        const pw_budget *leaf = op->type == PW_OP_BUDGET_SET   ? op->u.budget->budget
-                                : op->type == PW_OP_LEDGER_PUT ? op->u.ledger->budget
-                                                               : NULL;
-        if (in_chain(leaf, budget)) {
+        if (in_chain(budget_of(&b->group.ops[i]), budget)) {
             return true;
         }
     }
@@ -393,11 +396,44 @@ void pw_budget_free(pw_core *core)
     }
 }
 
-/* All or none: they point to each other. What is open is read again when it ends. */
+/* With those above it, which it points to. */
+static void keep(pw_budget *b)
+{
+    for (; b != NULL && !b->kept; b = b->parent) {
+        b->kept = true;
+    }
+}
+
+static void keep_those_of(const pw_batch *b)
+{
+    for (size_t i = 0; b != NULL && i < b->group.len; i++) {
+        keep(budget_of(&b->group.ops[i]));
+    }
+}
+
+/* What nothing on its way refers to is read again when it is asked for. */
 void pw_budget_sweep(pw_core *core)
 {
-    if (core->building == NULL && core->flight == NULL && HASH_COUNT(core->budgets) > KEPT_MAX &&
-        core->bookings == NULL) {
-        pw_budget_free(core);
+    size_t len = HASH_COUNT(core->budgets);
+    if (len <= KEPT_MAX || len / 2 <= core->budgets_kept) {
+        return;
     }
+    pw_booking *k, *knext;
+    HASH_ITER (hh, core->bookings, k, knext) {
+        keep(k->budget);
+    }
+    for (const pw_batch *f = core->flight; f != NULL; f = f->next) {
+        keep_those_of(f);
+    }
+    keep_those_of(core->building);
+    pw_budget *b, *next;
+    HASH_ITER (hh, core->budgets, b, next) {
+        if (b->kept) {
+            b->kept = false;
+        } else {
+            HASH_DEL(core->budgets, b);
+            pw_free(b);
+        }
+    }
+    core->budgets_kept = HASH_COUNT(core->budgets);
 }

@@ -21,6 +21,7 @@
 typedef struct pw_budget {
     struct pw_budget *parent;
     size_t depth; /* 1 = the outermost */
+    bool kept;    /* by a sweep under way */
     bool stored;  /* the journal has it, or will: else it is written before what is below it */
     pw_limits limits;
     pw_amounts spent, reserved;
@@ -62,7 +63,7 @@ bool pw_budget_fits(const pw_budget *budget, const pw_amounts *asked, pw_short *
 void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits);
 /** Takes back what operations of that batch from index `from` on have changed in memory. */
 void pw_budget_undo(pw_batch *b, size_t from);
-/** Forgets budgets, if there are many and no group refers to them. */
+/** Forgets budgets, if there are many, that no group and no open entry refers to. */
 void pw_budget_sweep(pw_core *core);
 void pw_budget_free(pw_core *core);
 /** Reads the open entries. */

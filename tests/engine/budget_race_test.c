@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "engine/parts.h"
+#include "engine/budget.h"
 #include "rig_budget.h"
 
 /* ---- code ---- */
@@ -21,8 +21,15 @@ static const pawl_value *capped(pawl_run *w, const pawl_value *in)
     return pawl_call(w, "llm", .input = in, .max_cost = 0.0003, .retries = 5, .retry_initial_s = 1);
 }
 
+static const pawl_value *none(pawl_run *w, const pawl_value *in)
+{
+    (void)w;
+    return in;
+}
+
 static void code(rig *r)
 {
+    rig_workflow(r, "none", none);
     rig_workflow(r, "one", one);
     rig_held(r, "llm", PAWL_EFFECT_DEFAULT);
 }
@@ -193,6 +200,42 @@ static void a_group_behind_them_keeps_the_limits_it_counts_on(void **state)
     }
 }
 
+/* ---- many ---- */
+
+/* One step is always under way, and a group always on its way: what is over is forgotten all the same, and is right when it is asked for. */
+static void budgets_of_what_is_over_do_not_pile_up(void **state)
+{
+    rig *r = *state;
+    code(r);
+    (void)rig_ask(r, "queue_set", "{name: %s, concurrency: 1}", "default");
+    start(r, "one", "a", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 1}}"));
+    size_t most = 0;
+    for (int i = 0; i < 1500; i++) {
+        char id[24], names[4][40];
+        (void)snprintf(id, sizeof id, "r%d", i);
+        for (int n = 0; n < 4; n++) {
+            (void)snprintf(names[n], sizeof names[n], "goal:%d.%d", i, n);
+        }
+        (void)rig_post(r, "start",
+                       "{workflow: %s, id: %s, budget: {usd: 1, parent: {name: %s, parent: {name: "
+                       "%s, parent: {name: %s, parent: %s}}}}}",
+                       "none", id, names[0], names[1], names[2], names[3]);
+        rig_step(r);
+        (void)rig_commit(r);
+        (void)rig_answer(r);
+        most = HASH_COUNT(r->core->budgets) > most ? HASH_COUNT(r->core->budgets) : most;
+    }
+    rig_run(r);
+    assert_in_range(most, 4000, 4200);
+    rig_spent(r, "a", 0, 100);
+    rig_pay(r, 0.00001);
+    rig_spent(r, "a", 10, 0);
+    rig_budget_is(r, "goal:x", 10, 0);
+    start(r, "one", "b", rig_value(r, "{parent: 'goal:x'}"));
+    rig_budget_is(r, "goal:x", 10, 100);
+    rig_verify(r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -202,6 +245,7 @@ int main(void)
         RIG_TEST(an_attempt_that_begins_while_its_run_is_ended_is_paid),
         RIG_TEST(limits_of_groups_that_do_not_land_are_taken_back),
         RIG_TEST(a_group_behind_them_keeps_the_limits_it_counts_on),
+        RIG_TEST(budgets_of_what_is_over_do_not_pile_up),
     };
     return rig_run_modes(tests, sizeof tests / sizeof tests[0], true);
 }
