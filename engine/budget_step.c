@@ -288,6 +288,10 @@ void pw_budget_end_fields(pw_emit *e, int64_t cmd, int64_t attempt, const pw_rep
         return; /* most of them */
     }
     pw_entry entry = entry_of(e->live, cmd, attempt, body_of(e->live, cmd));
+    if (spent != NULL && report->read_back) { /* that is what the looking cost */
+        pawl_scope *scope = e->live->batch->group.scope;
+        spent = pawl_with(scope, spent, "unknown", pawl_make_bool(scope, true));
+    }
     pw_budget_settle(&entry, spent);
     if (spent != NULL) {
         pw_emit_value(e, "spent", pw_value_bytes(spent));

@@ -200,6 +200,36 @@ static void a_group_behind_them_keeps_the_limits_it_counts_on(void **state)
     }
 }
 
+/* ---- read back ---- */
+
+static const pawl_value *unsafe(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "pay", .input = in, .reserve = pawl_json(w, "{usd: 0.0001}"),
+                     .effect = PAWL_EFFECT_UNSAFE);
+}
+
+/* What the looking cost says nothing of what was looked for. */
+static void what_is_read_back_cost_what_was_set_aside(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "unsafe", unsafe);
+    rig_held_read_back(r, "pay");
+    static const char *const found[] = {"nothing", "done"};
+    start(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
+    for (size_t i = 0; i < PW_COUNT(found); i++) {
+        rig_crash(r);
+        rig_run(r);
+        rig_task *look = rig_task_find(r, "pay");
+        assert_true(pawl_task_spend(look->task, rig_value(r, "{usd: 0.00001, calls: 1}")));
+        rig_done(r, look, rig_value(r, "{found: %s, result: 7}", found[i]));
+        rig_run(r);
+    }
+    assert_string_equal(rig_status(r, "a"), "completed");
+    rig_entries(r, "a", "1.1.1E100 1.2.1E100 ");
+    rig_spent(r, "a", 200, 0);
+    rig_verify(r);
+}
+
 /* ---- many ---- */
 
 /* One step is always under way, and a group always on its way: what is over is forgotten all the same, and is right when it is asked for. */
@@ -245,6 +275,7 @@ int main(void)
         RIG_TEST(an_attempt_that_begins_while_its_run_is_ended_is_paid),
         RIG_TEST(limits_of_groups_that_do_not_land_are_taken_back),
         RIG_TEST(a_group_behind_them_keeps_the_limits_it_counts_on),
+        RIG_TEST(what_is_read_back_cost_what_was_set_aside),
         RIG_TEST(budgets_of_what_is_over_do_not_pile_up),
     };
     return rig_run_modes(tests, sizeof tests / sizeof tests[0], true);
