@@ -314,6 +314,33 @@ def it_says_what_is_wrong_with_a_message_and_goes_on(f):
     assert "result" in Modern(url).ask("server/discover")
 
 
+def it_answers_others_after_an_answer_that_no_engine_takes(f):
+    """An answer nests two levels deeper in the request to the engine than in its own message: 128 levels are the most that either may have."""
+    url = f.serve().url
+    client = Legacy(url, {"sampling": {}})
+    stream = client.post("tools/call", {"name": "test_sampling", "arguments": {"prompt": "x"}})
+    asked = next(m for m in stream.messages() if m.get("method") == "sampling/createMessage")
+    deep = json.loads("[" * 126 + "]" * 126)
+    assert client.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"x": deep}}).status == 202
+    assert "result" in Modern(url).call("greet", {"name": "Ada"})
+    stream.close()
+
+
+def it_reads_many_keys_and_many_words_in_one_pass(f):
+    """Each of these took minutes, in which nobody else was answered."""
+    url = f.serve().url
+    keys = ",".join(f'"{i}":1' for i in range(100000))
+    reply = send(url, "POST", {"Content-Type": "application/json"}, f'{{"jsonrpc":"2.0",{keys},"id":1,"method":"ping"}}')
+    assert reply.status == 400, reply.text
+    client = Modern(url, {"elicitation": {}})
+    assert "greet" in str(client.call("pawl_search", {"query": "greet " + "zq " * 1000000})["result"])
+    result = client.call("approve")["result"]
+    more = {"choice": "approve", **{str(i): i for i in range(20000)}}
+    answer = {next(iter(result["inputRequests"])): {"action": "accept", "content": more}}
+    end = client.call("approve", inputResponses=answer, requestState=result["requestState"])
+    assert end["result"]["structuredContent"]["choice"] == "approve", end
+
+
 def it_checks_the_headers_that_repeat_the_body(f):
     client = Modern(f.serve().url)
     for headers in ({"Mcp-Method": "tools/list"}, {"MCP-Protocol-Version": "2025-11-25"}, {"Mcp-Name": "other"}, {"Mcp-Name": "=?base64?Z3JlZXQ?="},
