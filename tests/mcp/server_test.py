@@ -1,9 +1,10 @@
 """The MCP server of `pawl serve --http`, with raw messages: what no suite asks. server_test.py PAWL MODULE [NAME...]"""
 import http.client
 import json
+import subprocess
 import sys
 
-from server_rig import META, MODERN, Legacy, Modern, main, send
+from server_rig import META, MODERN, Legacy, Modern, Paths, main, send
 
 TASKS = {"extensions": {META + "tasks": {}}, "elicitation": {}}
 ACCEPT_ADA = {"action": "accept", "content": {"name": "Ada"}}
@@ -285,6 +286,32 @@ def it_takes_a_legacy_task_to_its_end(f):
     got = client.post("tasks/get", {"taskId": task["taskId"]}).json["result"]
     assert got["status"] == "completed" and "result" not in got
     assert code_of(client.post("tasks/cancel", {"taskId": task["taskId"]}).json) == -32602
+
+
+def it_ends_when_idle_and_not_while_somebody_is_connected(f):
+    """The server's own connection to the engine is nobody's; a stream that waits, and a client of the engine's socket, are somebody's."""
+    server = f.serve(options=("--idle-exit", "500ms"))
+
+    def stays():
+        try:
+            server.process.wait(timeout=2)
+            return False
+        except subprocess.TimeoutExpired:
+            return True
+
+    stream = Modern(server.url).post("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    assert next(stream.messages())["method"] == "notifications/subscriptions/acknowledged"
+    assert stays()
+    with subprocess.Popen([Paths.pawl, "mcp", "--db", f.db], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as client:
+        client.stdin.write('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}\n')
+        assert "result" in client.stdout.readline()
+        client.stdin.write('{"jsonrpc":"2.0","id":2,"method":"tools/list"}\n')
+        assert "result" in client.stdout.readline()
+        stream.close()
+        assert stays()
+        client.stdin.close()
+    assert server.process.wait(timeout=60) == 0
+    server.process.stdout.close()
 
 
 # ---- who may speak, and how ----

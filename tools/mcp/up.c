@@ -6,6 +6,7 @@
  */
 #include "tools/mcp/up.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -49,6 +50,7 @@ struct pw_up {
     int64_t probe;    /* the request that finds out whether the engine is ready; 0 = none is out */
     uint64_t since;   /* connected */
     bool ready;
+    atomic_bool connected;
 };
 
 static void free_handle(uv_handle_t *h)
@@ -78,6 +80,7 @@ static void disconnect(pw_up *up)
     }
     pw_client_close(up->client);
     up->client = NULL;
+    atomic_store(&up->connected, false);
     up->ready = false;
     up->probe = 0;
     for (struct asked *a = up->first; a != NULL; a = a->next) {
@@ -247,6 +250,7 @@ static void connect_now(pw_up *up)
         return;
     }
     up->since = uv_now(up->loop);
+    atomic_store(&up->connected, true);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -299,6 +303,11 @@ void pw_up_close(pw_up *up)
 bool pw_up_is_live(const pw_up *up)
 {
     return up->ready;
+}
+
+bool pw_up_is_connected(const pw_up *up)
+{
+    return atomic_load(&up->connected);
 }
 
 /* ---- asking ---- */
