@@ -440,6 +440,15 @@ def it_reads_a_run_and_its_history_as_resources(f):
     assert ids == [run]
 
 
+def it_says_that_an_answer_is_too_large(f):
+    client = Modern(f.serve().url)
+    client.call("note_and_wait", {"path": str(f.path / "n"), "line": '"' * 2000000})
+    run = f.runs("note_and_wait")[0]["id"]
+    reply = client.post("resources/read", {"uri": f"pawl://runs/{run}/history"})
+    assert reply.status == 500 and code_of(reply.json) == -32603, (reply.status, reply.text[:100])
+    assert "result" in client.ask("server/discover")
+
+
 def it_tells_listeners_what_they_asked_for_and_nothing_else(f):
     client = Modern(f.serve().url, TASKS)
     run = client.call("approve")["result"]["taskId"]

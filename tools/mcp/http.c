@@ -142,9 +142,17 @@ static void sink_message(void *user, const char *event_id, const char *text, siz
     wake(r);
 }
 
+static void say_too_large(request *r, const pawl_value *id)
+{
+    pw_buf_reset(&r->out);
+    r->status = 500;
+    pw_mcpd_write_error(&r->out, id, PW_MCPD_INTERNAL, "the answer is too large", NULL);
+}
+
 static void sink_end(void *user, int status, const char *text, size_t size)
 {
     request *r = user;
+    const pawl_value *id = r->x != NULL ? r->x->id : NULL;
     if (r->x != NULL && r->x->method == PW_MCPD_INITIALIZE && r->x->session != NULL) {
         (void)snprintf(r->session, sizeof r->session, "%s", r->x->session->id);
     }
@@ -158,6 +166,9 @@ static void sink_end(void *user, int status, const char *text, size_t size)
         put_event(r, NULL, text, size);
     } else if (text != NULL) {
         pw_buf_put(&r->out, text, size);
+        if (!pw_buf_ok(&r->out)) {
+            say_too_large(r, id);
+        }
     }
     wake(r);
 }
