@@ -94,15 +94,16 @@ static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
 }
 
 /* A number that changes whenever anything happened, or -1 while something is under way. */
-static int64_t activity_mark(pw_cli *cli)
+static int64_t activity_mark(pw_cli *cli, const pw_mcpd_host *mcp)
 {
-    static const char *const busy[] = {"tasks_running", "clients"};
     static const char *const counters[] = {"turns",    "commits",      "groups",       "steps",
                                            "requests", "jobs_started", "timers_fired", "stale"};
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *stats = NULL;
     pawl_error err = {0};
     int64_t mark = 0;
+    bool own = false;
+    int64_t clients = mcp != NULL ? (int64_t)pw_mcpd_host_clients(mcp, &own) : 0;
     if (scope == NULL || pawl_stats(cli->engine, scope, &stats, &err) != PAWL_OK) {
         pawl_scope_free(scope);
         return -1;
@@ -110,15 +111,14 @@ static int64_t activity_mark(pw_cli *cli)
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         mark += pawl_int(stats, counters[i], 0);
     }
-    for (size_t i = 0; i < sizeof busy / sizeof busy[0]; i++) {
-        mark = pawl_int(stats, busy[i], 0) > 0 ? -1 : mark;
-    }
+    clients += pawl_int(stats, "clients", 0) - own; /* our MCP server is nobody */
+    mark = pawl_int(stats, "tasks_running", 0) > 0 || clients > 0 ? -1 : mark;
     pawl_scope_free(scope);
     return mark;
 }
 
 /* The signal that ends it; 0 = it was idle for long enough. */
-static int serve_until(pw_cli *cli, int64_t idle_ms)
+static int serve_until(pw_cli *cli, const pw_mcpd_host *mcp, int64_t idle_ms)
 {
     int64_t mark = -1;
     int64_t since = pw_cli_now_ms();
@@ -132,7 +132,7 @@ static int serve_until(pw_cli *cli, int64_t idle_ms)
         if (idle_ms == 0) {
             continue;
         }
-        int64_t now_mark = activity_mark(cli);
+        int64_t now_mark = activity_mark(cli, mcp);
         int64_t now = pw_cli_now_ms();
         if (now_mark < 0 || now_mark != mark) {
             mark = now_mark;
@@ -177,7 +177,7 @@ int pw_verb_serve(pw_cli *cli)
     }
     ready(cli, relay, mcp);
     int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
-    int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
+    int number = serve_until(cli, mcp, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
         pw_out_puts(&cli->complain, "\r"); /* over the ^C that the terminal shows */
         pw_cli_note(cli, "stopping; ^C again stops at once");
