@@ -248,7 +248,11 @@ static void cell_cost(pw_cli_grid *grid, const pawl_value *entry, bool open)
     }
     usd_text(n, usd);
     (void)snprintf(text, sizeof text, "%s%s", open ? "<=" : estimated ? "~" : "", usd);
-    pw_grid_str(grid, open ? PW_NOW : estimated ? PW_WARN : PW_PLAIN, n == 0 && open ? "" : text);
+    pw_grid_str(grid,
+                open        ? PW_NOW
+                : estimated ? PW_WARN
+                            : PW_PLAIN,
+                n == 0 && (open || estimated) ? "" : text);
 }
 
 static void entry_row(pw_cli_grid *grid, const pawl_value *e)
