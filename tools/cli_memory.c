@@ -72,6 +72,9 @@ static int list(pw_cli *cli)
 {
     const int64_t limit = cli->args->number[PW_OPT_LIMIT];
     const char *space = operand(cli, 0);
+    if (operand(cli, 1) != NULL) {
+        return pw_cli_usage(cli, "pawl memory list, search, put or delete; not \"%s\"", space);
+    }
     return show(cli, "memories",
                 pawl_build(cli->scope, "{space: %s, limit: %lld}", space,
                            (long long)(limit > 0 ? limit : 100)));
@@ -146,16 +149,10 @@ int pw_verb_memory(pw_cli *cli)
         int (*fn)(pw_cli *cli);
     } actions[] = {{"list", list}, {"search", search}, {"put", put}, {"delete", drop}};
     const char *name = cli->args->word != NULL ? cli->args->word : "list";
-    if (cli->args->word == NULL && operand(cli, 0) != NULL) {
-        return pw_cli_usage(cli, "pawl memory list, search, put or delete; not \"%s\"",
-                            operand(cli, 0));
+    size_t i = 0;
+    while (i + 1 < sizeof actions / sizeof actions[0] && strcmp(name, actions[i].name) != 0) {
+        i++;
     }
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        if (strcmp(name, actions[i].name) == 0) {
-            const int code = pw_cli_connect(cli);
-            return code == PW_EXIT_OK ? actions[i].fn(cli) : code;
-        }
-    }
-    return pw_cli_usage(cli, "pawl memory has no \"%s\"",
-                        name); /* a word of the table without a row here */
+    const int code = pw_cli_connect(cli);
+    return code == PW_EXIT_OK ? actions[i].fn(cli) : code;
 }

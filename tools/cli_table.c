@@ -17,10 +17,10 @@ static const pw_cli_option options[] = {
 };
 
 static const pw_cli_command commands[] = {
-#define X(name, verb, group, operands, max, op1, op2, opts, summary, text, examples)   \
-    {PW_CMD_##name,   #verb,   PW_GROUP_##group,                                       \
-     operands,        max,     {PW_OPT_##op1, PW_OPT_##op2, PW_OPT_NONE, PW_OPT_NONE}, \
-     GLOBAL | (opts), summary, text,                                                   \
+#define X(name, verb, group, operands, max, op1, op2, opts, summary, text, examples) \
+    {PW_CMD_##name,   #verb,   PW_GROUP_##group,                                     \
+     operands,        max,     {PW_OPT_##op1, PW_OPT_##op2, PW_OPT_NONE},            \
+     GLOBAL | (opts), summary, text,                                                 \
      examples},
 #include "tools/cli_commands.def"
 #undef X

@@ -62,7 +62,7 @@ typedef enum pw_cli_group {
     PW_GROUP_COUNT
 } pw_cli_group;
 
-#define PW_CLI_OPERANDS_MAX 4
+#define PW_CLI_OPERANDS_MAX 3
 
 typedef struct pw_cli_command {
     pw_cli_verb verb;
