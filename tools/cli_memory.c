@@ -54,7 +54,8 @@ static int show(pw_cli *cli, const char *op, const pawl_value *args)
         return PW_EXIT_OK;
     }
     if (pawl_len(list) == 0) {
-        pw_cli_note(cli, spaces ? "nothing is remembered" : "nothing found");
+        pw_cli_note(cli,
+                    strcmp(op, "memories") == 0 ? "nothing is remembered" : "nothing is found");
         return PW_EXIT_OK;
     }
     pw_cli_grid grid;

@@ -15,6 +15,7 @@
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/host.h"
+#include "tools/mcp/http_address.h"
 
 #define DRAIN_MS_DEFAULT 10000
 #define LOOK_EVERY_MS 1000
@@ -77,6 +78,13 @@ static void ready(pw_cli *cli, const pw_relay *relay, const pw_mcpd_host *mcp)
     (void)pw_cli_out_flush(o);
 }
 
+static bool is_loopback(const char *address)
+{
+    pw_http_address a = {.loopback = false};
+    pawl_error err = {0};
+    return pw_http_address_parse(address, &a, &err) == PAWL_OK && a.loopback;
+}
+
 /* Starts the MCP server, if it was asked for. 0 or an exit code after having said why. */
 static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
 {
@@ -87,10 +95,14 @@ static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
         return PW_EXIT_OK;
     }
     pawl_status status = pw_mcpd_host_start(&options, cli->args->value[PW_OPT_HTTP], ret_mcp, &err);
-    if (status == PAWL_OK) {
-        return PW_EXIT_OK;
+    if (status != PAWL_OK) {
+        return pw_cli_fail(cli, status, &err, "cannot serve MCP");
     }
-    return pw_cli_fail(cli, status, &err, "cannot serve MCP");
+    if (!is_loopback(cli->args->value[PW_OPT_HTTP])) {
+        pw_cli_note(
+            cli, "whoever reaches the MCP port can start workflows here: it asks for no token yet");
+    }
+    return PW_EXIT_OK;
 }
 
 /* A number that changes whenever anything happened, or -1 while something is under way. */
