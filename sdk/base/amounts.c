@@ -12,7 +12,7 @@
 #include "sdk/base/error.h"
 
 #define MICRO 1e6
-#define AMOUNT_MAX 9e15 /* nine billion dollars; a double counts that far */
+#define AMOUNT_MAX 1e13 /* ten million dollars: a million such amounts can be added */
 
 static const char *const keys[PW_UNITS] = {
 #define U(name, key) #key,
