@@ -1,8 +1,10 @@
 /*
- * http.c - one endpoint, /mcp: POST a message; its answer is JSON, or a stream of events as soon as something is said before the answer.
+ * http.c - the endpoint /mcp: POST a message; its answer is JSON, or a stream of events as soon as something is said before the answer.
  *
  *   request --body whole--> pw_mcpd_take --nothing yet--> suspended --message--> a stream --end--> the stream ends
  *                                                               `--end, nothing said before--> one JSON
+ *
+ * GET /runs/{id}/stream is the other thing that is here: its stream begins when the run is found (http_stream.c).
  *
  * libmicrohttpd runs on our loop through its epoll descriptor. It does not see that the peer of a suspended connection has gone: a poll of our
  * own does. Answers 403 to a Host or Origin that is not ours, 413 to a body that is too large; does not do TLS.
@@ -17,6 +19,7 @@
 
 #include "sdk/base/mem.h"
 #include "tools/mcp/http_address.h"
+#include "tools/mcp/http_stream.h"
 #include "tools/mcp/inside.h"
 
 #define BODY_BYTES_MAX (4u << 20)
@@ -31,6 +34,7 @@ typedef struct request request;
 struct pw_mcpd_http {
     uv_loop_t *loop;
     pw_mcpd *server;
+    pw_streams *streams;
     struct MHD_Daemon *daemon;
     pw_http_address address;
     char url[128];
@@ -45,7 +49,9 @@ struct request {
     request *prev, *next;
     pw_mcpd_http *http;
     struct MHD_Connection *connection;
-    pw_mcpd_x *x; /* NULL: answered, or none yet */
+    pw_mcpd_x *x;          /* NULL: answered, or none yet */
+    pw_follower *follower; /* of a run; NULL: as above */
+    const char *allow;     /* of a 405 */
     uv_poll_t *gone;
     pw_buf body;
     pw_buf out; /* of the answer, or of the stream; from `sent` */
@@ -91,6 +97,8 @@ static void on_gone(uv_poll_t *poll, int status, int events)
     (void)events;
     no_gone(r);
     pw_mcpd_drop(r->x);
+    pw_follower_drop(r->follower);
+    r->follower = NULL;
     r->ended = true;
     r->status = 500;
     wake(r);
@@ -175,6 +183,50 @@ static void sink_end(void *user, int status, const char *text, size_t size)
 
 static const pw_mcpd_sink sink = {sink_message, sink_end};
 
+/* ---- the sink of followers ---- */
+
+static void follower_put(void *user, const char *text, size_t size)
+{
+    request *r = user;
+    r->stream = true;
+    pw_buf_put(&r->out, text, size);
+    wake(r);
+}
+
+static size_t follower_unread(const void *user)
+{
+    const request *r = user;
+    return r->out.size - r->sent;
+}
+
+static void follower_end(void *user, int status, const char *text)
+{
+    request *r = user;
+    r->follower = NULL;
+    r->status = status;
+    r->ended = true;
+    if (!r->stream) {
+        pw_buf_puts(&r->out, text);
+    }
+    wake(r);
+}
+
+static void follower_cut(void *user)
+{
+    request *r = user;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    r->follower = NULL;
+    r->ended = true;
+    if (info != NULL) {
+        (void)shutdown(info->connect_fd, SHUT_RDWR); /* libmicrohttpd sees it and closes */
+    }
+    wake(r);
+}
+
+static const pw_follower_sink follower_sink = {follower_put, follower_unread, follower_end,
+                                               follower_cut};
+
 static const char *header_of(void *user, const char *name)
 {
     request *r = user;
@@ -206,6 +258,7 @@ static ssize_t read_stream(void *user, uint64_t at, char *space, size_t size)
     if (r->sent == r->out.size) {
         pw_buf_reset(&r->out);
         r->sent = 0;
+        pw_follower_drained(r->follower);
     }
     return (ssize_t)n;
 }
@@ -234,8 +287,8 @@ static struct MHD_Response *plain_response(request *r)
     if (response != NULL && r->out.size > 0) {
         add_header(response, "Content-Type", "application/json");
     }
-    if (response != NULL && r->status == 405) {
-        add_header(response, "Allow", "POST");
+    if (response != NULL && r->allow != NULL) {
+        add_header(response, "Allow", r->allow);
     }
     return response;
 }
@@ -308,6 +361,7 @@ static void begin_session(request *r, bool get)
     const pw_mcpd_given given = given_of(r);
     pw_mcpd_session *session = id != NULL ? pw_mcpd_session_find(s, id) : NULL;
     if (id == NULL) {
+        r->allow = "POST";
         refuse(r, 405, "only POST is taken without a session");
     } else if (session == NULL) {
         refuse(r, 404, "there is no such session");
@@ -322,18 +376,45 @@ static void begin_session(request *r, bool get)
     }
 }
 
+/* Refusals of a run's stream are no JSON-RPC. */
+static void refuse_stream(request *r, int status, const char *why)
+{
+    r->status = status;
+    r->ended = true;
+    pw_buf_printf(&r->out, "{\"error\":\"%s\"}", why);
+}
+
+static void begin_stream(request *r, const char *id, bool get)
+{
+    if (!get) {
+        r->allow = "GET";
+        refuse_stream(r, 405, "a run's stream is read with GET");
+    } else if (id[0] == '\0') {
+        refuse_stream(r, 404, "no run has such an id");
+    } else {
+        r->follower = pw_streams_follow(r->http->streams, id, &follower_sink, r);
+        if (r->follower == NULL) {
+            refuse_stream(r, 503, "as many follow runs as there can be");
+        }
+    }
+}
+
 static void begin(request *r, const char *url, const char *method)
 {
     const bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
+    char id[PW_ID_BYTES_MAX + 1];
     if (!is_ours(r)) {
         refuse(r, 403, "this Host or Origin is not served");
+    } else if (pw_streams_path(url, id, sizeof id)) {
+        begin_stream(r, id, get);
     } else if (strcmp(url, "/mcp") != 0) {
-        refuse(r, 404, "there is nothing here: the endpoint is /mcp");
+        refuse(r, 404, "there is nothing here: the endpoint is /mcp, or /runs/ID/stream");
     } else if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
         begin_post(r);
     } else if (get || strcmp(method, MHD_HTTP_METHOD_DELETE) == 0) {
         begin_session(r, get);
     } else {
+        r->allow = "POST";
         refuse(r, 405, "POST is taken");
     }
 }
@@ -405,6 +486,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     }
     no_gone(r);
     pw_mcpd_drop(r->x);
+    pw_follower_drop(r->follower);
     *(r->prev != NULL ? &r->prev->next : &r->http->requests) = r->next;
     if (r->next != NULL) {
         r->next->prev = r->prev;
@@ -464,7 +546,7 @@ static void on_beat(uv_timer_t *timer)
     pw_mcpd_http *http = timer->data;
     for (request *r = http->requests; r != NULL; r = r->next) {
         if (r->stream && !r->ended && r->suspended) {
-            pw_buf_puts(&r->out, ": \n\n");
+            pw_buf_puts(&r->out, r->follower != NULL ? ": heartbeat\n\n" : ": \n\n");
             wake(r);
         }
     }
@@ -512,8 +594,11 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *addr
         return pw_err(err, PAWL_NOMEM, "no memory for a server");
     }
     *http = (pw_mcpd_http){.loop = loop, .server = server, .address = a};
-    status = open_daemon(http, err);
+    http->streams = pw_streams_open(loop, server->journal);
+    status = http->streams != NULL ? open_daemon(http, err)
+                                   : pw_err(err, PAWL_NOMEM, "no memory for a server");
     if (status != PAWL_OK) {
+        pw_streams_close(http->streams);
         pw_free(http);
         return status;
     }
@@ -546,6 +631,7 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
     uv_close((uv_handle_t *)http->poll, free_handle);
     (void)MHD_run(http->daemon);
     MHD_stop_daemon(http->daemon);
+    pw_streams_close(http->streams);
     uv_timer_stop(http->timer);
     uv_close((uv_handle_t *)http->timer, free_handle);
     uv_timer_stop(http->beat);

@@ -21,6 +21,8 @@
 
 #define TRY_AGAIN_MS 100
 #define READY_AGAIN_MS 20
+#define TAKE_MAX \
+    256 /* answers in one go: the loop has others to serve, however fast the engine talks */
 #define READY_MS 5000 /* an engine whose host does not let runs go on is asked all the same */
 
 /** One request that is not answered yet. */
@@ -212,13 +214,22 @@ static bool take_one(pw_up *up)
     return false;
 }
 
+static void take_some(pw_up *up)
+{
+    int taken = 0;
+    while (up->client != NULL && take_one(up)) {
+        if (up->ready && ++taken == TAKE_MAX) {
+            uv_timer_start(up->timer, on_timer, 0, 0); /* some may be read already: no poll tells */
+            return;
+        }
+    }
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
-    pw_up *up = poll->data;
     (void)status;
     (void)events;
-    while (up->client != NULL && take_one(up)) {
-    }
+    take_some(poll->data);
 }
 
 static bool watch_socket(pw_up *up)
@@ -262,6 +273,8 @@ static void on_timer(uv_timer_t *timer)
     }
     if (up->client != NULL && !up->ready) {
         send_probe(up);
+    } else if (up->client != NULL) {
+        take_some(up);
     }
 }
 
