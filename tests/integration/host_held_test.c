@@ -26,17 +26,31 @@ static void on_log(void *user, pawl_level level, const char *run_id, int64_t com
     pthread_mutex_unlock(&lines.lock);
 }
 
-/* The line about that run; "" when there is none. */
+/* The line about that run; "" when there is none. Not the one that a slow machine causes: that its code held the loop. */
 static const char *line_of(rig *r, pawl_level level, const char *run)
 {
-    char begin[64];
+    char begin[64], line[1024] = "";
     (void)snprintf(begin, sizeof begin, "%d %s/", (int)level, run);
     pthread_mutex_lock(&lines.lock);
-    const char *at = strstr(lines.text, begin);
-    size_t size = at != NULL ? strcspn(at, "\n") : 0;
-    const char *copy = pawl_str(pawl_make_strn(r->scope, at != NULL ? at : "", size), "", "");
+    for (const char *at = lines.text; *at != '\0';) {
+        size_t size = strcspn(at, "\n");
+        (void)snprintf(line, sizeof line, "%.*s", (int)size, at);
+        if (strncmp(line, begin, strlen(begin)) == 0 && strstr(line, " holds the ") == NULL) {
+            break;
+        }
+        line[0] = '\0';
+        at += size + (at[size] == '\n');
+    }
     pthread_mutex_unlock(&lines.lock);
-    return copy;
+    return pawl_str(pawl_make_str(r->scope, line), "", "");
+}
+
+static bool anywhere(const char *text)
+{
+    pthread_mutex_lock(&lines.lock);
+    bool found = strstr(lines.text, text) != NULL;
+    pthread_mutex_unlock(&lines.lock);
+    return found;
 }
 
 static int opened = -1;
@@ -127,7 +141,7 @@ static void much_memory_is_warned_of_and_nothing_is_not(void **state)
     wait_there(r, "hoarder");
     assert_non_null(strstr(line_of(r, PAWL_WARN, "hoarder"), "KiB of memory of the run"));
     wait_there(r, "modest");
-    assert_null(strstr(lines.text, "modest/"));
+    assert_false(anywhere("modest/"));
 }
 
 static void without_the_option_nothing_is_said(void **state)
@@ -137,7 +151,7 @@ static void without_the_option_nothing_is_said(void **state)
     wait_there(r, "leaker");
     (void)close(opened);
     wait_there(r, "hoarder");
-    assert_null(strstr(lines.text, "held while"));
+    assert_false(anywhere("held while"));
 }
 
 int main(void)

@@ -268,7 +268,7 @@ static void what_does_not_get_better_fails_with_its_name(void **state)
         {"ended", NULL, "StreamTruncated", "retry", 2},
         {"broken", NULL, "ConnectionCut", "retry", 2},
         {"slow", "{\"idle_timeout_s\": 0.3}", "IdleTimeout", "retry", 2},
-        {"loris", "{\"timeout_s\": 0.5}", "TotalTimeout", "retry", 2},
+        {"loris", "{\"timeout_s\": 2}", "TotalTimeout", "retry", 2},
         {"silent", "{\"first_byte_timeout_s\": 0.3}", "FirstByteTimeout", "retry", 2},
         {"money", "{\"pause\": false}", "BudgetExhausted", "pause", 1},
         {"key", "{\"pause\": false}", "NotAuthorized", "pause", 1},
