@@ -283,11 +283,25 @@ void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits)
 
 /* ---- taking back ---- */
 
-static void forget_booking(pw_core *core, const pw_ledger_row *row)
+static pw_booking *booking_of(pw_core *core, const pw_ledger_row *row)
 {
     pw_job_key key = {row->run, row->cmd, row->item};
     pw_booking *b = NULL;
     HASH_FIND(hh, core->bookings, &key, sizeof key, b);
+    return b;
+}
+
+static void forget_beginning(pw_core *core, const pw_ledger_row *row)
+{
+    pw_booking *b = booking_of(core, row);
+    if (b != NULL) {
+        b->beginning = NULL;
+    }
+}
+
+static void forget_booking(pw_core *core, const pw_ledger_row *row)
+{
+    pw_booking *b = booking_of(core, row);
     if (b != NULL) {
         HASH_DEL(core->bookings, b);
         pw_free(b);
@@ -295,11 +309,71 @@ static void forget_booking(pw_core *core, const pw_ledger_row *row)
     core->bookings_doubt = true; /* the journal knows */
 }
 
-static void take_back(pw_core *core, const pw_op *op)
+static bool in_chain(const pw_budget *from, const pw_budget *budget)
 {
+    while (from != NULL && from != budget) {
+        from = from->parent;
+    }
+    return from != NULL;
+}
+
+/* The first of that batch that sets limits of this budget. */
+static pw_budget_op *set_in(const pw_batch *b, const pw_budget *budget)
+{
+    for (size_t i = 0; b != NULL && i < b->group.len; i++) {
+        pw_op *op = &b->group.ops[i];
+        if (op->type == PW_OP_BUDGET_SET && op->u.budget->budget == budget) {
+            return op->u.budget;
+        }
+    }
+    return NULL;
+}
+
+static pw_budget *budget_of(const pw_op *op)
+{
+    return op->type == PW_OP_BUDGET_SET   ? op->u.budget->budget
+           : op->type == PW_OP_LEDGER_PUT ? op->u.ledger->budget
+                                          : NULL;
+}
+
+/* Some of it counts on the budget being in the journal, with its limits. */
+static bool builds_on(const pw_batch *b, const pw_budget *budget)
+{
+    for (size_t i = 0; b != NULL && i < b->group.len; i++) {
+        if (in_chain(budget_of(&b->group.ops[i]), budget)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Groups that set it after that one did so on top of it: those in flight do not land either, and the one being built takes it over. */
+static void take_back_limits(pw_batch *b, const pw_budget_op *op)
+{
+    pw_core *core = b->core;
+    pw_budget *budget = op->budget;
+    pw_batch *building = b != core->building ? core->building : NULL;
+    pw_budget_op *later = NULL;
+    for (const pw_batch *f = b != core->building ? core->flight : NULL; f != NULL; f = f->next) {
+        later = later != NULL ? later : set_in(f, budget);
+    }
+    bool goes_on = set_in(building, budget) != NULL; /* with all its limits */
+    if (later != NULL) {
+        later->was = op->was;
+        later->was_stored = op->was_stored;
+    } else if (!goes_on && builds_on(building, budget)) {
+        pw_budget_limit(building, budget, &budget->limits);
+    } else if (!goes_on) {
+        budget->limits = op->was;
+        budget->stored = op->was_stored;
+    }
+}
+
+static void take_back(pw_batch *of, const pw_op *op)
+{
+    pw_core *core = of->core;
     if (op->type == PW_OP_BUDGET_SET) {
-        op->u.budget->budget->limits = op->u.budget->was;
-        op->u.budget->budget->stored = op->u.budget->was_stored;
+        take_back_limits(of, op->u.budget);
     } else if (op->type == PW_OP_LEDGER_PUT) {
         const pw_ledger_op *l = op->u.ledger;
         for (pw_budget *b = l->budget; b != NULL; b = b->parent) {
@@ -309,9 +383,12 @@ static void take_back(pw_core *core, const pw_op *op)
                 b->reserved.n[u] -= l->reserved.n[u];
             }
         }
-        if (l->row.item == 0) {
+        if (l->row.item == 0) { /* an item's is never open */
             forget_booking(core, &l->row);
         }
+    } else if (op->type == PW_OP_LEDGER_BEGIN) {
+        forget_beginning(core, &op->u.ledger->row);
+        return;
     } else {
         return;
     }
@@ -321,7 +398,7 @@ static void take_back(pw_core *core, const pw_op *op)
 void pw_budget_undo(pw_batch *b, size_t from)
 {
     for (size_t i = b->group.len; i > from; i--) {
-        take_back(b->core, &b->group.ops[i - 1]);
+        take_back(b, &b->group.ops[i - 1]);
     }
 }
 
@@ -341,11 +418,44 @@ void pw_budget_free(pw_core *core)
     }
 }
 
-/* All or none: they point to each other. What is open is read again when it ends. */
+/* With those above it, which it points to. */
+static void keep(pw_budget *b)
+{
+    for (; b != NULL && !b->kept; b = b->parent) {
+        b->kept = true;
+    }
+}
+
+static void keep_those_of(const pw_batch *b)
+{
+    for (size_t i = 0; b != NULL && i < b->group.len; i++) {
+        keep(budget_of(&b->group.ops[i]));
+    }
+}
+
+/* What nothing on its way refers to is read again when it is asked for. */
 void pw_budget_sweep(pw_core *core)
 {
-    if (core->building == NULL && core->flight == NULL && HASH_COUNT(core->budgets) > KEPT_MAX &&
-        core->bookings == NULL) {
-        pw_budget_free(core);
+    size_t len = HASH_COUNT(core->budgets);
+    if (len <= KEPT_MAX || len / 2 <= core->budgets_kept) {
+        return;
     }
+    pw_booking *k, *knext;
+    HASH_ITER (hh, core->bookings, k, knext) {
+        keep(k->budget);
+    }
+    for (const pw_batch *f = core->flight; f != NULL; f = f->next) {
+        keep_those_of(f);
+    }
+    keep_those_of(core->building);
+    pw_budget *b, *next;
+    HASH_ITER (hh, core->budgets, b, next) {
+        if (b->kept) {
+            b->kept = false;
+        } else {
+            HASH_DEL(core->budgets, b);
+            pw_free(b);
+        }
+    }
+    core->budgets_kept = HASH_COUNT(core->budgets);
 }

@@ -21,6 +21,7 @@
 typedef struct pw_budget {
     struct pw_budget *parent;
     size_t depth; /* 1 = the outermost */
+    bool kept;    /* by a sweep under way */
     bool stored;  /* the journal has it, or will: else it is written before what is below it */
     pw_limits limits;
     pw_amounts spent, reserved;
@@ -33,6 +34,7 @@ typedef struct pw_booking {
     pw_job_key key;
     int64_t attempt, round;
     bool begun;
+    const pw_batch *beginning; /* the group that says so is on its way; NULL = none */
     pw_amounts estimate;
     pw_budget *budget;
     UT_hash_handle hh;
@@ -63,7 +65,7 @@ bool pw_budget_fits(const pw_budget *budget, const pw_amounts *asked, pw_short *
 void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits);
 /** Takes back what operations of that batch from index `from` on have changed in memory. */
 void pw_budget_undo(pw_batch *b, size_t from);
-/** Forgets budgets, if there are many and no group refers to them. */
+/** Forgets budgets, if there are many, that no group and no open entry refers to. */
 void pw_budget_sweep(pw_core *core);
 void pw_budget_free(pw_core *core);
 /** Reads the open entries. */
@@ -109,8 +111,9 @@ bool pw_budget_again(pw_live *live, int64_t cmd, const char *by, const pawl_valu
 void pw_budget_start(pw_live *live, const pawl_value *given);
 /** Errors: INVALID, which says what. nil is fine. */
 pawl_status pw_budget_check(const pawl_value *given, pawl_error *err);
-/** The budget of a step that reserves: its own, or its run's. */
-void pw_budget_name_of(const pw_job *job, char ret[64]);
+/** What a step that is held asks for, and of which budget: its own, or its run's. Errors: those of reading, NOTFOUND. */
+pawl_status pw_budget_asked(pw_core *core, const pw_job *job, pw_budget **ret_budget,
+                            pw_amounts *ret_asked, pawl_error *err);
 /** The attempt's end, before its event is put: settles, and adds what was spent to the event. */
 void pw_budget_end_fields(pw_emit *e, int64_t cmd, int64_t attempt, const pw_report *report);
 /** The run has closed, or it was never heard of again. */

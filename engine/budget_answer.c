@@ -58,6 +58,7 @@ static void stop(pw_live *live, int64_t cmd, const char *by)
                       .message = "its budget is used up, and was not raised"};
     pw_emit e;
     pw_emit_begin(&e, live);
+    pw_budget_drop(live, cmd); /* room may have come in this turn */
     pw_emit_int(&e, "attempt", job != NULL ? job->attempt : 1);
     pw_emit_str(&e, "by", by);
     pw_emit_failure(&e, "failure", &f);
@@ -65,22 +66,6 @@ static void stop(pw_live *live, int64_t cmd, const char *by)
 }
 
 /* ---- raise ---- */
-
-/* Of the step: the table's entry, and what it asks for. */
-static pw_budget *budget_of(pw_live *live, const pw_job *job, pw_amounts *ret_asked,
-                            pawl_error *err)
-{
-    char name[64];
-    pw_budget *b = NULL;
-    pw_budget_name_of(job, name);
-    pawl_status st = pw_budget_find(live->core, name, &b, err);
-    st = st == PAWL_OK ? pw_amounts_read(pw_body_get(job->body, "reserve"), NULL, ret_asked, err)
-                       : st;
-    if (st == PAWL_OK && b == NULL) {
-        (void)pw_err(err, PAWL_NOTFOUND, "there is no budget \"%s\"", name);
-    }
-    return st == PAWL_OK ? b : NULL;
-}
 
 static pw_budget *named(pw_budget *from, const char *name)
 {
@@ -117,8 +102,8 @@ static pawl_status raise_limit(pw_live *live, pw_job *job, const pawl_value *dat
     pw_limits asked;
     pw_amounts estimate;
     pw_short s = {0};
-    pw_budget *own = budget_of(live, job, &estimate, err);
-    pawl_status st = own != NULL ? PAWL_OK : err->status;
+    pw_budget *own;
+    pawl_status st = pw_budget_asked(live->core, job, &own, &estimate, err);
     st = st == PAWL_OK ? pw_limits_read(pw_value_bytes(data), beside, &asked, err) : st;
     if (st != PAWL_OK) {
         return st;

@@ -222,7 +222,7 @@ void pw_budget_book(const pw_entry *e, pw_budget *budget, const pw_amounts *esti
 
 void pw_budget_begin(pw_batch *b, pw_job_key key)
 {
-    const pw_booking *k = pw_booking_find(b->core, key);
+    pw_booking *k = pw_booking_find(b->core, key);
     pw_ledger_op *op = k != NULL ? pw_alloc(b->group.scope, sizeof *op) : NULL;
     if (k != NULL && op == NULL) {
         b->failed = true;
@@ -235,6 +235,7 @@ void pw_budget_begin(pw_batch *b, pw_job_key key)
                                      .attempt = k->attempt,
                                      .round = k->round}};
         pw_batch_op(b, PW_OP_LEDGER_BEGIN)->u.ledger = op;
+        k->beginning = b->failed ? k->beginning : b;
     }
 }
 
@@ -256,6 +257,12 @@ static bool said(const pawl_value *spent, pw_ledger_row *row)
     pawl_error err;
     return spent != NULL &&
            pw_amounts_read(pw_value_bytes(spent), said_beside, &row->spent, &err) == PAWL_OK;
+}
+
+/* Its attempt may have begun, or may before this turn lands: `begun` is in a group that lands first. */
+static bool may_begin(const pw_booking *k, const pw_batch *b)
+{
+    return k->begun || (k->beginning != NULL && k->beginning != b);
 }
 
 /* It may have used more than it can say: then it counts as what it had set aside, where that is more. */
@@ -286,12 +293,13 @@ void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
     }
     pw_amounts none = {0};
     if (k != NULL) {
+        bool begins = may_begin(k, e->batch);
         op.row.round = k->round;
         op.row.estimate = k->estimate;
-        op.row.state = reported   ? PW_LEDGER_SETTLED
-                       : k->begun ? PW_LEDGER_ESTIMATED
-                                  : PW_LEDGER_RELEASED;
-        op.row.spent = reported ? op.row.spent : k->begun ? k->estimate : none;
+        op.row.state = reported ? PW_LEDGER_SETTLED
+                       : begins ? PW_LEDGER_ESTIMATED
+                                : PW_LEDGER_RELEASED;
+        op.row.spent = reported ? op.row.spent : begins ? k->estimate : none;
     }
     if (op.row.spent.n[PW_UNIT_WALL_MS] == 0) {
         op.row.spent.n[PW_UNIT_WALL_MS] = e->wall_ms > 0 ? e->wall_ms : 0;

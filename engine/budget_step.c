@@ -233,7 +233,7 @@ bool pw_budget_again(pw_live *live, int64_t cmd, const char *by, const pawl_valu
     return fits;
 }
 
-void pw_budget_name_of(const pw_job *job, char ret[64])
+static void name_of_step(const pw_job *job, char ret[64])
 {
     if (pw_body_int(job->body, "max_cost", 0) > 0) {
         step_name(job->key, ret);
@@ -242,20 +242,34 @@ void pw_budget_name_of(const pw_job *job, char ret[64])
     }
 }
 
+pawl_status pw_budget_asked(pw_core *core, const pw_job *job, pw_budget **ret_budget,
+                            pw_amounts *ret_asked, pawl_error *err)
+{
+    char name[64];
+    want w = {0};
+    name_of_step(job, name);
+    pawl_status st = pw_budget_find(core, name, &w.budget, err);
+    st = st == PAWL_OK ? pw_amounts_read(pw_body_get(job->body, "reserve"), NULL, &w.estimate, err)
+                       : st;
+    if (st == PAWL_OK && w.budget == NULL) {
+        st = pw_err(err, PAWL_NOTFOUND, "there is no budget \"%s\"", name);
+    }
+    if (st == PAWL_OK && pw_body_int(job->body, "max_cost", 0) > 0) {
+        fill_cost(&w);
+    }
+    *ret_budget = w.budget;
+    *ret_asked = w.estimate;
+    return st;
+}
+
 /* Whether a turn would change anything is known without its run. */
 static bool may_go_on(pw_core *core, const pw_job *job)
 {
-    char name[64];
     pawl_error err;
     want w = {0};
     pw_short s;
-    pw_budget_name_of(job, name);
-    if (pw_budget_find(core, name, &w.budget, &err) != PAWL_OK || w.budget == NULL) {
-        return true;
-    }
-    (void)pw_amounts_read(pw_body_get(job->body, "reserve"), NULL, &w.estimate, &err);
-    fill_cost(&w);
-    return pw_budget_fits(w.budget, &w.estimate, &s) || s.alone != job->asked;
+    return pw_budget_asked(core, job, &w.budget, &w.estimate, &err) != PAWL_OK ||
+           pw_budget_fits(w.budget, &w.estimate, &s) || s.alone != job->asked;
 }
 
 void pw_budget_room(pw_core *core)
@@ -283,6 +297,10 @@ void pw_budget_end_fields(pw_emit *e, int64_t cmd, int64_t attempt, const pw_rep
         return; /* most of them */
     }
     pw_entry entry = entry_of(e->live, cmd, attempt, body_of(e->live, cmd));
+    if (spent != NULL && report->read_back) { /* that is what the looking cost */
+        pawl_scope *scope = e->live->batch->group.scope;
+        spent = pawl_with(scope, spent, "unknown", pawl_make_bool(scope, true));
+    }
     pw_budget_settle(&entry, spent);
     if (spent != NULL) {
         pw_emit_value(e, "spent", pw_value_bytes(spent));

@@ -94,6 +94,11 @@ static pawl_status bind_socket(const char *path, int *ret_fd, pawl_error *err)
     return PAWL_OK;
 }
 
+size_t pw_control_clients_len(const pw_control *c)
+{
+    return c != NULL ? atomic_load(&c->clients_len) : 0;
+}
+
 /* ---- what comes from the engine's thread ---- */
 
 void pw_control_post(pw_control *c, pw_control_out *out)

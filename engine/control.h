@@ -29,6 +29,8 @@ pawl_status pw_control_start(const pw_control_options *options, pw_control **ret
 /** Unlinks the socket, lets the replies that are written leave (a second at most), closes every connection, joins. No reply of the core may come
  * after this: it is freed before. Accepts NULL. */
 void pw_control_stop(pw_control *c);
+/** How many are connected. Any thread; c NULL = 0. */
+size_t pw_control_clients_len(const pw_control *c);
 /** {version, pid, epoch, journal}: the reply to HELLO. */
 void pw_control_hello(pw_buf *out, const char *journal_path, uint64_t epoch);
 

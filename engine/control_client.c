@@ -41,6 +41,7 @@ void pw_control_client_close(pw_control_client *client)
     client->closing = true;
     if (client->id != 0) {
         c->clients[client->id & (PW_CLIENTS_MAX - 1)] = NULL;
+        atomic_fetch_sub(&c->clients_len, 1);
         client->gone->client = client->id;
         pw_mailbox_put_gone(c->options.mailbox, client->gone);
         client->gone = NULL;
@@ -316,6 +317,7 @@ static pawl_status admit(pw_control_client *client, pawl_error *err)
     for (size_t i = 0; status == PAWL_OK && i < PW_CLIENTS_MAX; i++) {
         if (c->clients[i] == NULL) {
             c->clients[i] = client;
+            atomic_fetch_add(&c->clients_len, 1);
             client->id = ++c->serial << SLOT_BITS | i;
             return PAWL_OK;
         }

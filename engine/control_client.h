@@ -50,6 +50,7 @@ struct pw_control {
     bool stopping;
     uint64_t serial;
     pw_control_client *clients[PW_CLIENTS_MAX];
+    atomic_size_t clients_len;
     char space[65536]; /* of one read */
 };
 

@@ -319,7 +319,7 @@ static void task_end(pw_live *live, const pw_event *ev)
 {
     op_of(live, PW_OP_TASK_CLEAR)->u.task = (pw_task_row){.run = live->key, .cmd = ev->cmd};
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
-    if (job == NULL || job->asked) { /* its question goes with it */
+    if (job == NULL || job->asked || job->reserves) { /* its question goes with it */
         op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
     }
     (void)publish(live, PW_PUB_DROP_JOB, ev->cmd);

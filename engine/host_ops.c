@@ -370,6 +370,8 @@ pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope, const pawl_value **ret
     if (status == PAWL_OK) {
         stats =
             pawl_with(scope, stats, "engine_cpu_us", pawl_make_int(scope, pw_loop_cpu_us(e->loop)));
+        stats = pawl_with(scope, stats, "clients",
+                          pawl_make_int(scope, (int64_t)pw_control_clients_len(e->control)));
         *ret_value = pawl_with(scope, stats, "journal_cpu_us",
                                pawl_make_int(scope, pw_writer_cpu_us(e->writer)));
     }

@@ -5,7 +5,8 @@
  *   search        MemorySearched and a timer that is due; the turn that it wakes reads the rows and writes what it found into MemoryFound.
  *                 So a search sees what its run has put before, is in the history, and is never made again in replay
  *
- * A space that is full is found out when a put is first asked for; that it was is in the event. Does not know words (journal/memo.c).
+ * A space that is full is found out when a put is first asked for; that it was is in the event. Such a put drops nothing but what has expired, as
+ * every one does: else a space full of that would stay so. Does not know words (journal/memo.c).
  */
 #include "engine/memo.h"
 
@@ -174,8 +175,9 @@ static pw_cmd *ask_put(pawl_run *w, const pawl_memory_options *o, const pawl_val
                   .body = full_body,
                   .arg = &none};
     pw_cmd *cmd = pw_command(w, &ask);
-    if (cmd != NULL && !live->replaying && !none) {
-        put_op(live->batch, PW_OP_MEMO_PUT, o->space, input, live->now_ms);
+    if (cmd != NULL && !live->replaying) {
+        put_op(live->batch, none ? PW_OP_MEMO_DROP : PW_OP_MEMO_PUT, o->space, none ? NULL : input,
+               live->now_ms);
     }
     return cmd;
 }
@@ -315,6 +317,19 @@ static pawl_status check_request(const pw_request *rq, pawl_error *err)
     return st;
 }
 
+/* Those may be what the space is full of. It can wait for the next put if there is no memory. */
+static void drop_expired(pw_batch *b, const char *space)
+{
+    if (b == NULL) {
+        return;
+    }
+    pw_batch_mark mark = pw_batch_mark_of(b);
+    put_op(b, PW_OP_MEMO_DROP, space, NULL, b->now_ms);
+    if (pw_batch_lost(b)) {
+        pw_batch_undo(b, &mark);
+    }
+}
+
 void pw_memo_request(pw_core *core, pw_request *rq)
 {
     pawl_error err;
@@ -325,8 +340,9 @@ void pw_memo_request(pw_core *core, pw_request *rq)
         st = is_full(core, space, &none, &err);
         st = st == PAWL_OK && none ? pw_err(&err, PAWL_FULL, "%s", full.message) : st;
     }
-    pw_batch *b = st == PAWL_OK ? pw_batch_get(core) : NULL;
+    pw_batch *b = st == PAWL_OK || none ? pw_batch_get(core) : NULL;
     if (st != PAWL_OK) {
+        drop_expired(b, space);
         pw_request_done(core, rq, st, &err, (pw_view){NULL, 0});
         return;
     }

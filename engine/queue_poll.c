@@ -113,15 +113,18 @@ pawl_status pw_queue_poll(pw_core *core, pw_request *rq, pawl_error *err)
 {
     const pawl_value *activities = pawl_get(rq->args, "activities");
     const pawl_value *queues = pawl_get(rq->args, "queues");
-    size_t len = pawl_len(activities) * (queues == NULL ? 1 : pawl_len(queues));
+    size_t names = pawl_len(activities);
+    size_t each = queues == NULL ? 1 : pawl_len(queues);
+    size_t len = names * each;
     if (pawl_typeof(activities) != PAWL_ARRAY ||
         (queues != NULL && pawl_typeof(queues) != PAWL_ARRAY)) {
         return pw_err(err, PAWL_INVALID,
                       "task_poll: activities is an array of names, and so is queues");
     }
-    if (len > PW_POLL_NAMES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "task_poll: %zu activities times queues; at most %d", len,
-                      PW_POLL_NAMES_MAX);
+    if (len > PW_POLL_NAMES_MAX || names > PW_POLL_NAMES_MAX || each > PW_POLL_NAMES_MAX) {
+        return pw_err(err, PAWL_LIMIT,
+                      "task_poll: %zu activities times %zu queues; at most %d, and so of each",
+                      names, each, PW_POLL_NAMES_MAX);
     }
     pw_poll *poll = pw_calloc(1, sizeof *poll + len * sizeof poll->links[0]);
     if (poll == NULL || pw_scope_failed(rq->scope) || !link_all(core, poll, activities, queues)) {

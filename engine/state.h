@@ -609,6 +609,7 @@ struct pw_core {
     pw_map *map_work;         /* list of those that may have to start items, to end, or to write */
     size_t tasks_running;
     struct pw_budget *budgets;   /* hash by name: budget.h */
+    size_t budgets_kept;         /* by the last sweep */
     struct pw_booking *bookings; /* hash: attempts that have something set aside */
     bool bookings_doubt;         /* some may be in the journal alone */
     bool budget_freed;           /* what is held may fit now */

@@ -234,7 +234,7 @@ typedef enum pw_op_type {
     PW_OP_CACHE_PUT, /* u.cache: replaces what stands under the key; and some rows that have expired by its at_ms go, and those above
                            PW_CACHE_ROWS_MAX that expire first, sooner or later */
     PW_OP_MEMO_PUT, /* u.memo: replaces what stands under (space, key); also drops a few that have expired by updated_ms */
-    PW_OP_MEMO_DROP, /* u.memo: space, key; no error when absent */
+    PW_OP_MEMO_DROP, /* u.memo: space, key (empty: none), updated_ms; no error when absent; also drops a few, as PUT does */
     PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
@@ -286,7 +286,7 @@ typedef struct pw_op {
             int64_t depth;
             pw_view body;
         } node;
-        const pw_budget_op *budget;
+        pw_budget_op *budget;
         const pw_ledger_op *ledger;
         pw_memo_row memo;
         pw_inbox_row inbox;

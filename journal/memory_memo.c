@@ -172,7 +172,7 @@ static pawl_status drop_id(pw_memory_store *s, int64_t id, pawl_error *err)
     return st;
 }
 
-pawl_status pw_memory_memo_drop(pw_memory_store *s, const pw_memo_row *row, pawl_error *err)
+static pawl_status drop_named(pw_memory_store *s, const pw_memo_row *row, pawl_error *err)
 {
     const pw_row_key name = name_key(PW_TABLE_MEMO_NAME, row->space, row->key);
     const pw_kv_node *node = pw_kv_find(s->kv, pw_row_key_view(&name));
@@ -195,6 +195,12 @@ static pawl_status sweep(pw_memory_store *s, int64_t now_ms, pawl_error *err)
     return st;
 }
 
+pawl_status pw_memory_memo_drop(pw_memory_store *s, const pw_memo_row *row, pawl_error *err)
+{
+    pawl_status st = sweep(s, row->updated_ms, err);
+    return st == PAWL_OK ? drop_named(s, row, err) : st;
+}
+
 static int64_t next_id(const pw_memory_store *s)
 {
     const pw_row_key end = PW_ROW_KEY(PW_TABLE_MEMO, INT64_MAX);
@@ -208,7 +214,7 @@ pawl_status pw_memory_memo_put(pw_memory_store *s, const pw_memo_row *given, paw
 {
     pw_memo_row row = *given;
     pawl_status st = sweep(s, row.updated_ms, err);
-    st = st == PAWL_OK ? pw_memory_memo_drop(s, &row, err) : st;
+    st = st == PAWL_OK ? drop_named(s, &row, err) : st;
     row.id = next_id(s);
     if (st == PAWL_OK) {
         const pw_row_key key = PW_ROW_KEY(PW_TABLE_MEMO, row.id);

@@ -2,7 +2,7 @@
  * sqlite_memo.c - the memory store in a file: rows, one row for each of their words, and a count for each space, changed together [J20].
  *
  * Words stand by (space, word, -id), so that those of one word come with what was put last first. A row that takes another's place gets a new
- * id. Each put also drops a few rows that have expired, of whatever space. Does not search: memo.c does.
+ * id. Each put and each drop also drops a few rows that have expired, of whatever space. Does not search: memo.c does.
  */
 #include "journal/memo.h"
 #include "journal/sqlite.h"
@@ -170,8 +170,7 @@ static pawl_status insert(pw_sqlite *j, const pw_memo_row *row, pawl_error *err)
 static pawl_status memo_put(pw_sqlite *j, const pw_memo_row *given, pawl_error *err)
 {
     pw_memo_row row = *given;
-    pawl_status st = sweep(j, row.updated_ms, err);
-    st = st == PAWL_OK ? memo_drop(j, &row, err) : st;
+    pawl_status st = memo_drop(j, &row, err);
     st = st == PAWL_OK ? next_id(j, &row.id, err) : st;
     st = st == PAWL_OK ? insert(j, &row, err) : st;
     st = st == PAWL_OK ? write_words(j, PW_SQL_MEMO_WORD_PUT, &row, err) : st;
@@ -180,8 +179,10 @@ static pawl_status memo_put(pw_sqlite *j, const pw_memo_row *given, pawl_error *
 
 pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err)
 {
-    return op->type == PW_OP_MEMO_PUT ? memo_put(j, &op->u.memo, err)
-                                      : memo_drop(j, &op->u.memo, err);
+    pawl_status st = sweep(j, op->u.memo.updated_ms, err);
+    return st != PAWL_OK                ? st
+           : op->type == PW_OP_MEMO_PUT ? memo_put(j, &op->u.memo, err)
+                                        : memo_drop(j, &op->u.memo, err);
 }
 
 /* ---- reading ---- */

@@ -222,8 +222,8 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_waits(pawl_engine *e, const char *id, pa
 PAWL_API PAWL_MUST_USE pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq,
                                                 int limit, pawl_scope *scope,
                                                 const pawl_value **ret_value, pawl_error *err);
-/** Counters: {runs_in_memory, stacks, turns, commits, steps, replayed_events, stale, ...}, and stack_peak: the deepest use of a stack that was
- * given back or looked at, in bytes. */
+/** Counters: {runs_in_memory, stacks, turns, commits, steps, replayed_events, stale, ...}, clients: how many are connected to the control socket,
+ * and stack_peak: the deepest use of a stack that was given back or looked at, in bytes. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope,
                                               const pawl_value **ret_value, pawl_error *err);
 

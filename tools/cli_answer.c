@@ -118,7 +118,7 @@ static void said_print(pw_cli *cli, const pawl_value *reply)
                       pawl_int(reply, "needed", 0));
     }
     if (put_off && pawl_int(reply, "deadline_ms", 0) != 0) {
-        pw_out_puts(o, ", open until ");
+        pw_out_puts(o, ", deadline ");
         pw_out_time(o, pawl_int(reply, "deadline_ms", 0));
     }
     pw_out_puts(o, "\n");

@@ -51,21 +51,23 @@ static void amount_text(const char *unit, double n, char ret[TEXT_MAX])
     (void)snprintf(ret, TEXT_MAX, "%s %s", text, unit);
 }
 
-/* "$0.0123, 6 calls, 8,420 tokens" */
-static void sum_text(const pawl_value *a, char ret[TEXT_MAX])
+/* "$0.0123, 6 calls, 8,420 tokens"; no dollars when nothing of it has a price. */
+static void sum_text(const pawl_value *a, bool priced, char ret[TEXT_MAX])
 {
     char usd[32], tokens[32], calls[32];
     int64_t n = pawl_int(a, "calls", 0);
     usd_text(pawl_num(a, "usd", 0), usd);
     count_text(pawl_int(a, "tokens", 0), tokens);
     count_text(n, calls);
-    int used = snprintf(ret, TEXT_MAX, "%s", usd);
+    const bool dollars = priced || (n == 0 && pawl_int(a, "tokens", 0) == 0);
+    int used = snprintf(ret, TEXT_MAX, "%s", dollars ? usd : "");
     if (n > 0) {
-        used +=
-            snprintf(ret + used, TEXT_MAX - (size_t)used, ", %s call%s", calls, n == 1 ? "" : "s");
+        used += snprintf(ret + used, TEXT_MAX - (size_t)used, "%s%s call%s", used > 0 ? ", " : "",
+                         calls, n == 1 ? "" : "s");
     }
     if (pawl_int(a, "tokens", 0) > 0) {
-        (void)snprintf(ret + used, TEXT_MAX - (size_t)used, ", %s tokens", tokens);
+        (void)snprintf(ret + used, TEXT_MAX - (size_t)used, "%s%s tokens", used > 0 ? ", " : "",
+                       tokens);
     }
 }
 
@@ -93,13 +95,14 @@ static void token_line(pw_cli *cli, const pawl_value *a)
     pw_out_puts(&cli->out, "\n");
 }
 
-static void line(pw_cli *cli, pw_cli_style style, const char *label, const pawl_value *amounts)
+static void line(pw_cli *cli, pw_cli_style style, const char *label, const pawl_value *amounts,
+                 bool priced)
 {
     char text[TEXT_MAX];
     if (pawl_len(amounts) == 0) {
         return;
     }
-    sum_text(amounts, text);
+    sum_text(amounts, priced || pawl_num(amounts, "usd", 0) > 0, text);
     pw_out_printf(&cli->out, "%-10s", label);
     pw_out_styled(&cli->out, style, text);
     pw_out_puts(&cli->out, "\n");
@@ -111,10 +114,10 @@ static void sums(pw_cli *cli, const pawl_value *of)
     if (pawl_len(pawl_get(of, "spent")) == 0) {
         pw_out_puts(&cli->out, "spent     nothing\n");
     }
-    line(cli, PW_BOLD, "spent", pawl_get(of, "spent"));
+    line(cli, PW_BOLD, "spent", pawl_get(of, "spent"), unpriced == 0);
     token_line(cli, pawl_get(of, "spent"));
-    line(cli, PW_WARN, "estimated", pawl_get(of, "estimated"));
-    line(cli, PW_NOW, "reserved", pawl_get(of, "reserved"));
+    line(cli, PW_WARN, "estimated", pawl_get(of, "estimated"), unpriced == 0);
+    line(cli, PW_NOW, "reserved", pawl_get(of, "reserved"), unpriced == 0);
     if (unpriced > 0) {
         pw_out_printf(&cli->out, "unpriced  ");
         pw_out_style(&cli->out, PW_WARN);
@@ -245,7 +248,11 @@ static void cell_cost(pw_cli_grid *grid, const pawl_value *entry, bool open)
     }
     usd_text(n, usd);
     (void)snprintf(text, sizeof text, "%s%s", open ? "<=" : estimated ? "~" : "", usd);
-    pw_grid_str(grid, open ? PW_NOW : estimated ? PW_WARN : PW_PLAIN, n == 0 && open ? "" : text);
+    pw_grid_str(grid,
+                open        ? PW_NOW
+                : estimated ? PW_WARN
+                            : PW_PLAIN,
+                n == 0 && (open || estimated) ? "" : text);
 }
 
 static void entry_row(pw_cli_grid *grid, const pawl_value *e)
@@ -353,7 +360,8 @@ static void total_row(const pw_cli *cli, pw_cli_grid *grid, const pawl_value *t,
     cell_count(grid, spent, "cache_read");
     cell_count(grid, spent, "output");
     cell_count(grid, spent, "calls");
-    pw_grid_str(grid, PW_PLAIN, usd);
+    const bool unpriced = pawl_num(spent, "usd", 0) <= 0 && pawl_int(t, "unpriced", 0) > 0;
+    pw_grid_str(grid, PW_PLAIN, unpriced ? "" : usd);
     double estimated = pawl_num(pawl_get(t, "estimated"), "usd", 0);
     usd_text(estimated, text);
     pw_grid_str(grid, PW_WARN, estimated > 0 ? text : "");

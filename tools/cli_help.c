@@ -9,6 +9,7 @@
 
 #define WIDTH_MAX 100
 #define OPTION_COLUMN 30
+#define ENVIRONMENT_COLUMN 16
 #define EXAMPLE_INDENT 4
 
 static size_t help_width(const pw_cli_out *out)
@@ -59,23 +60,23 @@ void pw_help_usage(pw_buf *text, const pw_cli_command *command)
     pw_buf_puts(text, " [OPTIONS]");
 }
 
-static void options_print(pw_cli_out *out, uint64_t which)
+static void options_print(pw_cli_out *out, const pw_cli_command *command, uint64_t which)
 {
     for (unsigned i = 0; i < PW_OPT_COUNT; i++) {
         if ((which >> i & 1u) == 0) {
             continue;
         }
-        const pw_cli_option *o = pw_cli_option_get((pw_cli_opt)i);
+        const pw_cli_option o = pw_cli_option_of(command, (pw_cli_opt)i);
         pw_out_puts(out, "  ");
         size_t from = out->text.size;
-        pw_help_option(&out->text, o, true);
+        pw_help_option(&out->text, &o, true);
         size_t used = 2 + out->text.size - from;
         if (used + 2 > OPTION_COLUMN) {
             pw_buf_putc(&out->text, '\n');
             used = 0;
         }
         pw_out_pad(out, OPTION_COLUMN - used);
-        pw_help_wrap(out, o->help, OPTION_COLUMN, help_width(out));
+        pw_help_wrap(out, o.help, OPTION_COLUMN, help_width(out));
     }
 }
 
@@ -84,6 +85,17 @@ static void heading(pw_cli_out *out, const char *text)
     pw_buf_putc(&out->text, '\n');
     pw_out_styled(out, PW_BOLD, text);
     pw_buf_putc(&out->text, '\n');
+}
+
+static void environment_print(pw_cli_out *out)
+{
+    heading(out, "Environment");
+    for (size_t i = 0; i < pw_cli_environment_count(); i++) {
+        const char *name = "", *text = "";
+        pw_cli_environment_at(i, &name, &text);
+        pw_out_printf(out, "  %-*s", ENVIRONMENT_COLUMN - 2, name);
+        pw_help_wrap(out, text, ENVIRONMENT_COLUMN, help_width(out));
+    }
 }
 
 void pw_help_all(pw_cli_out *out)
@@ -101,7 +113,8 @@ void pw_help_all(pw_cli_out *out)
         }
     }
     heading(out, "Options of every command");
-    options_print(out, pw_cli_global_options());
+    options_print(out, NULL, pw_cli_global_options());
+    environment_print(out);
     heading(out, "Exit codes");
     for (size_t i = 0; i < pw_cli_exit_count(); i++) {
         int number = 0;
@@ -112,21 +125,33 @@ void pw_help_all(pw_cli_out *out)
     pw_out_puts(out, "\n\"pawl help COMMAND\" shows its options and examples.\n");
 }
 
+/* Where to break a line that has room for so many bytes: 0 = nowhere. A command is broken before an option rather than behind it. */
+static size_t example_break(const char *line, size_t room, bool comment)
+{
+    size_t end = room;
+    while (end > 0 && line[end] != ' ') {
+        end--;
+    }
+    for (size_t at = end; !comment && at > room / 2; at--) {
+        if (line[at] == ' ' && line[at + 1] == '-') {
+            return at;
+        }
+    }
+    return end;
+}
+
 /* A line that the terminal would break is broken between words, as a shell takes it. */
 static void example_fold(pw_cli_out *out, const char *line, size_t size)
 {
+    const bool comment = *line == '#';
     size_t room = out->width > 2 * EXAMPLE_INDENT + 4 ? out->width - EXAMPLE_INDENT - 2 : size;
     while (size > room) {
-        size_t end = room;
-        while (end > 0 && line[end] != ' ') {
-            end--;
-        }
+        size_t end = example_break(line, room, comment);
         if (end == 0) {
             break;
         }
         pw_buf_put(&out->text, line, end);
-        pw_out_puts(out, *line == '#' ? "\n" : " \\\n");
-        pw_out_pad(out, EXAMPLE_INDENT);
+        pw_out_puts(out, comment ? "\n  # " : " \\\n    ");
         line += end + 1;
         size -= end + 1;
     }
@@ -165,9 +190,9 @@ void pw_help_command(pw_cli_out *out, const pw_cli_command *c)
     uint64_t own = c->options & ~pw_cli_global_options();
     if (own != 0) {
         heading(out, "Options");
-        options_print(out, own);
+        options_print(out, c, own);
     }
     heading(out, "Options of every command");
-    options_print(out, pw_cli_global_options());
+    options_print(out, c, pw_cli_global_options());
     examples_print(out, c->examples);
 }

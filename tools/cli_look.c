@@ -167,7 +167,7 @@ static void list_kept(listing *l, const pawl_value *kept)
 
 static void list_print(listing *l)
 {
-    static const char *const headings[] = {"id", "workflow", "status", "started", "took", "doing"};
+    static const char *const headings[] = {"ID", "WORKFLOW", "STATUS", "STARTED", "TOOK", "DOING"};
     pw_cli *cli = l->cli;
     const pawl_value *inbox = pw_cli_inbox(cli);
     size_t kept = pawl_len(inbox);

@@ -36,27 +36,38 @@ static void roff_line(pw_buf *b, const char *text)
     pw_buf_putc(b, '\n');
 }
 
-static void options_page(pw_buf *b, uint64_t which)
+static void options_page(pw_buf *b, const pw_cli_command *command, uint64_t which)
 {
     for (unsigned i = 0; i < PW_OPT_COUNT; i++) {
         if ((which >> i & 1u) == 0) {
             continue;
         }
-        const pw_cli_option *o = pw_cli_option_get((pw_cli_opt)i);
+        const pw_cli_option o = pw_cli_option_of(command, (pw_cli_opt)i);
         pw_buf_puts(b, ".TP\n\\fB");
-        if (o->letter != 0) {
-            pw_buf_printf(b, "\\-%c\\fR, \\fB", o->letter);
+        if (o.letter != 0) {
+            pw_buf_printf(b, "\\-%c\\fR, \\fB", o.letter);
         }
         pw_buf_puts(b, "\\-\\-");
-        roff(b, o->word);
+        roff(b, o.word);
         pw_buf_puts(b, "\\fR");
-        if (o->value != NULL) {
+        if (o.value != NULL) {
             pw_buf_puts(b, " \\fI");
-            roff(b, o->value);
+            roff(b, o.value);
             pw_buf_puts(b, "\\fR");
         }
         pw_buf_putc(b, '\n');
-        roff_line(b, o->help);
+        roff_line(b, o.help);
+    }
+}
+
+static void environment_page(pw_buf *b)
+{
+    pw_buf_puts(b, ".SH ENVIRONMENT\n");
+    for (size_t i = 0; i < pw_cli_environment_count(); i++) {
+        const char *name = "", *text = "";
+        pw_cli_environment_at(i, &name, &text);
+        pw_buf_printf(b, ".TP\n.B %s\n", name);
+        roff_line(b, text);
     }
 }
 
@@ -99,19 +110,8 @@ static void main_page(pw_buf *b)
         "commands talk to that engine, or, when none runs, read the file and leave in it what they ask for.\n");
     commands_page(b);
     pw_buf_puts(b, ".SH OPTIONS\nEvery command takes these; its own page has the others.\n");
-    options_page(b, pw_cli_global_options());
-    pw_buf_puts(
-        b,
-        ".SH ENVIRONMENT\n.TP\n.B PAWL_DB\nthe journal, when \\fB\\-\\-db\\fR is not given\n"
-        ".TP\n.B NO_COLOR\nset to anything: no colours\n"
-        ".TP\n.B TRACEPARENT\nW3C trace context kept on runs that are started\n"
-        ".TP\n.B PAWL_EGRESS\nwhat the engine's network activities may reach, with commas: api.example.com:443, *.example.com, 10.0.0.0/8,\n"
-        "[::1]:8080; unset: every public address; set and empty: nothing\n"
-        ".TP\n.B PAWL_SECRETS\nwhich references to secrets they may use, with commas: env:NAME, file:/path/*, command:...; =>host binds one to a\n"
-        "host; unset: env:PAWL_SECRET_*\n"
-        ".TP\n.B PAWL_PROXY\nthe proxy that they use; unset: none\n"
-        ".TP\n.B PAWL_CA_FILE\nauthorities that they trust instead of the system's, PEM\n"
-        ".TP\n.B PAWL_PRICES\nthe price table of model calls (pawl_llm.h); unset: costs are tokens only\n");
+    options_page(b, NULL, pw_cli_global_options());
+    environment_page(b);
     exits_page(b);
 }
 
@@ -135,8 +135,8 @@ static void command_page(pw_buf *b, const pw_cli_command *c)
         roff_line(b, c->text);
     }
     pw_buf_puts(b, ".SH OPTIONS\n");
-    options_page(b, c->options & ~pw_cli_global_options());
-    options_page(b, pw_cli_global_options());
+    options_page(b, c, c->options & ~pw_cli_global_options());
+    options_page(b, c, pw_cli_global_options());
     pw_buf_puts(b, ".SH EXAMPLES\n.nf\n");
     roff_line(b, c->examples);
     pw_buf_puts(b, ".fi\n");

@@ -135,6 +135,11 @@ int pw_verb_mcp(pw_cli *cli)
     if (code != PW_EXIT_OK) {
         return code;
     }
+    if (isatty(STDIN_FILENO)) {
+        pw_cli_note(
+            cli,
+            "this is for an MCP client, which starts it: a message a line, until the end of the input");
+    }
     pw_client_close(cli->client);
     cli->client = NULL;
     options.engine = here ? NULL : engine_argv(cli);

@@ -54,7 +54,8 @@ static int show(pw_cli *cli, const char *op, const pawl_value *args)
         return PW_EXIT_OK;
     }
     if (pawl_len(list) == 0) {
-        pw_cli_note(cli, spaces ? "nothing is remembered" : "nothing found");
+        pw_cli_note(cli,
+                    strcmp(op, "memories") == 0 ? "nothing is remembered" : "nothing is found");
         return PW_EXIT_OK;
     }
     pw_cli_grid grid;
@@ -70,7 +71,10 @@ static int show(pw_cli *cli, const char *op, const pawl_value *args)
 static int list(pw_cli *cli)
 {
     const int64_t limit = cli->args->number[PW_OPT_LIMIT];
-    const char *space = operand(cli, 1);
+    const char *space = operand(cli, 0);
+    if (operand(cli, 1) != NULL) {
+        return pw_cli_usage(cli, "pawl memory list, search, put or delete; not \"%s\"", space);
+    }
     return show(cli, "memories",
                 pawl_build(cli->scope, "{space: %s, limit: %lld}", space,
                            (long long)(limit > 0 ? limit : 100)));
@@ -79,12 +83,12 @@ static int list(pw_cli *cli)
 static int search(pw_cli *cli)
 {
     const int64_t limit = cli->args->number[PW_OPT_LIMIT];
-    if (operand(cli, 2) == NULL) {
+    if (operand(cli, 1) == NULL) {
         return pw_cli_usage(cli, "search where, for what? pawl memory search SPACE 'WORDS'");
     }
     return show(cli, "memory_search",
-                pawl_build(cli->scope, "{space: %s, query: %s, limit: %lld}", operand(cli, 1),
-                           operand(cli, 2), (long long)(limit > 0 ? limit : 10)));
+                pawl_build(cli->scope, "{space: %s, query: %s, limit: %lld}", operand(cli, 0),
+                           operand(cli, 1), (long long)(limit > 0 ? limit : 10)));
 }
 
 /* ---- changing ---- */
@@ -103,7 +107,7 @@ static int change(pw_cli *cli, const char *op, const pawl_value *args, const cha
     } else {
         pw_out_json_item(
             &cli->out,
-            pawl_build(cli->scope, "{space: %s, key: %s}", operand(cli, 1), operand(cli, 2)), 0);
+            pawl_build(cli->scope, "{space: %s, key: %s}", operand(cli, 0), operand(cli, 1)), 0);
         pw_out_json_end(&cli->out, 1);
     }
     return PW_EXIT_OK;
@@ -117,24 +121,24 @@ static int put(pw_cli *cli)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    if (operand(cli, 2) == NULL || (operand(cli, 3) == NULL && data == NULL)) {
+    if (operand(cli, 1) == NULL || (operand(cli, 2) == NULL && data == NULL)) {
         return pw_cli_usage(cli, "remember what? pawl memory put SPACE KEY 'TEXT'");
     }
     const pawl_value *args =
         pawl_build(cli->scope, "{space: %s, key: %s, text: %s, data: %p, ttl_s: %p, by: %s}",
-                   operand(cli, 1), operand(cli, 2), operand(cli, 3), pawl_v(data),
+                   operand(cli, 0), operand(cli, 1), operand(cli, 2), pawl_v(data),
                    pawl_v(ttl > 0 ? pawl_make_num(cli->scope, ttl) : NULL), pw_cli_by(cli));
     return change(cli, "memory_put", args, "is remembered");
 }
 
 static int drop(pw_cli *cli)
 {
-    if (operand(cli, 2) == NULL) {
+    if (operand(cli, 1) == NULL) {
         return pw_cli_usage(cli, "forget what? pawl memory delete SPACE KEY");
     }
     return change(cli, "memory_delete",
-                  pawl_build(cli->scope, "{space: %s, key: %s, by: %s}", operand(cli, 1),
-                             operand(cli, 2), pw_cli_by(cli)),
+                  pawl_build(cli->scope, "{space: %s, key: %s, by: %s}", operand(cli, 0),
+                             operand(cli, 1), pw_cli_by(cli)),
                   "is forgotten");
 }
 
@@ -144,12 +148,11 @@ int pw_verb_memory(pw_cli *cli)
         const char *name;
         int (*fn)(pw_cli *cli);
     } actions[] = {{"list", list}, {"search", search}, {"put", put}, {"delete", drop}};
-    const char *name = operand(cli, 0) != NULL ? operand(cli, 0) : "list";
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        if (strcmp(name, actions[i].name) == 0) {
-            const int code = pw_cli_connect(cli);
-            return code == PW_EXIT_OK ? actions[i].fn(cli) : code;
-        }
+    const char *name = cli->args->word != NULL ? cli->args->word : "list";
+    size_t i = 0;
+    while (i + 1 < sizeof actions / sizeof actions[0] && strcmp(name, actions[i].name) != 0) {
+        i++;
     }
-    return pw_cli_usage(cli, "pawl memory list, search, put or delete; not \"%s\"", name);
+    const int code = pw_cli_connect(cli);
+    return code == PW_EXIT_OK ? actions[i].fn(cli) : code;
 }

@@ -15,6 +15,7 @@
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/host.h"
+#include "tools/mcp/http_address.h"
 
 #define DRAIN_MS_DEFAULT 10000
 #define LOOK_EVERY_MS 1000
@@ -77,6 +78,13 @@ static void ready(pw_cli *cli, const pw_relay *relay, const pw_mcpd_host *mcp)
     (void)pw_cli_out_flush(o);
 }
 
+static bool is_loopback(const char *address)
+{
+    pw_http_address a = {.loopback = false};
+    pawl_error err = {0};
+    return pw_http_address_parse(address, &a, &err) == PAWL_OK && a.loopback;
+}
+
 /* Starts the MCP server, if it was asked for. 0 or an exit code after having said why. */
 static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
 {
@@ -87,22 +95,27 @@ static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
         return PW_EXIT_OK;
     }
     pawl_status status = pw_mcpd_host_start(&options, cli->args->value[PW_OPT_HTTP], ret_mcp, &err);
-    if (status == PAWL_OK) {
-        return PW_EXIT_OK;
+    if (status != PAWL_OK) {
+        return pw_cli_fail(cli, status, &err, "cannot serve MCP");
     }
-    return pw_cli_fail(cli, status, &err, "cannot serve MCP");
+    if (!is_loopback(cli->args->value[PW_OPT_HTTP])) {
+        pw_cli_note(
+            cli, "whoever reaches the MCP port can start workflows here: it asks for no token yet");
+    }
+    return PW_EXIT_OK;
 }
 
 /* A number that changes whenever anything happened, or -1 while something is under way. */
-static int64_t activity_mark(pw_cli *cli)
+static int64_t activity_mark(pw_cli *cli, const pw_mcpd_host *mcp)
 {
-    static const char *const busy[] = {"tasks_running", "clients"};
     static const char *const counters[] = {"turns",    "commits",      "groups",       "steps",
                                            "requests", "jobs_started", "timers_fired", "stale"};
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *stats = NULL;
     pawl_error err = {0};
     int64_t mark = 0;
+    bool own = false;
+    int64_t clients = mcp != NULL ? (int64_t)pw_mcpd_host_clients(mcp, &own) : 0;
     if (scope == NULL || pawl_stats(cli->engine, scope, &stats, &err) != PAWL_OK) {
         pawl_scope_free(scope);
         return -1;
@@ -110,15 +123,14 @@ static int64_t activity_mark(pw_cli *cli)
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
         mark += pawl_int(stats, counters[i], 0);
     }
-    for (size_t i = 0; i < sizeof busy / sizeof busy[0]; i++) {
-        mark = pawl_int(stats, busy[i], 0) > 0 ? -1 : mark;
-    }
+    clients += pawl_int(stats, "clients", 0) - own; /* our MCP server is nobody */
+    mark = pawl_int(stats, "tasks_running", 0) > 0 || clients > 0 ? -1 : mark;
     pawl_scope_free(scope);
     return mark;
 }
 
 /* The signal that ends it; 0 = it was idle for long enough. */
-static int serve_until(pw_cli *cli, int64_t idle_ms)
+static int serve_until(pw_cli *cli, const pw_mcpd_host *mcp, int64_t idle_ms)
 {
     int64_t mark = -1;
     int64_t since = pw_cli_now_ms();
@@ -132,7 +144,7 @@ static int serve_until(pw_cli *cli, int64_t idle_ms)
         if (idle_ms == 0) {
             continue;
         }
-        int64_t now_mark = activity_mark(cli);
+        int64_t now_mark = activity_mark(cli, mcp);
         int64_t now = pw_cli_now_ms();
         if (now_mark < 0 || now_mark != mark) {
             mark = now_mark;
@@ -177,7 +189,7 @@ int pw_verb_serve(pw_cli *cli)
     }
     ready(cli, relay, mcp);
     int64_t drain = pw_cli_has(a, PW_OPT_DRAIN) ? a->number[PW_OPT_DRAIN] : DRAIN_MS_DEFAULT;
-    int number = serve_until(cli, a->number[PW_OPT_IDLE_EXIT]);
+    int number = serve_until(cli, mcp, a->number[PW_OPT_IDLE_EXIT]);
     if (number != 0 && cli->complain.terminal) {
         pw_out_puts(&cli->complain, "\r"); /* over the ^C that the terminal shows */
         pw_cli_note(cli, "stopping; ^C again stops at once");

@@ -17,10 +17,10 @@ static const pw_cli_option options[] = {
 };
 
 static const pw_cli_command commands[] = {
-#define X(name, verb, group, operands, max, op1, op2, opts, summary, text, examples)   \
-    {PW_CMD_##name,   #verb,   PW_GROUP_##group,                                       \
-     operands,        max,     {PW_OPT_##op1, PW_OPT_##op2, PW_OPT_NONE, PW_OPT_NONE}, \
-     GLOBAL | (opts), summary, text,                                                   \
+#define X(name, verb, group, operands, max, op1, op2, opts, summary, text, examples) \
+    {PW_CMD_##name,   #verb,   PW_GROUP_##group,                                     \
+     operands,        max,     {PW_OPT_##op1, PW_OPT_##op2, PW_OPT_NONE},            \
+     GLOBAL | (opts), summary, text,                                                 \
      examples},
 #include "tools/cli_commands.def"
 #undef X
@@ -38,6 +38,24 @@ static const struct {
 } exits[] = {
 #define X(number, name, text) {number, text},
 #include "tools/cli_exits.def"
+#undef X
+};
+
+static const struct {
+    pw_cli_verb command;
+    pw_cli_opt option;
+    const char *value, *help;
+} says[] = {
+#define X(command, option, value, help) {PW_CMD_##command, PW_OPT_##option, value, help},
+#include "tools/cli_says.def"
+#undef X
+};
+
+static const struct {
+    const char *name, *text;
+} environment[] = {
+#define X(name, text) {name, text},
+#include "tools/cli_environment.def"
 #undef X
 };
 
@@ -143,6 +161,29 @@ const pw_cli_command *pw_cli_command_near(const char *name)
 const pw_cli_option *pw_cli_option_get(pw_cli_opt option)
 {
     return &options[option];
+}
+
+pw_cli_option pw_cli_option_of(const pw_cli_command *command, pw_cli_opt option)
+{
+    pw_cli_option shown = *pw_cli_option_get(option);
+    for (size_t i = 0; command != NULL && i < sizeof says / sizeof says[0]; i++) {
+        if (says[i].command == command->verb && says[i].option == option) {
+            shown.value = says[i].value;
+            shown.help = says[i].help;
+        }
+    }
+    return shown;
+}
+
+size_t pw_cli_environment_count(void)
+{
+    return sizeof environment / sizeof environment[0];
+}
+
+void pw_cli_environment_at(size_t index, const char **ret_name, const char **ret_text)
+{
+    *ret_name = environment[index].name;
+    *ret_text = environment[index].text;
 }
 
 pw_cli_opt pw_cli_option_find(const char *word, size_t size)

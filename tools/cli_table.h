@@ -62,7 +62,7 @@ typedef enum pw_cli_group {
     PW_GROUP_COUNT
 } pw_cli_group;
 
-#define PW_CLI_OPERANDS_MAX 4
+#define PW_CLI_OPERANDS_MAX 3
 
 typedef struct pw_cli_command {
     pw_cli_verb verb;
@@ -88,10 +88,14 @@ size_t pw_cli_words_size(const pw_cli_command *command);
 /** The command whose name is nearest to a mistyped one; NULL when none is near. */
 const pw_cli_command *pw_cli_command_near(const char *name);
 const pw_cli_option *pw_cli_option_get(pw_cli_opt option);
+/** As help shows it: with what it says of itself in this command; command may be NULL. */
+pw_cli_option pw_cli_option_of(const pw_cli_command *command, pw_cli_opt option);
 pw_cli_opt pw_cli_option_find(const char *word, size_t size); /* PW_OPT_NONE when there is none */
 pw_cli_opt pw_cli_option_letter(char letter);
 pw_cli_opt pw_cli_option_near(const char *word, size_t size, uint64_t among);
 const char *pw_cli_group_title(pw_cli_group group);
+size_t pw_cli_environment_count(void);
+void pw_cli_environment_at(size_t index, const char **ret_name, const char **ret_text);
 size_t pw_cli_exit_count(void);
 void pw_cli_exit_at(size_t index, int *ret_number, const char **ret_text);
 

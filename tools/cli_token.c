@@ -42,6 +42,8 @@ static int make(pw_cli *cli, const char *path, const char *name)
         pw_worker_token_add(path, name, (int64_t)time(NULL) * 1000, names(cli, PW_OPT_QUEUE),
                             names(cli, PW_OPT_ACTIVITY), token, &err);
     if (s != PAWL_OK) {
+        cli->way_out =
+            s == PAWL_EXISTS ? "choose another name, or take that one out: --revoke" : NULL;
         cli->next = "";
         return pw_cli_fail(cli, s, &err, "cannot make a token");
     }

@@ -145,7 +145,7 @@ static void put_deferred(const pw_cli_out *o, pw_buf *b, const pawl_value *wait)
     pw_buf_printf(b, "by %s ", pawl_str(wait, "deferred.by", "?"));
     pw_wait_put_time(o, b, pawl_int(wait, "deferred.at_ms", 0));
     if (until != 0) {
-        pw_buf_puts(b, ", until ");
+        pw_buf_puts(b, ", back ");
         pw_wait_put_time(o, b, until);
     }
     pw_buf_printf(b, "%s%s", *reason != '\0' ? ": " : "", reason);

@@ -94,7 +94,7 @@ const pawl_value *pw_wait_events(pw_cli *cli, const pawl_value *wait)
     return pawl_make_array(cli->scope, found, len);
 }
 
-/* "voted approve", "deferred until in 2 d" ... */
+/* "voted approve", "deferred, back in 2 d" ... */
 static void put_said(const pw_cli_out *o, pw_buf *b, const pawl_value *event)
 {
     static const struct {
@@ -112,7 +112,7 @@ static void put_said(const pw_cli_out *o, pw_buf *b, const pawl_value *event)
     }
     pw_buf_printf(b, "%s%s%s", type, *choice != '\0' ? " " : "", choice);
     if (until != 0) {
-        pw_buf_puts(b, " until ");
+        pw_buf_puts(b, ", back ");
         pw_wait_put_time(o, b, until);
     }
     if (*to != '\0') {

@@ -207,12 +207,16 @@ void pw_relay_session_leave(pw_relay *r, pw_relay_session *s)
 
 /* ---- coming back ---- */
 
+/* In one pass: the list is as long as the peer likes. */
 static bool lists(const pawl_value *tasks, const pw_relay_held *h)
 {
-    for (size_t i = 0; i < pawl_len(tasks); i++) {
-        size_t size = 0;
-        const void *text = pawl_data(pawl_at(tasks, i), "", &size);
-        if (text != NULL && size == h->size && memcmp(text, h->token, size) == 0) {
+    const pw_view bytes = pw_value_bytes(tasks);
+    pw_mp r = pw_mp_reader(bytes.data, bytes.size);
+    size_t len = pw_mp_peek(&r) == PAWL_ARRAY ? pw_mp_read_array(&r) : 0;
+    for (size_t i = 0; i < len && pw_mp_ok(&r); i++) {
+        if (pw_mp_peek(&r) != PAWL_STRING) {
+            pw_mp_skip(&r);
+        } else if (pw_view_eq(pw_mp_read_str(&r), (pw_view){(const uint8_t *)h->token, h->size})) {
             return true;
         }
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sdk/base/arena.h"
+#include "sdk/base/limits.h"
 #include "sdk/base/value.h"
 
 static bool is_task_op(pw_req_op op)
@@ -28,11 +29,25 @@ static const char *name_of(const pawl_value *item)
     return pawl_typeof(item) == PAWL_STRING ? pawl_str(item, "", "") : pawl_str(item, "name", "");
 }
 
+/* Before it is walked, which takes its length squared. */
+static pawl_status length_ok(const pawl_value *list, const char *what, pawl_error *err)
+{
+    if (pawl_len(list) > PW_POLL_NAMES_MAX) {
+        return pw_err(err, PAWL_LIMIT, "a poll of %zu %s; at most %d", pawl_len(list), what,
+                      PW_POLL_NAMES_MAX);
+    }
+    return PAWL_OK;
+}
+
 static pawl_status activities_ok(const pw_worker_grant *grant, const pawl_value *list,
                                  pawl_error *err)
 {
     if (pawl_typeof(list) != PAWL_ARRAY) {
         return pw_err(err, PAWL_INVALID, "a poll names its activities");
+    }
+    pawl_status st = length_ok(list, "activities", err);
+    if (st != PAWL_OK) {
+        return st;
     }
     for (size_t i = 0; i < pawl_len(list); i++) {
         const char *name = name_of(pawl_at(list, i));
@@ -49,6 +64,10 @@ static pawl_status queues_of(const pw_worker_grant *grant, const pawl_value *lis
 {
     if (list != NULL && pawl_typeof(list) != PAWL_ARRAY) {
         return pw_err(err, PAWL_INVALID, "the queues of a poll are a list");
+    }
+    pawl_status st = length_ok(list, "queues", err);
+    if (st != PAWL_OK) {
+        return st;
     }
     for (size_t i = 0; i < pawl_len(list); i++) {
         const pawl_value *item = pawl_at(list, i);

@@ -86,8 +86,10 @@ static pawl_status file_read(const char *path, pawl_scope *scope, const char **r
     FILE *f = fopen(path, "re");
     char *text = f != NULL ? pawl_scope_alloc(scope, PW_WORKER_TOKENS_BYTES_MAX + 1) : NULL;
     if (f == NULL) {
-        return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "worker tokens %.180s: %s",
-                      path, strerror(errno));
+        return errno == ENOENT
+                   ? pw_err(err, PAWL_NOTFOUND,
+                            "there is no %.150s: the first `pawl token NAME` makes it", path)
+                   : pw_err(err, PAWL_IO, "worker tokens %.180s: %s", path, strerror(errno));
     }
     size_t size = text != NULL ? fread(text, 1, PW_WORKER_TOKENS_BYTES_MAX + 1, f) : 0;
     bool bad = ferror(f) != 0;

@@ -23,7 +23,7 @@ typedef struct entry {
     uint64_t hash;
     uint8_t family[PW_DIGEST_SIZE];
     uint8_t note[PW_DIGEST_SIZE];
-    uint32_t key_size, bytes_size;  /* what follows */
+    uint32_t key_size, bytes_size; /* what follows */
 } entry;
 
 size_t pw_kept_bytes(size_t ring_bytes)

@@ -16,7 +16,8 @@
     65536                /* of a described wait: what is longer belongs in .show; BadOption */
 #define PW_VOTES_MAX 100 /* of one wait, and deferrals, and its quorum: FULL, BadOption */
 #define PW_CHOICES_BYTES_MAX 511 /* all choices of a described wait; BadOption */
-#define PW_CONVO_KEPT_BYTES (8u << 20) /* of conversations, read lately by tasks: the rest is read again */
+#define PW_CONVO_KEPT_BYTES \
+    (8u << 20) /* of conversations, read lately by tasks: the rest is read again */
 #define PW_CONVO_BYTES_MAX \
     (16u << 20) /* messages of one append to a conversation: one row of the journal; BadOption */
 
@@ -147,7 +148,7 @@
 #define PW_MCP_INBOX_BYTES_MAX (64u << 20)   /* messages that one call has not looked at */
 #define PW_MCP_PROCESS_IDLE_MS \
     600000                          /* a server process that nobody has used for so long is ended */
-#define PW_HTTP_EVENTS_MAX 100000 /* events of one response, as a value */
+#define PW_HTTP_EVENTS_MAX 100000   /* events of one response, as a value */
 #define PW_SSE_FIELD_BYTES_MAX 4096 /* an event's type, an id; longer ones are ignored */
 
 /* Language models */
@@ -165,7 +166,8 @@
 #define PW_LLM_FIRST_BYTE_MS (10 * 60 * 1000) /* models think before they speak */
 #define PW_LLM_IDLE_MS (5 * 60 * 1000)
 #define PW_LLM_TOTAL_MS (60 * 60 * 1000)
-#define PW_LLM_KEPT_BYTES (8u << 20) /* messages as they were sent lately, of one engine; older ones are written anew */
+#define PW_LLM_KEPT_BYTES \
+    (8u << 20) /* messages as they were sent lately, of one engine; older ones are written anew */
 #define PW_LLM_TAIL_BYTES 1000   /* of the answer so far, shown by a heartbeat */
 #define PW_LLM_POLL_MS 2000      /* between two looks at an answer in the background */
 #define PW_LLM_WITHDRAW_MS 10000 /* for telling a provider that nobody wants the answer any more */

@@ -2,12 +2,13 @@
  * agent.c - a durable agent: a model in a loop with two tools, one of which a person must approve. Kill it at any point and run it again: it goes
  * on where it was, and buys no answer again that it has had; 30 calls of the model and 200,000 tokens are its budget, and then it asks.
  *
- *     cc agent.c $(pkg-config --cflags --libs pawl-net) -o agent
+ *     cc agent.c $(pkg-config --cflags --libs pawl-net-static) -o agent
  *     OPENAI_BASE_URL=http://127.0.0.1:8000/v1 ./agent agent.db "Count the files here and note how many"
  *
  * The model is what the environment names: OLLAMA_HOST, OPENAI_BASE_URL with or without OPENAI_API_KEY, or ANTHROPIC_API_KEY; and PAWL_MODEL. A
- * server of a private network must be named in PAWL_EGRESS, too; one on 127.0.0.1 need not. A third argument answers the agent's questions:
- * approve, or reject. Without, they are asked on the terminal, or wait for `pawl answer`. Does not do anything without a model.
+ * server of a private network must be named in PAWL_EGRESS, too; one on 127.0.0.1 need not. PAWL_PRICES may name a price table (pawl_llm.h): then
+ * the ledger counts dollars, too. A third argument answers the agent's questions: approve, or reject. Without, they are asked on the terminal, or
+ * wait for `pawl answer`. Does not do anything without a model.
  */
 #include <dirent.h>
 #include <pawl_agent.h>
@@ -78,7 +79,8 @@ static pawl_status register_all(pawl_engine *e, const pawl_value *at, pawl_error
     const char *const secrets[] = {"env:OPENAI_API_KEY", "env:ANTHROPIC_API_KEY", NULL};
     const pawl_net_options net = {.struct_size = sizeof net,
                                   .egress = here || getenv("PAWL_EGRESS") != NULL ? egress : NULL,
-                                  .secrets = secrets};
+                                  .secrets = secrets,
+                                  .prices = getenv("PAWL_PRICES")};
     pawl_status s = pawl_net_register(e, &net, err);
     s = s == PAWL_OK ? pawl_register_activity(e, "count_files", count_files, NULL, err) : s;
     s = s == PAWL_OK ? pawl_register_activity(e, "note", note, NULL, err) : s;

@@ -2,7 +2,7 @@
  * fix_issue.c - the program that pawl_workflow.h begins with, complete: a workflow, stand-ins for its activities, and a host on an
  * in-memory journal that answers the workflow's question itself.
  *
- *     cc fix_issue.c $(pkg-config --cflags --libs pawl) && ./a.out
+ *     cc fix_issue.c $(pkg-config --cflags --libs pawl-static) && ./a.out
  *
  * Does not call a model or a code host: its activities are stand-ins.
  * With a path instead of options.memory the run survives kill -9 anywhere: start the program again.

@@ -2,7 +2,7 @@
  * talk.c - a conversation with a model, as an agent's loop has it: messages are appended once, calls carry a reference, and when it has grown
  * too long it goes on from a summary. Complete: a workflow, stand-ins for its activities, and a host on an in-memory journal.
  *
- *     cc talk.c $(pkg-config --cflags --libs pawl) && ./a.out
+ *     cc talk.c $(pkg-config --cflags --libs pawl-static) && ./a.out
  *
  * Does not call a model: its activities are stand-ins.
  */

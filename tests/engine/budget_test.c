@@ -7,108 +7,7 @@
 
 #include "engine/parts.h"
 #include "engine/view.h"
-#include "rig.h"
-
-/* ---- looking ---- */
-
-typedef struct sums {
-    int64_t spent, reserved, hard;
-} sums;
-
-static bool take_sums(void *ctx, const pw_budget_row *row)
-{
-    *(sums *)ctx = (sums){row->spent.n[PW_UNIT_USD], row->reserved.n[PW_UNIT_USD],
-                          row->limits.hard.n[PW_UNIT_USD]};
-    return false;
-}
-
-static sums of(rig *r, const char *budget)
-{
-    sums s = {-1, -1, -1};
-    pawl_error err;
-    pw_view name = {(const uint8_t *)budget, strlen(budget)};
-    assert_int_equal(r->reader->ops->budgets(r->reader, name, take_sums, &s, &err), PAWL_OK);
-    return s;
-}
-
-static void expect(rig *r, const char *budget, int64_t spent, int64_t reserved)
-{
-    sums s = of(r, budget);
-    assert_int_equal(s.spent, spent);
-    assert_int_equal(s.reserved, reserved);
-}
-
-static bool add_entry(void *ctx, const pw_ledger_row *row)
-{
-    static const char states[] = "?RBSE";
-    pw_buf *out = ctx;
-    pw_buf_printf(out, "%lld.%lld.%lld%c%lld ", (long long)row->cmd, (long long)row->attempt,
-                  (long long)row->round, states[row->state],
-                  (long long)(row->state < PW_LEDGER_SETTLED ? row->estimate.n[PW_UNIT_USD]
-                                                             : row->spent.n[PW_UNIT_USD]));
-    return true;
-}
-
-/* "2.1.1S30": command 2, attempt 1, round 1, settled at 30. */
-static void expect_entries(rig *r, const char *id, const char *expected)
-{
-    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
-    pawl_error err;
-    assert_int_equal(
-        r->reader->ops->ledger(r->reader, rig_key(r, id), false, add_entry, &out, &err), PAWL_OK);
-    assert_string_equal(pw_buf_cstr(&out), expected);
-}
-
-static void own(rig *r, const char *id, char ret[40])
-{
-    (void)snprintf(ret, 40, "run:%lld", (long long)rig_key(r, id));
-}
-
-static void expect_run(rig *r, const char *id, int64_t spent, int64_t reserved)
-{
-    char name[40];
-    own(r, id, name);
-    expect(r, name, spent, reserved);
-}
-
-/* [J19], by the journal's own check. */
-static void finding(void *ctx, const pw_verify_finding *f)
-{
-    (void)ctx;
-    fail_msg("%s: %s", f->invariant, f->message);
-}
-
-static void verify(rig *r)
-{
-    pw_verify_stats stats;
-    pawl_error err;
-    if (r->store != NULL) {
-        assert_int_equal(pw_memory_verify(r->store, finding, NULL, &stats, &err), PAWL_OK);
-    } else {
-        assert_int_equal(pw_sqlite_verify(r->path, finding, NULL, &stats, &err), PAWL_OK);
-    }
-}
-
-static const pawl_value *open_waits(rig *r)
-{
-    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
-    pawl_error err;
-    assert_int_equal(pw_view_request(r->reader, PW_REQ_WAITS, NULL, &out, &err), PAWL_OK);
-    return pw_value_copy(r->scope, out.data, out.size);
-}
-
-static void spend(rig *r, double usd)
-{
-    assert_true(pawl_task_spend(
-        rig_task_find(r, "llm")->task,
-        rig_value(r, "{usd: %g, input: 10, output: 5, calls: 1, model: %s}", usd, "m")));
-}
-
-static void pay(rig *r, double usd)
-{
-    spend(r, usd);
-    rig_done(r, rig_task_find(r, "llm"), rig_value(r, "{ok: true}"));
-}
+#include "rig_budget.h"
 
 /* ---- code ---- */
 
@@ -166,14 +65,14 @@ static void an_attempt_sets_aside_and_settles_at_what_it_says_it_spent(void **st
     rig *r = *state;
     code(r);
     start(r, "one", "a", rig_value(r, "{usd: 1}"));
-    expect_run(r, "a", 0, 100);
-    expect_entries(r, "a", "1.1.1B100 ");
-    pay(r, 0.00003);
+    rig_spent(r, "a", 0, 100);
+    rig_entries(r, "a", "1.1.1B100 ");
+    rig_pay(r, 0.00003);
     assert_string_equal(rig_status(r, "a"), "completed");
-    expect_run(r, "a", 30, 0);
-    expect_entries(r, "a", "1.1.1S30 ");
+    rig_spent(r, "a", 30, 0);
+    rig_entries(r, "a", "1.1.1S30 ");
     assert_true(pawl_num(rig_event(r, "a", "ActivityCompleted", 0), "spent.usd", 0) > 0.00002);
-    verify(r);
+    rig_verify(r);
 }
 
 static void a_result_that_another_run_has_paid_for_costs_nothing(void **state)
@@ -181,16 +80,16 @@ static void a_result_that_another_run_has_paid_for_costs_nothing(void **state)
     rig *r = *state;
     code(r);
     start(r, "kept", "a", rig_value(r, "{usd: 1}"));
-    pay(r, 0.00003);
-    expect_run(r, "a", 30, 0);
+    rig_pay(r, 0.00003);
+    rig_spent(r, "a", 30, 0);
     start(r, "kept", "b", rig_value(r, "{usd: 1}"));
     assert_string_equal(rig_status(r, "b"), "completed");
     assert_true(pawl_is(rig_event(r, "b", "ActivityCompleted", 0), "cached.run", "a"));
-    expect_run(r, "b", 0, 0);
+    rig_spent(r, "b", 0, 0);
     rig_crash(r);
     rig_run(r);
-    expect_run(r, "b", 0, 0);
-    verify(r);
+    rig_spent(r, "b", 0, 0);
+    rig_verify(r);
 }
 
 static void without_a_budget_what_is_spent_is_booked_all_the_same(void **state)
@@ -198,9 +97,9 @@ static void without_a_budget_what_is_spent_is_booked_all_the_same(void **state)
     rig *r = *state;
     code(r);
     start(r, "one", "a", NULL);
-    pay(r, 0.00003);
-    expect_run(r, "a", 30, 0);
-    verify(r);
+    rig_pay(r, 0.00003);
+    rig_spent(r, "a", 30, 0);
+    rig_verify(r);
 }
 
 static void each_attempt_reserves_anew_and_a_failed_one_is_paid_too(void **state)
@@ -208,15 +107,15 @@ static void each_attempt_reserves_anew_and_a_failed_one_is_paid_too(void **state
     rig *r = *state;
     code(r);
     start(r, "one", "a", rig_value(r, "{usd: 1}"));
-    spend(r, 0.00002);
+    rig_spend(r, 0.00002);
     rig_fail(r, rig_task_find(r, "llm"), "Refused", true);
-    expect_entries(r, "a", "1.1.1S20 1.2.1R100 ");
-    expect_run(r, "a", 20, 100);
+    rig_entries(r, "a", "1.1.1S20 1.2.1R100 ");
+    rig_spent(r, "a", 20, 100);
     rig_advance(r, 1000);
-    expect_entries(r, "a", "1.1.1S20 1.2.1B100 ");
-    pay(r, 0.00001);
-    expect_run(r, "a", 30, 0);
-    verify(r);
+    rig_entries(r, "a", "1.1.1S20 1.2.1B100 ");
+    rig_pay(r, 0.00001);
+    rig_spent(r, "a", 30, 0);
+    rig_verify(r);
 }
 
 static void one_that_says_nothing_counts_as_what_it_set_aside(void **state)
@@ -225,9 +124,9 @@ static void one_that_says_nothing_counts_as_what_it_set_aside(void **state)
     code(r);
     start(r, "one", "a", rig_value(r, "{usd: 1}"));
     rig_done(r, rig_task_find(r, "llm"), NULL);
-    expect_entries(r, "a", "1.1.1E100 ");
-    expect_run(r, "a", 100, 0);
-    verify(r);
+    rig_entries(r, "a", "1.1.1E100 ");
+    rig_spent(r, "a", 100, 0);
+    rig_verify(r);
 }
 
 static const pawl_value *slow(pawl_run *w, const pawl_value *in)
@@ -246,11 +145,11 @@ static void one_that_took_too_long_counts_as_what_it_set_aside(void **state)
     rig_run(r);
     rig_drop(r, rig_task_find(r, "llm"));
     rig_advance(r, 10000);
-    expect_entries(r, "a", "1.1.1E100 1.2.1R100 ");
+    rig_entries(r, "a", "1.1.1E100 1.2.1R100 ");
     rig_advance(r, 1000);
-    pay(r, 0.00001);
-    expect_run(r, "a", 110, 0);
-    verify(r);
+    rig_pay(r, 0.00001);
+    rig_spent(r, "a", 110, 0);
+    rig_verify(r);
 }
 
 static const pawl_value *unsafe(pawl_run *w, const pawl_value *in)
@@ -265,20 +164,20 @@ static void an_unsafe_one_that_nobody_heard_of_counts_and_its_next_attempt_reser
     code(r);
     rig_workflow(r, "unsafe", unsafe);
     start(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
-    expect_entries(r, "a", "1.1.1B100 ");
+    rig_entries(r, "a", "1.1.1B100 ");
     rig_crash(r);
     rig_run(r);
-    expect_entries(r, "a", "1.1.1E100 ");
+    rig_entries(r, "a", "1.1.1E100 ");
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "retry")->status,
                      PAWL_OK);
     rig_run(r);
-    expect_entries(r, "a", "1.1.1E100 1.2.1B100 ");
-    pay(r, 0.00001);
+    rig_entries(r, "a", "1.1.1E100 1.2.1B100 ");
+    rig_pay(r, 0.00001);
     start(r, "unsafe", "b", NULL); /* the same without a restart: its run is ended under it */
     (void)rig_ask(r, "terminate", "{id: %s}", "b");
     rig_run(r);
-    expect_entries(r, "b", "1.1.1E100 ");
-    verify(r);
+    rig_entries(r, "b", "1.1.1E100 ");
+    rig_verify(r);
 }
 
 static void what_never_began_is_given_back(void **state)
@@ -287,12 +186,12 @@ static void what_never_began_is_given_back(void **state)
     code(r);
     (void)rig_ask(r, "queue_set", "{name: %s, concurrency: 1}", "default");
     start(r, "both", "a", rig_value(r, "{usd: 1}"));
-    expect_entries(r, "a", "1.1.1B100 2.1.1R100 ");
+    rig_entries(r, "a", "1.1.1B100 2.1.1R100 ");
     assert_int_equal(rig_ask(r, "terminate", "{id: %s}", "a")->status, PAWL_OK);
     rig_run(r);
-    expect_entries(r, "a", "1.1.1E100 "); /* nobody will hear what the first used */
-    expect_run(r, "a", 100, 0);
-    verify(r);
+    rig_entries(r, "a", "1.1.1E100 "); /* nobody will hear what the first used */
+    rig_spent(r, "a", 100, 0);
+    rig_verify(r);
 }
 
 /* ---- crashes ---- */
@@ -311,7 +210,7 @@ static void an_attempt_begins_only_after_that_is_on_record(void **state)
         (void)rig_answer(r);
     }
     assert_non_null(rig_task_find(r, "llm"));
-    expect_entries(r, "a", "1.1.1B100 ");
+    rig_entries(r, "a", "1.1.1B100 ");
 }
 
 static void a_crash_before_it_began_costs_nothing(void **state)
@@ -322,13 +221,13 @@ static void a_crash_before_it_began_costs_nothing(void **state)
     rig_step(r);
     (void)rig_commit(r);
     (void)rig_answer(r);
-    expect_entries(r, "a", "1.1.1R100 ");
+    rig_entries(r, "a", "1.1.1R100 ");
     rig_crash(r);
     rig_run(r);
-    expect_entries(r, "a", "1.1.1B100 ");
-    pay(r, 0.00003);
-    expect_run(r, "a", 30, 0);
-    verify(r);
+    rig_entries(r, "a", "1.1.1B100 ");
+    rig_pay(r, 0.00003);
+    rig_spent(r, "a", 30, 0);
+    rig_verify(r);
 }
 
 static void a_crash_while_it_ran_costs_what_it_set_aside(void **state)
@@ -338,15 +237,15 @@ static void a_crash_while_it_ran_costs_what_it_set_aside(void **state)
     start(r, "one", "a", rig_value(r, "{usd: 1}"));
     rig_crash(r);
     rig_run(r);
-    expect_entries(r, "a", "1.1.1E100 1.1.2B100 ");
+    rig_entries(r, "a", "1.1.1E100 1.1.2B100 ");
     assert_true(pawl_bool(rig_event(r, "a", "ActivityReserved", 0), "lost", false));
     rig_crash(r);
     rig_run(r);
-    expect_entries(r, "a", "1.1.1E100 1.1.2E100 1.1.3B100 ");
-    pay(r, 0.00003);
-    expect_run(r, "a", 230, 0);
+    rig_entries(r, "a", "1.1.1E100 1.1.2E100 1.1.3B100 ");
+    rig_pay(r, 0.00003);
+    rig_spent(r, "a", 230, 0);
     assert_string_equal(rig_status(r, "a"), "completed");
-    verify(r);
+    rig_verify(r);
 }
 
 /* At every group: what the provider got is never more than what the ledger says. */
@@ -364,7 +263,7 @@ static void killed_at_every_group_the_ledger_is_never_below_what_was_bought(void
             rig_task *t = rig_task_find(r, "llm");
             if (t != NULL) {
                 mine++; /* it is bought as soon as it runs */
-                spend(r, 0.0001);
+                rig_spend(r, 0.0001);
                 rig_end(r, t, rig_value(r, "{ok: true}"));
             }
             if (steps++ == kill_at) {
@@ -384,13 +283,13 @@ static void killed_at_every_group_the_ledger_is_never_below_what_was_bought(void
         }
         assert_string_equal(rig_status(r, id), "completed");
         char name[40];
-        own(r, id, name);
-        assert_true(of(r, name).spent >= 100 * mine);
-        assert_int_equal(of(r, name).reserved, 0);
+        rig_budget_name(r, id, name);
+        assert_true(rig_budget(r, name).spent >= 100 * mine);
+        assert_int_equal(rig_budget(r, name).reserved, 0);
         bought += mine;
     }
     assert_true(bought >= 16);
-    verify(r);
+    rig_verify(r);
 }
 
 /* ---- limits ---- */
@@ -400,11 +299,11 @@ static void a_step_that_does_not_fit_is_held_and_asks(void **state)
     rig *r = *state;
     code(r);
     start(r, "three", "a", rig_value(r, "{usd: 0.00025}"));
-    pay(r, 0.0001);
-    pay(r, 0.0001);
+    rig_pay(r, 0.0001);
+    rig_pay(r, 0.0001);
     assert_null(rig_task_find(r, "llm"));
-    expect_entries(r, "a", "1.1.1S100 2.1.1S100 ");
-    const pawl_value *waits = open_waits(r);
+    rig_entries(r, "a", "1.1.1S100 2.1.1S100 ");
+    const pawl_value *waits = rig_open_waits(r);
     const pawl_value *wait = pawl_at(waits, 0);
     assert_int_equal(pawl_len(waits), 1);
     assert_string_equal(pawl_str(wait, "kind", ""), "budget");
@@ -414,7 +313,7 @@ static void a_step_that_does_not_fit_is_held_and_asks(void **state)
     rig_crash(r);
     rig_advance(r, 3600000);
     assert_null(rig_task_find(r, "llm"));
-    assert_int_equal(pawl_len(open_waits(r)), 1);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 1);
     assert_int_equal(
         rig_ask(r, "answer", "{id: %s, name: %s, value: {choice: %s}}", "a", "budget", "raise")
             ->status,
@@ -427,13 +326,13 @@ static void a_step_that_does_not_fit_is_held_and_asks(void **state)
         rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {usd: 2}}}", "a", "raise")->status,
         PAWL_OK);
     rig_run(r);
-    assert_int_equal(pawl_len(open_waits(r)), 0);
-    expect_entries(r, "a", "1.1.1S100 2.1.1S100 3.1.1B100 ");
-    pay(r, 0.00005);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 0);
+    rig_entries(r, "a", "1.1.1S100 2.1.1S100 3.1.1B100 ");
+    rig_pay(r, 0.00005);
     assert_string_equal(rig_status(r, "a"), "completed");
-    expect_run(r, "a", 250, 0);
+    rig_spent(r, "a", 250, 0);
     assert_true(pawl_num(rig_result(r, "a"), "left.usd", 0) > 1.9);
-    verify(r);
+    rig_verify(r);
 }
 
 static void a_step_that_is_stopped_fails_and_the_run_may_go_on(void **state)
@@ -446,8 +345,8 @@ static void a_step_that_is_stopped_fails_and_the_run_may_go_on(void **state)
     rig_run(r);
     assert_string_equal(rig_status(r, "a"), "failed");
     assert_string_equal(pawl_str(rig_failure(r, "a"), "type", ""), "BudgetExceeded");
-    expect_entries(r, "a", "");
-    verify(r);
+    rig_entries(r, "a", "");
+    rig_verify(r);
 }
 
 static void a_paused_run_can_be_answered(void **state)
@@ -466,9 +365,9 @@ static void a_paused_run_can_be_answered(void **state)
     assert_null(rig_task_find(r, "llm"));
     (void)rig_ask(r, "resume", "{id: %s}", "a");
     rig_run(r);
-    pay(r, 0.00001);
+    rig_pay(r, 0.00001);
     assert_string_equal(rig_status(r, "a"), "completed");
-    verify(r);
+    rig_verify(r);
 }
 
 static void an_attempt_after_a_failed_one_may_be_held_as_well(void **state)
@@ -476,7 +375,7 @@ static void an_attempt_after_a_failed_one_may_be_held_as_well(void **state)
     rig *r = *state;
     code(r);
     start(r, "one", "a", rig_value(r, "{usd: 0.00015}"));
-    spend(r, 0.0001);
+    rig_spend(r, 0.0001);
     rig_fail(r, rig_task_find(r, "llm"), "Refused", true);
     rig_advance(r, 5000);
     assert_null(rig_task_find(r, "llm"));
@@ -488,9 +387,9 @@ static void an_attempt_after_a_failed_one_may_be_held_as_well(void **state)
         PAWL_OK);
     rig_advance(r, 5000);
     assert_int_equal(pawl_task_attempt(rig_task_find(r, "llm")->task), 2);
-    pay(r, 0.00001);
-    expect_entries(r, "a", "1.1.1S100 1.2.1S10 ");
-    verify(r);
+    rig_pay(r, 0.00001);
+    rig_entries(r, "a", "1.1.1S100 1.2.1S10 ");
+    rig_verify(r);
 }
 
 static void a_held_step_can_be_cancelled(void **state)
@@ -501,9 +400,9 @@ static void a_held_step_can_be_cancelled(void **state)
     (void)rig_ask(r, "cancel", "{id: %s}", "a");
     rig_run(r);
     assert_string_equal(rig_status(r, "a"), "canceled");
-    assert_int_equal(pawl_len(open_waits(r)), 0);
-    expect_entries(r, "a", "");
-    verify(r);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 0);
+    rig_entries(r, "a", "");
+    rig_verify(r);
 }
 
 /* [B3] */
@@ -513,8 +412,8 @@ static void what_others_set_aside_is_waited_for_and_nobody_is_asked(void **state
     code(r);
     start(r, "both", "a", rig_value(r, "{usd: 0.00015}"));
     assert_int_equal(rig_tasks(r, "llm"), 1);
-    assert_int_equal(pawl_len(open_waits(r)), 0);
-    expect_run(r, "a", 0, 100);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 0);
+    rig_spent(r, "a", 0, 100);
     rig_crash(r);
     rig_run(r); /* the first counts as 100 now: nothing that comes back helps */
     assert_int_equal(rig_tasks(r, "llm"), 0);
@@ -525,12 +424,12 @@ static void what_others_set_aside_is_waited_for_and_nobody_is_asked(void **state
                      PAWL_OK);
     rig_run(r);
     assert_int_equal(rig_tasks(r, "llm"), 1);
-    pay(r, 0.00001);
+    rig_pay(r, 0.00001);
     rig_run(r);
-    pay(r, 0.00002);
+    rig_pay(r, 0.00002);
     assert_string_equal(rig_status(r, "a"), "completed");
-    expect_run(r, "a", 130, 0);
-    verify(r);
+    rig_spent(r, "a", 130, 0);
+    rig_verify(r);
 }
 
 /* ---- nesting ---- */
@@ -545,17 +444,17 @@ static void budgets_nest_and_runs_share_what_is_above_them(void **state)
     start(r, "one", "b", b);
     start(r, "one", "c", b);
     assert_int_equal(rig_tasks(r, "llm"), 1); /* never more than fits */
-    expect(r, "goal:x", 0, 100);
-    pay(r, 0.00004);
+    rig_budget_is(r, "goal:x", 0, 100);
+    rig_pay(r, 0.00004);
     rig_run(r);
     assert_int_equal(rig_tasks(r, "llm"), 1);
-    pay(r, 0.00001);
+    rig_pay(r, 0.00001);
     rig_run(r);
-    pay(r, 0.00001);
-    expect(r, "goal:x", 60, 0);
-    expect(r, "workspace:acme", 60, 0);
-    expect_run(r, "b", 10, 0);
-    verify(r);
+    rig_pay(r, 0.00001);
+    rig_budget_is(r, "goal:x", 60, 0);
+    rig_budget_is(r, "workspace:acme", 60, 0);
+    rig_spent(r, "b", 10, 0);
+    rig_verify(r);
 }
 
 static void raising_what_is_above_lets_every_run_go_on(void **state)
@@ -565,7 +464,7 @@ static void raising_what_is_above_lets_every_run_go_on(void **state)
     const pawl_value *b = rig_value(r, "{parent: {name: 'goal:x', calls: 0}}");
     start(r, "one", "a", b);
     start(r, "one", "b", b);
-    assert_int_equal(pawl_len(open_waits(r)), 2);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 2);
     assert_int_equal(rig_ask(r, "answer",
                              "{id: %s, value: {choice: %s, data: {budget: %s, calls: 9}}}", "a",
                              "raise", "goal:x")
@@ -573,11 +472,11 @@ static void raising_what_is_above_lets_every_run_go_on(void **state)
                      PAWL_OK);
     rig_run(r);
     assert_int_equal(rig_tasks(r, "llm"), 2);
-    assert_int_equal(pawl_len(open_waits(r)), 0);
-    pay(r, 0.00001);
-    pay(r, 0.00001);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 0);
+    rig_pay(r, 0.00001);
+    rig_pay(r, 0.00001);
     assert_string_equal(rig_status(r, "b"), "completed");
-    verify(r);
+    rig_verify(r);
 }
 
 static const pawl_value *parent(pawl_run *w, const pawl_value *in)
@@ -591,19 +490,19 @@ static void a_child_counts_in_its_parents_budget(void **state)
     code(r);
     rig_workflow(r, "parent", parent);
     start(r, "parent", "a", rig_value(r, "{usd: 1, parent: 'goal:x'}"));
-    expect_run(r, "a", 0, 100);
+    rig_spent(r, "a", 0, 100);
     rig_crash(r);
     rig_run(r);
-    pay(r, 0.00003);
+    rig_pay(r, 0.00003);
     rig_run(r);
     assert_string_equal(rig_status(r, "a"), "completed");
-    expect_run(r, "kid", 130, 0);
-    expect_run(r, "a", 130, 0);
-    expect(r, "goal:x", 130, 0);
+    rig_spent(r, "kid", 130, 0);
+    rig_spent(r, "a", 130, 0);
+    rig_budget_is(r, "goal:x", 130, 0);
     char name[40];
-    own(r, "kid", name);
-    assert_int_equal(of(r, name).hard, 200);
-    verify(r);
+    rig_budget_name(r, "kid", name);
+    assert_int_equal(rig_budget(r, name).hard, 200);
+    rig_verify(r);
 }
 
 static const pawl_value *again(pawl_run *w, const pawl_value *in)
@@ -623,23 +522,23 @@ static void a_run_that_continues_as_new_goes_on_in_its_budget(void **state)
         r, "start", "{workflow: %s, id: %s, input: {n: 3}, budget: {usd: 0.00035}}", "again", "a");
     assert_int_equal(reply->status, PAWL_OK);
     char first[40];
-    own(r, "a", first);
+    rig_budget_name(r, "a", first);
     for (int i = 0; i < 3; i++) {
         rig_run(r);
-        pay(r, 0.0001);
+        rig_pay(r, 0.0001);
     }
     rig_run(r);
     assert_int_equal(rig_tasks(r, "llm"), 0); /* the fourth does not fit what the first was given */
-    expect(r, first, 300, 0);
+    rig_budget_is(r, first, 300, 0);
     assert_int_equal(
         rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {usd: 1}}}", "a", "raise")->status,
         PAWL_OK);
     rig_run(r);
-    pay(r, 0.00001);
+    rig_pay(r, 0.00001);
     rig_run(r);
     assert_string_equal(rig_status(r, "a"), "completed");
-    expect(r, first, 310, 0);
-    verify(r);
+    rig_budget_is(r, first, 310, 0);
+    rig_verify(r);
 }
 
 static const pawl_value *capped(pawl_run *w, const pawl_value *in)
@@ -653,12 +552,12 @@ static void a_step_has_a_limit_over_all_its_attempts(void **state)
     code(r);
     rig_workflow(r, "capped", capped);
     start(r, "capped", "a", NULL);
-    expect_run(r, "a", 0, 300);
-    spend(r, 0.0002);
+    rig_spent(r, "a", 0, 300);
+    rig_spend(r, 0.0002);
     rig_fail(r, rig_task_find(r, "llm"), "Refused", true);
     rig_advance(r, 1000);
-    expect_run(r, "a", 200, 100); /* what is left of it */
-    spend(r, 0.0001);
+    rig_spent(r, "a", 200, 100); /* what is left of it */
+    rig_spend(r, 0.0001);
     rig_fail(r, rig_task_find(r, "llm"), "Refused", true);
     rig_advance(r, 5000);
     assert_int_equal(rig_tasks(r, "llm"), 0);
@@ -666,7 +565,7 @@ static void a_step_has_a_limit_over_all_its_attempts(void **state)
                      PAWL_OK);
     rig_run(r);
     assert_string_equal(rig_status(r, "a"), "failed");
-    verify(r);
+    rig_verify(r);
 }
 
 /* ---- soft ---- */
@@ -686,7 +585,7 @@ static void what_is_left_is_journaled_and_replay_gives_the_same(void **state)
     code(r);
     rig_workflow(r, "looks", looks);
     start(r, "looks", "a", rig_value(r, "{usd: {soft: 0.00005, hard: 1}}"));
-    pay(r, 0.00006);
+    rig_pay(r, 0.00006);
     rig_crash(r);
     rig_run(r);
     rig_advance(r, 60000);
@@ -694,8 +593,8 @@ static void what_is_left_is_journaled_and_replay_gives_the_same(void **state)
     assert_int_equal(rig_count(r, "a", "BudgetRead"), 2);
     assert_true(pawl_bool(rig_result(r, "a"), "soft", false));
     assert_true(pawl_num(rig_result(r, "a"), "first.left.usd", 0) > 0.9999);
-    expect_run(r, "a", 60, 0); /* replaying costs nothing */
-    verify(r);
+    rig_spent(r, "a", 60, 0); /* replaying costs nothing */
+    rig_verify(r);
 }
 
 /* ---- what cannot be ---- */
@@ -754,10 +653,10 @@ static void a_retried_run_reserves_for_what_was_open(void **state)
     rig_advance(r, 5000);
     rig_fail(r, rig_task_find(r, "check"), "No", false);
     assert_string_equal(rig_status(r, "a"), "failed");
-    expect_run(r, "a", 100, 0); /* it ran, and nobody heard of it */
+    rig_spent(r, "a", 100, 0); /* it ran, and nobody heard of it */
     assert_int_equal(rig_ask(r, "retry", "{id: %s}", "a")->status, PAWL_OK);
     rig_run(r);
-    assert_int_equal(pawl_len(open_waits(r)), 1);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 1);
     assert_int_equal(
         rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {usd: 1}}}", "a", "raise")->status,
         PAWL_OK);
@@ -766,10 +665,10 @@ static void a_retried_run_reserves_for_what_was_open(void **state)
     while (rig_tasks(r, "llm") > 1) { /* the one of before is not heard */
         rig_drop(r, rig_task_find(r, "llm"));
     }
-    pay(r, 0.00002);
+    rig_pay(r, 0.00002);
     assert_string_equal(rig_status(r, "a"), "completed");
-    expect_run(r, "a", 120, 0);
-    verify(r);
+    rig_spent(r, "a", 120, 0);
+    rig_verify(r);
 }
 
 /* ---- groups that do not land ---- */
@@ -793,11 +692,11 @@ static void a_group_that_does_not_land_leaves_nothing_set_aside(void **state)
         }
         rig_advance(r, 2000);
         assert_non_null(rig_task_find(r, "llm"));
-        pay(r, 0.00003);
+        rig_pay(r, 0.00003);
         rig_advance(r, 2000);
         assert_string_equal(rig_status(r, id), "completed");
-        expect_run(r, id, 30, 0);
-        verify(r);
+        rig_spent(r, id, 30, 0);
+        rig_verify(r);
     }
 }
 
@@ -808,7 +707,7 @@ static void what_it_cost_is_shown_by_run_and_in_totals(void **state)
     rig *r = *state;
     code(r);
     start(r, "three", "a", rig_value(r, "{usd: 1, parent: 'goal:x'}"));
-    pay(r, 0.00003);
+    rig_pay(r, 0.00003);
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     pawl_error err;
     assert_int_equal(pw_view_request(r->reader, PW_REQ_COST, rig_value(r, "{id: 'a'}"), &out, &err),

@@ -176,6 +176,45 @@ static void a_full_space_takes_no_more_and_that_is_on_record(void **state)
     assert_int_equal(rows, 0);
 }
 
+static pawl_status two_less(pw_reader *r, pw_view only, pw_memo_space_fn fn, void *ctx,
+                            pawl_error *err)
+{
+    int64_t rows = 0;
+    pawl_status st = true_spaces(r, only, spaces_of, &rows, err);
+    (void)fn(ctx, only, rows + PW_MEMOS_MAX - 2, 1);
+    return st;
+}
+
+static const rig_reply *put_short(rig *r, const char *key)
+{
+    return rig_ask(r, "memory_put", "{space: 's', key: %s, text: 't', ttl_s: 5}", key);
+}
+
+/* One that is refused makes room, for it drops what has expired. */
+static void a_space_full_of_what_has_expired_does_not_stay_full(void **state)
+{
+    rig *r = *state;
+    pw_journal_ops ops = *r->core->jops;
+    const pw_journal_ops *own = r->core->jops;
+    true_spaces = ops.memo_spaces;
+    ops.memo_spaces = two_less;
+    rig_workflow(r, "fills", fills);
+    r->core->jops = &ops;
+    assert_int_equal(put_short(r, "a")->status, PAWL_OK);
+    assert_int_equal(put_short(r, "b")->status, PAWL_OK);
+    assert_int_equal(put_short(r, "c")->status, PAWL_FULL);
+    rig_advance(r, 6000);
+    rig_start(r, "fills", "a"); /* is refused */
+    assert_int_equal(put_short(r, "c")->status, PAWL_OK);
+    assert_int_equal(put_short(r, "d")->status, PAWL_OK);
+    rig_advance(r, 6000);
+    assert_int_equal(put_short(r, "e")->status, PAWL_FULL);
+    assert_int_equal(put_short(r, "e")->status, PAWL_OK);
+    r->core->jops = own;
+    rig_finish(r, "a", 60000);
+    assert_int_equal(pawl_int(rig_result(r, "a"), "full", 0), 1);
+}
+
 static const pawl_value *forgets(pawl_run *w, const pawl_value *in)
 {
     (void)in;
@@ -277,6 +316,7 @@ int main(void)
         RIG_TEST(a_crash_at_any_point_neither_doubles_nor_loses_a_memory),
         RIG_TEST(what_cannot_be_is_refused),
         RIG_TEST(a_full_space_takes_no_more_and_that_is_on_record),
+        RIG_TEST(a_space_full_of_what_has_expired_does_not_stay_full),
         RIG_TEST(what_has_a_time_to_live_is_forgotten_after_it),
         RIG_TEST(a_paused_run_searches_when_it_goes_on),
         RIG_TEST(a_folded_workflow_has_the_store_too),

@@ -39,7 +39,7 @@ def it_keeps_a_put_for_an_engine_to_come(p):
 
 def it_says_what_is_wrong(p):
     p.serve()
-    within(p.run("memory", "frob").exits(2).err, "list, search, put or delete")
+    within(p.run("memory", "frob", "team/a").exits(2).err, "list, search, put or delete")
     within(p.run("memory", "put", "team/a", "tea").exits(2).err, "remember what")
     within(p.run("memory", "search", "team/a").exits(2).err, "for what")
     done = p.run("memory", "put", "no space", "k", "t")

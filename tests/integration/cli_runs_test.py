@@ -279,7 +279,7 @@ def it_puts_a_question_off_and_shows_all_there_is_to_it(p):
     p.ok("start", "asking", "-w", "ask1", "-i", '{"files": ["a.tar"]}')
     p.until_waiting("pay1", "pay")
     p.until_waiting("ask1", "publish")
-    within(p.ok("answer", "pay1", "--defer", "--until", "2d", "--by", "cid", "--reason", "after the audit").out, "deferred pay1 pay, open until in")
+    within(p.ok("answer", "pay1", "--defer", "--until", "2d", "--by", "cid", "--reason", "after the audit").out, "deferred pay1 pay, deadline in")
     within(p.run("answer", "pay1", "--defer", "--until", "9d", "--by", "cid").exits(2).err, "cannot be deferred beyond")
     within(p.run("answer", "pay1", "--defer", "--until", "2001-01-31", "--by", "cid").exits(2).err, "that is past")
     text = p.ok("wait", "list").out
@@ -290,7 +290,7 @@ def it_puts_a_question_off_and_shows_all_there_is_to_it(p):
         check(len(line) <= 80 and line == line.rstrip(), f"{len(line)} columns: {line!r}")
     shown = p.ok("wait", "show", "pay1", "pay").out
     for part in ("choices    approve, modify, reject", "amount      integer, at least 1: in cents", "to          string, may be left out",
-                 "cid (uid", "deferred until", "--defer --until 2h --reason WHY", "moved by deferring"):
+                 "cid (uid", "deferred, back in", "--defer --until 2h --reason WHY", "moved by deferring"):
         within(shown, part)
     events = p.ok("wait", "show", "pay1", "-o", "json").json()[0]["history"]
     equal([e["type"] for e in events], ["WaitCreated", "WaitDeferred"])
@@ -435,7 +435,7 @@ def it_lists_runs_newest_first_aligned(p):
         p.ok("start", "sleeping", "-w", name)
     p.run("execute", "broken", "-w", "failed-one").exits(5)
     rows = lines(p.ok("list").out)
-    equal([r.split()[0] for r in rows], ["id", "failed-one", "third", "second-with-a-long-name", "first"])
+    equal([r.split()[0] for r in rows], ["ID", "failed-one", "third", "second-with-a-long-name", "first"])
     columns = {r.index(r.split()[1]) for r in rows}
     equal(len(columns), 1, "one column for the workflow")
     for part in ("sleeping@1", "running", "failed", "now"):

@@ -1,9 +1,11 @@
 """The MCP server of `pawl serve --http`, with raw messages: what no suite asks. server_test.py PAWL MODULE [NAME...]"""
 import http.client
 import json
+import os
+import subprocess
 import sys
 
-from server_rig import META, MODERN, Legacy, Modern, main, send
+from server_rig import META, MODERN, Legacy, Modern, Paths, main, send
 
 TASKS = {"extensions": {META + "tasks": {}}, "elicitation": {}}
 ACCEPT_ADA = {"action": "accept", "content": {"name": "Ada"}}
@@ -251,6 +253,18 @@ def it_asks_on_a_legacy_stream_again_after_a_kill(f):
 # ---- legacy ----
 
 
+def it_counts_the_events_of_a_stream_from_any_number_that_a_client_says(f):
+    client = Legacy(f.serve().url, {"elicitation": {}})
+    stream = client.post("tools/call", {"name": "test_streaming_elicitation", "arguments": {}})
+    name = next(stream.events())[0].rsplit(".", 1)[0]
+    for number in ("9223372036854775807", "-9223372036854775808", "x"):
+        again = client.resume(f"{name}.{number}")
+        event, asked = next(again.events())
+        assert asked["method"] == "elicitation/create" and int(event.rsplit(".", 1)[1]) > 0, event
+        again.close()
+    stream.close()
+
+
 def it_negotiates_down_and_never_up(f):
     url = f.serve().url
     for asked, given in (("2025-03-26",) * 2, ("2025-06-18",) * 2, ("2025-11-25",) * 2, ("1999-01-01", "2025-11-25"), (MODERN, "2025-11-25")):
@@ -287,6 +301,66 @@ def it_takes_a_legacy_task_to_its_end(f):
     assert code_of(client.post("tasks/cancel", {"taskId": task["taskId"]}).json) == -32602
 
 
+def it_keeps_short_subscriptions_once_each(f):
+    client = Legacy(f.serve().url)
+    assert code_of(client.post("resources/subscribe", {"uri": "pawl://runs/" + "x" * 2000}).json) == -32602
+    for _ in range(300):
+        assert "result" in client.post("resources/subscribe", {"uri": "pawl://runs/a"}).json
+    assert "result" in client.post("resources/unsubscribe", {"uri": "pawl://runs/a"}).json
+    for i in range(256):
+        assert "result" in client.post("resources/subscribe", {"uri": f"pawl://runs/{i}"}).json
+    assert code_of(client.post("resources/subscribe", {"uri": "pawl://runs/a"}).json) == -32602
+
+
+def it_keeps_nothing_of_what_listeners_do_not_want(f):
+    """Eight listeners, a hundred runs of others: what was kept for each event was 17 MB."""
+    os.environ["ASAN_OPTIONS"] = "quarantine_size_mb=1:" + os.environ.get("ASAN_OPTIONS", "")
+    server = f.serve()
+    client = Modern(server.url)
+
+    def resident():
+        with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+    wanted = [f"pawl://runs/none-{i}" for i in range(256)]
+    streams = [client.post("subscriptions/listen", {"notifications": {"resourceSubscriptions": wanted}}) for _ in range(8)]
+    for _ in range(50):
+        client.call("greet", {"name": "Ada"})
+    before = resident()
+    for _ in range(100):
+        client.call("greet", {"name": "Ada"})
+    grown = resident() - before
+    assert grown < 10000, f"{grown} KiB more"
+    for stream in streams:
+        stream.close()
+
+
+def it_ends_when_idle_and_not_while_somebody_is_connected(f):
+    """The server's own connection to the engine is nobody's; a stream that waits, and a client of the engine's socket, are somebody's."""
+    server = f.serve(options=("--idle-exit", "500ms"))
+
+    def stays():
+        try:
+            server.process.wait(timeout=2)
+            return False
+        except subprocess.TimeoutExpired:
+            return True
+
+    stream = Modern(server.url).post("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    assert next(stream.messages())["method"] == "notifications/subscriptions/acknowledged"
+    assert stays()
+    with subprocess.Popen([Paths.pawl, "mcp", "--db", f.db], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as client:
+        client.stdin.write('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}\n')
+        assert "result" in client.stdout.readline()
+        client.stdin.write('{"jsonrpc":"2.0","id":2,"method":"tools/list"}\n')
+        assert "result" in client.stdout.readline()
+        stream.close()
+        assert stays()
+        client.stdin.close()
+    assert server.process.wait(timeout=60) == 0
+    server.process.stdout.close()
+
+
 # ---- who may speak, and how ----
 
 
@@ -314,6 +388,33 @@ def it_says_what_is_wrong_with_a_message_and_goes_on(f):
     assert "result" in Modern(url).ask("server/discover")
 
 
+def it_answers_others_after_an_answer_that_no_engine_takes(f):
+    """An answer nests two levels deeper in the request to the engine than in its own message: 128 levels are the most that either may have."""
+    url = f.serve().url
+    client = Legacy(url, {"sampling": {}})
+    stream = client.post("tools/call", {"name": "test_sampling", "arguments": {"prompt": "x"}})
+    asked = next(m for m in stream.messages() if m.get("method") == "sampling/createMessage")
+    deep = json.loads("[" * 126 + "]" * 126)
+    assert client.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"x": deep}}).status == 202
+    assert "result" in Modern(url).call("greet", {"name": "Ada"})
+    stream.close()
+
+
+def it_reads_many_keys_and_many_words_in_one_pass(f):
+    """Each of these took minutes, in which nobody else was answered."""
+    url = f.serve().url
+    keys = ",".join(f'"{i}":1' for i in range(100000))
+    reply = send(url, "POST", {"Content-Type": "application/json"}, f'{{"jsonrpc":"2.0",{keys},"id":1,"method":"ping"}}')
+    assert reply.status == 400, reply.text
+    client = Modern(url, {"elicitation": {}})
+    assert "greet" in str(client.call("pawl_search", {"query": "greet " + "zq " * 1000000})["result"])
+    result = client.call("approve")["result"]
+    more = {"choice": "approve", **{str(i): i for i in range(20000)}}
+    answer = {next(iter(result["inputRequests"])): {"action": "accept", "content": more}}
+    end = client.call("approve", inputResponses=answer, requestState=result["requestState"])
+    assert end["result"]["structuredContent"]["choice"] == "approve", end
+
+
 def it_checks_the_headers_that_repeat_the_body(f):
     client = Modern(f.serve().url)
     for headers in ({"Mcp-Method": "tools/list"}, {"MCP-Protocol-Version": "2025-11-25"}, {"Mcp-Name": "other"}, {"Mcp-Name": "=?base64?Z3JlZXQ?="},
@@ -337,6 +438,15 @@ def it_reads_a_run_and_its_history_as_resources(f):
     ids = client.ask("completion/complete", {"ref": {"type": "ref/resource", "uri": "pawl://runs/{id}"},
                                              "argument": {"name": "id", "value": "greet-"}})["result"]["completion"]["values"]
     assert ids == [run]
+
+
+def it_says_that_an_answer_is_too_large(f):
+    client = Modern(f.serve().url)
+    client.call("note_and_wait", {"path": str(f.path / "n"), "line": '"' * 2000000})
+    run = f.runs("note_and_wait")[0]["id"]
+    reply = client.post("resources/read", {"uri": f"pawl://runs/{run}/history"})
+    assert reply.status == 500 and code_of(reply.json) == -32603, (reply.status, reply.text[:100])
+    assert "result" in client.ask("server/discover")
 
 
 def it_tells_listeners_what_they_asked_for_and_nothing_else(f):

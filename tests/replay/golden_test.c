@@ -16,7 +16,7 @@
 #include "scene.h"
 
 #define BUILD_TODAY 99 /* no build that wrote any of them */
-#define MUTANTS 60     /* of each run */
+#define MUTANTS 24     /* of each run */
 #define MUTANTS_ON_FILE 10
 
 /* ---- files ---- */

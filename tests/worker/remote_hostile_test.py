@@ -17,7 +17,7 @@ PYTHON = with_msgpack(None)
 if not sys.executable or subprocess.run([sys.executable, "-c", "import msgpack"], capture_output=True, check=False).returncode != 0:
     os.execv(PYTHON, [PYTHON, "-B", *sys.argv])
 
-OK, STALE, INVALID, DENIED, PARSE, LIMIT = 0, 9, 11, 30, 16, 13
+OK, STALE, INVALID, DENIED, PARSE, LIMIT = 0, 9, 11, 30, 16, 12
 
 
 def refused(p):
@@ -131,6 +131,18 @@ def it_hands_a_task_that_was_lost_on_the_way_to_somebody_else(p):
     equal(result(p, "r1"), "new")
 
 
+def it_finds_a_task_in_a_long_list_of_what_a_worker_still_has(p):
+    serve(p)
+    mine = worker(p, worker="w1")
+    start(p, "r1", "job")
+    status, task = mine.ask("task_poll", activities=["job"])
+    equal(status, OK)
+    back = worker(p, worker="w1", session=mine.welcome[1]["session"], tasks=[1] * 250000 + [task["token"]])
+    back.number = mine.number
+    equal(back.ask("task_done", token=task["token"], result="mine")[0], OK)
+    equal(result(p, "r1"), "mine")
+
+
 def it_keeps_polls_within_the_token(p):
     serve(p)
     p.env["TOKEN"] = token(p, "narrow", "--queue", "gpu", "--activity", "job,em*")
@@ -165,6 +177,21 @@ def ends(s):
     except (ConnectionError, ssl.SSLError):
         pass
     return True
+
+
+def it_refuses_polls_of_very_many_names_at_once(p):
+    """Names times queues are bounded, also when the queues are none; a list is not walked before it is counted."""
+    serve(p)
+    many = [1] * 1000000
+    bounded = token(p, "bounded", "--queue", "q", "--activity", "job")
+    until(p, lambda: Peer(p, hello={"token": bounded}).welcome[0] == OK, "it is known")
+    for given in (p.env["TOKEN"], bounded):
+        peer = worker(p, token=given)
+        for args in ({"activities": many}, {"activities": many, "queues": []}, {"activities": ["job"], "queues": many},
+                     {"activities": [], "queues": many}):
+            equal(peer.ask("task_poll", **args)[0], LIMIT, str(list(args)))
+        peer.close()
+    works(p)
 
 
 def it_cuts_what_is_not_its_protocol(p):

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "sdk/base/value.h"
 #include "tools/mcp/inside.h"
 
 #define SHOWN_BYTES_MAX 4000
@@ -133,16 +134,25 @@ static const pawl_value *refusal(pawl_scope *scope, const pawl_value *wait, cons
     return pawl_len(choices) == 0 ? pawl_build(scope, "{choice: %s}", action) : NULL;
 }
 
+/* The rest of a map of texts to values: nil when nothing is left. Written once, however many keys it has. */
 static const pawl_value *without(pawl_scope *scope, const pawl_value *map, const char *key)
 {
-    const pawl_value *v = NULL;
-    for (size_t i = 0; i < pawl_len(map); i++) {
-        const char *k = pawl_key_at(map, i);
-        if (strcmp(k, key) != 0) {
-            v = pawl_with(scope, v, k, pawl_at(map, i));
+    PW_CLEANUP(pw_buf_deinit) pw_buf rest = PW_BUF_INIT;
+    const pw_view bytes = pw_value_bytes(map);
+    pw_mp r = pw_mp_reader(bytes.data, bytes.size);
+    const size_t len = pw_mp_read_map(&r);
+    pw_mp_map(&rest, pw_mcpd_has(map, key) ? len - 1 : len);
+    for (size_t i = 0; i < len && pw_mp_ok(&r); i++) {
+        const pw_view name = pw_mp_read_str(&r);
+        const pw_view value = pw_mp_read_raw(&r);
+        if (!pw_view_is(name, key)) {
+            pw_mp_strn(&rest, (const char *)name.data, name.size);
+            pw_buf_put(&rest, value.data, value.size);
         }
     }
-    return v;
+    return pw_buf_ok(&rest) && len > pw_mcpd_has(map, key)
+               ? pw_value_copy(scope, rest.data, rest.size)
+               : NULL;
 }
 
 static const pawl_value *accepted(pawl_scope *scope, const pawl_value *wait,

@@ -124,13 +124,18 @@ static void tell_progress(pw_mcpd_x *x, const pawl_value *event)
     if (x->token == NULL || (x->run.progressed && done <= x->run.progress)) {
         return;
     }
+    pawl_scope *scope = pawl_scope_new(); /* a run may say this for days */
+    if (scope == NULL) {
+        return;
+    }
     x->run.progressed = true;
     x->run.progress = done;
-    const pawl_value *p = pawl_build(x->scope, "{progressToken: %p, progress: %lld}",
-                                     pawl_v(x->token), (long long)done);
-    p = total > 0 ? pawl_with(x->scope, p, "total", pawl_make_int(x->scope, total)) : p;
-    p = text[0] != '\0' ? pawl_with(x->scope, p, "message", pawl_make_str(x->scope, text)) : p;
+    const pawl_value *p =
+        pawl_build(scope, "{progressToken: %p, progress: %lld}", pawl_v(x->token), (long long)done);
+    p = total > 0 ? pawl_with(scope, p, "total", pawl_make_int(scope, total)) : p;
+    p = text[0] != '\0' ? pawl_with(scope, p, "message", pawl_make_str(scope, text)) : p;
     pw_mcpd_notify(x, "notifications/progress", p);
+    pawl_scope_free(scope);
 }
 
 /* Output on the channels "log" and "log.LEVEL" is logging; the rest of a run's output is not for clients. */
@@ -142,10 +147,14 @@ static void tell_log(pw_mcpd_x *x, const pawl_value *event)
         pw_mcpd_level(level) < x->log_level) {
         return;
     }
-    pw_mcpd_notify(x, "notifications/message",
-                   pawl_build(x->scope, "{level: %s, logger: %s, data: %p}", level,
-                              pawl_str(event, "activity", ""),
-                              pawl_v(pawl_copy(x->scope, pawl_get(event, "data")))));
+    pawl_scope *scope = pawl_scope_new();
+    if (scope != NULL) {
+        pw_mcpd_notify(x, "notifications/message",
+                       pawl_build(scope, "{level: %s, logger: %s, data: %p}", level,
+                                  pawl_str(event, "activity", ""),
+                                  pawl_v(pawl_get(event, "data"))));
+    }
+    pawl_scope_free(scope);
 }
 
 static bool is_end(const char *type)

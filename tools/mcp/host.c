@@ -10,6 +10,7 @@
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
 #include "tools/mcp/http.h"
+#include "tools/mcp/inside.h"
 
 struct pw_mcpd_host {
     uv_loop_t loop;
@@ -89,6 +90,12 @@ void pw_mcpd_host_stop(pw_mcpd_host *host)
     (void)pthread_join(host->thread, NULL);
     (void)uv_loop_close(&host->loop);
     pw_free(host);
+}
+
+size_t pw_mcpd_host_clients(const pw_mcpd_host *host, bool *ret_of_engine)
+{
+    *ret_of_engine = pw_up_is_connected(host->server->up);
+    return pw_mcpd_http_clients(host->http);
 }
 
 const char *pw_mcpd_host_url(const pw_mcpd_host *host)

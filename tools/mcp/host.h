@@ -13,6 +13,8 @@ pawl_status pw_mcpd_host_start(const pw_mcpd_options *options, const char *http_
                                pw_mcpd_host **ret_host, pawl_error *err);
 /** Ends every connection and joins. Accepts NULL. */
 void pw_mcpd_host_stop(pw_mcpd_host *host);
+/** How many are connected over HTTP, and whether the server itself is one of the engine's clients. Any thread. */
+size_t pw_mcpd_host_clients(const pw_mcpd_host *host, bool *ret_of_engine);
 const char *pw_mcpd_host_url(const pw_mcpd_host *host);
 
 #endif

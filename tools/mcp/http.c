@@ -10,6 +10,7 @@
 #include "tools/mcp/http.h"
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,6 +38,7 @@ struct pw_mcpd_http {
     uv_timer_t *timer; /* what libmicrohttpd waits for */
     uv_timer_t *beat;
     request *requests;
+    atomic_size_t clients;
 };
 
 struct request {
@@ -140,9 +142,17 @@ static void sink_message(void *user, const char *event_id, const char *text, siz
     wake(r);
 }
 
+static void say_too_large(request *r, const pawl_value *id)
+{
+    pw_buf_reset(&r->out);
+    r->status = 500;
+    pw_mcpd_write_error(&r->out, id, PW_MCPD_INTERNAL, "the answer is too large", NULL);
+}
+
 static void sink_end(void *user, int status, const char *text, size_t size)
 {
     request *r = user;
+    const pawl_value *id = r->x != NULL ? r->x->id : NULL;
     if (r->x != NULL && r->x->method == PW_MCPD_INITIALIZE && r->x->session != NULL) {
         (void)snprintf(r->session, sizeof r->session, "%s", r->x->session->id);
     }
@@ -156,6 +166,9 @@ static void sink_end(void *user, int status, const char *text, size_t size)
         put_event(r, NULL, text, size);
     } else if (text != NULL) {
         pw_buf_put(&r->out, text, size);
+        if (!pw_buf_ok(&r->out)) {
+            say_too_large(r, id);
+        }
     }
     wake(r);
 }
@@ -401,6 +414,19 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     pw_free(r);
 }
 
+static void on_connection(void *cls, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    pw_mcpd_http *http = cls;
+    (void)connection;
+    (void)state;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        atomic_fetch_add(&http->clients, 1);
+    } else {
+        atomic_fetch_sub(&http->clients, 1);
+    }
+}
+
 /* ---- the loop ---- */
 
 static void on_timer(uv_timer_t *timer);
@@ -452,9 +478,9 @@ static pawl_status open_daemon(pw_mcpd_http *http, pawl_error *err)
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
         MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&http->address.at, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_S, MHD_OPTION_END);
+        on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
     if (http->daemon == NULL) {
         return pw_err(err, PAWL_IO, "cannot listen on %s: is the port taken?", http->address.host);
     }
@@ -525,6 +551,11 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
     uv_timer_stop(http->beat);
     uv_close((uv_handle_t *)http->beat, free_handle);
     pw_free(http);
+}
+
+size_t pw_mcpd_http_clients(const pw_mcpd_http *http)
+{
+    return atomic_load(&http->clients);
 }
 
 const char *pw_mcpd_http_url(const pw_mcpd_http *http)

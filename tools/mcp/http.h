@@ -13,6 +13,8 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *addr
                               pw_mcpd_http **ret_http, pawl_error *err);
 /** Ends every connection. Before the server is closed. Accepts NULL. */
 void pw_mcpd_http_close(pw_mcpd_http *http);
+/** How many are connected. Any thread. */
+size_t pw_mcpd_http_clients(const pw_mcpd_http *http);
 /** "http://127.0.0.1:8080/mcp". Owns: http. */
 const char *pw_mcpd_http_url(const pw_mcpd_http *http);
 

@@ -13,6 +13,7 @@
 #define PW_MCPD_ASKED_MAX 64       /* questions of one call under way at a time; more wait */
 #define PW_MCPD_SESSIONS_MAX 10000 /* the oldest is forgotten: its client begins anew */
 #define PW_MCPD_SUBSCRIPTIONS_MAX 256
+#define PW_MCPD_URI_BYTES_MAX 1000 /* of a subscription */
 #define PW_MCPD_LOST_MAX \
     1024 /* calls remembered whose answers were lost, or that were looked for */
 #define PW_MCPD_IDEMPOTENCY "dev.pawl/idempotency-key" /* in _meta: the same key, the same run */
@@ -106,7 +107,7 @@ struct pw_mcpd_session {
     const pawl_value *caps;
     pawl_scope *scope;
     int log_level;
-    char *uris[PW_MCPD_SUBSCRIPTIONS_MAX];
+    char *uris[PW_MCPD_SUBSCRIPTIONS_MAX]; /* owned */
     size_t uris_len;
     bool ended;
 };

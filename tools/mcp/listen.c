@@ -5,10 +5,15 @@
  *
  * A listener says what it wants to hear and hears nothing else. News is a hint to look again; what is missed while nobody listens is not kept.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/base/mem.h"
+#include "sdk/base/value.h"
 #include "tools/mcp/inside.h"
+
+#define EVENTS_MAX INT64_C(0xffffffffffff) /* of one stream */
 
 static const struct {
     const char *key, *method;
@@ -19,13 +24,13 @@ static const struct {
 };
 
 /* A listener's notifications carry the id of its request; those of a legacy session carry nothing. */
-static const pawl_value *tagged(pw_mcpd_x *x, const pawl_value *params)
+static const pawl_value *tagged(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *params)
 {
     if (!x->era->meta) {
         return params;
     }
-    const pawl_value *meta = pawl_with(x->scope, NULL, PW_MCPD_META "subscriptionId", x->id);
-    return pawl_with(x->scope, params, "_meta", meta);
+    const pawl_value *meta = pawl_with(scope, NULL, PW_MCPD_META "subscriptionId", x->id);
+    return pawl_with(scope, params, "_meta", meta);
 }
 
 void pw_mcpd_list_changed(pw_mcpd *s)
@@ -33,35 +38,29 @@ void pw_mcpd_list_changed(pw_mcpd *s)
     for (pw_mcpd_x *x = s->xs; x != NULL; x = x->next) {
         for (size_t i = 0; x->listen != NULL && i < PW_COUNT(lists); i++) {
             if (pawl_bool(x->listen, lists[i].key, false)) {
-                pw_mcpd_notify(x, lists[i].method, tagged(x, NULL));
+                pw_mcpd_notify(x, lists[i].method, tagged(x, x->scope, NULL));
             }
         }
     }
 }
 
-/* ---- runs ---- */
+/* ---- runs: a listener hears of all of them for as long as it likes, and so nothing of an event may stay in its scope ---- */
 
-static bool wants_uri(const pw_mcpd_x *x, const char *uri)
+static bool listed(const pawl_value *listen, const char *key, const char *text)
 {
-    const pawl_value *uris = pawl_get(x->listen, "resourceSubscriptions");
-    for (size_t i = 0; i < pawl_len(uris); i++) {
-        if (pawl_is(pawl_at(uris, i), "", uri)) {
-            return true;
-        }
-    }
-    for (size_t i = 0; x->session != NULL && i < x->session->uris_len; i++) {
-        if (strcmp(x->session->uris[i], uri) == 0) {
+    const pawl_value *list = pawl_get(listen, key);
+    for (size_t i = 0; i < pawl_len(list); i++) {
+        if (pawl_is(pawl_at(list, i), "", text)) {
             return true;
         }
     }
     return false;
 }
 
-static bool wants_task(const pw_mcpd_x *x, const char *id)
+static bool subscribed(const pw_mcpd_x *x, const char *uri)
 {
-    const pawl_value *ids = pawl_get(x->listen, "taskIds");
-    for (size_t i = 0; i < pawl_len(ids); i++) {
-        if (pawl_is(pawl_at(ids, i), "", id)) {
+    for (size_t i = 0; x->session != NULL && i < x->session->uris_len; i++) {
+        if (strcmp(x->session->uris[i], uri) == 0) {
             return true;
         }
     }
@@ -71,8 +70,9 @@ static bool wants_task(const pw_mcpd_x *x, const char *id)
 static void on_task(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
+    pawl_scope *scope = status == PAWL_OK ? pawl_scope_new() : NULL;
     (void)why;
-    if (status != PAWL_OK) {
+    if (scope == NULL) {
         return;
     }
     const bool open = pawl_is(reply, "status", "running") || pawl_is(reply, "status", "paused");
@@ -87,25 +87,31 @@ static void on_task(void *user, pawl_status status, const pawl_value *reply, con
         .created_ms = pawl_int(reply, "created_ms", 0),
         .updated_ms = pawl_int(reply, "updated_ms", 0),
     };
-    pw_mcpd_notify(x, "notifications/tasks", tagged(x, x->era->task(x->scope, &t)));
+    pw_mcpd_notify(x, "notifications/tasks", tagged(x, scope, x->era->task(scope, &t)));
+    pawl_scope_free(scope);
 }
 
 static void on_event(void *user, pawl_status status, const pawl_value *event, const char *why)
 {
     pw_mcpd_x *x = user;
     const char *id = pawl_str(event, "id", "");
-    const char *uri = pw_sprintf(x->scope, PW_MCPD_RUN_URI "%s", id);
+    char uri[sizeof PW_MCPD_RUN_URI + PW_ID_BYTES_MAX];
+    const pw_view bytes = pw_value_bytes(x->listen);
+    pawl_scope *scope = status == PAWL_OK ? pawl_scope_new() : NULL;
     (void)why;
-    if (status != PAWL_OK || uri == NULL) {
+    if (scope == NULL) {
         return;
     }
-    if (wants_uri(x, uri)) {
+    const pawl_value *listen = pw_value_view(scope, bytes.data, bytes.size);
+    (void)snprintf(uri, sizeof uri, PW_MCPD_RUN_URI "%s", id);
+    if (listed(listen, "resourceSubscriptions", uri) || subscribed(x, uri)) {
         pw_mcpd_notify(x, "notifications/resources/updated",
-                       tagged(x, pawl_build(x->scope, "{uri: %s}", uri)));
+                       tagged(x, scope, pawl_build(scope, "{uri: %s}", uri)));
     }
-    if (wants_task(x, id) && strncmp(pawl_str(event, "type", ""), "Run", 3) == 0) {
-        pw_up_ask(x->server->up, "describe", pawl_build(x->scope, "{id: %s}", id), on_task, x);
+    if (listed(listen, "taskIds", id) && strncmp(pawl_str(event, "type", ""), "Run", 3) == 0) {
+        pw_up_ask(x->server->up, "describe", pawl_build(scope, "{id: %s}", id), on_task, x);
     }
+    pawl_scope_free(scope);
 }
 
 /* One watch of all runs for each listener that wants to hear of some. */
@@ -152,8 +158,9 @@ void pw_mcpd_on_LISTEN(pw_mcpd_x *x)
         return;
     }
     x->listen = honoured(x->scope, asked);
-    pw_mcpd_notify(x, "notifications/subscriptions/acknowledged",
-                   tagged(x, pawl_build(x->scope, "{notifications: %p}", pawl_v(x->listen))));
+    pw_mcpd_notify(
+        x, "notifications/subscriptions/acknowledged",
+        tagged(x, x->scope, pawl_build(x->scope, "{notifications: %p}", pawl_v(x->listen))));
     hear(x);
 }
 
@@ -200,11 +207,20 @@ bool pw_mcpd_resume(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_session *ses
     x->id = pawl_get(name, "1");
     x->token = pawl_get(name, "2");
     x->stream = stream;
-    x->events = strtoll(dot + 1, NULL, 10);
+    x->events = strtoll(dot + 1, NULL, 10) & EVENTS_MAX; /* it is the client's to say */
     x->primed = true;
     x->sink->message(x->sink_user, NULL, NULL, 0);
     pw_mcpd_follow(x, pawl_str(name, "0", ""), NULL, (pw_mcpd_shape)pawl_int(name, "3", 0));
     return true;
+}
+
+static size_t subscription_find(const pw_mcpd_session *session, const char *uri)
+{
+    size_t i = 0;
+    while (i < session->uris_len && strcmp(session->uris[i], uri) != 0) {
+        i++;
+    }
+    return i;
 }
 
 void pw_mcpd_on_RESOURCES_SUBSCRIBE(pw_mcpd_x *x)
@@ -215,15 +231,27 @@ void pw_mcpd_on_RESOURCES_SUBSCRIBE(pw_mcpd_x *x)
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "uri is missing");
         return;
     }
+    if (strlen(uri) > PW_MCPD_URI_BYTES_MAX) {
+        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "a uri has at most %d bytes",
+                     PW_MCPD_URI_BYTES_MAX);
+        return;
+    }
+    if (subscription_find(session, uri) < session->uris_len) {
+        pw_mcpd_end(x, NULL);
+        return;
+    }
     if (session->uris_len == PW_MCPD_SUBSCRIPTIONS_MAX) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "%d subscriptions are as many as there can be",
                      PW_MCPD_SUBSCRIPTIONS_MAX);
         return;
     }
-    char *mine = pw_strdup(session->scope, uri);
-    if (mine != NULL) {
-        session->uris[session->uris_len++] = mine;
+    char *mine = pw_malloc(strlen(uri) + 1);
+    if (mine == NULL) {
+        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "no memory for a subscription");
+        return;
     }
+    memcpy(mine, uri, strlen(uri) + 1);
+    session->uris[session->uris_len++] = mine;
     pw_mcpd_end(x, NULL);
 }
 
@@ -231,12 +259,10 @@ void pw_mcpd_on_RESOURCES_UNSUBSCRIBE(pw_mcpd_x *x)
 {
     const char *uri = pawl_str(x->params, "uri", "");
     pw_mcpd_session *session = x->session;
-    for (size_t i = 0; session != NULL && i < session->uris_len;) {
-        if (strcmp(session->uris[i], uri) == 0) {
-            session->uris[i] = session->uris[--session->uris_len];
-        } else {
-            i++;
-        }
+    const size_t i = session != NULL ? subscription_find(session, uri) : 0;
+    if (session != NULL && i < session->uris_len) {
+        pw_free(session->uris[i]);
+        session->uris[i] = session->uris[--session->uris_len];
     }
     pw_mcpd_end(x, NULL);
 }

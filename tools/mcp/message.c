@@ -31,27 +31,32 @@ int pw_mcpd_code_http(int64_t code)
     return 200;
 }
 
-static int64_t key_index(const pawl_value *map, const char *key)
+/* In one pass, however many keys a peer has thought of. */
+static bool find_key(const pawl_value *map, const char *key, pw_view *ret)
 {
-    const size_t len = pawl_typeof(map) == PAWL_MAP ? pawl_len(map) : 0;
-    for (size_t i = 0; i < len; i++) {
-        const char *k = pawl_key_at(map, i);
-        if (k != NULL && strcmp(k, key) == 0) {
-            return (int64_t)i;
+    const pw_view bytes = pw_value_bytes(map);
+    pw_mp r = pw_mp_reader(bytes.data, bytes.size);
+    const size_t len = pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0;
+    for (size_t i = 0; i < len && pw_mp_ok(&r); i++) {
+        const bool found = pw_view_is(pw_mp_read_str(&r), key);
+        *ret = pw_mp_read_raw(&r);
+        if (found) {
+            return pw_mp_ok(&r);
         }
     }
-    return -1;
+    return false;
 }
 
 const pawl_value *pw_mcpd_key(const pawl_value *map, const char *key)
 {
-    int64_t i = key_index(map, key);
-    return i >= 0 ? pawl_at(map, (size_t)i) : NULL;
+    pw_view at;
+    return find_key(map, key, &at) ? pw_value_view(map->scope, at.data, at.size) : NULL;
 }
 
 bool pw_mcpd_has(const pawl_value *map, const char *key)
 {
-    return key_index(map, key) >= 0;
+    pw_view at;
+    return find_key(map, key, &at);
 }
 
 /* ---- reading ---- */

@@ -14,6 +14,7 @@
 #include "tools/mcp/inside.h"
 
 #define FOUND_MAX 20
+#define WORDS_MAX 32 /* of a query: each is looked for in every workflow */
 
 #define X(id, name, title, reads, text, schema) \
     static void call_##id(pw_mcpd_x *x, const pawl_value *a);
@@ -220,7 +221,7 @@ static bool holds(const char *text, const char *word, size_t size)
 static int rank(const pawl_value *w, const char *query)
 {
     int points = 0;
-    while (*query != '\0') {
+    for (int words = 0; words < WORDS_MAX && *query != '\0'; words++) {
         query += strspn(query, " \t\r\n,.;:");
         const size_t size = strcspn(query, " \t\r\n,.;:");
         if (size > 0) {

@@ -39,24 +39,38 @@ static const pawl_value *caps_of(pawl_scope *scope, int64_t flags)
 
 static void session_free(pw_mcpd_session *session)
 {
+    for (size_t i = 0; i < session->uris_len; i++) {
+        pw_free(session->uris[i]);
+    }
     pawl_scope_free(session->scope);
     pw_free(session);
 }
 
+static bool in_use(const pw_mcpd *s, const pw_mcpd_session *session)
+{
+    const pw_mcpd_x *x = s->xs;
+    while (x != NULL && x->session != session) {
+        x = x->next;
+    }
+    return x != NULL;
+}
+
+/* The oldest that nobody uses: one that listens must not keep all that came after it. */
 static void forget_oldest(pw_mcpd *s)
 {
-    pw_mcpd_session *last = s->sessions;
-    while (last != NULL && last->next != NULL) {
-        last = last->next;
+    pw_mcpd_session *old = s->sessions;
+    while (old->next != NULL) {
+        old = old->next;
     }
-    for (pw_mcpd_x *x = s->xs; x != NULL; x = x->next) {
-        if (x->session == last) {
-            return; /* in use: later */
+    while (old != NULL && in_use(s, old)) {
+        old = old->prev;
+    }
+    if (old != NULL && old != s->sessions) { /* the first is new */
+        old->prev->next = old->next;
+        if (old->next != NULL) {
+            old->next->prev = old->prev;
         }
-    }
-    if (last != NULL) {
-        *(last->prev != NULL ? &last->prev->next : &s->sessions) = NULL;
-        session_free(last);
+        session_free(old);
         s->sessions_len--;
     }
 }

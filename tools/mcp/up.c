@@ -6,6 +6,7 @@
  */
 #include "tools/mcp/up.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,7 +14,9 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/id.h"
+#include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
+#include "sdk/base/value.h"
 #include "tools/client.h"
 
 #define TRY_AGAIN_MS 100
@@ -31,6 +34,8 @@ struct asked {
     int64_t number; /* on the connection there is; 0 = not sent */
     bool many;
     bool write;
+    pawl_status
+        refused; /* it is no request that an engine takes: it is not sent, and told so from the loop */
 };
 
 struct pw_up {
@@ -45,6 +50,7 @@ struct pw_up {
     int64_t probe;    /* the request that finds out whether the engine is ready; 0 = none is out */
     uint64_t since;   /* connected */
     bool ready;
+    atomic_bool connected;
 };
 
 static void free_handle(uv_handle_t *h)
@@ -74,6 +80,7 @@ static void disconnect(pw_up *up)
     }
     pw_client_close(up->client);
     up->client = NULL;
+    atomic_store(&up->connected, false);
     up->ready = false;
     up->probe = 0;
     for (struct asked *a = up->first; a != NULL; a = a->next) {
@@ -114,9 +121,41 @@ static struct asked *find(pw_up *up, int64_t number)
 static void send_all(pw_up *up)
 {
     for (struct asked *a = up->first; a != NULL && up->client != NULL; a = a->next) {
-        if (a->number == 0 && !send_one(up, a)) {
+        if (a->number == 0 && a->refused == PAWL_OK && !send_one(up, a)) {
             disconnect(up);
         }
+    }
+}
+
+/* What an engine does not take as a message (nested too deep, too large) would end the connection, and those after it, for everybody. */
+static pawl_status takeable(const struct asked *a)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    int64_t number = 0;
+    pw_view op;
+    pw_view args;
+    pawl_error err;
+    pw_request_write(&out, INT64_MAX, a->op, pw_value_bytes(a->args));
+    if (!pw_buf_ok(&out) || out.size + sizeof(uint32_t) > PW_FRAME_BYTES_MAX) {
+        return PAWL_LIMIT;
+    }
+    return pw_request_parse((pw_view){out.data, out.size}, &number, &op, &args, &err);
+}
+
+static struct asked *first_refused(pw_up *up)
+{
+    struct asked *a = up->first;
+    while (a != NULL && a->refused == PAWL_OK) {
+        a = a->next;
+    }
+    return a;
+}
+
+static void answer_refused(pw_up *up)
+{
+    for (struct asked *a = first_refused(up); a != NULL; a = first_refused(up)) {
+        a->many = false;
+        answer(up, a, a->refused, NULL, "a request that is nested too deep or too large");
     }
 }
 
@@ -211,11 +250,13 @@ static void connect_now(pw_up *up)
         return;
     }
     up->since = uv_now(up->loop);
+    atomic_store(&up->connected, true);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     pw_up *up = timer->data;
+    answer_refused(up);
     if (up->client == NULL) {
         connect_now(up);
     }
@@ -264,6 +305,11 @@ bool pw_up_is_live(const pw_up *up)
     return up->ready;
 }
 
+bool pw_up_is_connected(const pw_up *up)
+{
+    return atomic_load(&up->connected);
+}
+
 /* ---- asking ---- */
 
 static const pawl_value *with_dedup(pawl_scope *scope, const pawl_value *args)
@@ -299,7 +345,10 @@ static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
         a->args = with_dedup(scope, a->args);
     }
     append(up, a);
-    if (up->ready && !send_one(up, a)) {
+    a->refused = takeable(a);
+    if (a->refused != PAWL_OK) {
+        uv_timer_start(up->timer, on_timer, 0, 0);
+    } else if (up->ready && !send_one(up, a)) {
         disconnect(up);
     }
 }

@@ -32,6 +32,8 @@ pw_up *pw_up_open(uv_loop_t *loop, const char *journal_path, const pw_up_hooks *
 /** No callback comes after it. Accepts NULL. */
 void pw_up_close(pw_up *up);
 bool pw_up_is_live(const pw_up *up);
+/** True while it is one of the engine's clients. Any thread. */
+bool pw_up_is_connected(const pw_up *up);
 
 /** One request; args nil = none. A write gets a dedup key unless it has one. Without memory fn is called with NOMEM, from the loop. */
 void pw_up_ask(pw_up *up, const char *op, const pawl_value *args, pw_up_fn fn, void *user);

@@ -1,0 +1,282 @@
+/*
+ * budget_race_test.c - budgets where two things meet: room and what is asked for, a cancellation and a crash, a beginning and an end, groups that
+ * fail and what was built on them.
+ * Does not test what each does by itself: budget_test.c does.
+ */
+#include <stdio.h>
+
+#include "engine/budget.h"
+#include "rig_budget.h"
+
+/* ---- code ---- */
+
+static const pawl_value *one(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "llm", .input = in, .reserve = pawl_json(w, "{usd: 0.0001, calls: 1}"),
+                     .retries = 2, .retry_initial_s = 1);
+}
+
+static const pawl_value *capped(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "llm", .input = in, .max_cost = 0.0003, .retries = 5, .retry_initial_s = 1);
+}
+
+static const pawl_value *none(pawl_run *w, const pawl_value *in)
+{
+    (void)w;
+    return in;
+}
+
+static void code(rig *r)
+{
+    rig_workflow(r, "none", none);
+    rig_workflow(r, "one", one);
+    rig_held(r, "llm", PAWL_EFFECT_DEFAULT);
+}
+
+static void start(rig *r, const char *workflow, const char *id, const pawl_value *budget)
+{
+    const rig_reply *reply =
+        rig_ask(r, "start", "{workflow: %s, id: %s, budget: %p}", workflow, id, pawl_v(budget));
+    assert_int_equal(reply->status, PAWL_OK);
+    rig_run(r);
+}
+
+/* ---- what is asked for, wherever it is looked at ---- */
+
+static void raising_what_a_step_with_a_limit_of_its_own_waits_for(void **state)
+{
+    rig *r = *state;
+    code(r);
+    rig_workflow(r, "capped", capped);
+    start(r, "capped", "a", rig_value(r, "{usd: 0.0001}"));
+    char name[40];
+    rig_budget_name(r, "a", name);
+    assert_string_equal(pawl_str(rig_open_waits(r), "0.show.budget", ""), name);
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {usd: 0.0002}}}", "a", "raise")
+            ->status,
+        PAWL_INVALID); /* the step may use 0.0003 */
+    assert_int_equal(
+        rig_ask(r, "answer", "{id: %s, value: {choice: %s, data: {usd: 0.001}}}", "a", "raise")
+            ->status,
+        PAWL_OK);
+    rig_run(r);
+    assert_int_equal(rig_budget(r, name).hard, 1000);
+    assert_int_equal(rig_tasks(r, "llm"), 1);
+    rig_entries(r, "a", "1.1.1B300 ");
+    rig_pay(r, 0.00001);
+    assert_string_equal(rig_status(r, "a"), "completed");
+    rig_verify(r);
+}
+
+static const pawl_value *mixed(pawl_run *w, const pawl_value *in)
+{
+    pawl_future *f[3];
+    f[0] = pawl_call_start(w, "long", .input = in, .reserve = pawl_json(w, "{usd: 0.0001}"));
+    f[1] = pawl_call_start(w, "llm", .input = in, .reserve = pawl_json(w, "{calls: 1}"));
+    f[2] = pawl_call_start(w, "next", .input = in, .reserve = pawl_json(w, "{calls: 1}"));
+    (void)pawl_await_all(w, f, 3);
+    return NULL;
+}
+
+/* It asks for calls alone: what others hold of the dollars is not its business. */
+static void room_in_one_unit_wakes_who_waits_for_that(void **state)
+{
+    rig *r = *state;
+    code(r);
+    rig_workflow(r, "mixed", mixed);
+    rig_held(r, "long", PAWL_EFFECT_DEFAULT);
+    rig_held(r, "next", PAWL_EFFECT_DEFAULT);
+    start(r, "mixed", "a", rig_value(r, "{usd: 1, calls: 1}"));
+    assert_int_equal(rig_tasks(r, "next"), 0);
+    assert_true(pawl_task_spend(rig_task_find(r, "llm")->task, rig_value(r, "{usd: 0.00001}")));
+    rig_done(r, rig_task_find(r, "llm"), NULL); /* it made no call after all */
+    rig_run(r);
+    assert_int_equal(rig_tasks(r, "next"), 1);
+    rig_verify(r);
+}
+
+static const pawl_value *withdrawn(pawl_run *w, const pawl_value *in)
+{
+    pawl_future *f = pawl_call_start(w, "llm", .input = in, .reserve = pawl_json(w, "{calls: 1}"));
+    (void)pawl_sleep(w, 5);
+    pawl_future_cancel(w, f);
+    (void)pawl_await(w, f);
+    (void)pawl_sleep(w, 1000);
+    return NULL;
+}
+
+/* The cancellation lands, and the process ends before the step has. */
+static void the_question_of_a_held_step_goes_with_it_after_a_crash_too(void **state)
+{
+    rig *r = *state;
+    code(r);
+    rig_workflow(r, "withdrawn", withdrawn);
+    start(r, "withdrawn", "a", rig_value(r, "{calls: 0}"));
+    assert_int_equal(pawl_len(rig_open_waits(r)), 1);
+    r->now_ms += 5000;
+    for (int i = 0; i < 20 && rig_count(r, "a", "ActivityCancelRequested") == 0; i++) {
+        rig_step(r);
+        if (rig_commit(r) && rig_count(r, "a", "ActivityCancelRequested") == 0) {
+            (void)rig_answer(r);
+        }
+    }
+    assert_int_equal(rig_count(r, "a", "ActivityCancelRequested"), 1);
+    assert_int_equal(rig_count(r, "a", "ActivityCanceled"), 0);
+    rig_crash(r);
+    rig_run(r);
+    assert_int_equal(rig_count(r, "a", "ActivityCanceled"), 1);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 0);
+    rig_verify(r);
+}
+
+/* `begun` is on its way when the run is ended: it lands first, and the attempt is let go before the end lands. */
+static void an_attempt_that_begins_while_its_run_is_ended_is_paid(void **state)
+{
+    rig *r = *state;
+    code(r);
+    (void)rig_post(r, "start", "{workflow: %s, id: %s}", "one", "a");
+    rig_step(r);
+    (void)rig_commit(r);
+    (void)rig_answer(r);
+    rig_step(r); /* begun is handed over */
+    assert_null(rig_task_find(r, "llm"));
+    (void)rig_post(r, "terminate", "{id: %s}", "a");
+    rig_step(r); /* and so is the end */
+    assert_true(rig_commit(r));
+    rig_entries(r, "a", "1.1.1B100 ");
+    (void)rig_answer(r);
+    rig_step(r);
+    assert_non_null(rig_task_find(r, "llm")); /* it is bought */
+    rig_run(r);
+    assert_string_equal(rig_status(r, "a"), "terminated");
+    rig_entries(r, "a", "1.1.1E100 ");
+    rig_spent(r, "a", 100, 0);
+    rig_verify(r);
+}
+
+/* Two groups set limits of one budget, and neither lands; a third, which is being built behind them when all_three, counts on it. */
+static void two_fail(rig *r, bool all_three)
+{
+    code(r);
+    pw_memory_fail_commit(r->store, PW_FAULT_NOT, 0);
+    (void)rig_post(r, "start", "{workflow: %s, id: %s, budget: {parent: {name: %s, usd: 0.00005}}}",
+                   "one", "a", "goal:x");
+    rig_step(r);
+    (void)rig_post(r, "start", "{workflow: %s, id: %s, budget: {parent: {name: %s, calls: 7}}}",
+                   "one", "b", "goal:x");
+    rig_step(r);
+    if (!all_three) {
+        rig_run(r);
+    }
+    const rig_reply *third =
+        rig_post(r, "start", "{workflow: %s, id: %s, budget: {parent: {name: %s, usd: 0.00005}}}",
+                 "one", "c", "goal:x");
+    rig_step(r);
+    rig_run(r);
+    assert_int_equal(third->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "");
+    assert_int_equal(rig_budget(r, "goal:x").hard, 50);
+    rig_crash(r);
+    rig_run(r);
+    assert_int_equal(rig_tasks(r, "llm"), 0);
+    rig_verify(r);
+}
+
+static void limits_of_groups_that_do_not_land_are_taken_back(void **state)
+{
+    rig *r = *state;
+    if (r->store != NULL) { /* faults are ordered of the journal in memory */
+        two_fail(r, false);
+    }
+}
+
+static void a_group_behind_them_keeps_the_limits_it_counts_on(void **state)
+{
+    rig *r = *state;
+    if (r->store != NULL) {
+        two_fail(r, true);
+    }
+}
+
+/* ---- read back ---- */
+
+static const pawl_value *unsafe(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "pay", .input = in, .reserve = pawl_json(w, "{usd: 0.0001}"),
+                     .effect = PAWL_EFFECT_UNSAFE);
+}
+
+/* What the looking cost says nothing of what was looked for. */
+static void what_is_read_back_cost_what_was_set_aside(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "unsafe", unsafe);
+    rig_held_read_back(r, "pay");
+    static const char *const found[] = {"nothing", "done"};
+    start(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
+    for (size_t i = 0; i < PW_COUNT(found); i++) {
+        rig_crash(r);
+        rig_run(r);
+        rig_task *look = rig_task_find(r, "pay");
+        assert_true(pawl_task_spend(look->task, rig_value(r, "{usd: 0.00001, calls: 1}")));
+        rig_done(r, look, rig_value(r, "{found: %s, result: 7}", found[i]));
+        rig_run(r);
+    }
+    assert_string_equal(rig_status(r, "a"), "completed");
+    rig_entries(r, "a", "1.1.1E100 1.2.1E100 ");
+    rig_spent(r, "a", 200, 0);
+    rig_verify(r);
+}
+
+/* ---- many ---- */
+
+/* One step is always under way, and a group always on its way: what is over is forgotten all the same, and is right when it is asked for. */
+static void budgets_of_what_is_over_do_not_pile_up(void **state)
+{
+    rig *r = *state;
+    code(r);
+    (void)rig_ask(r, "queue_set", "{name: %s, concurrency: 1}", "default");
+    start(r, "one", "a", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 1}}"));
+    size_t most = 0;
+    for (int i = 0; i < 1500; i++) {
+        char id[24], names[4][40];
+        (void)snprintf(id, sizeof id, "r%d", i);
+        for (int n = 0; n < 4; n++) {
+            (void)snprintf(names[n], sizeof names[n], "goal:%d.%d", i, n);
+        }
+        (void)rig_post(r, "start",
+                       "{workflow: %s, id: %s, budget: {usd: 1, parent: {name: %s, parent: {name: "
+                       "%s, parent: {name: %s, parent: %s}}}}}",
+                       "none", id, names[0], names[1], names[2], names[3]);
+        rig_step(r);
+        (void)rig_commit(r);
+        (void)rig_answer(r);
+        most = HASH_COUNT(r->core->budgets) > most ? HASH_COUNT(r->core->budgets) : most;
+    }
+    rig_run(r);
+    assert_in_range(most, 4000, 4200);
+    rig_spent(r, "a", 0, 100);
+    rig_pay(r, 0.00001);
+    rig_spent(r, "a", 10, 0);
+    rig_budget_is(r, "goal:x", 10, 0);
+    start(r, "one", "b", rig_value(r, "{parent: 'goal:x'}"));
+    rig_budget_is(r, "goal:x", 10, 100);
+    rig_verify(r);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        RIG_TEST(raising_what_a_step_with_a_limit_of_its_own_waits_for),
+        RIG_TEST(room_in_one_unit_wakes_who_waits_for_that),
+        RIG_TEST(the_question_of_a_held_step_goes_with_it_after_a_crash_too),
+        RIG_TEST(an_attempt_that_begins_while_its_run_is_ended_is_paid),
+        RIG_TEST(limits_of_groups_that_do_not_land_are_taken_back),
+        RIG_TEST(a_group_behind_them_keeps_the_limits_it_counts_on),
+        RIG_TEST(what_is_read_back_cost_what_was_set_aside),
+        RIG_TEST(budgets_of_what_is_over_do_not_pile_up),
+    };
+    return rig_run_modes(tests, sizeof tests / sizeof tests[0], true);
+}
