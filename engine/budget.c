@@ -176,12 +176,10 @@ static pawl_status climb(pw_core *core, pawl_scope *scope, kin **io_at, pw_budge
     }
 }
 
-static pawl_status of_run(pw_live *live, pw_budget **ret_budget, pawl_error *err)
+static pawl_status of_run(pw_core *core, pawl_scope *scope, kin *own, pw_budget **ret_budget,
+                          pawl_error *err)
 {
-    pw_core *core = live->core;
-    kin own = {live->key, live->row.parent_key, live->row.prev_key, NULL};
-    kin *at = &own;
-    pawl_scope *scope = live->batch != NULL ? live->batch->group.scope : live->scope;
+    kin *at = own;
     pawl_status st = climb(core, scope, &at, ret_budget, err);
     for (; st == PAWL_OK && at->below != NULL; at = at->below) {
         /* a run that continues another is below the first of them, beside those in between */
@@ -198,13 +196,35 @@ pw_budget *pw_budget_of_run(pw_live *live)
 {
     pw_budget *b = NULL;
     pawl_error err;
-    pawl_status st = of_run(live, &b, &err);
+    kin own = {live->key, live->row.parent_key, live->row.prev_key, NULL};
+    pawl_scope *scope = live->batch != NULL ? live->batch->group.scope : live->scope;
+    pawl_status st = of_run(live->core, scope, &own, &b, &err);
     if (st == PAWL_OK) {
         return b;
     }
     pw_core_log(live->core, PAWL_WARN, live->id, 0, "its budget cannot be read: %s", err.message);
     pw_scope_fail(live->scope); /* the turn comes again */
     return NULL;
+}
+
+pw_budget *pw_budget_of_key(pw_batch *b, int64_t run)
+{
+    char name[RUN_NAME_BYTES];
+    pw_budget *budget = NULL;
+    pawl_error err;
+    kin own;
+    pawl_status st = find_of(b->core, run, name, &budget, &err); /* nearly always */
+    if (st == PAWL_OK && budget == NULL) {
+        st = kin_of(b->core, run, &own, &err);
+        st = st == PAWL_OK ? of_run(b->core, b->group.scope, &own, &budget, &err) : st;
+    }
+    if (st != PAWL_OK) {
+        pw_core_log(b->core, PAWL_WARN, "", 0, "the budget of run %lld cannot be read: %s",
+                    (long long)run, err.message);
+        b->failed = true; /* it is done again */
+        return NULL;
+    }
+    return budget;
 }
 
 /* ---- what fits ---- */
@@ -363,7 +383,9 @@ static void take_back(pw_batch *of, const pw_op *op)
                 b->reserved.n[u] -= l->reserved.n[u];
             }
         }
-        forget_booking(core, &l->row);
+        if (l->row.item == 0) { /* an item's is never open */
+            forget_booking(core, &l->row);
+        }
     } else if (op->type == PW_OP_LEDGER_BEGIN) {
         forget_beginning(core, &op->u.ledger->row);
         return;

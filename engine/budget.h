@@ -58,6 +58,8 @@ pawl_status pw_budget_get(pw_core *core, const char *name, pw_budget *parent,
                           pw_budget **ret_budget, pawl_error *err);
 /** Of a run: below the one that it continues or whose child it is. NULL: it cannot be had now, the turn is lost and comes again. */
 pw_budget *pw_budget_of_run(pw_live *live);
+/** The same, outside of a turn: NULL = it cannot be had, and the batch has failed. */
+pw_budget *pw_budget_of_key(pw_batch *b, int64_t run);
 bool pw_budget_fits(const pw_budget *budget, const pw_amounts *asked, pw_short *ret_short);
 /** Sets its limits, in the batch; it and those above it are in the journal then. */
 void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits);
@@ -75,9 +77,13 @@ pawl_status pw_budget_recover(pw_core *core, pawl_error *err);
 pw_booking *pw_booking_find(pw_core *core, pw_job_key key);
 
 typedef struct pw_entry {
-    pw_live *live;
-    pw_job_key key;
+    pw_batch *batch; /* where its operation goes */
+    pw_view workflow;
+    int64_t now_ms;
+    pw_job_key key; /* of a map's item, too: such entries are never open */
     int64_t attempt;
+    int64_t round; /* of one that had nothing set aside; 0 = 1 */
+    int64_t wall_ms;
     const char *activity;
 } pw_entry;
 /** Sets it aside; it fits. round 0 = the next. */

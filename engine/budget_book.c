@@ -140,11 +140,11 @@ static void count(pw_ledger_op *op, const pw_amounts *was_reserved)
 /* False: no memory; the turn is lost. */
 static bool put(const pw_entry *e, pw_ledger_op *given, const pw_amounts *was_reserved)
 {
-    pw_batch *b = e->live->batch;
+    pw_batch *b = e->batch;
     pawl_scope *scope = b->group.scope;
     pw_ledger_op *op = pw_memdup(scope, given, sizeof *given);
     char workflow[PW_NAME_BYTES_MAX + 1] = "";
-    const pw_view *name = &e->live->row.workflow;
+    const pw_view *name = &e->workflow;
     memcpy(workflow, name->data, name->size <= PW_NAME_BYTES_MAX ? name->size : 0);
     if (op == NULL || !fill_chain(b, op)) {
         b->failed = true;
@@ -155,7 +155,7 @@ static bool put(const pw_entry *e, pw_ledger_op *given, const pw_amounts *was_re
     op->row.cmd = e->key.cmd;
     op->row.item = e->key.item;
     op->row.attempt = e->attempt;
-    op->row.at_ms = e->live->now_ms;
+    op->row.at_ms = e->now_ms;
     op->row.workflow = kept(scope, workflow);
     op->row.activity = kept(scope, e->activity);
     pw_op *to = pw_batch_op(b, PW_OP_LEDGER_PUT);
@@ -186,18 +186,18 @@ static bool see_round(void *ctx, const pw_ledger_row *row)
 
 static int64_t next_round(const pw_entry *e)
 {
-    pw_core *core = e->live->core;
+    pw_core *core = e->batch->core;
     rounds r = {.e = e};
     pawl_error err;
     if (core->jops->ledger(core->reader, e->key.run, false, see_round, &r, &err) != PAWL_OK) {
-        e->live->batch->failed = true; /* the turn comes again */
+        e->batch->failed = true; /* the turn comes again */
     }
     return r.last + 1;
 }
 
 void pw_budget_book(const pw_entry *e, pw_budget *budget, const pw_amounts *estimate, int64_t round)
 {
-    pw_core *core = e->live->core;
+    pw_core *core = e->batch->core;
     pw_ledger_op op = {.budget = budget};
     op.row.state = PW_LEDGER_RESERVED;
     op.row.round = round > 0 ? round : next_round(e);
@@ -213,7 +213,7 @@ void pw_budget_book(const pw_entry *e, pw_budget *budget, const pw_amounts *esti
     }
     pw_booking *mine = booking_add(core, &b);
     if (mine == NULL) {
-        e->live->batch->failed = true;
+        e->batch->failed = true;
         core->bookings_doubt = true;
     } else if (!put(e, &op, NULL)) {
         booking_drop(core, mine);
@@ -275,25 +275,25 @@ static void at_least(pw_amounts *spent, const pw_amounts *estimate)
 
 void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
 {
-    pw_core *core = e->live->core;
-    pw_booking *k = pw_booking_find(core, e->key);
-    pw_ledger_op op = {.row.state = PW_LEDGER_SETTLED, .row.round = 1};
+    pw_core *core = e->batch->core;
+    bool item = e->key.item != 0; /* has nothing set aside */
+    pw_booking *k = item ? NULL : pw_booking_find(core, e->key);
+    pw_ledger_op op = {.row.state = PW_LEDGER_SETTLED, .row.round = e->round > 0 ? e->round : 1};
     bool reported = said(spent, &op.row);
     if (k == NULL && !reported) {
         return;
     }
     if (reported) {
         op.row.unpriced = pawl_bool(spent, "unpriced", false);
-        op.row.model = kept(e->live->batch->group.scope, pawl_str(spent, "model", ""));
+        op.row.model = kept(e->batch->group.scope, pawl_str(spent, "model", ""));
     }
-    const pw_job *job = pw_job_find(core, e->key);
-    op.budget = k != NULL ? k->budget : pw_budget_of_run(e->live);
+    op.budget = k != NULL ? k->budget : pw_budget_of_key(e->batch, e->key.run);
     if (op.budget == NULL) {
         return; /* the turn is lost */
     }
     pw_amounts none = {0};
     if (k != NULL) {
-        bool begins = may_begin(k, e->live->batch);
+        bool begins = may_begin(k, e->batch);
         op.row.round = k->round;
         op.row.estimate = k->estimate;
         op.row.state = reported ? PW_LEDGER_SETTLED
@@ -301,9 +301,8 @@ void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
                                 : PW_LEDGER_RELEASED;
         op.row.spent = reported ? op.row.spent : begins ? k->estimate : none;
     }
-    if (job != NULL && job->begun_ms > 0 && op.row.spent.n[PW_UNIT_WALL_MS] == 0) {
-        int64_t ms = e->live->now_ms - job->begun_ms;
-        op.row.spent.n[PW_UNIT_WALL_MS] = ms > 0 ? ms : 0;
+    if (op.row.spent.n[PW_UNIT_WALL_MS] == 0) {
+        op.row.spent.n[PW_UNIT_WALL_MS] = e->wall_ms > 0 ? e->wall_ms : 0;
     }
     if (reported && pawl_bool(spent, "unknown", false)) {
         op.row.state = PW_LEDGER_ESTIMATED;

@@ -88,12 +88,22 @@ static pw_view body_of(pw_live *live, int64_t cmd)
     return made != NULL ? made->body : job != NULL ? job->body : (pw_view){NULL, 0};
 }
 
-static pw_entry entry_of(pw_live *live, int64_t cmd, int64_t attempt, pw_view body)
+static pw_entry entry_named(pw_live *live, int64_t cmd, int64_t attempt, const char *activity)
 {
-    return (pw_entry){.live = live,
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
+    bool ran = job != NULL && job->begun_ms > 0;
+    return (pw_entry){.batch = live->batch,
+                      .workflow = live->row.workflow,
+                      .now_ms = live->now_ms,
                       .key = {live->key, cmd, 0},
                       .attempt = attempt,
-                      .activity = pw_body_str(live->batch->group.scope, body, "name", "")};
+                      .wall_ms = ran ? live->now_ms - job->begun_ms : 0,
+                      .activity = activity};
+}
+
+static pw_entry entry_of(pw_live *live, int64_t cmd, int64_t attempt, pw_view body)
+{
+    return entry_named(live, cmd, attempt, pw_body_str(live->batch->group.scope, body, "name", ""));
 }
 
 /* ---- held ---- */
@@ -150,8 +160,7 @@ void pw_budget_call_fields(pw_emit *e, const pawl_call_options *o)
     pw_emit_value(e, "reserve", reserve);
     pw_emit_opt(e, "max_cost", max_cost);
     want w = want_of(live, live->next_cmd, reserve, max_cost);
-    pw_entry entry = {
-        .live = live, .key = {live->key, live->next_cmd, 0}, .attempt = 1, .activity = o->name};
+    pw_entry entry = entry_named(live, live->next_cmd, 1, o->name);
     book_or_hold(e, &entry, &w);
 }
 

@@ -67,6 +67,7 @@ void pw_job_free(pw_core *core, pw_job *job)
     pw_run_jobs_trim(core, rj);
     HASH_DEL(core->jobs, job);
     pw_report_free(job->owed_report);
+    pw_report_free(job->said);
     pw_free(job->note);
     pawl_scope_free(job->detail_scope);
     pawl_scope_free(job->scope);
@@ -404,6 +405,16 @@ static bool outcome_unknown(const pw_job *job, const pw_report *r)
     return pawl_bool(pw_value_view(r->scope, r->value.data, r->value.size), "unknown", false);
 }
 
+/* What an item's attempt spent is booked with the end that its read-back finds. */
+static void keep_said(pw_job *job, pw_report *r)
+{
+    if (job->map != NULL && r->spent != NULL && job->said == NULL) {
+        job->said = r;
+    } else {
+        pw_report_free(r);
+    }
+}
+
 /* It stopped because this process is closing, whatever it calls that: it runs again. An unsafe one that says that it failed is believed. */
 static bool stopped_by_close(const pw_core *core, const pw_job *job, const pw_report *r)
 {
@@ -418,7 +429,7 @@ void pw_job_ended(pw_core *core, pw_job *job, pw_report *r)
         return;
     }
     if (outcome_unknown(job, r)) {
-        pw_report_free(r);
+        keep_said(job, r);
         pw_job_release(core, job);
         pw_job_unknown(core, job, false);
         return;
@@ -436,8 +447,7 @@ void pw_job_ended(pw_core *core, pw_job *job, pw_report *r)
     job->state = PW_JOB_ENDING;
     if (job->map != NULL) {
         if (retry) {
-            pw_report_free(r);
-            pw_map_item_again(core, job, pw_core_now(core) + wait_ms);
+            pw_map_item_again(core, job, r, pw_core_now(core) + wait_ms);
         } else {
             pw_map_item_end(core, job, r, r->kind != PW_REPORT_DONE);
         }

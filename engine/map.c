@@ -59,7 +59,7 @@ static bool read_body(pw_core *core, pw_map *map)
 }
 
 /* NULL: no memory, or its input cannot be read now. */
-static pw_map *map_new(pw_core *core, pw_job_key key, const char *run_id, pw_view body)
+static pw_map *map_new(pw_core *core, pw_job_key key, const pw_live *live, pw_view body)
 {
     pw_map *map = pw_calloc(1, sizeof *map);
     pawl_scope *scope = map != NULL ? pawl_scope_new() : NULL;
@@ -69,7 +69,9 @@ static pw_map *map_new(pw_core *core, pw_job_key key, const char *run_id, pw_vie
     }
     map->scope = scope;
     map->key = key;
-    map->run_id = pw_strdup(scope, run_id);
+    const pw_view *workflow = &live->row.workflow;
+    map->run_id = pw_strdup(scope, live->id);
+    map->workflow = (pw_view){pw_memdup(scope, workflow->data, workflow->size), workflow->size};
     map->body = (pw_view){pw_memdup(scope, body.data, body.size), body.size};
     bool ok = !pw_scope_failed(scope) && read_body(core, map);
     if (ok) {
@@ -122,7 +124,7 @@ void pw_map_free(pw_core *core, pw_map *map)
 /* After its commit. Of a retried run the journal knows what is done. What does not work out is read as after a restart. */
 void pw_map_begin(pw_core *core, const pw_publish *p)
 {
-    pw_map *map = map_new(core, p->job, p->live->id, p->body);
+    pw_map *map = map_new(core, p->job, p->live, p->body);
     pawl_error err;
     pawl_status st = map == NULL       ? pw_err(&err, PAWL_NOMEM, "out of memory")
                      : p->attempt != 0 ? pw_map_load(core, map, &err)
@@ -135,15 +137,16 @@ void pw_map_begin(pw_core *core, const pw_publish *p)
     }
 }
 
-/* The run no longer waits for it. Pages in flight are waited for: a retry of the run reads what they hold. */
+/* The run no longer waits for it. Pages in flight are waited for: a retry of the run reads what they hold; so is what was spent. */
 void pw_map_drop(pw_core *core, pw_map *map)
 {
-    if (!map->flies) {
+    if (!map->flies && map->spends == 0) {
         pw_map_free(core, map);
         return;
     }
     drop_items(core, map);
     map->ended = map->dropped = true;
+    pw_map_touch(core, map);
 }
 
 bool pw_maps_fly(pw_core *core, int64_t run)
@@ -151,7 +154,7 @@ bool pw_maps_fly(pw_core *core, int64_t run)
     bool flies = false;
     pw_map *map, *next;
     HASH_ITER (hh, core->maps, map, next) {
-        flies |= map->key.run == run && map->flies;
+        flies |= map->key.run == run && (map->flies || map->dropped);
     }
     return flies;
 }
@@ -292,24 +295,50 @@ void pw_maps_pump(pw_core *core)
 
 /* ---- notes: what the next group will hold ---- */
 
-static pw_map_note *note(pw_core *core, pw_map *map, pw_job *job, int kind)
+/* Takes the report over. */
+static pw_map_note *note(pw_core *core, pw_job *job, int kind, pw_report *report)
 {
+    pw_map *map = job->map;
     pw_map_note *n = job->note;
     PW_CHECK(n != NULL); /* one at a time: its job waits for it to land */
+    int64_t wall_ms = job->begun_ms > 0 ? pw_core_now(core) - job->begun_ms : 0;
     job->note = NULL;
-    *n = (pw_map_note){.kind = (unsigned)kind, .index = job->key.item - 1, .attempt = job->attempt};
+    *n = (pw_map_note){.kind = (unsigned)kind,
+                       .index = job->key.item - 1,
+                       .attempt = job->attempt,
+                       .wall_ms = wall_ms,
+                       .report = report,
+                       .said = job->said};
+    job->said = NULL;
     DL_APPEND(map->notes, n);
     map->notes_len++;
+    map->note_bytes += report != NULL ? report->value.size : 0;
+    map->spends += pw_map_note_spends(n) ? 1 : 0;
     pw_map_touch(core, map);
     return n;
 }
 
-void pw_map_note_free(pw_map *map, pw_map_note *n)
+bool pw_map_note_spends(const pw_map_note *n)
 {
+    return n->said != NULL || (n->report != NULL && n->report->spent != NULL);
+}
+
+/* Out of the list; the report of an end is the caller's. */
+static pw_report *note_out(pw_map *map, pw_map_note *n)
+{
+    pw_report *report = n->report;
     DL_DELETE(map->notes, n);
     map->notes_len--;
-    map->note_bytes -= n->report != NULL ? n->report->value.size : 0;
-    pw_report_free(n->report);
+    map->note_bytes -= report != NULL ? report->value.size : 0;
+    map->spends -= pw_map_note_spends(n) ? 1 : 0;
+    pw_report_free(n->said);
+    n->report = n->said = NULL;
+    return report;
+}
+
+void pw_map_note_free(pw_map *map, pw_map_note *n)
+{
+    pw_report_free(note_out(map, n));
     pw_free(n);
 }
 
@@ -326,61 +355,67 @@ void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed)
     map->running--;
     if (report->kind == PW_REPORT_CANCELED) {
         map->top = job->attempt > map->top ? job->attempt : map->top;
-        pw_report_free(report);
+        if (report->spent != NULL || job->said != NULL) {
+            (void)note(core, job, PW_NOTE_SPENT, report);
+        } else {
+            pw_report_free(report);
+        }
         pw_map_touch(core, map);
     } else {
-        pw_map_note *n = note(core, map, job, PW_NOTE_END);
-        n->report = report;
+        pw_map_note *n = note(core, job, PW_NOTE_END, report);
         n->failed = failed;
-        map->note_bytes += report->value.size;
         map->failing |= failed && !map->collect;
         pw_page_set(map->finished, n->index);
     }
     pw_job_free(core, job);
 }
 
-void pw_map_item_again(pw_core *core, pw_job *job, int64_t due_ms)
+void pw_map_item_again(pw_core *core, pw_job *job, pw_report *report, int64_t due_ms)
 {
+    if (report->spent == NULL) {
+        pw_report_free(report);
+        report = NULL;
+    }
+    (void)note(core, job, PW_NOTE_RETRY, report);
     job->attempt++;
     job->due_ms = due_ms;
     job->sent = false;
     job->map->open_dirty = true;
-    (void)note(core, job->map, job, PW_NOTE_RETRY);
 }
 
 void pw_map_item_send(pw_core *core, pw_job *job)
 {
     job->map->open_dirty = true;
-    (void)note(core, job->map, job, PW_NOTE_SENT);
+    (void)note(core, job, PW_NOTE_SENT, NULL);
 }
 
 /* ---- after the ack ---- */
 
-static void ended(pw_map *map, pw_map_note *n)
+/* Takes the report over. */
+static void ended(pw_map *map, const pw_map_note *n, pw_report *report)
 {
-    map->note_bytes -= n->report->value.size;
     if (!n->failed) {
         map->done++;
     } else if (map->failed++ == 0) {
-        map->first_failed = n->report;
-        map->failure = n->report->value;
-        n->report = NULL;
+        map->first_failed = report;
+        map->failure = report->value;
+        return;
     }
-    pw_report_free(n->report);
-    pw_free(n);
+    pw_report_free(report);
 }
 
 static void landed(pw_core *core, pw_map *map, pw_map_note *n)
 {
-    DL_DELETE(map->notes, n);
-    map->notes_len--;
+    pw_report *report = note_out(map, n);
     if (n->kind == PW_NOTE_END) {
-        ended(map, n);
+        ended(map, n, report);
+        pw_free(n);
         return;
     }
+    pw_report_free(report);
     bool retry = n->kind == PW_NOTE_RETRY;
     pw_job *job = pw_job_find(core, (pw_job_key){map->key.run, map->key.cmd, n->index + 1});
-    if (job == NULL) {
+    if (job == NULL || n->kind == PW_NOTE_SPENT) {
         pw_free(n);
         return;
     }
@@ -403,7 +438,7 @@ void pw_map_landed(pw_core *core, pw_job_key key, bool ok)
         landed(core, map, map->notes);
     }
     map->flying = 0;
-    if (map->dropped) {
+    if (map->dropped && map->spends == 0) {
         pw_map_free(core, map);
     } else {
         pw_map_touch(core, map);
@@ -481,7 +516,7 @@ static bool recover_map(void *ctx, const pw_map_row *row)
     if (live->row.status == PW_RUN_PAUSED) { /* as committed: a turn in flight may not land */
         pw_jobs_hold(r->core, row->run, true);
     }
-    pw_map *map = map_new(r->core, (pw_job_key){row->run, row->cmd, 0}, live->id, row->body);
+    pw_map *map = map_new(r->core, (pw_job_key){row->run, row->cmd, 0}, live, row->body);
     r->status = map != NULL ? pw_map_load(r->core, map, r->err)
                             : pw_err(r->err, PAWL_NOMEM, "a map: out of memory");
     if (r->status != PAWL_OK) {

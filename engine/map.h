@@ -13,13 +13,20 @@
 
 #define PW_MAP_UNKNOWN_TEXT "it was sent, and its result was never known: it may have happened"
 
-/** Something about an item that waits for a group, or is in one. Made with its job and kept by it in between. Owns: the report. */
+/** Something about an item that waits for a group, or is in one. Made with its job and kept by it in between. Owns: the reports. */
 struct pw_map_note {
-    enum { PW_NOTE_END, PW_NOTE_RETRY, PW_NOTE_SENT } kind;
+    enum {
+        PW_NOTE_END,
+        PW_NOTE_RETRY,
+        PW_NOTE_SENT,
+        PW_NOTE_SPENT /* it was cancelled, and says what it spent */
+    } kind;
     int64_t index;
-    int64_t attempt;
+    int64_t attempt; /* the one that ended */
+    int64_t wall_ms; /* that it took */
     bool failed;
-    pw_report *report; /* of an end */
+    pw_report *report; /* of an end; of the others when it says what was spent */
+    pw_report *said;   /* of the attempt itself, when the end is that of its read-back */
     pw_map_note *prev, *next;
 };
 
@@ -42,6 +49,7 @@ struct pw_map {
     pw_job_key key; /* item 0 */
     pawl_scope *scope;
     const char *run_id;
+    pw_view workflow; /* of the run */
     pw_view body;
     const pw_job *model; /* options, read once */
     const pawl_value *items;
@@ -53,7 +61,7 @@ struct pw_map {
     bool collect, held, canceling;
     bool failing;            /* fail fast: a final failure is noted */
     bool ended;              /* the run has been told */
-    bool dropped;            /* freed when its group is answered */
+    bool dropped;            /* freed when its group is answered, and what was spent is booked */
     uint8_t *finished;       /* bit per item, noted or landed */
     pw_view failure;         /* of the first that landed */
     pw_report *first_failed; /* which holds it; NULL = the scope does */
@@ -68,7 +76,8 @@ struct pw_map {
     pw_map_note *notes; /* list; the first `flying` are in the group in flight */
     size_t notes_len, flying;
     size_t note_bytes;
-    bool flies; /* a group with its pages is in flight */
+    size_t spends; /* notes that say what was spent */
+    bool flies;    /* a group with its pages is in flight */
     bool open_flies;
     pw_map_touched *touched;      /* of that group */
     int64_t put_done, put_failed; /* as of the last group handed over */
@@ -83,6 +92,8 @@ struct pw_map {
 
 /* map.c */
 void pw_map_note_free(pw_map *map, pw_map_note *n);
+/** True: it says what an attempt spent. */
+bool pw_map_note_spends(const pw_map_note *n);
 
 /* map_rows.c */
 /** Puts its notes into the group being built. False: no memory, nothing was put. True with flies unset: there was nothing. */

@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/map.h"
 
@@ -138,6 +139,33 @@ static bool put_open(pw_core *core, pw_batch *b, pw_map *map)
     return pw_buf_ok(head);
 }
 
+/* ---- what was spent ---- */
+
+static void settle(pw_map *map, pw_batch *b, const pw_map_note *n, const pawl_value *spent,
+                   int64_t round)
+{
+    pw_entry entry = {.batch = b,
+                      .workflow = map->workflow,
+                      .now_ms = b->now_ms,
+                      .key = {map->key.run, map->key.cmd, n->index + 1},
+                      .attempt = n->attempt,
+                      .round = round,
+                      .wall_ms = n->wall_ms,
+                      .activity = map->model->name};
+    pw_budget_settle(&entry, spent);
+}
+
+/* With its end, or the retry that follows. */
+static void put_spent(pw_map *map, pw_batch *b, const pw_map_note *n)
+{
+    if (n->said != NULL) {
+        settle(map, b, n, n->said->spent, 1);
+    }
+    if (n->report != NULL && n->report->spent != NULL) {
+        settle(map, b, n, n->report->spent, n->said != NULL ? 2 : 1);
+    }
+}
+
 /* ---- writing ---- */
 
 static bool put_rows(pw_core *core, pw_map *map, pw_batch *b)
@@ -146,7 +174,8 @@ static bool put_rows(pw_core *core, pw_map *map, pw_batch *b)
     bool ok = true;
     size_t ends = 0;
     DL_FOREACH (map->notes, n) {
-        if (ok && n->kind == PW_NOTE_END) {
+        put_spent(map, b, n);
+        if (ok && n->kind == PW_NOTE_END && !map->dropped) { /* else its run has let go of it */
             ok = put_end(core, map, b, n);
             ends++;
         }
@@ -176,7 +205,8 @@ static void forget(pw_map *map)
 
 bool pw_map_write(pw_core *core, pw_map *map)
 {
-    if (map->notes == NULL && (!map->open_dirty || map->ended)) {
+    bool nothing = map->notes == NULL && (!map->open_dirty || map->ended);
+    if (nothing || (map->dropped && map->spends == 0)) {
         return true;
     }
     pw_batch *b = pw_batch_get(core);

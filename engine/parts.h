@@ -264,7 +264,7 @@ void pw_map_begin(pw_core *core, const pw_publish *p);
 bool pw_maps_fly(pw_core *core, int64_t run); /* are pages of that run in flight? */
 void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report,
                      bool failed); /* frees the job */
-void pw_map_item_again(pw_core *core, pw_job *job, int64_t due_ms);
+void pw_map_item_again(pw_core *core, pw_job *job, pw_report *report, int64_t due_ms);
 void pw_map_item_send(pw_core *core, pw_job *job);
 void pw_map_landed(pw_core *core, pw_job_key key, bool ok);
 void pw_map_cancel(pw_core *core, pw_map *map);

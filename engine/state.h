@@ -377,6 +377,7 @@ struct pw_job {
     pw_job_key key;
     pw_job_state state;
     pw_map *map;              /* of an item */
+    pw_report *said;          /* of an item whose outcome is looked for: what it spent */
     struct pw_map_note *note; /* of an item: for what it brings next; made with it */
     pawl_scope *scope;        /* owns strings and input */
     const char *run_id;

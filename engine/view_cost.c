@@ -70,19 +70,27 @@ static const char *state_name(int state)
     return state >= 0 && (size_t)state < PW_COUNT(names) ? names[state] : "unknown";
 }
 
+/* A map's attempts, which stand one after the other, as one entry. */
+typedef struct cost_map {
+    int64_t items, attempts, last_item;
+    pw_ledger_row row; /* their sums */
+    char activity[PW_NAME_BYTES_MAX + 1], model[PW_NAME_BYTES_MAX + 1];
+    char budget[PW_BUDGET_NAME_MAX + 1];
+} cost_map;
+
 typedef struct cost {
     pw_buf *out;
     size_t len;
     sums sums;
+    cost_map map; /* not put yet; no items = none */
 } cost;
 
-static bool put_entry(void *ctx, const pw_ledger_row *row)
+static void put_row(cost *c, const pw_ledger_row *row, int64_t items)
 {
-    cost *c = ctx;
     pw_buf *out = c->out;
     pw_mp_map(out, 12);
     put_int(out, "command", row->cmd);
-    put_int(out, "item", row->item);
+    put_int(out, "items", items);
     put_int(out, "attempt", row->attempt);
     put_int(out, "round", row->round);
     pw_mp_str(out, "state");
@@ -95,8 +103,68 @@ static bool put_entry(void *ctx, const pw_ledger_row *row)
     put_amounts(out, "estimate", &row->estimate);
     put_amounts(out, "spent", &row->spent);
     put_int(out, "at_ms", row->at_ms);
-    sum_up(&c->sums, row);
     c->len++;
+}
+
+static pw_view copy_text(pw_view text, char *to, size_t size)
+{
+    size_t len = text.size < size ? text.size : size - 1;
+    memcpy(to, text.size > 0 ? (const char *)text.data : "", len);
+    to[len] = 0;
+    return (pw_view){(const uint8_t *)to, len};
+}
+
+static void put_map(cost *c)
+{
+    if (c->map.items > 0) {
+        put_row(c, &c->map.row, c->map.items);
+    }
+    c->map.items = 0;
+}
+
+static void begin_map(cost_map *m, const pw_ledger_row *row)
+{
+    static const pw_amounts none;
+    *m = (cost_map){.row = *row};
+    m->row.estimate = m->row.spent = none;
+    m->row.attempt = 0;
+    m->row.round = 1;
+    m->row.activity = copy_text(row->activity, m->activity, sizeof m->activity);
+    m->row.model = copy_text(row->model, m->model, sizeof m->model);
+    m->row.budget = copy_text(row->budget, m->budget, sizeof m->budget);
+}
+
+/* The attempt of an entry is how many there were; it is estimated when one of them is. */
+static void add_item(cost *c, const pw_ledger_row *row)
+{
+    cost_map *m = &c->map;
+    if (m->items == 0 || m->row.cmd != row->cmd) {
+        put_map(c);
+        begin_map(m, row);
+    }
+    m->items += m->items == 0 || m->last_item != row->item;
+    m->last_item = row->item;
+    m->row.attempt++;
+    m->row.state = row->state == PW_LEDGER_ESTIMATED ? row->state : m->row.state;
+    m->row.unpriced |= row->unpriced;
+    m->row.at_ms = row->at_ms > m->row.at_ms ? row->at_ms : m->row.at_ms;
+    pw_amounts_add(&m->row.estimate, &row->estimate);
+    pw_amounts_add(&m->row.spent, &row->spent);
+    if (!pw_view_eq(m->row.model, row->model)) {
+        m->row.model = (pw_view){(const uint8_t *)"several", 7};
+    }
+}
+
+static bool put_entry(void *ctx, const pw_ledger_row *row)
+{
+    cost *c = ctx;
+    sum_up(&c->sums, row);
+    if (row->item != 0) {
+        add_item(c, row);
+    } else {
+        put_map(c);
+        put_row(c, row, 0);
+    }
     return true;
 }
 
@@ -164,6 +232,7 @@ static pawl_status of_run(pw_reader *reader, const pawl_value *args, pawl_scope 
     size_t begin = pw_view_array_begin(out);
     if (st == PAWL_OK) {
         st = reader->ops->ledger(reader, row.key, false, put_entry, &c, err);
+        put_map(&c);
     }
     pw_view_array_end(out, begin, c.len);
     put_sums(out, &c.sums);

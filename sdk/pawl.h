@@ -229,10 +229,11 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_stats(pawl_engine *e, pawl_scope *scope,
 
 /* ---- budgets ---- */
 
-/** What a run used: {id, workflow, budgets: [{name, parent, limits, spent, reserved}], entries: [{command, item, attempt, round, state, activity,
- * model, unpriced, estimate, spent, at_ms}], spent, reserved, estimated (part of spent), unpriced}: amounts are maps of units (pawl_task_spend).
- * entries are the run's own; budgets are its own first, then those above. id NULL: totals of the journal instead, by "workflow", "model" or
- * "day" (UTC): {by, totals: [{key, entries, unpriced, spent, reserved, estimated}], spent, reserved, estimated, unpriced}.
+/** What a run used: {id, workflow, budgets: [{name, parent, limits, spent, reserved}], entries: [{command, items, attempt, round, state, activity,
+ * model, budget, unpriced, estimate, spent, at_ms}], spent, reserved, estimated (part of spent), unpriced}: amounts are maps of units (pawl_task_spend).
+ * entries are the run's own, one an attempt; a map is one: items (else 0) is how many said what they spent, attempt how many attempts did, state is
+ * "estimated" when one is, model "several" when they differ. budgets are its own first, then those above. id NULL: totals of the journal instead,
+ * by "workflow", "model" or "day" (UTC): {by, totals: [{key, entries, unpriced, spent, reserved, estimated}], spent, reserved, estimated, unpriced}.
  * Errors: NOTFOUND, INVALID, IO, DAMAGED, SHUTDOWN, MISUSE, FORKED. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_cost(pawl_engine *e, const char *id, const char *by,
                                              pawl_scope *scope, const pawl_value **ret_value,

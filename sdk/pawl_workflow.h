@@ -166,7 +166,10 @@ PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *o
  * Soft limits stop nothing: pawl_budget tells that one was passed. At a hard one the attempt is held, durably, and the run opens a wait of kind
  * "budget", named "budget", with the choices raise and stop: `pawl answer RUN --name budget raise --data '{"usd": 2}'` sets the new limit of the
  * budget that is short (or of the one that data.budget names); stop fails the step with type "BudgetExceeded". Held only since others have set
- * aside what is left, it waits for them and asks nobody. */
+ * aside what is left, it waits for them and asks nobody.
+ *
+ * Items of a map (pawl_map) do not reserve, so no limit holds them: what their attempts say they spent is booked, each with its end, and an attempt
+ * that says nothing or was never heard of counts as nothing. What must keep to a hard limit is a pawl_call an item. */
 
 /** What is left now: {left: {usd, ...}, spent: {...}, reserved: {...}, soft: bool, short: text}. left is the least of all budgets above this run,
  * of the units that have a hard limit; spent and reserved are the run's own; soft: some soft limit is passed; short: the name of the budget that
@@ -198,7 +201,7 @@ typedef struct pawl_map_options {
 } pawl_map_options;
 
 /** Runs the activity over all items, `width` at a time, and returns the array of results in item order. One event in the journal, whatever
- * the number of items. nil items give an empty array. */
+ * the number of items. nil items give an empty array. There is no .reserve: what items spend is booked, and held by no limit (see budgets). */
 #define pawl_map(w, ...) \
     pawl_map_at((w), PAWL_OPTIONS(pawl_map_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options,

@@ -258,13 +258,16 @@ static void cell_cost(pw_cli_grid *grid, const pawl_value *entry, bool open)
 static void entry_row(pw_cli_grid *grid, const pawl_value *e)
 {
     char step[48], attempt[48];
-    int64_t item = pawl_int(e, "item", 0), round = pawl_int(e, "round", 1);
+    int64_t items = pawl_int(e, "items", 0), round = pawl_int(e, "round", 1);
     bool open = pawl_is(e, "state", "reserved") || pawl_is(e, "state", "begun");
     bool estimated = pawl_is(e, "state", "estimated");
     const pawl_value *a = pawl_get(e, open ? "estimate" : "spent");
-    (void)snprintf(step, sizeof step, item > 0 ? "%" PRId64 "[%" PRId64 "]" : "%" PRId64,
-                   pawl_int(e, "command", 0), item - 1);
-    (void)snprintf(attempt, sizeof attempt, round > 1 ? "%" PRId64 " again" : "%" PRId64,
+    (void)snprintf(step, sizeof step, items > 0 ? "%" PRId64 "[%" PRId64 "]" : "%" PRId64,
+                   pawl_int(e, "command", 0), items); /* of a map: how many items, and attempts */
+    (void)snprintf(attempt, sizeof attempt,
+                   items > 0   ? "%" PRId64 " in all"
+                   : round > 1 ? "%" PRId64 " again"
+                               : "%" PRId64,
                    pawl_int(e, "attempt", 1));
     pw_grid_str(grid, PW_PLAIN, step);
     pw_grid_str(grid, PW_PLAIN, attempt);
