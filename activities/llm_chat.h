@@ -11,8 +11,9 @@ void pw_llm_chat_whole(pw_llm_stream *s, pw_buf *ret_response);
 
 /** An image's url, or its data as a data: url, quoted. */
 void pw_llm_put_image_url(pw_llm_writer *w, pw_view part);
-/** The member `tools`, as Chat Completions has it. */
-void pw_llm_put_chat_tools(pw_llm_writer *w);
+/** The member `tools`; open: how each begins, before its members. False: there are none, or extra has them. */
+#define PW_LLM_CHAT_TOOL "{\"type\":\"function\",\"function\":{"
+bool pw_llm_put_chat_tools(pw_llm_writer *w, const char *open);
 /** The members of a function tool, without braces: name, description, parameters, strict. */
 void pw_llm_put_tool(pw_llm_writer *w, pw_view tool);
 void pw_llm_put_openai_cache(pw_llm_writer *w);

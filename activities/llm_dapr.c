@@ -138,27 +138,10 @@ static void put_tools(pw_llm_writer *w)
 {
     const pw_view choice = pw_field(w->request, "tool_choice");
     const pw_view name = pw_field_text(choice, "name");
-    pw_each each = pw_each_of(pw_field(w->request, "tools"));
-    bool any = false;
-    if (each.left == 0 || !pw_llm_key(w, "tools")) {
-        return;
+    if (pw_llm_put_chat_tools(w, "{\"function\":{")) {
+        pw_llm_member_text(w, "toolChoice",
+                           pw_view_type(choice) == PAWL_STRING ? pw_view_text(choice) : name);
     }
-    pw_buf_putc(w->out, '[');
-    while (pw_each_next(&each)) {
-        const pw_view raw = pw_llm_tool_original(w, each.value);
-        pw_llm_puts(w, any ? "," : "");
-        any = true;
-        if (!pw_view_none(raw)) {
-            pw_llm_put_json(w, raw);
-            continue;
-        }
-        pw_llm_puts(w, "{\"function\":{");
-        pw_llm_put_tool(w, each.value);
-        pw_llm_puts(w, "}}");
-    }
-    pw_buf_putc(w->out, ']');
-    pw_llm_member_text(w, "toolChoice",
-                       pw_view_type(choice) == PAWL_STRING ? pw_view_text(choice) : name);
 }
 
 static void put_parameters(pw_llm_writer *w)

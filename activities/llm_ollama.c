@@ -171,7 +171,7 @@ static void put_body(pw_llm_writer *w, const pw_llm_frame *frame)
     (void)pw_llm_open(w, NULL);
     pw_llm_member_of(w, "model", "model");
     put_messages(w, frame);
-    pw_llm_put_chat_tools(w);
+    (void)pw_llm_put_chat_tools(w, PW_LLM_CHAT_TOOL);
     if (!pw_view_none(schema)) {
         pw_llm_member_json(w, "format", schema);
     } else if (!pw_view_none(response)) {

@@ -258,12 +258,12 @@ static void put_message(pw_llm_writer *w, pw_view message)
 
 /* ---- bodies ---- */
 
-void pw_llm_put_chat_tools(pw_llm_writer *w)
+bool pw_llm_put_chat_tools(pw_llm_writer *w, const char *open)
 {
     const pw_view tools = pw_field(w->request, "tools");
     pw_each each = pw_each_of(tools);
     if (each.left == 0 || !pw_llm_key(w, "tools")) {
-        return;
+        return false;
     }
     bool any = false;
     pw_buf_putc(w->out, '[');
@@ -275,11 +275,12 @@ void pw_llm_put_chat_tools(pw_llm_writer *w)
             pw_llm_put_json(w, raw);
             continue;
         }
-        pw_llm_puts(w, "{\"type\":\"function\",\"function\":{");
+        pw_llm_puts(w, open);
         pw_llm_put_tool(w, each.value);
         pw_llm_puts(w, "}}");
     }
     pw_buf_putc(w->out, ']');
+    return true;
 }
 
 void pw_llm_put_tool(pw_llm_writer *w, pw_view tool)
@@ -426,7 +427,7 @@ static void put_body(pw_llm_writer *w, const pw_llm_frame *frame)
     (void)pw_llm_open(w, NULL);
     pw_llm_member_of(w, "model", "model");
     put_messages(w, frame);
-    pw_llm_put_chat_tools(w);
+    (void)pw_llm_put_chat_tools(w, PW_LLM_CHAT_TOOL);
     put_tool_choice(w);
     put_response_format(w);
     put_settings(w);
