@@ -26,7 +26,11 @@
 #define STREAM_BYTES_MAX (8u << 20) /* that a client has not read: it is cut */
 #define CONNECTIONS_MAX 20000
 #define CONNECTION_BYTES (32u << 10)
+#define SEND_BYTES \
+    (256           \
+     << 10) /* that the kernel holds of it: left alone it takes megabytes for a client that never reads, and we know nothing of it */
 #define IDLE_S 300
+#define TAKE_S 10 /* without a byte taken of an answer that is whole: the client is cut */
 #define BEAT_MS 15000
 
 typedef struct request request;
@@ -125,6 +129,19 @@ static void sleep_until_woken(request *r)
     watch_gone(r);
 }
 
+static void set_timeout(struct MHD_Connection *connection, unsigned seconds)
+{
+    (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+}
+
+/* Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
+static void end(request *r)
+{
+    r->ended = true;
+    set_timeout(r->connection, TAKE_S);
+    wake(r);
+}
+
 /* ---- the sink of exchanges ---- */
 
 static void put_event(request *r, const char *event_id, const char *text, size_t size)
@@ -169,7 +186,6 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     }
     r->x = NULL;
     r->status = status;
-    r->ended = true;
     if (r->stream) {
         put_event(r, NULL, text, size);
     } else if (text != NULL) {
@@ -178,7 +194,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
             say_too_large(r, id);
         }
     }
-    wake(r);
+    end(r);
 }
 
 static const pw_mcpd_sink sink = {sink_message, sink_end};
@@ -204,11 +220,10 @@ static void follower_end(void *user, int status, const char *text)
     request *r = user;
     r->follower = NULL;
     r->status = status;
-    r->ended = true;
     if (!r->stream) {
         pw_buf_puts(&r->out, text);
     }
-    wake(r);
+    end(r);
 }
 
 static void follower_cut(void *user)
@@ -475,7 +490,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 {
     request *r = *state;
     (void)cls;
-    (void)connection;
+    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+        set_timeout(connection, IDLE_S); /* until the next request */
+    }
     if (r == NULL) {
         return;
     }
@@ -500,9 +517,14 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
                           enum MHD_ConnectionNotificationCode what)
 {
     pw_mcpd_http *http = cls;
-    (void)connection;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const int size = SEND_BYTES;
     (void)state;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        if (info != NULL) {
+            (void)setsockopt(info->connect_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        }
         atomic_fetch_add(&http->clients, 1);
     } else {
         atomic_fetch_sub(&http->clients, 1);
