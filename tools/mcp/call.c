@@ -1,13 +1,14 @@
 /*
  * call.c - a run on behalf of a request: started, followed by its events, and its end made into the answer.
  *
- *   watch(run) --> start(run) --ack--> follow: Progress, Output --> notifications
+ *   start(run) --ack--> its end, or follow:    Progress, Output --> notifications
  *                                              WaitCreated     --> waits --> answers that came with the call | questions (ask.c)
  *                                              Run...ed        --> result --> the answer (content.c)
  *                                      time: a task (task.c), or a handle and how to go on
  *
- * The run's id is made here, so that the watch stands before the run does and misses nothing. A call that ends, or whose client goes, leaves
- * its run alone, unless its workflow says otherwise or the client cancels in so many words.
+ * The run's id is made here, so that a start that is sent again is the same start. A call that ends, or whose client goes, leaves
+ * its run alone, unless its workflow says otherwise or the client cancels in so many words. Does not know transports and does not decide anything
+ * that the run must.
  */
 #include <stdio.h>
 #include <string.h>
@@ -369,26 +370,37 @@ static void on_first_event(void *user, pawl_status status, const pawl_value *rep
                      "this idempotency key was used for a call with other arguments");
     } else {
         x->run.started = true;
+        watch(x);
         send_id(x, "describe", on_described);
         set_time(x);
+    }
+}
+
+static void tell_so_far(pw_mcpd_x *x, const pawl_value *reply)
+{
+    if (pawl_get(reply, "progress") != NULL) {
+        tell_progress(x, pawl_get(reply, "progress"));
+    }
+    if (pawl_bool(reply, "asks", false)) {
+        look(x);
     }
 }
 
 static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
-    (void)reply;
+    const bool existing = status == PAWL_EXISTS || pawl_bool(reply, "existing", false);
     if (status == PAWL_INVALID && x->run.shape == PW_MCPD_AS_TOOL) {
         pw_mcpd_end(x, pw_mcpd_text(x->scope, why, true)); /* a model can mend its arguments */
         return;
     }
-    if (x->run.keyed && (status == PAWL_EXISTS || pawl_bool(reply, "existing", false))) {
+    if (x->run.keyed && existing) {
         pw_up_ask(x->server->up, "history",
                   pawl_build(x->scope, "{id: %s, from: 1, limit: 1}", x->run.id), on_first_event,
                   x);
         return;
     }
-    if (status != PAWL_OK) {
+    if (status != PAWL_OK && !existing) {
         pw_mcpd_fail(x, status == PAWL_INVALID ? PW_MCPD_BAD_PARAMS : PW_MCPD_INTERNAL, NULL, "%s",
                      why);
         return;
@@ -396,6 +408,17 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
     x->run.started = true; /* [T11] on disk: from here on its name may be told */
     if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
         pw_mcpd_prime(x);
+    }
+    if (!existing && pawl_get(reply, "status") != NULL && !pawl_bool(reply, "following", false)) {
+        x->run.ending = true;
+        on_result(x, PAWL_OK, reply, ""); /* its first turn was its last */
+        return;
+    }
+    if (pawl_bool(reply, "following", false)) {
+        tell_so_far(x, reply);
+    } else { /* it was asked before, of an engine that has gone */
+        watch(x);
+        send_id(x, "describe", on_described);
     }
     set_time(x);
 }
@@ -440,15 +463,15 @@ static void start(pw_mcpd_x *x)
         return;
     }
     name_stream(x);
-    const pawl_value *args = pawl_build(
-        x->scope, "{workflow: %s, version: %s, id: %s, input: %p, by: %s, reuse: %s, conflict: %s}",
-        workflow, x->run.version, x->run.id, pawl_v(x->run.input),
-        x->principal[0] != '\0' ? x->principal : "mcp", x->run.keyed ? "reject" : "allow",
-        x->run.keyed ? "use-existing" : "fail");
+    const pawl_value *args =
+        pawl_build(x->scope,
+                   "{workflow: %s, version: %s, id: %s, input: %p, by: %s, reuse: \"reject\", "
+                   "conflict: \"use-existing\", follow: true}",
+                   workflow, x->run.version, x->run.id, pawl_v(x->run.input),
+                   x->principal[0] != '\0' ? x->principal : "mcp");
     args = trace != NULL ? pawl_with(x->scope, args, "traceparent", pawl_make_str(x->scope, trace))
                          : args;
-    watch(x);
-    pw_up_ask(x->server->up, "start", args, on_started, x);
+    pw_up_follow(x->server->up, args, on_started, on_event, x);
 }
 
 void pw_mcpd_call(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shape,

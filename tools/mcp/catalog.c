@@ -99,10 +99,15 @@ static int by_name(const void *a, const void *b)
 
 bool pw_mcpd_catalog_read(pw_mcpd_catalog *c, const pawl_value *reply, bool all)
 {
+    const pw_view given = pw_value_bytes(pawl_get(reply, "workflows"));
+    const uint64_t digest = pw_checksum(given.data, given.size);
+    if (c->scope != NULL && c->digest == digest) {
+        return true;
+    }
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *list = scope != NULL ? pawl_copy(scope, pawl_get(reply, "workflows")) : NULL;
     const size_t len = pawl_len(list);
-    pw_mcpd_catalog new = {.scope = scope};
+    pw_mcpd_catalog new = {.scope = scope, .digest = digest};
     if (scope == NULL) {
         return false;
     }
@@ -115,9 +120,8 @@ bool pw_mcpd_catalog_read(pw_mcpd_catalog *c, const pawl_value *reply, bool all)
         return false;
     }
     qsort(new.offers, new.len, sizeof *new.offers, by_name);
-    pw_view bytes = pw_value_bytes(list);
-    new.digest = pw_checksum(bytes.data, bytes.size);
     new.at_ms = c->at_ms;
+    new.asked_ms = c->asked_ms;
     pawl_scope_free(c->scope);
     *c = new;
     return true;

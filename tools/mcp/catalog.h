@@ -26,18 +26,32 @@ typedef struct pw_mcpd_offer {
     const char *version;
     const char *description;
     const pawl_value *input_schema, *output_schema; /* nil = none */
-    const pawl_value *says; /* publish.tool, .prompt or .resource; may be nil */
+    const pawl_value *says;     /* publish.tool, .prompt or .resource; may be nil */
+    const pawl_value *shown[2]; /* of a tool: as each era lists it; NULL = not asked for yet */
 } pw_mcpd_offer;
+
+enum { PW_MCPD_FIXED_MAX = 16, PW_MCPD_LISTED_MAX = 4 };
+
+/** The answer to tools/list that a choice of tools makes. */
+typedef struct pw_mcpd_listed {
+    uint64_t key; /* digest of which tools, and the era; 0 = none */
+    const char *text;
+    size_t size;
+} pw_mcpd_listed;
 
 typedef struct pw_mcpd_catalog {
     pawl_scope *scope; /* NULL = not known yet */
     pw_mcpd_offer *offers;
     size_t len;
     int64_t at_ms;
+    int64_t asked_ms; /* the last time that it was asked for */
     uint64_t digest;
+    const pawl_value *fixed[2][PW_MCPD_FIXED_MAX]; /* the tools that every server has, as shown[] */
+    pw_mcpd_listed listed[PW_MCPD_LISTED_MAX];
 } pw_mcpd_catalog;
 
-/** Reads the reply to `tools`. all: workflows that publish nothing are tools too. False: out of memory; the catalog is as before. */
+/** Reads the reply to `tools`, unless it is the one that it has. all: workflows that publish nothing are tools too. False: out of memory; the
+ * catalog is as before. */
 bool pw_mcpd_catalog_read(pw_mcpd_catalog *c, const pawl_value *reply, bool all);
 void pw_mcpd_catalog_deinit(pw_mcpd_catalog *c);
 const pw_mcpd_offer *pw_mcpd_offer_find(const pw_mcpd_catalog *c, pw_mcpd_offer_kind kind,

@@ -93,6 +93,7 @@ static void x_free(pw_mcpd_x *x)
 {
     pw_mcpd *s = x->server;
     pw_mcpd_no_timer(x);
+    pw_mcpd_call_over(x);
     pw_up_forget(s->up, x);
     *(x->prev != NULL ? &x->prev->next : &s->xs) = x->next;
     if (x->next != NULL) {
@@ -150,6 +151,13 @@ void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type)
     pw_buf text = PW_BUF_INIT;
     pw_mcpd_write_result(&text, x->id, x->era->stamp(x->scope, result, type));
     text.failed |= pw_scope_failed(x->scope);
+    end_text(x, 200, &text);
+}
+
+void pw_mcpd_end_written(pw_mcpd_x *x, const char *result, size_t size)
+{
+    pw_buf text = PW_BUF_INIT;
+    pw_mcpd_write_written(&text, x->id, result, size);
     end_text(x, 200, &text);
 }
 
@@ -267,10 +275,16 @@ static void on_catalog(void *user, pawl_status status, const pawl_value *reply, 
 static void with_catalog(pw_mcpd_x *x)
 {
     pw_mcpd *s = x->server;
-    const int64_t age = pw_mcpd_now_ms() - s->catalog.at_ms;
-    if (s->catalog.scope != NULL && age >= 0 && age < PW_MCPD_CATALOG_MS) {
+    const int64_t now = pw_mcpd_now_ms();
+    const int64_t age = now - s->catalog.at_ms;
+    const int64_t asked = now - s->catalog.asked_ms;
+    const bool have = s->catalog.scope != NULL && s->catalog.at_ms != 0;
+    /* the first of many finds out whether it has changed; they do not all ask */
+    const bool being_asked = asked >= 0 && asked < PW_MCPD_CATALOG_MS;
+    if (have && ((age >= 0 && age < PW_MCPD_CATALOG_MS) || being_asked)) {
         carry_out(x);
     } else {
+        s->catalog.asked_ms = now;
         pw_up_ask(s->up, "tools", NULL, on_catalog, x);
     }
 }

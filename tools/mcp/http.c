@@ -32,6 +32,7 @@
 #define IDLE_S 300
 #define TAKE_S 10 /* without a byte taken of an answer that is whole: the client is cut */
 #define BEAT_MS 15000
+#define LINGER_MS 50 /* a peer that goes is noticed within twice that */
 
 typedef struct request request;
 
@@ -45,6 +46,7 @@ struct pw_mcpd_http {
     uv_poll_t *poll;
     uv_timer_t *timer; /* what libmicrohttpd waits for */
     uv_timer_t *beat;
+    uv_timer_t *linger; /* for sleepers whose peers nobody watches yet */
     request *requests;
     atomic_size_t clients;
 };
@@ -57,6 +59,7 @@ struct request {
     pw_follower *follower; /* of a run; NULL: as above */
     const char *allow;     /* of a 405 */
     uv_poll_t *gone;
+    uint64_t since; /* it sleeps */
     pw_buf body;
     pw_buf out; /* of the answer, or of the stream; from `sent` */
     size_t sent;
@@ -94,11 +97,8 @@ static void no_gone(request *r)
 }
 
 /* The peer has closed: the request is cancelled, and libmicrohttpd is woken to see it. */
-static void on_gone(uv_poll_t *poll, int status, int events)
+static void peer_gone(request *r)
 {
-    request *r = poll->data;
-    (void)status;
-    (void)events;
     no_gone(r);
     pw_mcpd_drop(r->x);
     pw_follower_drop(r->follower);
@@ -106,6 +106,13 @@ static void on_gone(uv_poll_t *poll, int status, int events)
     r->ended = true;
     r->status = 500;
     wake(r);
+}
+
+static void on_gone(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    peer_gone(poll->data);
 }
 
 static void watch_gone(request *r)
@@ -122,11 +129,48 @@ static void watch_gone(request *r)
     (void)uv_poll_start(poll, UV_DISCONNECT, on_gone);
 }
 
+static void on_linger(uv_timer_t *timer)
+{
+    pw_mcpd_http *http = timer->data;
+    const uint64_t now = uv_now(http->loop);
+    bool again = false;
+    for (request *r = http->requests; r != NULL; r = r->next) {
+        if (!r->suspended || r->gone != NULL) {
+            continue;
+        }
+        if (now - r->since >= LINGER_MS) {
+            watch_gone(r);
+        } else {
+            again = true;
+        }
+    }
+    if (again) {
+        uv_timer_start(timer, on_linger, LINGER_MS, 0);
+    }
+}
+
+/* Another call like it has come: its client may have gone and asks again. */
+static void sink_look(void *user)
+{
+    request *r = user;
+    const union MHD_ConnectionInfo *info =
+        r->suspended ? MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                     : NULL;
+    char byte;
+    if (info != NULL && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+        peer_gone(r);
+    }
+}
+
+/* Most are answered before their peer is worth a watch of its own, which costs as much as half a request. */
 static void sleep_until_woken(request *r)
 {
     r->suspended = true;
+    r->since = uv_now(r->http->loop);
     MHD_suspend_connection(r->connection);
-    watch_gone(r);
+    if (r->gone == NULL && !uv_is_active((uv_handle_t *)r->http->linger)) {
+        uv_timer_start(r->http->linger, on_linger, LINGER_MS, 0);
+    }
 }
 
 static void set_timeout(struct MHD_Connection *connection, unsigned seconds)
@@ -197,7 +241,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     end(r);
 }
 
-static const pw_mcpd_sink sink = {sink_message, sink_end};
+static const pw_mcpd_sink sink = {sink_message, sink_end, sink_look};
 
 /* ---- the sink of followers ---- */
 
@@ -627,6 +671,7 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *addr
     const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     http->timer = timer_new(http);
     http->beat = timer_new(http);
+    http->linger = timer_new(http);
     http->poll = pw_calloc(1, sizeof *http->poll);
     PW_CHECK(http->poll != NULL && fd != NULL);
     (void)uv_poll_init(loop, http->poll, fd->epoll_fd);
@@ -658,6 +703,8 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
     uv_close((uv_handle_t *)http->timer, free_handle);
     uv_timer_stop(http->beat);
     uv_close((uv_handle_t *)http->beat, free_handle);
+    uv_timer_stop(http->linger);
+    uv_close((uv_handle_t *)http->linger, free_handle);
     pw_free(http);
 }
 

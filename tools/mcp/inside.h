@@ -4,6 +4,8 @@
 #ifndef PW_MCP_INSIDE_H
 #define PW_MCP_INSIDE_H
 
+#include "engine/hash.h"
+
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
@@ -48,6 +50,7 @@ typedef struct pw_mcpd_run {
     const char *call;             /* which call it answers (name.c); NULL = none of ours */
     const char *found;            /* an earlier run of the same call, whose answer was lost */
     bool keyed;                   /* by the client */
+    bool under_way;               /* it is found by its call */
     bool taken_up;                /* another exchange began it */
     const char *workflow, *version;
     const pawl_value *input;
@@ -97,6 +100,8 @@ struct pw_mcpd_x {
     bool primed;
     bool busy; /* inside pw_mcpd_take */
     pw_mcpd_run run;
+    pw_mcpd_x *same_prev, *same_next; /* under way for the same call; the first is in `calls` */
+    UT_hash_handle hh;
 };
 
 /** A client of the legacy era. Its name says all that must outlive this process; what stands here may be lost. */
@@ -117,6 +122,7 @@ typedef struct pw_mcpd_lost {
     char call[24];
     char run[PW_ID_BYTES_MAX + 1];
     int64_t at_ms;
+    UT_hash_handle hh; /* by call */
 } pw_mcpd_lost;
 
 struct pw_mcpd {
@@ -131,6 +137,10 @@ struct pw_mcpd {
     uint8_t key[PW_KEY_SIZE]; /* of seals */
     int64_t began_ms;
     size_t lost_next;
+    pw_mcpd_lost *lost_by_call;
+    pw_mcpd_x *calls; /* under way, by run.call */
+    bool lost_asked,
+        lost_known; /* what processes before this one may have lost stands in the table, too */
     pw_mcpd_lost lost[PW_MCPD_LOST_MAX];
 };
 
@@ -140,6 +150,8 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given);
 /** All of these end the exchange: it is freed. result may be nil ({}). */
 void pw_mcpd_end(pw_mcpd_x *x, const pawl_value *result);
 void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type);
+/** A result that is stamped and written already. */
+void pw_mcpd_end_written(pw_mcpd_x *x, const char *result, size_t size);
 void pw_mcpd_fail(pw_mcpd_x *x, int64_t code, const pawl_value *data, const char *fmt, ...)
     PAWL_PRINTF(4, 5);
 void pw_mcpd_fail_plain(pw_mcpd_x *x, int http, int64_t code, const char *text);
@@ -180,6 +192,9 @@ bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id);
 /** The answer of a run could not be delivered; it has been. */
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id);
 void pw_mcpd_delivered(pw_mcpd_x *x);
+void pw_mcpd_lost_deinit(pw_mcpd *s);
+/** The exchange ends: it is not found under its call any more. */
+void pw_mcpd_call_over(pw_mcpd_x *x);
 /** Sets run.found to the run of an identical call whose answer was lost, and goes on with then. */
 void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then);
 
@@ -231,6 +246,7 @@ void pw_mcpd_become_task(pw_mcpd_x *x);
 void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *arguments);
 /** They as they are listed. */
 const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index); /* nil behind the last */
+const char *pw_mcpd_meta_name(size_t index);
 void pw_mcpd_read_run(pw_mcpd_x *x, const char *rest);
 
 /* ---- seal.c: names that a client brings back and must not change ---- */

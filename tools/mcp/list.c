@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sdk/base/hash.h"
 #include "tools/mcp/inside.h"
 
 #define PAGE 200
@@ -122,6 +123,86 @@ static void page_end(struct page *p, const char *key)
     pw_mcpd_end(x, x->era->listing(x->scope, r));
 }
 
+/* ---- tools: the same list again and again, so it is kept as text ---- */
+
+static int era_index(const pw_mcpd_x *x)
+{
+    return x->era == &pw_mcpd_modern;
+}
+
+static const pawl_value *shown_fixed(pw_mcpd_x *x, size_t i)
+{
+    pw_mcpd_catalog *c = &x->server->catalog;
+    if (i >= PW_MCPD_FIXED_MAX) {
+        return NULL;
+    }
+    const pawl_value **at = &c->fixed[era_index(x)][i];
+    if (*at == NULL) {
+        const pawl_value *m = pw_mcpd_meta_tool(c->scope, i);
+        *at = m != NULL ? x->era->tool(c->scope, m, "forbidden") : NULL;
+    }
+    return *at;
+}
+
+static const pawl_value *shown_offer(pw_mcpd_x *x, size_t i)
+{
+    pw_mcpd_catalog *c = &x->server->catalog;
+    pw_mcpd_offer *o = &c->offers[i];
+    const pawl_value **at = &o->shown[era_index(x)];
+    if (*at == NULL) {
+        *at = x->era->tool(c->scope, pw_mcpd_offer_tool(c->scope, o), pw_mcpd_offer_task(o));
+    }
+    return *at;
+}
+
+/* Where the text for these very tools is, or is to be; NULL when there is no more room. */
+static pw_mcpd_listed *listed_for(const struct page *p)
+{
+    pw_mcpd_catalog *c = &p->x->server->catalog;
+    const uint64_t key =
+        pw_checksum(p->items, p->len * sizeof(const pawl_value *)) + (uint64_t)era_index(p->x) + 1;
+    for (size_t i = 0; i < PW_MCPD_LISTED_MAX; i++) {
+        pw_mcpd_listed *l = &c->listed[i];
+        if (l->key == 0 || l->key == key) {
+            l->key = key;
+            return l;
+        }
+    }
+    return NULL;
+}
+
+static void write_listed(struct page *p, pw_mcpd_listed *l)
+{
+    pw_mcpd_x *x = p->x;
+    pw_mcpd_catalog *c = &x->server->catalog;
+    const pawl_value *r =
+        pawl_with(x->scope, NULL, "tools", pawl_make_array(x->scope, p->items, p->len));
+    r = x->era->stamp(x->scope, x->era->listing(x->scope, r), "complete");
+    const char *json = pawl_to_json(x->scope, r, 0);
+    l->text = json != NULL ? pw_strdup(c->scope, json) : NULL;
+    l->size = l->text != NULL ? strlen(l->text) : 0;
+}
+
+static void page_end_tools(struct page *p)
+{
+    pw_mcpd_catalog *c = &p->x->server->catalog;
+    const bool whole = p->after[0] == '\0' && !p->more && !pw_scope_failed(p->x->scope);
+    if (pw_scope_failed(c->scope)) {
+        pw_mcpd_catalog_deinit(c); /* it is read again */
+        pw_mcpd_fail(p->x, PW_MCPD_INTERNAL, NULL, "out of memory");
+        return;
+    }
+    pw_mcpd_listed *l = whole ? listed_for(p) : NULL;
+    if (l != NULL && l->text == NULL) {
+        write_listed(p, l);
+    }
+    if (l != NULL && l->text != NULL) {
+        pw_mcpd_end_written(p->x, l->text, l->size);
+    } else {
+        page_end(p, "tools");
+    }
+}
+
 void pw_mcpd_on_TOOLS_LIST(pw_mcpd_x *x)
 {
     struct page p;
@@ -130,7 +211,7 @@ void pw_mcpd_on_TOOLS_LIST(pw_mcpd_x *x)
         return;
     }
     size_t meta = 0;
-    const pawl_value *m = pw_mcpd_meta_tool(x->scope, meta);
+    const pawl_value *m = shown_fixed(x, meta);
     for (size_t i = 0; i <= c->len; i++) {
         const bool end = i == c->len;
         const pw_mcpd_offer *o = end ? NULL : &c->offers[i];
@@ -138,17 +219,15 @@ void pw_mcpd_on_TOOLS_LIST(pw_mcpd_x *x)
             (o->kind != PW_MCPD_OFFER_TOOL || x->server->options.tools == PW_MCPD_TOOLS_META)) {
             continue;
         }
-        while (m != NULL && (end || strcmp(pawl_str(m, "name", ""), o->name) < 0)) {
-            page_add(&p, pawl_str(m, "name", ""), x->era->tool(x->scope, m, "forbidden"));
-            m = pw_mcpd_meta_tool(x->scope, ++meta);
+        while (m != NULL && (end || strcmp(pw_mcpd_meta_name(meta), o->name) < 0)) {
+            page_add(&p, pw_mcpd_meta_name(meta), m);
+            m = shown_fixed(x, ++meta);
         }
         if (!end) {
-            page_add(
-                &p, o->name,
-                x->era->tool(x->scope, pw_mcpd_offer_tool(x->scope, o), pw_mcpd_offer_task(o)));
+            page_add(&p, o->name, shown_offer(x, i));
         }
     }
-    page_end(&p, "tools");
+    page_end_tools(&p);
 }
 
 static void list_offers(pw_mcpd_x *x, pw_mcpd_offer_kind kind, const char *key,

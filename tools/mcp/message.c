@@ -161,6 +161,15 @@ void pw_mcpd_write_result(pw_buf *out, const pawl_value *id, const pawl_value *r
     pw_buf_putc(out, '}');
 }
 
+void pw_mcpd_write_written(pw_buf *out, const pawl_value *id, const char *result, size_t size)
+{
+    pw_buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+    put(out, id);
+    pw_buf_puts(out, ",\"result\":");
+    pw_buf_put(out, result, size);
+    pw_buf_putc(out, '}');
+}
+
 void pw_mcpd_write_error(pw_buf *out, const pawl_value *id, int64_t code, const char *text,
                          const pawl_value *data)
 {

@@ -51,6 +51,11 @@ const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index)
                       pawl_v(pawl_make_bool(scope, !tools[index].reads)));
 }
 
+const char *pw_mcpd_meta_name(size_t index)
+{
+    return index < PW_COUNT(tools) ? tools[index].name : "";
+}
+
 void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *arguments)
 {
     for (size_t i = 0; i < PW_COUNT(tools); i++) {

@@ -92,6 +92,7 @@ void pw_mcpd_close(pw_mcpd *s)
     pw_up_close(s->up);
     pw_mcpd_sessions_free(s);
     pw_mcpd_catalog_deinit(&s->catalog);
+    pw_mcpd_lost_deinit(s);
     pw_free(s->journal);
     pw_free(s);
 }

@@ -31,6 +31,8 @@ typedef struct pw_mcpd_sink {
     void (*message)(void *user, const char *event_id, const char *text, size_t size);
     /** The answer; the exchange is gone when it returns. status: as HTTP has it. text NULL = none. */
     void (*end)(void *user, int status, const char *text, size_t size);
+    /** To look whether the peer is still there: if not, the exchange is dropped now. NULL = it is told at once anyway. */
+    void (*look)(void *user);
 } pw_mcpd_sink;
 
 /** One message as a transport brings it. Views are valid during the call. */

@@ -91,7 +91,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     }
 }
 
-static const pw_mcpd_sink sink = {sink_message, sink_end};
+static const pw_mcpd_sink sink = {sink_message, sink_end, NULL};
 
 /* ---- in ---- */
 
