@@ -12,6 +12,8 @@
 #include "tools/mcp/http.h"
 
 #include <microhttpd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +34,9 @@
 #define IDLE_S 300
 #define TAKE_S 10 /* without a byte taken of an answer that is whole: the client is cut */
 #define BEAT_MS 15000
-#define LINGER_MS 50 /* a peer that goes is noticed within twice that */
+#define LINGER_MS 50  /* a peer that goes is noticed within twice that */
+#define DEAF_MS 100   /* after a connection that could not be taken, for want of a descriptor */
+#define GONE_MS 30000 /* a peer that acknowledges nothing for so long is gone */
 
 typedef struct request request;
 
@@ -47,8 +51,10 @@ struct pw_mcpd_http {
     uv_timer_t *timer; /* what libmicrohttpd waits for */
     uv_timer_t *beat;
     uv_timer_t *linger; /* for sleepers whose peers nobody watches yet */
+    uv_timer_t *deaf;
     request *requests;
     atomic_size_t clients;
+    bool again; /* libmicrohttpd has more to do than it says */
 };
 
 struct request {
@@ -226,7 +232,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
         (void)snprintf(r->session, sizeof r->session, "%s", r->x->session->id);
     }
     if (r->x != NULL) {
-        memcpy(r->run, r->x->run.id, sizeof r->run);
+        (void)snprintf(r->run, sizeof r->run, "%s", pw_mcpd_answers(r->x));
     }
     r->x = NULL;
     r->status = status;
@@ -557,6 +563,24 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     pw_free(r);
 }
 
+/* A peer whose machine or network went away sends nothing that would say so: the system asks it, and what it held is released. */
+static void notice_gone(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const int fd = info != NULL ? info->connect_fd : -1;
+    const int on = 1;
+    const int idle_s = GONE_MS / 1000 / 2;
+    const int every_s = 5;
+    const int count = 3;
+    const unsigned unheard_ms = GONE_MS;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof unheard_ms);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **state,
                           enum MHD_ConnectionNotificationCode what)
 {
@@ -570,8 +594,10 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
             (void)setsockopt(info->connect_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
         }
         atomic_fetch_add(&http->clients, 1);
+        notice_gone(connection);
     } else {
         atomic_fetch_sub(&http->clients, 1);
+        http->again = true; /* when it had no descriptor left, the next run listens again */
     }
 }
 
@@ -583,8 +609,11 @@ static void run(pw_mcpd_http *http)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     uv_timer_stop(http->timer);
+    http->again = false;
     (void)MHD_run(http->daemon);
-    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
+    if (http->again) {
+        uv_timer_start(http->timer, on_timer, 0, 0);
+    } else if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
         uv_timer_start(http->timer, on_timer, ms, 0);
     }
 }
@@ -594,11 +623,27 @@ static void on_timer(uv_timer_t *timer)
     run(timer->data);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void on_deaf_end(uv_timer_t *timer)
+{
+    pw_mcpd_http *http = timer->data;
+    uv_poll_start(http->poll, UV_READABLE, on_poll);
+}
+
+/* Woken though nobody was connected, and nobody is now: a connection could not be taken, for want of a descriptor. libmicrohttpd stops listening
+ * only when one of its own may give one back; without any it would be woken for ever. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
+    pw_mcpd_http *http = poll->data;
+    const bool alone = atomic_load(&http->clients) == 0;
     (void)status;
     (void)events;
-    run(poll->data);
+    run(http);
+    if (alone && atomic_load(&http->clients) == 0) {
+        uv_poll_stop(http->poll);
+        uv_timer_start(http->deaf, on_deaf_end, DEAF_MS, 0);
+    }
 }
 
 static void kick(pw_mcpd_http *http)
@@ -638,13 +683,36 @@ static pawl_status open_daemon(pw_mcpd_http *http, pawl_error *err)
     return PAWL_OK;
 }
 
-static uv_timer_t *timer_new(pw_mcpd_http *http)
+static bool timer_new(pw_mcpd_http *http, uv_timer_t **ret_timer)
 {
     uv_timer_t *timer = pw_calloc(1, sizeof *timer);
-    PW_CHECK(timer != NULL);
+    if (timer == NULL) {
+        return false;
+    }
     (void)uv_timer_init(http->loop, timer);
     timer->data = http;
-    return timer;
+    *ret_timer = timer;
+    return true;
+}
+
+static bool poll_new(pw_mcpd_http *http)
+{
+    const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_poll_t *poll = fd != NULL ? pw_calloc(1, sizeof *poll) : NULL;
+    if (poll == NULL || uv_poll_init(http->loop, poll, fd->epoll_fd) != 0) {
+        pw_free(poll);
+        return false;
+    }
+    poll->data = http;
+    http->poll = poll;
+    return true;
+}
+
+static void close_handle(void *handle)
+{
+    if (handle != NULL) {
+        uv_close(handle, free_handle);
+    }
 }
 
 pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *address,
@@ -663,19 +731,15 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *addr
     http->streams = pw_streams_open(loop, server->journal);
     status = http->streams != NULL ? open_daemon(http, err)
                                    : pw_err(err, PAWL_NOMEM, "no memory for a server");
+    if (status == PAWL_OK &&
+        !(timer_new(http, &http->timer) && timer_new(http, &http->beat) &&
+          timer_new(http, &http->deaf) && timer_new(http, &http->linger) && poll_new(http))) {
+        status = pw_err(err, PAWL_NOMEM, "no memory for a server");
+    }
     if (status != PAWL_OK) {
-        pw_streams_close(http->streams);
-        pw_free(http);
+        pw_mcpd_http_close(http);
         return status;
     }
-    const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    http->timer = timer_new(http);
-    http->beat = timer_new(http);
-    http->linger = timer_new(http);
-    http->poll = pw_calloc(1, sizeof *http->poll);
-    PW_CHECK(http->poll != NULL && fd != NULL);
-    (void)uv_poll_init(loop, http->poll, fd->epoll_fd);
-    http->poll->data = http;
     uv_poll_start(http->poll, UV_READABLE, on_poll);
     uv_timer_start(http->beat, on_beat, BEAT_MS, BEAT_MS);
     *ret_http = http;
@@ -694,17 +758,16 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
         r->ended = true;
         wake(r);
     }
-    uv_poll_stop(http->poll);
-    uv_close((uv_handle_t *)http->poll, free_handle);
-    (void)MHD_run(http->daemon);
-    MHD_stop_daemon(http->daemon);
+    close_handle(http->poll);
+    close_handle(http->deaf);
+    if (http->daemon != NULL) {
+        (void)MHD_run(http->daemon);
+        MHD_stop_daemon(http->daemon);
+    }
     pw_streams_close(http->streams);
-    uv_timer_stop(http->timer);
-    uv_close((uv_handle_t *)http->timer, free_handle);
-    uv_timer_stop(http->beat);
-    uv_close((uv_handle_t *)http->beat, free_handle);
-    uv_timer_stop(http->linger);
-    uv_close((uv_handle_t *)http->linger, free_handle);
+    close_handle(http->timer);
+    close_handle(http->beat);
+    close_handle(http->linger);
     pw_free(http);
 }
 

@@ -210,7 +210,7 @@ static void on_describe(void *user, pawl_status status, const pawl_value *reply,
 static void call_DESCRIBE(pw_mcpd_x *x, const pawl_value *a)
 {
     (void)a;
-    pw_up_ask(x->server->up, "tools", NULL, on_describe, x);
+    pw_up_ask(x->server->up, "tools", &pw_up_none, on_describe, x);
 }
 
 static bool holds(const char *text, const char *word, size_t size)
@@ -284,7 +284,7 @@ static void on_search(void *user, pawl_status status, const pawl_value *reply, c
 static void call_SEARCH(pw_mcpd_x *x, const pawl_value *a)
 {
     (void)a;
-    pw_up_ask(x->server->up, "tools", NULL, on_search, x);
+    pw_up_ask(x->server->up, "tools", &pw_up_none, on_search, x);
 }
 
 /* ---- pawl://runs/ID and pawl://runs/ID/history ---- */
