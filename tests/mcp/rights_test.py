@@ -3,7 +3,10 @@ import http.client
 import json
 import re
 import select
+import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -448,6 +451,63 @@ def it_says_that_no_authorization_server_is_believed(f):
     assert get(server, "/.well-known/oauth-protected-resource").status == 404
     reply = Modern(server.url).post("tools/list")
     assert reply.headers["www-authenticate"] == "Bearer", reply.headers
+
+
+# ---- TLS ----
+
+
+def certificate(f, name, *more):
+    """A certificate that signs itself, for 127.0.0.1 unless more says otherwise; gives the two files."""
+    files = str(f.path / f"{name}.pem"), str(f.path / f"{name}.key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", files[1], "-out", files[0],
+                    "-days", "2", "-subj", "/CN=pawl", *(more or ("-addext", "subjectAltName=IP:127.0.0.1"))], capture_output=True, check=True)
+    return files
+
+
+def secure(server, trusted, text, version=None):
+    context = ssl.create_default_context(cafile=trusted)
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=30, context=context)
+    client = Modern(server.url, None, bearer(text))
+    message = client.message("tools/list", {}, None)
+    connection.request("POST", "/mcp", json.dumps(message), {"Content-Type": "application/json", "MCP-Protocol-Version": MODERN,
+                                                             "Mcp-Method": "tools/list", **bearer(text)})
+    return Reply(connection, connection.getresponse())
+
+
+def it_speaks_tls_of_today_to_clients_that_trust_its_certificate(f):
+    if shutil.which("openssl") is None:
+        print("skipped: there is no openssl command to make certificates with")
+        return
+    ada = token(f, "ada", "user")
+    cert, key = certificate(f, "cert")
+    other, other_key = certificate(f, "other")
+    named, named_key = certificate(f, "named", "-addext", "subjectAltName=DNS:other.example.com")
+    server = serve(f, "--tls-cert", cert, "--tls-key", key)
+    assert server.url.startswith("https://127.0.0.1:")
+    assert secure(server, cert, ada).status == 200 and secure(server, cert, "x").status == 401
+    assert secure(server, cert, ada, ssl.TLSVersion.TLSv1_2).status == 200
+    for trusted, version in ((other, None), (cert, ssl.TLSVersion.TLSv1_1)):
+        try:
+            secure(server, trusted, ada, version)
+            raise AssertionError(f"it spoke to a client that does not want that: {trusted} {version}")
+        except ssl.SSLError:
+            pass
+    s = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    s.sendall(f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {ada}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    assert not s.makefile("rb").readline().startswith(b"HTTP/1.1 200")
+    s.close()
+    server.stop()
+    server = serve(f, "--tls-cert", named, "--tls-key", named_key)
+    try:
+        secure(server, named, ada)
+        raise AssertionError("the certificate is of another name")
+    except ssl.SSLError:
+        pass
+    for files in ((cert, other_key), (key, cert), (str(f.path / "none"), key), (cert, str(f.path / "tokens"))):
+        assert "cannot serve MCP" in f.fails("serve", "--http", "0", "--tls-cert", files[0], "--tls-key", files[1])
 
 
 if __name__ == "__main__":

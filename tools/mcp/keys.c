@@ -9,11 +9,9 @@
 
 #include "sdk/base/mem.h"
 
-#define FRESH_MS INT64_C(600000)   /* then they are fetched again, in use meanwhile */
-#define STALE_MS INT64_C(86400000) /* then they are no longer believed */
-#define FETCH_AGAIN_MS \
-    INT64_C(           \
-        10000) /* at the earliest, whatever tokens name: a stranger cannot make us call more often */
+#define FRESH_MS INT64_C(600000)     /* then they are fetched again, in use meanwhile */
+#define STALE_MS INT64_C(86400000)   /* then they are no longer believed */
+#define FETCH_AGAIN_MS INT64_C(5000) /* at the earliest: no stranger makes us call more often */
 #define FILE_BYTES_MAX (256u << 10)
 
 struct set {
