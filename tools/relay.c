@@ -30,6 +30,7 @@
 
 #define LISTEN_BACKLOG 64
 #define LOOK_EVERY_MS 1000
+#define DEAF_MS 100 /* after a connection that could not be taken, for want of a descriptor */
 #define POLL_MAX (2 + 2 * PW_RELAY_LINKS_MAX)
 
 static int64_t mono_ms(void)
@@ -152,6 +153,11 @@ static void accept_one(pw_relay *r)
     char peer[64];
     int fd = accept4(r->listen_fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            r->deaf_until_ms =
+                r->now_ms +
+                DEAF_MS; /* it waits; to be woken for it again and again would help nobody */
+        }
         return;
     }
     if (r->links_len >= PW_RELAY_LINKS_MAX || strangers(r) >= PW_RELAY_STRANGERS_MAX) {
@@ -215,7 +221,8 @@ static int poll_set(pw_relay *r, struct pollfd fds[POLL_MAX], bool *ret_more)
 {
     int n = 0;
     fds[n++] = (struct pollfd){.fd = r->wake_fd, .events = POLLIN};
-    fds[n++] = (struct pollfd){.fd = r->listen_fd, .events = POLLIN};
+    fds[n++] =
+        (struct pollfd){.fd = r->deaf_until_ms > r->now_ms ? -1 : r->listen_fd, .events = POLLIN};
     *ret_more = false;
     for (pw_relay_link *link = r->links; link != NULL; link = link->next) {
         short events = pw_relay_link_events(link);
@@ -276,7 +283,8 @@ static void turn(pw_relay *r)
     bool more = false;
     uint64_t count = 0;
     int n = poll_set(r, fds, &more);
-    (void)poll(fds, (nfds_t)n, more ? 0 : LOOK_EVERY_MS);
+    const int wait_ms = r->deaf_until_ms > r->now_ms ? DEAF_MS : LOOK_EVERY_MS;
+    (void)poll(fds, (nfds_t)n, more ? 0 : wait_ms);
     r->now_ms = mono_ms();
     if (fds[0].revents != 0) {
         (void)!read(r->wake_fd, &count, sizeof count);

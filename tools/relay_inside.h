@@ -94,6 +94,7 @@ struct pw_relay {
     int64_t refused; /* requests, tokens, connections */
     int64_t now_ms;  /* monotonic */
     int64_t looked_ms;
+    int64_t deaf_until_ms; /* nobody new is let in; 0 = they are */
 };
 
 /* relay.c */

@@ -325,6 +325,9 @@ def it_gives_the_same_key_of_two_principals_two_runs(f):
     for text in (ada, bob, ada):
         assert "result" in as_modern(server, text).call("note_and_wait", {"path": str(f.path / "n"), "line": "x"}, key)
     assert f.lines("n") == ["x", "x"]
+    start = {"workflow": "approve", "input": {}}
+    runs = [as_modern(server, text).call("pawl_start", start, key)["result"]["structuredContent"]["run_id"] for text in (ada, bob, ada)]
+    assert runs[0] == runs[2] != runs[1], runs
 
 
 # ---- limits ----
@@ -506,8 +509,10 @@ def it_speaks_tls_of_today_to_clients_that_trust_its_certificate(f):
         raise AssertionError("the certificate is of another name")
     except ssl.SSLError:
         pass
+    server.stop()
     for files in ((cert, other_key), (key, cert), (str(f.path / "none"), key), (cert, str(f.path / "tokens"))):
-        assert "cannot serve MCP" in f.fails("serve", "--http", "0", "--tls-cert", files[0], "--tls-key", files[1])
+        why = f.fails("serve", "--http", "0", "--tls-cert", files[0], "--tls-key", files[1])
+        assert "cannot serve MCP" in why, (files, why)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@
  */
 #include "tools/mcp/http_inside.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +31,8 @@
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define LOOK_MS 500 /* at files of rights, and at connections that make no headway */
 #define BEAT_MS 15000
+#define DEAF_MS 100   /* after a connection that could not be taken, for want of a descriptor */
+#define GONE_MS 30000 /* a peer that acknowledges nothing for so long is gone */
 
 typedef pw_mcpd_http_request request;
 
@@ -143,7 +147,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
                             sizeof r->session);
     }
     if (r->x != NULL) {
-        memcpy(r->run, r->x->run.id, sizeof r->run);
+        (void)snprintf(r->run, sizeof r->run, "%s", pw_mcpd_answers(r->x));
     }
     r->x = NULL;
     r->status = status;
@@ -489,6 +493,24 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     pw_free(r);
 }
 
+/* A peer whose machine or network went away sends nothing that would say so: the system asks it, and what it held is released. */
+static void notice_gone(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const int fd = info != NULL ? info->connect_fd : -1;
+    const int on = 1;
+    const int idle_s = GONE_MS / 1000 / 2;
+    const int every_s = 5;
+    const int count = 3;
+    const unsigned unheard_ms = GONE_MS;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof unheard_ms);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **state,
                           enum MHD_ConnectionNotificationCode what)
 {
@@ -496,8 +518,10 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     pw_conn_notify(&http->conns, connection, state, what, pw_http_now_ms(http));
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&http->clients, 1);
+        notice_gone(connection);
     } else {
         atomic_fetch_sub(&http->clients, 1);
+        http->again = true; /* when it had no descriptor left, the next run listens again */
     }
 }
 
@@ -509,8 +533,11 @@ void pw_http_run(pw_mcpd_http *http)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     uv_timer_stop(http->timer);
+    http->again = false;
     (void)MHD_run(http->daemon);
-    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
+    if (http->again) {
+        uv_timer_start(http->timer, on_timer, 0, 0);
+    } else if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
         uv_timer_start(http->timer, on_timer, ms, 0);
     }
 }
@@ -520,11 +547,27 @@ static void on_timer(uv_timer_t *timer)
     pw_http_run(timer->data);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void on_deaf_end(uv_timer_t *timer)
+{
+    pw_mcpd_http *http = timer->data;
+    uv_poll_start(http->poll, UV_READABLE, on_poll);
+}
+
+/* Woken though nobody was connected, and nobody is now: a connection could not be taken, for want of a descriptor. libmicrohttpd stops listening
+ * only when one of its own may give one back; without any it would be woken for ever. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
+    pw_mcpd_http *http = poll->data;
+    const bool alone = atomic_load(&http->clients) == 0;
     (void)status;
     (void)events;
-    pw_http_run(poll->data);
+    pw_http_run(http);
+    if (alone && atomic_load(&http->clients) == 0) {
+        uv_poll_stop(http->poll);
+        uv_timer_start(http->deaf, on_deaf_end, DEAF_MS, 0);
+    }
 }
 
 static void kick(pw_mcpd_http *http)
@@ -593,13 +636,36 @@ static pawl_status open_daemon(pw_mcpd_http *http, pawl_error *err)
     return st == PAWL_OK ? pw_http_open_front(http, err) : st;
 }
 
-static uv_timer_t *timer_new(pw_mcpd_http *http)
+static bool timer_new(pw_mcpd_http *http, uv_timer_t **ret_timer)
 {
     uv_timer_t *timer = pw_calloc(1, sizeof *timer);
-    PW_CHECK(timer != NULL);
+    if (timer == NULL) {
+        return false;
+    }
     (void)uv_timer_init(http->loop, timer);
     timer->data = http;
-    return timer;
+    *ret_timer = timer;
+    return true;
+}
+
+static bool poll_new(pw_mcpd_http *http)
+{
+    const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_poll_t *poll = fd != NULL ? pw_calloc(1, sizeof *poll) : NULL;
+    if (poll == NULL || uv_poll_init(http->loop, poll, fd->epoll_fd) != 0) {
+        pw_free(poll);
+        return false;
+    }
+    poll->data = http;
+    http->poll = poll;
+    return true;
+}
+
+static void close_handle(void *handle)
+{
+    if (handle != NULL) {
+        uv_close(handle, free_handle);
+    }
 }
 
 pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const pw_mcpd_http_options *options,
@@ -617,19 +683,15 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const pw_mcpd_ht
     }
     *http = (pw_mcpd_http){.loop = loop, .server = server, .address = a, .options = *options};
     status = open_daemon(http, err);
+    if (status == PAWL_OK &&
+        !(timer_new(http, &http->timer) && timer_new(http, &http->beat) &&
+          timer_new(http, &http->deaf) && timer_new(http, &http->look) && poll_new(http))) {
+        status = pw_err(err, PAWL_NOMEM, "no memory for a server");
+    }
     if (status != PAWL_OK) {
-        close_daemon(http);
-        pw_free(http);
+        pw_mcpd_http_close(http);
         return status;
     }
-    const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    http->timer = timer_new(http);
-    http->beat = timer_new(http);
-    http->look = timer_new(http);
-    http->poll = pw_calloc(1, sizeof *http->poll);
-    PW_CHECK(http->poll != NULL && fd != NULL);
-    (void)uv_poll_init(loop, http->poll, fd->epoll_fd);
-    http->poll->data = http;
     uv_poll_start(http->poll, UV_READABLE, on_poll);
     uv_timer_start(http->beat, on_beat, BEAT_MS, BEAT_MS);
     uv_timer_start(http->look, pw_http_on_look, LOOK_MS, LOOK_MS);
@@ -649,16 +711,15 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
         r->ended = true;
         pw_http_wake(r);
     }
-    uv_poll_stop(http->poll);
-    uv_close((uv_handle_t *)http->poll, free_handle);
-    (void)MHD_run(http->daemon);
+    close_handle(http->poll);
+    close_handle(http->deaf);
+    if (http->daemon != NULL) {
+        (void)MHD_run(http->daemon);
+    }
     close_daemon(http);
-    uv_timer_stop(http->look);
-    uv_close((uv_handle_t *)http->look, free_handle);
-    uv_timer_stop(http->timer);
-    uv_close((uv_handle_t *)http->timer, free_handle);
-    uv_timer_stop(http->beat);
-    uv_close((uv_handle_t *)http->beat, free_handle);
+    close_handle(http->look);
+    close_handle(http->timer);
+    close_handle(http->beat);
     pw_free(http);
 }
 

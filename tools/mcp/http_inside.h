@@ -37,8 +37,10 @@ struct pw_mcpd_http {
     uv_poll_t *poll;
     uv_timer_t *timer; /* what libmicrohttpd waits for */
     uv_timer_t *beat;
+    uv_timer_t *deaf;
     pw_mcpd_http_request *requests;
     atomic_size_t clients;
+    bool again; /* libmicrohttpd has more to do than it says */
 };
 
 struct pw_mcpd_http_request {

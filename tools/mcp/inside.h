@@ -146,6 +146,8 @@ void pw_mcpd_end(pw_mcpd_x *x, const pawl_value *result);
 void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type);
 void pw_mcpd_fail(pw_mcpd_x *x, int64_t code, const pawl_value *data, const char *fmt, ...)
     PAWL_PRINTF(4, 5);
+/** The engine, or memory, fails a call whose run may go on: the same call again finds that run. */
+void pw_mcpd_fail_lost(pw_mcpd_x *x, const char *what, const char *why);
 void pw_mcpd_fail_plain(pw_mcpd_x *x, int http, int64_t code, const char *text);
 /** Nothing to say: 202. */
 void pw_mcpd_end_empty(pw_mcpd_x *x, int http);
@@ -194,6 +196,8 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
 /** True when the run is one of its principal's. */
 bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id);
 bool pw_mcpd_owner_has(pw_mcpd *s, const char *owner, const char *run_id); /* "" has all */
+/** The run that the exchange's answer is of: "" when it only asks about one. */
+const char *pw_mcpd_answers(const pw_mcpd_x *x);
 /** The answer of a run could not be delivered; it has been. */
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id);
 void pw_mcpd_delivered(pw_mcpd_x *x);

@@ -127,7 +127,7 @@ static void hear(pw_mcpd_x *x)
     const bool some = pawl_len(pawl_get(x->listen, "resourceSubscriptions")) > 0 ||
                       pawl_len(pawl_get(x->listen, "taskIds")) > 0 || x->session != NULL;
     if (some) {
-        pw_up_watch(x->server->up, NULL, on_event, x);
+        pw_up_watch(x->server->up, &pw_up_none, on_event, x);
     }
 }
 

@@ -120,6 +120,11 @@ static void call_of(const char *run_id, char ret[CALL_LEN + 1])
     }
 }
 
+const char *pw_mcpd_answers(const pw_mcpd_x *x)
+{
+    return x->run.call != NULL || x->run.started ? x->run.id : "";
+}
+
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id)
 {
     char call[CALL_LEN + 1];
