@@ -241,6 +241,51 @@ def it_answers_about_a_run_of_another_as_about_none_on_every_way(f):  # [T21]
     assert a.call("pawl_wait", {"run_id": run})["result"]["structuredContent"]["choice"] == "approve"
 
 
+def it_asks_who_may_look_at_every_run_about_its_own_alone(f):
+    options = rights(f, {"roles": {"desk": {"operations": ["read"], "workflows": ["approve"], "runs": "all"},
+                                   "clerk": {"operations": ["list", "call", "answer", "read"], "workflows": ["*"]},
+                                   "judge": {"operations": ["list", "read", "answer"], "workflows": ["approve"], "runs": "all"}},
+                         "principals": {"dan": {"roles": ["desk", "clerk"]}, "jo": {"roles": ["judge"]}, "gus": {"roles": ["desk"]}}})
+    ada, dan, jo, gus = token(f, "ada", "user"), token(f, "dan"), token(f, "jo"), token(f, "gus")
+    server = serve(f, *options)
+    a, d, j, g = (as_modern(server, t, TASKS) for t in (ada, dan, jo, gus))
+    run = a.call("pawl_start", {"workflow": "approve", "input": {}})["result"]["structuredContent"]["run_id"]
+    note = {"workflow": "note_and_wait", "input": {"path": str(f.path / "n")}}
+    other = a.call("pawl_start", note)["result"]["structuredContent"]["run_id"]
+    for client in (d, j, g):
+        assert client.call("pawl_status", {"run_id": run})["result"]["structuredContent"]["id"] == run
+        assert client.call("pawl_status", {"run_id": other})["result"]["isError"], "a run of another workflow"
+        assert get(server, f"/runs/{run}/stream", client.headers["Authorization"][7:]).status == 200
+        assert get(server, f"/runs/{other}/stream", client.headers["Authorization"][7:]).status == 404
+    yes = {"action": "accept", "content": {"choice": "approve"}}
+    for client in (d, g):  # they see it, and are not asked
+        assert "inputRequests" not in client.ask("tasks/get", {"taskId": run})["result"]
+        handle = client.call("pawl_wait", {"run_id": run}, inputResponses={"go": yes})["result"]
+        assert handle["structuredContent"]["status"] == "waiting", handle
+    assert code_of(d.ask("tasks/update", {"taskId": run, "inputResponses": {"go.1": yes}})) == -32602
+    assert d.call("pawl_answer", {"run_id": run, "choice": "approve"})["result"]["isError"]
+    assert g.post("tools/call", {"name": "pawl_answer", "arguments": {"run_id": run, "choice": "approve"}}).status == 403
+    assert [r["status"] for r in f.runs("approve")] == ["running"]
+    assert "go.1" in j.ask("tasks/get", {"taskId": run})["result"]["inputRequests"]
+    assert "isError" not in j.call("pawl_answer", {"run_id": run, "choice": "approve"})["result"]
+    own = d.call("pawl_start", {"workflow": "approve", "input": {}})["result"]["structuredContent"]["run_id"]
+    assert "isError" not in d.call("pawl_answer", {"run_id": own, "choice": "approve"})["result"]
+
+
+def it_takes_an_answer_of_an_old_client_from_whom_it_asked(f):
+    ada, bob = token(f, "ada", "user"), token(f, "bob", "user")
+    server = serve(f)
+    mine = LegacyAs(server.url, ada, capabilities={"elicitation": {}})
+    theirs = LegacyAs(server.url, bob, capabilities={"elicitation": {}})
+    messages = mine.post("tools/call", {"name": "approve", "arguments": {}}).messages()
+    asked = next(m for m in messages if m.get("method") == "elicitation/create")
+    answer = {"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"choice": "approve"}}}
+    assert theirs.send(answer).status == 202
+    assert [r["status"] for r in f.runs("approve")] == ["running"], "a stranger has answered"
+    assert mine.send(answer).status == 202
+    assert [m for m in messages if "result" in m][0]["result"]["structuredContent"]["by"] == "ada"
+
+
 def get(server, path, text=None, headers=None):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     connection.request("GET", path, headers={**(bearer(text) if text else {}), **(headers or {})})

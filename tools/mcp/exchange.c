@@ -74,6 +74,7 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given)
                      .principal = pw_strdup(scope, given->principal),
                      .who = pw_who_share(given->who),
                      .challenge = given->challenge,
+                     .may_answer = pw_who_may(given->who, PW_OP_ANSWER),
                      .next = s->xs};
     if (x->principal == NULL) { /* never somebody else */
         pawl_scope_free(scope);

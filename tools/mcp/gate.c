@@ -98,6 +98,7 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     x->then = NULL;
     if (workflow != NULL && pw_who_may_run(x->who, x->gate_op, false, workflow)) {
         x->allowed = true;
+        x->may_answer = pw_who_may_run(x->who, PW_OP_ANSWER, false, workflow);
         then(x);
     } else {
         absent(x);
@@ -106,9 +107,10 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
 
 static void pass_run(pw_mcpd_x *x, pw_operation op, const char *id, pw_mcpd_fn then)
 {
+    const bool own = pw_mcpd_owns(x, id);
     if (!pw_who_may(x->who, op)) {
         deny(x, op, NULL, NULL);
-    } else if (pw_who_may_run(x->who, op, pw_mcpd_owns(x, id), NULL)) {
+    } else if (own && pw_who_may_run(x->who, op, own, NULL)) {
         x->allowed = true;
         then(x);
     } else {

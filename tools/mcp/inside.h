@@ -90,6 +90,7 @@ struct pw_mcpd_x {
     pw_who *who;                                       /* NULL = may do everything */
     void (*challenge)(void *user, const char *scopes); /* with who; of the sink's user */
     bool allowed;             /* the gate has looked at the run that the request names */
+    bool may_answer;          /* what its run asks: of a run that it names, that run */
     pw_operation gate_op;     /* while it asks the engine whose run it is */
     pw_mcpd_session *session; /* legacy */
     pw_mcpd_fn then;
