@@ -244,7 +244,8 @@ static void ask_on_stream(pw_mcpd_x *x, const pawl_value *wait, const pawl_value
         return;
     }
     r->asked[r->asked_len++] = command;
-    const pawl_value *name = pawl_build(x->scope, "[%s, %lld]", r->id, (long long)command);
+    const pawl_value *name =
+        pawl_build(x->scope, "[%s, %lld, %s]", r->id, (long long)command, x->principal);
     const pawl_value *params = pawl_get(question, "params");
     if (x->method == PW_MCPD_TASKS_RESULT) {
         params = pawl_with(x->scope, params, "_meta",
@@ -463,7 +464,7 @@ static void prepare(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shap
     x->run.shape = shape;
     x->run.offer = pawl_copy(x->scope, offer != NULL ? offer->says : NULL);
     x->run.task = offer != NULL ? mode_of(x, offer) : PW_MCPD_TASK_NEVER;
-    x->run.responses = pawl_typeof(responses) == PAWL_MAP ? responses : NULL;
+    x->run.responses = pawl_typeof(responses) == PAWL_MAP && x->may_answer ? responses : NULL;
     x->run.cancel_on_drop = pawl_is(x->run.offer, "on_disconnect", "cancel");
 }
 
@@ -525,7 +526,7 @@ void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer
                     pw_mcpd_shape shape)
 {
     prepare(x, offer, shape);
-    if (!pw_mcpd_owns(x, run_id)) {
+    if (!x->allowed && !pw_mcpd_owns(x, run_id)) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such run");
         return;
     }
