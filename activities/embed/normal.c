@@ -1,7 +1,7 @@
 /*
  * normal.c - the steps of the normaliser one after the other, for tokenizers that leave some out: those of cased models. The lists are written by
  * tools/embed-facts.cjs. A list is searched for every letter: that is slower than the one table of the usual tokenizer (codepoint.c), and only beyond ASCII,
- * since wordpiece.c asks once for each byte of that.
+ * since wordpiece.c asks once for each byte of that. Does not cut text into words.
  */
 #include "activities/embed/normal.h"
 

@@ -36,7 +36,8 @@ typedef struct pw_encoding {
     uint64_t total; /* ids that the whole text has */
 } pw_encoding;
 
-/** Reads tokenizer.json of the folder, or vocab.txt, whose switches are in tokenizer_config.json. Errors: NOTFOUND, PARSE, UNSUPPORTED (another kind of tokenizer), LIMIT, NOMEM, IO. */
+/** Reads tokenizer.json of the folder, or vocab.txt, whose switches are in tokenizer_config.json. Errors: NOTFOUND, PARSE, UNSUPPORTED (another kind of
+ * tokenizer), LIMIT, NOMEM, IO. */
 pawl_status pw_wordpiece_open(const char *folder, pw_wordpiece **ret_tokenizer,
                               pawl_error *err) PAWL_MUST_USE;
 void pw_wordpiece_close(pw_wordpiece *t); /* accepts NULL */

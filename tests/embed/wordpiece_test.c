@@ -193,7 +193,7 @@ static const char *letters_of(const pw_normal *n, uint32_t point)
     return out;
 }
 
-/* [W1] */
+/* [V1] */
 static void the_steps_one_by_one_make_what_the_one_table_has(void **state)
 {
     const pw_normal all = PW_NORMAL_ALL;
