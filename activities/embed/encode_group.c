@@ -200,7 +200,8 @@ static void attend(const pw_encoder_cpu *e, pw_scratch *s, size_t head, size_t f
     }
 }
 
-/* Both matrices, a chunk of what is between them at a time. The sum grows where the heads were, since x is read until the last chunk; then they change places. */
+/* Both matrices, a chunk of what is between them at a time. The sum grows where the heads were, since x is read until the last chunk; then they change
+ * places. */
 static void feed_forward(const pw_encoder_cpu *e, pw_scratch *s, const pw_packed_layer *p,
                          size_t rows)
 {
