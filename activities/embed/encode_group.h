@@ -4,6 +4,8 @@
 #ifndef PW_EMBED_ENCODE_GROUP_H
 #define PW_EMBED_ENCODE_GROUP_H
 
+#include <pthread.h>
+
 #include "activities/embed/encode_cpu.h"
 
 /* Strides are rounded up to the panel, so that whole vectors can be read and written. */
@@ -12,12 +14,40 @@ typedef struct pw_packed {
     const float *bias;
 } pw_packed;
 
+/** In the order in which they are read, so that what is read ahead is what comes next: heads x {query, key, value}, out, chunks x {up, down}. */
 typedef struct pw_packed_layer {
-    pw_packed mix; /* query, key, value side by side */
+    pw_packed mix; /* of one head: query, key, value side by side, each padded; head after head */
     pw_packed out;
-    pw_packed up;
-    pw_packed down;
+    const float *
+        chunks; /* PW_CHUNK columns of the first matrix, and what the second makes of them; chunk after chunk */
+    const float *up_bias;
+    const float *down_bias;
 } pw_packed_layer;
+
+/** So many columns of a feed-forward layer at a time: rows x chunk numbers stay in the cache between its two matrices. A multiple of every panel. */
+#define PW_CHUNK 192u
+
+/** Memory that begins a line of the cache: a vector that lies in two lines takes twice as long to read. */
+typedef struct pw_block {
+    void *memory; /* as it was given */
+    float *numbers;
+    size_t len;
+} pw_block;
+
+/** A block of len numbers, `align` a power of two; false: out of memory. */
+bool pw_block_init(pw_block *b, size_t len, size_t align);
+void pw_block_deinit(pw_block *b);
+
+#define PW_LINE_BYTES 64u
+#define PW_HUGE_BYTES (2u << 20)
+#define PW_SPARES_MAX 4u
+
+/** Scratch that the last calls are done with: fresh memory would be cleared by the system, page by page, each time. */
+typedef struct pw_spares {
+    pthread_mutex_t lock;
+    pw_block blocks[PW_SPARES_MAX];
+    size_t len;
+} pw_spares;
 
 struct pw_encoder_cpu {
     const pw_model *m;
@@ -26,28 +56,31 @@ struct pw_encoder_cpu {
     size_t inner;
     size_t head; /* numbers of a head, padded */
     pw_packed_layer layers[PW_EMBED_LAYERS_MAX];
-    float *numbers;
+    pw_block weights;
+    pw_spares *spares; /* the only thing that changes */
 };
 
 typedef struct pw_scratch {
     float *x;      /* [rows][width] */
-    float *mix;    /* [rows][3 width] */
     float *heads;  /* [rows][width + panel]: a head's last panel may reach beyond it */
-    float *inner;  /* [rows][inner] */
-    float *keys;   /* one head's keys of one text, as panels over its rows */
-    float *values; /* its values, as panels over the head's numbers */
-    float *scores; /* [PW_SCORE_ROWS][rows, padded] */
-    float *all;
+    float *asked;  /* [rows][2 head]: one head's queries and keys */
+    float *values; /* [head / panel][rows][panel]: its values, as panels over its numbers */
+    float *keys;   /* its keys of one text, as panels over the rows */
+    float *inner;  /* [rows][PW_CHUNK] */
+    size_t rows;
+    size_t text_len; /* of the text that is attended to */
+    float *scores;   /* [PW_SCORE_ROWS][rows, padded] */
+    pw_block block;
 } pw_scratch;
 
 #define PW_SCORE_ROWS 64u
 
 /** For texts of at most rows ids together, and none longer than longest. False: out of memory. */
-bool pw_scratch_init(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest);
-void pw_scratch_deinit(pw_scratch *s);
+bool pw_scratch_take(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest);
+void pw_scratch_give(pw_scratch *s, const pw_encoder_cpu *e);
 
 /** Their vectors, one after the other. */
-void pw_encode_group(const pw_encoder_cpu *e, const pw_scratch *s, const pw_ids *texts, size_t len,
+void pw_encode_group(const pw_encoder_cpu *e, pw_scratch *s, const pw_ids *texts, size_t len,
                      float *vectors);
 
 #endif

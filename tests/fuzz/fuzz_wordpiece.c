@@ -22,6 +22,13 @@ const fuzz_seed fuzz_seeds[] = {
         "\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2], \"cls\": [\"[CLS]\", 1]},"
         "\"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", \"continuing_subword_prefix\": \"##\","
         "\"vocab\": {\"[UNK]\": 0, \"[CLS]\": 1, \"[SEP]\": 2, \"a\": 3}}}"),
+    SEED(
+        "J{\"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": false, \"handle_chinese_chars\": true,"
+        " \"strip_accents\": false, \"lowercase\": false},"
+        "\"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"}, \"added_tokens\": [],"
+        "\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2], \"cls\": [\"[CLS]\", 1]},"
+        "\"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", \"continuing_subword_prefix\": \"##\","
+        "\"vocab\": {\"[UNK]\": 0, \"[CLS]\": 1, \"[SEP]\": 2, \"A\": 3}}}"),
     {NULL, 0},
 };
 
@@ -58,9 +65,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 'J') {
         status = pw_wordpiece_of_json(rest, left, &t, &err);
     } else if (kind == 'L') {
-        status = pw_wordpiece_of_list(rest, left, &t, &err);
+        status = pw_wordpiece_of_list(rest, left, NULL, &t, &err);
     } else {
-        status = pw_wordpiece_of_list(LIST, sizeof LIST - 1, &t, &err);
+        status = pw_wordpiece_of_list(LIST, sizeof LIST - 1, NULL, &t, &err);
         PW_CHECK(status == PAWL_OK);
     }
     if (status == PAWL_OK) {
