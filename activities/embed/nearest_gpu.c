@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "activities/embed/gpu_library.h"
 #include "sdk/base/error.h"
@@ -92,10 +93,10 @@ static size_t choose(pw_index_gpu *x, const pw_rows *rows, const uint16_t *query
 {
     for (size_t i = 0; i < len; i++) {
         const size_t row = candidates[i];
-        x->near[i] = (pw_near){
-            .id = rows->ids != NULL ? rows->ids[row] : (int64_t)row,
-            .row = row,
-            .score = pw_row_dot(rows->halves + row * rows->stride, query, rows->stride)};
+        x->near[i] =
+            (pw_near){.id = rows->ids != NULL ? rows->ids[row] : (int64_t)row,
+                      .row = row,
+                      .score = pw_row_dot(rows->halves + row * rows->stride, query, rows->stride)};
     }
     qsort(x->near, len, sizeof *x->near, by_score);
     const size_t some = len < k ? len : k;
@@ -140,7 +141,8 @@ pawl_status pw_nearest_gpu(pw_index_gpu *x, const pw_rows *rows, const pw_search
                            pw_near *ret_near, size_t *ret_len, pawl_error *err)
 {
     if (search->k == 0 || rows->len != x->len || rows->stride != x->stride) {
-        return pw_err(err, PAWL_INVALID, search->k == 0 ? "k is 0" : "other rows than the device's");
+        return pw_err(err, PAWL_INVALID,
+                      search->k == 0 ? "k is 0" : "other rows than the device's");
     }
     if (search->k > PW_NEAREST_GPU_K_MAX) {
         return pw_nearest(rows, search, ret_near, ret_len, err);

@@ -246,7 +246,9 @@ pw_cuda_status pw_cuda_index_search(pw_cuda_index *x, const pw_cuda_question *q,
         (void)snprintf(message, PW_CUDA_MESSAGE_BYTES, "%zu queries for the %zu nearest", q->len, q->k);
         return PW_CUDA_UNSUPPORTED;
     }
-    (void)search_all(x, q, ret_rows, ret_len);
+    if (!search_all(x, q, ret_rows, ret_len)) {
+        (void)cudaStreamSynchronize(x->stream); /* copies that were begun read the caller's memory */
+    }
     return x->o.status;
 }
 
