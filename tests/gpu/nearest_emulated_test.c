@@ -1,6 +1,6 @@
 /*
  * nearest_emulated_test.c - the search of libpawl_cuda on an emulated device has the list of nearest.c: random rows with ties, filters, ids of their own, more
- * rows than the first scan takes, more candidates than a list holds, calls that fail. `all`: ten thousand queries instead of some hundred. No GPU runs here.
+ * rows than the first scan takes, more candidates than a list holds, calls that fail. No GPU runs here.
  */
 #include "emulated_rig.h"
 
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "activities/embed/half.h"
 #include "activities/embed/nearest_gpu.h"
 #include "random_model.h"
 #include "sdk/base/error.h"
@@ -16,8 +17,6 @@
 
 #define WIDTH 40 /* two steps of a row, the second not whole */
 #define STRIDE 64
-
-static bool all_of_it;
 
 typedef struct table {
     uint16_t *halves;
@@ -90,32 +89,36 @@ static void equal(const pw_near *got, const pw_near *wanted, size_t len, size_t 
     }
 }
 
-static void check(pw_index_gpu *x, const pw_rows *rows, size_t queries_len, size_t k)
+static void check_queries(pw_index_gpu *x, const pw_rows *rows, const uint16_t *queries, size_t len,
+                          size_t k)
 {
-    uint16_t *queries = calloc(queries_len * STRIDE, sizeof *queries);
-    pw_near *got = calloc(queries_len * k, sizeof *got),
-            *wanted = calloc(queries_len * k, sizeof *wanted);
-    size_t *got_len = calloc(queries_len, sizeof *got_len),
-           *wanted_len = calloc(queries_len, sizeof *wanted_len);
-    uint32_t random = 9;
+    pw_near *got = calloc(len * k, sizeof *got), *wanted = calloc(len * k, sizeof *wanted);
+    size_t *got_len = calloc(len, sizeof *got_len), *wanted_len = calloc(len, sizeof *wanted_len);
     pawl_error err;
-    assert_true(queries != NULL && got != NULL && wanted != NULL && got_len != NULL &&
-                wanted_len != NULL);
-    for (size_t i = 0; i < queries_len; i++) {
-        random_row(&random, queries + i * STRIDE);
-    }
-    const pw_search search = {.queries = queries, .len = queries_len, .k = k};
+    assert_true(got != NULL && wanted != NULL && got_len != NULL && wanted_len != NULL);
+    const pw_search search = {.queries = queries, .len = len, .k = k};
     need(pw_nearest(rows, &search, wanted, wanted_len, &err), &err);
     need(pw_nearest_gpu(x, rows, &search, got, got_len, &err), &err);
-    for (size_t i = 0; i < queries_len; i++) {
+    for (size_t i = 0; i < len; i++) {
         assert_int_equal(got_len[i], wanted_len[i]);
         equal(got + i * k, wanted + i * k, wanted_len[i], i);
     }
-    free(queries);
     free(got);
     free(wanted);
     free(got_len);
     free(wanted_len);
+}
+
+static void check(pw_index_gpu *x, const pw_rows *rows, size_t len, size_t k)
+{
+    uint16_t *queries = calloc(len * STRIDE, sizeof *queries);
+    uint32_t random = 9;
+    assert_non_null(queries);
+    for (size_t i = 0; i < len; i++) {
+        random_row(&random, queries + i * STRIDE);
+    }
+    check_queries(x, rows, queries, len, k);
+    free(queries);
 }
 
 static pw_index_gpu *open_index(const table *t)
@@ -132,7 +135,7 @@ static void random_queries_have_the_list_of_the_processor(void **state)
     table *t = make_table(300, 5);
     (void)state;
     pw_index_gpu *x = open_index(t);
-    check(x, &t->rows, all_of_it ? 10000 : 300, 10);
+    check(x, &t->rows, 10000, 10);
     pw_index_gpu_close(x);
     free_table(t);
 }
@@ -209,6 +212,48 @@ static void more_equal_rows_than_a_list_holds_are_left_to_the_processor(void **s
     }
 }
 
+/* Equal rows fill the list, and overrun it, before the few better ones have all been seen: those that were shall not be taken for all. */
+static void a_list_that_was_too_short_once_is_not_believed_later(void **state)
+{
+    const size_t len = 60000;
+    table *t = make_table(len, 3);
+    uint16_t query[STRIDE];
+    uint32_t random = 4;
+    (void)state;
+    random_row(&random, query);
+    for (size_t i = 0; i < len * STRIDE; i++) {
+        t->halves[i] = i / STRIDE % 500 == 7 ? t->halves[i] : query[i % STRIDE] ^ 0x8000;
+    }
+    pw_index_gpu *x = open_index(t);
+    check_queries(x, &t->rows, query, 1, 12);
+    pw_index_gpu_close(x);
+    free_table(t);
+}
+
+/* Scores that single precision cannot tell apart, or puts into another order: only numbers that the query hardly weighs differ. */
+static void rows_that_differ_by_less_than_single_precision_are_in_the_exact_order(void **state)
+{
+    const size_t len = 3000;
+    table *t = make_table(len, 3);
+    uint16_t query[STRIDE];
+    uint32_t random = 4;
+    (void)state;
+    random_row(&random, query);
+    for (size_t k = 0; k < WIDTH; k += 2) {
+        query[k] = pw_half_of_float(2e-4F * random_number(&random));
+    }
+    for (size_t i = 1; i < len; i++) {
+        memcpy(t->halves + i * STRIDE, t->halves, STRIDE * sizeof(uint16_t));
+        for (size_t k = 0; k < WIDTH; k += 2) {
+            t->halves[i * STRIDE + k] ^= random_number(&random) < 0.5F ? 1 : 0;
+        }
+    }
+    pw_index_gpu *x = open_index(t);
+    check_queries(x, &t->rows, query, 1, 7);
+    pw_index_gpu_close(x);
+    free_table(t);
+}
+
 static void other_rows_than_the_devices_are_refused(void **state)
 {
     table *t = make_table(20, 4);
@@ -256,7 +301,7 @@ static void a_call_that_fails_is_said_and_everything_is_given_back(void **state)
     free_table(t);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_queries_have_the_list_of_the_processor),
@@ -265,9 +310,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_after_the_first_scan_count_as_much),
         cmocka_unit_test(a_filter_and_ids_of_their_own_are_heeded),
         cmocka_unit_test(more_equal_rows_than_a_list_holds_are_left_to_the_processor),
+        cmocka_unit_test(a_list_that_was_too_short_once_is_not_believed_later),
+        cmocka_unit_test(rows_that_differ_by_less_than_single_precision_are_in_the_exact_order),
         cmocka_unit_test(other_rows_than_the_devices_are_refused),
         cmocka_unit_test(a_call_that_fails_is_said_and_everything_is_given_back),
     };
-    all_of_it = argc > 1 && strcmp(argv[1], "all") == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
