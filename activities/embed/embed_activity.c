@@ -157,7 +157,7 @@ static const pawl_value *result_of(pawl_task *task, const pawl_embedder *e, cons
                            pawl_v(pawl_make_array(scope, cut, cut_len)), e->identity);
 }
 
-static const pawl_value *embed(pawl_task *task, const pawl_value *input, void *user)
+const pawl_value *pw_activity_embed(pawl_task *task, const pawl_value *input, void *user)
 {
     const pawl_embedder *e = user;
     texts t = {.len = 0};
@@ -274,7 +274,7 @@ static const pawl_value *list_of(pawl_task *task, const rows *r, size_t k, doubl
                            pawl_v(pawl_make_array(scope, items, kept)), r->e->identity);
 }
 
-static const pawl_value *nearest(pawl_task *task, const pawl_value *input, void *user)
+const pawl_value *pw_activity_nearest(pawl_task *task, const pawl_value *input, void *user)
 {
     const pawl_value *among = pawl_get(input, "among");
     const int64_t k = pawl_int(input, "k", K_DEFAULT);
@@ -304,7 +304,9 @@ pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder, pa
     pawl_activity_options o = {
         .struct_size = sizeof o, .effect = PAWL_EFFECT_PURE, .user = embedder};
     o.description = "vectors of texts";
-    const pawl_status status = pawl_register_activity(engine, "embed", embed, &o, err);
+    const pawl_status status = pawl_register_activity(engine, "embed", pw_activity_embed, &o, err);
     o.description = "what of a list is nearest in meaning";
-    return status == PAWL_OK ? pawl_register_activity(engine, "nearest", nearest, &o, err) : status;
+    return status == PAWL_OK
+               ? pawl_register_activity(engine, "nearest", pw_activity_nearest, &o, err)
+               : status;
 }

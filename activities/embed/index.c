@@ -159,7 +159,12 @@ pawl_status pw_index_row(const pawl_index *index, const float *vector, pawl_embe
                       "a text has no vector without a model: open the index with one");
     }
     float *made = pw_malloc(index->width * sizeof *made);
-    pawl_status st = made != NULL ? pawl_embed_texts(index->embedder, &text, 1, made, NULL, err)
+    const pawl_embed_request request = {.struct_size = sizeof request,
+                                        .role = PAWL_EMBED_QUERY,
+                                        .texts = &text,
+                                        .len = 1,
+                                        .vectors = made};
+    pawl_status st = made != NULL ? pawl_embed_run(index->embedder, &request, err)
                                   : pw_err(err, PAWL_NOMEM, "no memory for a vector");
     st = st == PAWL_OK ? pw_row_put(made, index->width, ret_row, err) : st;
     pw_free(made);
