@@ -262,7 +262,7 @@ static const pawl_value *list_of(pawl_task *task, const rows *r, size_t k, doubl
     if (near == NULL || items == NULL) {
         return pawl_task_fail(task, "NoMemory", "no memory for the result");
     }
-    if (pw_nearest(&among, &(pw_search){r->halves, 1, k, NULL}, near, &len, &err) != PAWL_OK) {
+    if (pw_nearest(&among, &(pw_search){r->halves, 1, k, NULL, 1}, near, &len, &err) != PAWL_OK) {
         return failed(task, &err);
     }
     while (kept < len && near[kept].score >= at_least) {

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "activities/embed/limits.h"
 #include "sdk/base/error.h"
@@ -56,6 +57,8 @@ pawl_status pawl_index_open(const pawl_index_options *options, pawl_index **ret_
     index->ask = o.ask;
     index->ask_user = o.ask_user;
     take_model(index, &o);
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    index->threads = processors > 8 ? 8 : processors > 0 ? (unsigned)processors : 1;
     (void)pthread_mutex_init(&index->ask_lock, NULL);
     (void)pthread_mutex_init(&index->held_lock, NULL);
     *ret_index = index;
