@@ -46,16 +46,17 @@ static void list_row(pw_cli_grid *grid, const pawl_value *v)
 
 static int list(pw_cli *cli)
 {
-    static const char *const headings[] = {"COLLECTION", "TEXTS", "SIZE", "WIDTH", "MODEL", "ABOUT"};
+    static const char *const headings[] = {"COLLECTION", "TEXTS", "SIZE",
+                                           "WIDTH",      "MODEL", "ABOUT"};
     const pawl_value *all = NULL;
     pw_cli_index x = {.cli = cli};
     pw_cli_grid grid;
     pawl_error err = {0};
     int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = false}, &x);
     if (code == PW_EXIT_OK && operand(cli, 0) != NULL) {
-        code = pw_cli_usage(cli,
-                            "pawl index list, create, add, search, info, delete or remove; not \"%s\"",
-                            operand(cli, 0));
+        code = pw_cli_usage(
+            cli, "pawl index list, create, add, search, info, delete or remove; not \"%s\"",
+            operand(cli, 0));
     } else if (code == PW_EXIT_OK) {
         const pawl_status st = pawl_index_info(x.index, NULL, cli->scope, &all, &err);
         code = st == PAWL_OK ? code : pw_cli_fail(cli, st, &err, NULL);
@@ -199,7 +200,9 @@ static int find(pw_cli_index *x, pawl_index_mode mode)
     const pawl_index_query q = {.struct_size = sizeof q,
                                 .text = {operand(cli, 1), strlen(operand(cli, 1))},
                                 .mode = mode,
-                                .k = (uint32_t)(limit > 0 && limit <= 1000 ? limit : limit > 1000 ? 1000 : 10),
+                                .k = (uint32_t)(limit > 0 && limit <= 1000 ? limit
+                                                : limit > 1000             ? 1000
+                                                                           : 10),
                                 .workspace = cli->args->value[PW_OPT_WORKSPACE],
                                 .tags = tags,
                                 .tags_len = tags_of(cli, tags)};
@@ -207,9 +210,10 @@ static int find(pw_cli_index *x, pawl_index_mode mode)
         pawl_index_search(x->index, operand(cli, 0), &q, cli->scope, &found, &err);
     pw_cli_index_hush(x);
     if (st != PAWL_OK) {
-        cli->way_out = st == PAWL_CONFLICT ? "name the model that it was made with, or put the texts "
-                                             "into a collection of the other model"
-                                           : NULL;
+        cli->way_out = st == PAWL_CONFLICT
+                           ? "name the model that it was made with, or put the texts "
+                             "into a collection of the other model"
+                           : NULL;
         return pw_cli_fail(cli, st, &err, NULL);
     }
     if (is_text(cli)) {
@@ -231,8 +235,8 @@ static int search(pw_cli *cli)
                                      ? (pawl_index_mode)(cli->args->number[PW_OPT_MODE] + 1)
                                      : PAWL_INDEX_DEFAULT;
     if (operand(cli, 1) == NULL) {
-        return pw_cli_usage(cli,
-                            "search where, for what? pawl index search COLLECTION 'WHAT YOU LOOK FOR'");
+        return pw_cli_usage(
+            cli, "search where, for what? pawl index search COLLECTION 'WHAT YOU LOOK FOR'");
     }
     int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = false}, &x);
     const char *model = code == PW_EXIT_OK && mode != PAWL_INDEX_WORDS
@@ -259,9 +263,9 @@ static int say_gone(pw_cli *cli, const char *what, const char *where)
         (void)pw_out_str(&cli->out, where != NULL ? where : "");
         pw_out_puts(&cli->out, where != NULL ? " any more\n" : "\n");
     } else {
-        pw_out_json(&cli->out, pawl_build(cli->scope, "{collection: %s, key: %s}",
-                                          where != NULL ? where : what,
-                                          where != NULL ? what : NULL));
+        pw_out_json(&cli->out,
+                    pawl_build(cli->scope, "{collection: %s, key: %s}",
+                               where != NULL ? where : what, where != NULL ? what : NULL));
     }
     return PW_EXIT_OK;
 }
@@ -325,8 +329,8 @@ int pw_verb_index(pw_cli *cli)
     static const struct {
         const char *name;
         int (*fn)(pw_cli *cli);
-    } actions[] = {{"list", list},     {"create", create}, {"add", pw_cli_index_add},
-                   {"search", search}, {"info", info},     {"delete", drop},
+    } actions[] = {{"list", list},          {"create", create}, {"add", pw_cli_index_add},
+                   {"search", search},      {"info", info},     {"delete", drop},
                    {"remove", remove_whole}};
     const char *name = cli->args->word != NULL ? cli->args->word : "list";
     size_t i = 0;

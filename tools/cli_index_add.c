@@ -58,8 +58,7 @@ static int put(adding *a)
 {
     pawl_index_counts counts = {0, 0, 0};
     pawl_error err = {0};
-    const pawl_status st =
-        pawl_index_put(a->x->index, a->name, a->items, a->len, &counts, &err);
+    const pawl_status st = pawl_index_put(a->x->index, a->name, a->items, a->len, &counts, &err);
     a->all.put += counts.put;
     a->all.unchanged += counts.unchanged;
     a->all.truncated += counts.truncated;
@@ -157,8 +156,7 @@ static void say_added(const adding *a)
                     pawl_build(cli->scope,
                                "{collection: %s, put: %llu, unchanged: %llu, truncated: %llu}",
                                a->name, (unsigned long long)c->put,
-                               (unsigned long long)c->unchanged,
-                               (unsigned long long)c->truncated));
+                               (unsigned long long)c->unchanged, (unsigned long long)c->truncated));
         return;
     }
     pw_out_printf(&cli->out, "%" PRIu64 " text%s put into ", c->put, c->put == 1 ? "" : "s");
@@ -168,9 +166,9 @@ static void say_added(const adding *a)
     }
     pw_out_puts(&cli->out, "\n");
     if (c->truncated > 0) {
-        pw_cli_note(cli,
-                    "%" PRIu64 " %s longer than the model reads: their ends are found by words only",
-                    c->truncated, c->truncated == 1 ? "is" : "are");
+        pw_cli_note(
+            cli, "%" PRIu64 " %s longer than the model reads: their ends are found by words only",
+            c->truncated, c->truncated == 1 ? "is" : "are");
     }
     pw_cli_note(cli, "next: pawl%s index search %s 'WHAT YOU LOOK FOR'", pw_cli_db_words(cli),
                 pw_cli_shell_word(cli->scope, a->name));

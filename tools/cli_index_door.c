@@ -71,8 +71,7 @@ static pawl_status ask(void *user, const char *op, const pawl_value *args, pawl_
 {
     pw_cli_index *x = user;
     const pawl_value *reply = NULL;
-    const pawl_status st =
-        pw_client_request(x->cli->client, op, args, -1, scope, &reply, err);
+    const pawl_status st = pw_client_request(x->cli->client, op, args, -1, scope, &reply, err);
     if (st == PAWL_OK && strcmp(op, "index_changes") == 0) {
         pw_cli_index_say(x, (uint64_t)pawl_int(args, "after", 0),
                          (uint64_t)pawl_int(reply, "items", 0), "vectors read");
@@ -109,19 +108,12 @@ static int come_to_it(pw_cli_index *x, const pw_cli_index_need *need)
     return code;
 }
 
-/* Its last part: a folder may be moved, a name stays. */
-static const char *name_of(const char *model)
-{
-    const char *slash = model != NULL ? strrchr(model, '/') : NULL;
-    return slash != NULL && slash[1] != 0 ? slash + 1 : model;
-}
-
 int pw_cli_index_open(pw_cli *cli, const pw_cli_index_need *need, pw_cli_index *ret)
 {
     pawl_error err = {0};
     ret->cli = cli;
-    int code = need->model != NULL ? pw_cli_model_open(cli, need->model, &ret->embedder)
-                                   : PW_EXIT_OK;
+    int code =
+        need->model != NULL ? pw_cli_model_open(cli, need->model, &ret->embedder) : PW_EXIT_OK;
     if (code == PW_EXIT_OK && cli->client == NULL && ret->own == NULL) {
         code = come_to_it(ret, need);
     }
@@ -133,7 +125,7 @@ int pw_cli_index_open(pw_cli *cli, const pw_cli_index_need *need, pw_cli_index *
                                   .ask = ret->own == NULL ? ask : NULL,
                                   .ask_user = ret,
                                   .embedder = ret->embedder,
-                                  .model = name_of(need->model)};
+                                  .model = pw_cli_model_label(need->model)};
     pawl_index_close(ret->index);
     ret->index = NULL;
     const pawl_status st = pawl_index_open(&o, &ret->index, &err);
