@@ -2,6 +2,7 @@
 serves. The model is a tiny one: whether what is found is near in meaning is not asked here."""
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -92,6 +93,33 @@ def it_names_the_way_out(p):
     within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1")
     for words in (["add", "docs"], ["add", "docs", "k"], ["search", "docs"], ["delete", "docs"], ["info"], ["remove"], ["no"]):
         check(p.run("index", *words, "--model", folder).code != 0 or words == ["add", "docs"], words)
+
+
+def it_loses_nothing_that_was_in_when_it_is_killed(p):
+    """Killed as the journal grows: what is there is sound and found, and the same command again puts the rest."""
+    folder = filled(p)
+    many = lines({"key": f"k{i}", "text": f"piece w{i} of the car", "tags": [f"t{i % 3}"]} for i in range(1600))
+    p.write("many.jsonl", many)
+    before = 3
+    for kill in range(3):
+        size = os.path.getsize(p.db + "-wal") if os.path.exists(p.db + "-wal") else 0
+        with open(p.path("many.jsonl")) as file:
+            adding = subprocess.Popen([p.pawl, "index", "add", "docs", "--model", folder], cwd=p.folder, env=p.env, stdin=file,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while adding.poll() is None and (not os.path.exists(p.db + "-wal") or os.path.getsize(p.db + "-wal") < size + 150000 * (kill + 1)):
+            os.sched_yield()
+        adding.kill()
+        adding.wait()
+        within(p.ok("verify").out, "sound")
+        now = p.ok("index", "info", "docs", "-o", "json").json()["items"]
+        check(now >= before, (now, before))
+        before = now
+    check(3 < before < 1603, f"no kill came in the middle: {before}")
+    done = p.ok("index", "add", "docs", "--model", folder, "-o", "json", stdin=many).json()
+    equal((done["put"] + done["unchanged"], done["unchanged"]), (1600, before - 3))
+    equal(keys(p.ok("index", "search", "docs", "w1599", "--mode", "words", "-o", "json")), ["k1599"])
+    equal(len(p.ok("index", "search", "docs", "piece", "--mode", "words", "--limit", "1000", "-o", "json").json()), 1000)
+    within(p.ok("verify").out, "sound")
 
 
 def asked(p, activity, given):

@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "activities/embed/nearest.h"
+
+#define RANDOM_ROWS 300
+
 static const float east[WIDTH] = {1}, north[WIDTH] = {0, 1}, between[WIDTH] = {0.8f, 0.6f};
 
 static pawl_index_query vector_query(const float *vector, uint32_t k)
@@ -309,6 +313,96 @@ static void a_copy_finds_what_a_fresh_one_finds_after_any_changes(void **state)
     }
 }
 
+/* What the file holds, sorted by exact products: the oracle. */
+typedef struct held {
+    size_t len;
+    int64_t ids[RANDOM_ROWS];
+    uint16_t rows[RANDOM_ROWS][32];
+} held;
+
+static held read_file(index_rig *r)
+{
+    static held h;
+    h.len = 0;
+    for (const pawl_value *page = NULL; page == NULL || pawl_len(page) > 0;) {
+        const int64_t after = h.len > 0 ? h.ids[h.len - 1] : 0;
+        must(r, pawl_index_items(r->index, "many", after, 0, r->scope, &page, &r->err));
+        for (size_t i = 0; i < pawl_len(page); i++) {
+            const pawl_value *one = NULL;
+            size_t size = 0;
+            const char *key = pawl_str(pawl_at(page, i), "key", "");
+            const pawl_value *args =
+                pawl_build(r->scope, "{collection: \"many\", keys: [%s], rows: true}", key);
+            must(r, pawl_request(r->engine, "index_items", args, -1, r->scope, &one, &r->err));
+            const void *row = pawl_data(one, "0.row", &size);
+            assert_int_equal(size, WIDTH * sizeof(uint16_t));
+            memset(h.rows[h.len], 0, sizeof h.rows[0]);
+            memcpy(h.rows[h.len], row, size);
+            h.ids[h.len++] = pawl_int(one, "0.id", 0);
+        }
+    }
+    return h;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const pw_near *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1)
+                                : (x->id > y->id) - (x->id < y->id);
+}
+
+static void same_list(index_rig *r, const held *h, const float *vector)
+{
+    static pw_near all[RANDOM_ROWS];
+    uint16_t query[32];
+    const pawl_value *found = NULL;
+    pawl_index_query q = vector_query(vector, 10);
+    q.brief = true;
+    assert_int_equal(pw_row_put(vector, WIDTH, query, &r->err), PAWL_OK);
+    for (size_t i = 0; i < h->len; i++) {
+        all[i] = (pw_near){.id = h->ids[i], .score = pw_row_dot(h->rows[i], query, 32)};
+    }
+    qsort(all, h->len, sizeof *all, by_score);
+    pawl_scope *scope = pawl_scope_new();
+    must(r, pawl_index_search(r->index, "many", &q, scope, &found, &r->err));
+    assert_int_equal(pawl_len(found), 10);
+    for (size_t i = 0; i < 10; i++) {
+        assert_true(pawl_int(pawl_at(found, i), "id", 0) == all[i].id);
+        assert_true(pawl_num(pawl_at(found, i), "score", 0) == all[i].score);
+    }
+    pawl_scope_free(scope);
+}
+
+/* nearest_test.c asks ten thousand queries of every set of kernels; these go all the way through a journal. Few values: many ties. */
+static void random_queries_find_what_a_sort_of_the_files_rows_finds(void **state)
+{
+    index_rig *r = *state;
+    uint32_t seed = 9;
+    float vectors[RANDOM_ROWS][WIDTH], query[WIDTH];
+    char keys[RANDOM_ROWS][16];
+    pawl_index_item items[RANDOM_ROWS];
+    must(r, pawl_index_create(r->index, "many", NULL, &r->err));
+    for (int i = 0; i < RANDOM_ROWS; i++) {
+        for (int j = 0; j < WIDTH; j++) {
+            vectors[i][j] = (float)(next(&seed) % 7 - 3) / 8.0f;
+        }
+        (void)snprintf(keys[i], sizeof keys[i], "k%d", i);
+        items[i] = (pawl_index_item){.key = keys[i], .vector = vectors[i]};
+    }
+    must(r, pawl_index_put(r->index, "many", items, RANDOM_ROWS, NULL, &r->err));
+    must(r, pawl_index_delete(r->index, "many", (const char *const[]){"k7", "k8", "k100"}, 3,
+                              &r->err));
+    const held h = read_file(r);
+    assert_int_equal(h.len, RANDOM_ROWS - 3);
+    for (int n = 0; n < 1000; n++) {
+        for (int j = 0; j < WIDTH; j++) {
+            query[j] = n % 2 == 0 ? (float)(next(&seed) % 7 - 3) / 8.0f
+                                  : (float)(next(&seed) % 2001 - 1000) / 1001.0f;
+        }
+        same_list(r, &h, query);
+    }
+}
+
 static void everything_is_there_after_the_engine_is_opened_again(void **state)
 {
     index_rig *r = with_drinks(state);
@@ -339,6 +433,7 @@ int main(void)
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),
         ON_BOTH(a_collection_says_what_it_is_and_lists_its_items),
         ON_BOTH(a_copy_finds_what_a_fresh_one_finds_after_any_changes),
+        ON_BOTH(random_queries_find_what_a_sort_of_the_files_rows_finds),
         {"file: everything_is_there_after_the_engine_is_opened_again",
          everything_is_there_after_the_engine_is_opened_again, index_setup_file, index_teardown,
          NULL},
