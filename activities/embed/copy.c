@@ -307,8 +307,10 @@ static pawl_status bring_up(pw_copy *c, pw_copy_ask_fn ask, void *ctx, pawl_erro
         const pawl_value *page = NULL;
         const int64_t since = c->last > 0 ? c->version : INT64_MAX;
         const pawl_value *args =
-            pawl_build(scope, "{number: %lld, since: %lld, after: %lld, limit: 4096}",
-                       (long long)c->number, (long long)since, (long long)c->last);
+            scope != NULL
+                ? pawl_build(scope, "{number: %lld, since: %lld, after: %lld, limit: 4096}",
+                             (long long)c->number, (long long)since, (long long)c->last)
+                : NULL;
         st = args != NULL ? ask(ctx, args, scope, &page, err) : no_memory(err);
         st = st == PAWL_OK ? take_page(c, page, &more, err) : st;
         pawl_scope_free(scope);

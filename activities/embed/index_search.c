@@ -253,7 +253,9 @@ static pawl_status read_found(search *s, const pawl_value **ret_found, pawl_erro
     }
     if (st == PAWL_OK) {
         *ret_found = pawl_make_array(s->scope, list, kept);
-        st = *ret_found != NULL ? st : pw_err(err, PAWL_NOMEM, "no memory for what is found");
+        st = *ret_found != NULL && !pw_scope_failed(s->scope)
+                 ? st
+                 : pw_err(err, PAWL_NOMEM, "no memory for what is found");
     }
     return st;
 }

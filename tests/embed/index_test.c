@@ -5,6 +5,8 @@
 #include "index_rig.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +315,135 @@ static void a_copy_finds_what_a_fresh_one_finds_after_any_changes(void **state)
     }
 }
 
+/* ---- strangers at the protocol ---- */
+
+static void requests_that_make_no_sense_are_refused_and_change_nothing(void **state)
+{
+    static const struct {
+        const char *op, *args;
+        pawl_status status;
+    } cases[] = {
+        {"index_create", "{}", PAWL_INVALID},
+        {"index_create", "{\"collection\": 5, \"width\": 8}", PAWL_INVALID},
+        {"index_create", "{\"collection\": \"x\", \"width\": 0}", PAWL_INVALID},
+        {"index_create", "{\"collection\": \"x\", \"width\": -1}", PAWL_INVALID},
+        {"index_create", "{\"collection\": \"x\", \"width\": 5000}", PAWL_INVALID},
+        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\"}", PAWL_LIMIT},
+        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": {}}",
+         PAWL_LIMIT},
+        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [1]}",
+         PAWL_INVALID},
+        {"index_put",
+         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\"}]}",
+         PAWL_INVALID},
+        {"index_put",
+         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+         "\"text\"}]}",
+         PAWL_INVALID},
+        {"index_put",
+         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+         "{\"$bytes\": \"AAAA\"}}]}",
+         PAWL_INVALID},
+        {"index_put", "{\"collection\": \"docs\", \"items\": []}", PAWL_CONFLICT},
+        {"index_delete", "{\"collection\": \"docs\", \"keys\": \"tea\"}", PAWL_LIMIT},
+        {"index_delete", "{\"collection\": \"docs\", \"keys\": [\"\"]}", PAWL_INVALID},
+        {"index_delete", "{\"collection\": \"docs\", \"keys\": [null]}", PAWL_INVALID},
+        {"index_remove", "{}", PAWL_INVALID},
+        {"index_delete", "{\"keys\": [\"tea\"]}", PAWL_INVALID},
+        {"index_put", "{\"items\": []}", PAWL_INVALID},
+        {"index", "{\"collection\": \"none\"}", PAWL_NOTFOUND},
+        {"index_items", "{}", PAWL_INVALID},
+        {"index_items", "{\"collection\": \"docs\", \"keys\": 5}", PAWL_LIMIT},
+        {"index_items", "{\"collection\": \"docs\", \"ids\": {\"a\": 1}}", PAWL_LIMIT},
+        {"index_items", "{\"collection\": \"docs\", \"ids\": [-5, 0, 9223372036854775807, \"x\"]}",
+         PAWL_OK},
+        {"index_items", "{\"collection\": \"docs\", \"keys\": [5, null, \"\"]}", PAWL_OK},
+        {"index_items",
+         "{\"collection\": \"docs\", \"after\": -9223372036854775807, \"limit\": -1}", PAWL_OK},
+        {"index_items", "{\"collection\": \"docs\", \"after\": 9223372036854775807}", PAWL_OK},
+        {"index_changes", "{\"number\": 9223372036854775807}", PAWL_NOTFOUND},
+        {"index_changes", "{\"number\": 77}", PAWL_NOTFOUND},
+        {"index_changes", "{\"number\": 1, \"since\": -9223372036854775807, \"after\": -1}",
+         PAWL_OK},
+        {"index_words", "{\"number\": 77, \"query\": \"tea\"}", PAWL_NOTFOUND},
+        {"index_words", "{\"number\": 1, \"query\": 5}", PAWL_OK},
+        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": \"hot\"}", PAWL_INVALID},
+        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": [5, {}], \"limit\": -4}",
+         PAWL_OK},
+    };
+    index_rig *r = with_drinks(state);
+    const pawl_value *before = NULL, *after = NULL;
+    must(r, pawl_index_info(r->index, NULL, r->scope, &before, &r->err));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const pawl_value *args = NULL, *reply = NULL;
+        must(r, pawl_parse_json(r->scope, cases[i].args, strlen(cases[i].args), &args, &r->err));
+        const pawl_status st =
+            pawl_request(r->engine, cases[i].op, args, -1, r->scope, &reply, &r->err);
+        if (st != cases[i].status) {
+            fail_msg("%s %s: %s, %s expected", cases[i].op, cases[i].args, pawl_status_name(st),
+                     pawl_status_name(cases[i].status));
+        }
+    }
+    must(r, pawl_index_info(r->index, NULL, r->scope, &after, &r->err));
+    assert_true(pawl_equal(before, after));
+}
+
+/* ---- several at a time ---- */
+
+typedef struct searcher {
+    index_rig *rig;
+    pthread_t thread;
+    atomic_bool *stop;
+    size_t searches;
+    bool bad;
+} searcher;
+
+/* What is found is alive, in order, and no more than asked for. */
+static void *search_on(void *arg)
+{
+    searcher *s = arg;
+    pawl_error err;
+    while (!atomic_load(s->stop) || s->searches < 3) {
+        pawl_scope *scope = pawl_scope_new();
+        const pawl_value *found = NULL;
+        pawl_index_query q = vector_query(s->searches % 2 == 0 ? east : between, 5);
+        q.workspace = s->searches % 3 == 0 ? "acme" : NULL;
+        s->bad |= pawl_index_search(s->rig->index, "docs", &q, scope, &found, &err) != PAWL_OK ||
+                  pawl_len(found) > 5;
+        for (size_t i = 1; i < pawl_len(found); i++) {
+            s->bad |= pawl_num(pawl_at(found, i), "score", 0) >
+                      pawl_num(pawl_at(found, i - 1), "score", 0);
+        }
+        s->searches++;
+        pawl_scope_free(scope);
+    }
+    return NULL;
+}
+
+static void searches_go_on_while_items_are_put_and_deleted(void **state)
+{
+    index_rig *r = with_drinks(state);
+    atomic_bool stop = false;
+    searcher searchers[3];
+    for (size_t i = 0; i < 3; i++) {
+        searchers[i] = (searcher){.rig = r, .stop = &stop};
+        assert_int_equal(pthread_create(&searchers[i].thread, NULL, search_on, &searchers[i]), 0);
+    }
+    for (int round = 0; round < 40; round++) {
+        index_put_one(r, "docs", "tea", "tea", round % 2 == 0 ? north : east,
+                      LABELS("acme", "a b"));
+        index_put_one(r, "docs", "new", "new", between, LABELS(NULL, "c"));
+        must(r, pawl_index_delete(r->index, "docs", (const char *const[]){"new"}, 1, &r->err));
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(searchers[i].thread, NULL), 0);
+        assert_false(searchers[i].bad);
+    }
+    pawl_index_query q = vector_query(east, 10);
+    assert_string_equal(index_find(r, "docs", &q), "tea coffee juice water ");
+}
+
 /* What the file holds, sorted by exact products: the oracle. */
 typedef struct held {
     size_t len;
@@ -433,6 +564,8 @@ int main(void)
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),
         ON_BOTH(a_collection_says_what_it_is_and_lists_its_items),
         ON_BOTH(a_copy_finds_what_a_fresh_one_finds_after_any_changes),
+        ON_BOTH(requests_that_make_no_sense_are_refused_and_change_nothing),
+        ON_BOTH(searches_go_on_while_items_are_put_and_deleted),
         ON_BOTH(random_queries_find_what_a_sort_of_the_files_rows_finds),
         {"file: everything_is_there_after_the_engine_is_opened_again",
          everything_is_there_after_the_engine_is_opened_again, index_setup_file, index_teardown,
