@@ -1,7 +1,7 @@
 /*
  * copy.c - keeping a copy up to date, and finding the rows that a filter lets through.
  *
- * A page of changes says what has gone since the version that the copy has, and what has come after the highest id that it has, both as of one moment;
+ * [V12] A page of changes says what has gone since the version that the copy has, and what has come after the highest id that it has, both as of one moment;
  * pages follow each other until there is no more. A copy that is older than what the journal still lists as gone is made anew. Keeps no keys and no
  * texts: those of the few that are found are read from the journal.
  */

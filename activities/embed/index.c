@@ -119,6 +119,7 @@ static void say_model(char *to, size_t size, const char *model, const char *iden
                    identity[0] != 0 ? identity : "no identity");
 }
 
+/* [V11] */
 pawl_status pw_index_same(const pawl_index *index, const char *name, const pawl_value *about,
                           pawl_error *err)
 {

@@ -1,6 +1,6 @@
 /*
  * index_test.c - collections of texts and vectors through the public calls, on the journal in memory and on a file: the same tests on both. Vectors are
- * given: whether a model makes them well is not asked here. [J21]
+ * given: whether a model makes them well is not asked here. [J21] [V11] [V12] [V13]
  */
 #include "index_rig.h"
 
