@@ -30,27 +30,38 @@ typedef struct pw_choose_doc {
     size_t text_size;
 } pw_choose_doc;
 
+typedef struct pw_choose_query {
+    const char *text;
+    size_t size;
+    const double *cosines; /* of each doc; needed unless by words */
+} pw_choose_query;
+
 typedef struct pw_choose {
     const pw_choose_doc *docs;
     size_t len;
-    const char *query;
-    size_t query_size;
-    const double *cosines; /* [len]; needed unless by words */
+    const pw_choose_query *queries; /* each is looked for; their lists are joined */
+    size_t queries_len;
+    const double *
+        extra; /* added to what a doc's ranks are worth, when something else speaks for it; NULL = nothing does */
     pw_choose_by by;
     size_t k;
-    double at_least; /* cosine; of words alone any common word is enough */
+    double
+        at_least; /* of the best cosine; of words alone any common word is enough, and what has extra need not be near */
 } pw_choose;
 
 typedef struct pw_choice {
     size_t index;
-    double score; /* of what it was ranked by */
+    double score; /* BM25 or cosine if there is one list, else the sum of reciprocal ranks */
 } pw_choice;
 
 /** "words", "meaning" or "hybrid". False: none of them. */
 bool pw_choose_by_of(const char *name, pw_choose_by *ret_by);
 const char *pw_choose_by_name(pw_choose_by by);
 /** BM25 (k1 1.2, b 0.75) of each, 0 where no word of the query stands; English endings and words that say nothing do not count. False: no memory. */
-bool pw_choose_words(pawl_scope *scope, const pw_choose *c, double *ret_scores);
+bool pw_choose_words(pawl_scope *scope, const pw_choose_doc *docs, size_t len,
+                     const pw_choose_query *query, double *ret_scores);
+/** What a place in one more list is worth, from 1. */
+double pw_choose_worth(size_t rank);
 /** Best first, at most k, in ret_best[k]. *ret_len is how many. False: no memory. */
 bool pw_choose_best(pawl_scope *scope, const pw_choose *c, pw_choice *ret_best, size_t *ret_len);
 

@@ -114,10 +114,10 @@ static size_t term_find(const term *terms, size_t len, const pw_word *w)
     return i;
 }
 
-static size_t terms_of(const pw_choose *c, term *terms)
+static size_t terms_of(const pw_choose_query *q, term *terms)
 {
-    const char *text = c->query;
-    size_t size = c->query_size, len = 0;
+    const char *text = q->text;
+    size_t size = q->size, len = 0;
     pw_word w;
     while (len < PW_CHOOSE_WORDS_MAX && pw_word_next(&text, &size, false, &w)) {
         if (term_find(terms, len, &w) == len) {
@@ -151,21 +151,22 @@ typedef struct table {
     double words_mean;
 } table;
 
-static bool table_make(pawl_scope *scope, const pw_choose *c, table *t)
+static bool table_make(pawl_scope *scope, const pw_choose_doc *docs, size_t len,
+                       const pw_choose_query *q, table *t)
 {
     t->terms = pw_alloc(scope, PW_CHOOSE_WORDS_MAX * sizeof *t->terms);
-    t->words = pw_alloc(scope, (c->len + 1) * sizeof *t->words);
-    t->terms_len = t->terms != NULL ? terms_of(c, t->terms) : 0;
-    const size_t cells = c->len * t->terms_len + 1;
+    t->words = pw_alloc(scope, (len + 1) * sizeof *t->words);
+    t->terms_len = t->terms != NULL ? terms_of(q, t->terms) : 0;
+    const size_t cells = len * t->terms_len + 1;
     t->counts = pw_alloc(scope, cells * sizeof *t->counts);
     if (t->terms == NULL || t->words == NULL || t->counts == NULL) {
         return false;
     }
     memset(t->counts, 0, cells * sizeof *t->counts);
     size_t all = 0;
-    for (size_t i = 0; i < c->len; i++) {
+    for (size_t i = 0; i < len; i++) {
         uint32_t *counts = t->counts + i * t->terms_len;
-        const pw_choose_doc *d = &c->docs[i];
+        const pw_choose_doc *d = &docs[i];
         t->words[i] = counted(d->name, d->name_size, 2, t->terms, t->terms_len, counts) +
                       counted(d->text, d->text_size, 1, t->terms, t->terms_len, counts);
         all += t->words[i];
@@ -173,21 +174,22 @@ static bool table_make(pawl_scope *scope, const pw_choose *c, table *t)
             t->terms[k].docs += counts[k] > 0;
         }
     }
-    t->words_mean = c->len > 0 && all > 0 ? (double)all / (double)c->len : 1;
+    t->words_mean = len > 0 && all > 0 ? (double)all / (double)len : 1;
     return true;
 }
 
-bool pw_choose_words(pawl_scope *scope, const pw_choose *c, double *ret_scores)
+bool pw_choose_words(pawl_scope *scope, const pw_choose_doc *docs, size_t len,
+                     const pw_choose_query *query, double *ret_scores)
 {
     table t = {.terms_len = 0};
-    if (!table_make(scope, c, &t)) {
+    if (!table_make(scope, docs, len, query, &t)) {
         return false;
     }
     for (size_t k = 0; k < t.terms_len; k++) {
         const double n = (double)t.terms[k].docs;
-        t.terms[k].weight = log(1 + ((double)c->len - n + 0.5) / (n + 0.5));
+        t.terms[k].weight = log(1 + ((double)len - n + 0.5) / (n + 0.5));
     }
-    for (size_t i = 0; i < c->len; i++) {
+    for (size_t i = 0; i < len; i++) {
         const double longer = K1 * (1 - B + B * (double)t.words[i] / t.words_mean);
         ret_scores[i] = 0;
         for (size_t k = 0; k < t.terms_len; k++) {

@@ -40,6 +40,8 @@
 
 #include "pawl.h"
 
+struct pawl_choose_vectors;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -90,6 +92,8 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_embed_texts(const pawl_embedder *embedde
                                                     const pawl_embed_text *texts, size_t len,
                                                     float *ret_vectors,
                                                     pawl_embed_count *ret_counts, pawl_error *err);
+/** What a chooser makes its vectors with (pawl_choose.h): pawl_chooser_open(&vectors, ..). The embedder must outlive the chooser. */
+PAWL_API void pawl_embed_vectors(pawl_embedder *embedder, struct pawl_choose_vectors *ret_vectors);
 /** Registers the activities "embed" and "nearest"; the embedder must outlive the engine. Errors: EXISTS, MISUSE, NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder,
                                                        pawl_error *err);

@@ -1,6 +1,6 @@
 /*
- * tools_found.c - is a tool found by what people say they want? tools_found FOLDER MODEL [params|text]: recall and reciprocal rank of each way to look for it, and how many
- * tokens of a prompt the tools take, all of them and the chosen. With params, names of
+ * tools_found.c - is a tool found by what people say they want? tools_found FOLDER MODEL [params|text]: recall and reciprocal rank of each way to look for
+ * it, and how many tokens of a prompt the tools take, all of them and the chosen. With params, names of
  * parameters are embedded, too; with text, descriptions alone. Judges nothing.
  */
 #include <stdio.h>

@@ -317,11 +317,11 @@ static size_t first_of(const tools_set *s, sqlite3 *db, tools_way way, size_t re
     for (size_t i = 0; i < s->len && s->vectors != NULL; i++) {
         cosines[i] = cosine(s, i, request);
     }
+    const pw_choose_query query = {text, strlen(text), cosines};
     const pw_choose c = {.docs = s->docs,
                          .len = s->len,
-                         .query = text,
-                         .query_size = strlen(text),
-                         .cosines = cosines,
+                         .queries = &query,
+                         .queries_len = 1,
                          .by = by[way],
                          .k = k,
                          .at_least = -2};

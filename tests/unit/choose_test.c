@@ -74,13 +74,15 @@ static size_t best(const pw_choose *c, pw_choice *ret_best)
     return len;
 }
 
-static pw_choose asked(const char *query, const double *cosines, pw_choose_by by)
+/* The query is the caller's, as long as the question is. */
+static pw_choose asked(pw_choose_query *q, const char *query, const double *cosines,
+                       pw_choose_by by)
 {
+    *q = (pw_choose_query){query, strlen(query), cosines};
     return (pw_choose){.docs = tools,
                        .len = LEN,
-                       .query = query,
-                       .query_size = strlen(query),
-                       .cosines = cosines,
+                       .queries = q,
+                       .queries_len = 1,
                        .by = by,
                        .k = LEN,
                        .at_least = -2};
@@ -89,14 +91,15 @@ static pw_choose asked(const char *query, const double *cosines, pw_choose_by by
 static void by_words_only_what_has_one_of_them_is_chosen_names_first(void **state)
 {
     pw_choice list[LEN];
-    pw_choose c = asked("email the message to Tom", NULL, PW_CHOOSE_WORDS);
+    pw_choose_query q;
+    pw_choose c = asked(&q, "email the message to Tom", NULL, PW_CHOOSE_WORDS);
     (void)state;
     assert_int_equal(best(&c, list), 2);
     assert_int_equal(list[0].index, 1);
     assert_int_equal(list[1].index, 0);
     c.k = 1;
     assert_int_equal(best(&c, list), 1);
-    c = asked("who are you", NULL, PW_CHOOSE_WORDS);
+    c = asked(&q, "who are you", NULL, PW_CHOOSE_WORDS);
     assert_int_equal(best(&c, list), 0);
 }
 
@@ -104,7 +107,8 @@ static void by_meaning_what_is_too_far_is_not_chosen_and_ties_go_to_the_first(vo
 {
     static const double cosines[LEN] = {0.3, 0.1, 0.3, -0.2};
     pw_choice list[LEN];
-    pw_choose c = asked("money back", cosines, PW_CHOOSE_MEANING);
+    pw_choose_query q;
+    pw_choose c = asked(&q, "money back", cosines, PW_CHOOSE_MEANING);
     (void)state;
     assert_int_equal(best(&c, list), LEN);
     assert_int_equal(list[0].index, 0);
@@ -120,7 +124,8 @@ static void both_lists_count_by_rank_and_the_least_cosine_holds_for_both(void **
 {
     static const double cosines[LEN] = {0.1, 0.2, 0.9, 0.3};
     pw_choice list[LEN];
-    pw_choose c = asked("rain payment", cosines, PW_CHOOSE_HYBRID);
+    pw_choose_query q;
+    pw_choose c = asked(&q, "rain payment", cosines, PW_CHOOSE_HYBRID);
     (void)state;
     assert_int_equal(best(&c, list), LEN);
     assert_int_equal(list[0].index, 2);
@@ -130,10 +135,26 @@ static void both_lists_count_by_rank_and_the_least_cosine_holds_for_both(void **
     assert_int_equal(best(&c, list), 1);
 }
 
+static void several_queries_and_what_else_speaks_for_a_tool_are_joined(void **state)
+{
+    static const double extra[LEN] = {[3] = 1};
+    const pw_choose_query queries[] = {{"an email", 8, NULL}, {"give the payment back", 21, NULL}};
+    pw_choose c = {.docs = tools, .len = LEN, .queries = queries, .queries_len = 2, .k = LEN};
+    pw_choice list[LEN];
+    (void)state;
+    assert_int_equal(best(&c, list), 2);
+    assert_int_equal(list[0].index, 1);
+    assert_int_equal(list[1].index, 2);
+    c.extra = extra;
+    assert_int_equal(best(&c, list), 3);
+    assert_int_equal(list[0].index, 3);
+}
+
 static void nothing_to_choose_from_gives_nothing(void **state)
 {
     pw_choice list[1];
-    pw_choose c = asked("anything", NULL, PW_CHOOSE_WORDS);
+    pw_choose_query q;
+    pw_choose c = asked(&q, "anything", NULL, PW_CHOOSE_WORDS);
     (void)state;
     c.len = 0;
     assert_int_equal(best(&c, list), 0);
@@ -157,6 +178,7 @@ int main(void)
         cmocka_unit_test(by_words_only_what_has_one_of_them_is_chosen_names_first),
         cmocka_unit_test(by_meaning_what_is_too_far_is_not_chosen_and_ties_go_to_the_first),
         cmocka_unit_test(both_lists_count_by_rank_and_the_least_cosine_holds_for_both),
+        cmocka_unit_test(several_queries_and_what_else_speaks_for_a_tool_are_joined),
         cmocka_unit_test(nothing_to_choose_from_gives_nothing),
         cmocka_unit_test(the_ways_have_names),
     };
