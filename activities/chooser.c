@@ -130,7 +130,7 @@ typedef struct wanted {
     digest *digests;         /* [len] */
     float *vectors;          /* [len][width] */
     size_t *missing;         /* [missing_len] indices */
-    size_t len, missing_len;
+    size_t len, docs_len, missing_len;
 } wanted;
 
 /* "post message: Writes into a channel" */
@@ -150,7 +150,9 @@ static pawl_choose_text text_of(pawl_scope *scope, const pw_choose_doc *d)
 static bool wanted_make(const pawl_chooser *c, pawl_scope *scope, const pw_chooser_ask *ask,
                         wanted *w)
 {
-    static const uint8_t none[PW_DIGEST_SIZE];
+    static const uint8_t roles[2][PW_DIGEST_SIZE] = {{0},
+                                                     {1}}; /* the same text is another as a query */
+    w->docs_len = ask->len;
     w->len = ask->len + ask->queries_len;
     w->texts = pw_alloc(scope, (w->len + 1) * sizeof *w->texts);
     w->digests = pw_alloc(scope, (w->len + 1) * sizeof *w->digests);
@@ -161,7 +163,8 @@ static bool wanted_make(const pawl_chooser *c, pawl_scope *scope, const pw_choos
     }
     for (size_t i = 0; i < w->len; i++) {
         w->texts[i] = i < ask->len ? text_of(scope, &ask->docs[i]) : ask->queries[i - ask->len];
-        pw_chain_next(w->digests[i].bytes, none, w->texts[i].data, w->texts[i].size);
+        pw_chain_next(w->digests[i].bytes, roles[i >= ask->len], w->texts[i].data,
+                      w->texts[i].size);
     }
     return !pw_scope_failed(scope);
 }
@@ -181,18 +184,30 @@ static void recall(pawl_chooser *c, wanted *w)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* How many of the missing, from at on, can be made in one call: queries and others are made apart. */
+static size_t together(const wanted *w, size_t at)
+{
+    const bool queries = w->missing[at] >= w->docs_len;
+    size_t len = 0;
+    while (len < AT_ONCE && at + len < w->missing_len &&
+           (w->missing[at + len] >= w->docs_len) == queries) {
+        len++;
+    }
+    return len;
+}
+
 static pawl_status make(pawl_chooser *c, pawl_scope *scope, wanted *w, pawl_error *err)
 {
     const size_t width = c->from.width;
     float *made = pw_alloc(scope, AT_ONCE * width * sizeof *made);
     pawl_choose_text texts[AT_ONCE];
     pawl_status status = made != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for vectors");
-    for (size_t at = 0; at < w->missing_len && status == PAWL_OK; at += AT_ONCE) {
-        const size_t len = w->missing_len - at < AT_ONCE ? w->missing_len - at : AT_ONCE;
+    for (size_t at = 0, len; at < w->missing_len && status == PAWL_OK; at += len) {
+        len = together(w, at);
         for (size_t i = 0; i < len; i++) {
             texts[i] = w->texts[w->missing[at + i]];
         }
-        status = c->from.embed(c->from.user, texts, len, made, err);
+        status = c->from.embed(c->from.user, w->missing[at] >= w->docs_len, texts, len, made, err);
         pthread_mutex_lock(&c->lock);
         for (size_t i = 0; i < len && status == PAWL_OK; i++) {
             const size_t to = w->missing[at + i];

@@ -23,9 +23,9 @@
  * vectors, if any; embedded: texts whose vectors had to be made}. Without vectors it is by words, whatever was asked for. It is pure, and fails with
  * BadInput, NoMemory, Unavailable (no vector could be made; tried again).
  *
- * By words: BM25 over names (their parts are words, and count twice) and descriptions, English endings cut. By meaning: the scalar product of vectors of "name in
- * words: description". Hybrid: the sum of 1 / (60 + rank) over both lists. Equal scores: the first given first. Vectors are remembered by a digest of their
- * text, the last 16,384 of them: what did not change is not embedded again, and with the same query nothing is.
+ * By words: BM25 over names (their parts are words, and count twice) and descriptions, English endings cut. By meaning: the scalar product of vectors of
+ * "name in words: description". Hybrid: the sum of 1 / (60 + rank) over both lists. Equal scores: the first given first. Vectors are remembered by a digest
+ * of their text, the last 16,384 of them: what did not change is not embedded again, and with the same query nothing is.
  *
  * Thread: any. Clean as C99 and C++11.
  */
@@ -47,9 +47,9 @@ typedef struct pawl_choose_text {
 /** Where vectors come from. */
 typedef struct pawl_choose_vectors {
     size_t struct_size; /**< sizeof(pawl_choose_vectors) */
-    /** Vectors of length 1, width numbers each, one after the other. Called by threads of the pool, several at once. */
-    pawl_status (*embed)(void *user, const pawl_choose_text *texts, size_t len, float *ret_vectors,
-                         pawl_error *err);
+    /** Vectors of length 1, width numbers each, one after the other; of queries, or of what is looked for. Called by threads of the pool, several at once. */
+    pawl_status (*embed)(void *user, bool queries, const pawl_choose_text *texts, size_t len,
+                         float *ret_vectors, pawl_error *err);
     void *user;           /**< must outlive the chooser */
     uint32_t width;       /**< 1 to 4096 */
     const char *identity; /**< of the model, at most 100 bytes; NULL: none */

@@ -11,19 +11,23 @@
  *     pawl_call(w, "embed", .input = pawl_json(w, "{texts: [%s, %s]}", "eating food", "a piece of bread"));
  *     pawl_call(w, "nearest", .input = pawl_json(w, "{query: %s, among: [%s, %s], k: 1}", "lunch", "eating food", "a red car"));
  *
- * A model is one of the BERT family (model_type "bert", gelu, absolute positions) with an uncased WordPiece tokenizer; its ids are exactly those of the
- * Hugging Face tokenizers. How many tokens of a text count and how its rows become one vector is said by the folder: pawl.json {tokens_max, pooling:
- * "mean" | "cls", normalize}, or sentence_bert_config.json and 1_Pooling/config.json; else 256, mean, length 1. Nothing is ever downloaded.
+ * A model is one of the BERT family (model_type "bert", gelu, absolute positions) with a WordPiece tokenizer, cased or not; its ids are exactly those of the
+ * Hugging Face tokenizers. How many tokens of a text count, how its rows become one vector, and what stands before a text and before a query is said by the
+ * folder: pawl.json {tokens_max, pooling: "mean" | "cls", normalize, prefix_text, prefix_query}, or sentence_bert_config.json, 1_Pooling/config.json and
+ * config_sentence_transformers.json (prompts); else 256, mean, length 1, nothing. Nothing is ever downloaded.
+ *
+ * Texts that several threads, runs or callers have at the same time are encoded together.
  *
  * The activity "embed" takes
  *
  *     text | texts         a text, or up to 1024 of them
+ *     role                 "text" (default), "query" or "raw": which of the model's prefixes stands before it
  *     as                   "half" (default: bytes of 16-bit numbers, little-endian), "float" (of 32-bit numbers) or "numbers" (an array)
  *
  * and gives {vectors: [..], width, tokens: [how many each has], truncated: [which of them, by index], model: the identity below}. The activity "nearest"
  * takes
  *
- *     query                a text, or the bytes of a vector ("half")
+ *     query                a text (as role "query"), or the bytes of a vector ("half")
  *     among                up to 1024 texts or such bytes
  *     k                    how many at most; default 10
  *     at_least             the least score; default: any
@@ -55,6 +59,10 @@ typedef struct pawl_embed_options {
     uint32_t
         tokens_max; /**< of one text; 0 = what the model says; at most its positions. INVALID */
     bool plain;     /**< "[MASK]" and the like in a text are text: for texts of strangers */
+    uint32_t
+        batch_tokens; /**< of texts that are encoded at a time, of all callers; 0 = 512 for each thread */
+    uint32_t
+        batch_wait_us; /**< how long a text waits for others to come, at most, when others came just before; 0 = 1000 */
 } pawl_embed_options;
 
 typedef struct pawl_embed_info {
@@ -78,6 +86,26 @@ typedef struct pawl_embed_count {
     uint64_t tokens_all; /**< that the whole text has: more than tokens if it was cut */
 } pawl_embed_count;
 
+/** What a text is to the model: many want a prefix that says so. */
+typedef enum pawl_embed_role {
+    PAWL_EMBED_TEXT = 0,  /**< one of those that are found */
+    PAWL_EMBED_QUERY = 1, /**< what is looked for */
+    PAWL_EMBED_RAW = 2    /**< as it is, whatever the model wants */
+} pawl_embed_role;
+
+typedef struct pawl_embed_request {
+    size_t struct_size; /**< sizeof(pawl_embed_request) */
+    pawl_embed_role role;
+    const pawl_embed_text *texts;
+    size_t len;
+    float *vectors;           /**< width numbers for each text, one after the other */
+    pawl_embed_count *counts; /**< one for each; may be NULL */
+    /** True: it is no longer wanted. NULL: it always is. Asked now and then on the caller's thread, under a lock: it must not call this library. */
+    /** True: it is no longer wanted. NULL: it always is. Asked now and then on the caller's thread, under a lock: it must not call this library. */
+    bool (*stop)(void *user);
+    void *user; /**< for stop */
+} pawl_embed_request;
+
 /** Opens a model's folder. options NULL = defaults. Owns: the caller, pawl_embed_close. Errors: NOTFOUND, PARSE, UNSUPPORTED (another kind of model
  * or tokenizer), INVALID, LIMIT, NOMEM, IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_open(const char *folder,
@@ -87,11 +115,15 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_embed_open(const char *folder,
 PAWL_API void pawl_embed_close(pawl_embedder *embedder);
 /** What it is. */
 PAWL_API void pawl_embed_about(const pawl_embedder *embedder, pawl_embed_info *ret_info);
-/** The vectors of texts, width numbers each, one after the other; ret_counts (may be NULL) has one for each. Errors: NOMEM. */
+/** The vectors of texts (PAWL_EMBED_TEXT), width numbers each, one after the other; ret_counts (may be NULL) has one for each. Errors: NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_texts(const pawl_embedder *embedder,
                                                     const pawl_embed_text *texts, size_t len,
                                                     float *ret_vectors,
                                                     pawl_embed_count *ret_counts, pawl_error *err);
+/** The same, of texts in a role, until it is stopped; vectors then are not to be read. Errors: INVALID, NOMEM, CANCELED. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_embed_run(const pawl_embedder *embedder,
+                                                  const pawl_embed_request *request,
+                                                  pawl_error *err);
 /** What a chooser makes its vectors with (pawl_choose.h): pawl_chooser_open(&vectors, ..). The embedder must outlive the chooser. */
 PAWL_API void pawl_embed_vectors(pawl_embedder *embedder, struct pawl_choose_vectors *ret_vectors);
 /** Registers the activities "embed" and "nearest"; the embedder must outlive the engine. Errors: EXISTS, MISUSE, NOMEM. */

@@ -9,6 +9,7 @@
 #define ROW_POINTS 128u
 #define POOL_LAST (1u << 22)
 #define HANGUL_FIRST 0xac00u
+#define HANGUL_LAST 0xd7a3u
 
 enum cell { CELL_KEPT, CELL_REMOVED, CELL_SPACE, CELL_ALONE, CELL_HANGUL, CELL_MAPPED = 8 };
 
@@ -37,8 +38,11 @@ _Static_assert(sizeof row_of_block / sizeof row_of_block[0] == 0x110000u / ROW_P
                "a row for every block");
 
 /* Unicode 3.12: a syllable is a leading consonant, a vowel and maybe a trailing consonant. */
-static size_t hangul_letters(uint32_t point, uint32_t letters[PW_LETTERS_MAX])
+size_t pw_codepoint_hangul(uint32_t point, uint32_t letters[PW_LETTERS_MAX])
 {
+    if (point < HANGUL_FIRST || point > HANGUL_LAST) {
+        return 0;
+    }
     const uint32_t syllable = point - HANGUL_FIRST;
     const uint32_t tail = syllable % 28;
     letters[0] = 0x1100 + syllable / 588;
@@ -74,7 +78,7 @@ size_t pw_codepoint_letters(uint32_t point, uint32_t letters[PW_LETTERS_MAX])
         letters[0] |= PW_LETTER_ALONE;
         return 1;
     case CELL_HANGUL:
-        return hangul_letters(point, letters);
+        return pw_codepoint_hangul(point, letters);
     default:
         return mapped_letters(pool + (cell - CELL_MAPPED), letters);
     }

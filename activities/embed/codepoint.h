@@ -18,6 +18,9 @@
 /** Writes the letters of a code point below 0x110000, returns how many: 0 when it is dropped. */
 size_t pw_codepoint_letters(uint32_t point, uint32_t letters[PW_LETTERS_MAX]);
 
+/** The letters that a syllable of Hangul is made of; 0 when it is none. */
+size_t pw_codepoint_hangul(uint32_t point, uint32_t letters[PW_LETTERS_MAX]);
+
 /** Reads one code point of at least one byte, returns the bytes it took; 0xfffd and 1 for a byte that begins no well-formed sequence. */
 size_t pw_codepoint_read(const uint8_t *text, size_t size, uint32_t *ret_point);
 /** Writes a code point as UTF-8, returns its bytes: 1 to 4. */

@@ -19,6 +19,10 @@ static const pawl_value *bad(pawl_task *task, const char *why)
 
 static const pawl_value *failed(pawl_task *task, const pawl_error *err)
 {
+    if (err->status == PAWL_CANCELED) {
+        pawl_task_finish_canceled(task);
+        return NULL;
+    }
     return err->status == PAWL_NOMEM
                ? pawl_task_fail_with(task, "NoMemory", err->message, NULL, true)
                : bad(task, err->message);
@@ -32,7 +36,32 @@ static bool text_of(const pawl_value *v, pawl_embed_text *ret_text)
     return data != NULL;
 }
 
+/* Until the task is cancelled: its texts then leave the batch. */
+static bool stops(void *task)
+{
+    return pawl_task_canceled(task);
+}
+
+static pawl_embed_request request_of(pawl_task *task)
+{
+    return (pawl_embed_request){
+        .struct_size = sizeof(pawl_embed_request), .stop = stops, .user = task};
+}
+
 /* ---- embed ---- */
+
+static bool role_of(const pawl_value *input, pawl_embed_role *ret_role)
+{
+    static const char *const names[] = {"text", "query", "raw"};
+    const char *name = pawl_get(input, "role") != NULL ? pawl_str(input, "role", "") : names[0];
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *ret_role = (pawl_embed_role)i;
+            return true;
+        }
+    }
+    return false;
+}
 
 typedef enum form { FORM_HALF, FORM_FLOAT, FORM_NUMBERS, FORM_NONE } form;
 
@@ -133,15 +162,21 @@ static const pawl_value *embed(pawl_task *task, const pawl_value *input, void *u
     const pawl_embedder *e = user;
     texts t = {.len = 0};
     pawl_error err;
+    pawl_embed_request r = request_of(task);
     const form as = form_of(input);
-    if (as == FORM_NONE) {
-        return bad(task, "as is half, float or numbers");
+    if (as == FORM_NONE || !role_of(input, &r.role)) {
+        return bad(task,
+                   as == FORM_NONE ? "as is half, float or numbers" : "role is text, query or raw");
     }
     const char *why = texts_take(pawl_task_scope(task), input, e->model->config.width, &t);
     if (why != NULL) {
         return bad(task, why);
     }
-    if (pawl_embed_texts(e, t.list, t.len, t.vectors, t.counts, &err) != PAWL_OK) {
+    r.texts = t.list;
+    r.len = t.len;
+    r.vectors = t.vectors;
+    r.counts = t.counts;
+    if (pawl_embed_run(e, &r, &err) != PAWL_OK) {
         return failed(task, &err);
     }
     return result_of(task, e, &t, as);
@@ -190,10 +225,22 @@ static pawl_status row_take(rows *r, size_t place, const pawl_value *v, pawl_err
     return pw_row_check(row, r->stride, err);
 }
 
-static pawl_status rows_fill(rows *r, pawl_error *err)
+/* The query, if it is a text, is the first of them. */
+static pawl_status rows_fill(pawl_task *task, rows *r, pawl_error *err)
 {
     const size_t width = r->e->model->config.width;
-    pawl_status status = pawl_embed_texts(r->e, r->texts, r->texts_len, r->vectors, NULL, err);
+    const size_t queries = r->texts_len > 0 && r->places[0] == 0 ? 1 : 0;
+    pawl_embed_request ask = request_of(task);
+    ask.role = PAWL_EMBED_QUERY;
+    ask.texts = r->texts;
+    ask.vectors = r->vectors;
+    ask.len = queries;
+    pawl_status status = pawl_embed_run(r->e, &ask, err);
+    ask.role = PAWL_EMBED_TEXT;
+    ask.texts += queries;
+    ask.vectors += queries * width;
+    ask.len = r->texts_len - queries;
+    status = status == PAWL_OK ? pawl_embed_run(r->e, &ask, err) : status;
     for (size_t i = 0; i < r->texts_len && status == PAWL_OK; i++) {
         status =
             pw_row_put(r->vectors + i * width, width, r->halves + r->places[i] * r->stride, err);
@@ -244,7 +291,7 @@ static const pawl_value *nearest(pawl_task *task, const pawl_value *input, void 
     for (size_t i = 1; i < r.len && status == PAWL_OK; i++) {
         status = row_take(&r, i, pawl_at(among, i - 1), &err);
     }
-    status = status == PAWL_OK ? rows_fill(&r, &err) : status;
+    status = status == PAWL_OK ? rows_fill(task, &r, &err) : status;
     if (status != PAWL_OK) {
         return failed(task, &err);
     }

@@ -20,8 +20,8 @@ static void normalize(float *vector, size_t width)
     }
 }
 
-static pawl_status embed(void *user, const pawl_choose_text *texts, size_t len, float *ret_vectors,
-                         pawl_error *err)
+static pawl_status embed(void *user, bool queries, const pawl_choose_text *texts, size_t len,
+                         float *ret_vectors, pawl_error *err)
 {
     const pawl_embedder *e = user;
     const size_t width = e->model->config.width;
@@ -32,7 +32,12 @@ static pawl_status embed(void *user, const pawl_choose_text *texts, size_t len, 
         for (size_t i = 0; i < n; i++) {
             some[i] = (pawl_embed_text){texts[at + i].data, texts[at + i].size};
         }
-        status = pawl_embed_texts(e, some, n, ret_vectors + at * width, NULL, err);
+        const pawl_embed_request r = {.struct_size = sizeof r,
+                                      .role = queries ? PAWL_EMBED_QUERY : PAWL_EMBED_TEXT,
+                                      .texts = some,
+                                      .len = n,
+                                      .vectors = ret_vectors + at * width};
+        status = pawl_embed_run(e, &r, err);
     }
     for (size_t i = 0; i < len && status == PAWL_OK && !e->model->config.normalize; i++) {
         normalize(ret_vectors + i * width, width);

@@ -1,6 +1,6 @@
 /*
- * embedder.c - the public face of a model: opened, asked what it is, and given texts. Tokenises on the caller's thread; does not cache and does not
- * batch across calls.
+ * embedder.c - the public face of a model: opened, asked what it is, and given texts. Tokenises on the caller's thread, encodes in batches with what
+ * other threads ask at the time (batch.h). Does not cache.
  */
 #include "activities/embed/embedder.h"
 
@@ -12,6 +12,8 @@
 #include "sdk/base/mem.h"
 
 #define THREADS_MAX 64
+#define BATCH_TOKENS_OF_THREAD 512u
+#define BATCH_WAIT_US 1000
 
 static pawl_embed_options options_take(const pawl_embed_options *given)
 {
@@ -33,6 +35,11 @@ static unsigned threads_of(uint32_t asked)
     return (unsigned)(wanted < THREADS_MAX ? wanted : THREADS_MAX);
 }
 
+static uint32_t switches_of(const pw_normal *n)
+{
+    return (n->clean ? 1u : 0) | (n->chinese ? 2u : 0) | (n->strip ? 4u : 0) | (n->lower ? 8u : 0);
+}
+
 /* Everything that a vector depends on, in a fixed order; the chain hash is BLAKE2b-256. */
 static void identify(const pawl_embedder *e, char identity[2 * PW_DIGEST_SIZE + 1])
 {
@@ -50,7 +57,8 @@ static void identify(const pawl_embedder *e, char identity[2 * PW_DIGEST_SIZE + 
                                 (uint32_t)c->pooling,
                                 c->normalize ? 1 : 0,
                                 e->plain ? 1 : 0,
-                                m->tokenizer->word_chars_max};
+                                m->tokenizer->word_chars_max,
+                                switches_of(&m->tokenizer->normal)};
     const pw_wordpiece *t = m->tokenizer;
     uint8_t digest[PW_DIGEST_SIZE] = {0};
     pw_chain_next(digest, digest, numbers, sizeof numbers);
@@ -60,7 +68,31 @@ static void identify(const pawl_embedder *e, char identity[2 * PW_DIGEST_SIZE + 
                   ((size_t)1 << t->pieces.bits) * sizeof *t->pieces.slots);
     pw_chain_next(digest, digest, t->pieces.bytes.data, t->pieces.bytes.size);
     pw_chain_next(digest, digest, t->specials, t->specials_len * sizeof *t->specials);
+    pw_chain_next(digest, digest, c->text.data, c->text.size);
+    pw_chain_next(digest, digest, c->query.data, c->query.size);
     pw_hex(identity, digest, sizeof digest);
+}
+
+static pawl_status encode_batch(void *user, const pw_ids *texts, size_t len, float *ret_vectors,
+                                pawl_error *err)
+{
+    const pawl_embedder *e = user;
+    return pw_encode_cpu(e->encoder, texts, len, e->threads, ret_vectors, err);
+}
+
+/* Enough for each thread to have work. */
+static pawl_status open_batcher(pawl_embedder *e, const pawl_embed_options *o, pawl_error *err)
+{
+    const size_t usual = (size_t)e->threads * BATCH_TOKENS_OF_THREAD;
+    const pw_batch_options options = {
+        .tokens = o->batch_tokens > 0 ? o->batch_tokens : usual,
+        .longest = e->tokens_max,
+        .width = e->model->config.width,
+        .wait_us = o->batch_wait_us > 0 ? o->batch_wait_us : BATCH_WAIT_US,
+        .encode = encode_batch,
+        .user = e,
+    };
+    return pw_batcher_open(&options, &e->batcher, err);
 }
 
 static pawl_status open_model(pawl_embedder *e, const char *folder, uint32_t tokens_max,
@@ -89,7 +121,8 @@ pawl_status pawl_embed_open(const char *folder, const pawl_embed_options *option
     }
     e->threads = threads_of(o.threads);
     e->plain = o.plain;
-    const pawl_status status = open_model(e, folder, o.tokens_max, err);
+    pawl_status status = open_model(e, folder, o.tokens_max, err);
+    status = status == PAWL_OK ? open_batcher(e, &o, err) : status;
     if (status != PAWL_OK) {
         pawl_embed_close(e);
         return pw_error_wrap(err, status, "model %s", folder);
@@ -102,6 +135,7 @@ pawl_status pawl_embed_open(const char *folder, const pawl_embed_options *option
 void pawl_embed_close(pawl_embedder *embedder)
 {
     if (embedder != NULL) {
+        pw_batcher_close(embedder->batcher);
         pw_encoder_cpu_close(embedder->encoder);
         pw_model_close(embedder->model);
         pw_free(embedder);
@@ -119,37 +153,64 @@ void pawl_embed_about(const pawl_embedder *embedder, pawl_embed_info *ret_info)
     memcpy(ret_info->identity, embedder->identity, sizeof ret_info->identity);
 }
 
-static void tokenize(const pawl_embedder *e, const pawl_embed_text *texts, pw_ids *to,
-                     uint32_t *ids, pawl_embed_count *counts)
+static pw_view prefix_of(const pawl_embedder *e, pawl_embed_role role)
 {
-    pw_encoding encoding;
-    const pw_view view = {(const uint8_t *)texts->data, texts->size};
-    encoding = pw_wordpiece_encode(e->model->tokenizer, view, e->plain, ids, e->tokens_max);
-    *to = (pw_ids){ids, encoding.len};
-    if (counts != NULL) {
-        *counts = (pawl_embed_count){encoding.len, encoding.total};
-    }
+    const pw_model_config *c = &e->model->config;
+    const pw_prefix *p = role == PAWL_EMBED_QUERY ? &c->query : &c->text;
+    return role == PAWL_EMBED_RAW ? (pw_view){NULL, 0}
+                                  : (pw_view){(const uint8_t *)p->data, p->size};
+}
+
+static pw_encoding tokenize(const pawl_embedder *e, pw_view prefix, const pawl_embed_text *text,
+                            uint32_t *ids)
+{
+    const pw_view view = {(const uint8_t *)text->data, text->size};
+    return pw_wordpiece_encode_after(e->model->tokenizer, prefix, view, e->plain, ids,
+                                     e->tokens_max);
 }
 
 /* So many texts at a time: what they need of memory has an end, however many there are. */
 #define AT_ONCE 1024u
 
-static pawl_status embed_some(const pawl_embedder *e, const pawl_embed_text *texts, size_t len,
-                              float *ret_vectors, pawl_embed_count *ret_counts, pawl_error *err)
+static pawl_status embed_some(const pawl_embedder *e, const pawl_embed_request *r, size_t first,
+                              size_t len, pawl_error *err)
 {
+    const pw_view prefix = prefix_of(e, r->role);
     pw_ids *all = pw_malloc(len * sizeof *all);
     uint32_t *ids = pw_malloc(len * e->tokens_max * sizeof *ids);
     pawl_status status = all != NULL && ids != NULL
                              ? PAWL_OK
                              : pw_err(err, PAWL_NOMEM, "no memory for %zu texts", len);
     for (size_t i = 0, at = 0; i < len && status == PAWL_OK; i++) {
-        tokenize(e, &texts[i], &all[i], ids + at, ret_counts != NULL ? &ret_counts[i] : NULL);
-        at += all[i].len;
+        const pw_encoding n = tokenize(e, prefix, &r->texts[first + i], ids + at);
+        all[i] = (pw_ids){ids + at, n.len};
+        at += n.len;
+        if (r->counts != NULL) {
+            r->counts[first + i] = (pawl_embed_count){n.len, n.total};
+        }
     }
-    status = status == PAWL_OK ? pw_encode_cpu(e->encoder, all, len, e->threads, ret_vectors, err)
-                               : status;
+    const pw_batch_call call = {.texts = all,
+                                .len = len,
+                                .vectors = r->vectors + first * e->model->config.width,
+                                .stop = r->stop,
+                                .user = r->user};
+    status = status == PAWL_OK ? pw_batcher_run(e->batcher, &call, err) : status;
     pw_free(all);
     pw_free(ids);
+    return status;
+}
+
+pawl_status pawl_embed_run(const pawl_embedder *embedder, const pawl_embed_request *request,
+                           pawl_error *err)
+{
+    pawl_status status = PAWL_OK;
+    if (request->struct_size != sizeof *request || (unsigned)request->role > PAWL_EMBED_RAW) {
+        return pw_err(err, PAWL_INVALID, "a request of another size, or of no known role");
+    }
+    for (size_t at = 0; at < request->len && status == PAWL_OK; at += AT_ONCE) {
+        const size_t left = request->len - at;
+        status = embed_some(embedder, request, at, left < AT_ONCE ? left : AT_ONCE, err);
+    }
     return status;
 }
 
@@ -157,12 +218,11 @@ pawl_status pawl_embed_texts(const pawl_embedder *embedder, const pawl_embed_tex
                              size_t len, float *ret_vectors, pawl_embed_count *ret_counts,
                              pawl_error *err)
 {
-    pawl_status status = PAWL_OK;
-    for (size_t at = 0; at < len && status == PAWL_OK; at += AT_ONCE) {
-        const size_t some = len - at < AT_ONCE ? len - at : AT_ONCE;
-        status =
-            embed_some(embedder, texts + at, some, ret_vectors + at * embedder->model->config.width,
-                       ret_counts != NULL ? ret_counts + at : NULL, err);
-    }
-    return status;
+    const pawl_embed_request r = {.struct_size = sizeof r,
+                                  .role = PAWL_EMBED_TEXT,
+                                  .texts = texts,
+                                  .len = len,
+                                  .vectors = ret_vectors,
+                                  .counts = ret_counts};
+    return pawl_embed_run(embedder, &r, err);
 }

@@ -4,12 +4,14 @@
 #ifndef PW_EMBED_EMBEDDER_H
 #define PW_EMBED_EMBEDDER_H
 
+#include "activities/embed/batch.h"
 #include "activities/embed/encode_cpu.h"
 #include "sdk/pawl_embed.h"
 
 struct pawl_embedder {
     pw_model *model;
     pw_encoder_cpu *encoder;
+    pw_batcher *batcher; /* before it */
     unsigned threads;
     uint32_t tokens_max;
     bool plain;

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 #include "activities/embed/encode_group.h"
 #include "sdk/base/error.h"
@@ -57,6 +58,27 @@ static void pack_layers(packer *p, pw_packed_layer *to)
     }
 }
 
+static pw_spares *spares_new(void)
+{
+    pw_spares *p = pw_calloc(1, sizeof *p);
+    if (p != NULL && pthread_mutex_init(&p->lock, NULL) != 0) {
+        pw_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void spares_free(pw_spares *p)
+{
+    if (p != NULL) {
+        while (p->len > 0) {
+            pw_block_deinit(&p->blocks[--p->len]);
+        }
+        (void)pthread_mutex_destroy(&p->lock);
+        pw_free(p);
+    }
+}
+
 pawl_status pw_encoder_cpu_open(const pw_model *m, const pw_kernels *kernels,
                                 pw_encoder_cpu **ret_encoder, pawl_error *err)
 {
@@ -72,12 +94,14 @@ pawl_status pw_encoder_cpu_open(const pw_model *m, const pw_kernels *kernels,
     e->head = (m->config.width / m->config.heads + panel - 1) / panel * panel;
     packer p = {.e = e};
     pack_layers(&p, e->layers);
-    e->numbers = pw_malloc(p.len * sizeof *e->numbers);
-    if (e->numbers == NULL) {
+    e->spares = spares_new();
+    if (e->spares == NULL || !pw_block_init(&e->weights, p.len, PW_HUGE_BYTES)) {
         pw_encoder_cpu_close(e);
         return pw_err(err, PAWL_NOMEM, "no memory for %zu weights", p.len);
     }
-    p.next = e->numbers;
+    /* Weights are read from end to end for every group: large pages spare the walks through page tables. Refused, nothing is lost. */
+    (void)madvise(e->weights.numbers, p.len * sizeof *p.next, MADV_HUGEPAGE);
+    p.next = e->weights.numbers;
     pack_layers(&p, e->layers);
     *ret_encoder = e;
     return PAWL_OK;
@@ -86,7 +110,8 @@ pawl_status pw_encoder_cpu_open(const pw_model *m, const pw_kernels *kernels,
 void pw_encoder_cpu_close(pw_encoder_cpu *e)
 {
     if (e != NULL) {
-        pw_free(e->numbers);
+        spares_free(e->spares);
+        pw_block_deinit(&e->weights);
         pw_free(e);
     }
 }
@@ -144,7 +169,7 @@ static void *take_groups(void *arg)
 {
     work *w = arg;
     pw_scratch s;
-    if (!pw_scratch_init(&s, w->e, w->rows, w->longest)) {
+    if (!pw_scratch_take(&s, w->e, w->rows, w->longest)) {
         atomic_store(&w->failed, true);
         return NULL;
     }
@@ -153,7 +178,7 @@ static void *take_groups(void *arg)
         pw_encode_group(w->e, &s, w->texts + first, w->groups[i + 1] - first,
                         w->vectors + first * w->e->m->config.width);
     }
-    pw_scratch_deinit(&s);
+    pw_scratch_give(&s, w->e);
     return NULL;
 }
 

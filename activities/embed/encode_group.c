@@ -13,17 +13,53 @@ static size_t padded(size_t n, size_t panel)
     return (n + panel - 1) / panel * panel;
 }
 
-bool pw_scratch_init(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest)
+bool pw_block_init(pw_block *b, size_t len, size_t align)
+{
+    void *memory = pw_malloc(len * sizeof *b->numbers + align);
+    if (memory == NULL) {
+        return false;
+    }
+    const uintptr_t begin = ((uintptr_t)memory + align - 1) & ~(uintptr_t)(align - 1);
+    *b = (pw_block){memory, (float *)begin, len};
+    return true;
+}
+
+void pw_block_deinit(pw_block *b)
+{
+    pw_free(b->memory);
+    *b = (pw_block){.memory = NULL};
+}
+
+/* The last one that was given back, if it is large enough. */
+static bool block_take(pw_spares *p, size_t len, pw_block *ret_block)
+{
+    pw_block b = {.memory = NULL};
+    (void)pthread_mutex_lock(&p->lock);
+    if (p->len > 0) {
+        b = p->blocks[--p->len];
+    }
+    (void)pthread_mutex_unlock(&p->lock);
+    if (b.len < len) {
+        pw_block_deinit(&b);
+        if (!pw_block_init(&b, len, PW_LINE_BYTES)) {
+            return false;
+        }
+    }
+    *ret_block = b;
+    return true;
+}
+
+bool pw_scratch_take(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest)
 {
     const size_t panel = e->kernels->panel, wide = padded(longest, panel);
     const size_t x = rows * e->width, heads = rows * (e->width + panel), inner = rows * e->inner;
     const size_t keys = e->head * wide, values = e->head * longest, scores = PW_SCORE_ROWS * wide;
-    float *all = pw_malloc((4 * x + heads + inner + keys + values + scores) * sizeof *all);
-    if (all == NULL) {
+    pw_block b;
+    if (!block_take(e->spares, 4 * x + heads + inner + keys + values + scores, &b)) {
         return false;
     }
-    memset(all, 0, 4 * x * sizeof *all);
-    *s = (pw_scratch){.all = all, .x = all, .mix = all + x};
+    memset(b.numbers, 0, 4 * x * sizeof *b.numbers);
+    *s = (pw_scratch){.block = b, .x = b.numbers, .mix = b.numbers + x};
     s->heads = s->mix + 3 * x;
     s->inner = s->heads + heads;
     s->keys = s->inner + inner;
@@ -32,10 +68,19 @@ bool pw_scratch_init(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t
     return true;
 }
 
-void pw_scratch_deinit(pw_scratch *s)
+void pw_scratch_give(pw_scratch *s, const pw_encoder_cpu *e)
 {
-    pw_free(s->all);
-    *s = (pw_scratch){.all = NULL};
+    pw_spares *p = e->spares;
+    (void)pthread_mutex_lock(&p->lock);
+    const bool kept = p->len < PW_SPARES_MAX;
+    if (kept) {
+        p->blocks[p->len++] = s->block;
+    }
+    (void)pthread_mutex_unlock(&p->lock);
+    if (!kept) {
+        pw_block_deinit(&s->block);
+    }
+    *s = (pw_scratch){.x = NULL};
 }
 
 static void words(const pw_encoder_cpu *e, const pw_ids *text, float *x)

@@ -4,6 +4,8 @@
 #ifndef PW_EMBED_ENCODE_GROUP_H
 #define PW_EMBED_ENCODE_GROUP_H
 
+#include <pthread.h>
+
 #include "activities/embed/encode_cpu.h"
 
 /* Strides are rounded up to the panel, so that whole vectors can be read and written. */
@@ -19,6 +21,28 @@ typedef struct pw_packed_layer {
     pw_packed down;
 } pw_packed_layer;
 
+/** Memory that begins a line of the cache: a vector that lies in two lines takes twice as long to read. */
+typedef struct pw_block {
+    void *memory; /* as it was given */
+    float *numbers;
+    size_t len;
+} pw_block;
+
+/** A block of len numbers, `align` a power of two; false: out of memory. */
+bool pw_block_init(pw_block *b, size_t len, size_t align);
+void pw_block_deinit(pw_block *b);
+
+#define PW_LINE_BYTES 64u
+#define PW_HUGE_BYTES (2u << 20)
+#define PW_SPARES_MAX 4u
+
+/** Scratch that the last calls are done with: fresh memory would be cleared by the system, page by page, each time. */
+typedef struct pw_spares {
+    pthread_mutex_t lock;
+    pw_block blocks[PW_SPARES_MAX];
+    size_t len;
+} pw_spares;
+
 struct pw_encoder_cpu {
     const pw_model *m;
     const pw_kernels *kernels;
@@ -26,7 +50,8 @@ struct pw_encoder_cpu {
     size_t inner;
     size_t head; /* numbers of a head, padded */
     pw_packed_layer layers[PW_EMBED_LAYERS_MAX];
-    float *numbers;
+    pw_block weights;
+    pw_spares *spares; /* the only thing that changes */
 };
 
 typedef struct pw_scratch {
@@ -37,14 +62,14 @@ typedef struct pw_scratch {
     float *keys;   /* one head's keys of one text, as panels over its rows */
     float *values; /* its values, as panels over the head's numbers */
     float *scores; /* [PW_SCORE_ROWS][rows, padded] */
-    float *all;
+    pw_block block;
 } pw_scratch;
 
 #define PW_SCORE_ROWS 64u
 
 /** For texts of at most rows ids together, and none longer than longest. False: out of memory. */
-bool pw_scratch_init(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest);
-void pw_scratch_deinit(pw_scratch *s);
+bool pw_scratch_take(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest);
+void pw_scratch_give(pw_scratch *s, const pw_encoder_cpu *e);
 
 /** Their vectors, one after the other. */
 void pw_encode_group(const pw_encoder_cpu *e, const pw_scratch *s, const pw_ids *texts, size_t len,

@@ -3,9 +3,9 @@
  */
 #define LANES 8
 #define ROWS_MAX 6
-#define CASE(n)                   \
-    case n:                       \
-        tile(m, a, column, c, n); \
+#define CASE(n)         \
+    case n:             \
+        tile(m, at, n); \
         break;
 #define CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 

@@ -3,9 +3,9 @@
  */
 #define LANES 16
 #define ROWS_MAX 14
-#define CASE(n)                   \
-    case n:                       \
-        tile(m, a, column, c, n); \
+#define CASE(n)         \
+    case n:             \
+        tile(m, at, n); \
         break;
 #define CASES \
     CASE(1)   \

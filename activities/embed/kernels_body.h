@@ -14,6 +14,7 @@
 
 #define PANEL (2 * LANES)
 #define BASES ((ROWS_MAX + 2) / 3)
+#define LINE_BYTES 64 /* of the cache: what is read ahead at a time */
 
 static INLINE vec splat(float x)
 {
@@ -84,25 +85,36 @@ static INLINE vec gelu_of(vec x)
     return half + half * erf_of(x * 0.707106781f);
 }
 
+/* Where a tile begins, and what is read ahead while it walks down its panel: the next panel comes from memory, all others from the cache. */
+typedef struct place {
+    const float *a;
+    float *c;
+    size_t column;
+    const char *ahead;
+    size_t ahead_step;
+} place;
+
 /* One tile: `rows` is a constant where this is called, so that the loops over it unroll and acc is registers. */
-static INLINE void tile(const pw_multiply *m, const float *a, size_t column, float *c,
-                        const size_t rows)
+static INLINE void tile(const pw_multiply *m, const place *at, const size_t rows)
 {
-    const float *b = m->panels + column * m->depth;
-    const size_t stride = m->a_stride;
+    const float *b = m->panels + at->column * m->depth;
+    const char *ahead = at->ahead;
+    const size_t stride = m->a_stride, ahead_step = at->ahead_step;
     const float *base[BASES];
     vec acc[ROWS_MAX][2];
 #pragma GCC unroll 16
     for (size_t g = 0; g < BASES; g++) {
-        base[g] = a + (3 * g < rows ? 3 * g : 0) * stride;
+        base[g] = at->a + (3 * g < rows ? 3 * g : 0) * stride;
     }
 #pragma GCC unroll 16
     for (size_t r = 0; r < rows; r++) {
-        acc[r][0] = m->bias != NULL ? load(m->bias + column) : splat(0);
-        acc[r][1] = m->bias != NULL ? load(m->bias + column + LANES) : splat(0);
+        acc[r][0] = m->bias != NULL ? load(m->bias + at->column) : splat(0);
+        acc[r][1] = m->bias != NULL ? load(m->bias + at->column + LANES) : splat(0);
     }
-    for (size_t k = 0; k < m->depth; k++, b += PANEL) {
+    for (size_t k = 0; k < m->depth; k++, b += PANEL, ahead += ahead_step) {
         const vec low = load(b), high = load(b + LANES);
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(ahead + LINE_BYTES, 0, 2);
 #pragma GCC unroll 16
         for (size_t r = 0; r < rows; r++) {
             const vec x = splat(base[r / 3][r % 3 * stride]);
@@ -116,36 +128,44 @@ static INLINE void tile(const pw_multiply *m, const float *a, size_t column, flo
     }
 #pragma GCC unroll 16
     for (size_t r = 0; r < rows; r++) {
-        float *to = c + r * m->c_stride;
+        float *to = at->c + r * m->c_stride;
         store(to, m->finish == PW_ADD ? load(to) + acc[r][0] : acc[r][0]);
         store(to + LANES, m->finish == PW_ADD ? load(to + LANES) + acc[r][1] : acc[r][1]);
     }
 }
 
-static void tile_of(const pw_multiply *m, size_t row, size_t rows, size_t column)
+static void gelu_rows(float *c, size_t stride, size_t rows)
 {
-    const float *a = m->a + row * m->a_stride;
-    float *c = m->c + row * m->c_stride + column;
+    for (size_t r = 0; r < rows; r++, c += stride) {
+        store(c, gelu_of(load(c)));
+        store(c + LANES, gelu_of(load(c + LANES)));
+    }
+}
+
+static void tile_of(const pw_multiply *m, const place *at, size_t rows)
+{
     switch (rows) {
         CASES
     default:
         break;
     }
-    for (size_t r = 0; r < rows && m->finish == PW_PUT_GELU; r++) {
-        float *to = c + r * m->c_stride;
-        store(to, gelu_of(load(to)));
-        store(to + LANES, gelu_of(load(to + LANES)));
+    if (m->finish == PW_PUT_GELU) {
+        gelu_rows(at->c, m->c_stride, rows);
     }
 }
 
-/* The rows part evenly into tiles: no small rest that would waste a walk down the panel. */
+/* The rows part evenly into tiles: no small rest that would waste a walk down the panel. Each tile reads its share of the next panel ahead. */
 static void multiply(const pw_multiply *m)
 {
     const size_t tiles = (m->rows + ROWS_MAX - 1) / ROWS_MAX;
+    const size_t step = (PANEL * sizeof(float) + tiles - 1) / tiles;
     for (size_t column = 0; column < m->columns; column += PANEL) {
+        const char *next = (const char *)(m->panels + (column + PANEL) * m->depth);
         for (size_t i = 0; i < tiles; i++) {
             const size_t from = m->rows * i / tiles;
-            tile_of(m, from, m->rows * (i + 1) / tiles - from, column);
+            const place at = {m->a + from * m->a_stride, m->c + from * m->c_stride + column, column,
+                              next + i * m->depth * step, step};
+            tile_of(m, &at, m->rows * (i + 1) / tiles - from);
         }
     }
 }

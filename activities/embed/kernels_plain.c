@@ -3,9 +3,9 @@
  */
 #define LANES 4
 #define ROWS_MAX 4
-#define CASE(n)                   \
-    case n:                       \
-        tile(m, a, column, c, n); \
+#define CASE(n)         \
+    case n:             \
+        tile(m, at, n); \
         break;
 #define CASES CASE(1) CASE(2) CASE(3) CASE(4)
 

@@ -20,5 +20,6 @@
 #define PW_EMBED_WIDTH_MAX 4096u  /* hidden size; LIMIT */
 #define PW_EMBED_INNER_MAX 16384u /* size between the two halves of a feed-forward layer; LIMIT */
 #define PW_EMBED_TOKENS_MAX 8192u /* of one text; LIMIT */
+#define PW_EMBED_PREFIX_BYTES_MAX 1024u /* of what a model wants before a text or a query; LIMIT */
 
 #endif

@@ -10,6 +10,12 @@
 
 typedef enum pw_pooling { PW_POOL_MEAN, PW_POOL_FIRST } pw_pooling;
 
+/** What stands before a text of a kind, to the model. */
+typedef struct pw_prefix {
+    char data[PW_EMBED_PREFIX_BYTES_MAX];
+    size_t size;
+} pw_prefix;
+
 typedef struct pw_model_config {
     uint32_t layers;
     uint32_t width; /* numbers of a row; of the vector, too */
@@ -21,7 +27,9 @@ typedef struct pw_model_config {
     uint32_t tokens_max; /* of one text, both ends included */
     float epsilon;       /* of the norms */
     pw_pooling pooling;
-    bool normalize; /* vectors have length 1 */
+    bool normalize;  /* vectors have length 1 */
+    pw_prefix text;  /* of what is found */
+    pw_prefix query; /* of what is looked for */
 } pw_model_config;
 
 typedef struct pw_linear {
@@ -53,8 +61,9 @@ typedef struct pw_model {
     pw_wordpiece *tokenizer;
 } pw_model;
 
-/** Opens a model's folder: config.json, model.safetensors or model.fp16.safetensors, a tokenizer; the limit of tokens and the pooling from pawl.json, or
- * from the files of sentence-transformers, else 256 and mean. Errors: NOTFOUND, PARSE, UNSUPPORTED (another architecture), LIMIT, NOMEM, IO. */
+/** Opens a model's folder: config.json, model.safetensors or model.fp16.safetensors, a tokenizer; the limit of tokens, the pooling and prefixes
+ * from pawl.json, or from the files of sentence-transformers, else 256, mean and none. Errors: NOTFOUND, PARSE, UNSUPPORTED (another architecture),
+ * LIMIT, NOMEM, IO. */
 pawl_status pw_model_open(const char *folder, pw_model **ret_model, pawl_error *err) PAWL_MUST_USE;
 void pw_model_close(pw_model *m); /* accepts NULL */
 

@@ -96,6 +96,41 @@ static pawl_status read_limit(pw_mp pawl, pw_mp sentence, pw_model_config *c, pa
     return PAWL_OK;
 }
 
+/* A text at the first path that has one. */
+static pawl_status read_prefix(pw_mp json, const char *const *paths, pw_prefix *to, pawl_error *err)
+{
+    for (size_t i = 0; paths[i] != NULL; i++) {
+        const pw_view text = pw_json_text(json, paths[i]);
+        if (text.size > sizeof to->data) {
+            return pw_err(err, PAWL_LIMIT, "%s has %zu bytes, %zu allowed", paths[i], text.size,
+                          sizeof to->data);
+        }
+        if (text.data != NULL) {
+            memcpy(to->data, text.data, text.size);
+            to->size = text.size;
+            return PAWL_OK;
+        }
+    }
+    return PAWL_OK;
+}
+
+/* The names and their order are those of sentence-transformers (encode_document, encode_query); its default_prompt_name is not read: here a text is one or the
+ * other. */
+static pawl_status read_prefixes(pw_mp pawl, pw_mp prompts, pw_model_config *c, pawl_error *err)
+{
+    static const char *const texts[] = {"prompts.document", "prompts.passage", "prompts.corpus",
+                                        NULL};
+    static const char *const queries[] = {"prompts.query", NULL};
+    pawl_status status = read_prefix(prompts, texts, &c->text, err);
+    status = status == PAWL_OK ? read_prefix(prompts, queries, &c->query, err) : status;
+    status = status == PAWL_OK
+                 ? read_prefix(pawl, (const char *const[]){"prefix_text", NULL}, &c->text, err)
+                 : status;
+    return status == PAWL_OK
+               ? read_prefix(pawl, (const char *const[]){"prefix_query", NULL}, &c->query, err)
+               : status;
+}
+
 static pawl_status read_use(const char *folder, pw_model_config *c, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf pawl = PW_BUF_INIT;
@@ -108,7 +143,12 @@ static pawl_status read_use(const char *folder, pw_model_config *c, pawl_error *
                                : status;
     status = status == PAWL_OK ? read_optional(folder, "sentence_bert_config.json", &other, err)
                                : status;
-    return status == PAWL_OK ? read_limit(own, pw_mp_reader(other.data, other.size), c, err)
+    status =
+        status == PAWL_OK ? read_limit(own, pw_mp_reader(other.data, other.size), c, err) : status;
+    status = status == PAWL_OK
+                 ? read_optional(folder, "config_sentence_transformers.json", &other, err)
+                 : status;
+    return status == PAWL_OK ? read_prefixes(own, pw_mp_reader(other.data, other.size), c, err)
                              : status;
 }
 

@@ -8,7 +8,6 @@
  */
 #include "activities/embed/wordpiece.h"
 
-#include "activities/embed/codepoint.h"
 #include "sdk/base/mem.h"
 
 enum kind { LETTER, SPACE, ALONE, DROPPED, WIDE, SPECIAL = 8 };
@@ -154,7 +153,7 @@ static const uint8_t *take_wide(encoder *e, const uint8_t *p, const uint8_t *end
 {
     uint32_t point, letters[PW_LETTERS_MAX];
     p += pw_codepoint_read(p, (size_t)(end - p), &point);
-    const size_t len = pw_codepoint_letters(point, letters);
+    const size_t len = pw_normal_letters(&e->t->normal, point, letters);
     for (size_t i = 0; i < len; i++) {
         if (letters[i] == PW_LETTER_SPACE) {
             word_end(e);
@@ -221,11 +220,17 @@ static void encode_all(encoder *e, const uint8_t *p, const uint8_t *end, bool pl
         put_id(e, s->id);
         p += s->size;
     }
-    word_end(e);
 }
 
 pw_encoding pw_wordpiece_encode(const pw_wordpiece *t, pw_view text, bool plain, uint32_t *ids,
                                 size_t ids_max)
+{
+    const pw_view nothing = {NULL, 0};
+    return pw_wordpiece_encode_after(t, nothing, text, plain, ids, ids_max);
+}
+
+pw_encoding pw_wordpiece_encode_after(const pw_wordpiece *t, pw_view prefix, pw_view text,
+                                      bool plain, uint32_t *ids, size_t ids_max)
 {
     encoder e;
     e.t = t;
@@ -235,9 +240,13 @@ pw_encoding pw_wordpiece_encode(const pw_wordpiece *t, pw_view text, bool plain,
     e.total = 1; /* the last token */
     word_begin(&e.word);
     put_id(&e, t->cls);
+    if (prefix.size > 0) {
+        encode_all(&e, prefix.data, prefix.data + prefix.size, false);
+    }
     if (text.size > 0) {
         encode_all(&e, text.data, text.data + text.size, plain);
     }
+    word_end(&e);
     ids[e.len] = t->sep;
     return (pw_encoding){.len = (uint32_t)e.len + 1, .total = e.total};
 }
@@ -249,6 +258,7 @@ pw_wordpiece *pw_wordpiece_new(void)
     pw_wordpiece *t = pw_calloc(1, sizeof *t);
     if (t != NULL) {
         t->word_chars_max = 100;
+        t->normal = PW_NORMAL_ALL;
         t->cls = t->sep = t->unk = PW_PIECE_NONE;
     }
     return t;
@@ -278,13 +288,13 @@ pawl_status pw_wordpiece_special(pw_wordpiece *t, const void *text, size_t size,
     return PAWL_OK;
 }
 
-static uint8_t kind_of(uint32_t byte, uint8_t *ret_lower)
+static uint8_t kind_of(const pw_normal *n, uint32_t byte, uint8_t *ret_lower)
 {
     uint32_t letters[PW_LETTERS_MAX];
     if (byte >= 0x80) {
         return WIDE;
     }
-    const size_t len = pw_codepoint_letters(byte, letters);
+    const size_t len = pw_normal_letters(n, byte, letters);
     if (len == 0) {
         return DROPPED;
     }
@@ -297,7 +307,7 @@ static uint8_t kind_of(uint32_t byte, uint8_t *ret_lower)
 void pw_wordpiece_ready(pw_wordpiece *t)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
-        t->kind[byte] = kind_of(byte, &t->lower[byte]);
+        t->kind[byte] = kind_of(&t->normal, byte, &t->lower[byte]);
     }
     for (size_t i = 0; i < t->specials_len; i++) {
         t->kind[t->specials_text.data[t->specials[i].begin]] |= SPECIAL;

@@ -55,6 +55,12 @@ static pawl_status finish(pw_wordpiece *t, pawl_error *err)
 
 /* ---- tokenizer.json ---- */
 
+static bool has_bool(pw_mp json, const char *path)
+{
+    pw_mp at;
+    return pw_json_find(json, path, &at) && pw_mp_peek(&at) == PAWL_BOOL;
+}
+
 static pawl_status check_kinds(pw_mp json, pawl_error *err)
 {
     const char *what =
@@ -64,15 +70,23 @@ static pawl_status check_kinds(pw_mp json, pawl_error *err)
             ? "its normalizer is not BertNormalizer"
         : !pw_json_is(json, "pre_tokenizer.type", "BertPreTokenizer")
             ? "its pre_tokenizer is not BertPreTokenizer"
-        : !pw_json_bool(json, "normalizer.lowercase", false)    ? "it keeps upper case"
-        : !pw_json_bool(json, "normalizer.strip_accents", true) ? "it keeps accents"
-        : !pw_json_bool(json, "normalizer.clean_text", false)   ? "it keeps control characters"
-        : !pw_json_bool(json, "normalizer.handle_chinese_chars", false)
-            ? "it does not part Chinese characters"
+        : !has_bool(json, "normalizer.lowercase") || !has_bool(json, "normalizer.clean_text") ||
+                !has_bool(json, "normalizer.handle_chinese_chars")
+            ? "its normalizer does not say all of lowercase, clean_text, handle_chinese_chars"
             : NULL;
     return what == NULL
                ? PAWL_OK
                : pw_err(err, PAWL_UNSUPPORTED, "this tokenizer is not supported: %s", what);
+}
+
+/* Accents that the file says nothing of go with the upper case, as in the reference. */
+static pw_normal read_normal(pw_mp json)
+{
+    const bool lower = pw_json_bool(json, "normalizer.lowercase", true);
+    return (pw_normal){.clean = pw_json_bool(json, "normalizer.clean_text", true),
+                       .chinese = pw_json_bool(json, "normalizer.handle_chinese_chars", true),
+                       .strip = pw_json_bool(json, "normalizer.strip_accents", lower),
+                       .lower = lower};
 }
 
 static pawl_status read_pieces(pw_wordpiece *t, pw_mp json, pawl_error *err)
@@ -149,6 +163,7 @@ static pawl_status read_json(pw_wordpiece *t, pw_mp json, pawl_error *err)
     }
     t->word_chars_max = (uint32_t)chars;
     pawl_status status = check_kinds(json, err);
+    t->normal = read_normal(json);
     status = status == PAWL_OK ? read_pieces(t, json, err) : status;
     status = status == PAWL_OK ? read_specials(t, json, err) : status;
     status = status == PAWL_OK ? read_ends(t, json, err) : status;
@@ -219,17 +234,46 @@ static pawl_status read_list(pw_wordpiece *t, const char *text, size_t size, paw
     return status == PAWL_OK ? finish(t, err) : status;
 }
 
-pawl_status pw_wordpiece_of_list(const char *text, size_t size, pw_wordpiece **ret_tokenizer,
-                                 pawl_error *err)
+pawl_status pw_wordpiece_of_list(const char *text, size_t size, const pw_normal *normal,
+                                 pw_wordpiece **ret_tokenizer, pawl_error *err)
 {
     pw_wordpiece *t = pw_wordpiece_new();
     if (t == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a tokenizer");
     }
+    t->normal = normal != NULL ? *normal : PW_NORMAL_ALL;
     return hand_over(t, read_list(t, text, size, err), ret_tokenizer);
 }
 
 /* ---- a folder ---- */
+
+/* The switches of a list stand in a file of their own, if it is there. */
+static pawl_status read_switches(const char *folder, pw_normal *ret_normal, pawl_error *err)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf value = PW_BUF_INIT;
+    *ret_normal = PW_NORMAL_ALL;
+    const pawl_status status =
+        pw_json_file_read(folder, "tokenizer_config.json", PW_CONFIG_FILE_BYTES_MAX, &value, err);
+    if (status == PAWL_OK) {
+        const pw_mp json = pw_mp_reader(value.data, value.size);
+        ret_normal->lower = pw_json_bool(json, "do_lower_case", true);
+        ret_normal->strip = pw_json_bool(json, "strip_accents", ret_normal->lower);
+        ret_normal->chinese = pw_json_bool(json, "tokenize_chinese_chars", true);
+    }
+    return status == PAWL_NOTFOUND ? PAWL_OK : status;
+}
+
+static pawl_status open_list(const char *folder, pw_buf *text, pw_wordpiece **ret_tokenizer,
+                             pawl_error *err)
+{
+    pw_normal normal;
+    pawl_status status =
+        pw_model_file_read(folder, "vocab.txt", PW_VOCABULARY_FILE_BYTES_MAX, text, err);
+    status = status == PAWL_OK ? read_switches(folder, &normal, err) : status;
+    return status == PAWL_OK ? pw_wordpiece_of_list((const char *)text->data, text->size, &normal,
+                                                    ret_tokenizer, err)
+                             : status;
+}
 
 pawl_status pw_wordpiece_open(const char *folder, pw_wordpiece **ret_tokenizer, pawl_error *err)
 {
@@ -240,10 +284,8 @@ pawl_status pw_wordpiece_open(const char *folder, pw_wordpiece **ret_tokenizer, 
         status = pw_wordpiece_of_json((const char *)text.data, text.size, ret_tokenizer, err);
     } else if (status == PAWL_NOTFOUND) {
         name = "vocab.txt";
-        status = pw_model_file_read(folder, name, PW_VOCABULARY_FILE_BYTES_MAX, &text, err);
-        if (status == PAWL_OK) {
-            status = pw_wordpiece_of_list((const char *)text.data, text.size, ret_tokenizer, err);
-        }
+        pw_buf_reset(&text);
+        status = open_list(folder, &text, ret_tokenizer, err);
     }
     return status == PAWL_OK || status == PAWL_NOTFOUND ? status
                                                         : pw_error_wrap(err, status, "%s", name);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "activities/embed/half.h"
@@ -120,6 +121,123 @@ static void whatever_changes_a_vector_changes_the_identity(void **state)
     assert_string_equal(other.pooling, "cls");
     assert_string_not_equal(info.identity, other.identity);
     pawl_embed_close(e);
+}
+
+static void same_as_raw(embed_rig *r, const pawl_embedder *e, pawl_embed_role role,
+                        const char *text, const char *whole)
+{
+    float got[TINY_WIDTH], expected[TINY_WIDTH];
+    pawl_embed_text t = {text, strlen(text)};
+    pawl_embed_count count, whole_count;
+    pawl_embed_request ask = {.struct_size = sizeof ask,
+                              .role = role,
+                              .texts = &t,
+                              .len = 1,
+                              .vectors = got,
+                              .counts = &count};
+    ok(r->host, pawl_embed_run(e, &ask, &r->host->err));
+    t = (pawl_embed_text){whole, strlen(whole)};
+    ask.role = PAWL_EMBED_RAW;
+    ask.vectors = expected;
+    ask.counts = &whole_count;
+    ok(r->host, pawl_embed_run(e, &ask, &r->host->err));
+    assert_memory_equal(got, expected, sizeof got);
+    assert_int_equal(count.tokens, whole_count.tokens);
+}
+
+/* [V8] */
+static void what_a_model_wants_before_texts_and_queries_is_put_there(void **state)
+{
+    static const char prompts[] = "{\"prompts\": {\"query\": \"red \", \"passage\": \"food: \"}}";
+    static const char own[] = "{\"prefix_query\": \"\", \"prefix_text\": \"a \"}";
+    embed_rig *r = *state;
+    pawl_embed_info info, other;
+    pawl_embedder *e = NULL;
+    pawl_embed_about(r->e, &info);
+    same_as_raw(r, r->e, PAWL_EMBED_QUERY, "car", "car");
+    tiny_file_write(r->folder, "config_sentence_transformers.json", prompts, sizeof prompts - 1);
+    ok(r->host, pawl_embed_open(r->folder, NULL, &e, &r->host->err));
+    same_as_raw(r, e, PAWL_EMBED_QUERY, "car", "red car");
+    same_as_raw(r, e, PAWL_EMBED_TEXT, "lunch", "food: lunch");
+    pawl_embed_about(e, &other);
+    assert_string_not_equal(info.identity, other.identity);
+    pawl_embed_close(e);
+    tiny_file_write(r->folder, "pawl.json", own, sizeof own - 1);
+    ok(r->host, pawl_embed_open(r->folder, NULL, &e, &r->host->err));
+    same_as_raw(r, e, PAWL_EMBED_QUERY, "car", "car");
+    same_as_raw(r, e, PAWL_EMBED_TEXT, "car", "a car");
+    pawl_embed_close(e);
+    const pawl_embed_request bad = {.struct_size = sizeof bad, .role = (pawl_embed_role)3};
+    assert_int_equal(pawl_embed_run(r->e, &bad, &r->host->err), PAWL_INVALID);
+}
+
+static void the_files_of_sentence_transformers_say_pooling_and_limit(void **state)
+{
+    static const char pooling[] =
+        "{\"pooling_mode_cls_token\": true, \"pooling_mode_mean_tokens\": false}";
+    static const char neither[] =
+        "{\"pooling_mode_cls_token\": false, \"pooling_mode_mean_tokens\": false}";
+    static const char limit[] = "{\"max_seq_length\": 9}";
+    embed_rig *r = *state;
+    char folder[120];
+    pawl_embed_info info;
+    pawl_embedder *e = NULL;
+    (void)snprintf(folder, sizeof folder, "%s/1_Pooling", r->folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    tiny_file_write(folder, "config.json", pooling, sizeof pooling - 1);
+    tiny_file_write(r->folder, "sentence_bert_config.json", limit, sizeof limit - 1);
+    ok(r->host, pawl_embed_open(r->folder, NULL, &e, &r->host->err));
+    pawl_embed_about(e, &info);
+    assert_string_equal(info.pooling, "cls");
+    assert_int_equal(info.tokens_max, 9);
+    const pawl_embed_text text = {"a a a a a a a a a a a a", 23};
+    pawl_embed_count count;
+    float vector[TINY_WIDTH];
+    ok(r->host, pawl_embed_texts(e, &text, 1, vector, &count, &r->host->err));
+    assert_true(count.tokens == 9 && count.tokens_all == 14);
+    pawl_embed_close(e);
+    tiny_file_write(folder, "config.json", neither, sizeof neither - 1);
+    assert_int_equal(pawl_embed_open(r->folder, NULL, &e, &r->host->err), PAWL_UNSUPPORTED);
+    (void)snprintf(folder, sizeof folder, "%s/1_Pooling/config.json", r->folder);
+    (void)unlink(folder);
+    *strrchr(folder, '/') = 0;
+    (void)rmdir(folder);
+}
+
+/* [V9] */
+static void runs_at_the_same_time_get_what_each_would_get_alone(void **state)
+{
+    enum { RUNS = 24 };
+    static const char *const words[] = {"eating", "food", "a", "red", "cars", "lunch", "bread."};
+    embed_rig *r = *state;
+    char texts[RUNS][200] = {{0}};
+    for (size_t i = 0; i < RUNS; i++) {
+        char id[20];
+        for (size_t k = 0, at = 0; k <= i % 19; k++) {
+            at += (size_t)snprintf(texts[i] + at, sizeof texts[i] - at, "%s ",
+                                   words[(i + k * k) % PW_COUNT(words)]);
+        }
+        (void)snprintf(id, sizeof id, "run-%zu", i);
+        const pawl_start_options o = {
+            .workflow = "use",
+            .id = id,
+            .input =
+                input_of(r, "{activity: \"embed\", input: {text: %s, as: \"float\"}}", texts[i])};
+        ok(r->host, pawl_start(r->host->engine, &o, sizeof o, NULL, &r->host->err));
+    }
+    for (size_t i = 0; i < RUNS; i++) {
+        char id[20];
+        float alone[TINY_WIDTH];
+        size_t size = 0;
+        const pawl_value *v = NULL;
+        const pawl_embed_text text = {texts[i], strlen(texts[i])};
+        (void)snprintf(id, sizeof id, "run-%zu", i);
+        ok(r->host, pawl_result(r->host->engine, id, 20000, r->host->scope, &v, &r->host->err));
+        ok(r->host, pawl_embed_texts(r->e, &text, 1, alone, NULL, &r->host->err));
+        const void *got = pawl_data(v, "vectors.0", &size);
+        assert_int_equal(size, sizeof alone);
+        assert_memory_equal(got, alone, sizeof alone);
+    }
 }
 
 static void a_folder_that_is_no_model_is_refused(void **state)
@@ -248,6 +366,7 @@ static void what_is_no_text_is_bad_input(void **state)
         {"embed", "{\"text\": \"a\", \"texts\": [\"a\"]}"},
         {"embed", "{\"text\": \"a\", \"as\": \"words\"}"},
         {"embed", "{\"text\": \"a\", \"as\": 5}"},
+        {"embed", "{\"text\": \"a\", \"role\": \"nobody\"}"},
         {"nearest", "{\"query\": \"a\"}"},
         {"nearest", "{\"query\": \"a\", \"among\": [5]}"},
         {"nearest", "{\"among\": [\"a\"]}"},
@@ -288,6 +407,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             texts_become_vectors_of_length_one_and_what_was_cut_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(whatever_changes_a_vector_changes_the_identity, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_model_wants_before_texts_and_queries_is_put_there,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(the_files_of_sentence_transformers_say_pooling_and_limit,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(runs_at_the_same_time_get_what_each_would_get_alone, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_folder_that_is_no_model_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(embed_gives_vectors_in_the_form_that_was_asked_for, setup,

@@ -26,7 +26,8 @@ static pw_wordpiece *opened(void)
     for (size_t i = 0; i < PW_COUNT(pieces); i++) {
         pw_buf_printf(&list, "%s\n", pieces[i]);
     }
-    assert_int_equal(pw_wordpiece_of_list((const char *)list.data, list.size, &t, &err), PAWL_OK);
+    assert_int_equal(pw_wordpiece_of_list((const char *)list.data, list.size, NULL, &t, &err),
+                     PAWL_OK);
     pw_buf_deinit(&list);
     return t;
 }
@@ -175,6 +176,120 @@ static void what_does_not_fit_is_left_out_and_counted(void **state)
     (void)state;
 }
 
+static const char *letters_of(const pw_normal *n, uint32_t point)
+{
+    static char out[100];
+    uint32_t letters[PW_LETTERS_MAX];
+    size_t at = 0;
+    const size_t len = pw_normal_letters(n, point, letters);
+    out[0] = 0;
+    for (size_t i = 0; i < len; i++) {
+        at += (size_t)snprintf(out + at, sizeof out - at, "%s%s%x", i > 0 ? " " : "",
+                               letters[i] == PW_LETTER_SPACE         ? "space:"
+                               : (letters[i] & PW_LETTER_ALONE) != 0 ? "alone:"
+                                                                     : "",
+                               letters[i] & PW_LETTER_POINT);
+    }
+    return out;
+}
+
+/* [V1] */
+static void the_steps_one_by_one_make_what_the_one_table_has(void **state)
+{
+    const pw_normal all = PW_NORMAL_ALL;
+    for (uint32_t point = 0; point < 0x110000; point++) {
+        uint32_t slow[PW_LETTERS_MAX], fast[PW_LETTERS_MAX];
+        const size_t len = pw_normal_letters_slow(&all, point, slow);
+        const bool same =
+            len == pw_codepoint_letters(point, fast) && memcmp(slow, fast, len * sizeof *slow) == 0;
+        if (!same && (point < 0xd800 || point > 0xdfff)) {
+            fail_msg("code point %x: %zu letters, the first %x", point, len, slow[0]);
+        }
+    }
+    (void)state;
+}
+
+static void each_switch_does_its_own_step(void **state)
+{
+    static const struct {
+        pw_normal n;
+        uint32_t point;
+        const char *letters;
+    } samples[] = {
+        {{true, true, false, false}, 0xc9, "c9"},
+        {{true, true, true, false}, 0xc9, "45"},
+        {{true, true, false, true}, 0xc9, "e9"},
+        {{true, true, true, true}, 0xc9, "65"},
+        {{true, true, false, false}, 0x301, "301"},
+        {{true, true, true, false}, 0x301, ""},
+        {{true, true, false, true}, 0x130, "69 307"},
+        {{true, true, true, true}, 0x130, "69"},
+        {{true, true, false, false}, 0xac01, "ac01"},
+        {{true, true, true, false}, 0xac01, "1100 1161 11a8"},
+        {{true, true, false, false}, 0x4e00, "alone:4e00"},
+        {{true, false, false, false}, 0x4e00, "4e00"},
+        {{true, true, false, false}, 0x7, ""},
+        {{false, true, false, false}, 0x7, "7"},
+        {{true, true, false, false}, 0xb, ""},
+        {{false, true, false, false}, 0xb, "space:1fffff"},
+        {{false, false, false, false}, 0x21, "alone:21"},
+        {{false, false, true, false}, 0x37e, "alone:3b"},
+    };
+    for (size_t i = 0; i < PW_COUNT(samples); i++) {
+        assert_string_equal(letters_of(&samples[i].n, samples[i].point), samples[i].letters);
+    }
+    (void)state;
+}
+
+static void a_cased_list_keeps_what_its_switches_keep(void **state)
+{
+    static const char list[] = "[UNK]\n[CLS]\n[SEP]\nA\na\n\xc3\xa9\ne\n##B\n##b\n\xc3\x89\nE\n";
+    static const struct {
+        pw_normal n;
+        uint32_t ids[4]; /* of "AB \xc3\x89 \xc3\xa9 E" */
+    } samples[] = {{{true, true, false, false}, {3, 9, 5, 10}},
+                   {{true, true, true, false}, {3, 10, 6, 10}},
+                   {{true, true, false, true}, {4, 5, 5, 6}},
+                   {{true, true, true, true}, {4, 6, 6, 6}}};
+    pawl_error err;
+    for (size_t i = 0; i < PW_COUNT(samples); i++) {
+        pw_wordpiece *t = NULL;
+        uint32_t ids[10];
+        assert_int_equal(pw_wordpiece_of_list(TEXT(list), &samples[i].n, &t, &err), PAWL_OK);
+        const pw_view text = {(const uint8_t *)TEXT("AB \xc3\x89 \xc3\xa9 E")};
+        const pw_encoding e = pw_wordpiece_encode(t, text, false, ids, 10);
+        assert_int_equal(e.len, 7);
+        assert_int_equal(ids[1], samples[i].ids[0]);
+        assert_int_equal(ids[2], samples[i].n.lower ? 8 : 7);
+        assert_memory_equal(ids + 3, samples[i].ids + 1, 3 * sizeof *ids);
+        pw_wordpiece_close(t);
+    }
+    (void)state;
+}
+
+static void a_prefix_is_as_if_it_stood_in_the_text(void **state)
+{
+    pw_wordpiece *t = opened();
+    uint32_t whole[40], parts[40];
+    static const char text[] = "un[MASK] affable a";
+    for (size_t cut = 0; cut < sizeof text; cut++) {
+        const pw_view all = {(const uint8_t *)text, sizeof text - 1};
+        const pw_view head = {all.data, cut}, tail = {all.data + cut, all.size - cut};
+        const pw_encoding e = pw_wordpiece_encode(t, all, false, whole, 40);
+        const pw_encoding p = pw_wordpiece_encode_after(t, head, tail, false, parts, 40);
+        if (cut <= 2 || cut >= 8) { /* not within a special token */
+            assert_int_equal(p.len, e.len);
+            assert_int_equal(p.total, e.total);
+            assert_memory_equal(parts, whole, e.len * sizeof *whole);
+        }
+    }
+    const pw_view mask = {(const uint8_t *)TEXT("[MASK]")};
+    const pw_encoding plain = pw_wordpiece_encode_after(t, mask, mask, true, parts, 40);
+    assert_true(plain.len > 4 && parts[1] == MASK && parts[2] != MASK);
+    pw_wordpiece_close(t);
+    (void)state;
+}
+
 #define VOCAB "\"vocab\": {\"[UNK]\": 0, \"[CLS]\": 1, \"[SEP]\": 2, \"a\": 3}"
 #define ENDS \
     "\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2], \"cls\": [\"[CLS]\", 1]}"
@@ -194,7 +309,8 @@ static void a_tokenizer_of_another_kind_is_refused_by_name(void **state)
     } samples[] = {
         {TOKENIZER("WordPiece", "true", ENDS), PAWL_OK, ""},
         {TOKENIZER("BPE", "true", ENDS), PAWL_UNSUPPORTED, "not WordPiece"},
-        {TOKENIZER("WordPiece", "false", ENDS), PAWL_UNSUPPORTED, "upper case"},
+        {TOKENIZER("WordPiece", "false", ENDS), PAWL_OK, ""},
+        {TOKENIZER("WordPiece", "null", ENDS), PAWL_UNSUPPORTED, "lowercase"},
         {TOKENIZER("WordPiece", "true", "\"post_processor\": null"), PAWL_UNSUPPORTED,
          "post_processor"},
         {TOKENIZER("WordPiece", "true",
@@ -221,9 +337,9 @@ static void a_list_without_the_ends_of_a_text_is_refused(void **state)
 {
     pw_wordpiece *t = NULL;
     pawl_error err;
-    assert_int_equal(pw_wordpiece_of_list(TEXT("a\nb\n"), &t, &err), PAWL_PARSE);
-    assert_int_equal(pw_wordpiece_of_list(TEXT(""), &t, &err), PAWL_PARSE);
-    assert_int_equal(pw_wordpiece_of_list(TEXT("[CLS]\n[SEP]\n[UNK]\n\xff\n"), &t, &err),
+    assert_int_equal(pw_wordpiece_of_list(TEXT("a\nb\n"), NULL, &t, &err), PAWL_PARSE);
+    assert_int_equal(pw_wordpiece_of_list(TEXT(""), NULL, &t, &err), PAWL_PARSE);
+    assert_int_equal(pw_wordpiece_of_list(TEXT("[CLS]\n[SEP]\n[UNK]\n\xff\n"), NULL, &t, &err),
                      PAWL_PARSE);
     assert_null(t);
     (void)state;
@@ -237,6 +353,10 @@ int main(void)
         cmocka_unit_test(a_special_token_is_cut_out_of_raw_text_unless_it_is_to_be_text),
         cmocka_unit_test(a_word_of_more_than_a_hundred_characters_is_unknown),
         cmocka_unit_test(what_does_not_fit_is_left_out_and_counted),
+        cmocka_unit_test(the_steps_one_by_one_make_what_the_one_table_has),
+        cmocka_unit_test(each_switch_does_its_own_step),
+        cmocka_unit_test(a_cased_list_keeps_what_its_switches_keep),
+        cmocka_unit_test(a_prefix_is_as_if_it_stood_in_the_text),
         cmocka_unit_test(a_tokenizer_of_another_kind_is_refused_by_name),
         cmocka_unit_test(a_list_without_the_ends_of_a_text_is_refused),
     };

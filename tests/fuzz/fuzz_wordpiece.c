@@ -58,9 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kind == 'J') {
         status = pw_wordpiece_of_json(rest, left, &t, &err);
     } else if (kind == 'L') {
-        status = pw_wordpiece_of_list(rest, left, &t, &err);
+        status = pw_wordpiece_of_list(rest, left, NULL, &t, &err);
     } else {
-        status = pw_wordpiece_of_list(LIST, sizeof LIST - 1, &t, &err);
+        status = pw_wordpiece_of_list(LIST, sizeof LIST - 1, NULL, &t, &err);
         PW_CHECK(status == PAWL_OK);
     }
     if (status == PAWL_OK) {
