@@ -25,7 +25,10 @@ typedef struct question {
     const char **names;  /* [len] of docs */
     pw_choose_doc *docs; /* those that are not in always */
     size_t len;
+    const pawl_value **first; /* [first_len] names of those that are */
+    size_t first_len;
     pw_choose_by by;
+    const char *why; /* it is not by meaning; NULL = it is, or was not to be */
 } question;
 
 static bool text_of(const pawl_value *v, pawl_choose_text *ret_text)
@@ -65,15 +68,21 @@ static bool docs_take(pawl_scope *scope, question *q)
     const size_t len = pawl_len(q->tools);
     q->docs = pw_alloc(scope, (len + 1) * sizeof *q->docs);
     q->names = pw_alloc(scope, (len + 1) * sizeof *q->names);
-    for (size_t i = 0; i < len && q->docs != NULL && q->names != NULL; i++) {
-        const char *name = pawl_str(pawl_at(q->tools, i), "name", "");
-        const char *text = pawl_str(pawl_at(q->tools, i), "description", "");
-        if (!among(q->always, name)) {
+    q->first = pw_alloc(scope, (len + 1) * sizeof *q->first);
+    if (q->docs == NULL || q->names == NULL || q->first == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        const pawl_value *tool = pawl_at(q->tools, i);
+        const char *name = pawl_str(tool, "name", ""), *text = pawl_str(tool, "description", "");
+        if (among(q->always, name)) {
+            q->first[q->first_len++] = pawl_get(tool, "name");
+        } else {
             q->names[q->len] = name;
             q->docs[q->len++] = (pw_choose_doc){name, strlen(name), text, strlen(text)};
         }
     }
-    return q->docs != NULL && q->names != NULL;
+    return true;
 }
 
 /* NULL, or why not. */
@@ -102,27 +111,23 @@ static const pawl_value *result_of(pawl_task *task, const question *q, const paw
                                    const pw_chooser_found *found)
 {
     pawl_scope *scope = pawl_task_scope(task);
-    const size_t tools = pawl_len(q->tools);
-    const pawl_value **chosen = pw_alloc(scope, (tools + found->len + 1) * sizeof *chosen);
+    const pawl_value **chosen = pw_alloc(scope, (q->first_len + found->len + 1) * sizeof *chosen);
     const pawl_value **scores = pw_alloc(scope, (found->len + 1) * sizeof *scores);
     size_t len = 0;
     if (chosen == NULL || scores == NULL) {
         return pawl_task_fail(task, "NoMemory", "no memory for the result");
     }
-    for (size_t i = 0; i < tools; i++) {
-        const char *name = pawl_str(pawl_at(q->tools, i), "name", "");
-        if (among(q->always, name)) {
-            chosen[len++] = pawl_make_str(scope, name);
-        }
+    for (size_t i = 0; i < q->first_len; i++) {
+        chosen[len++] = q->first[i];
     }
     for (size_t i = 0; i < found->len; i++) {
         chosen[len++] = pawl_make_str(scope, q->names[found->best[i].index]);
         scores[i] = pawl_make_num(scope, found->best[i].score);
     }
-    const pawl_value *v = pawl_task_build(task, "{chosen: %p, scores: %p, by: %s, embedded: %zu}",
-                                          pawl_v(pawl_make_array(scope, chosen, len)),
-                                          pawl_v(pawl_make_array(scope, scores, found->len)),
-                                          pw_choose_by_name(found->by), found->embedded);
+    const pawl_value *v = pawl_task_build(
+        task, "{chosen: %p, scores: %p, by: %s}", pawl_v(pawl_make_array(scope, chosen, len)),
+        pawl_v(pawl_make_array(scope, scores, found->len)), pw_choose_by_name(found->by));
+    v = q->why != NULL ? pawl_with(scope, v, "why", pawl_make_str(scope, q->why)) : v;
     return found->by != PW_CHOOSE_WORDS && pw_chooser_identity(c) != NULL
                ? pawl_with(scope, v, "model", pawl_make_str(scope, pw_chooser_identity(c)))
                : v;
@@ -132,16 +137,16 @@ static const pawl_value *choose(pawl_task *task, const pawl_value *input, void *
 {
     question q = {.tools = pawl_get(input, "tools")};
     pw_chooser_found found;
-    pawl_error err = {0};
+    pawl_error err = {0}, other = {0};
     if (pawl_typeof(q.tools) == PAWL_MAP) {
         q.tools = pawl_task_convo(task, q.tools, 0);
         if (q.tools == NULL) {
             return NULL;
         }
     }
-    const char *why = question_take(task, input, user, &q);
-    if (why != NULL) {
-        return bad(task, why);
+    const char *fault = question_take(task, input, user, &q);
+    if (fault != NULL) {
+        return bad(task, fault);
     }
     const pw_chooser_ask ask = {.docs = q.docs,
                                 .len = q.len,
@@ -150,12 +155,15 @@ static const pawl_value *choose(pawl_task *task, const pawl_value *input, void *
                                 .k = (size_t)pawl_int(input, "k", K_DEFAULT),
                                 .at_least = pawl_num(input, "at_least", 0),
                                 .by = q.by};
-    const pawl_status status = pw_chooser_best(user, pawl_task_scope(task), &ask, &found, &err);
-    if (status != PAWL_OK) {
-        return pawl_task_fail_with(task, status == PAWL_NOMEM ? "NoMemory" : "Unavailable",
-                                   err.message, NULL, true);
+    pawl_status status = pw_chooser_best(user, pawl_task_scope(task), &ask, &found, &err);
+    if (status != PAWL_OK &&
+        status != PAWL_NOMEM) { /* no vectors: better by words than not at all */
+        q.why = err.message;
+        status = pw_chooser_best(NULL, pawl_task_scope(task), &ask, &found, &other);
     }
-    return result_of(task, &q, user, &found);
+    return status == PAWL_OK
+               ? result_of(task, &q, user, &found)
+               : pawl_task_fail(task, "NoMemory", "no memory to choose among %zu", q.len);
 }
 
 pawl_status pawl_choose_register(pawl_engine *engine, pawl_chooser *chooser, pawl_error *err)

@@ -20,8 +20,8 @@
  *     by                   "hybrid" (default with vectors), "meaning", "words"
  *
  * and gives {chosen: [names: always first, then best first], scores: [of the chosen after `always`], by: as it was done, model: identity of the
- * vectors, if any; embedded: texts whose vectors had to be made}. Without vectors it is by words, whatever was asked for. It is pure, and fails with
- * BadInput, NoMemory, Unavailable (no vector could be made; tried again).
+ * vectors, if any; why: no vectors could be made}. Without vectors it is by words, whatever was asked
+ * for. It is pure, and fails with BadInput, NoMemory.
  *
  * By words: BM25 over names (their parts are words, and count twice) and descriptions, English endings cut. By meaning: the scalar product of vectors of
  * "name in words: description". Hybrid: the sum of 1 / (60 + rank) over both lists. Equal scores: the first given first. Vectors are remembered by a digest
