@@ -94,7 +94,12 @@ pawl_status pw_collection_find(pw_db *db, int64_t number, pw_view name, pw_colle
 
 static pawl_status create(pw_sqlite *j, const pw_collection_row *row, pawl_error *err)
 {
-    int made = 0;
+    pw_collection_row there;
+    bool had = false;
+    const pawl_status found = pw_collection_find(&j->db, 0, row->name, &there, &had, err);
+    if (found != PAWL_NOTFOUND) {
+        return found;
+    }
     const bool words = sqlite3_compileoption_used("ENABLE_FTS5") != 0;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_COLLECTION_PUT, err);
     if (st == NULL) {
@@ -106,8 +111,8 @@ static pawl_status create(pw_sqlite *j, const pw_collection_row *row, pawl_error
     pw_bind_int(&b, row->created_ms);
     pw_bind_int(&b, words ? 1 : 0);
     pw_bind_blob(&b, row->body);
-    const pawl_status status = pw_db_run(&j->db, PW_SQL_COLLECTION_PUT, st, &made, err);
-    return status == PAWL_OK && made > 0 && words
+    const pawl_status status = pw_db_run(&j->db, PW_SQL_COLLECTION_PUT, st, NULL, err);
+    return status == PAWL_OK && words
                ? words_once(&j->db, WORDS_MAKE, sqlite3_last_insert_rowid(j->db.db), err)
                : status;
 }

@@ -152,6 +152,18 @@ pawl_status pw_sqlite_items(pw_reader *base, int64_t collection, int64_t after, 
     return status;
 }
 
+pawl_status pw_sqlite_items_whole(pw_reader *base, int64_t collection, int64_t after, pw_item_fn fn,
+                                  void *ctx, pawl_error *err)
+{
+    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
+    pawl_status status = pw_reader_enter(r, err);
+    if (status == PAWL_OK) {
+        status = give_range(r, PW_SQL_ITEMS_WHOLE, &(range){collection, after, 0}, fn, ctx, err);
+        pw_reader_leave(r);
+    }
+    return status;
+}
+
 pawl_status pw_sqlite_item(pw_reader *base, int64_t collection, pw_view key, pw_item_fn fn,
                            void *ctx, pawl_error *err)
 {

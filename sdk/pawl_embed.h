@@ -124,6 +124,11 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_embed_texts(const pawl_embedder *embedde
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_run(const pawl_embedder *embedder,
                                                   const pawl_embed_request *request,
                                                   pawl_error *err);
+/** The same with the registrar of a worker process or a module (pawl_module.h): the embedder must outlive what registers. Errors: EXISTS, NOMEM. */
+struct pawl_module_registrar;
+PAWL_API PAWL_MUST_USE pawl_status pawl_embed_register_worker(struct pawl_module_registrar *reg,
+                                                              pawl_embedder *embedder,
+                                                              pawl_error *err);
 /** What a chooser makes its vectors with (pawl_choose.h): pawl_chooser_open(&vectors, ..). The embedder must outlive the chooser. */
 PAWL_API void pawl_embed_vectors(pawl_embedder *embedder, struct pawl_choose_vectors *ret_vectors);
 /** Registers the activities "embed" and "nearest"; the embedder must outlive the engine. Errors: EXISTS, MISUSE, NOMEM. */

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "activities/embed/limits.h"
 #include "sdk/base/error.h"
@@ -56,6 +57,8 @@ pawl_status pawl_index_open(const pawl_index_options *options, pawl_index **ret_
     index->ask = o.ask;
     index->ask_user = o.ask_user;
     take_model(index, &o);
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    index->threads = processors > 8 ? 8 : processors > 0 ? (unsigned)processors : 1;
     (void)pthread_mutex_init(&index->ask_lock, NULL);
     (void)pthread_mutex_init(&index->held_lock, NULL);
     *ret_index = index;
@@ -159,7 +162,12 @@ pawl_status pw_index_row(const pawl_index *index, const float *vector, pawl_embe
                       "a text has no vector without a model: open the index with one");
     }
     float *made = pw_malloc(index->width * sizeof *made);
-    pawl_status st = made != NULL ? pawl_embed_texts(index->embedder, &text, 1, made, NULL, err)
+    const pawl_embed_request request = {.struct_size = sizeof request,
+                                        .role = PAWL_EMBED_QUERY,
+                                        .texts = &text,
+                                        .len = 1,
+                                        .vectors = made};
+    pawl_status st = made != NULL ? pawl_embed_run(index->embedder, &request, err)
                                   : pw_err(err, PAWL_NOMEM, "no memory for a vector");
     st = st == PAWL_OK ? pw_row_put(made, index->width, ret_row, err) : st;
     pw_free(made);

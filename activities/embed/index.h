@@ -23,6 +23,7 @@ struct pawl_index {
     pawl_embedder *embedder;
     uint32_t width;
     uint32_t tokens_max; /* 0: not known */
+    unsigned threads;    /* that one search uses at most */
     bool plain;
     char model[PW_INDEX_TEXT_NAME];
     char identity[PW_INDEX_TEXT_NAME];
@@ -46,7 +47,7 @@ pawl_status pw_index_same(const pawl_index *index, const char *name, const pawl_
                           pawl_error *err) PAWL_MUST_USE;
 /** Its copy. NULL = no memory. Owns: the index. */
 pw_copy *pw_index_copy(pawl_index *index, const char *name);
-/** A vector, or the text's, as a padded row. Errors: INVALID, UNSUPPORTED (no model, and a text), NOMEM. */
+/** A vector, or that of a text that is looked for, as a padded row. Errors: INVALID, UNSUPPORTED (no model, and a text), NOMEM. */
 pawl_status pw_index_row(const pawl_index *index, const float *vector, pawl_embed_text text,
                          uint16_t *ret_row, pawl_error *err) PAWL_MUST_USE;
 

@@ -17,6 +17,7 @@
 #define RANK_SHIFT 60.0 /* of reciprocal ranks: Cormack, Clarke and Buettcher, SIGIR 2009 */
 #define LIST_MIN 100u   /* that each list has at least, to be joined */
 #define K_DEFAULT 10u
+#define NUMBERS_A_THREAD ((size_t)4 << 20) /* a millisecond's: less is not worth another thread */
 
 /* One that was found, by either. */
 typedef struct hit {
@@ -94,7 +95,12 @@ static pawl_status scan(search *s, const pw_copy *c, const uint16_t *row, pawl_e
                           .ids = c->ids,
                           .wanted = wanted};
     if (st == PAWL_OK && c->len > 0) {
-        const pw_search one = {.queries = row, .len = 1, .k = s->each};
+        const size_t threads = c->len * c->stride / NUMBERS_A_THREAD + 1;
+        const pw_search one = {.queries = row,
+                               .len = 1,
+                               .k = s->each,
+                               .threads = threads < s->index->threads ? (unsigned)threads
+                                                                      : s->index->threads};
         st = pw_nearest(&rows, &one, s->near, &s->near_len, err);
     }
     pw_free(wanted);
