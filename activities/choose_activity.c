@@ -89,7 +89,7 @@ static bool docs_take(pawl_scope *scope, question *q)
 static const char *question_take(pawl_task *task, const pawl_value *input, const pawl_chooser *c,
                                  question *q)
 {
-    const char *by = pawl_str(input, "by", c != NULL ? "hybrid" : "words");
+    const char *by = pawl_str(input, "by", pw_chooser_by_words(c) ? "words" : "hybrid");
     const int64_t k = pawl_int(input, "k", K_DEFAULT);
     q->always = pawl_get(input, "always");
     if (!queries_take(input, q)) {
@@ -152,6 +152,8 @@ static const pawl_value *choose(pawl_task *task, const pawl_value *input, void *
                                 .len = q.len,
                                 .queries = q.queries,
                                 .queries_len = q.queries_len,
+                                .concepts = pw_chooser_concepts(user, pawl_task_scope(task),
+                                                                pawl_str(input, "workspace", NULL)),
                                 .k = (size_t)pawl_int(input, "k", K_DEFAULT),
                                 .at_least = pawl_num(input, "at_least", 0),
                                 .by = q.by};
@@ -172,5 +174,9 @@ pawl_status pawl_choose_register(pawl_engine *engine, pawl_chooser *chooser, paw
                                      .effect = PAWL_EFFECT_PURE,
                                      .user = chooser,
                                      .description = "which of many described things fit a text"};
-    return pawl_register_activity(engine, "choose", choose, &o, err);
+    const pawl_status status = pawl_register_activity(engine, "choose", choose, &o, err);
+    if (status == PAWL_OK && chooser != NULL) {
+        pw_chooser_of(chooser, engine);
+    }
+    return status;
 }

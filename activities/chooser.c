@@ -23,6 +23,7 @@ typedef struct digest {
 struct pawl_chooser {
     pawl_choose_vectors from;
     char identity[101];
+    pawl_engine *engine; /* whose concepts it looks at; NULL until it is registered */
     pthread_mutex_t lock;
     uint32_t *slots; /* [SLOTS] ids, FREE = none; a run of slots ends at a free one */
     digest *digests; /* [PW_CHOOSER_KEPT] by id */
@@ -30,12 +31,23 @@ struct pawl_chooser {
     uint32_t len, next;
 };
 
+static bool room_make(pawl_chooser *c)
+{
+    c->slots = pw_malloc(SLOTS * sizeof *c->slots);
+    c->digests = pw_malloc(PW_CHOOSER_KEPT * sizeof *c->digests);
+    c->vectors = pw_malloc((size_t)PW_CHOOSER_KEPT * c->from.width * sizeof *c->vectors);
+    if (c->slots != NULL) {
+        memset(c->slots, 0xff, SLOTS * sizeof *c->slots);
+    }
+    return c->slots != NULL && c->digests != NULL && c->vectors != NULL;
+}
+
 pawl_status pawl_chooser_open(const pawl_choose_vectors *vectors, pawl_chooser **ret_chooser,
                               pawl_error *err)
 {
-    if (vectors == NULL || vectors->struct_size < sizeof *vectors || vectors->embed == NULL ||
-        vectors->width < 1 || vectors->width > 4096 ||
-        (vectors->identity != NULL && strlen(vectors->identity) > 100)) {
+    if (vectors != NULL &&
+        (vectors->struct_size < sizeof *vectors || vectors->embed == NULL || vectors->width < 1 ||
+         vectors->width > 4096 || (vectors->identity != NULL && strlen(vectors->identity) > 100))) {
         return pw_err(
             err, PAWL_INVALID,
             "a chooser needs embed, a width of 1 to 4096, and an identity of at most 100 bytes");
@@ -44,18 +56,16 @@ pawl_status pawl_chooser_open(const pawl_choose_vectors *vectors, pawl_chooser *
     if (c == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a chooser");
     }
-    c->from = *vectors;
-    (void)snprintf(c->identity, sizeof c->identity, "%s",
-                   vectors->identity != NULL ? vectors->identity : "");
-    c->slots = pw_malloc(SLOTS * sizeof *c->slots);
-    c->digests = pw_malloc(PW_CHOOSER_KEPT * sizeof *c->digests);
-    c->vectors = pw_malloc((size_t)PW_CHOOSER_KEPT * c->from.width * sizeof *c->vectors);
     (void)pthread_mutex_init(&c->lock, NULL);
-    if (c->slots == NULL || c->digests == NULL || c->vectors == NULL) {
+    if (vectors != NULL) {
+        c->from = *vectors;
+        (void)snprintf(c->identity, sizeof c->identity, "%s",
+                       vectors->identity != NULL ? vectors->identity : "");
+    }
+    if (vectors != NULL && !room_make(c)) {
         pawl_chooser_close(c);
         return pw_err(err, PAWL_NOMEM, "no memory for the vectors of a chooser");
     }
-    memset(c->slots, 0xff, SLOTS * sizeof *c->slots);
     *ret_chooser = c;
     return PAWL_OK;
 }
@@ -250,17 +260,52 @@ pawl_status pw_chooser_cosines(pawl_chooser *c, pawl_scope *scope, const pw_choo
     return status;
 }
 
+/* ---- concepts of the engine ---- */
+
+const char *pw_concept_space(pawl_scope *scope, const char *workspace)
+{
+    return pw_sprintf(scope, "concepts/%s",
+                      workspace != NULL && *workspace != '\0' ? workspace : "default");
+}
+
+const pawl_value *pw_chooser_concepts(pawl_chooser *c, pawl_scope *scope, const char *workspace)
+{
+    const pawl_value *list = NULL;
+    pawl_error err;
+    if (c == NULL || c->engine == NULL ||
+        pawl_request(c->engine, "memories",
+                     pawl_build(scope, "{space: %s, limit: %d}", pw_concept_space(scope, workspace),
+                                (int)PW_CONCEPTS_MAX),
+                     5000, scope, &list, &err) != PAWL_OK) {
+        return NULL;
+    }
+    return list;
+}
+
+void pw_chooser_of(pawl_chooser *c, pawl_engine *engine)
+{
+    c->engine = engine;
+}
+
 /* ---- the best ---- */
+
+bool pw_chooser_by_words(const pawl_chooser *c)
+{
+    return c == NULL || c->from.embed == NULL;
+}
 
 pawl_status pw_chooser_best(pawl_chooser *c, pawl_scope *scope, const pw_chooser_ask *ask,
                             pw_chooser_found *ret_found, pawl_error *err)
 {
     pw_choose_query queries[PW_CHOOSER_QUERIES_MAX];
-    double *cosines = NULL;
+    double *cosines = NULL, *extra = NULL;
     pawl_status status = PAWL_OK;
-    *ret_found = (pw_chooser_found){.by = c != NULL ? ask->by : PW_CHOOSE_WORDS};
+    *ret_found = (pw_chooser_found){.by = pw_chooser_by_words(c) ? PW_CHOOSE_WORDS : ask->by};
     if (ret_found->by != PW_CHOOSE_WORDS) {
         status = pw_chooser_cosines(c, scope, ask, &cosines, &ret_found->embedded, err);
+    }
+    if (status == PAWL_OK && pawl_len(ask->concepts) > 0) {
+        status = pw_chooser_extra(c, scope, ask, &extra, err);
     }
     for (size_t q = 0; q < ask->queries_len; q++) {
         queries[q] = (pw_choose_query){ask->queries[q].data, ask->queries[q].size,
@@ -270,7 +315,7 @@ pawl_status pw_chooser_best(pawl_chooser *c, pawl_scope *scope, const pw_chooser
                               .len = ask->len,
                               .queries = queries,
                               .queries_len = ask->queries_len,
-                              .extra = ask->extra,
+                              .extra = extra,
                               .by = ret_found->by,
                               .k = ask->k,
                               .at_least = ask->at_least};

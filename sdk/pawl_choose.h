@@ -18,10 +18,15 @@
  *     k                    how many at most; default 10
  *     at_least             the least cosine, unless it is by words alone; default 0: any that is not opposite
  *     by                   "hybrid" (default with vectors), "meaning", "words"
+ *     workspace            whose concepts count; default "default" (with a chooser)
  *
  * and gives {chosen: [names: always first, then best first], scores: [of the chosen after `always`], by: as it was done, model: identity of the
  * vectors, if any; why: no vectors could be made}. Without vectors it is by words, whatever was asked
  * for. It is pure, and fails with BadInput, NoMemory.
+ *
+ * Concepts are words of a business with links to what serves them (`pawl concept`): memories (pawl_memory_put) of the space "concepts/WORKSPACE", with data
+ * {links: [a name, or a prefix and *]}. Up to five that fit the texts (cosine 0.3 at least, or a common word) each speak for what they link to, as a further
+ * list in which those stand at the concept's rank; such a tool need not be near itself.
  *
  * By words: BM25 over names (their parts are words, and count twice) and descriptions, English endings cut. By meaning: the scalar product of vectors of
  * "name in words: description". Hybrid: the sum of 1 / (60 + rank) over both lists. Equal scores: the first given first. Vectors are remembered by a digest
@@ -58,12 +63,13 @@ typedef struct pawl_choose_vectors {
 /** What remembers vectors of texts. */
 typedef struct pawl_chooser pawl_chooser;
 
-/** Opens one; vectors are copied. Owns: the caller, pawl_chooser_close. Errors: INVALID (no embed, width), NOMEM. */
+/** Opens one; vectors are copied, NULL: by words alone. Owns: the caller, pawl_chooser_close. Errors: INVALID (no embed, width), NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_chooser_open(const pawl_choose_vectors *vectors,
                                                      pawl_chooser **ret_chooser, pawl_error *err);
 /** Closes it; engines it is registered with must be closed before. Accepts NULL. */
 PAWL_API void pawl_chooser_close(pawl_chooser *chooser);
-/** Registers the activity "choose". chooser NULL: by words alone. Errors: EXISTS (there is one already), MISUSE, NOMEM. */
+/** Registers the activity "choose". chooser NULL: by words alone, without
+ * concepts; one chooser serves one engine. Errors: EXISTS (there is one already), MISUSE, NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_choose_register(pawl_engine *engine, pawl_chooser *chooser,
                                                         pawl_error *err);
 

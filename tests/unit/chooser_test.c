@@ -152,6 +152,39 @@ static void without_vectors_it_is_by_words_whatever_was_asked_for(void **state)
     pawl_scope_free(scope);
 }
 
+static void a_concept_that_is_meant_speaks_for_what_it_links_to(void **state)
+{
+    static const pw_choose_doc tools[] = {
+        {"mail_send", 9, "ooo", 3}, {"crm_get", 7, "eee", 3}, {"bill", 4, "xyz", 3}};
+    toy t = {0};
+    pawl_scope *scope = pawl_scope_new();
+    pawl_chooser *choosers[] = {opened(&t), NULL};
+    const pawl_choose_text text = {"that customer", 13};
+    pawl_error err;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        pw_chooser_found found;
+        pw_chooser_ask ask = {.docs = tools,
+                              .len = 3,
+                              .queries = &text,
+                              .queries_len = 1,
+                              .k = 2,
+                              .at_least = 0.99,
+                              .by = PW_CHOOSE_HYBRID};
+        assert_int_equal(pw_chooser_best(choosers[i], scope, &ask, &found, &err), PAWL_OK);
+        assert_int_equal(found.len, 0);
+        ask.concepts = pawl_build(
+            scope,
+            "[{key: 'Customer', text: 'who buys', data: {links: ['crm_*', 'bill', 'nobody']}},"
+            "{key: 'Mail', text: 'kkk', data: {links: ['mail_*']}}]");
+        assert_int_equal(pw_chooser_best(choosers[i], scope, &ask, &found, &err), PAWL_OK);
+        assert_int_equal(found.len, 2);
+        assert_int_equal(found.best[0].index + found.best[1].index, 3);
+    }
+    pawl_chooser_close(choosers[0]);
+    pawl_scope_free(scope);
+}
+
 static void a_model_that_fails_is_told_and_nothing_is_remembered_of_it(void **state)
 {
     toy t = {.broken = true};
@@ -185,6 +218,9 @@ static void a_chooser_without_a_way_to_vectors_is_refused(void **state)
     assert_int_equal(pawl_chooser_open(&v, &c, &err), PAWL_INVALID);
     assert_null(c);
     pawl_chooser_close(NULL);
+    assert_int_equal(pawl_chooser_open(NULL, &c, &err), PAWL_OK);
+    assert_true(pw_chooser_by_words(c));
+    pawl_chooser_close(c);
 }
 
 int main(void)
@@ -193,6 +229,7 @@ int main(void)
         cmocka_unit_test(what_did_not_change_is_not_embedded_again),
         cmocka_unit_test(the_oldest_is_forgotten_for_the_newest_and_all_others_are_still_found),
         cmocka_unit_test(without_vectors_it_is_by_words_whatever_was_asked_for),
+        cmocka_unit_test(a_concept_that_is_meant_speaks_for_what_it_links_to),
         cmocka_unit_test(a_model_that_fails_is_told_and_nothing_is_remembered_of_it),
         cmocka_unit_test(a_chooser_without_a_way_to_vectors_is_refused),
     };
