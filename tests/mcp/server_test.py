@@ -2,6 +2,8 @@
 import http.client
 import json
 import os
+import resource
+import socket
 import subprocess
 import sys
 
@@ -139,7 +141,7 @@ def until(f, name, count):
 
 def until_noted(f):
     """Until the effect is in the journal: one that is not would be asked about after a kill, for nobody can know."""
-    while not any("timer" in r["waiting"] for r in f.runs("note_and_wait")):
+    while not any("timer" in (r["waiting"] or "") for r in f.runs("note_and_wait")):
         pass
 
 
@@ -359,6 +361,30 @@ def it_ends_when_idle_and_not_while_somebody_is_connected(f):
         client.stdin.close()
     assert server.process.wait(timeout=60) == 0
     server.process.stdout.close()
+
+
+def it_waits_without_spinning_for_a_descriptor_to_take_a_connection_with(f):
+    server = f.serve()
+    pid = server.process.pid
+
+    def ticks():
+        with open(f"/proc/{pid}/stat", encoding="latin1") as file:
+            return sum(int(n) for n in file.read().rsplit(")", 1)[1].split()[11:13])
+
+    hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    for spare in (0, 2):  # libmicrohttpd has no connection of its own, and some
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + spare, hard))
+        waiting = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(spare + 2)]
+        before = ticks()
+        try:
+            server.process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            pass
+        assert ticks() - before < os.sysconf("SC_CLK_TCK") / 4, "it spins"
+        for one in waiting:
+            one.close()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        assert "result" in Modern(server.url).ask("server/discover")
 
 
 # ---- who may speak, and how ----

@@ -20,9 +20,6 @@
 
 static void look(pw_mcpd_x *x);
 static void on_grace(pw_mcpd_x *x);
-static void take_up(pw_mcpd_x *x, const char *run_id);
-static void on_described(void *user, pawl_status status, const pawl_value *reply, const char *why);
-
 static void send_id(pw_mcpd_x *x, const char *op, pw_up_fn fn)
 {
     pw_up_ask(x->server->up, op, pawl_build(x->scope, "{id: %s}", x->run.id), fn, x);
@@ -98,7 +95,7 @@ static void on_result(void *user, pawl_status status, const pawl_value *reply, c
         [PW_MCPD_AS_RESOURCE] = end_as_resource,
     };
     if (status != PAWL_OK) {
-        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "the run's result cannot be read: %s", why);
+        pw_mcpd_fail_lost(x, "the run's result cannot be read", why);
     } else if (x->run.task == PW_MCPD_TASK_ALWAYS) {
         pw_mcpd_become_task(x); /* the task has it */
     } else {
@@ -173,9 +170,11 @@ static void on_event(void *user, pawl_status status, const pawl_value *event, co
 {
     pw_mcpd_x *x = user;
     const char *type = pawl_str(event, "type", "");
-    (void)why;
     if (status != PAWL_OK) {
-        return; /* the watch has ended: memory, or the engine, which is looked at again when it is back */
+        if (!x->run.ending) { /* nothing would tell its end */
+            pw_mcpd_fail_lost(x, "the run cannot be followed", why);
+        }
+        return;
     }
     if (strcmp(type, "Progress") == 0) {
         tell_progress(x, event);
@@ -305,9 +304,10 @@ static void put_questions(pw_mcpd_x *x, const pawl_value *waits)
 static void on_waits(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
-    (void)why;
     x->run.looking = false;
-    if (x->run.look_again) {
+    if (status == PAWL_NOMEM && !x->run.ending) {
+        pw_mcpd_fail_lost(x, "what the run waits for cannot be read", why);
+    } else if (x->run.look_again) {
         x->run.look_again = false;
         look(x);
     } else if (status == PAWL_OK && !x->run.ending) {
@@ -357,20 +357,28 @@ static void set_time(pw_mcpd_x *x)
 
 /* ---- the beginning ---- */
 
+static void on_described(void *user, pawl_status status, const pawl_value *reply, const char *why);
+
+static void take_up(pw_mcpd_x *x)
+{
+    x->run.started = true;
+    x->run.taken_up = true;
+    send_id(x, "describe", on_described);
+    set_time(x);
+}
+
 /* The key was used before: for the same call, or the client has mistaken it. */
 static void on_first_event(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
     if (status != PAWL_OK) {
-        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "%s", why);
+        pw_mcpd_fail_lost(x, "the run of this key cannot be read", why);
     } else if (strcmp(pw_mcpd_digest(x->server, x->scope, pawl_get(reply, "0.input")),
                       pw_mcpd_digest(x->server, x->scope, x->run.input)) != 0) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL,
                      "this idempotency key was used for a call with other arguments");
     } else {
-        x->run.started = true;
-        send_id(x, "describe", on_described);
-        set_time(x);
+        take_up(x);
     }
 }
 
@@ -382,10 +390,15 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
         pw_mcpd_end(x, pw_mcpd_text(x->scope, why, true)); /* a model can mend its arguments */
         return;
     }
-    if (x->run.keyed && (status == PAWL_EXISTS || pawl_bool(reply, "existing", false))) {
+    const bool there = status == PAWL_EXISTS || pawl_bool(reply, "existing", false);
+    if (x->run.keyed && there) {
         pw_up_ask(x->server->up, "history",
                   pawl_build(x->scope, "{id: %s, from: 1, limit: 1}", x->run.id), on_first_event,
                   x);
+        return;
+    }
+    if (x->run.found != NULL && there) {
+        take_up(x);
         return;
     }
     if (status != PAWL_OK) {
@@ -427,24 +440,26 @@ static void prepare(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shap
     x->run.shape = shape;
     x->run.offer = pawl_copy(x->scope, offer != NULL ? offer->says : NULL);
     x->run.task = offer != NULL ? mode_of(x, offer) : PW_MCPD_TASK_NEVER;
-    x->run.responses = pawl_typeof(responses) == PAWL_MAP ? responses : NULL;
+    x->run.responses =
+        pawl_typeof(responses) == PAWL_MAP && pw_who_may(x->who, PW_OP_ANSWER) ? responses : NULL;
     x->run.cancel_on_drop = pawl_is(x->run.offer, "on_disconnect", "cancel");
 }
 
+/* A run that is looked for under its name (a key, or a call whose answer was lost) is started only if it is not there: also when the engine had
+ * not acknowledged it before its client went. */
 static void start(pw_mcpd_x *x)
 {
-    const char *workflow = x->run.workflow;
     const char *trace = pawl_str(pawl_get(x->params, "_meta"), "traceparent", NULL);
+    const bool named = x->run.keyed || x->run.found != NULL;
     if (x->run.found != NULL) {
-        take_up(x, x->run.found);
-        return;
+        (void)snprintf(x->run.id, sizeof x->run.id, "%s", x->run.found);
     }
     name_stream(x);
     const pawl_value *args = pawl_build(
         x->scope, "{workflow: %s, version: %s, id: %s, input: %p, by: %s, reuse: %s, conflict: %s}",
-        workflow, x->run.version, x->run.id, pawl_v(x->run.input),
-        x->principal[0] != '\0' ? x->principal : "mcp", x->run.keyed ? "reject" : "allow",
-        x->run.keyed ? "use-existing" : "fail");
+        x->run.workflow, x->run.version, x->run.id, pawl_v(x->run.input),
+        x->principal[0] != '\0' ? x->principal : "mcp", named ? "reject" : "allow",
+        named ? "use-existing" : "fail");
     args = trace != NULL ? pawl_with(x->scope, args, "traceparent", pawl_make_str(x->scope, trace))
                          : args;
     watch(x);
@@ -485,33 +500,20 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     }
 }
 
-/* Follows a run that there is, as its call would. */
-static void take_up(pw_mcpd_x *x, const char *run_id)
-{
-    (void)snprintf(x->run.id, sizeof x->run.id, "%s", run_id);
-    x->run.started = true;
-    x->run.taken_up = true;
-    if (x->stream == NULL) {
-        name_stream(x);
-    }
-    watch(x);
-    send_id(x, "describe", on_described);
-    if (x->run.task == PW_MCPD_TASK_NEVER || pawl_is(x->run.offer, "ask", "call")) {
-        set_time(x);
-    } else {
-        pw_mcpd_after(x, GRACE_MS, on_grace);
-    }
-}
-
 void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer,
                     pw_mcpd_shape shape)
 {
     prepare(x, offer, shape);
-    if (!pw_mcpd_owns(x, run_id)) {
+    if (!x->allowed && !pw_mcpd_owns(x, run_id)) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such run");
         return;
     }
-    take_up(x, run_id);
+    (void)snprintf(x->run.id, sizeof x->run.id, "%s", run_id);
+    if (x->stream == NULL) {
+        name_stream(x);
+    }
+    watch(x);
+    take_up(x);
 }
 
 void pw_mcpd_call_again(pw_mcpd_x *x)
@@ -532,9 +534,7 @@ static void on_nothing(void *user, pawl_status status, const pawl_value *reply, 
 void pw_mcpd_call_dropped(pw_mcpd_x *x)
 {
     if (!x->run.cancel_on_drop) {
-        if (x->run.started) {
-            pw_mcpd_lose(x->server, x->run.id);
-        }
+        pw_mcpd_lose(x->server, pw_mcpd_answers(x)); /* also one whose start is only on its way */
     } else if (x->run.id[0] != '\0' && !x->run.ending) {
         pw_up_ask(x->server->up, "cancel",
                   pawl_build(x->scope, "{id: %s, reason: \"its caller has gone\", by: %s}",

@@ -72,7 +72,14 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given)
                      .era = &pw_mcpd_legacy,
                      .log_level = PW_MCPD_LEVEL_NONE,
                      .principal = pw_strdup(scope, given->principal),
+                     .who = pw_who_share(given->who),
+                     .challenge = given->challenge,
                      .next = s->xs};
+    if (x->principal == NULL) { /* never somebody else */
+        pawl_scope_free(scope);
+        pw_free(x);
+        return NULL;
+    }
     if (s->xs != NULL) {
         s->xs->prev = x;
     }
@@ -101,6 +108,7 @@ static void x_free(pw_mcpd_x *x)
     if (x->slot != NULL) {
         *x->slot = NULL;
     }
+    pw_who_release(x->who);
     pawl_scope_free(x->scope);
     pw_free(x);
 }
@@ -123,7 +131,11 @@ void pw_mcpd_after(pw_mcpd_x *x, int64_t ms, pw_mcpd_fn fn)
 {
     if (x->timer == NULL) {
         x->timer = pw_calloc(1, sizeof *x->timer);
-        PW_CHECK(x->timer != NULL);
+        if (x->timer == NULL) {
+            pw_scope_fail(x->scope);
+            pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "out of memory");
+            return;
+        }
         (void)uv_timer_init(x->server->loop, x->timer);
         x->timer->data = x;
     }
@@ -133,14 +145,31 @@ void pw_mcpd_after(pw_mcpd_x *x, int64_t ms, pw_mcpd_fn fn)
 
 /* ---- saying ---- */
 
+static const char no_memory[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32603,"
+                                "\"message\":\"out of memory\"}}";
+
+/* What could not be written is an error to that request, under its id if there is memory for so much; a run of its own goes on, and counts as
+ * one whose answer was lost. */
+static void end_without_memory(pw_mcpd_x *x)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
+    pw_mcpd_write_error(&text, x->id, PW_MCPD_INTERNAL, "out of memory", NULL);
+    const bool ok = pw_buf_ok(&text);
+    pw_mcpd_lose(x->server, pw_mcpd_answers(x));
+    x->sink->end(x->sink_user, 500, ok ? (const char *)text.data : no_memory,
+                 ok ? text.size : sizeof no_memory - 1);
+    x_free(x);
+}
+
 static void end_text(pw_mcpd_x *x, int http, pw_buf *text)
 {
+    if (!pw_buf_ok(text) || pw_scope_failed(x->scope)) { /* what was made without memory is wrong */
+        pw_buf_deinit(text);
+        end_without_memory(x);
+        return;
+    }
     pw_mcpd_delivered(x); /* unless the transport finds otherwise */
-    const bool ok = pw_buf_ok(text);
-    static const char lost[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32603,"
-                               "\"message\":\"out of memory\"}}";
-    x->sink->end(x->sink_user, ok ? http : 500, ok ? (const char *)text->data : lost,
-                 ok ? text->size : sizeof lost - 1);
+    x->sink->end(x->sink_user, http, (const char *)text->data, text->size);
     pw_buf_deinit(text);
     x_free(x);
 }
@@ -149,7 +178,6 @@ void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type)
 {
     pw_buf text = PW_BUF_INIT;
     pw_mcpd_write_result(&text, x->id, x->era->stamp(x->scope, result, type));
-    text.failed |= pw_scope_failed(x->scope);
     end_text(x, 200, &text);
 }
 
@@ -168,6 +196,15 @@ void pw_mcpd_fail(pw_mcpd_x *x, int64_t code, const pawl_value *data, const char
     va_end(args);
     pw_mcpd_write_error(&text, x->id, code, why, data);
     end_text(x, x->era->http_status ? pw_mcpd_code_http(code) : 200, &text);
+}
+
+void pw_mcpd_fail_lost(pw_mcpd_x *x, const char *what, const char *why)
+{
+    char run[sizeof x->run.id];
+    pw_mcpd *s = x->server;
+    (void)snprintf(run, sizeof run, "%s", pw_mcpd_answers(x));
+    pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "%s: %s", what, why);
+    pw_mcpd_lose(s, run);
 }
 
 void pw_mcpd_fail_plain(pw_mcpd_x *x, int http, int64_t code, const char *why)
@@ -243,7 +280,7 @@ static void carry_out(pw_mcpd_x *x)
 {
     pw_mcpd_fn fn = x->then;
     x->then = NULL;
-    fn(x);
+    pw_mcpd_gate(x, fn);
 }
 
 static void on_catalog(void *user, pawl_status status, const pawl_value *reply, const char *why)
@@ -271,7 +308,7 @@ static void with_catalog(pw_mcpd_x *x)
     if (s->catalog.scope != NULL && age >= 0 && age < PW_MCPD_CATALOG_MS) {
         carry_out(x);
     } else {
-        pw_up_ask(s->up, "tools", NULL, on_catalog, x);
+        pw_up_ask(s->up, "tools", &pw_up_none, on_catalog, x);
     }
 }
 
@@ -409,7 +446,7 @@ void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x)
         *ret_x = x;
     }
     if (x == NULL) {
-        given->sink->end(given->user, 503, NULL, 0);
+        given->sink->end(given->user, 503, no_memory, sizeof no_memory - 1);
         return;
     }
     x->slot = ret_x;

@@ -24,6 +24,7 @@
 #define TAKE_MAX \
     256 /* answers in one go: the loop has others to serve, however fast the engine talks */
 #define READY_MS 5000 /* an engine whose host does not let runs go on is asked all the same */
+#define SPARE 256     /* requests that found no memory and are not told so yet */
 
 /** One request that is not answered yet. */
 struct asked {
@@ -36,8 +37,9 @@ struct asked {
     int64_t number; /* on the connection there is; 0 = not sent */
     bool many;
     bool write;
+    bool spare; /* one of up->spare */
     pawl_status
-        refused; /* it is no request that an engine takes: it is not sent, and told so from the loop */
+        refused; /* no request that an engine takes, or no memory: it is not sent, and told so from the loop */
 };
 
 struct pw_up {
@@ -53,6 +55,7 @@ struct pw_up {
     uint64_t since;   /* connected */
     bool ready;
     atomic_bool connected;
+    struct asked spare[SPARE]; /* fn NULL = free */
 };
 
 static void free_handle(uv_handle_t *h)
@@ -68,7 +71,11 @@ static void drop(pw_up *up, struct asked *a)
         up->at = NULL;
     }
     pawl_scope_free(a->scope);
-    pw_free(a);
+    if (a->spare) {
+        *a = (struct asked){.fn = NULL};
+    } else {
+        pw_free(a);
+    }
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -157,7 +164,9 @@ static void answer_refused(pw_up *up)
 {
     for (struct asked *a = first_refused(up); a != NULL; a = first_refused(up)) {
         a->many = false;
-        answer(up, a, a->refused, NULL, "a request that is nested too deep or too large");
+        answer(up, a, a->refused, NULL,
+               a->refused == PAWL_NOMEM ? "out of memory"
+                                        : "a request that is nested too deep or too large");
     }
 }
 
@@ -343,22 +352,48 @@ static void append(pw_up *up, struct asked *a)
     up->last = a;
 }
 
-static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
+static const uint8_t empty_map = 0x80;
+const pawl_value pw_up_none = {.data = &empty_map, .size = 1};
+
+/* Its arguments, as they are sent. False: no memory. */
+static bool fill(struct asked *a, const pawl_value *args)
 {
-    struct asked *a = pw_calloc(1, sizeof *a);
-    pawl_scope *scope = a != NULL ? pawl_scope_new() : NULL;
-    PW_CHECK(scope !=
-             NULL); /* as small as it gets; the engine, when in this process, stops for less */
-    pw_req_op op = pw_req_from_name((pw_view){(const uint8_t *)given->op, strlen(given->op)});
-    *a = *given;
-    a->scope = scope;
-    a->args = args != NULL ? pawl_copy(scope, args) : pawl_build(scope, "{}");
+    pw_req_op op = pw_req_from_name((pw_view){(const uint8_t *)a->op, strlen(a->op)});
+    a->scope = pawl_scope_new();
+    if (a->scope == NULL || args == NULL || (args->scope != NULL && pw_scope_failed(args->scope))) {
+        return false; /* what the caller built is not what it meant */
+    }
+    a->args = pawl_copy(a->scope, args);
     a->write = op != PW_REQ_NONE && pw_req_kind(op) == PW_REQ_WRITE;
     if (a->write && pawl_get(a->args, "dedup") == NULL) {
-        a->args = with_dedup(scope, a->args);
+        a->args = with_dedup(a->scope, a->args);
     }
+    return !pw_scope_failed(a->scope);
+}
+
+static struct asked *take_spare(pw_up *up)
+{
+    for (size_t i = 0; i < SPARE; i++) {
+        if (up->spare[i].fn == NULL) {
+            return &up->spare[i];
+        }
+    }
+    return NULL;
+}
+
+/* Without memory it is kept in a place that is there already, until the loop tells. When those are used up too it is not told: whoever waits
+ * for it is let go by its bound, or by its client. */
+static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
+{
+    struct asked *mine = pw_calloc(1, sizeof *mine);
+    struct asked *a = mine != NULL ? mine : take_spare(up);
+    if (a == NULL) {
+        return;
+    }
+    *a = *given;
+    a->spare = mine == NULL;
     append(up, a);
-    a->refused = takeable(a);
+    a->refused = !a->spare && fill(a, args) ? takeable(a) : PAWL_NOMEM;
     if (a->refused != PAWL_OK) {
         uv_timer_start(up->timer, on_timer, 0, 0);
     } else if (up->ready && !send_one(up, a)) {

@@ -35,7 +35,10 @@ bool pw_up_is_live(const pw_up *up);
 /** True while it is one of the engine's clients. Any thread. */
 bool pw_up_is_connected(const pw_up *up);
 
-/** One request; args nil = none. A write gets a dedup key unless it has one. Without memory fn is called with NOMEM, from the loop. */
+/** The arguments of a request that has none. */
+extern const pawl_value pw_up_none;
+/** One request; args nil = they could not be built. A write gets a dedup key unless it has one. Without memory fn is called with NOMEM, from the
+ * loop. */
 void pw_up_ask(pw_up *up, const char *op, const pawl_value *args, pw_up_fn fn, void *user);
 /** A request that is answered many times: "watch". */
 void pw_up_watch(pw_up *up, const pawl_value *args, pw_up_fn fn, void *user);
