@@ -44,6 +44,28 @@ void pw_cli_chooser_close(pw_cli *cli)
     cli->chooser = NULL;
 }
 
+struct pawl_chooser *pw_cli_chooser_now(void *user)
+{
+    return ((pw_cli_late *)user)->cli->chooser;
+}
+
+struct pawl_chooser *pw_cli_chooser_late(void *user)
+{
+    pw_cli_late *late = user;
+    pawl_error err;
+    (void)pthread_mutex_lock(&late->lock);
+    if (!late->tried) {
+        late->tried = true;
+        if (pw_cli_model_host(late->cli) == PW_EXIT_OK &&
+            pw_cli_chooser_open(late->cli, &err) != PAWL_OK) {
+            late->cli->chooser = NULL;
+        }
+    }
+    struct pawl_chooser *chooser = late->cli->chooser;
+    (void)pthread_mutex_unlock(&late->lock);
+    return chooser;
+}
+
 /* ---- looking ---- */
 
 static const char *links_text(pw_cli *cli, const pawl_value *concept)

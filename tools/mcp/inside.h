@@ -99,7 +99,8 @@ struct pw_mcpd_x {
     int64_t events;           /* sent on it */
     const pawl_value *listen; /* the filter of a listener; nil = it is none */
     bool primed;
-    bool busy; /* inside pw_mcpd_take */
+    bool busy;                     /* inside pw_mcpd_take */
+    struct pw_mcpd_search *search; /* being ranked; NULL = nothing is */
     pw_mcpd_run run;
 };
 
@@ -253,6 +254,14 @@ void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *argumen
 /** They as they are listed. */
 const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index); /* nil behind the last */
 void pw_mcpd_read_run(pw_mcpd_x *x, const char *rest);
+/** Ends a call with a value, as text and as itself. */
+void pw_mcpd_end_structured(pw_mcpd_x *x, const pawl_value *v);
+
+/* ---- search.c: the tool pawl_search ---- */
+
+void pw_mcpd_search_begin(pw_mcpd_x *x);
+/** The exchange goes: what is being ranked for it is nobody's. */
+void pw_mcpd_search_forget(pw_mcpd_x *x);
 
 /* ---- seal.c: names that a client brings back and must not change ---- */
 
