@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/cli_concept.h"
 #include "tools/cli_model.h"
 #include "tools/cli_session.h"
 #include "workflows/workflows.h"
@@ -90,6 +91,7 @@ void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t comman
 static pawl_status code_register(pw_cli *cli, pawl_error *err)
 {
     pawl_status s = pawl_workflows_register(cli->engine, err);
+    s = s == PAWL_OK ? pw_cli_chooser_register(cli, err) : s; /* before the agent's own */
     s = s == PAWL_OK ? pw_cli_net_register(cli->engine, pw_cli_has(cli->args, PW_OPT_NO_NET), err)
                      : s;
     s = s == PAWL_OK ? pw_cli_model_register(cli, err) : s;
@@ -167,6 +169,7 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
     cli->client = NULL;
     pawl_close(cli->engine, drain_ms);
     cli->engine = NULL;
+    pw_cli_chooser_close(cli);
     pw_cli_model_close(cli);
 }
 

@@ -16,6 +16,8 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/buf.h"
 #include "sdk/base/error.h"
+#include "tools/cli_concept.h"
+#include "tools/cli_model.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/stdio.h"
 
@@ -146,8 +148,15 @@ int pw_verb_mcp(pw_cli *cli)
     }
     pw_client_close(cli->client);
     cli->client = NULL;
+    pw_cli_late late = {.cli = cli, .lock = PTHREAD_MUTEX_INITIALIZER};
+    if (pw_cli_model_wanted(cli) != NULL) {
+        options.server.chooser = here ? pw_cli_chooser_now : pw_cli_chooser_late;
+        options.server.chooser_user = &late;
+    }
     options.engine = here ? NULL : engine_argv(cli);
     pawl_status status = pw_mcpd_stdio_serve(&options, &err);
     pw_cli_unhost(cli, 0);
+    pw_cli_chooser_close(cli);
+    pw_cli_model_close(cli);
     return status == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, status, &err, "cannot serve MCP");
 }

@@ -16,6 +16,7 @@
 #include "sdk/base/limits.h"
 #include "sdk/base/record.h"
 #include "sdk/base/value.h"
+#include "tools/cli_concept.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/host.h"
 #include "tools/mcp/http_address.h"
@@ -157,6 +158,12 @@ static int start_mcp(pw_cli *cli, pawl_level least, pw_mcpd_host **ret_mcp)
     pw_mcpd_options options = {.journal = cli->db,
                                .tools = (pw_mcpd_tools)args->number[PW_OPT_TOOLS]};
     mcp_log *log = pw_alloc(cli->scope, sizeof *log);
+    pw_cli_late *late = pw_alloc(cli->scope, sizeof *late);
+    if (cli->embedder != NULL && late != NULL) {
+        late->cli = cli;
+        options.chooser = pw_cli_chooser_now;
+        options.chooser_user = late;
+    }
     pawl_error err = {0};
     const pw_mcpd_http_options http = {.address = args->value[PW_OPT_HTTP],
                                        .names = args->value[PW_OPT_HOST],

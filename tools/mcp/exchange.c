@@ -102,6 +102,7 @@ static void x_free(pw_mcpd_x *x)
     pw_mcpd *s = x->server;
     pw_mcpd_no_timer(x);
     pw_mcpd_call_over(x);
+    pw_mcpd_search_forget(x);
     pw_up_forget(s->up, x);
     *(x->prev != NULL ? &x->prev->next : &s->xs) = x->next;
     if (x->next != NULL) {

@@ -103,7 +103,8 @@ struct pw_mcpd_x {
     int64_t events;           /* sent on it */
     const pawl_value *listen; /* the filter of a listener; nil = it is none */
     bool primed;
-    bool busy; /* inside pw_mcpd_take */
+    bool busy;                     /* inside pw_mcpd_take */
+    struct pw_mcpd_search *search; /* being ranked; NULL = nothing is */
     pw_mcpd_run run;
     pw_mcpd_x *same_prev, *same_next; /* under way for the same call; the first is in `calls` */
     UT_hash_handle hh;
@@ -270,6 +271,14 @@ void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *argumen
 const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index); /* nil behind the last */
 const char *pw_mcpd_meta_name(size_t index);
 void pw_mcpd_read_run(pw_mcpd_x *x, const char *rest);
+/** Ends a call with a value, as text and as itself. */
+void pw_mcpd_end_structured(pw_mcpd_x *x, const pawl_value *v);
+
+/* ---- search.c: the tool pawl_search ---- */
+
+void pw_mcpd_search_begin(pw_mcpd_x *x);
+/** The exchange goes: what is being ranked for it is nobody's. */
+void pw_mcpd_search_forget(pw_mcpd_x *x);
 
 /* ---- seal.c: names that a client brings back and must not change ---- */
 

@@ -72,6 +72,9 @@ typedef struct pw_mcpd_options {
     int64_t bound_ms; /* a call without a task is answered by then; 0 = 45 s */
     void *user;
     void (*no_owner)(void *user); /* nobody owns the journal. May be NULL */
+    /** What workflows are searched with (activities/chooser.h), NULL = words; called by threads of the pool, several at once. May be NULL. */
+    struct pawl_chooser *(*chooser)(void *user);
+    void *chooser_user;
 } pw_mcpd_options;
 
 /** NULL when out of memory. */
