@@ -7,7 +7,6 @@ Cases run side by side, each on a journal of its own. A case that fails prints t
 """
 import json
 import os
-import signal
 import subprocess
 import sys
 import traceback
@@ -33,13 +32,6 @@ class Rig:
 
 def shim_command(folder):
     return [Paths.pawl, "mcp", "--db", folder.db, "--module", Paths.module, "--idle-exit", "10s"]
-
-
-def end_engine(folder):
-    """The engine that a shim started: it would end by itself when it is idle."""
-    if folder.owner() != 0:
-        os.kill(folder.owner(), signal.SIGTERM)
-    folder.wait_free()
 
 
 def run(command, folder, **more):
@@ -128,11 +120,7 @@ CASES = {
 def try_case(name):
     try:
         with Folder() as folder:
-            try:
-                return name, CASES[name](folder), None
-            finally:
-                if not folder.servers:
-                    end_engine(folder)
+            return name, CASES[name](folder), None
     except Exception:  # pylint: disable=broad-except
         return name, [], traceback.format_exc()
 
