@@ -104,11 +104,18 @@ static void on_event(void *user, pawl_status status, const pawl_value *event, co
     }
     const pawl_value *listen = pw_value_view(scope, bytes.data, bytes.size);
     (void)snprintf(uri, sizeof uri, PW_MCPD_RUN_URI "%s", id);
-    if (listed(listen, "resourceSubscriptions", uri) || subscribed(x, uri)) {
+    const bool uri_wanted = listed(listen, "resourceSubscriptions", uri) || subscribed(x, uri);
+    const bool task_wanted =
+        listed(listen, "taskIds", id) && strncmp(pawl_str(event, "type", ""), "Run", 3) == 0;
+    if ((uri_wanted || task_wanted) && !pw_mcpd_sees(x, id, NULL)) {
+        pawl_scope_free(scope); /* to them there is no such run */
+        return;
+    }
+    if (uri_wanted) {
         pw_mcpd_notify(x, "notifications/resources/updated",
                        tagged(x, scope, pawl_build(scope, "{uri: %s}", uri)));
     }
-    if (listed(listen, "taskIds", id) && strncmp(pawl_str(event, "type", ""), "Run", 3) == 0) {
+    if (task_wanted) {
         pw_up_ask(x->server->up, "describe", pawl_build(scope, "{id: %s}", id), on_task, x);
     }
     pawl_scope_free(scope);

@@ -127,10 +127,14 @@ static void call_CANCEL(pw_mcpd_x *x, const pawl_value *a)
 
 static void call_START(pw_mcpd_x *x, const pawl_value *a)
 {
-    pw_up_ask(x->server->up, "start",
-              pawl_build(x->scope, "{workflow: %s, input: %p, by: %s}", pawl_str(a, "workflow", ""),
-                         pawl_v(pawl_get(a, "input")), by(x)),
-              on_written, x);
+    const char *workflow = pawl_str(a, "workflow", "");
+    const pawl_value *args = pawl_build(x->scope, "{workflow: %s, input: %p, by: %s}", workflow,
+                                        pawl_v(pawl_get(a, "input")), by(x));
+    if (x->who != NULL) { /* its name says whose it is */
+        pw_mcpd_name_run(x, workflow, pawl_get(a, "input"));
+        args = pawl_with(x->scope, args, "id", pawl_make_str(x->scope, x->run.id));
+    }
+    pw_up_ask(x->server->up, "start", args, on_written, x);
 }
 
 static void call_WAIT(pw_mcpd_x *x, const pawl_value *a)
@@ -187,7 +191,7 @@ static void on_describe(void *user, pawl_status status, const pawl_value *reply,
     (void)why;
     for (size_t i = 0; status == PAWL_OK && i < pawl_len(list); i++) {
         const pawl_value *w = pawl_at(list, i);
-        if (pawl_is(w, "name", name)) {
+        if (pawl_is(w, "name", name) && pw_mcpd_reaches(x, PW_OP_LIST, name)) {
             end_structured(
                 x, pawl_build(x->scope,
                               "{workflow: %s, version: %s, description: %s, input_schema: %p, "
@@ -259,7 +263,7 @@ static void on_search(void *user, pawl_status status, const pawl_value *reply, c
     for (size_t i = 0; status == PAWL_OK && hits != NULL && i < pawl_len(list); i++) {
         const pawl_value *w = pawl_at(list, i);
         const int points = query[0] == '\0' ? 1 : rank(w, query);
-        if (points > 0) {
+        if (points > 0 && pw_mcpd_reaches(x, PW_OP_LIST, pawl_str(w, "name", ""))) {
             hits[len++] = (struct hit){w, points};
         }
     }
