@@ -74,7 +74,8 @@ const fuzz_seed fuzz_seeds[] = {
              "{\"action\":\"accept\",\"content\":{\"choice\":\"yes\"}}}," MODERN(
                  TASKS, "") "}}\xfe\xfe\x00\x00"),
     SEED(
-        "\x00{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{\"notifications\":{\"toolsListChanged\":true,\"resourceSubscriptions\":"
+        "\x00{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscriptions/listen\",\"params\":{\"notifications\":{\"toolsListChanged\":true,"
+        "\"resourceSubscriptions\":"
         "[\"t://r\"],\"taskIds\":[\"r\"]}," MODERN(TASKS, "") "}}"),
     SEED(
         "\x00{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"completion/complete\",\"params\":{\"ref\":{\"type\":\"ref/resource\",\"uri\":\"pawl://runs/{id}\"},"

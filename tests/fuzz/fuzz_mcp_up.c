@@ -2,6 +2,7 @@
  * fuzz_mcp_up.c - the line to the engine (tools/mcp/up.h) with nobody at its other end: requests are kept, and answered when the target says so,
  * with answers that an engine may give. Which, is the input's to say. Knows no run from another.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "fuzz_mcp.h"
@@ -74,7 +75,8 @@ static const struct {
     {"result", PAWL_NOTFOUND, ""},
     {"waits", PAWL_OK,
      "[{\"id\":\"r\",\"name\":\"n\",\"kind\":\"approval\",\"command\":3,\"prompt\":\"p\",\"choices\":\"yes|no\",\"show\":{\"a\":1}},"
-     "{\"id\":\"r\",\"name\":\"f\",\"kind\":\"form\",\"command\":4,\"prompt\":\"\",\"schema\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}}}}]"},
+     "{\"id\":\"r\",\"name\":\"f\",\"kind\":\"form\",\"command\":4,\"prompt\":\"\",\"schema\":{\"type\":\"object\","
+     "\"properties\":{\"name\":{\"type\":\"string\"}}}}]"},
     {"waits", PAWL_OK,
      "[{\"id\":\"r\",\"name\":\"u\",\"kind\":\"url\",\"command\":5,\"request\":{\"url\":\"https://x\"}}]"},
     {"waits", PAWL_OK,
@@ -135,7 +137,7 @@ static void keep(const char *op, pw_up_fn fn, void *user, bool many)
         ASKED_MAX) { /* what is beyond it is never answered, as by an engine that is away */
         asked *a = &engine.list[engine.len++];
         *a = (asked){.fn = fn, .user = user, .many = many};
-        (void)strncpy(a->op, op, sizeof a->op - 1);
+        (void)snprintf(a->op, sizeof a->op, "%s", op);
     }
 }
 
