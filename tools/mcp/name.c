@@ -66,6 +66,14 @@ bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id)
                0;
 }
 
+bool pw_mcpd_began(pw_mcpd_x *x, const char *run_id)
+{
+    const size_t size = strlen(run_id);
+    return size > 9 && run_id[size - 9] == '-' &&
+           strcmp(run_id + size - 8, tag_of(x->server, x->scope, x->principal, run_id, size - 9)) ==
+               0;
+}
+
 /* ---- calls whose answers were lost ---- */
 
 static pw_mcpd_lost *slot_of(pw_mcpd *s, const char *call)
