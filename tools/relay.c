@@ -189,7 +189,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 static void evict_revoked(pw_relay *r)
 {
     for (pw_relay_session *s = r->sessions; s != NULL; s = s->next) {
-        if (!s->over && pw_worker_grant_find(r->grants, s->grant) == NULL) {
+        if (!s->over && pw_token_grant_find(r->grants, s->grant) == NULL) {
             pw_relay_log(r, PAWL_INFO, "the token of a remote worker was revoked: it is out");
             s->over = true;
         }
@@ -200,17 +200,17 @@ static void evict_revoked(pw_relay *r)
 static void tokens_look(pw_relay *r)
 {
     struct stat now;
-    pw_worker_grants *g = NULL;
+    pw_token_grants *g = NULL;
     pawl_error err;
     if (stat(r->options.tokens_file, &now) != 0 || same_file(&now, &r->grants_stat)) {
         return;
     }
     r->grants_stat = now;
-    if (pw_worker_grants_read(r->options.tokens_file, &g, &err) != PAWL_OK) {
+    if (pw_token_grants_read(r->options.tokens_file, &g, &err) != PAWL_OK) {
         pw_relay_log(r, PAWL_ERROR, "the tokens of before count on: %s", err.message);
         return;
     }
-    pw_worker_grants_free(r->grants);
+    pw_token_grants_free(r->grants);
     r->grants = g;
     evict_revoked(r);
 }
@@ -336,7 +336,7 @@ static void relay_free(pw_relay *r)
     if (r->wake_fd >= 0) {
         close(r->wake_fd);
     }
-    pw_worker_grants_free(r->grants);
+    pw_token_grants_free(r->grants);
     pw_tls_ctx_free(r->tls);
     pw_free(r);
 }
@@ -358,7 +358,7 @@ pawl_status pw_relay_start(const pw_relay_options *options, pw_relay **ret_relay
     if (st == PAWL_OK && stat(options->tokens_file, &r->grants_stat) != 0) {
         memset(&r->grants_stat, 0, sizeof r->grants_stat);
     }
-    st = st == PAWL_OK ? pw_worker_grants_read(options->tokens_file, &r->grants, err) : st;
+    st = st == PAWL_OK ? pw_token_grants_read(options->tokens_file, &r->grants, err) : st;
     st = st == PAWL_OK ? port_open(r, err) : st;
     st = st == PAWL_OK ? pw_thread_start(&r->thread, "pawl-relay", run, r, err) : st;
     if (st != PAWL_OK) {

@@ -44,7 +44,7 @@ class Server:
             assert line, f"{command} ended with status {self.process.wait()}: {said}"
             said += line
         self.url = json.loads(said)["mcp"]
-        self.port = int(self.url.split(":")[2].split("/")[0])
+        self.port = int(self.url.rsplit(":", 1)[1].split("/")[0])
 
     def kill(self):
         self.process.kill()
@@ -111,6 +111,12 @@ class Folder:
         done = subprocess.run([Paths.pawl, *arguments, "--db", self.db, "-o", "json"], capture_output=True, text=True, check=False, timeout=WAIT_S)
         assert done.returncode == 0, f"pawl {arguments}: {done.stderr}"
         return json.loads(done.stdout)
+
+    def fails(self, *arguments):
+        """What a command says that is refused."""
+        done = subprocess.run([Paths.pawl, *arguments, "--db", self.db], capture_output=True, text=True, check=False, timeout=WAIT_S)
+        assert done.returncode != 0, f"pawl {arguments} is not refused: {done.stdout}"
+        return done.stderr
 
     def runs(self, workflow):
         return [r for r in self.pawl("list", "--limit", "0") if r["workflow"] == workflow]

@@ -97,6 +97,9 @@ static const char *message_of(pawl_scope *scope, const pawl_value *wait)
 const pawl_value *pw_mcpd_question(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *wait)
 {
     const pawl_value *own = pawl_get(wait, "request.mcp");
+    if (!pw_who_may(x->who, PW_OP_ANSWER)) {
+        return NULL; /* somebody else answers */
+    }
     const bool url = pawl_is(wait, "kind", "url");
     if (pawl_typeof(own) == PAWL_MAP) {
         const char *method = pawl_str(own, "method", "");
@@ -248,5 +251,9 @@ void pw_mcpd_answered(pw_mcpd_x *x, const pw_mcpd_message *m)
     x->run.progress = pawl_int(name, "1", 0);
     x->run.responses = m->result != NULL ? m->result : pawl_build(x->scope, "{action: \"cancel\"}");
     (void)memcpy(x->run.id, pawl_str(name, "0", ""), strlen(pawl_str(name, "0", "")) + 1);
+    if (x->who != NULL && !pw_who_may_run(x->who, PW_OP_ANSWER, pw_mcpd_owns(x, x->run.id), NULL)) {
+        pw_mcpd_end_empty(x, 202); /* as to a request that is none */
+        return;
+    }
     pw_up_ask(x->server->up, "waits", pawl_build(x->scope, "{id: %s}", x->run.id), on_waits, x);
 }

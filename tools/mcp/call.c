@@ -448,7 +448,8 @@ static void prepare(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shap
     x->run.shape = shape;
     x->run.offer = pawl_copy(x->scope, offer != NULL ? offer->says : NULL);
     x->run.task = offer != NULL ? mode_of(x, offer) : PW_MCPD_TASK_NEVER;
-    x->run.responses = pawl_typeof(responses) == PAWL_MAP ? responses : NULL;
+    x->run.responses =
+        pawl_typeof(responses) == PAWL_MAP && pw_who_may(x->who, PW_OP_ANSWER) ? responses : NULL;
     x->run.cancel_on_drop = pawl_is(x->run.offer, "on_disconnect", "cancel");
 }
 
@@ -513,7 +514,7 @@ void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer
                     pw_mcpd_shape shape)
 {
     prepare(x, offer, shape);
-    if (!pw_mcpd_owns(x, run_id)) {
+    if (!x->allowed && !pw_mcpd_owns(x, run_id)) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such run");
         return;
     }

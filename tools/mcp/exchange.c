@@ -72,6 +72,8 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given)
                      .era = &pw_mcpd_legacy,
                      .log_level = PW_MCPD_LEVEL_NONE,
                      .principal = pw_strdup(scope, given->principal),
+                     .who = pw_who_share(given->who),
+                     .challenge = given->challenge,
                      .next = s->xs};
     if (x->principal == NULL) { /* never somebody else */
         pawl_scope_free(scope);
@@ -107,6 +109,7 @@ static void x_free(pw_mcpd_x *x)
     if (x->slot != NULL) {
         *x->slot = NULL;
     }
+    pw_who_release(x->who);
     pawl_scope_free(x->scope);
     pw_free(x);
 }
@@ -278,7 +281,7 @@ static void carry_out(pw_mcpd_x *x)
 {
     pw_mcpd_fn fn = x->then;
     x->then = NULL;
-    fn(x);
+    pw_mcpd_gate(x, fn);
 }
 
 static void on_catalog(void *user, pawl_status status, const pawl_value *reply, const char *why)

@@ -4,69 +4,37 @@
  *   request --body whole--> pw_mcpd_take --nothing yet--> suspended --message--> a stream --end--> the stream ends
  *                                                               `--end, nothing said before--> one JSON
  *
+ * With rights, a request's head is looked at before its body is taken (http_pass.c): who it is, and whether there is room for it. A body that is
+ * refused is read and dropped, so that its client gets to the answer; connections that make no headway are cut (http_conn.c).
+ *
  * GET /runs/{id}/stream is the other thing that is here: its stream begins when the run is found (http_stream.c).
  *
  * libmicrohttpd runs on our loop through its epoll descriptor. It does not see that the peer of a suspended connection has gone: a poll of our
- * own does. Answers 403 to a Host or Origin that is not ours, 413 to a body that is too large; does not do TLS.
+ * own does. Answers 403 to a Host or Origin that is not ours, 413 to a body that is too large, 503 when all of
+ * them together are. TLS is libmicrohttpd's own.
  */
-#include "tools/mcp/http.h"
+#include "tools/mcp/http_inside.h"
 
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "sdk/base/mem.h"
-#include "tools/mcp/http_address.h"
-#include "tools/mcp/http_stream.h"
-#include "tools/mcp/inside.h"
 
 #define BODY_BYTES_MAX (4u << 20)
 #define STREAM_BYTES_MAX (8u << 20) /* that a client has not read: it is cut */
 #define CONNECTIONS_MAX 20000
 #define CONNECTION_BYTES (32u << 10)
 #define IDLE_S 300
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define LOOK_MS 500 /* at files of rights, and at connections that make no headway */
 #define BEAT_MS 15000
 #define DEAF_MS 100   /* after a connection that could not be taken, for want of a descriptor */
 #define GONE_MS 30000 /* a peer that acknowledges nothing for so long is gone */
 
-typedef struct request request;
-
-struct pw_mcpd_http {
-    uv_loop_t *loop;
-    pw_mcpd *server;
-    pw_streams *streams;
-    struct MHD_Daemon *daemon;
-    pw_http_address address;
-    char url[128];
-    uv_poll_t *poll;
-    uv_timer_t *timer; /* what libmicrohttpd waits for */
-    uv_timer_t *beat;
-    uv_timer_t *deaf;
-    request *requests;
-    atomic_size_t clients;
-    bool again; /* libmicrohttpd has more to do than it says */
-};
-
-struct request {
-    request *prev, *next;
-    pw_mcpd_http *http;
-    struct MHD_Connection *connection;
-    pw_mcpd_x *x;          /* NULL: answered, or none yet */
-    pw_follower *follower; /* of a run; NULL: as above */
-    const char *allow;     /* of a 405 */
-    uv_poll_t *gone;
-    pw_buf body;
-    pw_buf out; /* of the answer, or of the stream; from `sent` */
-    size_t sent;
-    int status;
-    char session[200];
-    char run[PW_ID_BYTES_MAX + 1]; /* whose answer this is */
-    bool begun, too_large, suspended, stream, ended, queued;
-};
+typedef pw_mcpd_http_request request;
 
 static void free_handle(uv_handle_t *h)
 {
@@ -74,11 +42,18 @@ static void free_handle(uv_handle_t *h)
 }
 
 static void kick(pw_mcpd_http *http);
+void pw_http_run(pw_mcpd_http *http);
+
+int64_t pw_http_now_ms(const pw_mcpd_http *http)
+{
+    return (int64_t)uv_now(http->loop);
+}
 
 /* ---- waking and sleeping ---- */
 
-static void wake(request *r)
+void pw_http_wake(request *r)
 {
+    pw_http_account(r);
     if (r->suspended) {
         r->suspended = false;
         MHD_resume_connection(r->connection);
@@ -107,7 +82,7 @@ static void on_gone(uv_poll_t *poll, int status, int events)
     r->follower = NULL;
     r->ended = true;
     r->status = 500;
-    wake(r);
+    pw_http_wake(r);
 }
 
 static void watch_gone(request *r)
@@ -153,7 +128,7 @@ static void sink_message(void *user, const char *event_id, const char *text, siz
     request *r = user;
     r->stream = true;
     put_event(r, event_id, text, size);
-    wake(r);
+    pw_http_wake(r);
 }
 
 static void say_too_large(request *r, const pawl_value *id)
@@ -168,7 +143,8 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     request *r = user;
     const pawl_value *id = r->x != NULL ? r->x->id : NULL;
     if (r->x != NULL && r->x->method == PW_MCPD_INITIALIZE && r->x->session != NULL) {
-        (void)snprintf(r->session, sizeof r->session, "%s", r->x->session->id);
+        pw_pass_session_out(&r->http->front, &r->pass, r->x->session->id, r->session,
+                            sizeof r->session);
     }
     if (r->x != NULL) {
         (void)snprintf(r->run, sizeof r->run, "%s", pw_mcpd_answers(r->x));
@@ -184,59 +160,26 @@ static void sink_end(void *user, int status, const char *text, size_t size)
             say_too_large(r, id);
         }
     }
-    wake(r);
+    pw_http_wake(r);
+}
+
+static void sink_challenge(void *user, const char *scopes)
+{
+    request *r = user;
+    pw_pass_scopes(&r->http->front, &r->pass, scopes);
 }
 
 static const pw_mcpd_sink sink = {sink_message, sink_end};
 
-/* ---- the sink of followers ---- */
-
-static void follower_put(void *user, const char *text, size_t size)
+const char *pw_http_header(void *user, const char *name)
 {
     request *r = user;
-    r->stream = true;
-    pw_buf_put(&r->out, text, size);
-    wake(r);
-}
-
-static size_t follower_unread(const void *user)
-{
-    const request *r = user;
-    return r->out.size - r->sent;
-}
-
-static void follower_end(void *user, int status, const char *text)
-{
-    request *r = user;
-    r->follower = NULL;
-    r->status = status;
-    r->ended = true;
-    if (!r->stream) {
-        pw_buf_puts(&r->out, text);
+    const char *value = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+    if (value != NULL && r->pass.who != NULL && strcmp(name, "Mcp-Session-Id") == 0) {
+        pw_pass_session_in(&r->http->front, &r->pass, value, r->named, sizeof r->named);
+        return r->named;
     }
-    wake(r);
-}
-
-static void follower_cut(void *user)
-{
-    request *r = user;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    r->follower = NULL;
-    r->ended = true;
-    if (info != NULL) {
-        (void)shutdown(info->connect_fd, SHUT_RDWR); /* libmicrohttpd sees it and closes */
-    }
-    wake(r);
-}
-
-static const pw_follower_sink follower_sink = {follower_put, follower_unread, follower_end,
-                                               follower_cut};
-
-static const char *header_of(void *user, const char *name)
-{
-    request *r = user;
-    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+    return value;
 }
 
 /* ---- answers ---- */
@@ -296,6 +239,14 @@ static struct MHD_Response *plain_response(request *r)
     if (response != NULL && r->allow != NULL) {
         add_header(response, "Allow", r->allow);
     }
+    if (response != NULL && r->pass.challenge[0] != '\0') {
+        add_header(response, "WWW-Authenticate", r->pass.challenge);
+    }
+    if (response != NULL && r->pass.retry_after_s > 0) {
+        char seconds[24];
+        (void)snprintf(seconds, sizeof seconds, "%lld", (long long)r->pass.retry_after_s);
+        add_header(response, "Retry-After", seconds);
+    }
     return response;
 }
 
@@ -312,6 +263,7 @@ static enum MHD_Result respond(request *r)
     const enum MHD_Result queued = MHD_queue_response(r->connection, status, response);
     MHD_destroy_response(response);
     r->queued = true;
+    pw_conn_set(r->connection, r->stream ? PW_CONN_WORK : PW_CONN_ANSWER, pw_http_now_ms(r->http));
     return queued;
 }
 
@@ -329,8 +281,8 @@ static void refuse(request *r, int status, const char *why)
 
 static bool is_ours(request *r)
 {
-    const char *host = header_of(r, "Host");
-    const char *origin = header_of(r, "Origin");
+    const char *host = pw_http_header(r, "Host");
+    const char *origin = pw_http_header(r, "Origin");
     return host != NULL && pw_http_host_ok(&r->http->address, host) &&
            (origin == NULL || pw_http_origin_ok(&r->http->address, origin));
 }
@@ -339,31 +291,38 @@ static pw_mcpd_given given_of(request *r)
 {
     return (pw_mcpd_given){.text = (const char *)r->body.data,
                            .size = r->body.size,
-                           .header = header_of,
+                           .header = pw_http_header,
                            .sink = &sink,
                            .user = r,
-                           .principal = ""};
+                           .principal = r->pass.who != NULL ? r->pass.who->principal : "",
+                           .who = r->pass.who,
+                           .challenge = sink_challenge};
 }
 
 static void begin_post(request *r)
 {
-    const char *type = header_of(r, "Content-Type");
+    const char *type = pw_http_header(r, "Content-Type");
     const pw_mcpd_given given = given_of(r);
-    if (r->too_large || !pw_buf_ok(&r->body)) {
+    if (r->no_room) {
+        r->pass.retry_after_s = 1;
+        refuse(r, 503, "too much is being said at a time");
+    } else if (r->too_large || !pw_buf_ok(&r->body)) {
         refuse(r, 413, "the message is too large");
     } else if (type == NULL || strncmp(type, "application/json", 16) != 0) {
         refuse(r, 415, "a message is application/json");
     } else {
         pw_mcpd_take(r->http->server, &given, &r->x);
     }
+    pw_buf_deinit(&r->body); /* it has been read */
+    pw_http_account(r);
 }
 
 /* GET and DELETE are of legacy sessions; a modern client has none, whatever it names. */
 static void begin_session(request *r, bool get)
 {
-    const char *version = header_of(r, "MCP-Protocol-Version");
+    const char *version = pw_http_header(r, "MCP-Protocol-Version");
     const pw_mcpd_given given = given_of(r);
-    if (header_of(r, "Mcp-Session-Id") == NULL ||
+    if (pw_http_header(r, "Mcp-Session-Id") == NULL ||
         (version != NULL && strcmp(version, PW_MCPD_MODERN) == 0)) {
         r->allow = "POST";
         refuse(r, 405, "only POST is taken without a session");
@@ -372,26 +331,15 @@ static void begin_session(request *r, bool get)
     }
 }
 
-/* Refusals of a run's stream are no JSON-RPC. */
-static void refuse_stream(request *r, int status, const char *why)
-{
-    r->status = status;
-    r->ended = true;
-    pw_buf_printf(&r->out, "{\"error\":\"%s\"}", why);
-}
-
 static void begin_stream(request *r, const char *id, bool get)
 {
     if (!get) {
         r->allow = "GET";
-        refuse_stream(r, 405, "a run's stream is read with GET");
+        pw_http_refuse_stream(r, 405, "a run's stream is read with GET");
     } else if (id[0] == '\0') {
-        refuse_stream(r, 404, "no run has such an id");
+        pw_http_refuse_stream(r, 404, "no run has such an id");
     } else {
-        r->follower = pw_streams_follow(r->http->streams, id, &follower_sink, r);
-        if (r->follower == NULL) {
-            refuse_stream(r, 503, "as many follow runs as there can be");
-        }
+        pw_http_begin_follow(r, id);
     }
 }
 
@@ -400,7 +348,11 @@ static void begin(request *r, const char *url, const char *method)
     const bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
     char id[PW_ID_BYTES_MAX + 1];
     if (!is_ours(r)) {
-        refuse(r, 403, "this Host or Origin is not served");
+        refuse(r, 403, "this Host or Origin is not served: serve --host names more of them");
+    } else if (pw_pass_is_metadata(url)) {
+        pw_http_begin_metadata(r, get);
+    } else if (r->pass.status != 0) {
+        refuse(r, r->pass.status, r->pass.why);
     } else if (pw_streams_path(url, id, sizeof id)) {
         begin_stream(r, id, get);
     } else if (strcmp(url, "/mcp") != 0) {
@@ -434,6 +386,32 @@ static request *request_new(pw_mcpd_http *http, struct MHD_Connection *connectio
     return r;
 }
 
+static void take_head(request *r)
+{
+    pw_mcpd_http *http = r->http;
+    pw_conn_set(r->connection, PW_CONN_BODY, pw_http_now_ms(http));
+    pw_pass_head(&http->front, &r->pass, pw_http_header(r, "Authorization"), pw_http_now_ms(http));
+    if (r->pass.waiting) {
+        r->head_again = true;
+        sleep_until_woken(r);
+    }
+}
+
+/* A part of the body: kept, or dropped when it is refused in the end. */
+static void take_body(request *r, const char *data, size_t size)
+{
+    pw_mcpd_http *http = r->http;
+    const size_t held_max = (size_t)pw_front_rights(&http->front)->held_bytes;
+    r->too_large |= r->body.size + size > BODY_BYTES_MAX;
+    r->no_room |= http->held + size > held_max;
+    if (r->too_large || r->no_room || r->pass.status != 0) {
+        pw_buf_deinit(&r->body);
+    } else {
+        pw_buf_put(&r->body, data, size);
+    }
+    pw_http_account(r);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **state)
@@ -441,19 +419,27 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     request *r = *state;
     (void)version;
     if (r == NULL) {
-        *state = request_new(cls, connection);
-        return *state != NULL ? MHD_YES : MHD_NO;
+        r = request_new(cls, connection);
+        *state = r;
+        if (r != NULL) {
+            take_head(r);
+        }
+        return r != NULL ? MHD_YES : MHD_NO;
+    }
+    if (r->head_again) { /* libmicrohttpd gives a head again that went to sleep */
+        r->head_again = false;
+        if (*size == 0) {
+            return MHD_YES;
+        }
     }
     if (*size > 0) {
-        r->too_large |= r->body.size + *size > BODY_BYTES_MAX;
-        if (!r->too_large) {
-            pw_buf_put(&r->body, data, *size);
-        }
+        take_body(r, data, *size);
         *size = 0;
         return MHD_YES;
     }
     if (!r->begun) {
         r->begun = true;
+        pw_conn_set(connection, PW_CONN_WORK, pw_http_now_ms(r->http));
         begin(r, url, method);
     }
     if (r->queued) {
@@ -471,7 +457,6 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 {
     request *r = *state;
     (void)cls;
-    (void)connection;
     if (r == NULL) {
         return;
     }
@@ -483,6 +468,12 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     no_gone(r);
     pw_mcpd_drop(r->x);
     pw_follower_drop(r->follower);
+    if (r->asking) {
+        pw_up_forget(r->http->server->up, r);
+    }
+    pw_pass_end(&r->pass);
+    pw_conn_set(connection, PW_CONN_IDLE, pw_http_now_ms(r->http));
+    r->http->held -= r->counted;
     *(r->prev != NULL ? &r->prev->next : &r->http->requests) = r->next;
     if (r->next != NULL) {
         r->next->prev = r->prev;
@@ -514,8 +505,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
                           enum MHD_ConnectionNotificationCode what)
 {
     pw_mcpd_http *http = cls;
-    (void)connection;
-    (void)state;
+    pw_conn_notify(&http->conns, connection, state, what, pw_http_now_ms(http));
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         atomic_fetch_add(&http->clients, 1);
         notice_gone(connection);
@@ -529,7 +519,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 
 static void on_timer(uv_timer_t *timer);
 
-static void run(pw_mcpd_http *http)
+void pw_http_run(pw_mcpd_http *http)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     uv_timer_stop(http->timer);
@@ -544,7 +534,7 @@ static void run(pw_mcpd_http *http)
 
 static void on_timer(uv_timer_t *timer)
 {
-    run(timer->data);
+    pw_http_run(timer->data);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -563,7 +553,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     const bool alone = atomic_load(&http->clients) == 0;
     (void)status;
     (void)events;
-    run(http);
+    pw_http_run(http);
     if (alone && atomic_load(&http->clients) == 0) {
         uv_poll_stop(http->poll);
         uv_timer_start(http->deaf, on_deaf_end, DEAF_MS, 0);
@@ -582,29 +572,58 @@ static void on_beat(uv_timer_t *timer)
     for (request *r = http->requests; r != NULL; r = r->next) {
         if (r->stream && !r->ended && r->suspended) {
             pw_buf_puts(&r->out, r->follower != NULL ? ": heartbeat\n\n" : ": \n\n");
-            wake(r);
+            pw_http_wake(r);
         }
     }
-    run(http); /* and it looks for connections that time out */
+    pw_http_run(http); /* and it looks for connections that time out */
 }
 
 /* ---- life ---- */
 
-static pawl_status open_daemon(pw_mcpd_http *http, pawl_error *err)
+static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
 {
+    const bool tls = http->cert != NULL;
+    const struct MHD_OptionItem items[] = {
+        {MHD_OPTION_SOCK_ADDR, 0, &http->address.at},
+        {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
+        {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)http->cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)http->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
-        MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&http->address.at, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL,
+        on_request, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
     if (http->daemon == NULL) {
         return pw_err(err, PAWL_IO, "cannot listen on %s: is the port taken?", http->address.host);
     }
     const union MHD_DaemonInfo *port = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    (void)snprintf(http->url, sizeof http->url, "http://%s:%u/mcp", http->address.host,
-                   port != NULL ? (unsigned)port->port : 0);
+    (void)snprintf(http->url, sizeof http->url, "http%s://%s:%u/mcp", tls ? "s" : "",
+                   http->address.host, port != NULL ? (unsigned)port->port : 0);
     return PAWL_OK;
+}
+
+static void close_daemon(pw_mcpd_http *http)
+{
+    if (http->daemon != NULL) {
+        MHD_stop_daemon(http->daemon);
+    }
+    pw_streams_close(http->streams);
+    pw_front_close(&http->front);
+    pawl_scope_free(http->tls);
+}
+
+/* [T24] Listens when everything else is there: nobody gets in before the rights do. */
+static pawl_status open_daemon(pw_mcpd_http *http, pawl_error *err)
+{
+    http->streams = pw_streams_open(http->loop, http->server->journal);
+    pawl_status st = http->streams != NULL ? pw_http_read_tls(http, err)
+                                           : pw_err(err, PAWL_NOMEM, "no memory for a server");
+    st = st == PAWL_OK ? start_daemon(http, err) : st;
+    return st == PAWL_OK ? pw_http_open_front(http, err) : st;
 }
 
 static bool timer_new(pw_mcpd_http *http, uv_timer_t **ret_timer)
@@ -639,11 +658,12 @@ static void close_handle(void *handle)
     }
 }
 
-pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *address,
+pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const pw_mcpd_http_options *options,
                               pw_mcpd_http **ret_http, pawl_error *err)
 {
     pw_http_address a;
-    pawl_status status = pw_http_address_parse(address, &a, err);
+    pawl_status status = pw_http_address_parse(options->address, &a, err);
+    a.names = options->names;
     if (status != PAWL_OK) {
         return status;
     }
@@ -651,12 +671,11 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *addr
     if (http == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a server");
     }
-    *http = (pw_mcpd_http){.loop = loop, .server = server, .address = a};
-    http->streams = pw_streams_open(loop, server->journal);
-    status = http->streams != NULL ? open_daemon(http, err)
-                                   : pw_err(err, PAWL_NOMEM, "no memory for a server");
-    if (status == PAWL_OK && !(timer_new(http, &http->timer) && timer_new(http, &http->beat) &&
-                               timer_new(http, &http->deaf) && poll_new(http))) {
+    *http = (pw_mcpd_http){.loop = loop, .server = server, .address = a, .options = *options};
+    status = open_daemon(http, err);
+    if (status == PAWL_OK &&
+        !(timer_new(http, &http->timer) && timer_new(http, &http->beat) &&
+          timer_new(http, &http->deaf) && timer_new(http, &http->look) && poll_new(http))) {
         status = pw_err(err, PAWL_NOMEM, "no memory for a server");
     }
     if (status != PAWL_OK) {
@@ -665,6 +684,7 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *addr
     }
     uv_poll_start(http->poll, UV_READABLE, on_poll);
     uv_timer_start(http->beat, on_beat, BEAT_MS, BEAT_MS);
+    uv_timer_start(http->look, pw_http_on_look, LOOK_MS, LOOK_MS);
     *ret_http = http;
     return PAWL_OK;
 }
@@ -680,15 +700,15 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
             r->x->run.cancel_on_drop = false; /* we go, not the client */
         }
         r->ended = true;
-        wake(r);
+        pw_http_wake(r);
     }
     close_handle(http->poll);
     close_handle(http->deaf);
     if (http->daemon != NULL) {
         (void)MHD_run(http->daemon);
-        MHD_stop_daemon(http->daemon);
     }
-    pw_streams_close(http->streams);
+    close_daemon(http);
+    close_handle(http->look);
     close_handle(http->timer);
     close_handle(http->beat);
     pw_free(http);

@@ -92,6 +92,10 @@ struct pw_mcpd_x {
     const pawl_value *token; /* of progress; nil = not wanted */
     int log_level;           /* least that is wanted; above all = none */
     const char *principal;
+    pw_who *who;                                       /* NULL = may do everything */
+    void (*challenge)(void *user, const char *scopes); /* with who; of the sink's user */
+    bool allowed;             /* the gate has looked at the run that the request names */
+    pw_operation gate_op;     /* while it asks the engine whose run it is */
     pw_mcpd_session *session; /* legacy */
     pw_mcpd_fn then;
     uv_timer_t *timer;
@@ -200,12 +204,25 @@ bool pw_mcpd_check_params(pw_mcpd_x *x, const pw_mcpd_offer *offer);
 #include "tools/mcp/methods.def"
 #undef X
 
+/* ---- gate.c: what its principal may do ---- */
+
+/** Goes on with the method, now or when the engine has said whose run it is; or refuses. */
+void pw_mcpd_gate(pw_mcpd_x *x, pw_mcpd_fn then);
+/** workflow NULL = not known. */
+bool pw_mcpd_sees(pw_mcpd_x *x, const char *run_id, const char *workflow);
+bool pw_mcpd_offered(const pw_mcpd_x *x, pw_operation op, const pw_mcpd_offer *offer);
+/** One of the tools that every server has. */
+bool pw_mcpd_offered_fixed(const pw_mcpd_x *x, const char *name);
+/** By itself, or by a tool of it. */
+bool pw_mcpd_reaches(const pw_mcpd_x *x, pw_operation op, const char *workflow);
+
 /* ---- name.c: ids of runs: whose they are, which call they answer ---- */
 
 /** Sets the id of the run that the call begins. */
 void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *input);
 /** True when the run is one of its principal's. */
 bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id);
+bool pw_mcpd_owner_has(pw_mcpd *s, const char *owner, const char *run_id); /* "" has all */
 /** The run that the exchange's answer is of: "" when it only asks about one. */
 const char *pw_mcpd_answers(const pw_mcpd_x *x);
 /** The answer of a run could not be delivered; it has been. */

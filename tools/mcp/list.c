@@ -10,6 +10,8 @@
 
 #define PAGE 200
 #define COMPLETIONS_MAX 100
+#define COMPLETIONS_AMONG \
+    2000 /* of all owners: the newest, of which those that are seen are given */
 
 /* ---- who ---- */
 
@@ -128,10 +130,12 @@ void pw_mcpd_on_TOOLS_LIST(pw_mcpd_x *x)
             continue;
         }
         while (m != NULL && (end || strcmp(pawl_str(m, "name", ""), o->name) < 0)) {
-            page_add(&p, pawl_str(m, "name", ""), x->era->tool(x->scope, m, "forbidden"));
+            if (pw_mcpd_offered_fixed(x, pawl_str(m, "name", ""))) {
+                page_add(&p, pawl_str(m, "name", ""), x->era->tool(x->scope, m, "forbidden"));
+            }
             m = pw_mcpd_meta_tool(x->scope, ++meta);
         }
-        if (!end) {
+        if (!end && pw_mcpd_offered(x, PW_OP_LIST, o)) {
             page_add(
                 &p, o->name,
                 x->era->tool(x->scope, pw_mcpd_offer_tool(x->scope, o), pw_mcpd_offer_task(o)));
@@ -149,11 +153,12 @@ static void list_offers(pw_mcpd_x *x, pw_mcpd_offer_kind kind, const char *key,
         return;
     }
     for (size_t i = 0; i < c->len; i++) {
-        if (c->offers[i].kind == kind) {
+        if (c->offers[i].kind == kind && pw_mcpd_offered(x, PW_OP_LIST, &c->offers[i])) {
             page_add(&p, c->offers[i].name, show(x->scope, &c->offers[i]));
         }
     }
-    if (kind == PW_MCPD_OFFER_TEMPLATE) { /* after the others, whose names it does not sort among */
+    if (kind == PW_MCPD_OFFER_TEMPLATE &&
+        pw_who_may(x->who, PW_OP_READ)) { /* after the others, whose names it does not sort among */
         page_add(
             &p, "~",
             pawl_build(
@@ -222,7 +227,10 @@ static void on_runs(void *user, pawl_status status, const pawl_value *reply, con
     size_t len = 0;
     (void)why;
     for (size_t i = 0; status == PAWL_OK && i < pawl_len(runs) && len < COMPLETIONS_MAX; i++) {
-        found[len++] = pawl_make_str(x->scope, pawl_str(pawl_at(runs, i), "id", ""));
+        const char *id = pawl_str(pawl_at(runs, i), "id", "");
+        if (pw_mcpd_sees(x, id, pawl_str(pawl_at(runs, i), "workflow", NULL))) {
+            found[len++] = pawl_make_str(x->scope, id);
+        }
     }
     complete(x, pawl_make_array(x->scope, found, len), "");
 }
@@ -235,7 +243,8 @@ static void complete_run(pw_mcpd_x *x, const char *begun)
     }
     pw_up_ask(x->server->up, "list",
               pawl_build(x->scope, "{filter: %s, limit: %d}",
-                         pw_sprintf(x->scope, "id ~ \"%s*\"", begun), COMPLETIONS_MAX),
+                         pw_sprintf(x->scope, "id ~ \"%s*\"", begun),
+                         x->who != NULL ? COMPLETIONS_AMONG : COMPLETIONS_MAX),
               on_runs, x);
 }
 
@@ -257,7 +266,7 @@ void pw_mcpd_on_COMPLETE(pw_mcpd_x *x)
     }
     const pw_mcpd_offer *o = pw_mcpd_offer_find(
         &x->server->catalog, prompt ? PW_MCPD_OFFER_PROMPT : PW_MCPD_OFFER_TEMPLATE, name);
-    if (o == NULL) {
+    if (o == NULL || !pw_mcpd_offered(x, PW_OP_LIST, o)) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no %s \"%.100s\"",
                      prompt ? "prompt" : "template", name);
         return;

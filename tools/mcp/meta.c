@@ -126,12 +126,31 @@ static void call_CANCEL(pw_mcpd_x *x, const pawl_value *a)
     }
 }
 
+/* The same key again is the same run, also when that is over. */
+static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd_x *x = user;
+    if (status == PAWL_EXISTS && x->run.keyed) {
+        end_structured(x, pawl_build(x->scope, "{run_id: %s}", x->run.id));
+    } else {
+        on_written(x, status, reply, why);
+    }
+}
+
 static void call_START(pw_mcpd_x *x, const pawl_value *a)
 {
-    pw_up_ask(x->server->up, "start",
-              pawl_build(x->scope, "{workflow: %s, input: %p, by: %s}", pawl_str(a, "workflow", ""),
-                         pawl_v(pawl_get(a, "input")), by(x)),
-              on_written, x);
+    const char *workflow = pawl_str(a, "workflow", "");
+    const pawl_value *args = pawl_build(x->scope, "{workflow: %s, input: %p, by: %s}", workflow,
+                                        pawl_v(pawl_get(a, "input")), by(x));
+    pw_mcpd_name_run(x, workflow, pawl_get(a, "input"));
+    if (x->who != NULL || x->run.keyed) { /* its name says whose it is, and which call it answers */
+        args = pawl_with(x->scope, args, "id", pawl_make_str(x->scope, x->run.id));
+    }
+    if (x->run.keyed) {
+        args = pawl_with(x->scope, args, "reuse", pawl_make_str(x->scope, "reject"));
+        args = pawl_with(x->scope, args, "conflict", pawl_make_str(x->scope, "use-existing"));
+    }
+    pw_up_ask(x->server->up, "start", args, on_started, x);
 }
 
 static void call_WAIT(pw_mcpd_x *x, const pawl_value *a)
@@ -188,7 +207,7 @@ static void on_describe(void *user, pawl_status status, const pawl_value *reply,
     (void)why;
     for (size_t i = 0; status == PAWL_OK && i < pawl_len(list); i++) {
         const pawl_value *w = pawl_at(list, i);
-        if (pawl_is(w, "name", name)) {
+        if (pawl_is(w, "name", name) && pw_mcpd_reaches(x, PW_OP_LIST, name)) {
             end_structured(
                 x, pawl_build(x->scope,
                               "{workflow: %s, version: %s, description: %s, input_schema: %p, "
@@ -260,7 +279,7 @@ static void on_search(void *user, pawl_status status, const pawl_value *reply, c
     for (size_t i = 0; status == PAWL_OK && hits != NULL && i < pawl_len(list); i++) {
         const pawl_value *w = pawl_at(list, i);
         const int points = query[0] == '\0' ? 1 : rank(w, query);
-        if (points > 0) {
+        if (points > 0 && pw_mcpd_reaches(x, PW_OP_LIST, pawl_str(w, "name", ""))) {
             hits[len++] = (struct hit){w, points};
         }
     }

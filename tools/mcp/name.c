@@ -1,7 +1,7 @@
 /*
  * name.c - the ids of runs that calls begin, which say without any table whose a run is and which call it answers.
  *
- *   WORKFLOW-CALL-RANDOM-OWNER      CALL: a keyed digest of principal, tool and arguments      OWNER: one of the rest and the principal
+ *   WORKFLOW-CALL-RANDOM-OWNER      CALL: a keyed digest of principal, tool and arguments      OWNER: one of the rest and whose it is
  *   WORKFLOW-KEY--OWNER             KEY:  a keyed digest of principal, tool and idempotency key
  *
  * [T8] So an id cannot be guessed; one of another principal is known for what it is; a call that is made again under its key finds its run by
@@ -22,10 +22,16 @@
 #define TAG_BYTES 6
 #define CALL_LEN 22
 
-static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *principal, const char *head,
+/* Whose runs they are: the principal's own, or those of its workspace. */
+static const char *owner_of(const pw_mcpd_x *x)
+{
+    return x->who != NULL ? x->who->owner : x->principal;
+}
+
+static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *owner, const char *head,
                           size_t head_size)
 {
-    const pawl_value *v = pawl_build(scope, "[\"owner\", %s, %p]", principal,
+    const pawl_value *v = pawl_build(scope, "[\"owner\", %s, %p]", owner,
                                      pawl_v(pawl_make_strn(scope, head, head_size)));
     const char *digest = pw_mcpd_digest(s, scope, v);
     return pw_strndup(scope, digest, 8);
@@ -36,7 +42,7 @@ static void put_id(pw_mcpd_x *x, const char *workflow, const char *call, const c
     pw_mcpd_run *r = &x->run;
     const int n = snprintf(r->id, sizeof r->id, "%.100s-%s-%s", workflow, call, random);
     (void)snprintf(r->id + n, sizeof r->id - (size_t)n, "-%s",
-                   tag_of(x->server, x->scope, x->principal, r->id, (size_t)n));
+                   tag_of(x->server, x->scope, owner_of(x), r->id, (size_t)n));
 }
 
 void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *input)
@@ -55,23 +61,33 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
            key != NULL ? "" : pw_mcpd_base64(x->scope, random, sizeof random));
 }
 
+static bool has_tag(pw_mcpd *s, const char *owner, const char *id, size_t size)
+{
+    pawl_scope *scope = size > 9 && id[size - 9] == '-' ? pawl_scope_new() : NULL;
+    const char *tag = scope != NULL ? tag_of(s, scope, owner, id, size - 9) : NULL;
+    const bool has = tag != NULL && strlen(tag) == 8 && memcmp(id + size - 8, tag, 8) == 0;
+    pawl_scope_free(scope);
+    return has;
+}
+
+/* A child that was given no id is called after its parent: "a/7", and so it is its parent's owner's. */
+bool pw_mcpd_owner_has(pw_mcpd *s, const char *owner, const char *run_id)
+{
+    bool has = owner[0] == '\0' || has_tag(s, owner, run_id, strlen(run_id));
+    for (const char *at = strchr(run_id, '/'); !has && at != NULL; at = strchr(at + 1, '/')) {
+        has = has_tag(s, owner, run_id, (size_t)(at - run_id));
+    }
+    return has;
+}
+
 bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id)
 {
-    const size_t size = strlen(run_id);
-    if (x->principal[0] == '\0') {
-        return true; /* whoever can reach us may do everything */
-    }
-    return size > 9 && run_id[size - 9] == '-' &&
-           strcmp(run_id + size - 8, tag_of(x->server, x->scope, x->principal, run_id, size - 9)) ==
-               0;
+    return pw_mcpd_owner_has(x->server, owner_of(x), run_id);
 }
 
 bool pw_mcpd_began(pw_mcpd_x *x, const char *run_id)
 {
-    const size_t size = strlen(run_id);
-    return size > 9 && run_id[size - 9] == '-' &&
-           strcmp(run_id + size - 8, tag_of(x->server, x->scope, x->principal, run_id, size - 9)) ==
-               0;
+    return has_tag(x->server, owner_of(x), run_id, strlen(run_id));
 }
 
 /* ---- calls whose answers were lost ---- */

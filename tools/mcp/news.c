@@ -166,7 +166,7 @@ static void tell_run(pw_mcpd_x *x, const char *id, bool state)
     (void)snprintf(uri, sizeof uri, PW_MCPD_RUN_URI "%s", id);
     const bool moved = listed(listen, "resourceSubscriptions", uri) || subscribed(x, uri);
     const bool task = state && (listed(listen, "taskIds", id) || has_task(x->session, id));
-    if ((moved || task) && !pw_mcpd_owns(x, id)) {
+    if ((moved || task) && !pw_mcpd_sees(x, id, NULL)) {
         pawl_scope_free(scope); /* to them there is no such run */
         return;
     }

@@ -17,6 +17,7 @@
 
 #include "sdk/base/limits.h"
 #include "tools/mcp/era.h"
+#include "tools/mcp/rights.h"
 #include "tools/mcp/up.h"
 
 typedef struct pw_mcpd pw_mcpd;
@@ -42,6 +43,9 @@ typedef struct pw_mcpd_given {
     const pw_mcpd_sink *sink;
     void *user;
     const char *principal; /* who it is; "" = whoever can reach us */
+    pw_who *who;           /* and what it may do; NULL = everything. Shared */
+    /** Before an end of status 403: the scopes that a signed token would need, "" = none would do. With who. */
+    void (*challenge)(void *user, const char *scopes);
     pw_mcpd_session **
         hosted; /* a transport that is one session keeps it there; NULL = sessions are named by a header */
 } pw_mcpd_given;
