@@ -177,7 +177,7 @@ void pw_request_watch(pw_core *core, pw_request *rq)
     w->id_sum = pw_checksum(id, strlen(id));
     w->output = pawl_bool(rq->args, "output", false);
     DL_APPEND(core->watchers, w);
-    if (w->output) {
+    if (w->output && pawl_bool(rq->args, "tail", true)) {
         pw_stream_tails(core, w);
     }
 }

@@ -14,6 +14,7 @@
 
 typedef struct asked {
     char op[32];
+    pw_up_fn began; /* of a start that is followed: takes the first answer */
     pw_up_fn fn;
     void *user;
     bool many;
@@ -53,7 +54,9 @@ static const struct {
     pawl_status status;
     const char *reply;
 } replies[] = {
-    {"start", PAWL_OK, "{\"id\":\"r\",\"existing\":false}"},
+    {"start", PAWL_OK, "{\"id\":\"r\",\"existing\":false,\"following\":true}"},
+    {"start", PAWL_OK, "{\"id\":\"r\",\"status\":\"completed\",\"result\":{\"text\":\"x\"}}"},
+    {"start", PAWL_OK, "{\"id\":\"r\",\"following\":true,\"progress\":{\"done\":1},\"asks\":true}"},
     {"start", PAWL_OK, "{\"id\":\"r\",\"existing\":true}"},
     {"start", PAWL_INVALID, ""},
     {"start", PAWL_EXISTS, ""},
@@ -155,6 +158,15 @@ void pw_up_watch(pw_up *up, const pawl_value *args, pw_up_fn fn, void *user)
     keep("watch", fn, user, true);
 }
 
+void pw_up_follow(pw_up *up, const pawl_value *args, pw_up_fn began, pw_up_fn fn, void *user)
+{
+    const size_t at = engine.len;
+    pw_up_ask(up, "start", args, fn, user);
+    if (engine.len > at) {
+        engine.list[at].began = began;
+    }
+}
+
 static void take_out(size_t i)
 {
     memmove(&engine.list[i], &engine.list[i + 1], (engine.len - i - 1) * sizeof(asked));
@@ -201,8 +213,12 @@ static void say(const asked *a, pawl_status status, const char *json)
     } else if (json[0] != '\0') {
         PW_CHECK(pawl_parse_json(scope, json, strlen(json), &v, &err) == PAWL_OK);
     }
-    if (a->fn != NULL) {
-        a->fn(a->user, status, v, status == PAWL_OK ? "" : "why");
+    if (a->began != NULL && pawl_bool(v, "following", false)) {
+        keep("watch", a->fn, a->user, true);
+    }
+    pw_up_fn fn = a->began != NULL ? a->began : a->fn;
+    if (fn != NULL) {
+        fn(a->user, status, v, status == PAWL_OK ? "" : "why");
     }
     pawl_scope_free(scope);
 }

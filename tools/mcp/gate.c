@@ -47,6 +47,7 @@ static const struct {
     [PW_MCPD_TASKS_UPDATE] = {ABOUT_TASK, PW_OP_ANSWER},
     [PW_MCPD_TASKS_CANCEL] = {ABOUT_TASK, PW_OP_CANCEL},
     [PW_MCPD_TASKS_RESULT] = {ABOUT_TASK, PW_OP_READ},
+    [PW_MCPD_TASKS_LIST] = {ABOUT_LISTS, PW_OP_READ},
 };
 
 /* The fixed tools: what each does, and whether its run_id names a run. */

@@ -166,7 +166,8 @@ static void begin_following(struct asked *a, const pawl_value *reply)
     a->many = pawl_bool(reply, "following", false);
     if (a->many) {
         a->op = "watch";
-        a->args = pawl_build(a->scope, "{id: %s, output: true}", pawl_str(reply, "id", ""));
+        a->args =
+            pawl_build(a->scope, "{id: %s, output: true, tail: false}", pawl_str(reply, "id", ""));
     }
 }
 
