@@ -401,7 +401,7 @@ static void op_watch(pw_core *core, pw_request *rq)
     w->id = own;
     w->output = pawl_bool(rq->args, "output", false);
     DL_APPEND(core->watchers, w);
-    if (w->output) {
+    if (w->output && pawl_bool(rq->args, "tail", true)) {
         pw_stream_tails(core, w);
     }
 }

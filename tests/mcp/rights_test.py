@@ -272,6 +272,15 @@ def it_asks_who_may_look_at_every_run_about_its_own_alone(f):
     assert "isError" not in d.call("pawl_answer", {"run_id": own, "choice": "approve"})["result"]
 
 
+def it_lists_the_tasks_of_its_own_alone(f):
+    ada, ann, bob = token(f, "ada", "user", workspace="web"), token(f, "ann", "user", workspace="web"), token(f, "bob", "user")
+    server = serve(f)
+    a, n, b = (LegacyAs(server.url, t) for t in (ada, ann, bob))
+    task = a.post("tools/call", {"name": "slow_compute", "arguments": {"seconds": 0}, "task": {}})
+    task_id = [m for m in task.messages() if "result" in m][0]["result"]["task"]["taskId"]
+    assert [[t["taskId"] for t in c.post("tasks/list").json["result"]["tasks"]] for c in (a, n, b)] == [[task_id], [task_id], []]
+
+
 def it_takes_an_answer_of_an_old_client_from_whom_it_asked(f):
     ada, bob = token(f, "ada", "user"), token(f, "bob", "user")
     server = serve(f)

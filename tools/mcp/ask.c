@@ -94,7 +94,7 @@ static const char *message_of(pawl_scope *scope, const pawl_value *wait)
     return pw_sprintf(scope, "%s\n\n%s", prompt, pawl_str(cut, "", ""));
 }
 
-const pawl_value *pw_mcpd_question(pw_mcpd_x *x, const pawl_value *wait)
+const pawl_value *pw_mcpd_question(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *wait)
 {
     const pawl_value *own = pawl_get(wait, "request.mcp");
     if (!x->may_answer) {
@@ -108,17 +108,17 @@ const pawl_value *pw_mcpd_question(pw_mcpd_x *x, const pawl_value *wait)
     if (!may(x, "elicitation/create", url)) {
         return NULL;
     }
-    const char *message = message_of(x->scope, wait);
+    const char *message = message_of(scope, wait);
     const pawl_value *params =
-        url ? pawl_build(x->scope, "{mode: \"url\", message: %s, url: %s}", message,
+        url ? pawl_build(scope, "{mode: \"url\", message: %s, url: %s}", message,
                          pawl_str(wait, "request.url", ""))
-            : pawl_build(x->scope, "{mode: \"form\", message: %s, requestedSchema: %p}", message,
-                         pawl_v(form_of(x->scope, wait)));
+            : pawl_build(scope, "{mode: \"form\", message: %s, requestedSchema: %p}", message,
+                         pawl_v(form_of(scope, wait)));
     if (url && x->era->asks_inside) {
-        const char *id = pw_mcpd_wait_key(x->scope, wait, true);
-        params = pawl_with(x->scope, params, "elicitationId", pawl_make_str(x->scope, id));
+        const char *id = pw_mcpd_wait_key(scope, wait, true);
+        params = pawl_with(scope, params, "elicitationId", pawl_make_str(scope, id));
     }
-    return pawl_build(x->scope, "{method: \"elicitation/create\", params: %p}", pawl_v(params));
+    return pawl_build(scope, "{method: \"elicitation/create\", params: %p}", pawl_v(params));
 }
 
 /* ---- being answered ---- */

@@ -85,6 +85,14 @@ bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id)
     return pw_mcpd_owner_has(x->server, owner_of(x), run_id);
 }
 
+bool pw_mcpd_began(pw_mcpd_x *x, const char *run_id)
+{
+    const size_t size = strlen(run_id);
+    return size > 9 && run_id[size - 9] == '-' &&
+           strcmp(run_id + size - 8, tag_of(x->server, x->scope, owner_of(x), run_id, size - 9)) ==
+               0;
+}
+
 /* ---- calls whose answers were lost ---- */
 
 static pw_mcpd_lost *slot_of(pw_mcpd *s, const char *call)
