@@ -57,7 +57,7 @@ def it_offers_what_is_published_and_everything_when_asked(f):
     server = f.serve(options=("--tools", "all"))
     tools = {t["name"]: t for t in Modern(server.url).ask("tools/list")["result"]["tools"]}
     assert "not_published" in tools
-    assert tools["note_and_wait"]["title"] == "Note and wait" and tools["note_and_wait"]["annotations"] == {"idempotentHint": True}
+    assert tools["note_and_wait"]["title"] == "Note and wait" and tools["note_and_wait"]["annotations"]["idempotentHint"] is True
 
 
 def it_starts_waits_for_and_answers_any_workflow_with_the_fixed_tools(f):
