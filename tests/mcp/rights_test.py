@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from server_rig import META, MODERN, Legacy, Modern, Paths, Reply, main, send
 
@@ -199,6 +200,17 @@ def it_refuses_a_file_of_rights_with_anything_it_does_not_know(f):
     for value in wrong:
         done = f.fails("serve", "--http", "0", *rights(f, value))
         assert "cannot serve MCP" in done and len(done) < 400, (value, done)
+
+
+def it_reads_the_rights_that_the_readme_shows(f):
+    text = (Path(__file__).resolve().parents[2] / "tools" / "README.md").read_text(encoding="utf-8")
+    shown = json.loads(re.search(r"```json\n(\{\"resource\".*?)```", text, re.S).group(1))
+    ci, eve = token(f, "ci"), token(f, "eve")
+    server = serve(f, *rights(f, shown))
+    assert tools_of(as_modern(server, ci)) == [
+        "pawl_cancel", "pawl_describe", "pawl_search", "pawl_start", "pawl_status", "pawl_wait", "release"]
+    assert as_modern(server, eve).post("tools/list").status == 403
+    assert 'scope="pawl.look pawl.release"' in Modern(server.url).post("tools/list").headers["www-authenticate"]
 
 
 # ---- whose runs ----
