@@ -136,6 +136,16 @@ def it_ends_a_token_when_its_time_is_over(f):
     until(lambda: as_modern(server, text).post("tools/list").status == 401, "it never ends")
 
 
+def ends(stream):
+    """True when the stream is cut, or comes to its end."""
+    try:
+        for _ in stream.events():
+            pass
+    except (http.client.HTTPException, OSError):
+        pass
+    return True
+
+
 # ---- what it may do ----
 
 
@@ -183,10 +193,21 @@ def it_narrows_by_tool_and_workflow_and_does_not_add_roles_up(f):
 def it_takes_new_rights_while_it_runs_and_keeps_the_old_ones_when_they_are_wrong(f):
     options = rights(f, {"principals": {"ada": {"roles": ["viewer"]}}})
     text = token(f, "ada")
-    ada = as_modern(serve(f, *options), text)
+    server = serve(f, *options)
+    ada = as_modern(server, text)
     assert ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 403
     rights(f, {"principals": {"ada": {"roles": ["user"]}}})
     until(lambda: ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 200, "new rights are not seen")
+    stream = ada.post("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    stays = as_modern(server, token(f, "bob", "user"))
+    until(lambda: stays.post("tools/list").status == 200, "a new token is not seen")
+    other = stays.post("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    next(stream.events())
+    next(other.events())
+    rights(f, {"principals": {"ada": {"roles": ["approver", "caller"]}}})
+    assert ends(stream), "what it was let in for it may do no more"
+    assert not select.select([other.connection.sock or other.response.fp.raw._sock], [], [], 0)[0], "nothing has changed for the other"
+    other.close()
     rights(f, {"principals": {"ada": {"roles": ["no-such-role"]}}})
     select.select([], [], [], 0.6)  # as long as a look takes: nothing may change
     assert ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 200
