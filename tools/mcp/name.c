@@ -87,10 +87,7 @@ bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id)
 
 bool pw_mcpd_began(pw_mcpd_x *x, const char *run_id)
 {
-    const size_t size = strlen(run_id);
-    return size > 9 && run_id[size - 9] == '-' &&
-           strcmp(run_id + size - 8, tag_of(x->server, x->scope, owner_of(x), run_id, size - 9)) ==
-               0;
+    return has_tag(x->server, owner_of(x), run_id, strlen(run_id));
 }
 
 /* ---- calls whose answers were lost ---- */
