@@ -52,9 +52,6 @@ def client(f, config, method, *arguments):
 
 
 def works(f, config):
-    listed = client(f, config, "tools/list")
-    assert listed.returncode == 0, listed
-    assert {"greet", "release", "pawl_start"} <= {t["name"] for t in json.loads(listed.stdout)["result"]["tools"]}
     called = client(f, config, "tools/call", "--tool-name", "greet", "--tool-arg", "name=Ada")
     assert called.returncode == 0, called
     assert json.loads(called.stdout)["result"]["content"][0]["text"] == "Hello, Ada!"

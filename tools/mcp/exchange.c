@@ -77,6 +77,7 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given)
                      .may_answer = pw_who_may(given->who, PW_OP_ANSWER),
                      .next = s->xs};
     if (x->principal == NULL) { /* never somebody else */
+        pw_who_release(x->who);
         pawl_scope_free(scope);
         pw_free(x);
         return NULL;

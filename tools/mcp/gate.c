@@ -83,7 +83,7 @@ static void absent(pw_mcpd_x *x)
     } else if (x->method == PW_MCPD_TOOLS_CALL && !pawl_is(x->params, "name", "pawl_wait")) {
         pw_mcpd_end(x, pw_mcpd_text(x->scope, "there is no such run", true));
     } else {
-        const bool task = x->method != PW_MCPD_TOOLS_CALL && x->method != PW_MCPD_TASKS_RESULT;
+        const bool task = x->method != PW_MCPD_TOOLS_CALL;
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such %s", task ? "task" : "run");
     }
 }

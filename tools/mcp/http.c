@@ -254,6 +254,9 @@ static ssize_t read_stream(void *user, uint64_t at, char *space, size_t size)
     if (left == 0 && r->ended) {
         return MHD_CONTENT_READER_END_OF_STREAM;
     }
+    if (left == 0 && r->http->closing) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
     if (left == 0) {
         sleep_until_woken(r);
         return 0;
@@ -475,6 +478,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 {
     request *r = *state;
     (void)version;
+    if (((const pw_mcpd_http *)cls)->closing && (r == NULL || !r->begun)) {
+        return MHD_NO; /* libmicrohttpd ends the process when something still sleeps as it is stopped */
+    }
     if (r == NULL) {
         r = request_new(cls, connection);
         *state = r;
@@ -760,6 +766,7 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
     if (http == NULL) {
         return;
     }
+    http->closing = true;
     pw_mcpd_farewell(http->server);
     for (request *r = http->requests; r != NULL; r = r->next) {
         if (r->x != NULL) {
