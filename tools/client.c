@@ -27,8 +27,9 @@
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
-#define CONNECT_TRIES 20
-#define CONNECT_PAUSE_MS \
+#define CONNECT_TRIES 24
+#define CONNECT_PAUSE_MS_MIN 2
+#define CONNECT_PAUSE_MS_MAX \
     100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
 #define HELLO_TIMEOUT_MS 5000
 #define QUEUE_BYTES_MAX (2 * (size_t)PW_FRAME_BYTES_MAX)
@@ -390,6 +391,7 @@ static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again,
 static pawl_status find_owner(pw_client *c, pawl_error *err)
 {
     pawl_status status = PAWL_OK;
+    int64_t pause = CONNECT_PAUSE_MS_MIN;
     bool again = true;
 
     disconnect(c);
@@ -397,7 +399,8 @@ static pawl_status find_owner(pw_client *c, pawl_error *err)
         char socket[108];
         uint64_t epoch = 0;
         if (i > 0) {
-            pause_ms(CONNECT_PAUSE_MS);
+            pause_ms(pause);
+            pause = pause * 2 < CONNECT_PAUSE_MS_MAX ? pause * 2 : CONNECT_PAUSE_MS_MAX;
         }
         status = pw_owner_probe(c->path, &c->pid, &epoch, socket, err);
         if (status != PAWL_OK || c->pid == 0) {

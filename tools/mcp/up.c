@@ -21,7 +21,10 @@
 #include "tools/client.h"
 
 #define TRY_AGAIN_MS 100
-#define READY_AGAIN_MS 20
+#define TRY_SOON_MS \
+    4 /* while an engine may be on its way: it needs some 10 ms to take its journal */
+#define TRY_SOON_TIMES 100
+#define READY_AGAIN_MS 5
 #define TAKE_MAX \
     256 /* answers in one go: the loop has others to serve, however fast the engine talks */
 #define READY_MS 5000 /* an engine whose host does not let runs go on is asked all the same */
@@ -56,6 +59,7 @@ struct pw_up {
     struct asked *at;   /* being answered: may be forgotten meanwhile */
     int64_t probe;  /* the request that finds out whether the engine is ready; 0 = none is out */
     uint64_t since; /* connected */
+    int tries;      /* to connect, since it was connected; no further than TRY_SOON_TIMES */
     bool ready;
     atomic_bool connected;
 };
@@ -107,7 +111,9 @@ static void disconnect(pw_up *up)
         set_number(up, a, 0);
     }
     uv_prepare_stop(up->flush);
-    uv_timer_start(up->timer, on_timer, TRY_AGAIN_MS, 0);
+    const bool soon = up->tries < TRY_SOON_TIMES;
+    up->tries += soon;
+    uv_timer_start(up->timer, on_timer, soon ? TRY_SOON_MS : TRY_AGAIN_MS, 0);
 }
 
 static void on_flush(uv_prepare_t *flush)
@@ -317,6 +323,7 @@ static void connect_now(pw_up *up)
         return;
     }
     up->since = uv_now(up->loop);
+    up->tries = 0;
     atomic_store(&up->connected, true);
 }
 
