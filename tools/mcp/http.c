@@ -25,7 +25,8 @@
 #define BODY_BYTES_MAX (4u << 20)
 #define STREAM_BYTES_MAX (8u << 20) /* that a client has not read: it is cut */
 #define CONNECTIONS_MAX 20000
-#define CONNECTION_BYTES (32u << 10)
+#define CONNECTION_BYTES \
+    (16u << 10) /* its headers, ours, and a piece of its body; cleared for each request */
 #define IDLE_S 300
 #define BEAT_MS 15000
 #define LINGER_MS 50 /* a peer that goes is noticed within twice that */
