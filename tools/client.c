@@ -27,9 +27,11 @@
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
-#define CONNECT_TRIES 24
-#define CONNECT_PAUSE_MS_MIN 2
-#define CONNECT_PAUSE_MS_MAX \
+#define CONNECT_TRIES 44
+#define CONNECT_SOON_TRIES \
+    25 /* an owner that is just coming up listens some milliseconds after it took the lock */
+#define CONNECT_SOON_MS 4
+#define CONNECT_PAUSE_MS \
     100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
 #define HELLO_TIMEOUT_MS 5000
 #define QUEUE_BYTES_MAX (2 * (size_t)PW_FRAME_BYTES_MAX)
@@ -391,7 +393,6 @@ static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again,
 static pawl_status find_owner(pw_client *c, pawl_error *err)
 {
     pawl_status status = PAWL_OK;
-    int64_t pause = CONNECT_PAUSE_MS_MIN;
     bool again = true;
 
     disconnect(c);
@@ -399,8 +400,7 @@ static pawl_status find_owner(pw_client *c, pawl_error *err)
         char socket[108];
         uint64_t epoch = 0;
         if (i > 0) {
-            pause_ms(pause);
-            pause = pause * 2 < CONNECT_PAUSE_MS_MAX ? pause * 2 : CONNECT_PAUSE_MS_MAX;
+            pause_ms(i <= CONNECT_SOON_TRIES ? CONNECT_SOON_MS : CONNECT_PAUSE_MS);
         }
         status = pw_owner_probe(c->path, &c->pid, &epoch, socket, err);
         if (status != PAWL_OK || c->pid == 0) {
