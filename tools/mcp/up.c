@@ -42,6 +42,7 @@ struct asked {
     bool many;
     bool write;
     UT_hash_handle hh; /* by number, once it is sent */
+    UT_hash_handle hu; /* by user, until it is forgotten */
     pawl_status
         refused; /* it is no request that an engine takes (nested too deep, too large): it is not sent, and told so from the loop */
 };
@@ -55,8 +56,9 @@ struct pw_up {
     uv_timer_t *timer;   /* the next try, or what waits to be said from the loop */
     uv_prepare_t *flush; /* sends what was asked in this round of the loop */
     struct asked *first, *last;
-    struct asked *sent; /* table by number */
-    struct asked *at;   /* being answered: may be forgotten meanwhile */
+    struct asked *sent;  /* table by number */
+    struct asked *users; /* table by user: several of one are found one after the other */
+    struct asked *at;    /* being answered: may be forgotten meanwhile */
     int64_t probe;  /* the request that finds out whether the engine is ready; 0 = none is out */
     uint64_t since; /* connected */
     int tries;      /* to connect, since it was connected; no further than TRY_SOON_TIMES */
@@ -81,9 +83,22 @@ static void set_number(pw_up *up, struct asked *a, int64_t number)
     }
 }
 
+static void set_user(pw_up *up, struct asked *a, const void *user)
+{
+    if (a->user != NULL) {
+        HASH_DELETE(hu, up->users, a);
+    }
+    a->user = user;
+    if (user != NULL) {
+        HASH_ADD(hu, up->users, user, sizeof a->user, a);
+        PW_CHECK(a->hu.tbl != NULL);
+    }
+}
+
 static void drop(pw_up *up, struct asked *a)
 {
     set_number(up, a, 0);
+    set_user(up, a, NULL);
     *(a->prev != NULL ? &a->prev->next : &up->first) = a->next;
     *(a->next != NULL ? &a->next->prev : &up->last) = a->prev;
     if (up->at == a) {
@@ -419,6 +434,8 @@ static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
              NULL); /* as small as it gets; the engine, when in this process, stops for less */
     pw_req_op op = pw_req_from_name((pw_view){(const uint8_t *)given->op, strlen(given->op)});
     *a = *given;
+    a->user = NULL;
+    set_user(up, a, given->user);
     a->scope = scope;
     a->args = args != NULL ? pawl_copy(scope, args) : pawl_build(scope, "{}");
     a->write = op != PW_REQ_NONE && pw_req_kind(op) == PW_REQ_WRITE;
@@ -446,15 +463,17 @@ void pw_up_follow(pw_up *up, const pawl_value *args, pw_up_fn began, pw_up_fn fn
     ask(up, &(struct asked){.op = "start", .began = began, .fn = fn, .user = user}, args);
 }
 
+static struct asked *first_of(pw_up *up, const void *user)
+{
+    struct asked *a = NULL;
+    HASH_FIND(hu, up->users, &user, sizeof user, a);
+    return a;
+}
+
 void pw_up_forget(pw_up *up, const void *user)
 {
-    struct asked *next = NULL;
-    for (struct asked *a = up->first; a != NULL; a = next) {
-        next = a->next;
-        if (a->user != user) {
-            continue;
-        }
-        a->user = NULL;
+    for (struct asked *a = first_of(up, user); a != NULL; a = first_of(up, user)) {
+        set_user(up, a, NULL);
         if (a->many && a->number > 0 && up->ready) {
             end_watch(up, a->number);
         }
