@@ -27,7 +27,10 @@
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
-#define CONNECT_TRIES 20
+#define CONNECT_TRIES 44
+#define CONNECT_SOON_TRIES \
+    25 /* an owner that is just coming up listens some milliseconds after it took the lock */
+#define CONNECT_SOON_MS 4
 #define CONNECT_PAUSE_MS \
     100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
 #define HELLO_TIMEOUT_MS 5000
@@ -397,7 +400,7 @@ static pawl_status find_owner(pw_client *c, pawl_error *err)
         char socket[108];
         uint64_t epoch = 0;
         if (i > 0) {
-            pause_ms(CONNECT_PAUSE_MS);
+            pause_ms(i <= CONNECT_SOON_TRIES ? CONNECT_SOON_MS : CONNECT_PAUSE_MS);
         }
         status = pw_owner_probe(c->path, &c->pid, &epoch, socket, err);
         if (status != PAWL_OK || c->pid == 0) {

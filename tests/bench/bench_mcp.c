@@ -166,6 +166,12 @@ static void report(cell *c, const char *what, int n)
     if (c->commits >= 0) {
         (void)snprintf(name + used, sizeof name - used, ", commits each");
         bench_result(name, (double)c->commits / (double)c->ours.calls, "", 0);
+        for (int i = 0; i < 4; i++) {
+            (void)snprintf(name + used, sizeof name - used, ", CPU of the thread %s",
+                           bench_mcp_threads[i]);
+            bench_result(name, (double)c->ours.threads_ns[i] / 1000 / (double)c->ours.calls, "us",
+                         0);
+        }
     }
 }
 

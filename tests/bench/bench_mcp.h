@@ -26,12 +26,16 @@ typedef struct bench_mcp_server {
 /** What blocks of load added up to. Zero it before the first. */
 typedef struct bench_mcp_sum {
     int64_t calls, ns, cpu_ns;
-    int64_t *samples; /* the time of each call; freed by its owner */
+    int64_t threads_ns[4]; /* of it, by bench_mcp_threads */
+    int64_t *samples;      /* the time of each call; freed by its owner */
     size_t len;
 } bench_mcp_sum;
 
-/** CPU of a process of ours so far, all its threads, in nanoseconds (/proc/PID/task/.../schedstat: what /proc/PID/stat counts in ticks of 10 ms). */
-int64_t bench_mcp_cpu_ns(pid_t pid);
+/** Names of pawl's threads; the MCP server's is named as the program. */
+extern const char *const bench_mcp_threads[4];
+/** CPU of a process of ours so far, all its threads, in nanoseconds (/proc/PID/task/.../schedstat: what /proc/PID/stat counts in ticks of 10 ms).
+ * ret_threads, unless NULL: of pawl's threads. */
+int64_t bench_mcp_cpu_ns(pid_t pid, int64_t ret_threads[4]);
 /** The memory that is the process's own, shared pages in part (PSS), in bytes. */
 int64_t bench_mcp_pss(pid_t pid);
 

@@ -189,7 +189,8 @@ void bench_mcp_load(const bench_mcp_server *server, bench_mcp_ask ask, int clien
 {
     const int poller = epoll_create1(EPOLL_CLOEXEC);
     client *all = clients_open(server->port, clients, poller);
-    const int64_t cpu = bench_mcp_cpu_ns(server->pid);
+    int64_t before[4], after[4];
+    const int64_t cpu = bench_mcp_cpu_ns(server->pid, before);
     const int64_t from = bench_ns();
     int64_t sent = 0, came = 0;
     for (; sent < clients; sent++) {
@@ -217,7 +218,10 @@ void bench_mcp_load(const bench_mcp_server *server, bench_mcp_ask ask, int clien
     }
     sum->calls += came;
     sum->ns += bench_ns() - from;
-    sum->cpu_ns += bench_mcp_cpu_ns(server->pid) - cpu;
+    sum->cpu_ns += bench_mcp_cpu_ns(server->pid, after) - cpu;
+    for (int i = 0; i < 4; i++) {
+        sum->threads_ns[i] += after[i] - before[i];
+    }
     clients_close(all, clients);
     (void)close(poller);
 }
@@ -256,20 +260,44 @@ void bench_mcp_streams(const bench_mcp_server *server, int n, int *ret)
 
 /* ---- what it costs the server ---- */
 
-int64_t bench_mcp_cpu_ns(pid_t pid)
+const char *const bench_mcp_threads[4] = {"pawl", "pawl-engine", "pawl-journal", "pawl-io"};
+
+static bool read_line(const char *path, char *ret, int size)
 {
-    char path[300];
+    FILE *f = fopen(path, "r");
+    const bool read = f != NULL && fgets(ret, size, f) != NULL;
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    ret[read ? strcspn(ret, "\n") : 0] = '\0';
+    return read;
+}
+
+static int64_t thread_ns(pid_t pid, const char *tid, int64_t threads[4])
+{
+    char path[300], line[128], name[32];
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%.20s/schedstat", (int)pid, tid);
+    const int64_t ns = read_line(path, line, sizeof line) ? strtoll(line, NULL, 10) : 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%.20s/comm", (int)pid, tid);
+    if (threads != NULL && read_line(path, name, sizeof name)) {
+        for (int i = 0; i < 4; i++) {
+            threads[i] += strcmp(name, bench_mcp_threads[i]) == 0 ? ns : 0;
+        }
+    }
+    return ns;
+}
+
+int64_t bench_mcp_cpu_ns(pid_t pid, int64_t ret_threads[4])
+{
+    char path[64];
     int64_t sum = 0;
+    if (ret_threads != NULL) {
+        memset(ret_threads, 0, 4 * sizeof *ret_threads);
+    }
     (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *d = opendir(path);
     for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
-        long long ns = 0;
-        (void)snprintf(path, sizeof path, "/proc/%d/task/%.20s/schedstat", (int)pid, e->d_name);
-        FILE *f = e->d_name[0] != '.' ? fopen(path, "r") : NULL;
-        if (f != NULL) {
-            sum += fscanf(f, "%lld", &ns) == 1 ? ns : 0;
-            (void)fclose(f);
-        }
+        sum += e->d_name[0] != '.' ? thread_ns(pid, e->d_name, ret_threads) : 0;
     }
     if (d != NULL) {
         (void)closedir(d);

@@ -114,18 +114,16 @@ static int by_name(const void *a, const void *b)
 bool pw_mcpd_catalog_read(pw_mcpd_catalog *c, const pawl_value *reply, bool all)
 {
     const pw_view given = pw_value_bytes(pawl_get(reply, "workflows"));
-    const uint64_t digest = pw_checksum(given.data, given.size);
-    if (c->scope != NULL && c->digest == digest) {
-        return true;
-    }
     pawl_scope *scope = pawl_scope_new();
-    const pawl_value *list = scope != NULL ? pawl_copy(scope, pawl_get(reply, "workflows")) : NULL;
     const pawl_value *activities = pawl_get(reply, "activities");
-    const size_t len = pawl_len(list);
-    pw_mcpd_catalog new = {.scope = scope, .digest = digest};
     if (scope == NULL) {
         return false;
     }
+    /* also when nothing has changed: what is looked at in it takes room in its scope */
+    pw_mcpd_catalog new = {.scope = scope, .digest = pw_checksum(given.data, given.size)};
+    new.workflows = pawl_build(scope, "{workflows: %p}", pawl_v(pawl_get(reply, "workflows")));
+    const pawl_value *list = pawl_get(new.workflows, "workflows");
+    const size_t len = pawl_len(list);
     new.offers = pw_alloc(scope, (len * sizeof kinds / sizeof kinds[0] + 1) * sizeof *new.offers);
     for (size_t i = 0; i < len && !pw_scope_failed(scope); i++) {
         add_workflow(&new, scope, pawl_at(list, i), activities, all);

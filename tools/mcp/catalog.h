@@ -42,7 +42,8 @@ typedef struct pw_mcpd_listed {
 } pw_mcpd_listed;
 
 typedef struct pw_mcpd_catalog {
-    pawl_scope *scope; /* NULL = not known yet */
+    pawl_scope *scope;           /* NULL = not known yet */
+    const pawl_value *workflows; /* {workflows: [...]}: all there are, as the engine says it */
     pw_mcpd_offer *offers;
     size_t len;
     int64_t at_ms;
@@ -52,7 +53,7 @@ typedef struct pw_mcpd_catalog {
     pw_mcpd_listed listed[PW_MCPD_LISTED_MAX];
 } pw_mcpd_catalog;
 
-/** Reads the reply to `tools`, unless it is the one that it has. all: workflows that publish nothing are tools too. False: out of memory; the
+/** Reads the reply to `tools`. all: workflows that publish nothing are tools too. False: out of memory; the
  * catalog is as before. */
 bool pw_mcpd_catalog_read(pw_mcpd_catalog *c, const pawl_value *reply, bool all);
 void pw_mcpd_catalog_deinit(pw_mcpd_catalog *c);

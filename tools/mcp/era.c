@@ -74,6 +74,19 @@ static const pawl_value *modern_stamp(pawl_scope *scope, const pawl_value *resul
     return pawl_with(scope, r, "_meta", meta);
 }
 
+static bool modern_tail(pw_buf *out, const pawl_value *result, const char *type)
+{
+    static const char info[] = "\"_meta\":{\"" PW_MCPD_META "serverInfo\":{\"name\":\"pawl\","
+                               "\"title\":\"pawl workflows\",\"version\":\"" PAWL_VERSION "\"}}}";
+    if (pawl_typeof(result) != PAWL_MAP || pw_mcpd_has(result, "_meta") ||
+        pw_mcpd_has(result, "resultType")) {
+        return false;
+    }
+    pw_buf_printf(out, "%s\"resultType\":\"%s\",", pawl_len(result) > 0 ? "," : "", type);
+    pw_buf_put(out, info, sizeof info - 1);
+    return true;
+}
+
 static const pawl_value *modern_listing(pawl_scope *scope, const pawl_value *result)
 {
     const pawl_value *r = pawl_with(scope, result, "ttlMs", pawl_make_int(scope, LIST_TTL_MS));
@@ -123,6 +136,7 @@ const pw_mcpd_era pw_mcpd_modern = {
     .no_resource = PW_MCPD_BAD_PARAMS,
     .task_news = "notifications/tasks",
     .stamp = modern_stamp,
+    .tail = modern_tail,
     .listing = modern_listing,
     .tool = modern_tool,
     .capabilities = modern_capabilities,

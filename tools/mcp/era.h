@@ -35,6 +35,8 @@ typedef struct pw_mcpd_era {
     const char *task_news; /* the notification that a task is another than it was */
     /** A result, stamped with what it is: "complete", "input_required", "task". */
     const pawl_value *(*stamp)(pawl_scope *scope, const pawl_value *result, const char *type);
+    /** The same in text: what comes instead of the result's closing brace. False: it cannot be said so, stamp it. NULL = nothing is stamped. */
+    bool (*tail)(pw_buf *out, const pawl_value *result, const char *type);
     /** A listing, with how long it may be kept. */
     const pawl_value *(*listing)(pawl_scope *scope, const pawl_value *result);
     /** One tool as it is listed; task: "forbidden", "optional", "required". */

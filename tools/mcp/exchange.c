@@ -182,7 +182,18 @@ static void end_text(pw_mcpd_x *x, int http, pw_buf *text)
 void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type)
 {
     pw_buf text = PW_BUF_INIT;
-    pw_mcpd_write_result(&text, x->id, x->era->stamp(x->scope, result, type));
+    pw_buf tail = PW_BUF_INIT;
+    if (x->era->tail != NULL && x->era->tail(&tail, result, type)) {
+        pw_mcpd_write_result(&text, x->id, result);
+        text.size -= pw_buf_ok(&text) ? 2 : 0; /* the braces of the result and of the message */
+        pw_buf_put(&text, tail.data, tail.size);
+        pw_buf_putc(&text, '}');
+        text.failed |= tail.failed;
+    } else {
+        pw_mcpd_write_result(&text, x->id, x->era->stamp(x->scope, result, type));
+    }
+    pw_buf_deinit(&tail);
+    text.failed |= pw_scope_failed(x->scope);
     end_text(x, 200, &text);
 }
 

@@ -26,7 +26,8 @@
 #define BODY_BYTES_MAX (4u << 20)
 #define STREAM_BYTES_MAX (8u << 20) /* that a client has not read: it is cut */
 #define CONNECTIONS_MAX 20000
-#define CONNECTION_BYTES (32u << 10)
+#define CONNECTION_BYTES \
+    (16u << 10) /* its headers, ours, and a piece of its body; cleared for each request */
 /* What the kernel holds of it: left alone it takes megabytes for a client that never reads, and nothing is known of them here. */
 #define SEND_BYTES (256 << 10)
 #define IDLE_S 300

@@ -169,6 +169,8 @@ struct pw_mcpd {
     uint8_t key[PW_KEY_SIZE]; /* of seals */
     int64_t began_ms;
     struct pw_mcpd_news news;
+    uint8_t random[240]; /* for ids of runs; used from the end */
+    size_t random_left;
     size_t lost_next;
     pw_mcpd_lost *lost_by_call;
     pw_mcpd_x *calls; /* under way, by run.call */

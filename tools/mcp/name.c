@@ -21,7 +21,8 @@
 #define LATE_MS 10000
 #define TAG_BYTES 6
 #define CALL_LEN 22
-#define NEWEST 500 /* runs that are looked at for lost calls, all at once */
+#define NOBODYS "anyone--" /* a tag that no owner's is, but for one chance in 2^48 */
+#define NEWEST 500         /* runs that are looked at for lost calls, all at once */
 
 /* Whose runs they are: the principal's own, or those of its workspace. */
 static const char *owner_of(const pw_mcpd_x *x)
@@ -32,6 +33,9 @@ static const char *owner_of(const pw_mcpd_x *x)
 static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *owner, const char *head,
                           size_t head_size)
 {
+    if (owner[0] == '\0') {
+        return NOBODYS; /* whoever reaches us owns all: nothing is proved by it */
+    }
     const pawl_value *v = pawl_build(scope, "[\"owner\", %s, %p]", owner,
                                      pawl_v(pawl_make_strn(scope, head, head_size)));
     const char *digest = pw_mcpd_digest(s, scope, v);
@@ -46,6 +50,17 @@ static void put_id(pw_mcpd_x *x, const char *workflow, const char *call, const c
                    tag_of(x->server, x->scope, owner_of(x), r->id, (size_t)n));
 }
 
+/* From a store that is filled now and then: the system is asked once for many calls. */
+static void take_random(pw_mcpd *s, uint8_t ret[TAG_BYTES])
+{
+    if (s->random_left < TAG_BYTES) {
+        pw_random(s->random, sizeof s->random);
+        s->random_left = sizeof s->random;
+    }
+    s->random_left -= TAG_BYTES;
+    memcpy(ret, s->random + s->random_left, TAG_BYTES);
+}
+
 void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *input)
 {
     uint8_t random[TAG_BYTES];
@@ -55,7 +70,7 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
         key != NULL
             ? pawl_build(x->scope, "[\"key\", %s, %s, %s]", x->principal, workflow, key)
             : pawl_build(x->scope, "[\"call\", %s, %s, %p]", x->principal, workflow, pawl_v(input));
-    pw_random(random, sizeof random);
+    take_random(x->server, random);
     x->run.keyed = key != NULL;
     x->run.call = pw_mcpd_digest(x->server, x->scope, call);
     put_id(x, workflow, x->run.call,

@@ -21,7 +21,10 @@
 #include "tools/client.h"
 
 #define TRY_AGAIN_MS 100
-#define READY_AGAIN_MS 20
+#define TRY_SOON_MS \
+    4 /* while an engine may be on its way: it needs some 10 ms to take its journal */
+#define TRY_SOON_TIMES 100
+#define READY_AGAIN_MS 5
 #define TAKE_MAX \
     256 /* answers in one go: the loop has others to serve, however fast the engine talks */
 #define READY_MS 5000 /* an engine whose host does not let runs go on is asked all the same */
@@ -41,6 +44,7 @@ struct asked {
     bool write;
     UT_hash_handle hh; /* by number, once it is sent */
     bool spare;        /* one of up->spare */
+    UT_hash_handle hu; /* by user, until it is forgotten */
     pawl_status
         refused; /* no request that an engine takes, or no memory: it is not sent, and told so from the loop */
 };
@@ -54,10 +58,13 @@ struct pw_up {
     uv_timer_t *timer;   /* the next try, or what waits to be said from the loop */
     uv_prepare_t *flush; /* sends what was asked in this round of the loop */
     struct asked *first, *last;
-    struct asked *sent; /* table by number */
-    struct asked *at;   /* being answered: may be forgotten meanwhile */
+    struct asked *sent;  /* table by number */
+    struct asked *users; /* table by user: several of one are found one after the other */
+    size_t unlisted;     /* that are in the list only: a table had no memory for them */
+    struct asked *at;    /* being answered: may be forgotten meanwhile */
     int64_t probe;  /* the request that finds out whether the engine is ready; 0 = none is out */
     uint64_t since; /* connected */
+    int tries;      /* to connect, since it was connected; no further than TRY_SOON_TIMES */
     bool ready;
     atomic_bool connected;
     struct asked spare[SPARE]; /* fn NULL = free */
@@ -68,21 +75,39 @@ static void free_handle(uv_handle_t *h)
     pw_free(h);
 }
 
+/* Without memory a table leaves it out: then the list is gone through for it. */
 static void set_number(pw_up *up, struct asked *a, int64_t number)
 {
-    if (a->number != 0) {
+    if (a->hh.tbl != NULL) {
         HASH_DEL(up->sent, a);
     }
+    up->unlisted -= a->number != 0 && a->hh.tbl == NULL;
+    a->hh.tbl = NULL;
     a->number = number;
     if (number != 0) {
         HASH_ADD(hh, up->sent, number, sizeof a->number, a);
-        PW_CHECK(a->hh.tbl != NULL); /* as in ask */
+        up->unlisted += a->hh.tbl == NULL;
+    }
+}
+
+static void set_user(pw_up *up, struct asked *a, const void *user)
+{
+    if (a->hu.tbl != NULL) {
+        HASH_DELETE(hu, up->users, a);
+    }
+    up->unlisted -= a->user != NULL && a->hu.tbl == NULL;
+    a->hu.tbl = NULL;
+    a->user = user;
+    if (user != NULL) {
+        HASH_ADD(hu, up->users, user, sizeof a->user, a);
+        up->unlisted += a->hu.tbl == NULL;
     }
 }
 
 static void drop(pw_up *up, struct asked *a)
 {
     set_number(up, a, 0);
+    set_user(up, a, NULL);
     *(a->prev != NULL ? &a->prev->next : &up->first) = a->next;
     *(a->next != NULL ? &a->next->prev : &up->last) = a->prev;
     if (up->at == a) {
@@ -114,7 +139,9 @@ static void disconnect(pw_up *up)
         set_number(up, a, 0);
     }
     uv_prepare_stop(up->flush);
-    uv_timer_start(up->timer, on_timer, TRY_AGAIN_MS, 0);
+    const bool soon = up->tries < TRY_SOON_TIMES;
+    up->tries += soon;
+    uv_timer_start(up->timer, on_timer, soon ? TRY_SOON_MS : TRY_AGAIN_MS, 0);
 }
 
 static void on_flush(uv_prepare_t *flush)
@@ -196,6 +223,11 @@ static struct asked *find(pw_up *up, int64_t number)
 {
     struct asked *a = NULL;
     HASH_FIND(hh, up->sent, &number, sizeof number, a);
+    if (a == NULL && up->unlisted > 0) {
+        for (a = up->first; a != NULL && a->number != number;) {
+            a = a->next;
+        }
+    }
     return a;
 }
 
@@ -327,6 +359,7 @@ static void connect_now(pw_up *up)
         return;
     }
     up->since = uv_now(up->loop);
+    up->tries = 0;
     atomic_store(&up->connected, true);
 }
 
@@ -454,6 +487,8 @@ static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
     }
     *a = *given;
     a->spare = mine == NULL;
+    a->user = NULL;
+    set_user(up, a, given->user);
     append(up, a);
     a->refused = !a->spare && fill(a, args) ? PAWL_OK : PAWL_NOMEM;
     if (a->refused != PAWL_OK) {
@@ -478,15 +513,22 @@ void pw_up_follow(pw_up *up, const pawl_value *args, pw_up_fn began, pw_up_fn fn
     ask(up, &(struct asked){.op = "start", .began = began, .fn = fn, .user = user}, args);
 }
 
+static struct asked *first_of(pw_up *up, const void *user)
+{
+    struct asked *a = NULL;
+    HASH_FIND(hu, up->users, &user, sizeof user, a);
+    if (a == NULL && up->unlisted > 0) {
+        for (a = up->first; a != NULL && a->user != user;) {
+            a = a->next;
+        }
+    }
+    return a;
+}
+
 void pw_up_forget(pw_up *up, const void *user)
 {
-    struct asked *next = NULL;
-    for (struct asked *a = up->first; a != NULL; a = next) {
-        next = a->next;
-        if (a->user != user) {
-            continue;
-        }
-        a->user = NULL;
+    for (struct asked *a = first_of(up, user); a != NULL; a = first_of(up, user)) {
+        set_user(up, a, NULL);
         if (a->many && a->number > 0 && up->ready) {
             end_watch(up, a->number);
         }
