@@ -143,6 +143,14 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_index_search(pawl_index *index, const ch
                                                      const pawl_index_query *query,
                                                      pawl_scope *scope,
                                                      const pawl_value **ret_found, pawl_error *err);
+/** Several searches at once, each with its own mode, filter and k: vectors of their texts are made in one call, and rows are read once for all neighbours
+ * that have the same filter. ret_found has an array for each, as of pawl_index_search; all or none. At most 256. Owns: scope. Errors: as
+ * pawl_index_search. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_index_search_all(pawl_index *index, const char *name,
+                                                         const pawl_index_query *queries,
+                                                         size_t len, pawl_scope *scope,
+                                                         const pawl_value **ret_found,
+                                                         pawl_error *err);
 /** Items as they are kept, by id: {key, id, text?, workspace?, tags?, data?}, after that id, at most limit (0 = 1000) of them; all of them in pages.
  * Errors: NOTFOUND, IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_items(pawl_index *index, const char *name,

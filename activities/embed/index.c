@@ -152,27 +152,18 @@ pw_copy *pw_index_copy(pawl_index *index, const char *name)
     return h != NULL ? &h->copy : NULL;
 }
 
-pawl_status pw_index_row(const pawl_index *index, const float *vector, pawl_embed_text text,
-                         uint16_t *ret_row, pawl_error *err)
+pawl_status pw_index_embed(const pawl_index *index, const pawl_embed_text *texts, size_t len,
+                           float *ret_vectors, pawl_error *err)
 {
-    if (vector != NULL) {
-        return pw_row_put(vector, index->width, ret_row, err);
-    }
-    if (index->embedder == NULL) {
-        return pw_err(err, PAWL_UNSUPPORTED,
-                      "a text has no vector without a model: open the index with one");
-    }
-    float *made = pw_malloc(index->width * sizeof *made);
     const pawl_embed_request request = {.struct_size = sizeof request,
                                         .role = PAWL_EMBED_QUERY,
-                                        .texts = &text,
-                                        .len = 1,
-                                        .vectors = made};
-    pawl_status st = made != NULL ? pawl_embed_run(index->embedder, &request, err)
-                                  : pw_err(err, PAWL_NOMEM, "no memory for a vector");
-    st = st == PAWL_OK ? pw_row_put(made, index->width, ret_row, err) : st;
-    pw_free(made);
-    return st;
+                                        .texts = texts,
+                                        .len = len,
+                                        .vectors = ret_vectors};
+    return index->embedder != NULL
+               ? pawl_embed_run(index->embedder, &request, err)
+               : pw_err(err, PAWL_UNSUPPORTED,
+                        "a text has no vector without a model: open the index with one");
 }
 
 /* ---- collections ---- */
