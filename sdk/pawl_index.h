@@ -62,6 +62,10 @@ typedef struct pawl_index_options {
     uint32_t width;    /**< without embedder: numbers of a vector, 1 to 4096 */
     const char *
         identity; /**< without embedder: of what made the vectors, any text of up to 100 bytes; NULL: none */
+    /** What searches large collections: as of pawl_embed_options, "off", the path of libpawl_cuda.so, or NULL (PAWL_GPU, else where the loader looks). The
+     * list is the same, whatever finds it; a device that fails costs time. */
+    const char *gpu;
+    uint32_t gpu_rows_min; /**< of how many items on; 0 = 100,000 */
 } pawl_index_options;
 
 typedef struct pawl_index_item {

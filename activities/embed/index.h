@@ -4,7 +4,7 @@
 #ifndef PW_EMBED_INDEX_H
 #define PW_EMBED_INDEX_H
 
-#include "activities/embed/copy.h"
+#include "activities/embed/copy_device.h"
 #include "sdk/pawl_index.h"
 
 #define PW_INDEX_TEXT_NAME 101 /* bytes of a name, and its end */
@@ -28,6 +28,8 @@ struct pawl_index {
     char model[PW_INDEX_TEXT_NAME];
     char identity[PW_INDEX_TEXT_NAME];
     char pooling[16];
+    pw_device_wish device;
+    char *library;             /* its path; NULL: where the loader looks */
     pthread_mutex_t ask_lock;  /* around ask */
     pthread_mutex_t held_lock; /* around the list */
     pw_held *held;

@@ -134,7 +134,7 @@ static size_t alike(const batch *b, const search *const *wanting, size_t first)
     return len;
 }
 
-static pawl_status scan(batch *b, const pw_copy *c, const search *first, size_t at, size_t len,
+static pawl_status scan(batch *b, pw_copy *c, const search *first, size_t at, size_t len,
                         pawl_error *err)
 {
     uint64_t *wanted = NULL;
@@ -153,7 +153,8 @@ static pawl_status scan(batch *b, const pw_copy *c, const search *first, size_t 
                                .k = b->each,
                                .threads = threads < b->index->threads ? (unsigned)threads
                                                                       : b->index->threads};
-        st = pw_nearest(&rows, &all, b->near + at * b->each, b->near_len + at, err);
+        st = pw_copy_nearest(c, &b->index->device, &rows, &all, b->near + at * b->each,
+                             b->near_len + at, err);
     }
     pw_free(wanted);
     return st;
