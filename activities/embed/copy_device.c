@@ -1,8 +1,9 @@
 /*
- * copy_device.c - when a copy's rows go to a device, and what happens when one fails. They go whole, at the second search since they changed: a collection that
- * is filled between searches stays with the processor. One search at a time uses the device; others wait for it, it is faster than what they would do meanwhile.
+ * copy_device.c - when a copy's rows go to a device, and what happens when one fails. They go whole, at the second search since they changed: one that is
+ * filled between searches stays with the processor. One search at a time uses the device; others wait for it, it is faster than what they would do
+ * meanwhile.
  *
- * Does not compare rows of several devices, and does not ask a device again that has failed.
+ * Does not spread rows over several devices, and does not ask a device again that has failed.
  */
 #include "activities/embed/copy_device.h"
 
