@@ -223,7 +223,7 @@ static struct asked *find(pw_up *up, int64_t number)
 {
     struct asked *a = NULL;
     HASH_FIND(hh, up->sent, &number, sizeof number, a);
-    if (a == NULL && up->unlisted > 0) {
+    if (a == NULL && number != 0 && up->unlisted > 0) {
         for (a = up->first; a != NULL && a->number != number;) {
             a = a->next;
         }
