@@ -14,6 +14,7 @@
 #include <new>
 #include <set>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <vector>
 
 struct emulated_graph {
@@ -70,10 +71,27 @@ constexpr size_t workspace_bytes = size_t(32) << 20; /* what is as large is writ
 void *allocate(size_t bytes)
 {
     size_t align = 256;
+    if (bytes >= workspace_bytes) {
+        void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return at != MAP_FAILED ? at : nullptr;
+    }
     while (bytes % align != 0 && align > 16) {
         align /= 2;
     }
-    return bytes % align == 0 ? aligned_alloc(align, bytes) : malloc(bytes);
+    void *at = bytes % align == 0 ? aligned_alloc(align, bytes) : malloc(bytes);
+    if (at != nullptr) {
+        (void)memset(at, 0xff, bytes); /* no number: who counts on zeros is found */
+    }
+    return at;
+}
+
+void release(void *at, size_t bytes)
+{
+    if (bytes >= workspace_bytes) {
+        (void)munmap(at, bytes);
+    } else {
+        free(at);
+    }
 }
 } // namespace
 
@@ -187,7 +205,6 @@ cudaError_t cudaMalloc(void **at, size_t bytes)
     if (*at == nullptr) {
         return cudaErrorMemoryAllocation;
     }
-    (void)memset(*at, 0xff, bytes < workspace_bytes ? bytes : 64); /* no number: who counts on zeros is found */
     w().allocations[*at] = bytes;
     w().memory += bytes;
     return cudaSuccess;
@@ -197,9 +214,10 @@ cudaError_t cudaFree(void *at)
 {
     locked lock(w().mutex);
     if (at != nullptr) {
-        w().memory -= w().allocations.at(at);
+        const size_t bytes = w().allocations.at(at);
+        w().memory -= bytes;
         w().allocations.erase(at);
-        free(at);
+        release(at, bytes);
     }
     return emulated_step(false);
 }
