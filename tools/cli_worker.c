@@ -97,12 +97,6 @@ static const char *token_read(pw_cli *cli, pawl_error *err)
     return pw_strndup(cli->scope, text, size);
 }
 
-static pawl_status net_code(struct pawl_module_registrar *reg, void *ctx, pawl_error *err)
-{
-    (void)ctx;
-    return pw_cli_net_worker(reg, err);
-}
-
 static pawl_status make_worker(pw_cli *cli, const char *worker_id, int beat_fd,
                                pw_worker **ret_worker, pawl_error *err)
 {
@@ -135,7 +129,7 @@ static pawl_status make_worker(pw_cli *cli, const char *worker_id, int beat_fd,
         st = pw_worker_module(w, a->module[i], err);
     }
     if (st == PAWL_OK && pw_cli_has(a, PW_OPT_NET)) {
-        st = pw_worker_code(w, net_code, NULL, err);
+        st = pw_worker_code(w, pw_cli_net_worker, NULL, err);
     }
     if (st == PAWL_OK && cli->embedder != NULL) {
         st = pw_worker_code(w, pw_cli_model_worker, cli->embedder, err);
