@@ -128,6 +128,11 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_embed_texts(const pawl_embedder *embedde
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_run(const pawl_embedder *embedder,
                                                   const pawl_embed_request *request,
                                                   pawl_error *err);
+/** The same with the registrar of a worker process or a module (pawl_module.h): the embedder must outlive what registers. Errors: EXISTS, NOMEM. */
+struct pawl_module_registrar;
+PAWL_API PAWL_MUST_USE pawl_status pawl_embed_register_worker(struct pawl_module_registrar *reg,
+                                                              pawl_embedder *embedder,
+                                                              pawl_error *err);
 /** Registers the activities "embed" and "nearest"; the embedder must outlive the engine. Errors: EXISTS, MISUSE, NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder,
                                                        pawl_error *err);

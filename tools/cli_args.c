@@ -149,7 +149,7 @@ static bool option_set(parser *p, pw_cli_opt id, const char *value)
     } else if (value != NULL && pw_cli_has(a, id) && strcmp(a->value[id], value) != 0) {
         return complain(p, "--%s is given twice: \"%s\" and \"%s\"", o->word, a->value[id], value);
     }
-    a->given |= UINT64_C(1) << id;
+    a->given |= (pw_cli_opts)1 << id;
     a->value[id] = value;
     return true;
 }
@@ -178,7 +178,7 @@ static bool long_option(parser *p, const char *word)
     size_t size = equals != NULL ? (size_t)(equals - word) : strlen(word);
     pw_cli_opt id = pw_cli_option_find(word, size);
     if (id == PW_OPT_NONE) {
-        uint64_t among =
+        pw_cli_opts among =
             p->args->command != NULL ? p->args->command->options : pw_cli_global_options();
         pw_cli_opt near = pw_cli_option_near(word, size, among);
         if (near != PW_OPT_NONE) {

@@ -12,7 +12,7 @@
 
 typedef struct pw_cli_args {
     const pw_cli_command *command;   /* NULL: none was given */
-    uint64_t given;                  /* bits of the options given, by operand too */
+    pw_cli_opts given;               /* bits of the options given, by operand too */
     const char *value[PW_OPT_COUNT]; /* as written; NULL when not given */
     int64_t number
         [PW_OPT_COUNT]; /* COUNT: the count; DURATION: milliseconds; CHOICE: index of the choice */

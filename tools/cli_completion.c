@@ -171,7 +171,7 @@ void pw_markdown_tables(pw_buf *b)
     pw_buf_puts(b, "| command | does | own options |\n|---|---|---|\n");
     for (size_t i = 0; i < PW_CMD_COUNT; i++) {
         const pw_cli_command *c = pw_cli_command_at(i);
-        uint64_t own = c->options & ~pw_cli_global_options();
+        pw_cli_opts own = c->options & ~pw_cli_global_options();
         pw_buf_printf(b, "| `%s%s", c->name, c->operands[0] != '\0' ? " " : "");
         cell_put(b, c->operands);
         pw_buf_puts(b, "` | ");

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "sdk/pawl_embed.h"
-#include "tools/cli_session.h"
+#include "tools/cli_model.h"
 
 #define TEXTS_BYTES_MAX ((size_t)64 << 20)
 #define AT_ONCE 256u
@@ -86,10 +86,15 @@ int pw_verb_embed(pw_cli *cli)
     size_t size = text != NULL ? strlen(text) : 0;
     if (a->operand_count < 1) {
         return pw_cli_usage(
-            cli, "which model? a folder with config.json, model.safetensors and tokenizer.json");
+            cli,
+            "which model? an installed one (pawl model), or a folder with config.json, model.safetensors and tokenizer.json");
     }
-    pawl_status status = pawl_embed_open(a->operand[0], NULL, &e, &err);
-    if (status == PAWL_OK && text == NULL) {
+    const int code = pw_cli_model_open(cli, a->operand[0], &e);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    pawl_status status = PAWL_OK;
+    if (text == NULL) {
         status = pw_cli_file_read(cli, "-", TEXTS_BYTES_MAX, &text, &size, &err);
     }
     lines l = {.next = text, .end = text != NULL ? text + size : NULL};

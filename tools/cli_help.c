@@ -60,7 +60,7 @@ void pw_help_usage(pw_buf *text, const pw_cli_command *command)
     pw_buf_puts(text, " [OPTIONS]");
 }
 
-static void options_print(pw_cli_out *out, const pw_cli_command *command, uint64_t which)
+static void options_print(pw_cli_out *out, const pw_cli_command *command, pw_cli_opts which)
 {
     for (unsigned i = 0; i < PW_OPT_COUNT; i++) {
         if ((which >> i & 1u) == 0) {
@@ -187,7 +187,7 @@ void pw_help_command(pw_cli_out *out, const pw_cli_command *c)
         pw_buf_putc(&out->text, '\n');
         pw_help_wrap(out, c->text, 0, help_width(out));
     }
-    uint64_t own = c->options & ~pw_cli_global_options();
+    pw_cli_opts own = c->options & ~pw_cli_global_options();
     if (own != 0) {
         heading(out, "Options");
         options_print(out, c, own);

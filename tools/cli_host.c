@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/cli_model.h"
 #include "tools/cli_session.h"
 #include "workflows/workflows.h"
 
@@ -91,6 +92,7 @@ static pawl_status code_register(pw_cli *cli, pawl_error *err)
     pawl_status s = pawl_workflows_register(cli->engine, err);
     s = s == PAWL_OK ? pw_cli_net_register(cli->engine, pw_cli_has(cli->args, PW_OPT_NO_NET), err)
                      : s;
+    s = s == PAWL_OK ? pw_cli_model_register(cli, err) : s;
     for (size_t i = 0; s == PAWL_OK && i < cli->args->module_count; i++) {
         s = pawl_load_module(cli->engine, cli->args->module[i], err);
     }
@@ -127,6 +129,10 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         .log_user = cli,
         .identity = pw_cli_by(cli),
     };
+    const int code = pw_cli_model_host(cli);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
     pw_cli_signals_block();
     pawl_status s = pawl_open(cli->db, &o, &cli->engine, &err);
     if (s == PAWL_BUSY && pw_client_open(cli->db, &cli->client, &err) == PAWL_OK &&
@@ -161,6 +167,7 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
     cli->client = NULL;
     pawl_close(cli->engine, drain_ms);
     cli->engine = NULL;
+    pw_cli_model_close(cli);
 }
 
 bool pw_cli_is_builtin(const char *workflow)

@@ -36,7 +36,7 @@ static void roff_line(pw_buf *b, const char *text)
     pw_buf_putc(b, '\n');
 }
 
-static void options_page(pw_buf *b, const pw_cli_command *command, uint64_t which)
+static void options_page(pw_buf *b, const pw_cli_command *command, pw_cli_opts which)
 {
     for (unsigned i = 0; i < PW_OPT_COUNT; i++) {
         if ((which >> i & 1u) == 0) {

@@ -85,7 +85,7 @@ static int check_owner(pw_cli *cli, const char *modules)
 static const char *const *engine_argv(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
-    const char **argv = pw_alloc(cli->scope, (12 + 2 * a->module_count) * sizeof *argv);
+    const char **argv = pw_alloc(cli->scope, (14 + 2 * a->module_count) * sizeof *argv);
     char *self = realpath("/proc/self/exe", NULL);
     char *db = realpath(cli->db, NULL);
     size_t n = 0;
@@ -105,6 +105,10 @@ static const char *const *engine_argv(pw_cli *cli)
     for (size_t i = 0; i < a->module_count; i++) {
         argv[n++] = "--module";
         argv[n++] = a->module[i];
+    }
+    if (pw_cli_has(a, PW_OPT_MODEL)) {
+        argv[n++] = "--model";
+        argv[n++] = a->value[PW_OPT_MODEL];
     }
     argv[n] = NULL;
     free(self);

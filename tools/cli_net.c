@@ -58,8 +58,9 @@ pawl_status pw_cli_net_register(pawl_engine *engine, bool elsewhere, pawl_error 
     return status == PAWL_OK ? pawl_agent_register(engine, err) : status;
 }
 
-pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, pawl_error *err)
+pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, void *unused, pawl_error *err)
 {
+    (void)unused;
     pawl_scope *scope = pawl_scope_new();
     if (scope == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for the network");

@@ -12,8 +12,9 @@ pawl_status pw_cli_net_register(pawl_engine *engine, bool elsewhere, pawl_error 
     return PAWL_OK;
 }
 
-pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, pawl_error *err)
+pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, void *unused, pawl_error *err)
 {
+    (void)unused;
     (void)reg;
     return pw_err(err, PAWL_UNSUPPORTED, "this pawl was built without the network (PAWL_NET=OFF)");
 }

@@ -22,6 +22,8 @@ typedef struct pw_cli {
     pawl_scope *scope;   /* lives as long as the command */
     pw_client *client;   /* NULL until pw_cli_connect */
     pawl_engine *engine; /* hosted here; NULL = not */
+    struct pawl_embedder
+        *embedder;       /* of its activities embed and nearest; NULL = none (cli_model.h) */
     char run_id[201];    /* the run the command is about; "" = none yet */
     const char *way_out; /* of a failure, instead of what its status says; NULL = that, "" = none */
     const char *next;    /* what to type after it; as way_out */
@@ -111,7 +113,7 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options);
 pawl_status pw_cli_net_register(pawl_engine *engine, bool elsewhere, pawl_error *err);
 /** The same in a worker process. Errors: UNSUPPORTED (built without), as pawl_net_register_worker. */
 struct pawl_module_registrar;
-pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, pawl_error *err);
+pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, void *unused, pawl_error *err);
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 /** A line of the engine's log on standard error; user: the session. Any thread. */
 void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command,

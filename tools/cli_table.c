@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define B(name) (UINT64_C(1) << PW_OPT_##name)
+#define B(name) ((pw_cli_opts)1 << PW_OPT_##name)
 #define GLOBAL (B(DB) | B(OUTPUT) | B(COLOR) | B(TIME_FORMAT) | B(HELP))
 
 static const pw_cli_option options[] = {
@@ -59,9 +59,9 @@ static const struct {
 #undef X
 };
 
-_Static_assert(PW_OPT_COUNT <= 64, "options are bits of one word");
+_Static_assert(PW_OPT_COUNT <= 128, "options are bits of one word");
 
-uint64_t pw_cli_global_options(void)
+pw_cli_opts pw_cli_global_options(void)
 {
     return GLOBAL;
 }
@@ -206,7 +206,7 @@ pw_cli_opt pw_cli_option_letter(char letter)
     return PW_OPT_NONE;
 }
 
-pw_cli_opt pw_cli_option_near(const char *word, size_t size, uint64_t among)
+pw_cli_opt pw_cli_option_near(const char *word, size_t size, pw_cli_opts among)
 {
     pw_cli_opt best = PW_OPT_NONE;
     size_t best_far = WORD_MAX;

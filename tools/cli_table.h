@@ -26,6 +26,9 @@ typedef enum pw_cli_opt {
     PW_OPT_NONE = PW_OPT_COUNT
 } pw_cli_opt;
 
+/** A set of options: bits 1 << pw_cli_opt. They are more than 64 by now. */
+__extension__ typedef unsigned __int128 pw_cli_opts;
+
 typedef enum pw_cli_opt_type {
     PW_TYPE_FLAG,
     PW_TYPE_TEXT,
@@ -71,14 +74,14 @@ typedef struct pw_cli_command {
     const char *operands;
     size_t operands_max;
     pw_cli_opt operand_option[PW_CLI_OPERANDS_MAX]; /* PW_OPT_NONE = a plain operand */
-    uint64_t options; /* bits 1 << pw_cli_opt, the global ones included */
+    pw_cli_opts options; /* bits 1 << pw_cli_opt, the global ones included */
     const char *summary;
     const char *text;
     const char *examples;
 } pw_cli_command;
 
 /** Options every command takes. */
-uint64_t pw_cli_global_options(void);
+pw_cli_opts pw_cli_global_options(void);
 const pw_cli_command *pw_cli_command_at(size_t index);       /* index < PW_CMD_COUNT */
 const pw_cli_command *pw_cli_command_find(const char *name); /* may be NULL */
 /** Is it one of the words that may follow the command's name, as "list" after "wait"? They open its operands: "[list|show] [ID]". */
@@ -92,7 +95,7 @@ const pw_cli_option *pw_cli_option_get(pw_cli_opt option);
 pw_cli_option pw_cli_option_of(const pw_cli_command *command, pw_cli_opt option);
 pw_cli_opt pw_cli_option_find(const char *word, size_t size); /* PW_OPT_NONE when there is none */
 pw_cli_opt pw_cli_option_letter(char letter);
-pw_cli_opt pw_cli_option_near(const char *word, size_t size, uint64_t among);
+pw_cli_opt pw_cli_option_near(const char *word, size_t size, pw_cli_opts among);
 const char *pw_cli_group_title(pw_cli_group group);
 size_t pw_cli_environment_count(void);
 void pw_cli_environment_at(size_t index, const char **ret_name, const char **ret_text);

@@ -26,6 +26,7 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
+#include "tools/cli_model.h"
 #include "tools/cli_session.h"
 #include "tools/worker.h"
 
@@ -128,7 +129,10 @@ static pawl_status make_worker(pw_cli *cli, const char *worker_id, int beat_fd,
         st = pw_worker_module(w, a->module[i], err);
     }
     if (st == PAWL_OK && pw_cli_has(a, PW_OPT_NET)) {
-        st = pw_worker_code(w, pw_cli_net_worker, err);
+        st = pw_worker_code(w, pw_cli_net_worker, NULL, err);
+    }
+    if (st == PAWL_OK && cli->embedder != NULL) {
+        st = pw_worker_code(w, pw_cli_model_worker, cli->embedder, err);
     }
     if (st == PAWL_OK && pw_worker_activities(w) == 0) {
         st = pw_err(err, PAWL_INVALID, "the modules register no activity");
@@ -158,6 +162,7 @@ static int child_main(pw_cli *cli, const char *worker_id, int beat_fd, pid_t par
     (void)sigaddset(&set, SIGTERM);
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     int code = set_limits(cli);
+    code = code == PW_EXIT_OK ? pw_cli_model_host(cli) : code;
     if (code != PW_EXIT_OK) {
         return code;
     }
@@ -167,6 +172,7 @@ static int child_main(pw_cli *cli, const char *worker_id, int beat_fd, pid_t par
     }
     code = pw_worker_run(w, signals);
     pw_worker_free(w);
+    pw_cli_model_close(cli);
     close(signals);
     return code;
 }
@@ -336,8 +342,9 @@ int pw_verb_worker(pw_cli *cli)
     const pw_cli_args *a = cli->args;
     watch w = {.cli = cli, .beats = -1};
     uint8_t random[16];
-    if (a->module_count == 0 && !pw_cli_has(a, PW_OPT_NET)) {
-        return pw_cli_usage(cli, "a worker needs activities: --module FILE.so, or --net");
+    if (a->module_count == 0 && !pw_cli_has(a, PW_OPT_NET) && pw_cli_model_wanted(cli) == NULL) {
+        return pw_cli_usage(cli,
+                            "a worker needs activities: --module FILE.so, --net, or --model NAME");
     }
     if (pw_cli_has(a, PW_OPT_PARALLEL) &&
         (a->number[PW_OPT_PARALLEL] == 0 || a->number[PW_OPT_PARALLEL] > PW_WORKER_PARALLEL_MAX)) {

@@ -133,10 +133,10 @@ pawl_status pw_worker_module(pw_worker *w, const char *path, pawl_error *err)
     return pw_module_register(path, &reg.base, err);
 }
 
-pawl_status pw_worker_code(pw_worker *w, pw_worker_code_fn code, pawl_error *err)
+pawl_status pw_worker_code(pw_worker *w, pw_worker_code_fn code, void *ctx, pawl_error *err)
 {
     registrar reg = registrar_of(w);
-    return code(&reg.base, err);
+    return code(&reg.base, ctx, err);
 }
 
 size_t pw_worker_activities(const pw_worker *w)

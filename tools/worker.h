@@ -40,8 +40,9 @@ void pw_worker_free(pw_worker *w); /* accepts NULL; waits a moment for what runs
 pawl_status pw_worker_module(pw_worker *w, const char *path, pawl_error *err);
 /** The activities that a function registers. */
 struct pawl_module_registrar;
-typedef pawl_status (*pw_worker_code_fn)(struct pawl_module_registrar *reg, pawl_error *err);
-pawl_status pw_worker_code(pw_worker *w, pw_worker_code_fn code, pawl_error *err);
+typedef pawl_status (*pw_worker_code_fn)(struct pawl_module_registrar *reg, void *ctx,
+                                         pawl_error *err);
+pawl_status pw_worker_code(pw_worker *w, pw_worker_code_fn code, void *ctx, pawl_error *err);
 size_t pw_worker_activities(const pw_worker *w);
 
 /** Works until *signal_fd is readable (then drains) and all is done. 0, or PW_WORKER_EXIT_HUNG. */

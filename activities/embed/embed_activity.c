@@ -2,6 +2,9 @@
  * embed_activity.c - the activities "embed" and "nearest", as pawl_embed.h describes them. Both are pure: they touch nothing outside, and a second
  * attempt gives the same bits. What they are asked is checked; a stranger's vector is rounded and measured as any other.
  */
+#define PAWL_MODULE_HOST
+#include "sdk/pawl_module.h"
+
 #include <string.h>
 
 #include "activities/embed/embedder.h"
@@ -299,12 +302,37 @@ static const pawl_value *nearest(pawl_task *task, const pawl_value *input, void 
                    pawl_num(input, "at_least", -PW_ROW_LENGTH_MAX * PW_ROW_LENGTH_MAX));
 }
 
-pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder, pawl_error *err)
+typedef struct target {
+    pawl_engine *engine;
+    pawl_module_registrar *reg;
+} target;
+
+static pawl_status target_take(const target *to, const char *name, pawl_activity_fn fn,
+                               const pawl_activity_options *o, pawl_error *err)
+{
+    return to->engine != NULL ? pawl_register_activity(to->engine, name, fn, o, err)
+                              : to->reg->activity(to->reg, name, fn, o, err);
+}
+
+static pawl_status register_all(const target *to, pawl_embedder *embedder, pawl_error *err)
 {
     pawl_activity_options o = {
         .struct_size = sizeof o, .effect = PAWL_EFFECT_PURE, .user = embedder};
     o.description = "vectors of texts";
-    const pawl_status status = pawl_register_activity(engine, "embed", embed, &o, err);
+    const pawl_status status = target_take(to, "embed", embed, &o, err);
     o.description = "what of a list is nearest in meaning";
-    return status == PAWL_OK ? pawl_register_activity(engine, "nearest", nearest, &o, err) : status;
+    return status == PAWL_OK ? target_take(to, "nearest", nearest, &o, err) : status;
+}
+
+pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder, pawl_error *err)
+{
+    const target to = {.engine = engine};
+    return register_all(&to, embedder, err);
+}
+
+pawl_status pawl_embed_register_worker(pawl_module_registrar *reg, pawl_embedder *embedder,
+                                       pawl_error *err)
+{
+    const target to = {.reg = reg};
+    return register_all(&to, embedder, err);
 }

@@ -1,0 +1,23 @@
+/*
+ * cli_model.h - the model that a command works with, by name or folder: opened, registered with the engine or the worker of this process, closed after it.
+ */
+#ifndef PW_CLI_MODEL_H
+#define PW_CLI_MODEL_H
+
+#include "tools/cli_session.h"
+
+struct pawl_embedder;
+struct pawl_module_registrar;
+
+/** 0, or an exit code after having said that there is no such model and how to get one. Owns: the caller, pawl_embed_close. */
+int pw_cli_model_open(pw_cli *cli, const char *name, struct pawl_embedder **ret_embedder);
+/** --model, or $PAWL_MODEL; NULL: none. */
+const char *pw_cli_model_wanted(const pw_cli *cli);
+/** Opens the one that is wanted, if any, into the session. 0 or an exit code after having said why. */
+int pw_cli_model_host(pw_cli *cli);
+/** "embed" and "nearest" of the session's model, if it has one. */
+pawl_status pw_cli_model_register(pw_cli *cli, pawl_error *err);
+pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedder, pawl_error *err);
+void pw_cli_model_close(pw_cli *cli);
+
+#endif
