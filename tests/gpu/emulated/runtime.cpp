@@ -42,6 +42,7 @@ struct world {
     bool lose = false, failed = false;
     int lost = -1;
     std::set<emulated_stream *> streams;
+    std::vector<emulated_work> under_way; /* of the default streams */
     std::map<void *, size_t> allocations;
     std::map<const void *, int> shared_bytes_max;
 };
@@ -66,6 +67,14 @@ void drain(emulated_stream *s, const bool *until)
 }
 
 constexpr size_t workspace_bytes = size_t(32) << 20; /* what is as large is written by nobody but the emulated library of products */
+
+void deliver()
+{
+    for (const emulated_work &work : w().under_way) {
+        work();
+    }
+    w().under_way.clear();
+}
 
 /* Aligned as a device's memory, unless its size does not allow it: the sanitizer must see the very end. */
 void *allocate(size_t bytes)
@@ -175,6 +184,7 @@ cudaError_t cudaDeviceSynchronize(void)
 {
     locked lock(w().mutex);
     const cudaError_t error = emulated_step(false);
+    deliver();
     for (emulated_stream *s : w().streams) {
         if (s->device == current) {
             drain(s, nullptr);
@@ -213,6 +223,7 @@ cudaError_t cudaMalloc(void **at, size_t bytes)
 cudaError_t cudaFree(void *at)
 {
     locked lock(w().mutex);
+    deliver();
     if (at != nullptr) {
         const size_t bytes = w().allocations.at(at);
         w().memory -= bytes;
@@ -259,11 +270,14 @@ cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stre
     return error == cudaSuccess ? emulated_put(stream, [at, value, bytes] { (void)memset(at, value, bytes); }) : error;
 }
 
+/* Taken at once and delivered later, as the manual says of memory that is not pinned: streams that do not wait for the default one must not count on it. */
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind)
 {
+    locked lock(w().mutex);
     const cudaError_t error = emulated_step(false);
     if (error == cudaSuccess) {
-        (void)memcpy(to, from, bytes);
+        const char *const data = static_cast<const char *>(from);
+        w().under_way.push_back([to, taken = std::vector<char>(data, data + bytes)] { (void)memcpy(to, taken.data(), taken.size()); });
     }
     return error;
 }
