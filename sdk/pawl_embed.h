@@ -64,8 +64,9 @@ typedef struct pawl_embed_options {
         batch_tokens; /**< of texts that are encoded at a time, of all callers; 0 = 512 for each thread */
     uint32_t
         batch_wait_us; /**< how long a text waits for others to come, at most, when others came just before; 0 = 1000 */
-    const char *
-        gpu; /**< "off": the processor only; else the path of libpawl_cuda.so. NULL = what the environment variable PAWL_GPU says in the same words, else where the loader looks. Whoever finds no device uses the processor */
+    /** "off": the processor only; else the path of libpawl_cuda.so. NULL = what the environment variable PAWL_GPU says in the same words, else where the loader
+     * looks. Where no device is found, the processor is used. */
+    const char *gpu;
 } pawl_embed_options;
 
 typedef struct pawl_embed_info {

@@ -250,7 +250,7 @@ static void portion_deinit(portion *p)
 /* Encodes one portion; where devices do that, the next is tokenised meanwhile. */
 static pawl_status step(const portion *now, portion *next, pawl_error *err)
 {
-    pthread_t thread;
+    pthread_t thread = 0;
     const bool ahead = next->len > 0 && pw_encoders_devices(now->e->encoders) > 0 &&
                        pthread_create(&thread, NULL, portion_tokenize, next) == 0;
     const pawl_status status = portion_encode(now, err);

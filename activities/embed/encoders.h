@@ -1,6 +1,6 @@
 /*
- * encoders.h - every encoder of a model: one for each device that libpawl_cuda.so sees, and that of the processor. Chooses, tries again elsewhere, and ends with
- * the processor: a device that runs out of memory or is lost costs time, never a text.
+ * encoders.h - every encoder of a model: one for each device that libpawl_cuda.so sees, and that of the processor. Chooses, tries again elsewhere, and ends
+ * with the processor: a device that runs out of memory or is lost costs time, never a text.
  */
 #ifndef PW_EMBED_ENCODERS_H
 #define PW_EMBED_ENCODERS_H

@@ -1,6 +1,6 @@
 /*
- * nearest_gpu.c - the host's side of a search on a device: says how far off its scores may be, scores the candidates exactly and sorts them. The list is that of
- * nearest.c, because every row that can be on it is a candidate: the k best exact scores are at least the k-th best of the device's less the error, so a row
+ * nearest_gpu.c - the host's side of a search on a device: says how far off its scores may be, scores the candidates exactly and sorts them. The list is that
+ * of nearest.c, because every row that can be on it is a candidate: the k best exact scores are at least the k-th best of the device's less the error, so a row
  * among them scores there at least that less the error once more.
  *
  * Keeps no list of its own and splits no rows over devices.
@@ -88,32 +88,34 @@ static int by_score(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id ? 1 : 0;
 }
 
-static size_t choose(pw_index_gpu *x, const pw_rows *rows, const uint16_t *query,
-                     const uint32_t *candidates, size_t len, size_t k, pw_near *ret_near)
+typedef struct asked {
+    const pw_rows *rows;
+    const uint16_t *queries;
+    size_t len; /* at most PW_CUDA_QUERIES_MAX */
+    size_t k;
+} asked;
+
+/* The k best of the candidates of one query; how many there are. */
+static size_t choose(pw_index_gpu *x, const asked *a, size_t which, size_t len, pw_near *ret_near)
 {
+    const pw_rows *rows = a->rows;
     for (size_t i = 0; i < len; i++) {
-        const size_t row = candidates[i];
-        x->near[i] =
-            (pw_near){.id = rows->ids != NULL ? rows->ids[row] : (int64_t)row,
-                      .row = row,
-                      .score = pw_row_dot(rows->halves + row * rows->stride, query, rows->stride)};
+        const size_t row = x->candidates[which * PW_CUDA_CANDIDATES_MAX + i];
+        x->near[i] = (pw_near){.id = rows->ids != NULL ? rows->ids[row] : (int64_t)row,
+                               .row = row,
+                               .score = pw_row_dot(rows->halves + row * x->stride,
+                                                   a->queries + which * x->stride, x->stride)};
     }
     qsort(x->near, len, sizeof *x->near, by_score);
-    const size_t some = len < k ? len : k;
+    const size_t some = len < a->k ? len : a->k;
     if (some > 0) {
         memcpy(ret_near, x->near, some * sizeof *ret_near);
     }
     return some;
 }
 
-typedef struct asked {
-    const uint16_t *queries;
-    size_t len; /* at most PW_CUDA_QUERIES_MAX */
-    size_t k;
-} asked;
-
-static pawl_status search_some(pw_index_gpu *x, const pw_rows *rows, const asked *a,
-                               pw_near *ret_near, size_t *ret_len, pawl_error *err)
+static pawl_status search_some(pw_index_gpu *x, const asked *a, pw_near *ret_near, size_t *ret_len,
+                               pawl_error *err)
 {
     char message[PW_CUDA_MESSAGE_BYTES] = "";
     float errors[PW_CUDA_QUERIES_MAX];
@@ -121,17 +123,15 @@ static pawl_status search_some(pw_index_gpu *x, const pw_rows *rows, const asked
     for (size_t i = 0; i < a->len; i++) {
         errors[i] = error_of(a->queries + i * x->stride, x->stride);
     }
-    const pw_cuda_question q = {a->queries, errors, a->len, a->k, rows->wanted};
+    const pw_cuda_question q = {a->queries, errors, a->len, a->k, a->rows->wanted};
     pawl_status status =
         pw_gpu_status(x->ops->search(x->index, &q, x->candidates, lens, message), message, err);
     for (size_t i = 0; i < a->len && status == PAWL_OK; i++) {
-        const uint16_t *query = a->queries + i * x->stride;
         if (lens[i] <= PW_CUDA_CANDIDATES_MAX) {
-            ret_len[i] = choose(x, rows, query, x->candidates + i * PW_CUDA_CANDIDATES_MAX, lens[i],
-                                a->k, ret_near + i * a->k);
+            ret_len[i] = choose(x, a, i, lens[i], ret_near + i * a->k);
         } else {
-            const pw_search one = {.queries = query, .len = 1, .k = a->k};
-            status = pw_nearest(rows, &one, ret_near + i * a->k, &ret_len[i], err);
+            const pw_search one = {.queries = a->queries + i * x->stride, .len = 1, .k = a->k};
+            status = pw_nearest(a->rows, &one, ret_near + i * a->k, &ret_len[i], err);
         }
     }
     return status;
@@ -150,9 +150,9 @@ pawl_status pw_nearest_gpu(pw_index_gpu *x, const pw_rows *rows, const pw_search
     pawl_status status = PAWL_OK;
     for (size_t at = 0; at < search->len && status == PAWL_OK; at += PW_CUDA_QUERIES_MAX) {
         const size_t left = search->len - at;
-        const asked a = {search->queries + at * x->stride,
+        const asked a = {rows, search->queries + at * x->stride,
                          left < PW_CUDA_QUERIES_MAX ? left : PW_CUDA_QUERIES_MAX, search->k};
-        status = search_some(x, rows, &a, ret_near + at * a.k, ret_len + at, err);
+        status = search_some(x, &a, ret_near + at * a.k, ret_len + at, err);
     }
     return status;
 }

@@ -1,6 +1,6 @@
 /*
- * encoders_test.c - texts over several devices, devices that fail at any call, devices without memory, texts that no device takes: every text has its vector, from
- * wherever. On emulated devices, at the border of encoders.h and, where the real model is there, through the public calls.
+ * encoders_test.c - texts over several devices, devices that fail at any call, devices without memory, texts that no device takes: every text has its vector,
+ * from wherever. On emulated devices, at the border of encoders.h and, where the real model is there, through the public calls.
  */
 #include "emulated_rig.h"
 

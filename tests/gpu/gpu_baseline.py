@@ -1,79 +1,143 @@
-"""gpu_baseline.py MODEL REFERENCE.json: the same model and texts by sentence-transformers (fp16, batches of 32, 256, 1024) and by torch's scaled dot product
-attention on ids (eager, compiled), on the GPU of this machine. Prints a table; what is not installed is named and left out.
+"""gpu_baseline.py MODEL REFERENCE.json: the same model and texts by sentence-transformers (fp16, batches of 32, 256, 1024; one text) and by torch's scaled dot
+product attention on ids (eager, compiled), on the GPU of this machine; what this device copies and multiplies at best; and a search by torch. Prints as it goes,
+so that what has been measured is not lost; what is not installed is named and left out.
 """
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
 
 MANY = 16384
 TOKENS = 16384
+WIDTH = 384
 
 
-def best_of(rounds, work, wait):
-    best = 1e9
-    for _ in range(rounds):
+def say(text):
+    print(text, flush=True)
+
+
+def middle_of(rounds, work, wait, warm=1):
+    times = []
+    for i in range(-warm, rounds):
         wait()
         begun = time.perf_counter()
         work()
         wait()
-        best = min(best, time.perf_counter() - begun)
-    return best
+        if i >= 0:
+            times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def write_json(folder, name, value):
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(value, file)
 
 
 def model_folder(folder):
-    """The folder with its weights under the name that transformers looks for."""
+    """The folder as its publisher lays it out: with weights under the name that transformers looks for, and what sentence-transformers reads."""
     to = tempfile.mkdtemp(prefix="gpu-baseline-")
     for name in os.listdir(folder):
         link = "model.safetensors" if name.endswith(".safetensors") else name
         os.symlink(os.path.abspath(os.path.join(folder, name)), os.path.join(to, link))
+    kinds = (("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize"))
+    write_json(to, "modules.json", [{"idx": int(i), "name": i, "path": path, "type": f"sentence_transformers.models.{kind}"} for i, path, kind in kinds])
+    write_json(to, "sentence_bert_config.json", {"max_seq_length": 256, "do_lower_case": False})
+    write_json(to, "1_Pooling/config.json", {
+        "word_embedding_dimension": WIDTH, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True,
+        "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False})
+    os.makedirs(os.path.join(to, "2_Normalize"), exist_ok=True)
+    if not os.path.exists(os.path.join(to, "tokenizer_config.json")):
+        write_json(to, "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512})
     return to
 
 
-def sentence_transformers(torch, folder, texts, tokens):
-    from sentence_transformers import SentenceTransformer, models
-    words = models.Transformer(folder, max_seq_length=256)
-    model = SentenceTransformer(modules=[words, models.Pooling(words.get_word_embedding_dimension(), "mean"), models.Normalize()], device="cuda").half()
-    model.encode(texts[:256], batch_size=64)
-    for batch in (32, 256, 1024):
-        spent = best_of(2, lambda size=batch: model.encode(texts, batch_size=size, convert_to_numpy=True), torch.cuda.synchronize)
-        print(f"sentence-transformers fp16, batch {batch:4}: {tokens / spent * 1e-6:7.2f} M tokens/s, {len(texts) / spent:9.0f} texts/s, end to end")
+def ceilings(torch):
+    many = 1 << 30
+    a, b = torch.empty(many, dtype=torch.float16, device="cuda").normal_(), torch.empty(many, dtype=torch.float16, device="cuda")
+    spent = middle_of(10, lambda: b.copy_(a), torch.cuda.synchronize, 3)
+    say(f"this device copies {2 * 2 * many / spent * 1e-12:.2f} TB/s, read and written together")
+    del a, b
+    x, y = (torch.randn(8192, 8192, dtype=torch.float16, device="cuda") for _ in range(2))
+    spent = middle_of(10, lambda: x @ y, torch.cuda.synchronize, 3)
+    say(f"this device multiplies {2 * 8192 ** 3 / spent * 1e-12:.0f} TFLOP/s of 16-bit numbers")
+
+
+def sentence_transformers(torch, folder, rows):
+    from sentence_transformers import SentenceTransformer
+    texts, tokens = [row["text"] for row in rows], sum(row["n_tokens"] for row in rows)
+    model = SentenceTransformer(folder, device="cuda").half()
+    vector = model.encode([rows[2]["text"]], convert_to_numpy=True)[0]
+    off = max(abs(float(x) - y) for x, y in zip(vector, rows[2]["embedding"]))
+    say(f"sentence-transformers fp16: largest difference of a vector to the reference {off:.1e}")
+    if off > 1e-2:
+        say("not measured: sentence-transformers computes something else")
+        return
+    model.encode(texts[:2048], batch_size=256)
+    for batch in (1024, 256, 32):
+        spent = middle_of(2, lambda size=batch: model.encode(texts, batch_size=size, convert_to_numpy=True), torch.cuda.synchronize, 0)
+        say(f"sentence-transformers fp16, batch {batch:4}: {tokens / spent * 1e-6:7.2f} M tokens/s, {len(texts) / spent:9.0f} texts/s, end to end")
+    spent = middle_of(100, lambda: model.encode(["retry the failed step"], convert_to_numpy=True), torch.cuda.synchronize, 5)
+    say(f"sentence-transformers fp16, one short text: {spent * 1e6:.0f} us")
+
+
+def load(torch, folder):
+    from transformers import AutoModel
+    try:
+        model = AutoModel.from_pretrained(folder, dtype=torch.float16, attn_implementation="sdpa")
+    except TypeError:  # before it was renamed
+        model = AutoModel.from_pretrained(folder, torch_dtype=torch.float16, attn_implementation="sdpa")
+    return model.cuda().half().eval()
 
 
 def torch_alone(torch, folder):
-    from transformers import AutoModel
-    model = AutoModel.from_pretrained(folder, torch_dtype=torch.float16, attn_implementation="sdpa").cuda().eval()
-    for name, run in (("eager", model), ("compiled", torch.compile(model, mode="max-autotune-no-cudagraphs"))):
-        for length in (32, 128, 256):
+    model = load(torch, folder)
+
+    def measure(name, run, lengths):
+        for length in lengths:
             ids = torch.randint(1000, 21000, (TOKENS // length, length), device="cuda")
             mask = torch.ones_like(ids)
             with torch.inference_mode():
-                for _ in range(3):
-                    run(input_ids=ids, attention_mask=mask)
-                spent = best_of(10, lambda f=run, i=ids, m=mask: f(input_ids=i, attention_mask=m), torch.cuda.synchronize)
-            print(f"torch SDPA fp16 {name:8}, {length:3} tokens: {TOKENS / spent * 1e-6:7.2f} M tokens/s, encoder alone")
+                spent = middle_of(10, lambda f=run, i=ids, m=mask: f(input_ids=i, attention_mask=m), torch.cuda.synchronize, 3)
+            say(f"torch SDPA fp16, {name:28}, {length:3} tokens: {TOKENS / spent * 1e-6:7.2f} M tokens/s, encoder alone")
+
+    measure("eager", model, (32, 128, 256))
+    measure("compiled", torch.compile(model, dynamic=False), (128, 32, 256))
+    torch.compiler.reset()
+    measure("compiled, max-autotune", torch.compile(model, mode="max-autotune", dynamic=False), (128,))
+
+
+def search(torch):
+    rows = torch.nn.functional.normalize(torch.randn(4 << 20, WIDTH, dtype=torch.float16, device="cuda"))
+    for some in (1, 64):
+        queries = rows[:some].clone()
+        spent = middle_of(10, lambda q=queries: (q @ rows.T).topk(10), torch.cuda.synchronize, 3)
+        say(f"torch (Q @ X.T).topk(10), {some:2} queries: {spent * 1e3:.2f} ms, {rows.numel() * 2 / spent * 1e-9:.0f} GB/s of rows")
 
 
 def main():
-    with open(sys.argv[2], encoding="utf-8") as file:
-        rows = json.load(file)["texts"]
-    texts = [rows[i % len(rows)]["text"] for i in range(MANY)]
-    tokens = sum(rows[i % len(rows)]["n_tokens"] for i in range(MANY))
     try:
         import torch
-    except ImportError:
-        print("not measured: torch is not installed")
+    except ImportError as error:
+        say(f"not measured: torch is not installed ({error})")
         return
     if not torch.cuda.is_available():
-        print("not measured: torch sees no GPU")
+        say("not measured: torch sees no GPU")
         return
+    with open(sys.argv[2], encoding="utf-8") as file:
+        some = json.load(file)["texts"]
+    rows = [some[i % len(some)] for i in range(MANY)]
     folder = model_folder(sys.argv[1])
-    for what in (lambda: sentence_transformers(torch, folder, texts, tokens), lambda: torch_alone(torch, folder)):
+    say(f"torch {torch.__version__}, {torch.cuda.get_device_name()}")
+    parts = (lambda: ceilings(torch), lambda: sentence_transformers(torch, folder, rows), lambda: search(torch), lambda: torch_alone(torch, folder))
+    for part in parts:
         try:
-            what()
+            part()
         except Exception as error:  # noqa: BLE001  a baseline that does not run must not hide the rest
-            print(f"not measured: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            say(f"not measured: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
 
 
 main()

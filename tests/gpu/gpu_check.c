@@ -1,7 +1,8 @@
 /*
  * gpu_check.c - tokenizer, plain, fast and GPU encoder on a machine that has nothing but a compiler and the model's files: checks them against the reference,
- * then times the GPU. gpu_check MODEL REFERENCE.json LIBRARY [quick]. Exit 1: a check failed; 77: no device (what needs none has been checked). Built by
- * standalone/CMakeLists.txt; run by tools/gpu-check. Does not compare with other engines: gpu_baseline.py does.
+ * then times the GPU. gpu_check MODEL REFERENCE.json LIBRARY [full|quick|tiny]: quick, for a sanitizer, times nothing; tiny is for an emulated device. Exit 1:
+ * a check failed; 77: no device (what needs none has been checked). Built by standalone/CMakeLists.txt; run by tools/gpu-check. Does not compare with other
+ * engines: gpu_baseline.py does.
  */
 #include <math.h>
 #include <stdio.h>
@@ -9,50 +10,67 @@
 #include <string.h>
 #include <time.h>
 
-#include "activities/embed/encode_gpu.h"
 #include "activities/embed/encode_reference.h"
 #include "activities/embed/json_file.h"
+#include "gpu_check.h"
 #include "sdk/base/error.h"
 #include "sdk/base/json.h"
 
-#define TEXTS 68u
-#define WIDTH 384u
-#define TOKENS 16384u
-#define MANY 16384u
-#define FLOP_LINEAR 21.23e6  /* of a token: 10.62 million weights, twice */
-#define FLOP_ATTENTION 9216. /* of a token, for each token of its text */
-#define FLOP_PEAK 788e12     /* of 16-bit products, as read on such a device */
+static const gpu_sizes sizes_of[] = {
+    {.name = "full",
+     .texts_max = 256,
+     .texts_len = GPU_TEXTS,
+     .pass = 8192,
+     .passes = {2048, 8192, 16384, 32768},
+     .lengths = {16, 32, 64, 128, 256, 512},
+     .warm = 6,
+     .rounds = 41,
+     .streamed = 16,
+     .many = 16384,
+     .check_rows = 20000,
+     .check_queries = 10000,
+     .search_rows = (size_t)4 << 20},
+    {.name = "quick",
+     .texts_max = 64,
+     .texts_len = 8,
+     .pass = 512,
+     .check_rows = 5000,
+     .check_queries = 70},
+    {.name = "tiny",
+     .texts_max = 9,
+     .texts_len = 3,
+     .pass = 32,
+     .passes = {16},
+     .lengths = {16},
+     .warm = 0,
+     .rounds = 1,
+     .streamed = 2,
+     .many = 2,
+     .check_rows = 300,
+     .check_queries = 9,
+     .search_rows = 300},
+};
 
-typedef struct reference {
-    pw_view text;
-    uint32_t ids[256];
-    size_t len;
-    float vector[WIDTH];
-} reference;
-
-typedef struct world {
-    pw_model *m;
-    pw_encoder_cpu *cpu;
-    pw_encoder_gpu *gpu;
-    pw_buf value; /* reference.json */
-    reference texts[TEXTS];
-    int failed;
-} world;
-
-static double now_s(void)
+double gpu_now_s(void)
 {
     struct timespec ts;
     (void)clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-static void verdict(world *w, bool good, const char *what, double figure)
+bool gpu_is_timed(const gpu_world *w)
 {
-    (void)printf("%-6s %-60s %.9g\n", good ? "ok" : "FAILED", what, figure);
+    return w->sizes->many > 0;
+}
+
+void gpu_verdict(gpu_world *w, bool good, const char *what, double figure)
+{
+    (void)printf("%-6s %-72s %.9g\n", good ? "ok" : "FAILED", what, figure);
+    (void)fflush(stdout);
     w->failed |= good ? 0 : 1;
 }
 
-static bool need(pawl_status status, const pawl_error *err)
+bool gpu_need(pawl_status status, const pawl_error *err)
 {
     if (status != PAWL_OK) {
         (void)fprintf(stderr, "%s: %s\n", pawl_status_name(status), err->message);
@@ -62,7 +80,7 @@ static bool need(pawl_status status, const pawl_error *err)
 
 /* ---- the reference ---- */
 
-static bool read_text(pw_mp at, reference *r)
+static bool read_text(pw_mp at, gpu_reference *r)
 {
     pw_mp list;
     r->text = pw_json_text(at, "text");
@@ -73,31 +91,33 @@ static bool read_text(pw_mp at, reference *r)
     for (size_t k = 0; k < r->len && k < 256; k++) {
         r->ids[k] = (uint32_t)pw_mp_read_int(&list);
     }
-    if (r->len > 256 || !pw_json_find(at, "embedding", &list) || pw_mp_read_array(&list) != WIDTH) {
+    if (r->len > 256 || !pw_json_find(at, "embedding", &list) ||
+        pw_mp_read_array(&list) != GPU_WIDTH) {
         return false;
     }
-    for (size_t k = 0; k < WIDTH; k++) {
+    for (size_t k = 0; k < GPU_WIDTH; k++) {
         r->vector[k] = (float)pw_mp_read_double(&list);
     }
     return pw_mp_ok(&list);
 }
 
-static bool read_reference(world *w, const char *path)
+static bool read_reference(gpu_world *w, const char *path)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
     pawl_error err;
     pw_mp list;
-    if (!need(pw_model_file_read(path[0] == '/' ? "" : ".", path, 8u << 20, &text, &err), &err) ||
-        !need(pw_json_parse(&w->value, (const char *)text.data, text.size, PW_JSON_LENIENT, NULL,
-                            &err),
-              &err)) {
+    if (!gpu_need(pw_model_file_read(path[0] == '/' ? "" : ".", path, 8u << 20, &text, &err),
+                  &err) ||
+        !gpu_need(pw_json_parse(&w->value, (const char *)text.data, text.size, PW_JSON_LENIENT,
+                                NULL, &err),
+                  &err)) {
         return false;
     }
     if (!pw_json_find(pw_mp_reader(w->value.data, w->value.size), "texts", &list) ||
-        pw_mp_read_array(&list) != TEXTS) {
+        pw_mp_read_array(&list) != GPU_TEXTS) {
         return false;
     }
-    for (size_t i = 0; i < TEXTS; i++) {
+    for (size_t i = 0; i < GPU_TEXTS; i++) {
         const pw_view row = pw_mp_read_raw(&list);
         if (!read_text(pw_mp_reader(row.data, row.size), &w->texts[i])) {
             return false;
@@ -108,10 +128,10 @@ static bool read_reference(world *w, const char *path)
 
 /* ---- checks ---- */
 
-static void check_ids(world *w)
+static void check_ids(gpu_world *w)
 {
     size_t equal = 0;
-    for (size_t i = 0; i < TEXTS; i++) {
+    for (size_t i = 0; i < GPU_TEXTS; i++) {
         uint32_t ids[256];
         const pw_encoding e =
             pw_wordpiece_encode(w->m->tokenizer, w->texts[i].text, false, ids, 256);
@@ -119,14 +139,14 @@ static void check_ids(world *w)
                      ? 1
                      : 0;
     }
-    verdict(w, equal == TEXTS, "texts with the ids of the reference tokenizer, of 68",
-            (double)equal);
+    gpu_verdict(w, equal == GPU_TEXTS, "texts with the ids of the reference tokenizer, of 68",
+                (double)equal);
 }
 
 static double difference(const float *a, const float *b)
 {
     double worst = 0;
-    for (size_t k = 0; k < WIDTH; k++) {
+    for (size_t k = 0; k < GPU_WIDTH; k++) {
         worst = fmax(worst, fabs((double)a[k] - (double)b[k]));
     }
     return worst;
@@ -135,7 +155,7 @@ static double difference(const float *a, const float *b)
 static double cosine(const float *a, const float *b)
 {
     double ab = 0, aa = 0, bb = 0;
-    for (size_t k = 0; k < WIDTH; k++) {
+    for (size_t k = 0; k < GPU_WIDTH; k++) {
         ab += (double)a[k] * (double)b[k];
         aa += (double)a[k] * (double)a[k];
         bb += (double)b[k] * (double)b[k];
@@ -143,175 +163,132 @@ static double cosine(const float *a, const float *b)
     return ab / sqrt(aa * bb);
 }
 
-static void check_processor(world *w)
+static void check_processor(gpu_world *w)
 {
-    float vector[WIDTH];
+    float vector[GPU_WIDTH];
     double plain = 0, fast = 0;
     pawl_error err;
-    for (size_t i = 0; i < TEXTS; i++) {
-        reference *r = &w->texts[i];
-        if (r->len <= 16 && need(pw_encode_reference(w->m, r->ids, r->len, vector, &err), &err)) {
+    for (size_t i = 0; i < GPU_TEXTS; i++) {
+        gpu_reference *r = &w->texts[i];
+        if (r->len <= 16 &&
+            gpu_need(pw_encode_reference(w->m, r->ids, r->len, vector, &err), &err)) {
             plain = fmax(plain, difference(vector, r->vector));
         }
-        if (need(pw_encode_cpu(w->cpu, (pw_ids[]){{r->ids, r->len}}, 1, 1, vector, &err), &err)) {
+        if (gpu_need(pw_encode_cpu(w->cpu, (pw_ids[]){{r->ids, r->len}}, 1, 1, vector, &err),
+                     &err)) {
             fast = fmax(fast, difference(vector, r->vector));
         }
     }
-    verdict(w, plain <= 2e-6, "plain encoder, texts of up to 16 tokens: largest difference", plain);
-    verdict(w, fast <= 2e-6, "fast encoder, all texts: largest difference", fast);
+    gpu_verdict(w, plain <= 2e-6, "plain encoder, texts of up to 16 tokens: largest difference",
+                plain);
+    gpu_verdict(w, fast <= 2e-6, "fast encoder, all texts: largest difference", fast);
 }
 
-static void check_device(world *w)
+/* The reference texts that are short enough, together and each alone. */
+static void check_device(gpu_world *w)
 {
-    static float vectors[TEXTS * WIDTH];
-    pw_ids list[TEXTS];
+    static float vectors[GPU_TEXTS * GPU_WIDTH];
+    pw_ids list[GPU_TEXTS];
+    const gpu_reference *of[GPU_TEXTS];
     pawl_error err;
     double least = 1, most = 0, alone_least = 1;
-    for (size_t i = 0; i < TEXTS; i++) {
-        list[i] = (pw_ids){w->texts[i].ids, w->texts[i].len};
+    size_t len = 0;
+    for (size_t i = 0; i < GPU_TEXTS && len < w->sizes->texts_len; i++) {
+        if (w->texts[i].len <= w->sizes->texts_max) {
+            of[len] = &w->texts[i];
+            list[len++] = (pw_ids){w->texts[i].ids, w->texts[i].len};
+        }
     }
-    if (!need(pw_encode_gpu(w->gpu, list, TEXTS, vectors, &err), &err)) {
-        verdict(w, false, "GPU encoder", 0);
+    if (!gpu_need(pw_encode_gpu(w->gpu, list, len, vectors, &err), &err)) {
+        gpu_verdict(w, false, "GPU encoder", 0);
         return;
     }
-    for (size_t i = 0; i < TEXTS; i++) {
-        float alone[WIDTH];
-        least = fmin(least, cosine(vectors + i * WIDTH, w->texts[i].vector));
-        most = fmax(most, difference(vectors + i * WIDTH, w->texts[i].vector));
-        if (need(pw_encode_gpu(w->gpu, &list[i], 1, alone, &err), &err)) {
-            alone_least = fmin(alone_least, cosine(alone, vectors + i * WIDTH));
-        }
+    for (size_t i = 0; i < len; i++) {
+        float alone[GPU_WIDTH] = {0};
+        const bool good = gpu_need(pw_encode_gpu(w->gpu, &list[i], 1, alone, &err), &err);
+        least = fmin(least, cosine(vectors + i * GPU_WIDTH, of[i]->vector));
+        most = fmax(most, difference(vectors + i * GPU_WIDTH, of[i]->vector));
+        alone_least = fmin(alone_least, good ? cosine(alone, vectors + i * GPU_WIDTH) : 0);
     }
-    verdict(w, least >= 0.99999, "GPU encoder: least cosine to the reference", least);
-    verdict(w, most <= 1e-3, "GPU encoder: largest difference", most);
-    verdict(w, alone_least >= 0.999999,
-            "GPU encoder: least cosine of a text alone to itself among others", alone_least);
+    gpu_verdict(w, len > 0, "GPU encoder: reference texts", (double)len);
+    gpu_verdict(w, least >= 0.99999, "GPU encoder: least cosine to the reference", least);
+    gpu_verdict(w, most <= 1e-3, "GPU encoder: largest difference", most);
+    gpu_verdict(w, alone_least >= 0.999999,
+                "GPU encoder: least cosine of a text alone to itself among others", alone_least);
 }
 
-/* ---- times ---- */
-
-typedef struct best {
-    double wall_s;
-    double kernel_s;
-} best;
-
-static best time_texts(world *w, const pw_ids *list, size_t len, float *vectors, int rounds)
+/* Each pass is begun many times: kernel by kernel, recorded, replayed, in both slots. */
+static void check_replay(gpu_world *w)
 {
-    best b = {1e9, 1e9};
+    float first[GPU_WIDTH] = {0}, vector[GPU_WIDTH];
+    const gpu_reference *r = &w->texts[2];
+    const pw_ids ids = {r->ids, r->len};
+    double most = 0;
     pawl_error err;
-    for (int i = 0; i < rounds; i++) {
-        const double begun = now_s();
-        if (!need(pw_encode_gpu(w->gpu, list, len, vectors, &err), &err)) {
-            w->failed = 1;
-            return b;
-        }
-        b.wall_s = fmin(b.wall_s, now_s() - begun);
-        b.kernel_s = fmin(b.kernel_s, pw_encode_gpu_kernel_ms(w->gpu) * 1e-3);
-    }
-    return b;
-}
-
-static void time_lengths(world *w, uint32_t *ids, pw_ids *list, float *vectors)
-{
-    static const size_t lengths[] = {16, 32, 64, 128, 256, 512};
-    (void)printf("\n%8s %8s %22s %22s %18s\n", "tokens", "texts", "kernels, M tokens/s",
-                 "with copies", "share of roofline");
-    for (size_t i = 0; i < PW_COUNT(lengths); i++) {
-        const size_t len = lengths[i], texts = TOKENS / len;
-        for (size_t k = 0; k < texts; k++) {
-            list[k] = (pw_ids){ids + k * len, len};
-        }
-        const best b = time_texts(w, list, texts, vectors, 30);
-        const double rate = TOKENS / b.kernel_s, flop = FLOP_LINEAR + FLOP_ATTENTION * (double)len;
-        (void)printf("%8zu %8zu %22.2f %22.2f %17.1f%%\n", len, texts, rate * 1e-6,
-                     TOKENS / b.wall_s * 1e-6, 100 * rate * flop / FLOP_PEAK);
-    }
-    for (size_t len = 8; len <= 128; len *= 4) {
-        list[0] = (pw_ids){ids, len};
-        const best b = time_texts(w, list, 1, vectors, 300);
-        (void)printf("one text of %zu tokens: %.1f us, of which kernels %.1f us\n", len,
-                     b.wall_s * 1e6, b.kernel_s * 1e6);
-    }
-}
-
-/* Text to vectors: the reference texts again and again, tokenised here, on one thread, before the device begins. */
-static void time_end_to_end(world *w, uint32_t *ids, pw_ids *list, float *vectors)
-{
-    double best_s = 1e9;
-    size_t tokens = 0;
-    for (int round = 0; round < 5; round++) {
-        const double begun = now_s();
-        pawl_error err;
-        tokens = 0;
-        for (size_t i = 0; i < MANY; i++) {
-            const pw_encoding e = pw_wordpiece_encode(w->m->tokenizer, w->texts[i % TEXTS].text,
-                                                      false, ids + tokens, 256);
-            list[i] = (pw_ids){ids + tokens, e.len};
-            tokens += e.len;
-        }
-        if (!need(pw_encode_gpu(w->gpu, list, MANY, vectors, &err), &err)) {
-            w->failed = 1;
+    for (int i = 0; i < 6; i++) {
+        if (!gpu_need(pw_encode_gpu(w->gpu, &ids, 1, vector, &err), &err)) {
+            gpu_verdict(w, false, "GPU encoder: a pass that comes again", i);
             return;
         }
-        best_s = fmin(best_s, now_s() - begun);
+        memcpy(first, i == 0 ? vector : first, sizeof first);
+        most = fmax(most, difference(first, vector));
     }
-    (void)printf("end to end, %u texts of mixed length: %.2f M tokens/s, %.0f texts/s\n", MANY,
-                 (double)tokens / best_s * 1e-6, MANY / best_s);
+    gpu_verdict(w, most <= 0, "GPU encoder: a recorded pass differs from the first by", most);
 }
 
-static void time_all(world *w)
-{
-    uint32_t *ids = calloc((size_t)MANY * 256, sizeof *ids);
-    pw_ids *list = calloc(MANY, sizeof *list);
-    float *vectors = calloc((size_t)MANY * WIDTH, sizeof *vectors);
-    uint32_t random = 1;
-    if (ids != NULL && list != NULL && vectors != NULL) {
-        for (size_t i = 0; i < TOKENS; i++) {
-            random = random * 1664525u + 1013904223u;
-            ids[i] = 1000 + (random >> 16) % 20000;
-        }
-        time_lengths(w, ids, list, vectors);
-        time_end_to_end(w, ids, list, vectors);
-    }
-    free(ids);
-    free(list);
-    free(vectors);
-}
-
-static int check_all(world *w, const char *library, bool quick)
+static int check_all(gpu_world *w, bool with_processor)
 {
     pawl_error err;
-    check_ids(w);
-    check_processor(w);
-    const pawl_status status = pw_encoder_gpu_open(w->m, library, 0, TOKENS, &w->gpu, &err);
+    if (with_processor) {
+        check_ids(w);
+        check_processor(w);
+    }
+    const pawl_status status =
+        pw_encoder_gpu_open(w->m, w->library, 0, w->sizes->pass, &w->gpu, &err);
     if (status == PAWL_NOTFOUND) {
         (void)printf("skipped: %s\n", err.message);
         return w->failed != 0 ? 1 : 77;
     }
-    if (!need(status, &err)) {
+    if (!gpu_need(status, &err)) {
         return 1;
     }
     check_device(w);
-    if (!quick) {
-        time_all(w);
+    check_replay(w);
+    gpu_check_search(w);
+    if (gpu_is_timed(w) && w->failed == 0) {
+        gpu_time_encoder(w);
+        gpu_time_search(w);
     }
     return w->failed;
 }
 
+static const gpu_sizes *find_sizes(const char *name)
+{
+    for (size_t i = 0; i < PW_COUNT(sizes_of); i++) {
+        if (strcmp(sizes_of[i].name, name) == 0) {
+            return &sizes_of[i];
+        }
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
-    static world w;
+    static gpu_world w;
     pawl_error err;
-    if (argc < 4) {
-        (void)fprintf(stderr, "gpu_check MODEL REFERENCE.json LIBRARY [quick]\n");
+    w.sizes = argc >= 4 ? find_sizes(argc > 4 ? argv[4] : "full") : NULL;
+    if (w.sizes == NULL) {
+        (void)fprintf(stderr, "gpu_check MODEL REFERENCE.json LIBRARY [full|quick|tiny]\n");
         return 1;
     }
-    if (!need(pw_model_open(argv[1], &w.m, &err), &err) ||
-        !need(pw_encoder_cpu_open(w.m, NULL, &w.cpu, &err), &err) || w.m->config.width != WIDTH ||
-        !read_reference(&w, argv[2])) {
+    w.library = argv[3];
+    if (!gpu_need(pw_model_open(argv[1], &w.m, &err), &err) ||
+        !gpu_need(pw_encoder_cpu_open(w.m, NULL, &w.cpu, &err), &err) ||
+        w.m->config.width != GPU_WIDTH || !read_reference(&w, argv[2])) {
+        (void)fprintf(stderr, "the model or its reference cannot be used\n");
         return 1;
     }
-    const int code = check_all(&w, argv[3], argc > 4);
+    const int code = check_all(&w, w.sizes == &sizes_of[0]);
     pw_encoder_gpu_close(w.gpu);
     pw_encoder_cpu_close(w.cpu);
     pw_model_close(w.m);

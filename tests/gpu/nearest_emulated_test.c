@@ -1,6 +1,6 @@
 /*
  * nearest_emulated_test.c - the search of libpawl_cuda on an emulated device has the list of nearest.c: random rows with ties, filters, ids of their own, more
- * rows than the first scan takes, more candidates than a list holds, calls that fail. No GPU runs here.
+ * rows than the first scan takes, more candidates than a list holds, calls that fail. An argument is the number of queries. No GPU runs here.
  */
 #include "emulated_rig.h"
 
@@ -132,10 +132,10 @@ static pw_index_gpu *open_index(const table *t)
 
 static void random_queries_have_the_list_of_the_processor(void **state)
 {
+    const size_t queries = *(const size_t *)*state;
     table *t = make_table(300, 5);
-    (void)state;
     pw_index_gpu *x = open_index(t);
-    check(x, &t->rows, 10000, 10);
+    check(x, &t->rows, queries, 10);
     pw_index_gpu_close(x);
     free_table(t);
 }
@@ -301,10 +301,11 @@ static void a_call_that_fails_is_said_and_everything_is_given_back(void **state)
     free_table(t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    size_t queries = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_queries_have_the_list_of_the_processor),
+        cmocka_unit_test_prestate(random_queries_have_the_list_of_the_processor, &queries),
         cmocka_unit_test(any_number_of_queries_can_be_asked_at_once),
         cmocka_unit_test(fewer_rows_than_asked_for_are_all_there),
         cmocka_unit_test(rows_after_the_first_scan_count_as_much),

@@ -13,7 +13,7 @@
 
 namespace
 {
-constexpr unsigned scan_threads = 256, cut_threads = 256;
+constexpr unsigned scan_threads = 256, cut_threads = 256; /* as many as a digit has values */
 constexpr uint32_t group_rows = 16;      /* that a warp scores at a time */
 constexpr uint32_t list_max = 8192;      /* entries of a query's list */
 constexpr uint32_t first_groups = 256;   /* the first rows, that all are on the list: half of it */
@@ -135,14 +135,23 @@ struct cutting {
     uint32_t found, left, kept, unused;
 };
 
+/* Of each count the sum from it to the last. A thread for each. */
+__device__ inline void sum_from_the_top(cutting *c)
+{
+    for (uint32_t step = 1; step < 256; step *= 2) {
+        const uint32_t more = threadIdx.x + step < 256 ? c->counts[threadIdx.x + step] : 0;
+        __syncthreads();
+        c->counts[threadIdx.x] += more;
+        __syncthreads();
+    }
+}
+
 /* The k-th largest key among len entries: digit by digit from the top. There are at least k. */
 __device__ inline uint32_t kth_key(cutting *c, const listed *list, uint32_t len, uint32_t k)
 {
     uint32_t found = 0, left = k;
     for (int shift = 24; shift >= 0; shift -= 8) {
-        for (uint32_t i = threadIdx.x; i < 256; i += blockDim.x) {
-            c->counts[i] = 0;
-        }
+        c->counts[threadIdx.x] = 0;
         __syncthreads();
         for (uint32_t i = threadIdx.x; i < len; i += blockDim.x) {
             const uint32_t key = key_of(list[i].score);
@@ -151,13 +160,11 @@ __device__ inline uint32_t kth_key(cutting *c, const listed *list, uint32_t len,
             }
         }
         __syncthreads();
-        if (threadIdx.x == 0) {
-            uint32_t digit = 255;
-            while (digit > 0 && c->counts[digit] < left) {
-                left -= c->counts[digit--];
-            }
+        sum_from_the_top(c);
+        const uint32_t digit = threadIdx.x, above = digit < 255 ? c->counts[digit + 1] : 0;
+        if (c->counts[digit] >= left && above < left) { /* one thread */
             c->found = found | digit << shift;
-            c->left = left;
+            c->left = left - above;
         }
         __syncthreads();
         found = c->found;

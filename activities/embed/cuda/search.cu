@@ -178,7 +178,8 @@ bool open_all(pw_cuda_index *x, const pw_cuda_rows *rows)
     s->rows = x->rows;
     s->queries = x->queries;
     s->errors = x->errors;
-    return x->o.good(cudaMemcpy(x->rows, rows->halves, numbers * sizeof(__half), cudaMemcpyHostToDevice), "rows");
+    return x->o.good(cudaMemcpy(x->rows, rows->halves, numbers * sizeof(__half), cudaMemcpyHostToDevice), "rows") &&
+           x->o.good(cudaDeviceSynchronize(), "rows"); /* a copy may return before it has arrived, and searches do not wait for it */
 }
 } // namespace
 

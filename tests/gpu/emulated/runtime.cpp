@@ -14,6 +14,7 @@
 #include <new>
 #include <set>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <vector>
 
 struct emulated_graph {
@@ -41,6 +42,7 @@ struct world {
     bool lose = false, failed = false;
     int lost = -1;
     std::set<emulated_stream *> streams;
+    std::vector<emulated_work> under_way; /* of the default streams */
     std::map<void *, size_t> allocations;
     std::map<const void *, int> shared_bytes_max;
 };
@@ -66,14 +68,39 @@ void drain(emulated_stream *s, const bool *until)
 
 constexpr size_t workspace_bytes = size_t(32) << 20; /* what is as large is written by nobody but the emulated library of products */
 
+void deliver()
+{
+    for (const emulated_work &work : w().under_way) {
+        work();
+    }
+    w().under_way.clear();
+}
+
 /* Aligned as a device's memory, unless its size does not allow it: the sanitizer must see the very end. */
 void *allocate(size_t bytes)
 {
     size_t align = 256;
+    if (bytes >= workspace_bytes) {
+        void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return at != MAP_FAILED ? at : nullptr;
+    }
     while (bytes % align != 0 && align > 16) {
         align /= 2;
     }
-    return bytes % align == 0 ? aligned_alloc(align, bytes) : malloc(bytes);
+    void *at = bytes % align == 0 ? aligned_alloc(align, bytes) : malloc(bytes);
+    if (at != nullptr) {
+        (void)memset(at, 0xff, bytes); /* no number: who counts on zeros is found */
+    }
+    return at;
+}
+
+void release(void *at, size_t bytes)
+{
+    if (bytes >= workspace_bytes) {
+        (void)munmap(at, bytes);
+    } else {
+        free(at);
+    }
 }
 } // namespace
 
@@ -157,6 +184,7 @@ cudaError_t cudaDeviceSynchronize(void)
 {
     locked lock(w().mutex);
     const cudaError_t error = emulated_step(false);
+    deliver();
     for (emulated_stream *s : w().streams) {
         if (s->device == current) {
             drain(s, nullptr);
@@ -187,7 +215,6 @@ cudaError_t cudaMalloc(void **at, size_t bytes)
     if (*at == nullptr) {
         return cudaErrorMemoryAllocation;
     }
-    (void)memset(*at, 0xff, bytes < workspace_bytes ? bytes : 64); /* no number: who counts on zeros is found */
     w().allocations[*at] = bytes;
     w().memory += bytes;
     return cudaSuccess;
@@ -196,10 +223,12 @@ cudaError_t cudaMalloc(void **at, size_t bytes)
 cudaError_t cudaFree(void *at)
 {
     locked lock(w().mutex);
+    deliver();
     if (at != nullptr) {
-        w().memory -= w().allocations.at(at);
+        const size_t bytes = w().allocations.at(at);
+        w().memory -= bytes;
         w().allocations.erase(at);
-        free(at);
+        release(at, bytes);
     }
     return emulated_step(false);
 }
@@ -241,11 +270,14 @@ cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stre
     return error == cudaSuccess ? emulated_put(stream, [at, value, bytes] { (void)memset(at, value, bytes); }) : error;
 }
 
+/* Taken at once and delivered later, as the manual says of memory that is not pinned: streams that do not wait for the default one must not count on it. */
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind)
 {
+    locked lock(w().mutex);
     const cudaError_t error = emulated_step(false);
     if (error == cudaSuccess) {
-        (void)memcpy(to, from, bytes);
+        const char *const data = static_cast<const char *>(from);
+        w().under_way.push_back([to, taken = std::vector<char>(data, data + bytes)] { (void)memcpy(to, taken.data(), taken.size()); });
     }
     return error;
 }
