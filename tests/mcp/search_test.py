@@ -56,6 +56,7 @@ def it_searches_only_what_a_client_may_see(f):
 def it_finds_by_meaning_what_has_no_word_of_the_query_and_minds_no_client_that_goes_meanwhile(f):
     server = f.serve(options=("--model", MODEL))
     client = Modern(server.url)
+    assert found(client, "greet")["workflows"]
     message = json.dumps(client.message("tools/call", {"name": "pawl_search", "arguments": {"query": MEANT}}, None))
     head = ("POST /mcp HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Content-Type: application/json",
             "Accept: application/json, text/event-stream", f"MCP-Protocol-Version: {MODERN}", "Mcp-Method: tools/call", "Mcp-Name: pawl_search",
