@@ -54,6 +54,9 @@ static bool see(void *ctx, const pw_collection_row *row)
 static pawl_status find(pw_core *core, const char *name, seen *ret, pawl_error *err)
 {
     memset(ret, 0, sizeof *ret);
+    if (name[0] == 0) { /* the journal would show all of them */
+        return pw_err(err, PAWL_INVALID, "which collection?");
+    }
     const pawl_status st = core->jops->collections(core->reader, text_view(name), see, ret, err);
     return st == PAWL_OK && ret->count == 0
                ? pw_err(err, PAWL_NOTFOUND, "there is no collection \"%s\"", name)

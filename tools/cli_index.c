@@ -105,7 +105,7 @@ static int create(pw_cli *cli)
     if (code == PW_EXIT_OK && is_text(cli)) {
         (void)pw_out_str(&cli->out, name);
         pw_out_puts(&cli->out, " is there, for vectors of ");
-        (void)pw_out_str(&cli->out, model);
+        (void)pw_out_str(&cli->out, pw_cli_model_label(model));
         pw_out_puts(&cli->out, "\n");
         pw_cli_note(cli, "next: pawl%s index add %s KEY 'TEXT'", pw_cli_db_words(cli),
                     pw_cli_shell_word(cli->scope, name));
@@ -120,6 +120,37 @@ static int create(pw_cli *cli)
 }
 
 /* ---- info ---- */
+
+static void field(pw_cli_out *o, const char *name, const char *text)
+{
+    if (text[0] != 0) {
+        pw_out_printf(o, "%-12s", name);
+        (void)pw_out_str(o, text);
+        pw_out_puts(o, "\n");
+    }
+}
+
+static void say_info(pw_cli *cli, const pawl_value *v)
+{
+    pw_cli_out *o = &cli->out;
+    char bytes[32];
+    pw_cli_bytes(bytes, (uint64_t)pawl_int(v, "bytes", 0));
+    field(o, "collection", pawl_str(v, "name", "?"));
+    field(o, "about", pawl_str(v, "about", ""));
+    pw_out_printf(o, "%-12s%" PRId64 " (%s)\n", "texts", pawl_int(v, "items", 0), bytes);
+    pw_out_printf(o, "%-12s", "made");
+    pw_out_time(o, pawl_int(v, "created_ms", 0));
+    pw_out_printf(o, ", changed %" PRId64 " times\n", pawl_int(v, "version", 0));
+    field(o, "model", pawl_str(v, "model", ""));
+    pw_out_printf(o, "%-12s%" PRId64 " numbers of %s", "vectors", pawl_int(v, "width", 0),
+                  pawl_str(v, "dtype", "float16"));
+    if (pawl_int(v, "tokens_max", 0) > 0) {
+        pw_out_printf(o, ", of the first %" PRId64 " tokens (%s)", pawl_int(v, "tokens_max", 0),
+                      pawl_str(v, "pooling", "?"));
+    }
+    pw_out_puts(o, "\n");
+    field(o, "identity", pawl_str(v, "identity", ""));
+}
 
 static int info(pw_cli *cli)
 {
@@ -136,7 +167,7 @@ static int info(pw_cli *cli)
         code = st == PAWL_OK ? code : pw_cli_fail(cli, st, &err, NULL);
     }
     if (code == PW_EXIT_OK && is_text(cli)) {
-        pw_out_value(&cli->out, about, 0);
+        say_info(cli, about);
     } else if (code == PW_EXIT_OK) {
         pw_out_json(&cli->out, about);
     }
@@ -150,7 +181,7 @@ static void score_cell(pw_cli_grid *grid, const pawl_value *v, const char *key, 
 {
     char text[32] = "";
     if (pawl_get(v, key) != NULL) {
-        (void)snprintf(text, sizeof text, "%.4f", pawl_num(v, key, 0));
+        (void)snprintf(text, sizeof text, "%.4g", pawl_num(v, key, 0));
     }
     pw_grid_str(grid, style, text);
 }
@@ -247,6 +278,11 @@ static int search(pw_cli *cli)
         code = pw_cli_fail(cli, err.status, &err, NULL);
     } else if (code == PW_EXIT_OK && model != NULL) {
         code = pw_cli_index_open(cli, &(pw_cli_index_need){.model = model}, &x);
+        if (code != PW_EXIT_OK) {
+            pw_cli_note(cli, "words are found without it: pawl%s index search %s %s --mode words",
+                        pw_cli_db_words(cli), pw_cli_shell_word(cli->scope, operand(cli, 0)),
+                        pw_cli_shell_word(cli->scope, operand(cli, 1)));
+        }
     }
     code = code == PW_EXIT_OK ? find(&x, mode) : code;
     pw_cli_index_close(&x);

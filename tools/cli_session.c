@@ -4,6 +4,7 @@
  * Does not know what a request means.
  */
 #include "tools/cli_session.h"
+#include "tools/cli_model.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,6 +57,7 @@ bool pw_cli_init(pw_cli *cli, const pw_cli_args *args)
 void pw_cli_deinit(pw_cli *cli)
 {
     pw_client_close(cli->client);
+    pw_cli_model_close(cli); /* whoever hosted has closed its engine by now */
     pw_cli_out_deinit(&cli->out);
     pw_cli_out_deinit(&cli->complain);
     pawl_scope_free(cli->scope);

@@ -1,7 +1,7 @@
 /*
  * copy.c - keeping a copy up to date, and finding the rows that a filter lets through.
  *
- * A page of changes says what has gone since the version that the copy has, and what has come after the highest id that it has, both as of one moment;
+ * [V12] A page of changes says what has gone since the version that the copy has, and what has come after the highest id that it has, both as of one moment;
  * pages follow each other until there is no more. A copy that is older than what the journal still lists as gone is made anew. Keeps no keys and no
  * texts: those of the few that are found are read from the journal.
  */
@@ -307,8 +307,10 @@ static pawl_status bring_up(pw_copy *c, pw_copy_ask_fn ask, void *ctx, pawl_erro
         const pawl_value *page = NULL;
         const int64_t since = c->last > 0 ? c->version : INT64_MAX;
         const pawl_value *args =
-            pawl_build(scope, "{number: %lld, since: %lld, after: %lld, limit: 4096}",
-                       (long long)c->number, (long long)since, (long long)c->last);
+            scope != NULL
+                ? pawl_build(scope, "{number: %lld, since: %lld, after: %lld, limit: 4096}",
+                             (long long)c->number, (long long)since, (long long)c->last)
+                : NULL;
         st = args != NULL ? ask(ctx, args, scope, &page, err) : no_memory(err);
         st = st == PAWL_OK ? take_page(c, page, &more, err) : st;
         pawl_scope_free(scope);

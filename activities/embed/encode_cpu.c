@@ -12,7 +12,8 @@
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
 
-#define GROUP_ROWS 128u /* about what stays in a core's cache between two layers */
+#define GROUP_ROWS 256u     /* about what stays in a core's cache between two layers */
+#define GROUP_ROWS_MIN 128u /* fewer do not pay for reading all weights once more */
 #define THREADS_MAX 64u
 
 /* ---- weights into panels ---- */
@@ -31,30 +32,82 @@ static float *room(packer *p, size_t len)
     return at;
 }
 
-/* So many matrices [out][in] side by side, each padded to `wide` columns. */
-static pw_packed pack(packer *p, const pw_linear *const *linear, size_t count, size_t out,
-                      size_t in)
+static size_t padded(size_t n, size_t panel)
 {
-    const size_t panel = p->e->kernels->panel, wide = (out + panel - 1) / panel * panel;
-    float *panels = room(p, count * wide * in), *bias = room(p, count * wide);
-    for (size_t i = 0; i < count && panels != NULL; i++) {
-        pw_pack_columns(linear[i]->weight, out, in, panel, panels + i * wide * in);
-        memset(bias + i * wide, 0, wide * sizeof *bias);
-        memcpy(bias + i * wide, linear[i]->bias, out * sizeof *bias);
+    return (n + panel - 1) / panel * panel;
+}
+
+/* Columns first, first + 1, ... of a matrix [out][in], over the rows from, from + 1, ... of it. */
+typedef struct part {
+    const float *weight;
+    size_t in;
+    size_t first;
+    size_t columns;
+    size_t from;
+    size_t depth;
+} part;
+
+static const float *pack(packer *p, const part *m)
+{
+    const size_t panel = p->e->kernels->panel;
+    float *to = room(p, padded(m->columns, panel) * m->depth);
+    if (to != NULL) {
+        pw_pack_part(m->weight + m->first * m->in + m->from, m->in, m->columns, m->depth, panel,
+                     to);
     }
-    return (pw_packed){panels, bias};
+    return to;
+}
+
+/* Of `len` numbers and the zeros that round them up. */
+static const float *pack_bias(packer *p, const float *bias, size_t len, size_t wide)
+{
+    float *to = room(p, wide);
+    if (to != NULL) {
+        memset(to, 0, wide * sizeof *to);
+        memcpy(to, bias, len * sizeof *to);
+    }
+    return to;
+}
+
+static pw_packed pack_mix(packer *p, const pw_layer *l)
+{
+    const pw_model_config *c = &p->e->m->config;
+    const pw_linear *const three[] = {&l->query, &l->key, &l->value};
+    const size_t size = c->width / c->heads, count = (size_t)c->heads * PW_COUNT(three);
+    pw_packed mix = {.panels = NULL};
+    for (size_t i = 0; i < count; i++) {
+        const float *bias = three[i % 3]->bias + i / 3 * size;
+        const float *at = pack_bias(p, bias, size, p->e->head);
+        mix.bias = i == 0 ? at : mix.bias;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const part m = {three[i % 3]->weight, c->width, i / 3 * size, size, 0, c->width};
+        const float *at = pack(p, &m);
+        mix.panels = i == 0 ? at : mix.panels;
+    }
+    return mix;
+}
+
+static void pack_layer(packer *p, const pw_layer *l, pw_packed_layer *to)
+{
+    const pw_model_config *c = &p->e->m->config;
+    to->out.bias = pack_bias(p, l->out.bias, c->width, p->e->width);
+    to->up_bias = pack_bias(p, l->up.bias, c->inner, p->e->inner);
+    to->down_bias = pack_bias(p, l->down.bias, c->width, p->e->width);
+    to->mix = pack_mix(p, l);
+    to->out.panels = pack(p, &(part){l->out.weight, c->width, 0, c->width, 0, c->width});
+    for (size_t first = 0; first < c->inner; first += PW_CHUNK) {
+        const size_t len = c->inner - first < PW_CHUNK ? c->inner - first : PW_CHUNK;
+        const float *at = pack(p, &(part){l->up.weight, c->width, first, len, 0, c->width});
+        to->chunks = first == 0 ? at : to->chunks;
+        (void)pack(p, &(part){l->down.weight, c->inner, 0, c->width, first, len});
+    }
 }
 
 static void pack_layers(packer *p, pw_packed_layer *to)
 {
-    const pw_model_config *c = &p->e->m->config;
-    for (uint32_t i = 0; i < c->layers; i++) {
-        const pw_layer *l = &p->e->m->layers[i];
-        to[i].mix = pack(p, (const pw_linear *const[]){&l->query, &l->key, &l->value}, 3, c->width,
-                         c->width);
-        to[i].out = pack(p, (const pw_linear *const[]){&l->out}, 1, c->width, c->width);
-        to[i].up = pack(p, (const pw_linear *const[]){&l->up}, 1, c->inner, c->width);
-        to[i].down = pack(p, (const pw_linear *const[]){&l->down}, 1, c->width, c->inner);
+    for (uint32_t i = 0; i < p->e->m->config.layers; i++) {
+        pack_layer(p, &p->e->m->layers[i], &to[i]);
     }
 }
 
@@ -89,9 +142,9 @@ pawl_status pw_encoder_cpu_open(const pw_model *m, const pw_kernels *kernels,
     e->m = m;
     e->kernels = kernels != NULL ? kernels : pw_kernels_best();
     const size_t panel = e->kernels->panel;
-    e->width = (m->config.width + panel - 1) / panel * panel;
-    e->inner = (m->config.inner + panel - 1) / panel * panel;
-    e->head = (m->config.width / m->config.heads + panel - 1) / panel * panel;
+    e->width = padded(m->config.width, panel);
+    e->inner = padded(m->config.inner, panel);
+    e->head = padded(m->config.width / m->config.heads, panel);
     packer p = {.e = e};
     pack_layers(&p, e->layers);
     e->spares = spares_new();
@@ -147,14 +200,25 @@ static pawl_status check_text(const pw_model_config *c, const pw_ids *text, size
     return PAWL_OK;
 }
 
+/* So that each thread has a group, if there is enough for all. */
+static size_t rows_of_group(const work *w, unsigned threads)
+{
+    size_t all = 0;
+    for (size_t i = 0; i < w->len; i++) {
+        all += w->texts[i].len;
+    }
+    const size_t share = (all + threads - 1) / threads;
+    return share > GROUP_ROWS ? GROUP_ROWS : share < GROUP_ROWS_MIN ? GROUP_ROWS_MIN : share;
+}
+
 /* Whole texts, in order, until the next one would not fit; a long text is a group of its own. */
-static void part(work *w)
+static void part_texts(work *w, size_t rows_max)
 {
     size_t rows = 0;
     w->groups[0] = 0;
     for (size_t i = 0; i < w->len; i++) {
         const size_t more = w->texts[i].len;
-        if (rows > 0 && rows + more > GROUP_ROWS) {
+        if (rows > 0 && rows + more > rows_max) {
             w->groups[++w->groups_len] = i;
             rows = 0;
         }
@@ -215,7 +279,7 @@ pawl_status pw_encode_cpu(const pw_encoder_cpu *e, const pw_ids *texts, size_t l
     if (w.groups == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for %zu texts", len);
     }
-    part(&w);
+    part_texts(&w, rows_of_group(&w, threads > 0 ? threads : 1));
     run(&w, threads);
     pw_free(w.groups);
     return atomic_load(&w.failed) ? pw_err(err, PAWL_NOMEM, "no memory for %zu rows", w.rows)

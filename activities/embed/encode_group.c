@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "sdk/base/error.h"
 #include "sdk/base/mem.h"
 
 static size_t padded(size_t n, size_t panel)
@@ -52,19 +53,29 @@ static bool block_take(pw_spares *p, size_t len, pw_block *ret_block)
 bool pw_scratch_take(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest)
 {
     const size_t panel = e->kernels->panel, wide = padded(longest, panel);
-    const size_t x = rows * e->width, heads = rows * (e->width + panel), inner = rows * e->inner;
-    const size_t keys = e->head * wide, values = e->head * longest, scores = PW_SCORE_ROWS * wide;
-    pw_block b;
-    if (!block_take(e->spares, 4 * x + heads + inner + keys + values + scores, &b)) {
+    const size_t sizes[] = {rows * (e->width + panel),
+                            rows * (e->width + panel),
+                            rows * 2 * e->head,
+                            rows * e->head,
+                            wide * e->head,
+                            rows * PW_CHUNK,
+                            PW_SCORE_ROWS * wide};
+    float **const parts[] = {&s->x,    &s->heads, &s->asked, &s->values,
+                             &s->keys, &s->inner, &s->scores};
+    size_t all = 0;
+    for (size_t i = 0; i < PW_COUNT(sizes); i++) {
+        all += padded(sizes[i], PW_LINE_BYTES / sizeof(float));
+    }
+    if (!block_take(e->spares, all, &s->block)) {
         return false;
     }
-    memset(b.numbers, 0, 4 * x * sizeof *b.numbers);
-    *s = (pw_scratch){.block = b, .x = b.numbers, .mix = b.numbers + x};
-    s->heads = s->mix + 3 * x;
-    s->inner = s->heads + heads;
-    s->keys = s->inner + inner;
-    s->values = s->keys + keys;
-    s->scores = s->values + values;
+    s->rows = rows;
+    float *at = s->block.numbers;
+    for (size_t i = 0; i < PW_COUNT(sizes); i++) {
+        *parts[i] = at;
+        at += padded(sizes[i], PW_LINE_BYTES / sizeof(float));
+    }
+    memset(s->x, 0, sizes[0] * sizeof *s->x); /* what lies beyond a row's width is added to */
     return true;
 }
 
@@ -104,95 +115,139 @@ static void add_norm(const pw_encoder_cpu *e, float *x, size_t rows, const pw_no
     }
 }
 
-/* A head's keys so that a panel is of rows, and its values so that a panel is of its numbers. */
-static void pack_head(const pw_encoder_cpu *e, const pw_scratch *s, const float *mix, size_t rows,
-                      size_t head)
+/* What one head attends to, of all rows: queries and keys side by side, values as panels over their numbers. */
+static void mix_head(const pw_encoder_cpu *e, const pw_scratch *s, const pw_packed *p, size_t rows)
 {
-    const size_t panel = e->kernels->panel, stride = 3 * e->width,
-                 size = e->m->config.width / e->m->config.heads;
-    const float *keys = mix + e->width + head * size, *values = keys + e->width;
-    float *to = s->keys;
-    for (size_t first = 0; first < rows; first += panel) {
-        for (size_t k = 0; k < size; k++) {
-            for (size_t i = first; i < first + panel; i++) {
-                *to++ = i < rows ? keys[i * stride + k] : 0;
-            }
-        }
+    const size_t width = e->m->config.width, panel = e->kernels->panel, both = 2 * e->head;
+    const pw_multiply asked = {s->x, e->width, rows,     width, p->panels,
+                               both, p->bias,  s->asked, both,  PW_PUT};
+    e->kernels->multiply(&asked);
+    for (size_t k = 0; k < e->head; k += panel) {
+        const pw_multiply values = {s->x,
+                                    e->width,
+                                    rows,
+                                    width,
+                                    p->panels + (both + k) * width,
+                                    panel,
+                                    p->bias + both + k,
+                                    s->values + k * s->rows,
+                                    panel,
+                                    PW_PUT};
+        e->kernels->multiply(&values);
     }
-    to = s->values;
-    for (size_t first = 0; first < e->head; first += panel) {
-        for (size_t i = 0; i < rows; i++) {
-            for (size_t k = first; k < first + panel; k++) {
-                *to++ = k < size ? values[i * stride + k] : 0;
+}
+
+/* The keys of one text, so that a panel is of its rows. */
+static void pack_keys(const pw_encoder_cpu *e, const pw_scratch *s, const float *keys, size_t rows)
+{
+    const size_t panel = e->kernels->panel, stride = 2 * e->head,
+                 size = e->m->config.width / e->m->config.heads;
+    float *to = s->keys;
+    for (size_t first = 0; first < rows; first += panel, to += size * panel) {
+        for (size_t i = first; i < first + panel; i++) {
+            for (size_t k = 0; k < size; k++) {
+                to[k * panel + i - first] = i < rows ? keys[i * stride + k] : 0;
             }
         }
     }
 }
 
-static void attend_rows(const pw_encoder_cpu *e, const pw_scratch *s, const float *mix,
-                        float *heads, size_t rows, size_t head_rows)
+/* Some queries of a text with all its keys and values. */
+static void attend_rows(const pw_encoder_cpu *e, const pw_scratch *s, const pw_multiply *scores,
+                        const float *values, float *heads)
 {
-    const size_t size = e->m->config.width / e->m->config.heads,
-                 wide = padded(head_rows, e->kernels->panel);
+    const size_t panel = e->kernels->panel, wide = scores->c_stride,
+                 size = e->m->config.width / e->m->config.heads, len = s->text_len;
+    const size_t whole = padded(len, panel / 2);
     const float scale = 1 / sqrtf((float)size);
-    const pw_multiply scores = {mix,  3 * e->width, rows,      size, s->keys,
-                                wide, NULL,         s->scores, wide, PW_PUT};
-    const pw_multiply mixed = {s->scores, wide,      rows,
-                               head_rows, s->values, e->head,
-                               NULL,      heads,     e->width + e->kernels->panel,
-                               PW_PUT};
-    e->kernels->multiply(&scores);
-    for (size_t i = 0; i < rows; i++) {
+    e->kernels->multiply(scores);
+    for (size_t i = 0; i < scores->rows; i++) {
         float *row = s->scores + i * wide;
-        for (size_t j = head_rows; j < wide; j++) {
+        for (size_t j = len; j < whole; j++) {
             row[j] = -1e30f; /* weighs nothing */
         }
-        e->kernels->softmax(row, wide, scale);
+        e->kernels->softmax(row, whole, scale);
     }
-    e->kernels->multiply(&mixed);
+    for (size_t k = 0; k < e->head; k += panel) {
+        const pw_multiply mixed = {
+            s->scores, wide,      scores->rows,     len,   values + k * s->rows, panel,
+            NULL,      heads + k, e->width + panel, PW_PUT};
+        e->kernels->multiply(&mixed);
+    }
 }
 
-static void attend(const pw_encoder_cpu *e, const pw_scratch *s, size_t first, size_t rows)
+static void attend(const pw_encoder_cpu *e, pw_scratch *s, size_t head, size_t first, size_t len)
 {
-    const size_t size = e->m->config.width / e->m->config.heads,
-                 stride = e->width + e->kernels->panel;
-    const float *mix = s->mix + first * 3 * e->width;
-    float *heads = s->heads + first * stride;
-    for (size_t head = 0; head < e->m->config.heads; head++) {
-        pack_head(e, s, mix, rows, head);
-        for (size_t i = 0; i < rows; i += PW_SCORE_ROWS) {
-            const size_t some = rows - i < PW_SCORE_ROWS ? rows - i : PW_SCORE_ROWS;
-            attend_rows(e, s, mix + i * 3 * e->width + head * size,
-                        heads + i * stride + head * size, some, rows);
-        }
+    const size_t size = e->m->config.width / e->m->config.heads, panel = e->kernels->panel,
+                 wide = padded(len, panel), stride = e->width + panel;
+    const float *queries = s->asked + first * 2 * e->head;
+    float *heads = s->heads + first * stride + head * size;
+    pack_keys(e, s, queries + e->head, len);
+    s->text_len = len;
+    for (size_t i = 0; i < len; i += PW_SCORE_ROWS) {
+        const size_t some = len - i < PW_SCORE_ROWS ? len - i : PW_SCORE_ROWS;
+        const pw_multiply scores = {queries + i * 2 * e->head,
+                                    2 * e->head,
+                                    some,
+                                    size,
+                                    s->keys,
+                                    wide,
+                                    NULL,
+                                    s->scores,
+                                    wide,
+                                    PW_PUT};
+        attend_rows(e, s, &scores, s->values + first * panel, heads + i * stride);
     }
 }
 
-static void layer(const pw_encoder_cpu *e, const pw_scratch *s, uint32_t number,
-                  const pw_ids *texts, size_t rows)
+/* Both matrices, a chunk of what is between them at a time. The sum grows where the heads were, since x is read until the last chunk; then they change
+ * places. */
+static void feed_forward(const pw_encoder_cpu *e, pw_scratch *s, const pw_packed_layer *p,
+                         size_t rows)
+{
+    const size_t width = e->m->config.width, all = e->m->config.inner;
+    const float *at = p->chunks;
+    float *sum = s->heads;
+    memcpy(sum, s->x, rows * e->width * sizeof *sum);
+    for (size_t first = 0; first < all; first += PW_CHUNK) {
+        const size_t len = all - first < PW_CHUNK ? all - first : PW_CHUNK;
+        const size_t wide = padded(len, e->kernels->panel);
+        const pw_multiply up = {s->x, e->width,           rows,     width,    at,
+                                wide, p->up_bias + first, s->inner, PW_CHUNK, PW_PUT_GELU};
+        at += wide * width;
+        const pw_multiply down = {
+            s->inner, PW_CHUNK, rows,  len, at, e->width, first == 0 ? p->down_bias : NULL,
+            sum,      e->width, PW_ADD};
+        at += e->width * len;
+        e->kernels->multiply(&up);
+        e->kernels->multiply(&down);
+    }
+    s->heads = s->x;
+    s->x = sum;
+}
+
+static void layer(const pw_encoder_cpu *e, pw_scratch *s, uint32_t number, const pw_ids *texts,
+                  size_t rows)
 {
     const pw_packed_layer *p = &e->layers[number];
     const pw_layer *l = &e->m->layers[number];
-    const size_t width = e->m->config.width;
-    const pw_multiply mix = {s->x,         e->width,    rows,   width,        p->mix.panels,
-                             3 * e->width, p->mix.bias, s->mix, 3 * e->width, PW_PUT};
+    const size_t width = e->m->config.width, of_head = 3 * e->head;
+    for (size_t head = 0; head < e->m->config.heads; head++) {
+        const pw_packed mix = {p->mix.panels + head * of_head * width,
+                               p->mix.bias + head * of_head};
+        mix_head(e, s, &mix, rows);
+        for (size_t first = 0, i = 0; first < rows; first += texts[i++].len) {
+            attend(e, s, head, first, texts[i].len);
+        }
+    }
     const pw_multiply out = {s->heads,      e->width + e->kernels->panel,
                              rows,          width,
                              p->out.panels, e->width,
                              p->out.bias,   s->x,
                              e->width,      PW_ADD};
-    const pw_multiply up = {s->x,     e->width,   rows,     width,    p->up.panels,
-                            e->inner, p->up.bias, s->inner, e->inner, PW_PUT_GELU};
-    const pw_multiply down = {s->inner, e->inner,     rows, e->m->config.inner, p->down.panels,
-                              e->width, p->down.bias, s->x, e->width,           PW_ADD};
-    e->kernels->multiply(&mix);
-    for (size_t first = 0; first < rows; first += texts->len, texts++) {
-        attend(e, s, first, texts->len);
-    }
     e->kernels->multiply(&out);
     add_norm(e, s->x, rows, &l->after_attention);
-    e->kernels->multiply(&up);
-    e->kernels->multiply(&down);
+    feed_forward(e, s, p, rows);
     add_norm(e, s->x, rows, &l->after_inner);
 }
 
@@ -215,7 +270,7 @@ static void pool(const pw_encoder_cpu *e, const float *x, size_t rows, float *ve
     }
 }
 
-void pw_encode_group(const pw_encoder_cpu *e, const pw_scratch *s, const pw_ids *texts, size_t len,
+void pw_encode_group(const pw_encoder_cpu *e, pw_scratch *s, const pw_ids *texts, size_t len,
                      float *vectors)
 {
     size_t rows = 0;

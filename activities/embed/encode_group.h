@@ -14,12 +14,18 @@ typedef struct pw_packed {
     const float *bias;
 } pw_packed;
 
+/** In the order in which they are read, so that what is read ahead is what comes next: heads x {query, key, value}, out, chunks x {up, down}. */
 typedef struct pw_packed_layer {
-    pw_packed mix; /* query, key, value side by side */
+    pw_packed mix; /* of one head: query, key, value side by side, each padded; head after head */
     pw_packed out;
-    pw_packed up;
-    pw_packed down;
+    const float *
+        chunks; /* PW_CHUNK columns of the first matrix, and what the second makes of them; chunk after chunk */
+    const float *up_bias;
+    const float *down_bias;
 } pw_packed_layer;
+
+/** So many columns of a feed-forward layer at a time: rows x chunk numbers stay in the cache between its two matrices. A multiple of every panel. */
+#define PW_CHUNK 192u
 
 /** Memory that begins a line of the cache: a vector that lies in two lines takes twice as long to read. */
 typedef struct pw_block {
@@ -56,12 +62,14 @@ struct pw_encoder_cpu {
 
 typedef struct pw_scratch {
     float *x;      /* [rows][width] */
-    float *mix;    /* [rows][3 width] */
     float *heads;  /* [rows][width + panel]: a head's last panel may reach beyond it */
-    float *inner;  /* [rows][inner] */
-    float *keys;   /* one head's keys of one text, as panels over its rows */
-    float *values; /* its values, as panels over the head's numbers */
-    float *scores; /* [PW_SCORE_ROWS][rows, padded] */
+    float *asked;  /* [rows][2 head]: one head's queries and keys */
+    float *values; /* [head / panel][rows][panel]: its values, as panels over its numbers */
+    float *keys;   /* its keys of one text, as panels over the rows */
+    float *inner;  /* [rows][PW_CHUNK] */
+    size_t rows;
+    size_t text_len; /* of the text that is attended to */
+    float *scores;   /* [PW_SCORE_ROWS][rows, padded] */
     pw_block block;
 } pw_scratch;
 
@@ -72,7 +80,7 @@ bool pw_scratch_take(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t
 void pw_scratch_give(pw_scratch *s, const pw_encoder_cpu *e);
 
 /** Their vectors, one after the other. */
-void pw_encode_group(const pw_encoder_cpu *e, const pw_scratch *s, const pw_ids *texts, size_t len,
+void pw_encode_group(const pw_encoder_cpu *e, pw_scratch *s, const pw_ids *texts, size_t len,
                      float *vectors);
 
 #endif

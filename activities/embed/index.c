@@ -119,6 +119,7 @@ static void say_model(char *to, size_t size, const char *model, const char *iden
                    identity[0] != 0 ? identity : "no identity");
 }
 
+/* [V11] */
 pawl_status pw_index_same(const pawl_index *index, const char *name, const pawl_value *about,
                           pawl_error *err)
 {
@@ -204,7 +205,8 @@ pawl_status pawl_index_create(pawl_index *index, const char *name, const char *a
         return pw_err(err, PAWL_INVALID, "a collection needs a model, or the width of its vectors");
     }
     pawl_scope *scope = pawl_scope_new();
-    const pawl_status st = create_in(index, name, about, scope, err);
+    const pawl_status st = scope != NULL ? create_in(index, name, about, scope, err)
+                                         : pw_err(err, PAWL_NOMEM, "no memory for a request");
     pawl_scope_free(scope);
     return st;
 }
@@ -212,8 +214,8 @@ pawl_status pawl_index_create(pawl_index *index, const char *name, const char *a
 pawl_status pawl_index_remove(pawl_index *index, const char *name, pawl_error *err)
 {
     pawl_scope *scope = pawl_scope_new();
-    const pawl_status st = pw_index_ask(
-        index, "index_remove", pawl_build(scope, "{collection: %s}", name), scope, NULL, err);
+    const pawl_value *args = scope != NULL ? pawl_build(scope, "{collection: %s}", name) : NULL;
+    const pawl_status st = pw_index_ask(index, "index_remove", args, scope, NULL, err);
     pawl_scope_free(scope);
     return st;
 }

@@ -131,6 +131,9 @@ static pawl_status look(batch *b, pawl_error *err)
         st = check_given(&b->items[i], err);
         b->bodies[i] = st == PAWL_OK ? body_of(b->scope, &b->items[i]) : NULL;
     }
+    if (st == PAWL_OK && pw_scope_failed(b->scope)) { /* parts of an item would be missing */
+        st = pw_err(err, PAWL_NOMEM, "no memory for items");
+    }
     if (st == PAWL_OK) {
         st = pw_index_ask(b->index, "index_items",
                           pawl_build(b->scope, "{collection: %s, keys: %p, rows: true}", b->name,
@@ -276,6 +279,26 @@ pawl_status pawl_index_put(pawl_index *index, const char *name, const pawl_index
     return st;
 }
 
+static pawl_status delete_some(pawl_index *index, const char *name, const char *const *keys,
+                               size_t len, pawl_error *err)
+{
+    const pawl_value *list[PW_INDEX_ITEMS_AT_ONCE];
+    pawl_scope *scope = pawl_scope_new();
+    if (scope == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for keys");
+    }
+    for (size_t i = 0; i < len; i++) {
+        list[i] = pawl_make_str(scope, keys[i]);
+    }
+    const pawl_value *args = pawl_build(scope, "{collection: %s, keys: %p}", name,
+                                        pawl_v(pawl_make_array(scope, list, len)));
+    const pawl_status st = pw_scope_failed(scope)
+                               ? pw_err(err, PAWL_NOMEM, "no memory for keys")
+                               : pw_index_ask(index, "index_delete", args, scope, NULL, err);
+    pawl_scope_free(scope);
+    return st;
+}
+
 pawl_status pawl_index_delete(pawl_index *index, const char *name, const char *const *keys,
                               size_t len, pawl_error *err)
 {
@@ -283,16 +306,7 @@ pawl_status pawl_index_delete(pawl_index *index, const char *name, const char *c
     for (size_t at = 0; at < len && st == PAWL_OK; at += PW_INDEX_ITEMS_AT_ONCE) {
         const size_t some =
             len - at < PW_INDEX_ITEMS_AT_ONCE ? len - at : (size_t)PW_INDEX_ITEMS_AT_ONCE;
-        const pawl_value *list[PW_INDEX_ITEMS_AT_ONCE];
-        pawl_scope *scope = pawl_scope_new();
-        for (size_t i = 0; i < some; i++) {
-            list[i] = pawl_make_str(scope, keys[at + i]);
-        }
-        st = pw_index_ask(index, "index_delete",
-                          pawl_build(scope, "{collection: %s, keys: %p}", name,
-                                     pawl_v(pawl_make_array(scope, list, some))),
-                          scope, NULL, err);
-        pawl_scope_free(scope);
+        st = delete_some(index, name, keys + at, some, err);
     }
     return st;
 }

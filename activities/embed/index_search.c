@@ -1,8 +1,8 @@
 /*
  * index_search.c - a search: the nearest rows of the copy, the best by words from the journal, one list of both, and then what is kept with those found.
  *
- * Both lists are exact, of what the filter lets through. They are joined by reciprocal ranks, which need no common measure. An item that goes between
- * the search and the reading of its text is left out.
+ * Both lists are exact [V12], of what the filter lets through [V13]. They are joined by reciprocal ranks, which need no common measure. An item that goes
+ * between the search and the reading of its text is left out.
  */
 #include <float.h>
 #include <stdlib.h>
@@ -253,7 +253,9 @@ static pawl_status read_found(search *s, const pawl_value **ret_found, pawl_erro
     }
     if (st == PAWL_OK) {
         *ret_found = pawl_make_array(s->scope, list, kept);
-        st = *ret_found != NULL ? st : pw_err(err, PAWL_NOMEM, "no memory for what is found");
+        st = *ret_found != NULL && !pw_scope_failed(s->scope)
+                 ? st
+                 : pw_err(err, PAWL_NOMEM, "no memory for what is found");
     }
     return st;
 }

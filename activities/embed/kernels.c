@@ -40,13 +40,19 @@ const pw_kernels *pw_kernels_best(void)
     return all[0];
 }
 
-void pw_pack_columns(const float *from, size_t columns, size_t depth, size_t panel, float *to)
+void pw_pack_part(const float *from, size_t stride, size_t columns, size_t depth, size_t panel,
+                  float *to)
 {
     for (size_t first = 0; first < columns; first += panel) {
         for (size_t k = 0; k < depth; k++) {
             for (size_t c = first; c < first + panel; c++) {
-                *to++ = c < columns ? from[c * depth + k] : 0;
+                *to++ = c < columns ? from[c * stride + k] : 0;
             }
         }
     }
+}
+
+void pw_pack_columns(const float *from, size_t columns, size_t depth, size_t panel, float *to)
+{
+    pw_pack_part(from, depth, columns, depth, panel, to);
 }

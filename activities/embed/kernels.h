@@ -30,7 +30,7 @@ typedef struct pw_kernels {
     const char *name;
     size_t panel;
     void (*multiply)(const pw_multiply *m);
-    /** Numbers that add up to 1, of scale times each; len is a multiple of the panel. */
+    /** Numbers that add up to 1, of scale times each; len is a multiple of half a panel. */
     void (*softmax)(float *row, size_t len, float scale);
     /** row = (row - mean) / deviation * scale + shift. */
     void (*norm)(float *row, size_t len, const float *scale, const float *shift, float epsilon);
@@ -53,5 +53,8 @@ size_t pw_kernels_all(const pw_kernels *ret_all[4]);
 
 /** A matrix [columns][depth] into panels, columns beyond it as zeros. `to` has room for columns rounded up to the panel. */
 void pw_pack_columns(const float *from, size_t columns, size_t depth, size_t panel, float *to);
+/** The same of a part of a matrix: its rows are `stride` numbers apart. */
+void pw_pack_part(const float *from, size_t stride, size_t columns, size_t depth, size_t panel,
+                  float *to);
 
 #endif

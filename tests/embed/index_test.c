@@ -1,13 +1,19 @@
 /*
  * index_test.c - collections of texts and vectors through the public calls, on the journal in memory and on a file: the same tests on both. Vectors are
- * given: whether a model makes them well is not asked here. [J21]
+ * given: whether a model makes them well is not asked here. [J21] [V11] [V12] [V13]
  */
 #include "index_rig.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "activities/embed/nearest.h"
+
+#define RANDOM_ROWS 300
 
 static const float east[WIDTH] = {1}, north[WIDTH] = {0, 1}, between[WIDTH] = {0.8f, 0.6f};
 
@@ -309,6 +315,225 @@ static void a_copy_finds_what_a_fresh_one_finds_after_any_changes(void **state)
     }
 }
 
+/* ---- strangers at the protocol ---- */
+
+static void requests_that_make_no_sense_are_refused_and_change_nothing(void **state)
+{
+    static const struct {
+        const char *op, *args;
+        pawl_status status;
+    } cases[] = {
+        {"index_create", "{}", PAWL_INVALID},
+        {"index_create", "{\"collection\": 5, \"width\": 8}", PAWL_INVALID},
+        {"index_create", "{\"collection\": \"x\", \"width\": 0}", PAWL_INVALID},
+        {"index_create", "{\"collection\": \"x\", \"width\": -1}", PAWL_INVALID},
+        {"index_create", "{\"collection\": \"x\", \"width\": 5000}", PAWL_INVALID},
+        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\"}", PAWL_LIMIT},
+        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": {}}",
+         PAWL_LIMIT},
+        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [1]}",
+         PAWL_INVALID},
+        {"index_put",
+         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\"}]}",
+         PAWL_INVALID},
+        {"index_put",
+         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+         "\"text\"}]}",
+         PAWL_INVALID},
+        {"index_put",
+         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+         "{\"$bytes\": \"AAAA\"}}]}",
+         PAWL_INVALID},
+        {"index_put", "{\"collection\": \"docs\", \"items\": []}", PAWL_CONFLICT},
+        {"index_delete", "{\"collection\": \"docs\", \"keys\": \"tea\"}", PAWL_LIMIT},
+        {"index_delete", "{\"collection\": \"docs\", \"keys\": [\"\"]}", PAWL_INVALID},
+        {"index_delete", "{\"collection\": \"docs\", \"keys\": [null]}", PAWL_INVALID},
+        {"index_remove", "{}", PAWL_INVALID},
+        {"index_delete", "{\"keys\": [\"tea\"]}", PAWL_INVALID},
+        {"index_put", "{\"items\": []}", PAWL_INVALID},
+        {"index", "{\"collection\": \"none\"}", PAWL_NOTFOUND},
+        {"index_items", "{}", PAWL_INVALID},
+        {"index_items", "{\"collection\": \"docs\", \"keys\": 5}", PAWL_LIMIT},
+        {"index_items", "{\"collection\": \"docs\", \"ids\": {\"a\": 1}}", PAWL_LIMIT},
+        {"index_items", "{\"collection\": \"docs\", \"ids\": [-5, 0, 9223372036854775807, \"x\"]}",
+         PAWL_OK},
+        {"index_items", "{\"collection\": \"docs\", \"keys\": [5, null, \"\"]}", PAWL_OK},
+        {"index_items",
+         "{\"collection\": \"docs\", \"after\": -9223372036854775807, \"limit\": -1}", PAWL_OK},
+        {"index_items", "{\"collection\": \"docs\", \"after\": 9223372036854775807}", PAWL_OK},
+        {"index_changes", "{\"number\": 9223372036854775807}", PAWL_NOTFOUND},
+        {"index_changes", "{\"number\": 77}", PAWL_NOTFOUND},
+        {"index_changes", "{\"number\": 1, \"since\": -9223372036854775807, \"after\": -1}",
+         PAWL_OK},
+        {"index_words", "{\"number\": 77, \"query\": \"tea\"}", PAWL_NOTFOUND},
+        {"index_words", "{\"number\": 1, \"query\": 5}", PAWL_OK},
+        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": \"hot\"}", PAWL_INVALID},
+        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": [5, {}], \"limit\": -4}",
+         PAWL_OK},
+    };
+    index_rig *r = with_drinks(state);
+    const pawl_value *before = NULL, *after = NULL;
+    must(r, pawl_index_info(r->index, NULL, r->scope, &before, &r->err));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const pawl_value *args = NULL, *reply = NULL;
+        must(r, pawl_parse_json(r->scope, cases[i].args, strlen(cases[i].args), &args, &r->err));
+        const pawl_status st =
+            pawl_request(r->engine, cases[i].op, args, -1, r->scope, &reply, &r->err);
+        if (st != cases[i].status) {
+            fail_msg("%s %s: %s, %s expected", cases[i].op, cases[i].args, pawl_status_name(st),
+                     pawl_status_name(cases[i].status));
+        }
+    }
+    must(r, pawl_index_info(r->index, NULL, r->scope, &after, &r->err));
+    assert_true(pawl_equal(before, after));
+}
+
+/* ---- several at a time ---- */
+
+typedef struct searcher {
+    index_rig *rig;
+    pthread_t thread;
+    atomic_bool *stop;
+    size_t searches;
+    bool bad;
+} searcher;
+
+/* What is found is alive, in order, and no more than asked for. */
+static void *search_on(void *arg)
+{
+    searcher *s = arg;
+    pawl_error err;
+    while (!atomic_load(s->stop) || s->searches < 3) {
+        pawl_scope *scope = pawl_scope_new();
+        const pawl_value *found = NULL;
+        pawl_index_query q = vector_query(s->searches % 2 == 0 ? east : between, 5);
+        q.workspace = s->searches % 3 == 0 ? "acme" : NULL;
+        s->bad |= pawl_index_search(s->rig->index, "docs", &q, scope, &found, &err) != PAWL_OK ||
+                  pawl_len(found) > 5;
+        for (size_t i = 1; i < pawl_len(found); i++) {
+            s->bad |= pawl_num(pawl_at(found, i), "score", 0) >
+                      pawl_num(pawl_at(found, i - 1), "score", 0);
+        }
+        s->searches++;
+        pawl_scope_free(scope);
+    }
+    return NULL;
+}
+
+static void searches_go_on_while_items_are_put_and_deleted(void **state)
+{
+    index_rig *r = with_drinks(state);
+    atomic_bool stop = false;
+    searcher searchers[3];
+    for (size_t i = 0; i < 3; i++) {
+        searchers[i] = (searcher){.rig = r, .stop = &stop};
+        assert_int_equal(pthread_create(&searchers[i].thread, NULL, search_on, &searchers[i]), 0);
+    }
+    for (int round = 0; round < 40; round++) {
+        index_put_one(r, "docs", "tea", "tea", round % 2 == 0 ? north : east,
+                      LABELS("acme", "a b"));
+        index_put_one(r, "docs", "new", "new", between, LABELS(NULL, "c"));
+        must(r, pawl_index_delete(r->index, "docs", (const char *const[]){"new"}, 1, &r->err));
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(searchers[i].thread, NULL), 0);
+        assert_false(searchers[i].bad);
+    }
+    pawl_index_query q = vector_query(east, 10);
+    assert_string_equal(index_find(r, "docs", &q), "tea coffee juice water ");
+}
+
+/* What the file holds, sorted by exact products: the oracle. */
+typedef struct held {
+    size_t len;
+    int64_t ids[RANDOM_ROWS];
+    uint16_t rows[RANDOM_ROWS][32];
+} held;
+
+static held read_file(index_rig *r)
+{
+    static held h;
+    h.len = 0;
+    for (const pawl_value *page = NULL; page == NULL || pawl_len(page) > 0;) {
+        const int64_t after = h.len > 0 ? h.ids[h.len - 1] : 0;
+        must(r, pawl_index_items(r->index, "many", after, 0, r->scope, &page, &r->err));
+        for (size_t i = 0; i < pawl_len(page); i++) {
+            const pawl_value *one = NULL;
+            size_t size = 0;
+            const char *key = pawl_str(pawl_at(page, i), "key", "");
+            const pawl_value *args =
+                pawl_build(r->scope, "{collection: \"many\", keys: [%s], rows: true}", key);
+            must(r, pawl_request(r->engine, "index_items", args, -1, r->scope, &one, &r->err));
+            const void *row = pawl_data(one, "0.row", &size);
+            assert_int_equal(size, WIDTH * sizeof(uint16_t));
+            memset(h.rows[h.len], 0, sizeof h.rows[0]);
+            memcpy(h.rows[h.len], row, size);
+            h.ids[h.len++] = pawl_int(one, "0.id", 0);
+        }
+    }
+    return h;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const pw_near *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1)
+                                : (x->id > y->id) - (x->id < y->id);
+}
+
+static void same_list(index_rig *r, const held *h, const float *vector)
+{
+    static pw_near all[RANDOM_ROWS];
+    uint16_t query[32];
+    const pawl_value *found = NULL;
+    pawl_index_query q = vector_query(vector, 10);
+    q.brief = true;
+    assert_int_equal(pw_row_put(vector, WIDTH, query, &r->err), PAWL_OK);
+    for (size_t i = 0; i < h->len; i++) {
+        all[i] = (pw_near){.id = h->ids[i], .score = pw_row_dot(h->rows[i], query, 32)};
+    }
+    qsort(all, h->len, sizeof *all, by_score);
+    pawl_scope *scope = pawl_scope_new();
+    must(r, pawl_index_search(r->index, "many", &q, scope, &found, &r->err));
+    assert_int_equal(pawl_len(found), 10);
+    for (size_t i = 0; i < 10; i++) {
+        assert_true(pawl_int(pawl_at(found, i), "id", 0) == all[i].id);
+        assert_true(pawl_num(pawl_at(found, i), "score", 0) == all[i].score);
+    }
+    pawl_scope_free(scope);
+}
+
+/* nearest_test.c asks ten thousand queries of every set of kernels; these go all the way through a journal. Few values: many ties. */
+static void random_queries_find_what_a_sort_of_the_files_rows_finds(void **state)
+{
+    index_rig *r = *state;
+    uint32_t seed = 9;
+    float vectors[RANDOM_ROWS][WIDTH], query[WIDTH];
+    char keys[RANDOM_ROWS][16];
+    pawl_index_item items[RANDOM_ROWS];
+    must(r, pawl_index_create(r->index, "many", NULL, &r->err));
+    for (int i = 0; i < RANDOM_ROWS; i++) {
+        for (int j = 0; j < WIDTH; j++) {
+            vectors[i][j] = (float)(next(&seed) % 7 - 3) / 8.0f;
+        }
+        (void)snprintf(keys[i], sizeof keys[i], "k%d", i);
+        items[i] = (pawl_index_item){.key = keys[i], .vector = vectors[i]};
+    }
+    must(r, pawl_index_put(r->index, "many", items, RANDOM_ROWS, NULL, &r->err));
+    must(r, pawl_index_delete(r->index, "many", (const char *const[]){"k7", "k8", "k100"}, 3,
+                              &r->err));
+    const held h = read_file(r);
+    assert_int_equal(h.len, RANDOM_ROWS - 3);
+    for (int n = 0; n < 1000; n++) {
+        for (int j = 0; j < WIDTH; j++) {
+            query[j] = n % 2 == 0 ? (float)(next(&seed) % 7 - 3) / 8.0f
+                                  : (float)(next(&seed) % 2001 - 1000) / 1001.0f;
+        }
+        same_list(r, &h, query);
+    }
+}
+
 static void everything_is_there_after_the_engine_is_opened_again(void **state)
 {
     index_rig *r = with_drinks(state);
@@ -339,6 +564,9 @@ int main(void)
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),
         ON_BOTH(a_collection_says_what_it_is_and_lists_its_items),
         ON_BOTH(a_copy_finds_what_a_fresh_one_finds_after_any_changes),
+        ON_BOTH(requests_that_make_no_sense_are_refused_and_change_nothing),
+        ON_BOTH(searches_go_on_while_items_are_put_and_deleted),
+        ON_BOTH(random_queries_find_what_a_sort_of_the_files_rows_finds),
         {"file: everything_is_there_after_the_engine_is_opened_again",
          everything_is_there_after_the_engine_is_opened_again, index_setup_file, index_teardown,
          NULL},
