@@ -35,7 +35,8 @@
  * and gives {nearest: [{index, score}], model}, best first; equal scores by the lower index. Both are pure; they fail with BadInput, NoMemory.
  *
  * The same text gives the same bits, whatever is encoded beside it, on however many threads, with one kind of processor; kinds of processors agree to
- * 1e-6. Vectors of different identities must not be compared.
+ * 1e-6. A GPU computes with numbers of 16 bits: its vectors differ from the processor's by up to 1e-3 in a number (cosine above 0.99999), and a text's by
+ * as little among others. Vectors of different identities must not be compared.
  *
  * Thread: any, several at once. Clean as C99 and C++11.
  */
@@ -63,6 +64,8 @@ typedef struct pawl_embed_options {
         batch_tokens; /**< of texts that are encoded at a time, of all callers; 0 = 512 for each thread */
     uint32_t
         batch_wait_us; /**< how long a text waits for others to come, at most, when others came just before; 0 = 1000 */
+    const char *
+        gpu; /**< "off": the processor only; else the path of libpawl_cuda.so. NULL = what the environment variable PAWL_GPU says in the same words, else where the loader looks. Whoever finds no device uses the processor */
 } pawl_embed_options;
 
 typedef struct pawl_embed_info {
@@ -71,6 +74,8 @@ typedef struct pawl_embed_info {
     bool normalized;     /**< vectors have length 1 */
     const char *pooling; /**< "mean" or "cls" */
     const char *kernels; /**< the instructions that are used: "avx512", "avx2", "plain" */
+    uint32_t
+        gpus; /**< devices that are in use; one that failed is not, and its texts went elsewhere */
     char identity
         [65]; /**< of weights, tokenizer, tokens_max, pooling and plain: what vectors must share to be compared */
 } pawl_embed_info;

@@ -62,6 +62,10 @@ typedef struct pawl_index_options {
     uint32_t width;    /**< without embedder: numbers of a vector, 1 to 4096 */
     const char *
         identity; /**< without embedder: of what made the vectors, any text of up to 100 bytes; NULL: none */
+    /** What searches large collections: as of pawl_embed_options, "off", the path of libpawl_cuda.so, or NULL (PAWL_GPU, else where the loader looks). The
+     * list is the same, whatever finds it; a device that fails costs time. */
+    const char *gpu;
+    uint32_t gpu_rows_min; /**< of how many items on; 0 = 100,000 */
 } pawl_index_options;
 
 typedef struct pawl_index_item {
@@ -143,6 +147,14 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_index_search(pawl_index *index, const ch
                                                      const pawl_index_query *query,
                                                      pawl_scope *scope,
                                                      const pawl_value **ret_found, pawl_error *err);
+/** Several searches at once, each with its own mode, filter and k: vectors of their texts are made in one call, and rows are read once for all neighbours
+ * that have the same filter. ret_found has an array for each, as of pawl_index_search; all or none. At most 256. Owns: scope. Errors: as
+ * pawl_index_search. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_index_search_all(pawl_index *index, const char *name,
+                                                         const pawl_index_query *queries,
+                                                         size_t len, pawl_scope *scope,
+                                                         const pawl_value **ret_found,
+                                                         pawl_error *err);
 /** Items as they are kept, by id: {key, id, text?, workspace?, tags?, data?}, after that id, at most limit (0 = 1000) of them; all of them in pages.
  * Errors: NOTFOUND, IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_items(pawl_index *index, const char *name,

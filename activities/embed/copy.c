@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "activities/embed/copy_device.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash_map.h"
@@ -109,6 +110,7 @@ static bool label_add(pw_copy *c, char kind, pw_view name, size_t row)
 
 static void clear(pw_copy *c)
 {
+    pw_copy_device_drop(c);
     labels_free(c);
     pw_free(c->halves);
     pw_free(c->ids);
@@ -124,12 +126,14 @@ void pw_copy_init(pw_copy *c)
 {
     memset(c, 0, sizeof *c);
     (void)pthread_rwlock_init(&c->lock, NULL);
+    (void)pthread_mutex_init(&c->device_lock, NULL);
 }
 
 void pw_copy_deinit(pw_copy *c)
 {
     clear(c);
     (void)pthread_rwlock_destroy(&c->lock);
+    (void)pthread_mutex_destroy(&c->device_lock);
 }
 
 static bool reserve(pw_copy *c, size_t rows)
@@ -302,6 +306,7 @@ static pawl_status take_page(pw_copy *c, const pawl_value *page, bool *ret_more,
 static pawl_status bring_up(pw_copy *c, pw_copy_ask_fn ask, void *ctx, pawl_error *err)
 {
     pawl_status st = PAWL_OK;
+    pw_copy_device_drop(c);
     for (bool more = true; more && st == PAWL_OK;) {
         pawl_scope *scope = pw_scope_new(0);
         const pawl_value *page = NULL;

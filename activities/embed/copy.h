@@ -29,6 +29,10 @@ typedef struct pw_copy {
     uint64_t *alive;  /* a bit for each row */
     size_t len, cap, dead;
     struct pw_label *labels;
+    pthread_mutex_t device_lock; /* around the rest (copy_device.h) */
+    struct pw_index_gpu *device; /* the rows there; NULL: they are not */
+    size_t searches;             /* since the rows changed */
+    bool device_failed;          /* or there is none: it is not asked again */
 } pw_copy;
 
 /** Asks for what changed: index_changes. */

@@ -1,12 +1,13 @@
 /*
  * embedder.c - the public face of a model: opened, asked what it is, and given texts. Tokenises on the caller's thread, encodes in batches with what
- * other threads ask at the time (batch.h). Does not cache.
+ * other threads ask at the time (batch.h), on the devices or the processor (encoders.h). Does not cache.
  */
 #include "activities/embed/embedder.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#include "activities/embed/encode_cpu.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/mem.h"
@@ -77,13 +78,15 @@ static pawl_status encode_batch(void *user, const pw_ids *texts, size_t len, flo
                                 pawl_error *err)
 {
     const pawl_embedder *e = user;
-    return pw_encode_cpu(e->encoder, texts, len, e->threads, ret_vectors, err);
+    return pw_encoders_encode(e->encoders, texts, len, e->threads, ret_vectors, err);
 }
 
-/* Enough for each thread to have work. */
+/* Enough for each thread, or each device, to have work. */
 static pawl_status open_batcher(pawl_embedder *e, const pawl_embed_options *o, pawl_error *err)
 {
-    const size_t usual = (size_t)e->threads * BATCH_TOKENS_OF_THREAD;
+    const size_t gpus = pw_encoders_devices(e->encoders);
+    const size_t usual =
+        gpus > 0 ? gpus * PW_PASS_TOKENS : (size_t)e->threads * BATCH_TOKENS_OF_THREAD;
     const pw_batch_options options = {
         .tokens = o->batch_tokens > 0 ? o->batch_tokens : usual,
         .longest = e->tokens_max,
@@ -95,7 +98,19 @@ static pawl_status open_batcher(pawl_embedder *e, const pawl_embed_options *o, p
     return pw_batcher_open(&options, &e->batcher, err);
 }
 
-static pawl_status open_model(pawl_embedder *e, const char *folder, uint32_t tokens_max,
+/* gpu: as of the options; what they leave open the environment may say. */
+static pawl_status open_encoders(pawl_embedder *e, const char *gpu, pawl_error *err)
+{
+    const char *said = gpu != NULL ? gpu : getenv("PAWL_GPU");
+    const bool off = said != NULL && strcmp(said, "off") == 0;
+    const pw_encoders_options options = {
+        .processor_only = off,
+        .library = off || said == NULL || said[0] == '\0' ? NULL : said,
+    };
+    return pw_encoders_open(e->model, &options, &e->encoders, err);
+}
+
+static pawl_status open_model(pawl_embedder *e, const char *folder, const pawl_embed_options *o,
                               pawl_error *err)
 {
     pawl_status status = pw_model_open(folder, &e->model, err);
@@ -103,12 +118,12 @@ static pawl_status open_model(pawl_embedder *e, const char *folder, uint32_t tok
         return status;
     }
     const pw_model_config *c = &e->model->config;
-    e->tokens_max = tokens_max > 0 ? tokens_max : c->tokens_max;
+    e->tokens_max = o->tokens_max > 0 ? o->tokens_max : c->tokens_max;
     if (e->tokens_max < 2 || e->tokens_max > c->positions) {
         return pw_err(err, PAWL_INVALID, "tokens_max is %u, 2 to %u allowed", e->tokens_max,
                       c->positions);
     }
-    return pw_encoder_cpu_open(e->model, NULL, &e->encoder, err);
+    return open_encoders(e, o->gpu, err);
 }
 
 pawl_status pawl_embed_open(const char *folder, const pawl_embed_options *options,
@@ -121,7 +136,7 @@ pawl_status pawl_embed_open(const char *folder, const pawl_embed_options *option
     }
     e->threads = threads_of(o.threads);
     e->plain = o.plain;
-    pawl_status status = open_model(e, folder, o.tokens_max, err);
+    pawl_status status = open_model(e, folder, &o, err);
     status = status == PAWL_OK ? open_batcher(e, &o, err) : status;
     if (status != PAWL_OK) {
         pawl_embed_close(e);
@@ -136,7 +151,7 @@ void pawl_embed_close(pawl_embedder *embedder)
 {
     if (embedder != NULL) {
         pw_batcher_close(embedder->batcher);
-        pw_encoder_cpu_close(embedder->encoder);
+        pw_encoders_close(embedder->encoders);
         pw_model_close(embedder->model);
         pw_free(embedder);
     }
@@ -149,7 +164,8 @@ void pawl_embed_about(const pawl_embedder *embedder, pawl_embed_info *ret_info)
                                   .tokens_max = embedder->tokens_max,
                                   .normalized = c->normalize,
                                   .pooling = c->pooling == PW_POOL_MEAN ? "mean" : "cls",
-                                  .kernels = pw_kernels_best()->name};
+                                  .kernels = pw_kernels_best()->name,
+                                  .gpus = pw_encoders_devices(embedder->encoders)};
     memcpy(ret_info->identity, embedder->identity, sizeof ret_info->identity);
 }
 
@@ -172,31 +188,77 @@ static pw_encoding tokenize(const pawl_embedder *e, pw_view prefix, const pawl_e
 /* So many texts at a time: what they need of memory has an end, however many there are. */
 #define AT_ONCE 1024u
 
-static pawl_status embed_some(const pawl_embedder *e, const pawl_embed_request *r, size_t first,
-                              size_t len, pawl_error *err)
+/* Texts of a request, first to first + len - 1, with their ids. */
+typedef struct portion {
+    const pawl_embedder *e;
+    const pawl_embed_request *r;
+    size_t first, len, tokens;
+    pw_ids *all;
+    uint32_t *ids;
+} portion;
+
+static portion portion_at(const pawl_embedder *e, const pawl_embed_request *r, size_t first)
 {
-    const pw_view prefix = prefix_of(e, r->role);
-    pw_ids *all = pw_malloc(len * sizeof *all);
-    uint32_t *ids = pw_malloc(len * e->tokens_max * sizeof *ids);
-    pawl_status status = all != NULL && ids != NULL
-                             ? PAWL_OK
-                             : pw_err(err, PAWL_NOMEM, "no memory for %zu texts", len);
-    for (size_t i = 0, at = 0; i < len && status == PAWL_OK; i++) {
-        const pw_encoding n = tokenize(e, prefix, &r->texts[first + i], ids + at);
-        all[i] = (pw_ids){ids + at, n.len};
-        at += n.len;
+    const size_t left = r->len - first;
+    return (portion){.e = e, .r = r, .first = first, .len = left < AT_ONCE ? left : AT_ONCE};
+}
+
+/* Without memory it stays as it was. */
+static void *portion_tokenize(void *arg)
+{
+    portion *p = arg;
+    const pawl_embed_request *r = p->r;
+    const pw_view prefix = prefix_of(p->e, r->role);
+    p->all = pw_malloc(p->len * sizeof *p->all);
+    p->ids = pw_malloc(p->len * p->e->tokens_max * sizeof *p->ids);
+    for (size_t i = 0; i < p->len && p->all != NULL && p->ids != NULL; i++) {
+        const pw_encoding n = tokenize(p->e, prefix, &r->texts[p->first + i], p->ids + p->tokens);
+        p->all[i] = (pw_ids){p->ids + p->tokens, n.len};
+        p->tokens += n.len;
         if (r->counts != NULL) {
-            r->counts[first + i] = (pawl_embed_count){n.len, n.total};
+            r->counts[p->first + i] = (pawl_embed_count){n.len, n.total};
         }
     }
-    const pw_batch_call call = {.texts = all,
-                                .len = len,
-                                .vectors = r->vectors + first * e->model->config.width,
-                                .stop = r->stop,
-                                .user = r->user};
-    status = status == PAWL_OK ? pw_batcher_run(e->batcher, &call, err) : status;
-    pw_free(all);
-    pw_free(ids);
+    return NULL;
+}
+
+/* What fills a device by itself need not wait for others. */
+static pawl_status portion_encode(const portion *p, pawl_error *err)
+{
+    const pawl_embed_request *r = p->r;
+    float *vectors = r->vectors + p->first * p->e->model->config.width;
+    if (p->all == NULL || p->ids == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for %zu texts", p->len);
+    }
+    if (p->tokens >= PW_PASS_TOKENS && pw_encoders_devices(p->e->encoders) > 0) {
+        return r->stop != NULL && r->stop(r->user)
+                   ? pw_err(err, PAWL_CANCELED, "the call is cancelled")
+                   : pw_encoders_encode(p->e->encoders, p->all, p->len, p->e->threads, vectors,
+                                        err);
+    }
+    const pw_batch_call call = {
+        .texts = p->all, .len = p->len, .vectors = vectors, .stop = r->stop, .user = r->user};
+    return pw_batcher_run(p->e->batcher, &call, err);
+}
+
+static void portion_deinit(portion *p)
+{
+    pw_free(p->all);
+    pw_free(p->ids);
+}
+
+/* Encodes one portion; where devices do that, the next is tokenised meanwhile. */
+static pawl_status step(const portion *now, portion *next, pawl_error *err)
+{
+    pthread_t thread;
+    const bool ahead = next->len > 0 && pw_encoders_devices(now->e->encoders) > 0 &&
+                       pthread_create(&thread, NULL, portion_tokenize, next) == 0;
+    const pawl_status status = portion_encode(now, err);
+    if (ahead) {
+        (void)pthread_join(thread, NULL);
+    } else if (next->len > 0 && status == PAWL_OK) {
+        (void)portion_tokenize(next);
+    }
     return status;
 }
 
@@ -207,10 +269,17 @@ pawl_status pawl_embed_run(const pawl_embedder *embedder, const pawl_embed_reque
     if (request->struct_size != sizeof *request || (unsigned)request->role > PAWL_EMBED_RAW) {
         return pw_err(err, PAWL_INVALID, "a request of another size, or of no known role");
     }
-    for (size_t at = 0; at < request->len && status == PAWL_OK; at += AT_ONCE) {
-        const size_t left = request->len - at;
-        status = embed_some(embedder, request, at, left < AT_ONCE ? left : AT_ONCE, err);
+    portion now = portion_at(embedder, request, 0);
+    if (now.len > 0) {
+        (void)portion_tokenize(&now);
     }
+    while (now.len > 0 && status == PAWL_OK) {
+        portion next = portion_at(embedder, request, now.first + now.len);
+        status = step(&now, &next, err);
+        portion_deinit(&now);
+        now = next;
+    }
+    portion_deinit(&now);
     return status;
 }
 

@@ -5,14 +5,14 @@
 #define PW_EMBED_EMBEDDER_H
 
 #include "activities/embed/batch.h"
-#include "activities/embed/encode_cpu.h"
+#include "activities/embed/encoders.h"
 #include "sdk/pawl_activity.h"
 #include "sdk/pawl_embed.h"
 
 struct pawl_embedder {
     pw_model *model;
-    pw_encoder_cpu *encoder;
-    pw_batcher *batcher; /* before it */
+    pw_encoders *encoders;
+    pw_batcher *batcher; /* before them */
     unsigned threads;
     uint32_t tokens_max;
     bool plain;

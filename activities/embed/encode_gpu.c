@@ -1,54 +1,16 @@
 /*
- * encode_gpu.c - the host's side of libpawl_cuda.so: loads it, hands a model over, packs the ids of texts, turns its answers into statuses. Knows no CUDA.
+ * encode_gpu.c - one device's encoder: hands a model over, packs the ids of texts. Knows no CUDA, and chooses no device.
  */
 #include "activities/embed/encode_gpu.h"
 
-#include <dlfcn.h>
-
-#include "activities/embed/cuda.h"
+#include "activities/embed/gpu_library.h"
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
 
 struct pw_encoder_gpu {
-    void *library;
     const pw_cuda_ops *ops;
     pw_cuda_encoder *encoder;
 };
-
-static pawl_status status_of(pw_cuda_status status, const char *message, pawl_error *err)
-{
-    switch (status) {
-    case PW_CUDA_OK:
-        return PAWL_OK;
-    case PW_CUDA_UNSUPPORTED:
-        return pw_err(err, PAWL_UNSUPPORTED, "%s", message);
-    case PW_CUDA_NOMEM:
-        return pw_err(err, PAWL_NOMEM, "%s", message);
-    case PW_CUDA_LOST:
-    default:
-        return pw_err(err, PAWL_IO, "%s", message);
-    }
-}
-
-static pawl_status load(pw_encoder_gpu *e, const char *path, pawl_error *err)
-{
-    e->library = dlopen(path != NULL ? path : "libpawl_cuda.so", RTLD_NOW | RTLD_LOCAL);
-    if (e->library == NULL) {
-        return pw_err(err, PAWL_NOTFOUND, "no GPU: %s", dlerror());
-    }
-    pw_cuda_entry entry = NULL;
-    void *symbol = dlsym(e->library, PW_CUDA_ENTRY);
-    if (symbol == NULL) {
-        return pw_err(err, PAWL_UNSUPPORTED, "libpawl_cuda.so lacks " PW_CUDA_ENTRY);
-    }
-    memcpy(&entry, &symbol, sizeof entry);
-    e->ops = entry();
-    if (e->ops->version != PW_CUDA_VERSION) {
-        return pw_err(err, PAWL_UNSUPPORTED, "libpawl_cuda.so is of version %u, %u is wanted",
-                      e->ops->version, PW_CUDA_VERSION);
-    }
-    return PAWL_OK;
-}
 
 static pw_cuda_linear linear_of(const pw_linear *l)
 {
@@ -99,7 +61,7 @@ static pawl_status open_device(pw_encoder_gpu *e, const pw_model *m, int device,
     describe(m, model);
     const pw_cuda_status status = e->ops->open(device, model, tokens, &e->encoder, message);
     pw_free(model);
-    return status_of(status, message, err);
+    return pw_gpu_status(status, message, err);
 }
 
 pawl_status pw_encoder_gpu_open(const pw_model *m, const char *path, int device, size_t tokens,
@@ -110,7 +72,7 @@ pawl_status pw_encoder_gpu_open(const pw_model *m, const char *path, int device,
     if (e == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for an encoder");
     }
-    pawl_status status = load(e, path, err);
+    pawl_status status = pw_gpu_library(path, &e->ops, err);
     status = status == PAWL_OK ? open_device(e, m, device, tokens, err) : status;
     if (status != PAWL_OK) {
         pw_encoder_gpu_close(e);
@@ -120,7 +82,6 @@ pawl_status pw_encoder_gpu_open(const pw_model *m, const char *path, int device,
     return PAWL_OK;
 }
 
-/* The library stays loaded: the CUDA runtime does not survive being unloaded. */
 void pw_encoder_gpu_close(pw_encoder_gpu *e)
 {
     if (e != NULL) {
@@ -131,8 +92,8 @@ void pw_encoder_gpu_close(pw_encoder_gpu *e)
     }
 }
 
-pawl_status pw_encode_gpu(pw_encoder_gpu *e, const pw_ids *texts, size_t len, float *ret_vectors,
-                          pawl_error *err)
+pawl_status pw_encode_gpu_put(pw_encoder_gpu *e, const pw_ids *texts, size_t len,
+                              float *ret_vectors, pawl_error *err)
 {
     char message[PW_CUDA_MESSAGE_BYTES] = "";
     size_t tokens = 0;
@@ -142,19 +103,35 @@ pawl_status pw_encode_gpu(pw_encoder_gpu *e, const pw_ids *texts, size_t len, fl
     if (tokens > UINT32_MAX) {
         return pw_err(err, PAWL_LIMIT, "%zu tokens at a time", tokens);
     }
-    uint32_t *ids = pw_malloc((tokens + len + 1) * sizeof *ids), *begins = ids + tokens;
+    uint32_t *ids = pw_malloc((tokens + len + 1) * sizeof *ids);
     if (ids == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for %zu texts", len);
     }
+    uint32_t *begins = ids + tokens;
     begins[0] = 0;
     for (size_t i = 0; i < len; i++) {
-        memcpy(ids + begins[i], texts[i].ids, texts[i].len * sizeof *ids);
+        if (texts[i].len > 0) {
+            memcpy(ids + begins[i], texts[i].ids, texts[i].len * sizeof *ids);
+        }
         begins[i + 1] = begins[i] + (uint32_t)texts[i].len;
     }
     const pw_cuda_status status =
-        e->ops->encode(e->encoder, &(pw_cuda_texts){ids, begins, len}, ret_vectors, message);
+        e->ops->put(e->encoder, &(pw_cuda_texts){ids, begins, len}, ret_vectors, message);
     pw_free(ids);
-    return status_of(status, message, err);
+    return pw_gpu_status(status, message, err);
+}
+
+pawl_status pw_encode_gpu_finish(pw_encoder_gpu *e, pawl_error *err)
+{
+    char message[PW_CUDA_MESSAGE_BYTES] = "";
+    return pw_gpu_status(e->ops->finish(e->encoder, message), message, err);
+}
+
+pawl_status pw_encode_gpu(pw_encoder_gpu *e, const pw_ids *texts, size_t len, float *ret_vectors,
+                          pawl_error *err)
+{
+    const pawl_status status = pw_encode_gpu_put(e, texts, len, ret_vectors, err);
+    return status == PAWL_OK ? pw_encode_gpu_finish(e, err) : status;
 }
 
 double pw_encode_gpu_kernel_ms(const pw_encoder_gpu *e)

@@ -14,10 +14,16 @@ pawl_status pw_encoder_gpu_open(const pw_model *m, const char *path, int device,
                                 pw_encoder_gpu **ret_encoder, pawl_error *err) PAWL_MUST_USE;
 void pw_encoder_gpu_close(pw_encoder_gpu *e); /* accepts NULL */
 
-/** As pw_encode_cpu, on the device. Errors: INVALID, NOMEM, IO (the device is lost: close this, and go on elsewhere). Thread: one at a time. */
+/** Begins with texts: while the device works, more can be put. ids are copied; ret_vectors is written until finish. Errors: UNSUPPORTED (a text that it cannot
+ * take: none of these was begun), NOMEM and IO (the device is lost: close this, and go on elsewhere). Thread: one at a time. */
+pawl_status pw_encode_gpu_put(pw_encoder_gpu *e, const pw_ids *texts, size_t len,
+                              float *ret_vectors, pawl_error *err) PAWL_MUST_USE;
+/** Waits for all that was put. Errors: as put. */
+pawl_status pw_encode_gpu_finish(pw_encoder_gpu *e, pawl_error *err) PAWL_MUST_USE;
+/** Both, as pw_encode_cpu. */
 pawl_status pw_encode_gpu(pw_encoder_gpu *e, const pw_ids *texts, size_t len, float *ret_vectors,
                           pawl_error *err) PAWL_MUST_USE;
-/** Milliseconds that the device's kernels took in the last call, copies left out. */
+/** Milliseconds that the device's kernels took for all that the last finish waited for, copies left out. */
 double pw_encode_gpu_kernel_ms(const pw_encoder_gpu *e);
 
 #endif

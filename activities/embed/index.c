@@ -5,12 +5,16 @@
 #include "activities/embed/index.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "activities/embed/limits.h"
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
+
+#define DEVICE_ROWS_MIN \
+    100000u /* fewer are searched by the processor in the time that a device's answer takes to come and go */
 
 /* ---- open and close ---- */
 
@@ -29,6 +33,24 @@ static void take_model(pawl_index *index, const pawl_index_options *o)
         (void)snprintf(index->identity, sizeof index->identity, "%s", info.identity);
         (void)snprintf(index->pooling, sizeof index->pooling, "%s", info.pooling);
     }
+}
+
+/* As pawl_embed_options says: what the caller leaves open the environment may say. */
+static bool take_device(pawl_index *index, const pawl_index_options *o)
+{
+    const char *said = o->gpu != NULL ? o->gpu : getenv("PAWL_GPU");
+    index->device =
+        (pw_device_wish){.off = said != NULL && strcmp(said, "off") == 0,
+                         .rows_min = o->gpu_rows_min > 0 ? o->gpu_rows_min : DEVICE_ROWS_MIN};
+    if (said != NULL && *said != 0 && !index->device.off) {
+        index->library = pw_malloc(strlen(said) + 1);
+        if (index->library == NULL) {
+            return false;
+        }
+        memcpy(index->library, said, strlen(said) + 1);
+        index->device.library = index->library;
+    }
+    return true;
 }
 
 pawl_status pawl_index_open(const pawl_index_options *options, pawl_index **ret_index,
@@ -51,6 +73,10 @@ pawl_status pawl_index_open(const pawl_index_options *options, pawl_index **ret_
     }
     pawl_index *index = pw_calloc(1, sizeof *index);
     if (index == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for an index");
+    }
+    if (!take_device(index, &o)) {
+        pw_free(index);
         return pw_err(err, PAWL_NOMEM, "no memory for an index");
     }
     index->engine = o.engine;
@@ -76,6 +102,7 @@ void pawl_index_close(pawl_index *index)
         pw_copy_deinit(&h->copy);
         pw_free(h);
     }
+    pw_free(index->library);
     (void)pthread_mutex_destroy(&index->ask_lock);
     (void)pthread_mutex_destroy(&index->held_lock);
     pw_free(index);
@@ -152,27 +179,18 @@ pw_copy *pw_index_copy(pawl_index *index, const char *name)
     return h != NULL ? &h->copy : NULL;
 }
 
-pawl_status pw_index_row(const pawl_index *index, const float *vector, pawl_embed_text text,
-                         uint16_t *ret_row, pawl_error *err)
+pawl_status pw_index_embed(const pawl_index *index, const pawl_embed_text *texts, size_t len,
+                           float *ret_vectors, pawl_error *err)
 {
-    if (vector != NULL) {
-        return pw_row_put(vector, index->width, ret_row, err);
-    }
-    if (index->embedder == NULL) {
-        return pw_err(err, PAWL_UNSUPPORTED,
-                      "a text has no vector without a model: open the index with one");
-    }
-    float *made = pw_malloc(index->width * sizeof *made);
     const pawl_embed_request request = {.struct_size = sizeof request,
                                         .role = PAWL_EMBED_QUERY,
-                                        .texts = &text,
-                                        .len = 1,
-                                        .vectors = made};
-    pawl_status st = made != NULL ? pawl_embed_run(index->embedder, &request, err)
-                                  : pw_err(err, PAWL_NOMEM, "no memory for a vector");
-    st = st == PAWL_OK ? pw_row_put(made, index->width, ret_row, err) : st;
-    pw_free(made);
-    return st;
+                                        .texts = texts,
+                                        .len = len,
+                                        .vectors = ret_vectors};
+    return index->embedder != NULL
+               ? pawl_embed_run(index->embedder, &request, err)
+               : pw_err(err, PAWL_UNSUPPORTED,
+                        "a text has no vector without a model: open the index with one");
 }
 
 /* ---- collections ---- */

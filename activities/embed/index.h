@@ -4,7 +4,7 @@
 #ifndef PW_EMBED_INDEX_H
 #define PW_EMBED_INDEX_H
 
-#include "activities/embed/copy.h"
+#include "activities/embed/copy_device.h"
 #include "sdk/pawl_index.h"
 
 #define PW_INDEX_TEXT_NAME 101 /* bytes of a name, and its end */
@@ -28,13 +28,20 @@ struct pawl_index {
     char model[PW_INDEX_TEXT_NAME];
     char identity[PW_INDEX_TEXT_NAME];
     char pooling[16];
+    pw_device_wish device;
+    char *library;             /* its path; NULL: where the loader looks */
     pthread_mutex_t ask_lock;  /* around ask */
     pthread_mutex_t held_lock; /* around the list */
     pw_held *held;
 };
 
 /** Bounds that pawl_index.h names, as the core has them. */
-enum { PW_INDEX_ITEMS_AT_ONCE = 256, PW_INDEX_K_MAX = 1000, PW_INDEX_LABELS_MAX = 64 };
+enum {
+    PW_INDEX_QUERIES_MAX = 256,
+    PW_INDEX_ITEMS_AT_ONCE = 256,
+    PW_INDEX_K_MAX = 1000,
+    PW_INDEX_LABELS_MAX = 64
+};
 
 pawl_status pw_index_ask(pawl_index *index, const char *op, const pawl_value *args,
                          pawl_scope *scope, const pawl_value **ret_reply,
@@ -47,8 +54,8 @@ pawl_status pw_index_same(const pawl_index *index, const char *name, const pawl_
                           pawl_error *err) PAWL_MUST_USE;
 /** Its copy. NULL = no memory. Owns: the index. */
 pw_copy *pw_index_copy(pawl_index *index, const char *name);
-/** A vector, or that of a text that is looked for, as a padded row. Errors: INVALID, UNSUPPORTED (no model, and a text), NOMEM. */
-pawl_status pw_index_row(const pawl_index *index, const float *vector, pawl_embed_text text,
-                         uint16_t *ret_row, pawl_error *err) PAWL_MUST_USE;
+/** Vectors of texts that are looked for. Errors: UNSUPPORTED (no model), NOMEM. */
+pawl_status pw_index_embed(const pawl_index *index, const pawl_embed_text *texts, size_t len,
+                           float *ret_vectors, pawl_error *err) PAWL_MUST_USE;
 
 #endif

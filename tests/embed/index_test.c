@@ -317,6 +317,36 @@ static void a_copy_finds_what_a_fresh_one_finds_after_any_changes(void **state)
 
 /* ---- strangers at the protocol ---- */
 
+static void many_searches_at_once_find_what_each_finds_alone(void **state)
+{
+    static const char *const hot[] = {"hot"};
+    index_rig *r = with_drinks(state);
+    pawl_index_query q[12];
+    const pawl_value *found[12], *alone = NULL;
+    for (size_t i = 0; i < 12; i++) {
+        q[i] = i % 3 == 0 ? words_query("green brewed", 5) : vector_query(i % 2 ? east : north, 3);
+        q[i].k = (uint32_t)(1 + i % 4);
+        q[i].workspace = i > 7 ? "acme" : NULL;
+        q[i].tags = hot;
+        q[i].tags_len = i == 4 || i == 5 ? 1 : 0;
+        if (i == 10) {
+            q[i] = words_query("green", 4);
+            q[i].vector = between;
+            q[i].mode = PAWL_INDEX_HYBRID;
+        }
+    }
+    must(r, pawl_index_search_all(r->index, "docs", q, 12, r->scope, found, &r->err));
+    for (size_t i = 0; i < 12; i++) {
+        must(r, pawl_index_search(r->index, "docs", &q[i], r->scope, &alone, &r->err));
+        assert_true(pawl_equal(alone, found[i]));
+    }
+    must_be(r, pawl_index_search_all(r->index, "docs", q, 0, r->scope, found, &r->err),
+            PAWL_INVALID);
+    q[7].k = 5000;
+    must_be(r, pawl_index_search_all(r->index, "docs", q, 12, r->scope, found, &r->err),
+            PAWL_INVALID);
+}
+
 static void requests_that_make_no_sense_are_refused_and_change_nothing(void **state)
 {
     static const struct {
@@ -564,6 +594,7 @@ int main(void)
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),
         ON_BOTH(a_collection_says_what_it_is_and_lists_its_items),
         ON_BOTH(a_copy_finds_what_a_fresh_one_finds_after_any_changes),
+        ON_BOTH(many_searches_at_once_find_what_each_finds_alone),
         ON_BOTH(requests_that_make_no_sense_are_refused_and_change_nothing),
         ON_BOTH(searches_go_on_while_items_are_put_and_deleted),
         ON_BOTH(random_queries_find_what_a_sort_of_the_files_rows_finds),
