@@ -402,7 +402,7 @@ static void op_watch(pw_core *core, pw_request *rq)
     w->id = own;
     w->output = pawl_bool(rq->args, "output", false);
     DL_APPEND(core->watchers, w);
-    if (w->output) {
+    if (w->output && pawl_bool(rq->args, "tail", true)) {
         pw_stream_tails(core, w);
     }
 }
@@ -445,6 +445,19 @@ void pw_core_client_gone(pw_core *core, uint64_t client)
     pw_job_client_gone(core, client);
 }
 
+/* {name: effect} of what is registered here; workers elsewhere say it with each poll, and are not listed. */
+static void put_activities(const pw_core *core, pw_buf *b)
+{
+    pw_mp_str(b, "activities");
+    pw_mp_map(b, HASH_COUNT(core->acts));
+    for (const pw_act *a = core->acts; a != NULL; a = a->hh.next) {
+        pw_mp_str(b, a->name);
+        pw_mp_str(
+            b,
+            pw_effect_names[a->effect == PAWL_EFFECT_DEFAULT ? PAWL_EFFECT_IDEMPOTENT : a->effect]);
+    }
+}
+
 static void op_tools(pw_core *core, pw_request *rq)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
@@ -452,7 +465,8 @@ static void op_tools(pw_core *core, pw_request *rq)
     for (const pw_def *d = core->defs; d != NULL; d = d->next) {
         n++;
     }
-    pw_mp_map(&b, 2);
+    pw_mp_map(&b, 3);
+    put_activities(core, &b);
     pw_mp_str(&b, "ready");
     pw_mp_bool(&b, core->recovered);
     pw_mp_str(&b, "workflows");

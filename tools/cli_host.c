@@ -160,6 +160,25 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
     return PW_EXIT_OK;
 }
 
+int pw_cli_host_nowhere(pw_cli *cli)
+{
+    pawl_error err = {0};
+    const pawl_options o = {.struct_size = sizeof o,
+                            .no_socket = true,
+                            .memory = true,
+                            .pool_threads = 1,
+                            .log_level = PAWL_WARN,
+                            .log = pw_cli_log,
+                            .log_user = cli};
+    pawl_status s = pawl_open("", &o, &cli->engine, &err);
+    s = s == PAWL_OK ? code_register(cli, &err) : s;
+    if (s != PAWL_OK) {
+        pw_cli_unhost(cli, 0);
+        return pw_cli_fail(cli, s, &err, NULL);
+    }
+    return PW_EXIT_OK;
+}
+
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
 {
     if (cli->engine == NULL) {

@@ -17,8 +17,8 @@
 #include "sdk/base/buf.h"
 #include "sdk/base/error.h"
 #include "tools/cli_concept.h"
+#include "tools/cli_mcp.h"
 #include "tools/cli_model.h"
-#include "tools/cli_session.h"
 #include "tools/mcp/stdio.h"
 
 #define IDLE_DEFAULT "10m"
@@ -63,13 +63,14 @@ static void note_write(pw_cli *cli, const char *modules)
 }
 
 /* Modules are the owner's to choose: 0, or an exit code after having said so. */
-static int check_owner(pw_cli *cli, const char *modules)
+static int check_owner(pw_cli *cli, const char *modules, bool *ret_live)
 {
     pawl_error err = {0};
     if (pw_client_open(cli->db, &cli->client, &err) != PAWL_OK || !pw_client_is_live(cli->client)) {
-        note_write(cli, modules);
+        *ret_live = false;
         return PW_EXIT_OK;
     }
+    *ret_live = true;
     if (cli->args->module_count == 0 || note_is(cli, modules)) {
         return PW_EXIT_OK;
     }
@@ -129,17 +130,32 @@ static int host_here(pw_cli *cli)
     return code;
 }
 
+static int check(pw_cli *cli)
+{
+    bool live = false;
+    const int code = check_owner(cli, modules_text(cli), &live);
+    return code == PW_EXIT_OK ? pw_cli_mcp_check(cli, live) : code;
+}
+
 int pw_verb_mcp(pw_cli *cli)
 {
+    if (pw_cli_has(cli->args, PW_OPT_CHECK)) {
+        return check(cli);
+    }
     const bool here = pw_cli_has(cli->args, PW_OPT_IN_PROCESS);
     pw_mcpd_stdio_options options = {
         .server = {.journal = cli->db, .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS]},
         .engine_log = pw_sprintf(cli->scope, "%s.mcp.log", cli->db),
     };
     pawl_error err = {0};
-    int code = here ? host_here(cli) : check_owner(cli, modules_text(cli));
+    const char *modules = modules_text(cli);
+    bool live = false;
+    int code = here ? host_here(cli) : check_owner(cli, modules, &live);
     if (code != PW_EXIT_OK) {
         return code;
+    }
+    if (!here && !live) {
+        note_write(cli, modules);
     }
     if (isatty(STDIN_FILENO)) {
         pw_cli_note(

@@ -81,6 +81,10 @@ def forged(f, good, other, small, p384, now):  # [T22]
     yield "the header of another", part({"alg": "RS256", "kid": good.kid, "x": 1}) + "." + body + "." + signature
     yield "a bit of the signature", text[:-3] + ("A" if text[-3] != "A" else "B") + text[-2:]
     yield "no signature", head + "." + body + "."
+    for length in range(1, 6):
+        yield f"a header of {length}", "e" * length + "." + body + "." + signature
+        yield f"a payload of {length}", head + "." + "e" * length + "." + signature
+        yield f"a signature of {length}", head + "." + body + "." + "e" * length
     yield "two parts", head + "." + body
     yield "four parts", text + "." + signature
     yield "five parts", ".".join([head, "", "", body, signature])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from server_rig import META, MODERN, Legacy, Modern, Paths, Reply, main, send
 
@@ -135,6 +136,16 @@ def it_ends_a_token_when_its_time_is_over(f):
     until(lambda: as_modern(server, text).post("tools/list").status == 401, "it never ends")
 
 
+def ends(stream):
+    """True when the stream is cut, or comes to its end."""
+    try:
+        for _ in stream.events():
+            pass
+    except (http.client.HTTPException, OSError):
+        pass
+    return True
+
+
 # ---- what it may do ----
 
 
@@ -182,10 +193,21 @@ def it_narrows_by_tool_and_workflow_and_does_not_add_roles_up(f):
 def it_takes_new_rights_while_it_runs_and_keeps_the_old_ones_when_they_are_wrong(f):
     options = rights(f, {"principals": {"ada": {"roles": ["viewer"]}}})
     text = token(f, "ada")
-    ada = as_modern(serve(f, *options), text)
+    server = serve(f, *options)
+    ada = as_modern(server, text)
     assert ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 403
     rights(f, {"principals": {"ada": {"roles": ["user"]}}})
     until(lambda: ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 200, "new rights are not seen")
+    stream = ada.post("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    stays = as_modern(server, token(f, "bob", "user"))
+    until(lambda: stays.post("tools/list").status == 200, "a new token is not seen")
+    other = stays.post("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    next(stream.events())
+    next(other.events())
+    rights(f, {"principals": {"ada": {"roles": ["approver", "caller"]}}})
+    assert ends(stream), "what it was let in for it may do no more"
+    assert not select.select([other.connection.sock or other.response.fp.raw._sock], [], [], 0)[0], "nothing has changed for the other"
+    other.close()
     rights(f, {"principals": {"ada": {"roles": ["no-such-role"]}}})
     select.select([], [], [], 0.6)  # as long as a look takes: nothing may change
     assert ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 200
@@ -199,6 +221,17 @@ def it_refuses_a_file_of_rights_with_anything_it_does_not_know(f):
     for value in wrong:
         done = f.fails("serve", "--http", "0", *rights(f, value))
         assert "cannot serve MCP" in done and len(done) < 400, (value, done)
+
+
+def it_reads_the_rights_that_the_readme_shows(f):
+    text = (Path(__file__).resolve().parents[2] / "tools" / "README.md").read_text(encoding="utf-8")
+    shown = json.loads(re.search(r"```json\n(\{\"resource\".*?)```", text, re.S).group(1))
+    ci, eve = token(f, "ci"), token(f, "eve")
+    server = serve(f, *rights(f, shown))
+    assert tools_of(as_modern(server, ci)) == [
+        "pawl_cancel", "pawl_describe", "pawl_search", "pawl_start", "pawl_status", "pawl_wait", "release"]
+    assert as_modern(server, eve).post("tools/list").status == 403
+    assert 'scope="pawl.look pawl.release"' in Modern(server.url).post("tools/list").headers["www-authenticate"]
 
 
 # ---- whose runs ----
@@ -239,6 +272,60 @@ def it_answers_about_a_run_of_another_as_about_none_on_every_way(f):  # [T21]
     assert values["result"]["completion"]["values"] == [run]
     assert "isError" not in e.call("pawl_answer", {"run_id": run, "choice": "approve"})["result"]
     assert a.call("pawl_wait", {"run_id": run})["result"]["structuredContent"]["choice"] == "approve"
+
+
+def it_asks_who_may_look_at_every_run_about_its_own_alone(f):
+    options = rights(f, {"roles": {"desk": {"operations": ["read"], "workflows": ["approve"], "runs": "all"},
+                                   "clerk": {"operations": ["list", "call", "answer", "read"], "workflows": ["*"]},
+                                   "judge": {"operations": ["list", "read", "answer"], "workflows": ["approve"], "runs": "all"}},
+                         "principals": {"dan": {"roles": ["desk", "clerk"]}, "jo": {"roles": ["judge"]}, "gus": {"roles": ["desk"]}}})
+    ada, dan, jo, gus = token(f, "ada", "user"), token(f, "dan"), token(f, "jo"), token(f, "gus")
+    server = serve(f, *options)
+    a, d, j, g = (as_modern(server, t, TASKS) for t in (ada, dan, jo, gus))
+    run = a.call("pawl_start", {"workflow": "approve", "input": {}})["result"]["structuredContent"]["run_id"]
+    note = {"workflow": "note_and_wait", "input": {"path": str(f.path / "n")}}
+    other = a.call("pawl_start", note)["result"]["structuredContent"]["run_id"]
+    for client in (d, j, g):
+        assert client.call("pawl_status", {"run_id": run})["result"]["structuredContent"]["id"] == run
+        assert client.call("pawl_status", {"run_id": other})["result"]["isError"], "a run of another workflow"
+        assert get(server, f"/runs/{run}/stream", client.headers["Authorization"][7:]).status == 200
+        assert get(server, f"/runs/{other}/stream", client.headers["Authorization"][7:]).status == 404
+    yes = {"action": "accept", "content": {"choice": "approve"}}
+    for client in (d, g):  # they see it, and are not asked
+        assert "inputRequests" not in client.ask("tasks/get", {"taskId": run})["result"]
+        handle = client.call("pawl_wait", {"run_id": run}, inputResponses={"go": yes})["result"]
+        assert handle["structuredContent"]["status"] == "waiting", handle
+    assert code_of(d.ask("tasks/update", {"taskId": run, "inputResponses": {"go.1": yes}})) == -32602
+    assert d.call("pawl_answer", {"run_id": run, "choice": "approve"})["result"]["isError"]
+    assert g.post("tools/call", {"name": "pawl_answer", "arguments": {"run_id": run, "choice": "approve"}}).status == 403
+    assert [r["status"] for r in f.runs("approve")] == ["running"]
+    assert "go.1" in j.ask("tasks/get", {"taskId": run})["result"]["inputRequests"]
+    assert "isError" not in j.call("pawl_answer", {"run_id": run, "choice": "approve"})["result"]
+    own = d.call("pawl_start", {"workflow": "approve", "input": {}})["result"]["structuredContent"]["run_id"]
+    assert "isError" not in d.call("pawl_answer", {"run_id": own, "choice": "approve"})["result"]
+
+
+def it_lists_the_tasks_of_its_own_alone(f):
+    ada, ann, bob = token(f, "ada", "user", workspace="web"), token(f, "ann", "user", workspace="web"), token(f, "bob", "user")
+    server = serve(f)
+    a, n, b = (LegacyAs(server.url, t) for t in (ada, ann, bob))
+    task = a.post("tools/call", {"name": "slow_compute", "arguments": {"seconds": 0}, "task": {}})
+    task_id = [m for m in task.messages() if "result" in m][0]["result"]["task"]["taskId"]
+    assert [[t["taskId"] for t in c.post("tasks/list").json["result"]["tasks"]] for c in (a, n, b)] == [[task_id], [task_id], []]
+
+
+def it_takes_an_answer_of_an_old_client_from_whom_it_asked(f):
+    ada, bob = token(f, "ada", "user"), token(f, "bob", "user")
+    server = serve(f)
+    mine = LegacyAs(server.url, ada, capabilities={"elicitation": {}})
+    theirs = LegacyAs(server.url, bob, capabilities={"elicitation": {}})
+    messages = mine.post("tools/call", {"name": "approve", "arguments": {}}).messages()
+    asked = next(m for m in messages if m.get("method") == "elicitation/create")
+    answer = {"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"choice": "approve"}}}
+    assert theirs.send(answer).status == 202
+    assert [r["status"] for r in f.runs("approve")] == ["running"], "a stranger has answered"
+    assert mine.send(answer).status == 202
+    assert [m for m in messages if "result" in m][0]["result"]["structuredContent"]["by"] == "ada"
 
 
 def get(server, path, text=None, headers=None):

@@ -57,7 +57,7 @@ def it_offers_what_is_published_and_everything_when_asked(f):
     server = f.serve(options=("--tools", "all"))
     tools = {t["name"]: t for t in Modern(server.url).ask("tools/list")["result"]["tools"]}
     assert "not_published" in tools
-    assert tools["note_and_wait"]["title"] == "Note and wait" and tools["note_and_wait"]["annotations"] == {"idempotentHint": True}
+    assert tools["note_and_wait"]["title"] == "Note and wait" and tools["note_and_wait"]["annotations"]["idempotentHint"] is True
 
 
 def it_starts_waits_for_and_answers_any_workflow_with_the_fixed_tools(f):
@@ -191,7 +191,8 @@ def it_finishes_a_call_over_a_kill(f):
     server.kill()
     connection.close()
     f.serve(port=server.port)
-    assert client.call("note_and_wait", arguments)["result"]["structuredContent"] == {"line": "once"}
+    end = client.call("note_and_wait", arguments)
+    assert end["result"]["structuredContent"] == {"line": "once"}, (end, f.runs("note_and_wait"))
     assert f.lines("n") == ["once"] and len(f.runs("note_and_wait")) == 1
 
 
@@ -481,13 +482,16 @@ def it_tells_listeners_what_they_asked_for_and_nothing_else(f):
     stream = client.post("subscriptions/listen", {"notifications": {"resourceSubscriptions": [f"pawl://runs/{run}"], "taskIds": [run]}})
     messages = stream.messages()
     assert next(messages)["method"] == "notifications/subscriptions/acknowledged"
+    told = next(messages)
+    assert told["method"] == "notifications/tasks" and told["params"]["status"] == "input_required", told
+    assert list(told["params"]["inputRequests"].values())[0]["method"] == "elicitation/create"
     client.call("greet", {"name": "somebody else"})
     f.pawl("answer", run, "approve")
     heard = []
-    while not heard or heard[-1]["method"] != "notifications/tasks":
+    while not heard or heard[-1]["params"].get("status") != "completed":
         heard.append(next(messages))
-    assert heard[-1]["params"]["status"] == "completed"
-    assert {m["method"] for m in heard[:-1]} == {"notifications/resources/updated"}
+    assert heard[-1]["params"]["result"]["structuredContent"]["choice"] == "approve", "as tasks/get has it"
+    assert {m["method"] for m in heard} == {"notifications/resources/updated", "notifications/tasks"}
     assert all(m["params"]["_meta"][META + "subscriptionId"] == client.number - 1 for m in heard)
     stream.close()
 

@@ -189,7 +189,8 @@ static void on_event(void *user, pawl_status status, const pawl_value *event, co
 
 static void watch(pw_mcpd_x *x)
 {
-    pw_up_watch(x->server->up, pawl_build(x->scope, "{id: %s, output: true}", x->run.id), on_event,
+    pw_up_watch(x->server->up,
+                pawl_build(x->scope, "{id: %s, output: true, tail: false}", x->run.id), on_event,
                 x);
 }
 
@@ -243,7 +244,8 @@ static void ask_on_stream(pw_mcpd_x *x, const pawl_value *wait, const pawl_value
         return;
     }
     r->asked[r->asked_len++] = command;
-    const pawl_value *name = pawl_build(x->scope, "[%s, %lld]", r->id, (long long)command);
+    const pawl_value *name =
+        pawl_build(x->scope, "[%s, %lld, %s]", r->id, (long long)command, x->principal);
     const pawl_value *params = pawl_get(question, "params");
     if (x->method == PW_MCPD_TASKS_RESULT) {
         params = pawl_with(x->scope, params, "_meta",
@@ -281,7 +283,7 @@ static void put_questions(pw_mcpd_x *x, const pawl_value *waits)
     size_t open = 0;
     for (size_t i = 0; i < len; i++) {
         const pawl_value *wait = pawl_at(waits, i);
-        const pawl_value *q = pw_mcpd_question(x, wait);
+        const pawl_value *q = pw_mcpd_question(x, x->scope, wait);
         open += !give(x, wait);
         if (q != NULL && x->era->asks_inside) {
             ask_on_stream(x, wait, q);
@@ -359,9 +361,18 @@ static void set_time(pw_mcpd_x *x)
 
 static void on_described(void *user, pawl_status status, const pawl_value *reply, const char *why);
 
-static void take_up(pw_mcpd_x *x)
+/* [T11] On disk: from here on its name may be told. */
+static void is_started(pw_mcpd_x *x)
 {
     x->run.started = true;
+    if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
+        pw_mcpd_prime(x);
+    }
+}
+
+static void take_up(pw_mcpd_x *x)
+{
+    is_started(x);
     x->run.taken_up = true;
     send_id(x, "describe", on_described);
     set_time(x);
@@ -406,10 +417,7 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
                      why);
         return;
     }
-    x->run.started = true; /* [T11] on disk: from here on its name may be told */
-    if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
-        pw_mcpd_prime(x);
-    }
+    is_started(x);
     set_time(x);
 }
 
@@ -417,8 +425,9 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
 static void name_stream(pw_mcpd_x *x)
 {
     if (x->era->sessions && x->header != NULL) {
-        const pawl_value *name = pawl_build(x->scope, "[%s, %p, %p, %d]", x->run.id, pawl_v(x->id),
-                                            pawl_v(x->token), (int)x->run.shape);
+        const pawl_value *name =
+            pawl_build(x->scope, "[%s, %p, %p, %d, %s]", x->run.id, pawl_v(x->id), pawl_v(x->token),
+                       (int)x->run.shape, x->session != NULL ? x->session->name : "");
         x->stream = pw_mcpd_seal(x->server, x->scope, "stream", name);
     }
 }
@@ -440,8 +449,7 @@ static void prepare(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shap
     x->run.shape = shape;
     x->run.offer = pawl_copy(x->scope, offer != NULL ? offer->says : NULL);
     x->run.task = offer != NULL ? mode_of(x, offer) : PW_MCPD_TASK_NEVER;
-    x->run.responses =
-        pawl_typeof(responses) == PAWL_MAP && pw_who_may(x->who, PW_OP_ANSWER) ? responses : NULL;
+    x->run.responses = pawl_typeof(responses) == PAWL_MAP && x->may_answer ? responses : NULL;
     x->run.cancel_on_drop = pawl_is(x->run.offer, "on_disconnect", "cancel");
 }
 
@@ -488,8 +496,10 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     pw_mcpd_x *x = user;
     const char *said = pawl_str(reply, "status", "");
     (void)why;
-    if (status == PAWL_NOTFOUND) {
-        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such run");
+    const bool task = x->method == PW_MCPD_TASKS_RESULT && !x->resumed;
+    if (status == PAWL_NOTFOUND ||
+        (status == PAWL_OK && task && pw_mcpd_task_expired(x->server, reply))) {
+        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such %s", task ? "task" : "run");
     } else if (status == PAWL_OK && strcmp(said, "running") != 0 && strcmp(said, "paused") != 0) {
         fetch(x);
     } else if (status == PAWL_OK) {

@@ -27,6 +27,8 @@ typedef struct pw_mcpd_offer {
     const char *description;
     const pawl_value *input_schema, *output_schema; /* nil = none */
     const pawl_value *says; /* publish.tool, .prompt or .resource; may be nil */
+    bool published;         /* else it is offered because all workflows are */
+    bool pure;              /* it says which activities it calls, and nothing outside sees them */
 } pw_mcpd_offer;
 
 typedef struct pw_mcpd_catalog {
@@ -50,6 +52,8 @@ const pw_mcpd_offer *pw_mcpd_offer_of_uri(const pw_mcpd_catalog *c, pawl_scope *
 const pawl_value *pw_mcpd_offer_tool(pawl_scope *scope, const pw_mcpd_offer *o);
 const pawl_value *pw_mcpd_offer_prompt(pawl_scope *scope, const pw_mcpd_offer *o);
 const pawl_value *pw_mcpd_offer_resource(pawl_scope *scope, const pw_mcpd_offer *o);
+/** All four hints: those that are said, and what follows for the others. pure: nothing outside sees it. */
+const pawl_value *pw_mcpd_annotations(pawl_scope *scope, const pawl_value *said, bool pure);
 /** "forbidden", "optional" (default) or "required". */
 const char *pw_mcpd_offer_task(const pw_mcpd_offer *o);
 

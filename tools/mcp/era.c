@@ -12,8 +12,6 @@
 #include "sdk/pawl.h"
 
 #define LIST_TTL_MS 5000
-#define TASK_TTL_MS \
-    INT64_C(604800000) /* how long a client may count on it: a week; runs stay longer */
 #define POLL_MS 1000
 
 static const struct {
@@ -89,8 +87,9 @@ static const pawl_value *modern_tool(pawl_scope *scope, const pawl_value *tool, 
     return tool;
 }
 
-static const pawl_value *modern_capabilities(pawl_scope *scope)
+static const pawl_value *modern_capabilities(pawl_scope *scope, bool lists)
 {
+    (void)lists; /* who has an id has its task */
     const pawl_value *empty = pawl_build(scope, "{}");
     return pawl_build(scope,
                       "{tools: {listChanged: true}, prompts: {listChanged: true}, "
@@ -106,7 +105,7 @@ static const pawl_value *modern_task(pawl_scope *scope, const pw_mcpd_task *task
                    "{taskId: %s, status: %s, createdAt: %s, lastUpdatedAt: %s, ttlMs: %lld, "
                    "pollIntervalMs: %d}",
                    task->id, task->status, pw_mcpd_iso(scope, task->created_ms),
-                   pw_mcpd_iso(scope, task->updated_ms), (long long)TASK_TTL_MS, POLL_MS);
+                   pw_mcpd_iso(scope, task->updated_ms), (long long)task->ttl_ms, POLL_MS);
     return task->message[0] != '\0'
                ? pawl_with(scope, t, "statusMessage", pawl_make_str(scope, task->message))
                : t;
@@ -122,6 +121,7 @@ const pw_mcpd_era pw_mcpd_modern = {
     .meta = true,
     .http_status = true,
     .no_resource = PW_MCPD_BAD_PARAMS,
+    .task_news = "notifications/tasks",
     .stamp = modern_stamp,
     .listing = modern_listing,
     .tool = modern_tool,
@@ -150,11 +150,15 @@ static const pawl_value *legacy_tool(pawl_scope *scope, const pawl_value *tool, 
     return pawl_with(scope, tool, "execution", pawl_build(scope, "{taskSupport: %s}", task));
 }
 
-static const pawl_value *legacy_capabilities(pawl_scope *scope)
+static const pawl_value *legacy_capabilities(pawl_scope *scope, bool lists)
 {
-    return pawl_build(scope, "{tools: {listChanged: true}, prompts: {listChanged: true}, "
-                             "resources: {listChanged: true, subscribe: true}, completions: {}, "
-                             "logging: {}, tasks: {cancel: {}, requests: {tools: {call: {}}}}}");
+    const pawl_value *tasks = pawl_build(scope, "{cancel: {}, requests: {tools: {call: {}}}}");
+    tasks = lists ? pawl_with(scope, tasks, "list", pawl_build(scope, "{}")) : tasks;
+    return pawl_build(scope,
+                      "{tools: {listChanged: true}, prompts: {listChanged: true}, "
+                      "resources: {listChanged: true, subscribe: true}, completions: {}, "
+                      "logging: {}, tasks: %p}",
+                      pawl_v(tasks));
 }
 
 static const pawl_value *legacy_task(pawl_scope *scope, const pw_mcpd_task *task)
@@ -164,7 +168,7 @@ static const pawl_value *legacy_task(pawl_scope *scope, const pw_mcpd_task *task
                    "{taskId: %s, status: %s, createdAt: %s, lastUpdatedAt: %s, ttl: %lld, "
                    "pollInterval: %d}",
                    task->id, task->status, pw_mcpd_iso(scope, task->created_ms),
-                   pw_mcpd_iso(scope, task->updated_ms), (long long)TASK_TTL_MS, POLL_MS);
+                   pw_mcpd_iso(scope, task->updated_ms), (long long)task->ttl_ms, POLL_MS);
     return task->message[0] != '\0'
                ? pawl_with(scope, t, "statusMessage", pawl_make_str(scope, task->message))
                : t;
@@ -181,6 +185,7 @@ const pw_mcpd_era pw_mcpd_legacy = {
     .asks_inside = true,
     .tool_error_fails = true,
     .no_resource = PW_MCPD_NO_RESOURCE,
+    .task_news = "notifications/tasks/status",
     .stamp = legacy_stamp,
     .listing = legacy_listing,
     .tool = legacy_tool,

@@ -74,8 +74,10 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given)
                      .principal = pw_strdup(scope, given->principal),
                      .who = pw_who_share(given->who),
                      .challenge = given->challenge,
+                     .may_answer = pw_who_may(given->who, PW_OP_ANSWER),
                      .next = s->xs};
     if (x->principal == NULL) { /* never somebody else */
+        pw_who_release(x->who);
         pawl_scope_free(scope);
         pw_free(x);
         return NULL;
@@ -101,6 +103,7 @@ static void x_free(pw_mcpd_x *x)
     pw_mcpd *s = x->server;
     pw_mcpd_no_timer(x);
     pw_mcpd_search_forget(x);
+    pw_mcpd_looks_free(x);
     pw_up_forget(s->up, x);
     *(x->prev != NULL ? &x->prev->next : &s->xs) = x->next;
     if (x->next != NULL) {
@@ -287,17 +290,9 @@ static void carry_out(pw_mcpd_x *x)
 static void on_catalog(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
-    pw_mcpd *s = x->server;
-    const uint64_t before = s->catalog.digest;
-    const bool first = s->catalog.scope == NULL;
-    if (status != PAWL_OK ||
-        !pw_mcpd_catalog_read(&s->catalog, reply, s->options.tools == PW_MCPD_TOOLS_ALL)) {
+    if (status != PAWL_OK || !pw_mcpd_published(x->server, reply)) {
         pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "what is published cannot be read: %s", why);
         return;
-    }
-    s->catalog.at_ms = pw_mcpd_now_ms();
-    if (!first && s->catalog.digest != before) {
-        pw_mcpd_list_changed(s);
     }
     carry_out(x);
 }
@@ -340,40 +335,35 @@ static bool is_modern(const pw_mcpd_message *m, const pw_mcpd_given *given)
            (given->header == NULL || given->header(given->user, "Mcp-Session-Id") == NULL);
 }
 
-/* False: the exchange is over. */
-static bool take_session(pw_mcpd_x *x, const pw_mcpd_given *given)
+/* Goes on with then when the session is there, and known. */
+static void with_session(pw_mcpd_x *x, const pw_mcpd_given *given, pw_mcpd_fn then)
 {
     if (given->hosted != NULL) {
         x->session = *given->hosted;
-        return true;
+        then(x);
+        return;
     }
     const char *id = given->header(given->user, "Mcp-Session-Id");
     const char *version = given->header(given->user, "MCP-Protocol-Version");
     if (id == NULL) {
         pw_mcpd_fail_plain(x, 400, PW_MCPD_INVALID_REQUEST, "the header Mcp-Session-Id is missing");
-        return false;
+        return;
     }
     x->session = pw_mcpd_session_find(x->server, id);
     if (x->session == NULL) {
-        pw_mcpd_fail_plain(x, 404, PW_MCPD_INVALID_REQUEST,
-                           "there is no such session: begin a new one with initialize");
-        return false;
-    }
-    if (version != NULL && pw_mcpd_era_of(version) != &pw_mcpd_legacy) {
+        pw_mcpd_no_session(x);
+    } else if (version != NULL && pw_mcpd_era_of(version) != &pw_mcpd_legacy) {
         pw_mcpd_fail_plain(
             x, 400, PW_MCPD_INVALID_REQUEST,
             "the header MCP-Protocol-Version names a version that is not spoken here");
-        return false;
+    } else {
+        pw_mcpd_session_known(x, then);
     }
-    return true;
 }
 
-static void take_legacy(pw_mcpd_x *x, const pw_mcpd_given *given, const pw_mcpd_message *m)
+static void go_legacy(pw_mcpd_x *x)
 {
-    const bool begins = m->method != NULL && strcmp(m->method, "initialize") == 0;
-    if (!begins && !take_session(x, given)) {
-        return;
-    }
+    const pw_mcpd_message *m = &x->message;
     if (x->session != NULL) {
         x->caps = x->session->caps;
         x->log_level = x->session->log_level;
@@ -390,6 +380,16 @@ static void take_legacy(pw_mcpd_x *x, const pw_mcpd_given *given, const pw_mcpd_
     }
     x->then = methods[x->method].fn;
     (methods[x->method].catalog ? with_catalog : carry_out)(x);
+}
+
+static void take_legacy(pw_mcpd_x *x, const pw_mcpd_given *given)
+{
+    const char *method = x->message.method;
+    if (method != NULL && strcmp(method, "initialize") == 0) {
+        go_legacy(x);
+    } else {
+        with_session(x, given, go_legacy);
+    }
 }
 
 static void take_modern(pw_mcpd_x *x, const pw_mcpd_message *m)
@@ -413,11 +413,11 @@ static void take_modern(pw_mcpd_x *x, const pw_mcpd_message *m)
 }
 
 /* Cancels a request of the same peer: of its connection, or of its session. */
-static void take_cancel(pw_mcpd_x *x, const pw_mcpd_given *given, const pawl_value *id)
+static void take_cancel(pw_mcpd_x *x, const pawl_value *id)
 {
     for (pw_mcpd_x *o = x->server->xs; o != NULL && id != NULL; o = o->next) {
-        const bool same = given->hosted != NULL ? o->hosted == x->hosted
-                                                : o->session != NULL && o->session == x->session;
+        const bool same = x->hosted != NULL ? o->hosted == x->hosted
+                                            : o->session != NULL && o->session == x->session;
         if (o != x && same && pawl_equal(o->id, id)) {
             o->run.cancel_on_drop = true; /* said in so many words */
             o->sink->end(o->sink_user, 200, NULL, 0);
@@ -427,21 +427,29 @@ static void take_cancel(pw_mcpd_x *x, const pw_mcpd_given *given, const pawl_val
     }
 }
 
-static void take_notification(pw_mcpd_x *x, const pw_mcpd_given *given, const pw_mcpd_message *m)
+static void note(pw_mcpd_x *x)
 {
-    const bool modern = is_modern(m, given);
-    if (!modern && !take_session(x, given)) {
-        return;
-    }
+    const pw_mcpd_message *m = &x->message;
     if (strcmp(m->method, "notifications/cancelled") == 0) {
-        take_cancel(x, given, pawl_get(m->params, "requestId"));
+        take_cancel(x, pawl_get(m->params, "requestId"));
+    } else if (strcmp(m->method, "notifications/initialized") == 0 && x->hosted != NULL &&
+               x->session != NULL) {
+        pw_mcpd_listen_hosted(x);
     }
     pw_mcpd_end_empty(x, 202);
 }
 
+static void take_notification(pw_mcpd_x *x, const pw_mcpd_given *given)
+{
+    if (is_modern(&x->message, given)) {
+        note(x);
+    } else {
+        with_session(x, given, note);
+    }
+}
+
 void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x)
 {
-    pw_mcpd_message m;
     pw_mcpd_x *x = pw_mcpd_x_new(s, given);
     if (ret_x != NULL) {
         *ret_x = x;
@@ -451,17 +459,18 @@ void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x)
         return;
     }
     x->slot = ret_x;
-    pw_mcpd_read(x->scope, given->text, given->size, &m);
-    x->id = m.id;
-    x->params = m.params;
-    if (m.kind == PW_MCPD_NOT_JSON || m.kind == PW_MCPD_NOT_RPC) {
+    pw_mcpd_message *m = &x->message;
+    pw_mcpd_read(x->scope, given->text, given->size, m);
+    x->id = m->id;
+    x->params = m->params;
+    if (m->kind == PW_MCPD_NOT_JSON || m->kind == PW_MCPD_NOT_RPC) {
         pw_mcpd_fail_plain(
-            x, 400, m.kind == PW_MCPD_NOT_JSON ? PW_MCPD_PARSE : PW_MCPD_INVALID_REQUEST, m.why);
-    } else if (m.kind == PW_MCPD_NOTIFICATION) {
-        take_notification(x, given, &m);
-    } else if (is_modern(&m, given)) {
-        take_modern(x, &m);
+            x, 400, m->kind == PW_MCPD_NOT_JSON ? PW_MCPD_PARSE : PW_MCPD_INVALID_REQUEST, m->why);
+    } else if (m->kind == PW_MCPD_NOTIFICATION) {
+        take_notification(x, given);
+    } else if (is_modern(m, given)) {
+        take_modern(x, m);
     } else {
-        take_legacy(x, given, &m);
+        take_legacy(x, given);
     }
 }

@@ -47,6 +47,7 @@ static const struct {
     [PW_MCPD_TASKS_UPDATE] = {ABOUT_TASK, PW_OP_ANSWER},
     [PW_MCPD_TASKS_CANCEL] = {ABOUT_TASK, PW_OP_CANCEL},
     [PW_MCPD_TASKS_RESULT] = {ABOUT_TASK, PW_OP_READ},
+    [PW_MCPD_TASKS_LIST] = {ABOUT_LISTS, PW_OP_READ},
 };
 
 /* The fixed tools: what each does, and whether its run_id names a run. */
@@ -82,7 +83,7 @@ static void absent(pw_mcpd_x *x)
     } else if (x->method == PW_MCPD_TOOLS_CALL && !pawl_is(x->params, "name", "pawl_wait")) {
         pw_mcpd_end(x, pw_mcpd_text(x->scope, "there is no such run", true));
     } else {
-        const bool task = x->method != PW_MCPD_TOOLS_CALL && x->method != PW_MCPD_TASKS_RESULT;
+        const bool task = x->method != PW_MCPD_TOOLS_CALL;
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such %s", task ? "task" : "run");
     }
 }
@@ -98,6 +99,7 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     x->then = NULL;
     if (workflow != NULL && pw_who_may_run(x->who, x->gate_op, false, workflow)) {
         x->allowed = true;
+        x->may_answer = pw_who_may_run(x->who, PW_OP_ANSWER, false, workflow);
         then(x);
     } else {
         absent(x);
@@ -106,9 +108,10 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
 
 static void pass_run(pw_mcpd_x *x, pw_operation op, const char *id, pw_mcpd_fn then)
 {
+    const bool own = pw_mcpd_owns(x, id);
     if (!pw_who_may(x->who, op)) {
         deny(x, op, NULL, NULL);
-    } else if (pw_who_may_run(x->who, op, pw_mcpd_owns(x, id), NULL)) {
+    } else if (own && pw_who_may_run(x->who, op, own, NULL)) {
         x->allowed = true;
         then(x);
     } else {

@@ -197,6 +197,9 @@ static ssize_t read_stream(void *user, uint64_t at, char *space, size_t size)
     if (left == 0 && r->ended) {
         return MHD_CONTENT_READER_END_OF_STREAM;
     }
+    if (left == 0 && r->http->closing) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
     if (left == 0) {
         sleep_until_woken(r);
         return 0;
@@ -317,27 +320,17 @@ static void begin_post(request *r)
     pw_http_account(r);
 }
 
-/* GET and DELETE are of legacy sessions. */
+/* GET and DELETE are of legacy sessions; a modern client has none, whatever it names. */
 static void begin_session(request *r, bool get)
 {
-    pw_mcpd *s = r->http->server;
-    const char *id = pw_http_header(r, "Mcp-Session-Id");
-    const char *last = pw_http_header(r, "Last-Event-ID");
+    const char *version = pw_http_header(r, "MCP-Protocol-Version");
     const pw_mcpd_given given = given_of(r);
-    pw_mcpd_session *session = id != NULL ? pw_mcpd_session_find(s, id) : NULL;
-    if (id == NULL) {
+    if (pw_http_header(r, "Mcp-Session-Id") == NULL ||
+        (version != NULL && strcmp(version, PW_MCPD_MODERN) == 0)) {
         r->allow = "POST";
         refuse(r, 405, "only POST is taken without a session");
-    } else if (session == NULL) {
-        refuse(r, 404, "there is no such session");
-    } else if (!get) {
-        pw_mcpd_session_end(s, session);
-        r->status = 200;
-        r->ended = true;
-    } else if (last == NULL) {
-        pw_mcpd_listen_legacy(s, &given, session, &r->x);
-    } else if (!pw_mcpd_resume(s, &given, session, last, &r->x)) {
-        refuse(r, 400, "there is no stream with this event");
+    } else {
+        pw_mcpd_take_session(r->http->server, &given, get, &r->x);
     }
 }
 
@@ -428,6 +421,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 {
     request *r = *state;
     (void)version;
+    if (((const pw_mcpd_http *)cls)->closing && (r == NULL || !r->begun)) {
+        return MHD_NO; /* libmicrohttpd ends the process when something still sleeps as it is stopped */
+    }
     if (r == NULL) {
         r = request_new(cls, connection);
         *state = r;
@@ -704,6 +700,8 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
     if (http == NULL) {
         return;
     }
+    http->closing = true;
+    pw_mcpd_farewell(http->server);
     for (request *r = http->requests; r != NULL; r = r->next) {
         if (r->x != NULL) {
             r->x->run.cancel_on_drop = false; /* we go, not the client */

@@ -40,7 +40,8 @@ struct pw_mcpd_http {
     uv_timer_t *deaf;
     pw_mcpd_http_request *requests;
     atomic_size_t clients;
-    bool again; /* libmicrohttpd has more to do than it says */
+    bool closing; /* nothing may begin, and nothing sleep */
+    bool again;   /* libmicrohttpd has more to do than it says */
 };
 
 struct pw_mcpd_http_request {

@@ -116,8 +116,9 @@ void pw_pass_end(pw_pass *pass)
     pass->who = NULL;
 }
 
-bool pw_pass_renew(pw_front *front, pw_pass *pass)
+bool pw_pass_renew(pw_front *front, pw_pass *pass, bool *ret_same)
 {
+    *ret_same = true;
     if (pass->who == NULL) {
         return true;
     }
@@ -125,8 +126,10 @@ bool pw_pass_renew(pw_front *front, pw_pass *pass)
     if (now == NULL) {
         return false;
     }
+    const bool same = pw_who_same(pass->who, now);
     pw_who_release(pass->who);
     pass->who = now;
+    *ret_same = same;
     return true;
 }
 

@@ -41,8 +41,8 @@ const pw_rights *pw_front_rights(const pw_front *front);
 void pw_pass_head(pw_front *front, pw_pass *pass, const char *authorization, int64_t now_ms);
 /** The request is over. */
 void pw_pass_end(pw_pass *pass);
-/** After pw_guard_look: what it may do now. False: it is out. */
-bool pw_pass_renew(pw_front *front, pw_pass *pass);
+/** After pw_guard_look: what it may do now, and whether that is what it might before. False: it is out. */
+bool pw_pass_renew(pw_front *front, pw_pass *pass, bool *ret_same);
 /** Rights do not reach: the challenge of a 403. */
 void pw_pass_scopes(pw_front *front, pw_pass *pass, const char *scopes);
 

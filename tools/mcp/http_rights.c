@@ -60,10 +60,11 @@ static void on_keys(void *user)
     }
 }
 
-/* [T23] What its principal may do has changed: a request that is under way goes on as that, or is cut. */
+/* [T23] What its principal may do has changed: a request that is under way goes on as that; a stream, which was let in before, is cut. */
 static void renew(request *r)
 {
-    if (!pw_pass_renew(&r->http->front, &r->pass)) {
+    bool same = true;
+    if (!pw_pass_renew(&r->http->front, &r->pass, &same) || (!same && r->stream)) {
         pw_conn_cut(r->connection);
         return;
     }

@@ -39,33 +39,22 @@ void pw_mcpd_on_INITIALIZE(pw_mcpd_x *x)
     pw_mcpd_end(x, pawl_build(x->scope,
                               "{protocolVersion: %s, capabilities: %p, serverInfo: %p, "
                               "instructions: %s}",
-                              version, pawl_v(x->era->capabilities(x->scope)),
+                              version,
+                              pawl_v(x->era->capabilities(x->scope, pw_mcpd_may_list_tasks(x))),
                               pawl_v(pw_mcpd_server_info(x->scope)), instructions));
 }
 
 void pw_mcpd_on_DISCOVER(pw_mcpd_x *x)
 {
-    const pawl_value *r = pawl_build(
-        x->scope, "{supportedVersions: %p, capabilities: %p, instructions: %s}",
-        pawl_v(pw_mcpd_versions(x->scope)), pawl_v(x->era->capabilities(x->scope)), instructions);
+    const pawl_value *r =
+        pawl_build(x->scope, "{supportedVersions: %p, capabilities: %p, instructions: %s}",
+                   pawl_v(pw_mcpd_versions(x->scope)),
+                   pawl_v(x->era->capabilities(x->scope, pw_mcpd_may_list_tasks(x))), instructions);
     pw_mcpd_end(x, x->era->listing(x->scope, r));
 }
 
 void pw_mcpd_on_PING(pw_mcpd_x *x)
 {
-    pw_mcpd_end(x, NULL);
-}
-
-void pw_mcpd_on_LOGGING(pw_mcpd_x *x)
-{
-    const int level = pw_mcpd_level(pawl_str(x->params, "level", ""));
-    if (level < 0) {
-        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such level");
-        return;
-    }
-    if (x->session != NULL) {
-        x->session->log_level = level;
-    }
     pw_mcpd_end(x, NULL);
 }
 

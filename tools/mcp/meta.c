@@ -9,18 +9,16 @@
 #include "sdk/base/value.h"
 #include "tools/mcp/inside.h"
 
-#define X(id, name, title, reads, text, schema) \
+#define X(id, name, title, hints, text, schema) \
     static void call_##id(pw_mcpd_x *x, const pawl_value *a);
 #include "tools/mcp/meta_tools.def"
 #undef X
 
 static const struct {
-    const char *name, *title;
-    bool reads;
-    const char *text, *schema;
+    const char *name, *title, *hints, *text, *schema;
     void (*fn)(pw_mcpd_x *x, const pawl_value *arguments);
 } tools[] = {
-#define X(id, name, title, reads, text, schema) {name, title, reads, text, schema, call_##id},
+#define X(id, name, title, hints, text, schema) {name, title, hints, text, schema, call_##id},
 #include "tools/mcp/meta_tools.def"
 #undef X
 };
@@ -28,20 +26,21 @@ static const struct {
 const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index)
 {
     const pawl_value *schema = NULL;
+    const pawl_value *hints = NULL;
     pawl_error err;
     if (index >= PW_COUNT(tools)) {
         return NULL;
     }
     const char *text = tools[index].schema;
-    if (pawl_parse_json(scope, text, strlen(text), &schema, &err) != PAWL_OK) {
+    const char *said = tools[index].hints;
+    if (pawl_parse_json(scope, text, strlen(text), &schema, &err) != PAWL_OK ||
+        pawl_parse_json(scope, said, strlen(said), &hints, &err) != PAWL_OK) {
         return NULL;
     }
     return pawl_build(scope,
-                      "{name: %s, title: %s, description: %s, inputSchema: %p, annotations: "
-                      "{readOnlyHint: %p, openWorldHint: %p}}",
+                      "{name: %s, title: %s, description: %s, inputSchema: %p, annotations: %p}",
                       tools[index].name, tools[index].title, tools[index].text, pawl_v(schema),
-                      pawl_v(pawl_make_bool(scope, tools[index].reads)),
-                      pawl_v(pawl_make_bool(scope, !tools[index].reads)));
+                      pawl_v(pw_mcpd_annotations(scope, hints, false)));
 }
 
 void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *arguments)

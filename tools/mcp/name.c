@@ -85,6 +85,11 @@ bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id)
     return pw_mcpd_owner_has(x->server, owner_of(x), run_id);
 }
 
+bool pw_mcpd_began(pw_mcpd_x *x, const char *run_id)
+{
+    return has_tag(x->server, owner_of(x), run_id, strlen(run_id));
+}
+
 /* ---- calls whose answers were lost ---- */
 
 static pw_mcpd_lost *slot_of(pw_mcpd *s, const char *call)

@@ -49,7 +49,28 @@ bool pw_oauth_is_built_in(void)
     return true;
 }
 
+/* Base64url of at least a byte. libcjose asserts what is checked here: it would end the process. */
+static bool is_base64(const char *text, size_t size)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    return size > 1 && size % 4 != 1 && strspn(text, letters) >= size;
+}
+
 /* ---- keys ---- */
+
+/* The numbers of a key, as far as they are there. */
+static bool numbers_ok(const pawl_value *v)
+{
+    static const char *const names[] = {"n", "e", "d", "p", "q", "dp", "dq", "qi", "x", "y"};
+    for (size_t i = 0; i < PW_COUNT(names); i++) {
+        const char *text = pawl_str(v, names[i], "");
+        if (pawl_get(v, names[i]) != NULL && !is_base64(text, strlen(text))) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static bool is_good(const cjose_jwk_t *jwk)
 {
@@ -66,8 +87,8 @@ static void key_add(pw_jwks *keys, pawl_scope *scope, const pawl_value *v)
     const char *kid = pawl_str(v, "kid", "");
     const char *alg = pawl_str(v, "alg", "");
     const bool kind = pawl_is(v, "kty", "RSA") || pawl_is(v, "kty", "EC");
-    if (!kind || strcmp(pawl_str(v, "use", "sig"), "sig") != 0 || strlen(kid) >= sizeof k.kid ||
-        strlen(alg) >= sizeof k.alg || keys->len == KEYS_MAX) {
+    if (!kind || !numbers_ok(v) || strcmp(pawl_str(v, "use", "sig"), "sig") != 0 ||
+        strlen(kid) >= sizeof k.kid || strlen(alg) >= sizeof k.alg || keys->len == KEYS_MAX) {
         return;
     }
     const char *json = pawl_to_json(scope, v, 0);
@@ -122,21 +143,18 @@ size_t pw_jwks_len(const pw_jwks *keys)
 
 /* ---- the parts of a token ---- */
 
-/* Three parts of base64url, and nothing else. */
+/* Three parts, and nothing else. */
 static bool is_compact(const char *token)
 {
-    size_t dots = 0;
-    const size_t size = strlen(token);
-    for (const char *p = token; *p != '\0'; p++) {
-        const bool letter = (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') ||
-                            (*p >= '0' && *p <= '9') || *p == '-' || *p == '_';
-        dots += *p == '.';
-        if (!letter && *p != '.') {
+    const char *at = token;
+    for (int i = 0; i < 3; i++) {
+        const size_t size = strcspn(at, ".");
+        if (!is_base64(at, size) || at[size] != (i < 2 ? '.' : '\0')) {
             return false;
         }
+        at += size + 1;
     }
-    return dots == 2 && size <= PW_OAUTH_TOKEN_BYTES_MAX && token[size - 1] != '.' &&
-           token[0] != '.';
+    return strlen(token) <= PW_OAUTH_TOKEN_BYTES_MAX;
 }
 
 static const pawl_value *part(pawl_scope *scope, const char *at, size_t size)

@@ -124,6 +124,27 @@ void pw_who_release(pw_who *who)
     }
 }
 
+static bool same_names(const pw_names *a, const pw_names *b)
+{
+    bool same = a->len == b->len;
+    for (size_t i = 0; same && i < a->len; i++) {
+        same = strcmp(a->list[i], b->list[i]) == 0;
+    }
+    return same;
+}
+
+bool pw_who_same(const pw_who *a, const pw_who *b)
+{
+    bool same = a->roles_len == b->roles_len && strcmp(a->owner, b->owner) == 0;
+    for (size_t i = 0; same && i < a->roles_len; i++) {
+        const pw_role *x = a->roles[i];
+        const pw_role *y = b->roles[i];
+        same = x->operations == y->operations && x->any == y->any && x->all_runs == y->all_runs &&
+               same_names(&x->tools, &y->tools) && same_names(&x->workflows, &y->workflows);
+    }
+    return same;
+}
+
 /* ---- verdicts ---- */
 
 static bool allows(const pw_role *r, pw_operation op)

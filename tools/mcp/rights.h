@@ -128,6 +128,9 @@ void pw_who_add(pw_who *who, const char *role);
 pw_who *pw_who_share(pw_who *who);
 void pw_who_release(pw_who *who); /* accepts NULL */
 
+/** True when both may do the same, whatever has been read again in between. */
+bool pw_who_same(const pw_who *a, const pw_who *b);
+
 /* In all of these NULL may do everything: the server knows no rights. */
 
 bool pw_who_may(const pw_who *who, pw_operation op);

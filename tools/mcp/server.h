@@ -53,6 +53,9 @@ typedef struct pw_mcpd_given {
 /** Carries one message out. The sink's end is called exactly once, now or later, unless the exchange is dropped. *ret_x (may be
  * NULL: it is never dropped) is NULL once it is over. */
 void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x);
+/** A request of a legacy session without a message: GET (a stream of news, or with Last-Event-ID one taken up again), else DELETE. The transport
+ * has headers. */
+void pw_mcpd_take_session(pw_mcpd *s, const pw_mcpd_given *given, bool get, pw_mcpd_x **ret_x);
 /** Its client has gone: nothing is said any more. */
 void pw_mcpd_drop(pw_mcpd_x *x);
 
@@ -67,7 +70,8 @@ typedef enum pw_mcpd_tools {
 typedef struct pw_mcpd_options {
     const char *journal;
     pw_mcpd_tools tools;
-    int64_t bound_ms; /* a call without a task is answered by then; 0 = 45 s */
+    int64_t bound_ms;    /* a call without a task is answered by then; 0 = 45 s */
+    int64_t task_ttl_ms; /* a task's handle goes so long after its run has closed; 0 = a week */
     void *user;
     void (*no_owner)(void *user); /* nobody owns the journal. May be NULL */
     /** What workflows are searched with (activities/chooser.h), NULL = words; called by threads of the pool, several at once. May be NULL. */
