@@ -206,6 +206,62 @@ static size_t together(const wanted *w, size_t at)
     return len;
 }
 
+#define KEY_SIZE 33u
+
+static const char *key_of(pawl_scope *scope, const digest *d)
+{
+    char *key = pw_alloc(scope, KEY_SIZE);
+    if (key != NULL) {
+        pw_hex(key, d->bytes, (KEY_SIZE - 1) / 2);
+    }
+    return key;
+}
+
+/* What the store has of the missing docs is missing no more. */
+static void recall_stored(pawl_chooser *c, pawl_scope *scope, wanted *w)
+{
+    const size_t width = c->from.width;
+    const char **keys = pw_alloc(scope, (w->missing_len + 1) * sizeof *keys);
+    bool *known = pw_alloc(scope, (w->missing_len + 1) * sizeof *known);
+    float *vectors = pw_alloc(scope, (w->missing_len + 1) * width * sizeof *vectors);
+    size_t docs = 0, still = 0;
+    while (docs < w->missing_len && w->missing[docs] < w->docs_len && keys != NULL) {
+        keys[docs] = key_of(scope, &w->digests[w->missing[docs]]);
+        docs++;
+    }
+    if (docs == 0 || known == NULL || vectors == NULL || pw_scope_failed(scope)) {
+        return;
+    }
+    memset(known, 0, docs * sizeof *known);
+    c->from.recall(c->from.store, keys, docs, vectors, known);
+    (void)pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < w->missing_len; i++) {
+        const size_t to = w->missing[i];
+        if (i < docs && known[i]) {
+            memcpy(w->vectors + to * width, vectors + i * width, width * sizeof *vectors);
+            keep(c, &w->digests[to], vectors + i * width);
+        } else {
+            w->missing[still++] = to;
+        }
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    w->missing_len = still;
+}
+
+static void store(pawl_chooser *c, pawl_scope *scope, const wanted *w, size_t at, size_t len,
+                  const float *made)
+{
+    const char *keys[AT_ONCE];
+    pawl_choose_text texts[AT_ONCE];
+    for (size_t i = 0; i < len; i++) {
+        keys[i] = key_of(scope, &w->digests[w->missing[at + i]]);
+        texts[i] = w->texts[w->missing[at + i]];
+    }
+    if (!pw_scope_failed(scope)) {
+        c->from.keep(c->from.store, keys, texts, made, len);
+    }
+}
+
 static pawl_status make(pawl_chooser *c, pawl_scope *scope, wanted *w, pawl_error *err)
 {
     const size_t width = c->from.width;
@@ -225,6 +281,9 @@ static pawl_status make(pawl_chooser *c, pawl_scope *scope, wanted *w, pawl_erro
             keep(c, &w->digests[to], made + i * width);
         }
         pthread_mutex_unlock(&c->lock);
+        if (status == PAWL_OK && c->from.keep != NULL && w->missing[at] < w->docs_len) {
+            store(c, scope, w, at, len, made);
+        }
     }
     return status;
 }
@@ -248,6 +307,9 @@ pawl_status pw_chooser_cosines(pawl_chooser *c, pawl_scope *scope, const pw_choo
         return pw_err(err, PAWL_NOMEM, "no memory for %zu texts", ask->len);
     }
     recall(c, &w);
+    if (w.missing_len > 0 && c->from.recall != NULL) {
+        recall_stored(c, scope, &w);
+    }
     const pawl_status status = w.missing_len > 0 ? make(c, scope, &w, err) : PAWL_OK;
     for (size_t q = 0; q < ask->queries_len && status == PAWL_OK; q++) {
         for (size_t i = 0; i < ask->len; i++) {

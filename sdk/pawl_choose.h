@@ -58,6 +58,13 @@ typedef struct pawl_choose_vectors {
     void *user;           /**< must outlive the chooser */
     uint32_t width;       /**< 1 to 4096 */
     const char *identity; /**< of the model, at most 100 bytes; NULL: none */
+    /** Both or none: vectors kept beyond this process, each under a key of 32 digits; queries are not. recall sets ret_known of those that it has, and
+     * their vectors. What they cannot do is done without. Called as embed is. */
+    void (*recall)(void *store, const char *const *keys, size_t len, float *ret_vectors,
+                   bool *ret_known);
+    void (*keep)(void *store, const char *const *keys, const pawl_choose_text *texts,
+                 const float *vectors, size_t len);
+    void *store; /**< for both; must outlive the chooser */
 } pawl_choose_vectors;
 
 /** What remembers vectors of texts. */

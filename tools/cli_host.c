@@ -91,10 +91,10 @@ void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t comman
 static pawl_status code_register(pw_cli *cli, pawl_error *err)
 {
     pawl_status s = pawl_workflows_register(cli->engine, err);
+    s = s == PAWL_OK ? pw_cli_model_register(cli, err) : s;
     s = s == PAWL_OK ? pw_cli_chooser_register(cli, err) : s; /* before the agent's own */
     s = s == PAWL_OK ? pw_cli_net_register(cli->engine, pw_cli_has(cli->args, PW_OPT_NO_NET), err)
                      : s;
-    s = s == PAWL_OK ? pw_cli_model_register(cli, err) : s;
     for (size_t i = 0; s == PAWL_OK && i < cli->args->module_count; i++) {
         s = pawl_load_module(cli->engine, cli->args->module[i], err);
     }

@@ -86,7 +86,9 @@ pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedde
 
 bool pw_cli_model_vectors(pw_cli *cli, struct pawl_choose_vectors *ret_vectors)
 {
-    if (cli->embedder != NULL) {
+    if (cli->index != NULL) {
+        pawl_index_vectors(cli->index, ret_vectors);
+    } else if (cli->embedder != NULL) {
         pawl_embed_vectors(cli->embedder, ret_vectors);
     }
     return cli->embedder != NULL;

@@ -3,8 +3,10 @@
  * letters. Does not ask what is chosen (choose_test.c).
  */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@
 #define WIDTH 26u
 
 typedef struct toy {
-    size_t made;
+    atomic_size_t made;
     bool broken;
 } toy;
 
@@ -45,7 +47,7 @@ static pawl_status letters(void *user, bool queries, const pawl_choose_text *tex
             v[k] = (float)((double)v[k] / sqrt(square));
         }
     }
-    t->made += len;
+    atomic_fetch_add(&t->made, len);
     return PAWL_OK;
 }
 
@@ -133,6 +135,41 @@ static void the_oldest_is_forgotten_for_the_newest_and_all_others_are_still_foun
         assert_int_equal(made_of(c, text), 0);
     }
     assert_int_equal(made_of(c, "0"), 1);
+    pawl_chooser_close(c);
+}
+
+#define THREADS 4
+#define ASKS 200
+
+static void *ask_much(void *user)
+{
+    pawl_chooser *c = user;
+    char text[ASKS][12];
+    size_t wrong = 0;
+    for (unsigned i = 0; i < ASKS; i++) {
+        size_t embedded = 0;
+        (void)snprintf(text[i], sizeof text[i], "%c%u", (char)('a' + i % 20), i);
+        const pw_choose_doc d[] = {{NULL, 0, "zzz", 3}, {NULL, 0, text[i], strlen(text[i])}};
+        wrong += best(c, d, 2, text[i], &embedded) != 1;
+    }
+    return wrong == 0 ? NULL : c;
+}
+
+static void several_threads_may_choose_at_once(void **state)
+{
+    toy t = {0};
+    pawl_chooser *c = opened(&t);
+    pthread_t threads[THREADS];
+    void *wrong = NULL;
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_much, c), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+    assert_true(atomic_load(&t.made) >= 2 * ASKS + 1);
     pawl_chooser_close(c);
 }
 
@@ -228,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_did_not_change_is_not_embedded_again),
         cmocka_unit_test(the_oldest_is_forgotten_for_the_newest_and_all_others_are_still_found),
+        cmocka_unit_test(several_threads_may_choose_at_once),
         cmocka_unit_test(without_vectors_it_is_by_words_whatever_was_asked_for),
         cmocka_unit_test(a_concept_that_is_meant_speaks_for_what_it_links_to),
         cmocka_unit_test(a_model_that_fails_is_told_and_nothing_is_remembered_of_it),
