@@ -371,11 +371,29 @@ static void is_started(pw_mcpd_x *x)
     }
 }
 
+static void on_watched(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd_x *x = user;
+    (void)status;
+    (void)reply;
+    (void)why;
+    if (!x->run.ending) {
+        send_id(x, "describe", on_described);
+    }
+}
+
+/* Reads are answered beside the engine's thread, so one may say of a run what it was before its watch stood, and the watch not what came before it
+ * did. An operation of the engine's own is behind the watch: what is read after its answer misses nothing. */
+static void describe_watched(pw_mcpd_x *x)
+{
+    pw_up_ask(x->server->up, "stats", &pw_up_none, on_watched, x);
+}
+
 static void take_up(pw_mcpd_x *x)
 {
     is_started(x);
     x->run.taken_up = true;
-    send_id(x, "describe", on_described);
+    describe_watched(x);
     set_time(x);
 }
 
@@ -551,7 +569,7 @@ void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer
 void pw_mcpd_call_again(pw_mcpd_x *x)
 {
     if (x->run.started && !x->run.ending) {
-        send_id(x, "describe", on_described);
+        describe_watched(x);
     }
 }
 

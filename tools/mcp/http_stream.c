@@ -320,12 +320,22 @@ static void on_run(void *user, pawl_status status, const pawl_value *run, const 
     }
 }
 
-static void look(hub *h)
+static void on_watched(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
+    hub *h = user;
     pawl_scope *scope = pawl_scope_new();
+    (void)status;
+    (void)reply;
+    (void)why;
     PW_CHECK(scope != NULL);
     pw_up_ask(h->streams->up, "describe", pawl_build(scope, "{id: %s}", h->id), on_run, h);
     pawl_scope_free(scope);
+}
+
+/* Reads are answered beside the engine's thread and may be older than the watch; an operation of the engine's own comes behind it. */
+static void look(hub *h)
+{
+    pw_up_ask(h->streams->up, "stats", &pw_up_none, on_watched, h);
 }
 
 static void on_event(void *user, pawl_status status, const pawl_value *event, const char *why);
