@@ -34,9 +34,9 @@ class Paths:
 class Server:
     """`pawl serve --http`."""
 
-    def __init__(self, folder, port=0, options=()):
-        command = [Paths.pawl, "serve", "--db", folder.db, "--module", Paths.module, "--http", str(port), "-o", "json", "--log-level", "error",
-                   *options]
+    def __init__(self, folder, port=0, options=(), modules=True):
+        loads = ("--module", Paths.module) if modules else ()
+        command = [Paths.pawl, "serve", "--db", folder.db, *loads, "--http", str(port), "-o", "json", "--log-level", "error", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         said = ""
         while not said.rstrip().endswith("}"):
@@ -83,8 +83,8 @@ class Folder:
         self.wait_free()
         self.temporary.cleanup()
 
-    def serve(self, port=0, options=()):
-        self.servers.append(Server(self, port, options))
+    def serve(self, port=0, options=(), modules=True):
+        self.servers.append(Server(self, port, options, modules))
         return self.servers[-1]
 
     def shim(self, *options):
