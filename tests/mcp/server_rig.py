@@ -38,8 +38,8 @@ def modules():
 class Server:
     """`pawl serve --http`."""
 
-    def __init__(self, folder, port=0, options=()):
-        command = [Paths.pawl, "serve", "--db", folder.db, *modules(), "--http", str(port), "-o", "json", "--log-level", "error",
+    def __init__(self, folder, port=0, options=(), loads=True):
+        command = [Paths.pawl, "serve", "--db", folder.db, *(modules() if loads else ()), "--http", str(port), "-o", "json", "--log-level", "error",
                    *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         said = ""
@@ -87,8 +87,8 @@ class Folder:
         self.end_engine()
         self.temporary.cleanup()
 
-    def serve(self, port=0, options=()):
-        self.servers.append(Server(self, port, options))
+    def serve(self, port=0, options=(), loads=True):
+        self.servers.append(Server(self, port, options, loads))
         return self.servers[-1]
 
     def shim(self, *options):
