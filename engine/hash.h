@@ -1,15 +1,9 @@
 /*
- * hash.h - uthash with our hash function and without its exit() on failure: include this, never <uthash.h>.
- * An insert that finds no memory leaves the element out (hh.tbl stays NULL): callers check.
+ * hash.h - the engine's name for hash maps and lists (sdk/base/hash_map.h).
  */
 #ifndef PW_UTHASH_H
 #define PW_UTHASH_H
 
-#include <xxhash.h>
-
-#define HASH_NONFATAL_OOM 1
-#define HASH_FUNCTION(keyptr, keylen, hashv) ((hashv) = (unsigned)XXH3_64bits((keyptr), (keylen)))
-#include <uthash.h>
-#include <utlist.h>
+#include "sdk/base/hash_map.h"
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "engine/answer.h"
 #include "engine/bugs.h"
+#include "engine/collection.h"
 #include "engine/memo.h"
 #include "engine/queue.h"
 #include "engine/requests.h"
@@ -482,6 +483,30 @@ static void op_stats(pw_core *core, pw_request *rq)
 
 /* ---- dispatch ---- */
 
+static void dispatch_task(pw_core *core, pw_request *rq)
+{
+    switch ((int)rq->op) {
+    case PW_REQ_TASK_POLL:
+        pw_job_poll(core, rq);
+        break;
+    case PW_REQ_TASK_UNPOLL:
+        pw_job_unpoll(core, rq);
+        break;
+    case PW_REQ_TASK_WAIT:
+    case PW_REQ_TASK_BEAT:
+    case PW_REQ_TASK_OUTPUT:
+    case PW_REQ_TASK_DONE:
+    case PW_REQ_TASK_FAIL:
+    case PW_REQ_TASK_CANCELED:
+        pw_job_remote(core, rq);
+        break;
+    default:
+        done_err(core, rq, PAWL_UNSUPPORTED, "%s is not answered by the engine's core",
+                 pw_req_name(rq->op));
+        break;
+    }
+}
+
 static void dispatch(pw_core *core, pw_request *rq)
 {
     switch ((int)rq->op) {
@@ -531,23 +556,14 @@ static void dispatch(pw_core *core, pw_request *rq)
     case PW_REQ_MEMORY_DELETE:
         pw_memo_request(core, rq);
         break;
-    case PW_REQ_TASK_POLL:
-        pw_job_poll(core, rq);
-        break;
-    case PW_REQ_TASK_UNPOLL:
-        pw_job_unpoll(core, rq);
-        break;
-    case PW_REQ_TASK_WAIT:
-    case PW_REQ_TASK_BEAT:
-    case PW_REQ_TASK_OUTPUT:
-    case PW_REQ_TASK_DONE:
-    case PW_REQ_TASK_FAIL:
-    case PW_REQ_TASK_CANCELED:
-        pw_job_remote(core, rq);
+    case PW_REQ_INDEX_CREATE:
+    case PW_REQ_INDEX_PUT:
+    case PW_REQ_INDEX_DELETE:
+    case PW_REQ_INDEX_REMOVE:
+        pw_collection_request(core, rq);
         break;
     default:
-        done_err(core, rq, PAWL_UNSUPPORTED, "%s is not answered by the engine's core",
-                 pw_req_name(rq->op));
+        dispatch_task(core, rq);
         break;
     }
 }

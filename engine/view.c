@@ -309,6 +309,18 @@ static pawl_status answer(pw_reader *reader, pw_req_op op, const pawl_value *arg
     if (op == PW_REQ_MEMORY_SEARCH) {
         return pw_view_memory_search(reader, args, scope, out, err);
     }
+    if (op == PW_REQ_INDEXES) {
+        return pw_view_indexes(reader, args, scope, out, err);
+    }
+    if (op == PW_REQ_INDEX_ITEMS) {
+        return pw_view_index_items(reader, args, scope, out, err);
+    }
+    if (op == PW_REQ_INDEX_CHANGES) {
+        return pw_view_index_changes(reader, args, scope, out, err);
+    }
+    if (op == PW_REQ_INDEX_WORDS) {
+        return pw_view_index_words(reader, args, scope, out, err);
+    }
     return pw_err(err, PAWL_UNSUPPORTED, "%s needs a running engine", pw_req_name(op));
 }
 

@@ -39,5 +39,13 @@ pawl_status pw_view_memories(pw_reader *reader, const pawl_value *args, pawl_sco
                              pw_buf *out, pawl_error *err);
 pawl_status pw_view_memory_search(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
                                   pw_buf *out, pawl_error *err);
+pawl_status pw_view_indexes(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                            pw_buf *out, pawl_error *err);
+pawl_status pw_view_index_items(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                                pw_buf *out, pawl_error *err);
+pawl_status pw_view_index_changes(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                                  pw_buf *out, pawl_error *err);
+pawl_status pw_view_index_words(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                                pw_buf *out, pawl_error *err);
 
 #endif

@@ -127,6 +127,32 @@ typedef struct pw_memo_row {
     pw_view body;       /* msgpack map: text, data */
 } pw_memo_row;
 
+/** A collection of texts and vectors (collection.h). */
+typedef struct pw_collection_row {
+    int64_t number; /* given when it is made, never again */
+    pw_view name;
+    int64_t width; /* numbers of a vector */
+    int64_t created_ms;
+    int64_t version; /* grows with each operation on its items */
+    int64_t horizon; /* what went in versions above this is still listed */
+    int64_t items, bytes;
+    int64_t last; /* the highest number that an item has had */
+    pw_view body; /* msgpack map: what made its vectors, and what it is about */
+} pw_collection_row;
+
+typedef struct pw_item_row {
+    int64_t number; /* within its collection; a new one at each put */
+    pw_view key;
+    pw_view halves; /* width numbers of 16 bits; empty where they were not asked for */
+    pw_view body;   /* msgpack map: text, workspace, tags, data */
+} pw_item_row;
+
+/** Which items: of that workspace (and, if shared, of none), with all of those tags (a msgpack array, or empty). */
+typedef struct pw_item_filter {
+    bool has_workspace, shared;
+    pw_view workspace, tags;
+} pw_item_filter;
+
 typedef struct pw_outcome {
     int status; /* enum pawl_status */
     int64_t at_ms;
@@ -235,6 +261,10 @@ typedef enum pw_op_type {
                            PW_CACHE_ROWS_MAX that expire first, sooner or later */
     PW_OP_MEMO_PUT, /* u.memo: replaces what stands under (space, key); also drops a few that have expired by updated_ms */
     PW_OP_MEMO_DROP, /* u.memo: space, key (empty: none), updated_ms; no error when absent; also drops a few, as PUT does */
+    PW_OP_COLLECTION_CREATE, /* u.collection: name, width, created_ms, body; one of that name is kept as it is */
+    PW_OP_COLLECTION_DROP, /* u.collection: number; with its items, at once or by and by; no error when absent */
+    PW_OP_ITEMS_PUT, /* u.items: collection, list: [[key, halves, body], ...]; replaces what stands under a key; nothing if the collection is gone */
+    PW_OP_ITEMS_DROP, /* u.items: collection, list: [key, ...]; no error when absent */
     PW_OP_RUN_COMPACT, /* u.run: key; a closed run: one history row, chain head still verifiable; rows of timers, tasks,
                            waits and maps of the run are dropped */
 } pw_op_type;
@@ -289,6 +319,11 @@ typedef struct pw_op {
         pw_budget_op *budget;
         const pw_ledger_op *ledger;
         pw_memo_row memo;
+        pw_collection_row collection;
+        struct {
+            int64_t collection;
+            pw_view list; /* msgpack */
+        } items;
         pw_inbox_row inbox;
         pw_cache_row cache;
         struct {
@@ -352,6 +387,30 @@ typedef bool (*pw_ledger_fn)(void *ctx, const pw_ledger_row *row);
 typedef bool (*pw_memo_fn)(void *ctx, const pw_memo_row *row);
 typedef bool (*pw_memo_word_fn)(void *ctx, int64_t id, pw_view word);
 typedef bool (*pw_memo_space_fn)(void *ctx, pw_view space, int64_t rows, int64_t bytes);
+typedef bool (*pw_collection_fn)(void *ctx, const pw_collection_row *row);
+typedef bool (*pw_item_fn)(void *ctx, const pw_item_row *row);
+typedef bool (*pw_item_number_fn)(void *ctx, int64_t number);
+typedef bool (*pw_item_words_fn)(void *ctx, int64_t number, double score);
+
+/** What a copy of a collection lacks. */
+typedef struct pw_changes {
+    int64_t collection;
+    int64_t since;         /* gone: all that went in versions above this */
+    int64_t after;         /* rows: with numbers above this, their vectors too, by number */
+    size_t rows_max;       /* of those; 0 = all */
+    pw_collection_fn head; /* first: the collection as it is now */
+    pw_item_number_fn gone;
+    pw_item_fn row;
+    void *ctx;
+} pw_changes;
+
+/** A search by words. */
+typedef struct pw_words_query {
+    int64_t collection;
+    pw_view query; /* any bytes: its words are alternatives (collection.h) */
+    pw_item_filter filter;
+    size_t rows_max; /* 0 = all */
+} pw_words_query;
 
 /* ---- the interface ---- */
 
@@ -447,6 +506,20 @@ typedef struct pw_journal_ops {
                               pw_memo_word_fn fn, void *ctx, pawl_error *err);
     pawl_status (*memo_spaces)(pw_reader *r, pw_view only /* empty = all */, pw_memo_space_fn fn,
                                void *ctx, pawl_error *err);
+    /** Collections (collection.h): by name, or one. */
+    pawl_status (*collections)(pw_reader *r, pw_view only /* empty = all */, pw_collection_fn fn,
+                               void *ctx, pawl_error *err);
+    /** Items without their vectors, by number, after that one. rows_max 0 = all. DAMAGED when a checksum does not match. */
+    pawl_status (*items)(pw_reader *r, int64_t collection, int64_t after, size_t rows_max,
+                         pw_item_fn fn, void *ctx, pawl_error *err);
+    /** The item under a key, with its vector. NOTFOUND; DAMAGED. */
+    pawl_status (*item)(pw_reader *r, int64_t collection, pw_view key, pw_item_fn fn, void *ctx,
+                        pawl_error *err);
+    /** What a copy lacks, all of it as of one moment. NOTFOUND (no such collection), DAMAGED. */
+    pawl_status (*changes)(pw_reader *r, const pw_changes *changes, pawl_error *err);
+    /** Items that have any of a query's words, best first (BM25 of the collection, ties by number). UNSUPPORTED when this SQLite has no FTS5. */
+    pawl_status (*item_words)(pw_reader *r, const pw_words_query *query, pw_item_words_fn fn,
+                              void *ctx, pawl_error *err);
     /** The key of the blob digests of this journal. */
     void (*blob_key)(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 } pw_journal_ops;

@@ -523,6 +523,11 @@ pawl_status pw_memory_apply(pw_memory_store *s, pw_op *op, pw_memory_owner *owne
         return pw_memory_memo_put(s, &op->u.memo, err);
     case PW_OP_MEMO_DROP:
         return pw_memory_memo_drop(s, &op->u.memo, err);
+    case PW_OP_COLLECTION_CREATE:
+    case PW_OP_COLLECTION_DROP:
+    case PW_OP_ITEMS_PUT:
+    case PW_OP_ITEMS_DROP:
+        return pw_memory_collection_apply(s, op, err);
     case PW_OP_RUN_COMPACT:
         return compact(s, op->u.run.key, err);
     }

@@ -624,5 +624,10 @@ const pw_journal_ops pw_memory_ops = {
     .memos = pw_memory_memos,
     .memo_words = pw_memory_memo_words,
     .memo_spaces = pw_memory_memo_spaces,
+    .collections = pw_memory_collections,
+    .items = pw_memory_items,
+    .item = pw_memory_item,
+    .changes = pw_memory_changes,
+    .item_words = pw_memory_item_words,
     .blob_key = blob_key,
 };

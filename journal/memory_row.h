@@ -14,35 +14,41 @@
 #include "journal/memory_map.h"
 
 typedef enum pw_table {
-    PW_TABLE_OWNER = 'O',       /* -> epoch, group, pos, inbox id */
-    PW_TABLE_RUN = 'R',         /* key -> run */
-    PW_TABLE_RUN_ID = 'I',      /* id 0 key */
-    PW_TABLE_CHILD = 'C',       /* parent key */
-    PW_TABLE_LOG = 'L',         /* run seq -> pos n sum bytes */
-    PW_TABLE_TIMER = 'T',       /* due run cmd kind */
-    PW_TABLE_RUN_TIMER = 't',   /* run due cmd kind */
-    PW_TABLE_TASK = 'A',        /* run cmd -> task */
-    PW_TABLE_WAIT = 'W',        /* run cmd -> wait */
-    PW_TABLE_KEY = 'K',         /* run key -> bytes */
-    PW_TABLE_MAP = 'M',         /* run cmd -> map */
-    PW_TABLE_PAGE = 'N',        /* run cmd page part -> sum body-sum head body */
-    PW_TABLE_SNAPSHOT = 'S',    /* run -> seq sum body */
-    PW_TABLE_BLOB = 'B',        /* digest -> 0 and the bytes, or 1 when they are in chunks */
-    PW_TABLE_CHUNK = 'H',       /* n after digest -> bytes */
-    PW_TABLE_STAGED = 'G',      /* digest -> epoch */
-    PW_TABLE_NODE = 'D',        /* id -> parent body */
-    PW_TABLE_INBOX = 'X',       /* id -> inbox row */
-    PW_TABLE_DEDUP = 'Y',       /* dedup -> inbox id */
-    PW_TABLE_OUTCOME = 'Z',     /* dedup -> outcome */
-    PW_TABLE_BUDGET = 'U',      /* name -> budget */
-    PW_TABLE_LEDGER = 'V',      /* run cmd item attempt round -> entry */
-    PW_TABLE_CACHE = 'E',       /* key -> kept result */
-    PW_TABLE_EXPIRY = 'e',      /* expires, then the key */
-    PW_TABLE_MEMO = 'm',        /* id -> row of the memory store (memory_memo.c) */
-    PW_TABLE_MEMO_NAME = 'n',   /* space 0 key -> id */
-    PW_TABLE_MEMO_WORD = 'w',   /* space 0 word 0 -id */
-    PW_TABLE_MEMO_EXPIRY = 'p', /* expires id */
-    PW_TABLE_MEMO_SPACE = 'q'   /* space -> n bytes */
+    PW_TABLE_OWNER = 'O',           /* -> epoch, group, pos, inbox id */
+    PW_TABLE_RUN = 'R',             /* key -> run */
+    PW_TABLE_RUN_ID = 'I',          /* id 0 key */
+    PW_TABLE_CHILD = 'C',           /* parent key */
+    PW_TABLE_LOG = 'L',             /* run seq -> pos n sum bytes */
+    PW_TABLE_TIMER = 'T',           /* due run cmd kind */
+    PW_TABLE_RUN_TIMER = 't',       /* run due cmd kind */
+    PW_TABLE_TASK = 'A',            /* run cmd -> task */
+    PW_TABLE_WAIT = 'W',            /* run cmd -> wait */
+    PW_TABLE_KEY = 'K',             /* run key -> bytes */
+    PW_TABLE_MAP = 'M',             /* run cmd -> map */
+    PW_TABLE_PAGE = 'N',            /* run cmd page part -> sum body-sum head body */
+    PW_TABLE_SNAPSHOT = 'S',        /* run -> seq sum body */
+    PW_TABLE_BLOB = 'B',            /* digest -> 0 and the bytes, or 1 when they are in chunks */
+    PW_TABLE_CHUNK = 'H',           /* n after digest -> bytes */
+    PW_TABLE_STAGED = 'G',          /* digest -> epoch */
+    PW_TABLE_NODE = 'D',            /* id -> parent body */
+    PW_TABLE_INBOX = 'X',           /* id -> inbox row */
+    PW_TABLE_DEDUP = 'Y',           /* dedup -> inbox id */
+    PW_TABLE_OUTCOME = 'Z',         /* dedup -> outcome */
+    PW_TABLE_BUDGET = 'U',          /* name -> budget */
+    PW_TABLE_LEDGER = 'V',          /* run cmd item attempt round -> entry */
+    PW_TABLE_CACHE = 'E',           /* key -> kept result */
+    PW_TABLE_EXPIRY = 'e',          /* expires, then the key */
+    PW_TABLE_MEMO = 'm',            /* id -> row of the memory store (memory_memo.c) */
+    PW_TABLE_MEMO_NAME = 'n',       /* space 0 key -> id */
+    PW_TABLE_MEMO_WORD = 'w',       /* space 0 word 0 -id */
+    PW_TABLE_MEMO_EXPIRY = 'p',     /* expires id */
+    PW_TABLE_MEMO_SPACE = 'q',      /* space -> n bytes */
+    PW_TABLE_COLLECTIONS = '1',     /* -> the last number given (memory_collection.c) */
+    PW_TABLE_COLLECTION = '2',      /* number -> collection */
+    PW_TABLE_COLLECTION_NAME = '3', /* name -> number */
+    PW_TABLE_ITEM = '4',            /* number n -> item */
+    PW_TABLE_ITEM_NAME = '5',       /* number key -> n */
+    PW_TABLE_ITEM_GONE = '6'        /* number version n */
 } pw_table;
 
 typedef struct pw_memory_owner {
@@ -167,6 +173,16 @@ pawl_status pw_memory_memo_words(pw_reader *r, pw_view space, pw_view prefix, si
                                  pw_memo_word_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_memory_memo_spaces(pw_reader *r, pw_view only, pw_memo_space_fn fn, void *ctx,
                                   pawl_error *err);
+pawl_status pw_memory_collection_apply(pw_memory_store *s, const pw_op *op, pawl_error *err);
+pawl_status pw_memory_collections(pw_reader *r, pw_view only, pw_collection_fn fn, void *ctx,
+                                  pawl_error *err);
+pawl_status pw_memory_items(pw_reader *r, int64_t collection, int64_t after, size_t rows_max,
+                            pw_item_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_memory_item(pw_reader *r, int64_t collection, pw_view key, pw_item_fn fn, void *ctx,
+                           pawl_error *err);
+pawl_status pw_memory_changes(pw_reader *r, const pw_changes *changes, pawl_error *err);
+pawl_status pw_memory_item_words(pw_reader *r, const pw_words_query *query, pw_item_words_fn fn,
+                                 void *ctx, pawl_error *err);
 bool pw_memory_idle(pw_journal *base);
 bool pw_memory_ballast(pw_journal *base, bool release);
 /** Inside a transaction of the map. */

@@ -8,7 +8,7 @@
  *   sqlite_rite.c    reopening after UNKNOWN         sqlite_tx.c      transactional steps
  *   schema.c         versions and migration          sqlite_post.c    the inbox without an owner
  *   compact.c        which runs, when idle
- *   sqlite_memo.c    the memory store
+ *   sqlite_memo.c    the memory store              sqlite_collection.c, sqlite_collection_read.c   texts and vectors
  *   history.c        compacted runs                  walk.c           a run's records, checked, in order
  *   sqlite_verify.c  every invariant of a file       sqlite_query.c   SQL of people, with pawl_events
  */
@@ -146,6 +146,9 @@ pawl_status pw_sqlite_blob_put(pw_sqlite *j, const uint8_t digest[PW_DIGEST_SIZE
 void pw_sqlite_sweep(pw_sqlite *j);
 pawl_status pw_sqlite_ledger_apply(pw_sqlite *j, const pw_op *op, pawl_error *err);
 pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err);
+pawl_status pw_sqlite_collection_apply(pw_sqlite *j, const pw_op *op, pawl_error *err);
+/** Some items of collections that were dropped, in a transaction of its own. True: there is more to do. */
+bool pw_sqlite_purge_some(pw_sqlite *j);
 
 /* ---- the rite ---- */
 
@@ -220,6 +223,15 @@ pawl_status pw_sqlite_memo_words(pw_reader *base, pw_view space, pw_view prefix,
                                  pw_memo_word_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_memo_spaces(pw_reader *base, pw_view only, pw_memo_space_fn fn, void *ctx,
                                   pawl_error *err);
+pawl_status pw_sqlite_collections(pw_reader *r, pw_view only, pw_collection_fn fn, void *ctx,
+                                  pawl_error *err);
+pawl_status pw_sqlite_items(pw_reader *r, int64_t collection, int64_t after, size_t rows_max,
+                            pw_item_fn fn, void *ctx, pawl_error *err);
+pawl_status pw_sqlite_item(pw_reader *r, int64_t collection, pw_view key, pw_item_fn fn, void *ctx,
+                           pawl_error *err);
+pawl_status pw_sqlite_changes(pw_reader *r, const pw_changes *changes, pawl_error *err);
+pawl_status pw_sqlite_item_words(pw_reader *r, const pw_words_query *query, pw_item_words_fn fn,
+                                 void *ctx, pawl_error *err);
 void pw_sqlite_blob_key(pw_reader *r, uint8_t ret_key[PW_KEY_SIZE]);
 
 #endif

@@ -356,6 +356,19 @@ static pawl_status put_page(pw_sqlite *j, const pw_page_row *row, pawl_error *er
     return pw_db_run(&j->db, PW_SQL_PAGE_PUT, st, NULL, err);
 }
 
+static pawl_status clear(pw_sqlite *j, pw_sql sql, int64_t run, int64_t cmd, pawl_error *err)
+{
+    return put_ints(j, sql, INTS(run, cmd), NULL, NULL, err);
+}
+
+/* What is kept to be found: memories, and texts with vectors. */
+static pawl_status apply_found(pw_sqlite *j, const pw_op *op, pawl_error *err)
+{
+    return op->type == PW_OP_MEMO_PUT || op->type == PW_OP_MEMO_DROP
+               ? pw_sqlite_memo_apply(j, op, err)
+               : pw_sqlite_collection_apply(j, op, err);
+}
+
 pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl_error *err)
 {
     const pw_timer_row *timer = &op->u.timer;
@@ -378,13 +391,11 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
         return put_ints(j, PW_SQL_TASK_BEAT, INTS(op->u.task.run, op->u.task.cmd),
                         &op->u.task.detail, NULL, err);
     case PW_OP_TASK_CLEAR:
-        return put_ints(j, PW_SQL_TASK_CLEAR, INTS(op->u.task.run, op->u.task.cmd), NULL, NULL,
-                        err);
+        return clear(j, PW_SQL_TASK_CLEAR, op->u.task.run, op->u.task.cmd, err);
     case PW_OP_WAIT_PUT:
         return put_wait(j, &op->u.wait, err);
     case PW_OP_WAIT_CLEAR:
-        return put_ints(j, PW_SQL_WAIT_CLEAR, INTS(op->u.wait.run, op->u.wait.cmd), NULL, NULL,
-                        err);
+        return clear(j, PW_SQL_WAIT_CLEAR, op->u.wait.run, op->u.wait.cmd, err);
     case PW_OP_KEY_PUT:
         return put_key(j, op->u.kv.run, op->u.kv.key, op->u.kv.value, err);
     case PW_OP_MAP_PUT:
@@ -397,7 +408,7 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
     case PW_OP_MAP_PAGE:
         return put_page(j, &op->u.page, err);
     case PW_OP_MAP_CLEAR:
-        return put_ints(j, PW_SQL_MAP_CLEAR, INTS(map->run, map->cmd), NULL, NULL, err);
+        return clear(j, PW_SQL_MAP_CLEAR, map->run, map->cmd, err);
     case PW_OP_SNAPSHOT_PUT:
         return put_snapshot(j, op, err);
     case PW_OP_BLOB_PUT:
@@ -418,7 +429,11 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
         return put_cached(j, &op->u.cache, err);
     case PW_OP_MEMO_PUT:
     case PW_OP_MEMO_DROP:
-        return pw_sqlite_memo_apply(j, op, err);
+    case PW_OP_COLLECTION_CREATE:
+    case PW_OP_COLLECTION_DROP:
+    case PW_OP_ITEMS_PUT:
+    case PW_OP_ITEMS_DROP:
+        return apply_found(j, op, err);
     case PW_OP_RUN_COMPACT:
         return pw_sqlite_compact(j, op->u.run.key, err);
     }

@@ -348,13 +348,14 @@ bool pw_sqlite_idle(pw_journal *base)
         return false;
     }
     pw_sqlite_sweep(j);
+    const bool purged = !j->failed && pw_sqlite_purge_some(j);
     bool more = !j->failed && pw_sqlite_compact_some(j);
     if (j->failed) {
         return false;
     }
     truncate_wal(j);
     (void)pw_sqlite_ballast(base, false);
-    return more && !j->failed;
+    return (more || purged) && !j->failed;
 }
 
 /* ---- the table ---- */
@@ -399,5 +400,10 @@ const pw_journal_ops pw_sqlite_ops = {
     .memos = pw_sqlite_memos,
     .memo_words = pw_sqlite_memo_words,
     .memo_spaces = pw_sqlite_memo_spaces,
+    .collections = pw_sqlite_collections,
+    .items = pw_sqlite_items,
+    .item = pw_sqlite_item,
+    .changes = pw_sqlite_changes,
+    .item_words = pw_sqlite_item_words,
     .blob_key = pw_sqlite_blob_key,
 };

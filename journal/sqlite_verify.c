@@ -14,6 +14,7 @@
 #include "journal/memo.h"
 #include "journal/record_sum.h"
 #include "journal/sqlite.h"
+#include "journal/sqlite_collection.h"
 #include "journal/walk.h"
 
 typedef struct check {
@@ -429,6 +430,18 @@ static pawl_status check_maps(check *v, pawl_error *err)
     return status;
 }
 
+/* ---- collections [J21] ---- */
+
+static void report_item(void *ctx, int64_t collection, int64_t item, const char *what)
+{
+    report(ctx, "J21", collection, item, what);
+}
+
+static pawl_status check_items(check *v, pawl_error *err)
+{
+    return pw_sqlite_verify_items(v->r, report_item, v, err);
+}
+
 /* ---- all of it ---- */
 
 typedef pawl_status (*check_fn)(check *v, pawl_error *err);
@@ -457,8 +470,8 @@ static pawl_status noted(check *v, pawl_status st, const pawl_error *found, pawl
 
 static pawl_status check_all(check *v, pawl_error *err)
 {
-    static const check_fn checks[] = {check_histories, check_blobs,     check_nodes,
-                                      check_maps,      check_snapshots, check_memos};
+    static const check_fn checks[] = {check_histories, check_blobs, check_nodes, check_maps,
+                                      check_snapshots, check_memos, check_items};
     pawl_error found = {0};
     pawl_status st = noted(v, check_pages(v, &found), &found, err);
     for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(rules); i++) {

@@ -13,6 +13,11 @@ int pw_verb_embed(pw_cli *cli)
     return without(cli);
 }
 
+int pw_verb_index(pw_cli *cli)
+{
+    return without(cli);
+}
+
 int pw_verb_model(pw_cli *cli)
 {
     return without(cli);

@@ -9,7 +9,7 @@
 
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
-#include "sdk/pawl_embed.h"
+#include "sdk/pawl_index.h"
 #include "tools/cli_model.h"
 #include "tools/cli_out.h"
 #include "tools/model_store.h"
@@ -53,6 +53,12 @@ const char *pw_cli_model_wanted(const pw_cli *cli)
     return named != NULL ? named : usual != NULL && *usual != '\0' ? usual : NULL;
 }
 
+const char *pw_cli_model_label(const char *name)
+{
+    const char *slash = name != NULL ? strrchr(name, '/') : NULL;
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : name;
+}
+
 int pw_cli_model_host(pw_cli *cli)
 {
     const char *name = pw_cli_model_wanted(cli);
@@ -62,7 +68,15 @@ int pw_cli_model_host(pw_cli *cli)
 
 pawl_status pw_cli_model_register(pw_cli *cli, pawl_error *err)
 {
-    return cli->embedder != NULL ? pawl_embed_register(cli->engine, cli->embedder, err) : PAWL_OK;
+    const pawl_index_options o = {.struct_size = sizeof o,
+                                  .engine = cli->engine,
+                                  .embedder = cli->embedder,
+                                  .model = pw_cli_model_label(pw_cli_model_wanted(cli))};
+    if (cli->embedder == NULL) {
+        return PAWL_OK;
+    }
+    const pawl_status st = pawl_index_open(&o, &cli->index, err);
+    return st == PAWL_OK ? pawl_index_register(cli->engine, cli->index, err) : st;
 }
 
 pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedder, pawl_error *err)
@@ -72,6 +86,8 @@ pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedde
 
 void pw_cli_model_close(pw_cli *cli)
 {
+    pawl_index_close(cli->index);
+    cli->index = NULL;
     pawl_embed_close(cli->embedder);
     cli->embedder = NULL;
 }

@@ -13,9 +13,11 @@ struct pawl_module_registrar;
 int pw_cli_model_open(pw_cli *cli, const char *name, struct pawl_embedder **ret_embedder);
 /** --model, or $PAWL_MODEL; NULL: none. */
 const char *pw_cli_model_wanted(const pw_cli *cli);
+/** What it is called in a journal: of a folder its last part, for folders are moved. */
+const char *pw_cli_model_label(const char *name);
 /** Opens the one that is wanted, if any, into the session. 0 or an exit code after having said why. */
 int pw_cli_model_host(pw_cli *cli);
-/** "embed" and "nearest" of the session's model, if it has one. */
+/** "embed", "nearest" and "index" of the session's model and the engine's collections, if it has one. */
 pawl_status pw_cli_model_register(pw_cli *cli, pawl_error *err);
 pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedder, pawl_error *err);
 void pw_cli_model_close(pw_cli *cli);

@@ -23,8 +23,9 @@ typedef struct pw_cli {
     pw_client *client;   /* NULL until pw_cli_connect */
     pawl_engine *engine; /* hosted here; NULL = not */
     struct pawl_embedder
-        *embedder;       /* of its activities embed and nearest; NULL = none (cli_model.h) */
-    char run_id[201];    /* the run the command is about; "" = none yet */
+        *embedder;            /* of its activities embed and nearest; NULL = none (cli_model.h) */
+    struct pawl_index *index; /* its collections, with that model; NULL = none */
+    char run_id[201];         /* the run the command is about; "" = none yet */
     const char *way_out; /* of a failure, instead of what its status says; NULL = that, "" = none */
     const char *next;    /* what to type after it; as way_out */
 } pw_cli;

@@ -160,7 +160,7 @@ static const pawl_value *result_of(pawl_task *task, const pawl_embedder *e, cons
                            pawl_v(pawl_make_array(scope, cut, cut_len)), e->identity);
 }
 
-static const pawl_value *embed(pawl_task *task, const pawl_value *input, void *user)
+const pawl_value *pw_activity_embed(pawl_task *task, const pawl_value *input, void *user)
 {
     const pawl_embedder *e = user;
     texts t = {.len = 0};
@@ -265,7 +265,7 @@ static const pawl_value *list_of(pawl_task *task, const rows *r, size_t k, doubl
     if (near == NULL || items == NULL) {
         return pawl_task_fail(task, "NoMemory", "no memory for the result");
     }
-    if (pw_nearest(&among, &(pw_search){r->halves, 1, k, NULL}, near, &len, &err) != PAWL_OK) {
+    if (pw_nearest(&among, &(pw_search){r->halves, 1, k, NULL, 1}, near, &len, &err) != PAWL_OK) {
         return failed(task, &err);
     }
     while (kept < len && near[kept].score >= at_least) {
@@ -277,7 +277,7 @@ static const pawl_value *list_of(pawl_task *task, const rows *r, size_t k, doubl
                            pawl_v(pawl_make_array(scope, items, kept)), r->e->identity);
 }
 
-static const pawl_value *nearest(pawl_task *task, const pawl_value *input, void *user)
+const pawl_value *pw_activity_nearest(pawl_task *task, const pawl_value *input, void *user)
 {
     const pawl_value *among = pawl_get(input, "among");
     const int64_t k = pawl_int(input, "k", K_DEFAULT);
@@ -319,9 +319,9 @@ static pawl_status register_all(const target *to, pawl_embedder *embedder, pawl_
     pawl_activity_options o = {
         .struct_size = sizeof o, .effect = PAWL_EFFECT_PURE, .user = embedder};
     o.description = "vectors of texts";
-    const pawl_status status = target_take(to, "embed", embed, &o, err);
+    const pawl_status status = target_take(to, "embed", pw_activity_embed, &o, err);
     o.description = "what of a list is nearest in meaning";
-    return status == PAWL_OK ? target_take(to, "nearest", nearest, &o, err) : status;
+    return status == PAWL_OK ? target_take(to, "nearest", pw_activity_nearest, &o, err) : status;
 }
 
 pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder, pawl_error *err)

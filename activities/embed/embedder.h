@@ -6,6 +6,7 @@
 
 #include "activities/embed/batch.h"
 #include "activities/embed/encoders.h"
+#include "sdk/pawl_activity.h"
 #include "sdk/pawl_embed.h"
 
 struct pawl_embedder {
@@ -17,5 +18,9 @@ struct pawl_embedder {
     bool plain;
     char identity[65];
 };
+
+/** The activities "embed" and "nearest"; user: the embedder. */
+const pawl_value *pw_activity_embed(pawl_task *task, const pawl_value *input, void *user);
+const pawl_value *pw_activity_nearest(pawl_task *task, const pawl_value *input, void *user);
 
 #endif

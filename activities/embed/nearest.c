@@ -1,12 +1,14 @@
 /*
  * nearest.c - one pass over the rows in single precision; a row that could be among the k best so far is looked at again in double, where its product is
- * exact. One query at a time is bound by memory; more go through the matrix kernel, so that each row is read once for all of them.
+ * exact. One query at a time is bound by memory; more go through the matrix kernel, so that each row is read once for all of them. Threads have a range of
+ * rows each, and their lists are joined: exact scores make the joined list that of one thread.
  *
- * Keeps no index and skips no row: what it returns is exact.
+ * Keeps no index and skips no row that is wanted: what it returns is exact.
  */
 #include "activities/embed/nearest.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "activities/embed/half.h"
@@ -16,6 +18,7 @@
 #define BLOCK_ROWS 64u
 #define QUERIES_MAX 128u /* at a time: their panels stay in a core's cache */
 #define FEW_QUERIES 3u   /* so many are faster one by one */
+#define THREADS_MAX 64u
 
 /* ---- rows ---- */
 
@@ -127,6 +130,7 @@ static void sort_heap(best *b)
 
 typedef struct pass {
     const pw_rows *rows;
+    size_t first, end; /* of them */
     const pw_kernels *kernels;
     const uint16_t *queries;
     size_t queries_len;
@@ -218,8 +222,10 @@ static pawl_status run(pass *p, size_t k, pw_near *ret_near, size_t *ret_len, pa
                             .least = -INFINITY,
                             .error = error_of(p->queries + q * p->rows->stride, p->rows->stride)};
     }
-    for (size_t first = 0; first < p->rows->len; first += BLOCK_ROWS) {
-        take_block(p, first, p->rows->len - first < BLOCK_ROWS ? p->rows->len - first : BLOCK_ROWS);
+    for (size_t first = p->first; first < p->end; first += BLOCK_ROWS) {
+        if (p->rows->wanted == NULL || p->rows->wanted[first / 64] != 0) {
+            take_block(p, first, p->end - first < BLOCK_ROWS ? p->end - first : BLOCK_ROWS);
+        }
     }
     for (size_t q = 0; q < p->queries_len; q++) {
         sort_heap(&p->best[q]);
@@ -229,22 +235,133 @@ static pawl_status run(pass *p, size_t k, pw_near *ret_near, size_t *ret_len, pa
     return PAWL_OK;
 }
 
+/* A range of rows, whole: its lists. */
+typedef struct part {
+    const pw_rows *rows;
+    const pw_search *search;
+    size_t first, end;
+    pw_near *near;
+    size_t *len;
+    pthread_t thread;
+    bool started;
+    pawl_status status;
+    pawl_error err;
+} part;
+
+static void part_run(part *t)
+{
+    const pw_search *search = t->search;
+    pass *p = pw_malloc(sizeof *p);
+    t->status = p != NULL ? PAWL_OK : pw_err(&t->err, PAWL_NOMEM, "no memory to search");
+    for (size_t first = 0; first < search->len && t->status == PAWL_OK; first += QUERIES_MAX) {
+        p->rows = t->rows;
+        p->first = t->first;
+        p->end = t->end;
+        p->kernels = search->kernels != NULL ? search->kernels : pw_kernels_best();
+        p->queries = search->queries + first * t->rows->stride;
+        p->queries_len = search->len - first < QUERIES_MAX ? search->len - first : QUERIES_MAX;
+        t->status = run(p, search->k, t->near + first * search->k, t->len + first, &t->err);
+    }
+    pw_free(p);
+}
+
+static void *part_thread(void *arg)
+{
+    part_run(arg);
+    return NULL;
+}
+
+/* The best of all parts' lists, each best first. */
+static void join(const part *parts, size_t parts_len, size_t query, pw_near *ret_near,
+                 size_t *ret_len)
+{
+    const size_t k = parts[0].search->k;
+    size_t at[THREADS_MAX] = {0};
+    *ret_len = 0;
+    while (*ret_len < k) {
+        const pw_near *top = NULL;
+        size_t of = 0;
+        for (size_t i = 0; i < parts_len; i++) {
+            const pw_near *next =
+                at[i] < parts[i].len[query] ? &parts[i].near[query * k + at[i]] : NULL;
+            if (next != NULL && (top == NULL || is_worse(top, next))) {
+                top = next;
+                of = i;
+            }
+        }
+        if (top == NULL) {
+            return;
+        }
+        at[of]++;
+        ret_near[(*ret_len)++] = *top;
+    }
+}
+
+static void parts_run(part *parts, size_t len)
+{
+    for (size_t i = 1; i < len; i++) {
+        parts[i].started = pthread_create(&parts[i].thread, NULL, part_thread, &parts[i]) == 0;
+    }
+    part_run(&parts[0]);
+    for (size_t i = 1; i < len; i++) {
+        if (parts[i].started) {
+            (void)pthread_join(parts[i].thread, NULL);
+        } else {
+            part_run(&parts[i]);
+        }
+    }
+}
+
+static pawl_status spread(const part *whole, size_t len, pw_near *ret_near, size_t *ret_len,
+                          pawl_error *err)
+{
+    const pw_search *search = whole->search;
+    const size_t each = search->len * (search->k * sizeof *ret_near + sizeof *ret_len);
+    const size_t blocks = (whole->end + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    part parts[THREADS_MAX];
+    char *room = pw_malloc(len * each);
+    pawl_status status = PAWL_OK;
+    if (room == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory to search");
+    }
+    for (size_t i = 0; i < len; i++) {
+        const size_t end = (i + 1) * blocks / len * BLOCK_ROWS;
+        parts[i] = *whole;
+        parts[i].first = i * blocks / len * BLOCK_ROWS;
+        parts[i].end = end < whole->end ? end : whole->end;
+        parts[i].near = (pw_near *)(void *)(room + i * each);
+        parts[i].len = (size_t *)(void *)(parts[i].near + search->len * search->k);
+    }
+    parts_run(parts, len);
+    for (size_t i = 0; i < len && status == PAWL_OK; i++) {
+        status = parts[i].status;
+        if (status != PAWL_OK && err != NULL) {
+            *err = parts[i].err;
+        }
+    }
+    for (size_t q = 0; q < search->len && status == PAWL_OK; q++) {
+        join(parts, len, q, ret_near + q * search->k, &ret_len[q]);
+    }
+    pw_free(room);
+    return status;
+}
+
 pawl_status pw_nearest(const pw_rows *rows, const pw_search *search, pw_near *ret_near,
                        size_t *ret_len, pawl_error *err)
 {
-    const size_t k = search->k;
-    if (k == 0 || rows->stride != pw_row_stride(rows->width)) {
-        return pw_err(err, PAWL_INVALID, k == 0 ? "k is 0" : "the rows are not padded");
+    part whole = {
+        .rows = rows, .search = search, .end = rows->len, .near = ret_near, .len = ret_len};
+    size_t threads = search->threads < THREADS_MAX ? search->threads : THREADS_MAX;
+    threads = threads < rows->len / BLOCK_ROWS ? threads : rows->len / BLOCK_ROWS;
+    if (search->k == 0 || rows->stride != pw_row_stride(rows->width)) {
+        return pw_err(err, PAWL_INVALID, search->k == 0 ? "k is 0" : "the rows are not padded");
     }
-    pass *p = pw_malloc(sizeof *p);
-    pawl_status status = p != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory to search");
-    for (size_t first = 0; first < search->len && status == PAWL_OK; first += QUERIES_MAX) {
-        p->rows = rows;
-        p->kernels = search->kernels != NULL ? search->kernels : pw_kernels_best();
-        p->queries = search->queries + first * rows->stride;
-        p->queries_len = search->len - first < QUERIES_MAX ? search->len - first : QUERIES_MAX;
-        status = run(p, k, ret_near + first * k, ret_len + first, err);
+    if (threads > 1) {
+        return spread(&whole, threads, ret_near, ret_len, err);
     }
-    pw_free(p);
-    return status;
+    part_run(&whole);
+    if (whole.status != PAWL_OK && err != NULL) {
+        *err = whole.err;
+    }
+    return whole.status;
 }

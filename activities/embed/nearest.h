@@ -46,6 +46,7 @@ typedef struct pw_search {
     size_t len;
     size_t k;                  /* at least 1 */
     const pw_kernels *kernels; /* NULL: the best */
+    unsigned threads;          /* that share the rows, each at least 64 of them; 0 = one */
 } pw_search;
 
 /** The k nearest of each query, best first, in ret_near[query * k ...], and how many there are in ret_len[query]. Rows and queries must have been made

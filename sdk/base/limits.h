@@ -54,6 +54,22 @@
     4096 /* of one word of a search: what it costs does not grow with the store */
 #define PW_MEMO_FOUND_MAX 100 /* rows that a search gives */
 
+/* Collections of texts and vectors */
+#define PW_INDEX_NAME_BYTES_MAX 100         /* of a collection, a workspace, a tag; INVALID */
+#define PW_INDEX_KEY_BYTES_MAX 200          /* of an item; INVALID */
+#define PW_INDEX_TEXT_BYTES_MAX (64u << 10) /* of an item's text, and of its data; INVALID */
+#define PW_INDEX_TAGS_MAX 64                /* of an item, and of a query; INVALID */
+#define PW_INDEX_WIDTH_MAX 4096             /* numbers of a vector; INVALID */
+#define PW_INDEX_PUT_MAX 256 /* items of one request: what other commits wait for; LIMIT */
+#define PW_INDEX_PUT_BYTES_MAX (8u << 20)
+#define PW_INDEX_ITEMS_MAX 10000000    /* of one collection; FULL */
+#define PW_INDEX_COLLECTIONS_MAX 1000  /* FULL */
+#define PW_INDEX_QUERY_WORDS 64        /* of a query; further ones do not count */
+#define PW_INDEX_WORD_BYTES 64         /* of a query's word; longer ones do not count */
+#define PW_INDEX_FOUND_MAX 10000       /* items that a search by words gives */
+#define PW_INDEX_PAGE_ROWS 1024        /* items of one reply */
+#define PW_INDEX_PAGE_BYTES (4u << 20) /* of one reply; it has one item at least */
+
 /* Engine */
 #define PW_MAILBOX_ITEMS_MAX 65536 /* FULL to the caller */
 #define PW_LIVE_RUNS_DEFAULT 4096  /* fibers kept: about 17 MB; host option */

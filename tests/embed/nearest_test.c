@@ -1,6 +1,6 @@
 /*
  * nearest_test.c - ten thousand random queries have the list that a sort of all exact products gives, with every set of kernels, one by one and many at a
- * time, with ties, filters and fewer rows than asked for. Measures no speed.
+ * time, by one thread and by three, with ties, filters and fewer rows than asked for. Measures no speed.
  */
 #include "embed_rig.h"
 
@@ -79,10 +79,18 @@ static void check(const pw_rows *rows, const pw_kernels *kernels, const uint16_t
     static pw_near all[ROWS];
     pawl_error err;
     pw_near *near = malloc(queries_len * k * sizeof *near);
-    size_t *len = malloc(queries_len * sizeof *len);
-    assert_true(near != NULL && len != NULL);
-    assert_int_equal(
-        pw_nearest(rows, &(pw_search){queries, queries_len, k, kernels}, near, len, &err), PAWL_OK);
+    pw_near *shared = malloc(queries_len * k * sizeof *near);
+    size_t *len = malloc(queries_len * sizeof *len),
+           *shared_len = malloc(queries_len * sizeof *len);
+    assert_true(near != NULL && len != NULL && shared != NULL && shared_len != NULL);
+    pw_search search = {queries, queries_len, k, kernels, 1};
+    assert_int_equal(pw_nearest(rows, &search, near, len, &err), PAWL_OK);
+    search.threads = 3;
+    assert_int_equal(pw_nearest(rows, &search, shared, shared_len, &err), PAWL_OK);
+    assert_memory_equal(len, shared_len, queries_len * sizeof *len);
+    for (size_t q = 0; q < queries_len; q++) {
+        assert_memory_equal(near + q * k, shared + q * k, len[q] * sizeof *near);
+    }
     for (size_t q = 0; q < queries_len; q++) {
         const size_t most = expected_of(rows, queries + q * STRIDE, all);
         assert_int_equal(len[q], most < k ? most : k);
@@ -97,6 +105,8 @@ static void check(const pw_rows *rows, const pw_kernels *kernels, const uint16_t
     }
     free(near);
     free(len);
+    free(shared);
+    free(shared_len);
 }
 
 /* One row in five is the copy of another, so that there are ties. */
@@ -155,7 +165,7 @@ static void equal_rows_are_listed_by_the_lowest_id(void **state)
     pw_near near[3];
     size_t len = 0;
     pawl_error err;
-    assert_int_equal(pw_nearest(&rows, &(pw_search){halves, 1, 3, NULL}, near, &len, &err),
+    assert_int_equal(pw_nearest(&rows, &(pw_search){halves, 1, 3, NULL, 1}, near, &len, &err),
                      PAWL_OK);
     assert_true(len == 3 && near[0].id == -5 && near[1].id == -4 && near[2].id == -3);
     free(halves);

@@ -1,5 +1,6 @@
 /*
- * nearest_time.c - the speed of exact search on one thread: nearest_time ROWS WIDTH. Beside it, what reading the same memory takes. Judges nothing.
+ * nearest_time.c - the speed of exact search: nearest_time ROWS WIDTH. Beside it, what one thread takes to read the same memory. One thread in its CPU
+ * time, then two by the clock. Judges nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,10 @@
 #define QUERIES_MAX 256u
 #define ROUNDS 7
 
-static double now_s(void)
+static double now_s(clockid_t clock)
 {
     struct timespec ts;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    (void)clock_gettime(clock, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
@@ -26,7 +27,7 @@ static double read_s(const uint16_t *halves, size_t len)
     double best = 1e9;
     volatile uint64_t kept = 0;
     for (int round = 0; round < ROUNDS; round++) {
-        const double begun = now_s();
+        const double begun = now_s(CLOCK_THREAD_CPUTIME_ID);
         uint64_t sums[8] = {0};
         for (size_t i = 0; i + 32 <= len; i += 32) {
             uint64_t words[8];
@@ -38,25 +39,27 @@ static double read_s(const uint16_t *halves, size_t len)
         for (size_t k = 0; k < 8; k++) {
             kept = kept + sums[k];
         }
-        const double spent = now_s() - begun;
+        const double spent = now_s(CLOCK_THREAD_CPUTIME_ID) - begun;
         best = spent < best ? spent : best;
     }
     return best;
 }
 
-static double search_s(const pw_rows *rows, const uint16_t *queries, size_t len)
+static double search_s(const pw_rows *rows, const uint16_t *queries, size_t len, unsigned threads)
 {
+    const clockid_t clock = threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
     static pw_near near[QUERIES_MAX * K];
     static size_t found[QUERIES_MAX];
     double best = 1e9;
     for (int round = 0; round < ROUNDS; round++) {
         pawl_error err;
-        const double begun = now_s();
-        if (pw_nearest(rows, &(pw_search){queries, len, K, NULL}, near, found, &err) != PAWL_OK) {
+        const double begun = now_s(clock);
+        if (pw_nearest(rows, &(pw_search){queries, len, K, NULL, threads}, near, found, &err) !=
+            PAWL_OK) {
             (void)fprintf(stderr, "%s\n", err.message);
             exit(1);
         }
-        const double spent = now_s() - begun;
+        const double spent = now_s(clock) - begun;
         best = spent < best ? spent : best;
     }
     return best;
@@ -83,11 +86,14 @@ int main(int argc, char **argv)
     const pw_rows rows = {.halves = halves, .len = len, .width = width, .stride = stride};
     const double bytes = (double)(len * stride) * 2e-9, read = read_s(halves, len * stride);
     (void)printf("reading alone: %.2f ms, %.1f GB/s\n", read * 1e3, bytes / read);
-    for (size_t queries = 1; queries <= QUERIES_MAX; queries *= 4) {
-        const double spent = search_s(&rows, halves + len * stride, queries);
-        (void)printf(
-            "%3zu queries: %8.2f ms, %6.1f GB/s, %9.1f queries/s, %.0f %% of reading alone\n",
-            queries, spent * 1e3, bytes / spent, (double)queries / spent, 100 * read / spent);
+    for (unsigned threads = 1; threads <= 2; threads++) {
+        for (size_t queries = 1; queries <= QUERIES_MAX; queries *= 4) {
+            const double spent = search_s(&rows, halves + len * stride, queries, threads);
+            (void)printf(
+                "%u thread%s, %3zu queries: %8.2f ms, %6.1f GB/s, %9.1f queries/s, %.0f %% of reading alone\n",
+                threads, threads > 1 ? "s" : " ", queries, spent * 1e3, bytes / spent,
+                (double)queries / spent, 100 * read / spent);
+        }
     }
     free(halves);
     return 0;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "journal/collection.h"
 #include "sdk/base/arena.h"
 #include "tests/fault/ramdisk.h"
 
@@ -20,6 +21,7 @@ void world_init(world *w, int disk, uint64_t seed)
     memset(w, 0, sizeof(*w));
     w->disk = disk;
     w->seed = seed;
+    w->collects = seed % 4 == 0;
     snprintf(w->path, sizeof(w->path), "/%d/j.db", disk);
     w->env.vfs = RAM_VFS;
     w->env.bare = true;
@@ -255,6 +257,60 @@ static pawl_status make_blob(world *w, world_state *s, uint64_t group)
     return PAWL_OK;
 }
 
+/* ---- texts and vectors ---- */
+
+static pw_view item_list(world *w, uint64_t group, bool put)
+{
+    static const uint16_t halves[2] = {0x3c00, 0x3c00};
+    char text[32];
+    pw_buf b = PW_BUF_INIT, body = PW_BUF_INIT;
+    const char key[] = {(char)('a' + group % WORLD_KEYS), 0};
+    snprintf(text, sizeof(text), "n%d word", (int)group);
+    pw_mp_map(&body, 1);
+    pw_mp_str(&body, "text");
+    pw_mp_str(&body, text);
+    pw_mp_array(&b, 1);
+    if (put) {
+        pw_mp_array(&b, 3);
+    }
+    pw_mp_str(&b, key);
+    if (put) {
+        pw_mp_bin(&b, halves, sizeof(halves));
+        pw_mp_bin(&b, body.data, body.size);
+    }
+    const bool ok = pw_buf_ok(&b) && pw_buf_ok(&body);
+    const pw_view v = {ok ? pw_memdup(w->scope, b.data, b.size) : NULL, b.size};
+    pw_buf_deinit(&b);
+    pw_buf_deinit(&body);
+    return v;
+}
+
+/* False: no memory for it, nothing of it is made. */
+static bool make_items(world *w, world_state *s, uint64_t group)
+{
+    const bool drop = group % 5 == 4;
+    if (group % 16 == 1) { /* and what there was goes */
+        if (s->collection != 0) {
+            add(w, PW_OP_COLLECTION_DROP)->u.collection.number = s->collection;
+        }
+        add(w, PW_OP_COLLECTION_CREATE)->u.collection = (pw_collection_row){
+            .name = text_view("c"), .width = 2, .body = {(const uint8_t *)"\x80", 1}};
+        s->collection++;
+        memset(s->items, 0, sizeof(s->items));
+    }
+    if (group % 2 == 0 || drop) {
+        const pw_view list = item_list(w, group, !drop);
+        if (list.data == NULL) {
+            return false;
+        }
+        pw_op *op = add(w, drop ? PW_OP_ITEMS_DROP : PW_OP_ITEMS_PUT);
+        op->u.items.collection = s->collection;
+        op->u.items.list = list;
+        s->items[group % WORLD_KEYS] = drop ? 0 : group;
+    }
+    return true;
+}
+
 static pawl_status make_group(world *w, world_state *s, uint64_t group)
 {
     pawl_status st = PAWL_OK;
@@ -283,7 +339,7 @@ static pawl_status make_group(world *w, world_state *s, uint64_t group)
             s->runs[r].compacted = false;
         }
     }
-    return st;
+    return w->collects && st == PAWL_OK && !make_items(w, s, group) ? PAWL_NOMEM : st;
 }
 
 pawl_status world_step(world *w)
@@ -339,6 +395,7 @@ typedef struct checking {
     int run;
     int turn;
     int64_t timers;
+    int64_t found;
     bool ok;
 } checking;
 
@@ -435,6 +492,52 @@ static bool check_blobs(checking *c)
     return c->ok;
 }
 
+static bool check_item(void *ctx, const pw_item_row *row)
+{
+    checking *c = ctx;
+    char text[32];
+    const uint64_t group = c->s->items[row->key.data[0] - 'a'];
+    snprintf(text, sizeof(text), "n%d word", (int)group);
+    if (!pw_view_is(pw_item_body_read(row->body).text, text)) {
+        return wrong(c, "an item is another group's", row->number, (int64_t)group);
+    }
+    c->found++;
+    return true;
+}
+
+static bool count_found(void *ctx, int64_t number, double score)
+{
+    (void)number;
+    (void)score;
+    ((checking *)ctx)->found++;
+    return true;
+}
+
+/* What stands under the keys, and that their words find those and nothing else. */
+static bool check_items(checking *c)
+{
+    int64_t expected = 0;
+    pawl_error err = {0};
+    if (c->s->collection == 0) {
+        return c->ok;
+    }
+    for (size_t k = 0; k < WORLD_KEYS; k++) {
+        expected += c->s->items[k] != 0 ? 1 : 0;
+    }
+    c->found = 0;
+    pawl_status st = c->r->ops->items(c->r, c->s->collection, 0, 0, check_item, c, &err);
+    if (st == PAWL_OK && c->ok && c->found != expected) {
+        return wrong(c, "items", c->found, expected);
+    }
+    const pw_words_query q = {.collection = c->s->collection, .query = text_view("word")};
+    c->found = 0;
+    st = st == PAWL_OK ? c->r->ops->item_words(c->r, &q, count_found, c, &err) : st;
+    if (st == PAWL_OK && c->ok && c->found != expected) {
+        return wrong(c, "items found by a word", c->found, expected);
+    }
+    return st == PAWL_OK ? c->ok : wrong_status(c, "items", st, &err);
+}
+
 static bool check_content(checking *c)
 {
     pawl_error err = {0};
@@ -452,7 +555,7 @@ static bool check_content(checking *c)
     if (c->ok && (uint64_t)c->timers != c->group) {
         return wrong(c, "timers and group number differ", c->timers, (int64_t)c->group);
     }
-    return c->ok && check_runs(c) && check_blobs(c);
+    return c->ok && check_runs(c) && check_blobs(c) && check_items(c);
 }
 
 /** The recovered journal must be able to go on. */

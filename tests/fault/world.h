@@ -15,6 +15,7 @@
 #define WORLD_RUNS 6
 #define WORLD_GROUPS 64
 #define WORLD_OPS 40
+#define WORLD_KEYS 3
 
 typedef struct world_run {
     int64_t seq;
@@ -29,13 +30,16 @@ typedef struct world_state {
     world_run runs[WORLD_RUNS];
     uint8_t turn_group[WORLD_RUNS][WORLD_GROUPS]; /* which group made a run's turn i */
     uint8_t turn_events[WORLD_RUNS][WORLD_GROUPS];
-    bool blob[WORLD_GROUPS]; /* group g put blob g */
+    bool blob[WORLD_GROUPS];    /* group g put blob g */
+    int64_t collection;         /* of texts and vectors; 0: there is none */
+    uint64_t items[WORLD_KEYS]; /* which group put what stands under a key; 0: nothing does */
 } world_state;
 
 typedef struct world {
     int disk;
     char path[16];
     uint64_t seed;
+    bool collects; /* one scenario in four: FTS5 has tables of its own, which cost time */
     pw_sqlite_env env;
     pw_wal_mark mark; /* outlives the process, not the power */
     pw_journal *j;

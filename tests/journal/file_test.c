@@ -482,9 +482,27 @@ static const seeded damages[] = {
     {"DELETE FROM pawl_memo_words WHERE word=CAST('tea' AS BLOB)", "J20"},
     {"UPDATE pawl_memo_spaces SET n=2", "J20"},
     {"DELETE FROM pawl_memo_spaces", "J20"},
+    {"UPDATE pawl_items SET key='other'", "J21"}, /* [J21] */
+    {"UPDATE pawl_items SET body=x'81a474657874a9626c61636b20746561'", "J21"},
+    {"DELETE FROM pawl_items", "J21"},
+    {"DELETE FROM pawl_vectors", "J21"},
+    {"UPDATE pawl_vectors SET halves=x'003c003d'", "J21"},
+    {"UPDATE pawl_vectors SET halves=x'003c'", "J21"},
+    {"UPDATE pawl_collections SET items=7", "J21"},
+    {"UPDATE pawl_collections SET last=0", "J21"},
+    {"DELETE FROM pawl_collections", "J21"},
+    {"INSERT INTO pawl_items_gone VALUES(1,1,1)", "J21"},
+    {"INSERT INTO pawl_words_1(rowid,text) VALUES(9,'more')", "J21"},
+    {"INSERT INTO pawl_words_1(pawl_words_1,rowid,text) VALUES('delete',1,'green tea')", "J21"},
+    {"DELETE FROM pawl_words_1_docsize", "J21"},
+    {"DROP TABLE pawl_words_1", "J21"},
 };
 #undef NIL
 #undef ONE
+
+/* [["k", two halves, {text: "green tea"}]] */
+static const char one_item[] = "\x91\x93\xa1k\xc4\x04\x00\x3c\x00\x3c\xc4\x10"
+                               "\x81\xa4text\xa9green tea";
 
 static void every_seeded_damage_is_found_under_its_number(void **state)
 {
@@ -497,6 +515,12 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
                       .key = rig_text("k"),
                       .updated_ms = 5,
                       .body = rig_text("\x81\xa4text\xa9green tea")};
+    rig_op(t, PW_OP_COLLECTION_CREATE)->u.collection =
+        (pw_collection_row){.name = rig_text("c"), .width = 2, .body = rig_text("\x80")};
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    pw_op *op = rig_op(t, PW_OP_ITEMS_PUT);
+    op->u.items.collection = 1;
+    op->u.items.list = (pw_view){(const uint8_t *)one_item, sizeof one_item - 1};
     assert_int_equal(rig_commit(t), PAWL_OK);
     close_journal(t);
     snprintf(sound, sizeof(sound), "%s/sound.db", t->folder);

@@ -21,7 +21,7 @@ FOREIGN = {
     "pcre2.h": r"sdk/base/",
     "sodium.h": r"sdk/base/|journal/|workflows/|tests/",
     "xxhash.h": r"sdk/base/|journal/record_sum\.h$|engine/hash\.h$|tests/",
-    "uthash.h": r"engine/hash\.h$|sdk/base/hash_map\.h$|journal/|tests/",
+    "uthash.h": r"sdk/base/hash_map\.h$|journal/|tests/",
     "curl/curl.h": r"activities/|tests/bench/",
     "microhttpd.h": r"tools/",
     "openssl/ssl.h": r"tools/tls\.c$",

@@ -1,0 +1,180 @@
+/*
+ * sqlite_verify_items.c - the part of `verify` that reads every item of every collection [J21]: its checksums, and whether its words find it. FTS5 cannot
+ * be asked to check itself by a connection that may not write, so it is asked for each text's beginning as a phrase, and for the list of what it has.
+ * What a query of verify.def can say is said there.
+ */
+#include <string.h>
+
+#include "journal/sqlite_collection.h"
+
+#define PHRASE_BYTES 400u /* of a text: what is looked for */
+
+typedef struct item_check {
+    pw_sqlite_reader *r;
+    pw_item_finding_fn fn;
+    void *ctx;
+    int64_t collection, number;
+    sqlite3_stmt *docs, *phrase; /* NULL: the collection has no words */
+    int64_t doc;                 /* the next that FTS5 has; 0: no more */
+    bool doc_empty;              /* and no word is in it */
+    pawl_status status;
+    pawl_error *err;
+} item_check;
+
+static void next_doc(item_check *c)
+{
+    bool row = false;
+    c->status = pw_db_step(&c->r->db, c->docs, &row, c->err);
+    c->doc = c->status == PAWL_OK && row ? sqlite3_column_int64(c->docs, 0) : 0;
+    const uint8_t *size = c->doc != 0 ? sqlite3_column_blob(c->docs, 1) : NULL;
+    c->doc_empty = size != NULL && size[0] == 0;
+}
+
+/* The text's beginning between quotes. Empty: it has no end of a word in time. */
+static void quote_begin(pw_view text, char to[2 * PHRASE_BYTES + 3])
+{
+    size_t end = text.size, size = 0;
+    if (end > PHRASE_BYTES) {
+        for (end = PHRASE_BYTES; end > 0 && text.data[end] != ' '; end--) {
+        }
+    }
+    to[size++] = '"';
+    for (size_t i = 0; i < end && text.data[i] != 0; i++) {
+        if (text.data[i] == '"') {
+            to[size++] = '"';
+        }
+        to[size++] = (char)text.data[i];
+    }
+    to[size++] = '"';
+    to[end > 0 ? size : 0] = 0;
+}
+
+static bool is_found(item_check *c, int64_t number, pw_view text)
+{
+    char phrase[2 * PHRASE_BYTES + 3];
+    bool row = true;
+    quote_begin(text, phrase);
+    if (phrase[0] != 0) {
+        pw_bind b = {c->phrase, 0};
+        pw_bind_text(&b, (pw_view){(const uint8_t *)phrase, strlen(phrase)});
+        pw_bind_int(&b, number);
+        c->status = pw_db_step(&c->r->db, c->phrase, &row, c->err);
+        sqlite3_reset(c->phrase);
+    }
+    return row;
+}
+
+static bool check_item(void *ctx, const pw_item_row *row)
+{
+    item_check *c = ctx;
+    const pw_view text = pw_item_body_read(row->body).text;
+    c->number = row->number;
+    while (c->docs != NULL && c->doc != 0 && c->doc < row->number && c->status == PAWL_OK) {
+        c->fn(c->ctx, c->collection, c->doc, "words stand for no item");
+        next_doc(c);
+    }
+    if (c->docs == NULL || text.size == 0 || c->status != PAWL_OK) {
+        return c->status == PAWL_OK;
+    }
+    const bool has = c->doc == row->number;
+    const bool empty = c->doc_empty;
+    if (has) {
+        next_doc(c);
+    }
+    if (!has || (!empty && c->status == PAWL_OK && !is_found(c, row->number, text))) {
+        c->fn(c->ctx, c->collection, row->number, "an item is not found by its words");
+    }
+    return c->status == PAWL_OK;
+}
+
+/* The item after that one; the same when there is none. */
+static pawl_status item_after(item_check *c, int64_t number)
+{
+    bool row = false;
+    sqlite3_stmt *st = pw_db_take(&c->r->db, PW_SQL_ITEM_AFTER, c->err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    pw_bind_int(&b, pw_item_id(c->collection, number));
+    pw_bind_int(&b, pw_item_id_end(c->collection));
+    const pawl_status status = pw_db_step(&c->r->db, st, &row, c->err);
+    const int64_t id = status == PAWL_OK && row ? sqlite3_column_int64(st, 0) : 0;
+    c->number = id != 0 ? pw_item_number(id) : number;
+    pw_db_give(&c->r->db, PW_SQL_ITEM_AFTER, st);
+    return status;
+}
+
+/* From item to item, so that one that is damaged does not hide those after it. */
+static pawl_status check_items(item_check *c)
+{
+    bool more = true;
+    c->number = 0;
+    while (more && c->status == PAWL_OK) {
+        pawl_error found = {0};
+        const pawl_status st =
+            pw_sqlite_items_whole(&c->r->base, c->collection, c->number, check_item, c, &found);
+        more = st == PAWL_DAMAGED;
+        if (more) {
+            const int64_t sound = c->number;
+            c->status = item_after(c, sound); /* that one is damaged */
+            c->fn(c->ctx, c->collection, c->number, found.message);
+            more = c->number > sound;
+        } else if (st != PAWL_OK) {
+            c->status = st;
+            *c->err = found;
+        }
+    }
+    for (; c->docs != NULL && c->doc != 0 && c->status == PAWL_OK; next_doc(c)) {
+        c->fn(c->ctx, c->collection, c->doc, "words stand for no item");
+    }
+    return c->status;
+}
+
+static pawl_status check_collection(item_check *c, bool words)
+{
+    if (words) {
+        c->docs = pw_words_prepare(&c->r->db, WORDS_DOCS, c->collection, c->err);
+        c->phrase =
+            c->docs != NULL ? pw_words_prepare(&c->r->db, WORDS_HAS, c->collection, c->err) : NULL;
+        if (c->phrase == NULL) {
+            c->fn(c->ctx, c->collection, 0, "a collection's words cannot be read");
+            sqlite3_finalize(c->docs);
+            c->docs = NULL;
+        } else {
+            next_doc(c);
+        }
+    }
+    const pawl_status st = check_items(c);
+    sqlite3_finalize(c->docs);
+    sqlite3_finalize(c->phrase);
+    return st;
+}
+
+pawl_status pw_sqlite_verify_items(pw_sqlite_reader *r, pw_item_finding_fn fn, void *ctx,
+                                   pawl_error *err)
+{
+    int64_t last = 0;
+    pawl_status st = PAWL_OK;
+    while (st == PAWL_OK) {
+        bool row = false, words = false;
+        sqlite3_stmt *next = pw_db_take(&r->db, PW_SQL_COLLECTION_AFTER, err);
+        if (next == NULL) {
+            return PAWL_NOMEM;
+        }
+        pw_bind b = {next, 0};
+        pw_bind_int(&b, last);
+        st = pw_db_step(&r->db, next, &row, err);
+        if (st == PAWL_OK && row) {
+            last = sqlite3_column_int64(next, 0);
+            words = sqlite3_column_int(next, 1) != 0;
+        }
+        pw_db_give(&r->db, PW_SQL_COLLECTION_AFTER, next);
+        if (st != PAWL_OK || !row) {
+            return st;
+        }
+        item_check c = {.r = r, .fn = fn, .ctx = ctx, .collection = last, .err = err};
+        st = check_collection(&c, words);
+    }
+    return st;
+}
