@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "activities/llm_quiet.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
@@ -65,6 +66,7 @@ typedef struct llm_call {
     pw_net_transfer wait; /* between two looks */
     uv_timer_t *timer;
     bool waiting;
+    pw_llm_quiet quiet; /* before the first heartbeat */
 } llm_call;
 
 static void try_next(llm_call *c);
@@ -91,6 +93,7 @@ static void wipe(pw_buf *buf)
 
 static void try_deinit(llm_call *c)
 {
+    pw_llm_quiet_stop(&c->quiet);
     for (size_t i = 0; i < PW_LLM_HEADERS_MAX; i++) {
         wipe(&c->texts[i]);
     }
@@ -630,8 +633,9 @@ static void send_request(llm_call *c)
         .body_bytes_max = PW_HTTP_BODY_BYTES_MAX,
         .proxy = c->input.proxy,
         .no_resend = pawl_task_effect(c->call->task) == PAWL_EFFECT_UNSAFE};
-    if (c->poll_id[0] == '\0') {
-        beat(c, "asking");
+    if (c->poll_id[0] == '\0') { /* most have answered by then: a commit less */
+        c->beaten_ms = pw_net_now_ms(net_of(c));
+        pw_llm_quiet_start(&c->quiet, pw_net_uv(net_of(c)), BEAT_MS + 1, on_progress, c);
     }
     const pawl_status st = pw_http_start(net_of(c), &request, &callbacks, &c->http, &c->err);
     if (st == PAWL_OK) {

@@ -1,7 +1,8 @@
 /*
  * llm_input.c - a call out of the input of the activity "llm": endpoints, request, limits; and what the request refers to, out of the journal.
  *
- *   {system: ref, tools: ref, messages: ref, more: [m ...]}  -->  {system: [part ...], tools: [tool ...], messages: [message ..., m ...]}
+ *   {system: ref, tools: ref, tools_only: [name ...], messages: ref, more: [m ...]}
+ *       -->  {system: [part ...], tools: [tool ...], messages: [message ..., m ...]}
  *
  * Does not resolve secrets and does not encode.
  */
@@ -137,6 +138,7 @@ pawl_status pw_llm_input_read(pawl_scope *scope, pawl_task *task, pw_llm_input *
 /* ---- references ---- */
 
 static const char *const referable[] = {"system", "tools", "messages"};
+#define REFERS_TOOLS 1
 
 bool pw_llm_input_refers(const pw_llm_input *input)
 {
@@ -150,7 +152,8 @@ bool pw_llm_input_refers(const pw_llm_input *input)
 
 bool pw_llm_input_joins(const pw_llm_input *input)
 {
-    return pw_llm_input_refers(input) || pawl_get(input->request, "more") != NULL;
+    return pw_llm_input_refers(input) || pawl_get(input->request, "more") != NULL ||
+           pawl_get(input->request, "tools_only") != NULL;
 }
 
 static void put_list(pw_buf *out, const pawl_value *list)
@@ -176,14 +179,34 @@ static pawl_status put_messages(pw_buf *out, const pawl_value *said, const pawl_
     return PAWL_OK;
 }
 
-/* The request with what it refers to, in one copy, and without `more`, which no wire knows. */
+/* The tools that are named, in the order of the list. */
+static const pawl_value *tools_only(pawl_scope *scope, const pawl_value *tools,
+                                    const pawl_value *names)
+{
+    const pawl_value **kept = pawl_scope_alloc(scope, (pawl_len(tools) + 1) * sizeof *kept);
+    size_t len = 0;
+    for (size_t i = 0; i < pawl_len(tools) && kept != NULL; i++) {
+        const char *name = pawl_str(pawl_at(tools, i), "name", "");
+        bool wanted = *name == '\0'; /* one that is not ours to name */
+        for (size_t k = 0; k < pawl_len(names) && !wanted; k++) {
+            wanted = pawl_is(pawl_at(names, k), "", name);
+        }
+        if (wanted) {
+            kept[len++] = pawl_at(tools, i);
+        }
+    }
+    return kept != NULL ? pawl_make_array(scope, kept, len) : NULL;
+}
+
+/* The request with what it refers to, in one copy, and without `more` and `tools_only`, which no wire knows. */
 static pawl_status put_request(pw_buf *out, const pawl_value *request,
                                const pawl_value *const *joined, pawl_error *err)
 {
     const pawl_value *more = pawl_get(request, "more");
     const pawl_value *said = joined[PW_COUNT(referable) - 1];
     pw_each each = pw_each_of(pw_value_bytes(request));
-    pw_mp_map(out, each.left - (more != NULL ? 1 : 0) + (more != NULL && said == NULL ? 1 : 0));
+    const bool only = pawl_get(request, "tools_only") != NULL;
+    pw_mp_map(out, each.left - only - (more != NULL) + (more != NULL && said == NULL));
     if (more != NULL) {
         pw_mp_str(out, "messages");
         const pawl_status st = put_messages(out, said, more, err);
@@ -197,7 +220,8 @@ static pawl_status put_request(pw_buf *out, const pawl_value *request,
             at++;
         }
         const bool messages = at + 1 == PW_COUNT(referable);
-        if (pw_view_is(each.key, "more") || (messages && more != NULL)) {
+        if (pw_view_is(each.key, "more") || pw_view_is(each.key, "tools_only") ||
+            (messages && more != NULL)) {
             continue;
         }
         const pw_view value = at < PW_COUNT(referable) && joined[at] != NULL
@@ -222,6 +246,10 @@ pawl_status pw_llm_input_join(pawl_scope *scope, pawl_task *task, pw_llm_input *
                 return PAWL_FAILED;
             }
         }
+    }
+    const pawl_value *only = pawl_get(input->request, "tools_only");
+    if (only != NULL) {
+        joined[REFERS_TOOLS] = tools_only(scope, joined[REFERS_TOOLS], only);
     }
     const pawl_status st = put_request(&out, input->request, joined, err);
     const pawl_value *request =

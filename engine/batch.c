@@ -254,13 +254,13 @@ void pw_batch_submit(pw_core *core)
     core->env.commit(core->env.ctx, &b->group);
 }
 
-void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err,
-                    pw_view body)
+pw_publish *pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err,
+                           pw_view body)
 {
     pw_request_take(b, rq, status, body);
     if (PW_BUG_ENGINE_ACK_BEFORE_COMMIT) {
         pw_reply_now(b->core, rq, status, err, body);
-        return;
+        return NULL;
     }
     b->failed |= pw_scope_failed(rq->scope); /* what it asked for was not read right */
     pw_publish *p = pw_batch_publish(b);
@@ -269,7 +269,7 @@ void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_
         p->kind = PW_PUB_NOTHING;
         pw_reply_now(b->core, rq, pw_err(&nomem, PAWL_NOMEM, "out of memory; it was not done"),
                      &nomem, (pw_view){NULL, 0});
-        return;
+        return NULL;
     }
     p->kind = PW_PUB_REPLY;
     p->rq = rq;
@@ -281,4 +281,5 @@ void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_
         p->body.data = pw_memdup(b->group.scope, body.data, body.size);
         p->body.size = body.size;
     }
+    return p;
 }

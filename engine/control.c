@@ -133,12 +133,13 @@ static void send_outgoing(pw_control *c)
         pw_control_client *client = pw_control_client_find(c, out->client);
         if (client != NULL) {
             client->requests -= !out->more;
-            pw_control_client_send(client, &out->frame);
+            pw_control_client_put(client, &out->frame);
         }
         pw_buf_deinit(&out->frame);
         pw_free(out);
         out = next;
     }
+    pw_control_flush(c);
 }
 
 /* ---- the end ---- */

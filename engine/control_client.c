@@ -18,6 +18,7 @@
 #include "sdk/base/mem.h"
 
 #define SLOT_BITS 8
+#define GATHER_BYTES_MAX 65536 /* of small frames in one write */
 _Static_assert(PW_CLIENTS_MAX <= 1 << SLOT_BITS, "a client's id holds its slot");
 
 /* ---- going ---- */
@@ -27,6 +28,7 @@ static void on_closed(uv_handle_t *handle)
     pw_control_client *client = handle->data;
 
     pw_frames_deinit(&client->in);
+    pw_buf_deinit(&client->gathered);
     pw_free(client->gone);
     pw_free(client);
 }
@@ -39,6 +41,7 @@ void pw_control_client_close(pw_control_client *client)
         return;
     }
     client->closing = true;
+    c->gathering = c->gathering == client ? NULL : c->gathering;
     if (client->id != 0) {
         c->clients[client->id & (PW_CLIENTS_MAX - 1)] = NULL;
         atomic_fetch_sub(&c->clients_len, 1);
@@ -57,6 +60,7 @@ static void on_shutdown(uv_shutdown_t *shutdown, int status)
 
 void pw_control_client_finish(pw_control_client *client)
 {
+    pw_control_flush(client->control);
     uv_read_stop((uv_stream_t *)&client->pipe);
     client->shutdown.data = client;
     if (client->closing ||
@@ -119,6 +123,38 @@ void pw_control_client_send(pw_control_client *client, pw_buf *frame)
     }
 }
 
+void pw_control_flush(pw_control *c)
+{
+    pw_control_client *client = c->gathering;
+
+    c->gathering = NULL;
+    if (client != NULL && client->gathered.size > 0) {
+        pw_control_client_send(client, &client->gathered);
+    }
+}
+
+void pw_control_client_put(pw_control_client *client, pw_buf *frame)
+{
+    pw_control *c = client->control;
+
+    if (c->gathering != client || client->gathered.size + frame->size > GATHER_BYTES_MAX) {
+        pw_control_flush(c);
+    }
+    if (client->closing || !pw_buf_ok(frame) || frame->size > GATHER_BYTES_MAX) {
+        pw_control_client_send(client, frame);
+        return;
+    }
+    c->gathering = client;
+    if (client->gathered.size == 0) { /* the first is taken as it is */
+        pw_buf_deinit(&client->gathered);
+        client->gathered = *frame;
+        pw_buf_init(frame, 0);
+        return;
+    }
+    pw_buf_put(&client->gathered, frame->data, frame->size);
+    pw_buf_deinit(frame);
+}
+
 static void frame_reply(pw_buf *frame, int64_t number, pawl_status status, pw_view body,
                         const pawl_error *err)
 {
@@ -142,7 +178,7 @@ static void reply(pw_control_client *client, int64_t number, pawl_status status,
     pw_buf frame;
 
     frame_reply(&frame, number, status, body, err);
-    pw_control_client_send(client, &frame);
+    pw_control_client_put(client, &frame);
 }
 
 /* ---- requests of the engine ---- */
@@ -282,6 +318,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
             return;
         }
     }
+    pw_control_flush(client->control);
     if (status != PAWL_DONE && status != PAWL_OK && !client->closing) {
         reply(client, 0, status, (pw_view){NULL, 0}, &err);
         pw_control_client_finish(client);

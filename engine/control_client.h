@@ -28,6 +28,7 @@ typedef struct pw_control_client {
     uint64_t id; /* serial number, then the slot in the low byte */
     int64_t uid; /* of its process, as the system says */
     pw_frames in;
+    pw_buf gathered; /* frames that will go out together: see pw_control_client_put */
     size_t requests; /* not answered yet */
     pw_gone *gone;   /* made with the client; given to the mailbox when it goes */
     bool closing;
@@ -51,6 +52,8 @@ struct pw_control {
     uint64_t serial;
     pw_control_client *clients[PW_CLIENTS_MAX];
     atomic_size_t clients_len;
+    pw_control_client
+        *gathering;    /* the one whose frames wait for the end of this callback; NULL = none */
     char space[65536]; /* of one read */
 };
 
@@ -58,6 +61,10 @@ struct pw_control {
 bool pw_control_client_new(pw_control *c);
 /** Sends one frame, taking it over (deinit); cuts a client that does not read. */
 void pw_control_client_send(pw_control_client *client, pw_buf *frame);
+/** Sends one frame with those that follow it, at the next flush or when another client's turn comes: one write for all of them. */
+void pw_control_client_put(pw_control_client *client, pw_buf *frame);
+/** Ends every callback that may have put frames. */
+void pw_control_flush(pw_control *c);
 /** Closes at once / after what is written has left. */
 void pw_control_client_close(pw_control_client *client);
 void pw_control_client_finish(pw_control_client *client);

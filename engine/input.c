@@ -71,7 +71,10 @@ static void reply_started(pw_live *live, pw_request *rq, bool existing)
     pw_mp_str(&b, "existing");
     pw_mp_bool(&b, existing);
     live->record->failed |= b.failed;
-    pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+    pw_publish *p = pw_batch_reply(live->batch, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
+    if (p != NULL && !existing && rq->reply != NULL && pawl_bool(rq->args, "follow", false)) {
+        p->live = live;
+    }
 }
 
 static void in_start(pw_live *live, pw_input *in)

@@ -9,6 +9,7 @@
 
 #include "engine/bugs.h"
 #include "engine/parts.h"
+#include "sdk/base/hash.h"
 
 #define IDLE_EVICT_NS 5000000000
 #define SWEEP_MAX 16384
@@ -60,6 +61,7 @@ static void copy_row(pw_live *live, const pw_run_row *row)
     live->row.progress_text = keep(live->scope, row->progress_text);
     live->landed = live->row;
     live->id = (const char *)live->row.id.data;
+    live->id_sum = pw_checksum(live->row.id.data, live->row.id.size);
 }
 
 pw_state pw_run_state(int status)

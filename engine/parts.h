@@ -35,8 +35,11 @@ void pw_batch_note_sync(pw_core *core, int64_t sync_ns);
 void pw_batch_submit(pw_core *core);
 void pw_batch_free(pw_batch *b);
 void pw_batch_trim(pw_core *core); /* buffers kept for the next batch */
-void pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err,
-                    pw_view body);
+/** What will be published; NULL when the request has been dealt with. */
+pw_publish *pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err,
+                           pw_view body);
+/** True when it is told of what happens to that run. */
+bool pw_watches(const pw_watcher *w, const pw_live *live);
 /** A value as event field or column: inline, or a blob put beside. Appends to buf. */
 void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value);
 void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_error *err,

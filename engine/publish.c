@@ -8,6 +8,7 @@
 #include "engine/bugs.h"
 #include "engine/parts.h"
 #include "engine/queue.h"
+#include "engine/requests.h"
 #include "engine/stream.h"
 
 /* ---- replies ---- */
@@ -33,6 +34,11 @@ void pw_reply_now(pw_core *core, pw_request *rq, pawl_status status, const pawl_
 }
 
 /* ---- watchers ---- */
+
+bool pw_watches(const pw_watcher *w, const pw_live *live)
+{
+    return w->id == NULL || (w->id_sum == live->id_sum && strcmp(w->id, live->id) == 0);
+}
 
 /* False: no memory for it. */
 static bool watch_event(const pw_watcher *w, const pw_live *live, const pw_event *ev,
@@ -85,7 +91,7 @@ static void watch_lost(pw_core *core, const pw_live *live, const pawl_error *err
 {
     pw_watcher *w, *next;
     DL_FOREACH_SAFE (core->watchers, w, next) {
-        if (w->id == NULL || strcmp(w->id, live->id) == 0) {
+        if (pw_watches(w, live)) {
             watch_ends(core, w, err);
         }
     }
@@ -96,8 +102,7 @@ void pw_publish_watch(pw_core *core, pw_live *live, int64_t first_seq, pw_view r
 {
     pw_watcher *w, *next;
     DL_FOREACH_SAFE (core->watchers, w, next) {
-        if ((w->id != NULL && strcmp(w->id, live->id) != 0) ||
-            watch_record(w, live, first_seq, record)) {
+        if (!pw_watches(w, live) || watch_record(w, live, first_seq, record)) {
             continue;
         }
         pawl_error err;
@@ -211,13 +216,22 @@ static void hold(pw_core *core, int64_t run, bool on)
     }
 }
 
+static void pub_reply(pw_core *core, const pw_publish *p)
+{
+    if (p->live != NULL) { /* a start that is followed */
+        pw_request_started(core, p->rq, p->live, p->body);
+    } else {
+        pw_reply_now(core, p->rq, p->status, p->status == PAWL_OK ? NULL : &p->error, p->body);
+    }
+}
+
 static void publish_one(pw_core *core, pw_publish *p)
 {
     pw_job *job;
     pw_map *map;
     switch (p->kind) {
     case PW_PUB_REPLY:
-        pw_reply_now(core, p->rq, p->status, p->status == PAWL_OK ? NULL : &p->error, p->body);
+        pub_reply(core, p);
         break;
     case PW_PUB_JOB:
         pub_job(core, p);

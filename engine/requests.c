@@ -14,8 +14,6 @@
 #include "engine/queue.h"
 #include "engine/requests.h"
 
-#include "engine/stream.h"
-
 const char *pw_arg_str(const pw_request *rq, const char *key)
 {
     return pawl_str(rq->args, key, "");
@@ -243,206 +241,17 @@ static bool valid_signal(pw_core *core, pw_request *rq)
     return false;
 }
 
-/* ---- results ---- */
-
-typedef struct last_event {
-    pw_core *core;
-    pawl_scope *scope;
-    pw_event ev;
-    int64_t seq;
-    pw_view record;
-} last_event;
-
-static bool find_end(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)
+/* {name: effect} of what is registered here; workers elsewhere say it with each poll, and are not listed. */
+static void put_activities(const pw_core *core, pw_buf *b)
 {
-    (void)pos;
-    (void)events;
-    last_event *last = ctx;
-    pw_record rec;
-    pawl_error err;
-    void *copy = pw_memdup(last->scope, record.data, record.size);
-    if (copy == NULL || pw_record_open(copy, record.size, &rec, &err) != PAWL_OK) {
-        return true;
+    pw_mp_str(b, "activities");
+    pw_mp_map(b, HASH_COUNT(core->acts));
+    for (const pw_act *a = core->acts; a != NULL; a = a->hh.next) {
+        pw_mp_str(b, a->name);
+        pw_mp_str(
+            b,
+            pw_effect_names[a->effect == PAWL_EFFECT_DEFAULT ? PAWL_EFFECT_IDEMPOTENT : a->effect]);
     }
-    pw_event ev = {.seq = first_seq + 1};
-    while (pw_record_next(&rec, &ev)) {
-        if (ev.type >= PW_EV_RUN_COMPLETED && ev.type <= PW_EV_RUN_TIMED_OUT) {
-            last->ev = ev;
-        }
-        ev.seq++;
-    }
-    return true;
-}
-
-/* What its code returned, as it was written: the run need not be read back. */
-static bool reply_returned(pw_core *core, pw_request *rq, const pw_live *live)
-{
-    bool returned = live->whole && live->def->folded.apply == NULL &&
-                    live->row.status == PW_RUN_COMPLETED && live->closing &&
-                    live->final_failure == NULL;
-    if (!returned) {
-        return false;
-    }
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_mp_map(&b, 3);
-    pw_mp_str(&b, "id");
-    pw_mp_str(&b, live->id);
-    pw_mp_str(&b, "status");
-    pw_mp_str(&b, pw_run_status_name(live->row.status));
-    pw_mp_str(&b, "result");
-    pw_mp_value(&b, live->result);
-    if (!pw_buf_ok(&b)) {
-        return false;
-    }
-    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){b.data, b.size});
-    return true;
-}
-
-static void reply_result(pw_core *core, pw_request *rq, pw_live *live)
-{
-    if (reply_returned(core, rq, live)) {
-        return;
-    }
-    last_event last = {.core = core, .scope = rq->scope};
-    pawl_error err;
-    int64_t from = live->row.seq > 2 ? live->row.seq - 2 : 0;
-    pawl_status st = core->jops->read(core->reader, live->key, from, find_end, &last, &err);
-    if (st != PAWL_OK) {
-        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
-        return;
-    }
-    const pawl_value *failure = pw_body_value(core, rq->scope, last.ev.body, "failure");
-    if (failure == NULL && live->row.status != PW_RUN_COMPLETED) {
-        failure = pawl_build(rq->scope, "{type: %s, message: %s}",
-                             live->row.status == PW_RUN_TERMINATED ? "Terminated" : "Timeout",
-                             pw_body_str(rq->scope, last.ev.body, "reason", ""));
-    }
-    const pawl_value *v = pawl_build(rq->scope, "{id: %s, status: %s}", live->id,
-                                     pw_run_status_name(live->row.status));
-    if (failure != NULL) {
-        v = pawl_with(rq->scope, v, "failure", failure);
-    } else {
-        v = pawl_with(rq->scope, v, "result",
-                      pw_body_value(core, rq->scope, last.ev.body, "result"));
-    }
-    pw_reply_now(core, rq, PAWL_OK, NULL, pw_value_bytes(v));
-}
-
-pw_waiter **pw_waiters_of(pw_core *core, int64_t run_key)
-{
-    return &core->waiters[(uint64_t)run_key % PW_WAITER_LISTS];
-}
-
-static void add_waiter(pw_core *core, pw_waiter *w, int64_t run_key)
-{
-    pw_waiter **list = pw_waiters_of(core, run_key);
-    w->run_key = run_key;
-    DL_APPEND(*list, w);
-}
-
-void pw_waiters_check(pw_core *core, pw_live *live)
-{
-    pw_waiter **list = pw_waiters_of(core, live->key);
-    pw_waiter *w, *next;
-    DL_FOREACH_SAFE (*list, w, next) {
-        if (w->run_key != live->key) {
-            continue;
-        }
-        DL_DELETE(*list, w);
-        if (live->row.status == PW_RUN_CONTINUED) {
-            pw_live *now;
-            pawl_error err;
-            pawl_status st =
-                pw_live_open(core, live->row.id, &now, &err); /* it came in the same group */
-            add_waiter(core, w, st == PAWL_OK ? now->key : live->key);
-            continue;
-        }
-        reply_result(core, w->rq, live);
-        pw_free(w);
-    }
-}
-
-static void op_result(pw_core *core, pw_request *rq)
-{
-    pw_live *live;
-    pawl_error err;
-    pawl_status st = pw_live_open(core, arg_view(rq, "id"), &live, &err);
-    if (st != PAWL_OK) {
-        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
-        return;
-    }
-    bool closed = live->row.closed_ms != 0;
-    if (closed && live->row.status != PW_RUN_CONTINUED) {
-        reply_result(core, rq, live);
-        return;
-    }
-    pw_waiter *w = pw_calloc(1, sizeof *w);
-    if (w == NULL || pw_scope_failed(rq->scope)) {
-        pw_free(w);
-        pw_request_nomem(core, rq);
-        return;
-    }
-    w->rq = rq;
-    add_waiter(core, w, live->key);
-}
-
-/* ---- watching ---- */
-
-static void op_watch(pw_core *core, pw_request *rq)
-{
-    pw_watcher *w = pw_calloc(1, sizeof *w);
-    const char *id = pw_arg_str(rq, "id");
-    char *own = id[0] != 0 ? pw_strdup(rq->scope, id) : NULL;
-    if (w == NULL || pw_scope_failed(rq->scope)) {
-        pw_free(w);
-        pw_request_nomem(core, rq);
-        return;
-    }
-    w->rq = rq;
-    w->id = own;
-    w->output = pawl_bool(rq->args, "output", false);
-    DL_APPEND(core->watchers, w);
-    if (w->output) {
-        pw_stream_tails(core, w);
-    }
-}
-
-static void op_unwatch(pw_core *core, pw_request *rq)
-{
-    pw_watcher *w, *next;
-    int64_t only = pawl_int(rq->args, "request", 0);
-    DL_FOREACH_SAFE (core->watchers, w, next) {
-        if (w->rq->client == rq->client && (only == 0 || (int64_t)w->rq->number == only)) {
-            DL_DELETE(core->watchers, w);
-            w->rq->reply(w->rq, PAWL_DONE, (pw_view){NULL, 0}, NULL, false);
-            pw_request_free(w->rq);
-            pw_free(w);
-        }
-    }
-    pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});
-}
-
-void pw_core_client_gone(pw_core *core, uint64_t client)
-{
-    pw_watcher *w, *wnext;
-    DL_FOREACH_SAFE (core->watchers, w, wnext) {
-        if (w->rq->client == client) {
-            DL_DELETE(core->watchers, w);
-            pw_request_free(w->rq);
-            pw_free(w);
-        }
-    }
-    for (int64_t i = 0; i < PW_WAITER_LISTS; i++) {
-        pw_waiter **list = pw_waiters_of(core, i), *r, *rnext;
-        DL_FOREACH_SAFE (*list, r, rnext) {
-            if (r->rq->client == client) {
-                DL_DELETE(*list, r);
-                pw_request_free(r->rq);
-                pw_free(r);
-            }
-        }
-    }
-    pw_job_client_gone(core, client);
 }
 
 static void op_tools(pw_core *core, pw_request *rq)
@@ -452,7 +261,8 @@ static void op_tools(pw_core *core, pw_request *rq)
     for (const pw_def *d = core->defs; d != NULL; d = d->next) {
         n++;
     }
-    pw_mp_map(&b, 2);
+    pw_mp_map(&b, 3);
+    put_activities(core, &b);
     pw_mp_str(&b, "ready");
     pw_mp_bool(&b, core->recovered);
     pw_mp_str(&b, "workflows");
@@ -532,13 +342,13 @@ static void dispatch(pw_core *core, pw_request *rq)
         pw_request_query(core, rq);
         break;
     case PW_REQ_RESULT:
-        op_result(core, rq);
+        pw_request_result(core, rq);
         break;
     case PW_REQ_WATCH:
-        op_watch(core, rq);
+        pw_request_watch(core, rq);
         break;
     case PW_REQ_UNWATCH:
-        op_unwatch(core, rq);
+        pw_request_unwatch(core, rq);
         break;
     case PW_REQ_TOOLS:
         op_tools(core, rq);

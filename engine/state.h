@@ -200,6 +200,7 @@ struct pw_live {
     pw_core *core;
     int64_t key;
     const char *id;    /* in scope */
+    uint64_t id_sum;   /* its checksum */
     pw_run_row row;    /* views live in scope */
     pw_run_row landed; /* the same as committed: what a reset goes back to [E6] */
     pw_def *def;       /* NULL = no code */
@@ -547,8 +548,9 @@ typedef enum pw_timer_kind {
 
 typedef struct pw_watcher {
     pw_request *rq;
-    int64_t run_key; /* 0 = all */
-    char *id;
+    const char *id; /* in the request's scope; NULL = all runs */
+    uint64_t
+        id_sum; /* its checksum: most watchers are of another run, and that is all that is looked at */
     bool output; /* and what attempts say while they run */
     struct pw_watcher *prev, *next;
 } pw_watcher;

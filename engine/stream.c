@@ -159,7 +159,7 @@ void pw_stream_progress(pw_core *core, const pw_live *live, const pw_run_row *ro
                    pawl_v(pawl_make_strn(scope, (const char *)row->progress_text.data,
                                          row->progress_text.size)));
     for (pw_watcher *w = core->watchers; w != NULL && !pw_scope_failed(scope); w = w->next) {
-        if (w->output && (w->id == NULL || strcmp(w->id, live->id) == 0)) {
+        if (w->output && pw_watches(w, live)) {
             send(w, pw_value_bytes(v));
         }
     }

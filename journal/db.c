@@ -83,7 +83,8 @@ static bool too_short(const struct stat *st)
     return st->st_size > 0 && st->st_size < 512;
 }
 
-pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err)
+pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, int busy_ms,
+                       pawl_error *err)
 {
     struct stat it;
 
@@ -98,6 +99,7 @@ pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, 
     int rc =
         sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
     if (rc == SQLITE_OK) {
+        sqlite3_busy_timeout(db->db, busy_ms);
         return PAWL_OK;
     }
     pawl_status st = pw_db_error(db, rc, path, err);
@@ -136,7 +138,7 @@ pawl_status pw_db_open_as_is(pw_db *db, const char *path, pawl_error *err)
         status = pw_err(err, PAWL_NOMEM, "out of memory");
     }
     return status == PAWL_OK ? pw_db_open(db, pw_buf_cstr(&name), NULL,
-                                          SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err)
+                                          SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, 0, err)
                              : status;
 }
 

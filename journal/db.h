@@ -30,8 +30,10 @@ typedef struct pw_db {
     sqlite3_stmt *stmts[PW_SQL_COUNT];
 } pw_db;
 
-/** Opens a connection; db is zeroed first. flags are SQLite's; NOMUTEX is added. A failed open leaves nothing behind. */
-pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, pawl_error *err);
+/** Opens a connection; db is zeroed first. flags are SQLite's; NOMUTEX is added. It waits busy_ms for others from the first read on: that may meet
+ * another process which recovers the WAL. A failed open leaves nothing behind. */
+pawl_status pw_db_open(pw_db *db, const char *path, const char *vfs, int flags, int busy_ms,
+                       pawl_error *err);
 /** As pw_db_open, for a file in a place where SQLite may not make what it needs to read it: the file as it is, without locks. Only while it holds
  * everything, so not beside a -wal with something in it. Errors: READONLY, IO */
 pawl_status pw_db_open_as_is(pw_db *db, const char *path, pawl_error *err);

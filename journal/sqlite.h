@@ -121,6 +121,10 @@ pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
 void pw_sqlite_settle(pw_journal *base);
 /** Writes one operation inside the group's transaction. */
 pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl_error *err);
+/** Do the two create a run and land its first turn? Then they are one INSERT. */
+bool pw_sqlite_is_birth(const pw_op *op, const pw_op *next);
+pawl_status pw_sqlite_birth(pw_sqlite *j, const pw_group *group, const pw_op *op, pw_op *next,
+                            pawl_error *err);
 /** Ends a transaction that one of our writers opened: COMMIT if st is OK, else ROLLBACK. Decides NOT, NOSPACE or UNKNOWN. */
 pawl_status pw_sqlite_finish(pw_sqlite *j, pawl_status st, pawl_error *err);
 /** After a failed sync, or an outcome nobody knows: fail-stop. */

@@ -164,7 +164,12 @@ static pawl_status apply_all(pw_sqlite *j, pw_group *g, pawl_error *err)
 {
     pawl_status st = fence(j, g, err);
     for (size_t i = 0; st == PAWL_OK && i < g->len; i++) {
-        st = pw_sqlite_apply(j, g, &g->ops[i], err);
+        if (i + 1 < g->len && pw_sqlite_is_birth(&g->ops[i], &g->ops[i + 1])) {
+            st = pw_sqlite_birth(j, g, &g->ops[i], &g->ops[i + 1], err);
+            i++;
+        } else {
+            st = pw_sqlite_apply(j, g, &g->ops[i], err);
+        }
         if (st != PAWL_OK) {
             pw_error_wrap(err, st, "operation %zu of group %llu", i, (unsigned long long)g->number);
         }

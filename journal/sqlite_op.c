@@ -3,6 +3,7 @@
  *
  * A turn is one INSERT into the log and one UPDATE of its run's row, whose WHERE is the
  * compare-and-swap: sequence number and chain head must be what the engine last saw [J3] [J8].
+ * A run that is created and takes its first turn in one breath is one INSERT for both.
  * Everything else is one statement. Does not decide what a group's outcome is called
  * (sqlite_commit.c).
  */
@@ -13,6 +14,36 @@
 
 #include "journal/record_sum.h"
 
+/* What a run's row says of where it comes from. */
+static void bind_origin(pw_bind *b, const pw_run_row *r)
+{
+    pw_bind_int(b, r->key);
+    pw_bind_text(b, r->id);
+    pw_bind_text(b, r->workflow);
+    pw_bind_text(b, r->version);
+    pw_bind_text(b, r->traceparent);
+    pw_bind_int(b, r->created_ms);
+    pw_bind_int(b, r->parent_key);
+    pw_bind_int(b, r->parent_cmd);
+    pw_bind_int(b, r->prev_key);
+    pw_bind_int(b, r->parent_policy);
+}
+
+/* What each turn says anew. */
+static void bind_present(pw_bind *b, const pw_run_row *r)
+{
+    pw_bind_int(b, r->updated_ms);
+    pw_bind_int(b, r->closed_ms);
+    pw_bind_text(b, r->waiting);
+    pw_bind_text(b, r->reason);
+    pw_bind_int(b, r->progress_done);
+    pw_bind_int(b, r->progress_total);
+    pw_bind_text(b, r->progress_text);
+    pw_bind_int(b, r->unread);
+    pw_bind_int(b, r->crashes);
+    pw_bind_int(b, (int64_t)r->build);
+}
+
 static pawl_status put_run(pw_sqlite *j, const pw_run_row *r, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_RUN_CREATE, err);
@@ -20,28 +51,26 @@ static pawl_status put_run(pw_sqlite *j, const pw_run_row *r, pawl_error *err)
         return PAWL_NOMEM;
     }
     pw_bind b = {st, 0};
-    pw_bind_int(&b, r->key);
-    pw_bind_text(&b, r->id);
-    pw_bind_text(&b, r->workflow);
-    pw_bind_text(&b, r->version);
-    pw_bind_text(&b, r->traceparent);
-    pw_bind_int(&b, r->created_ms);
-    pw_bind_int(&b, r->parent_key);
-    pw_bind_int(&b, r->parent_cmd);
-    pw_bind_int(&b, r->prev_key);
-    pw_bind_int(&b, r->parent_policy);
+    bind_origin(&b, r);
     pw_bind_int(&b, r->status);
-    pw_bind_int(&b, r->updated_ms);
-    pw_bind_int(&b, r->closed_ms);
-    pw_bind_text(&b, r->waiting);
-    pw_bind_text(&b, r->reason);
-    pw_bind_int(&b, r->progress_done);
-    pw_bind_int(&b, r->progress_total);
-    pw_bind_text(&b, r->progress_text);
-    pw_bind_int(&b, r->unread);
-    pw_bind_int(&b, r->crashes);
-    pw_bind_int(&b, (int64_t)r->build);
+    bind_present(&b, r);
     return pw_db_run(&j->db, PW_SQL_RUN_CREATE, st, NULL, err);
+}
+
+/* The row as its first turn leaves it. That there is none yet is the compare-and-swap. */
+static pawl_status put_born(pw_sqlite *j, const pw_run_row *r, const pw_turn_op *t, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_RUN_BORN, err);
+    if (st == NULL) {
+        return PAWL_NOMEM;
+    }
+    pw_bind b = {st, 0};
+    bind_origin(&b, r);
+    pw_bind_int(&b, t->row.status);
+    pw_bind_int(&b, t->events);
+    pw_bind_bytes(&b, t->chain_next, PW_DIGEST_SIZE);
+    bind_present(&b, &t->row);
+    return pw_db_run(&j->db, PW_SQL_RUN_BORN, st, NULL, err);
 }
 
 static pawl_status put_log(pw_sqlite *j, const pw_group *g, const pw_turn_op *t, pw_view record,
@@ -110,8 +139,9 @@ static pawl_status move_run(pw_sqlite *j, const pw_turn_op *t, pawl_error *err)
     return st;
 }
 
-static pawl_status land_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pw_view record,
-                             pawl_error *err)
+/** born: the row of a run that this turn begins, and that is not written yet; else NULL. */
+static pawl_status land_turn(pw_sqlite *j, const pw_group *g, const pw_run_row *born, pw_turn_op *t,
+                             pw_view record, pawl_error *err)
 {
     if (t->events < 1 || record.size == 0 || record.size > PW_RECORD_BYTES_MAX) {
         return pw_err(err, PAWL_LIMIT,
@@ -122,20 +152,20 @@ static pawl_status land_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pw_
         j->compacted = t->run - 1;
     }
     pw_chain_next(t->chain_next, t->chain_prev, record.data, record.size);
-    pawl_status st = move_run(j, t, err);
+    pawl_status st = born != NULL ? put_born(j, born, t, err) : move_run(j, t, err);
     return st == PAWL_OK ? put_log(j, g, t, record, err) : st;
 }
 
 static pawl_status apply_turn(pw_sqlite *j, const pw_group *g, pw_turn_op *t, pawl_error *err)
 {
     if (t->tx == NULL) {
-        return land_turn(j, g, t, t->record, err);
+        return land_turn(j, g, NULL, t, t->record, err);
     }
     pw_buf record;
     pw_buf_init(&record, PW_RECORD_BYTES_MAX);
     pawl_status st = pw_sqlite_tx_run(j, t->tx, &record, &t->events, err);
     if (st == PAWL_OK) {
-        st = land_turn(j, g, t, (pw_view){record.data, record.size}, err);
+        st = land_turn(j, g, NULL, t, (pw_view){record.data, record.size}, err);
     }
     pw_buf_deinit(&record);
     return st;
@@ -367,6 +397,21 @@ static pawl_status apply_found(pw_sqlite *j, const pw_op *op, pawl_error *err)
     return op->type == PW_OP_MEMO_PUT || op->type == PW_OP_MEMO_DROP
                ? pw_sqlite_memo_apply(j, op, err)
                : pw_sqlite_collection_apply(j, op, err);
+}
+
+bool pw_sqlite_is_birth(const pw_op *op, const pw_op *next)
+{
+    static const uint8_t zero[PW_DIGEST_SIZE];
+    return op->type == PW_OP_RUN_CREATE && next->type == PW_OP_TURN &&
+           next->u.turn.run == op->u.run.key && next->u.turn.tx == NULL &&
+           next->u.turn.expected_seq == 0 &&
+           memcmp(next->u.turn.chain_prev, zero, sizeof zero) == 0;
+}
+
+pawl_status pw_sqlite_birth(pw_sqlite *j, const pw_group *group, const pw_op *op, pw_op *next,
+                            pawl_error *err)
+{
+    return land_turn(j, group, &op->u.run, &next->u.turn, next->u.turn.record, err);
 }
 
 pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl_error *err)

@@ -54,7 +54,6 @@ static pawl_status set_up(pw_sqlite *j, pawl_error *err)
     sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_db_config(j->db.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
-    sqlite3_busy_timeout(j->db.db, pw_sqlite_busy_ms(&j->env));
     snprintf(sql, sizeof(sql),
              "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s; PRAGMA "
              "secure_delete=OFF;"
@@ -100,7 +99,8 @@ pawl_status pw_sqlite_connect(pw_sqlite *j, pawl_error *err)
 {
     int version = 0;
     pawl_status st =
-        pw_db_open(&j->db, j->path, j->env.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+        pw_db_open(&j->db, j->path, j->env.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                   pw_sqlite_busy_ms(&j->env), err);
     if (st == PAWL_OK) {
         st = check_writable(j, err);
     }

@@ -95,7 +95,7 @@ pawl_status pw_sqlite_file_version(const char *path, int64_t *ret_version, pawl_
 {
     pw_db db;
     int64_t app = 0;
-    pawl_status st = pw_db_open(&db, path, NULL, SQLITE_OPEN_READONLY, err);
+    pawl_status st = pw_db_open(&db, path, NULL, SQLITE_OPEN_READONLY, PW_SQLITE_BUSY_MS, err);
     if (st != PAWL_OK) {
         return st;
     }

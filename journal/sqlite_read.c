@@ -56,14 +56,14 @@ static pawl_status set_up(pw_sqlite_reader *r, pawl_error *err)
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_db_config(r->db.db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
-    sqlite3_busy_timeout(r->db.db, pw_sqlite_busy_ms(&r->env));
     return pw_db_exec(
         &r->db, "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-8192", err);
 }
 
 static pawl_status connect_reader(pw_sqlite_reader *r, pawl_error *err)
 {
-    pawl_status st = pw_db_open(&r->db, r->path, r->env.vfs, SQLITE_OPEN_READWRITE, err);
+    pawl_status st = pw_db_open(&r->db, r->path, r->env.vfs, SQLITE_OPEN_READWRITE,
+                                pw_sqlite_busy_ms(&r->env), err);
     if (st != PAWL_OK) {
         return st;
     }

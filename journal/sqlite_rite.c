@@ -96,12 +96,12 @@ static pawl_status named_busy(pawl_status st, pawl_error *err)
 static pawl_status open_alone(const char *path, const pw_sqlite_env *env, pw_db *ret,
                               pawl_error *err)
 {
-    pawl_status st = pw_db_open(ret, path, env->vfs, SQLITE_OPEN_READWRITE, err);
+    pawl_status st =
+        pw_db_open(ret, path, env->vfs, SQLITE_OPEN_READWRITE, pw_sqlite_busy_ms(env), err);
     if (st != PAWL_OK) {
         return st;
     }
     sqlite3_db_config(ret->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
-    sqlite3_busy_timeout(ret->db, pw_sqlite_busy_ms(env));
     st = named_busy(pw_db_exec(ret, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL", err),
                     err);
     if (st != PAWL_OK) {

@@ -24,6 +24,9 @@
  *                          with}, or false. Default: only when a model says that it is too long, once
  *     memory               {namespace: whose it is ("team/agent"), write: "allow" (default) | "ask" | "deny", ttl_s, limit: of a search, default 10}:
  *                          the model gets the tools memory_search, memory_put and memory_delete (pawl_memory_put; `pawl memory`)
+ *     choose               {k: 10, at_least, by, always: [names], find: true, activity: "choose"}: with more tools than k, the model sees in each turn
+ *                          those that fit what was said last best (pawl_choose.h), `always`, those of memory, and what it has just used; with find
+ *                          also a tool find_tools by which it finds others. Denied tools are left out before
  *     reserve              what each model call may use at most, in the run's budget (pawl_workflow.h): {usd: 0.05, tokens: 8000, calls: 1};
  *                          default: {calls: 1}, and request.max_tokens of output. Past a soft limit the model is told what is left
  *     model_timeout_s, model_retries   of each model call; default: none, and as pawl_call
@@ -45,6 +48,10 @@
  *   poll                 true: the same call with the same result again is no loop}
  *
  * and gives {answer: text, or what fits answer_schema; stop, turns, usage: {..}, conversation; handed_to: the tool it was handed over by}.
+ *
+ * Tools are chosen by an activity, whose result, the names, is in the journal before the model is asked: what is indexed or installed later changes no
+ * turn of the past. If what is chosen was all shown before, the set stays as it was, and with it what a provider has cached. If nobody can
+ * choose, the model sees all of its tools.
  *
  * Each answer is journaled before anything follows from it, and is not asked for again. Tool calls of one answer run at the same time; what they
  * give, or how they failed, is told to the model; arguments that do not fit a tool's schema are told, and nothing is called. Every message is
@@ -83,7 +90,8 @@
 extern "C" {
 #endif
 
-/** Registers the workflow "agent". It calls the activities "llm" and "mcp" by these names, whoever registered them. Errors: EXISTS, LIMIT. */
+/** Registers the workflow "agent", and the activity "choose" by words unless there is one (pawl_choose_register). It calls "llm", "mcp" and "choose" by
+ * these names, whoever registered them. Errors: EXISTS, LIMIT. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_agent_register(pawl_engine *engine, pawl_error *err);
 
 #ifdef __cplusplus

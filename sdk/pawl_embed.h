@@ -45,6 +45,8 @@
 
 #include "pawl.h"
 
+struct pawl_choose_vectors;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -133,6 +135,8 @@ struct pawl_module_registrar;
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_register_worker(struct pawl_module_registrar *reg,
                                                               pawl_embedder *embedder,
                                                               pawl_error *err);
+/** What a chooser makes its vectors with (pawl_choose.h): pawl_chooser_open(&vectors, ..). The embedder must outlive the chooser. */
+PAWL_API void pawl_embed_vectors(pawl_embedder *embedder, struct pawl_choose_vectors *ret_vectors);
 /** Registers the activities "embed" and "nearest"; the embedder must outlive the engine. Errors: EXISTS, MISUSE, NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_register(pawl_engine *engine, pawl_embedder *embedder,
                                                        pawl_error *err);

@@ -167,6 +167,10 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_index_info(pawl_index *index, const char
                                                    pawl_scope *scope, const pawl_value **ret_info,
                                                    pawl_error *err);
 
+/** As pawl_embed_vectors, and the vectors are kept in the collection "pawl.tools", which is made when it is needed: a start embeds nothing anew. An index
+ * without embedder leaves `embed` to be set. It must outlive the chooser. */
+PAWL_API void pawl_index_vectors(pawl_index *index, struct pawl_choose_vectors *ret_vectors);
+
 /**
  * Registers activities that work on the collections of the engine's own journal, before pawl_resume_all:
  *

@@ -44,7 +44,7 @@
  *   cache: {auto: bool, ttl, key, name}, metadata: {..}, user, key (default: the task's key; to find a call by at the provider),
  *   background: bool (openai-responses: the answer survives a crash, and is looked for by its id),
  *   extra: {..} merged into the body, deep, and winning;
- *   more: [MESSAGE ...] after the messages}
+ *   more: [MESSAGE ...] after the messages; tools_only: [name ...]: of the tools only these are sent}
  *   Instead of messages, tools and (as a list of parts) system, a reference to a conversation may stand (pawl_convo_append, pawl_workflow.h): it
  *   is read from the journal by the attempt, so that a hundred calls on a growing conversation journal each message once.
  *

@@ -48,6 +48,13 @@ pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedde
     return PAWL_OK;
 }
 
+bool pw_cli_model_vectors(pw_cli *cli, struct pawl_choose_vectors *ret_vectors)
+{
+    (void)cli;
+    (void)ret_vectors;
+    return false;
+}
+
 void pw_cli_model_close(pw_cli *cli)
 {
     (void)cli;

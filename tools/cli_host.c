@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/cli_concept.h"
 #include "tools/cli_model.h"
 #include "tools/cli_session.h"
 #include "workflows/workflows.h"
@@ -90,9 +91,10 @@ void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t comman
 static pawl_status code_register(pw_cli *cli, pawl_error *err)
 {
     pawl_status s = pawl_workflows_register(cli->engine, err);
+    s = s == PAWL_OK ? pw_cli_model_register(cli, err) : s;
+    s = s == PAWL_OK ? pw_cli_chooser_register(cli, err) : s; /* before the agent's own */
     s = s == PAWL_OK ? pw_cli_net_register(cli->engine, pw_cli_has(cli->args, PW_OPT_NO_NET), err)
                      : s;
-    s = s == PAWL_OK ? pw_cli_model_register(cli, err) : s;
     for (size_t i = 0; s == PAWL_OK && i < cli->args->module_count; i++) {
         s = pawl_load_module(cli->engine, cli->args->module[i], err);
     }
@@ -158,6 +160,25 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
     return PW_EXIT_OK;
 }
 
+int pw_cli_host_nowhere(pw_cli *cli)
+{
+    pawl_error err = {0};
+    const pawl_options o = {.struct_size = sizeof o,
+                            .no_socket = true,
+                            .memory = true,
+                            .pool_threads = 1,
+                            .log_level = PAWL_WARN,
+                            .log = pw_cli_log,
+                            .log_user = cli};
+    pawl_status s = pawl_open("", &o, &cli->engine, &err);
+    s = s == PAWL_OK ? code_register(cli, &err) : s;
+    if (s != PAWL_OK) {
+        pw_cli_unhost(cli, 0);
+        return pw_cli_fail(cli, s, &err, NULL);
+    }
+    return PW_EXIT_OK;
+}
+
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
 {
     if (cli->engine == NULL) {
@@ -167,6 +188,7 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
     cli->client = NULL;
     pawl_close(cli->engine, drain_ms);
     cli->engine = NULL;
+    pw_cli_chooser_close(cli);
     pw_cli_model_close(cli);
 }
 

@@ -16,6 +16,9 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/buf.h"
 #include "sdk/base/error.h"
+#include "tools/cli_concept.h"
+#include "tools/cli_mcp.h"
+#include "tools/cli_model.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/stdio.h"
 
@@ -61,13 +64,14 @@ static void note_write(pw_cli *cli, const char *modules)
 }
 
 /* Modules are the owner's to choose: 0, or an exit code after having said so. */
-static int check_owner(pw_cli *cli, const char *modules)
+static int check_owner(pw_cli *cli, const char *modules, bool *ret_live)
 {
     pawl_error err = {0};
     if (pw_client_open(cli->db, &cli->client, &err) != PAWL_OK || !pw_client_is_live(cli->client)) {
-        note_write(cli, modules);
+        *ret_live = false;
         return PW_EXIT_OK;
     }
+    *ret_live = true;
     if (cli->args->module_count == 0 || note_is(cli, modules)) {
         return PW_EXIT_OK;
     }
@@ -127,17 +131,32 @@ static int host_here(pw_cli *cli)
     return code;
 }
 
+static int check(pw_cli *cli)
+{
+    bool live = false;
+    const int code = check_owner(cli, modules_text(cli), &live);
+    return code == PW_EXIT_OK ? pw_cli_mcp_check(cli, live) : code;
+}
+
 int pw_verb_mcp(pw_cli *cli)
 {
+    if (pw_cli_has(cli->args, PW_OPT_CHECK)) {
+        return check(cli);
+    }
     const bool here = pw_cli_has(cli->args, PW_OPT_IN_PROCESS);
     pw_mcpd_stdio_options options = {
         .server = {.journal = cli->db, .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS]},
         .engine_log = pw_sprintf(cli->scope, "%s.mcp.log", cli->db),
     };
     pawl_error err = {0};
-    int code = here ? host_here(cli) : check_owner(cli, modules_text(cli));
+    const char *modules = modules_text(cli);
+    bool live = false;
+    int code = here ? host_here(cli) : check_owner(cli, modules, &live);
     if (code != PW_EXIT_OK) {
         return code;
+    }
+    if (!here && !live) {
+        note_write(cli, modules);
     }
     if (isatty(STDIN_FILENO)) {
         pw_cli_note(
@@ -146,8 +165,15 @@ int pw_verb_mcp(pw_cli *cli)
     }
     pw_client_close(cli->client);
     cli->client = NULL;
+    pw_cli_late late = {.cli = cli, .lock = PTHREAD_MUTEX_INITIALIZER};
+    if (pw_cli_model_wanted(cli) != NULL) {
+        options.server.chooser = here ? pw_cli_chooser_now : pw_cli_chooser_late;
+        options.server.chooser_user = &late;
+    }
     options.engine = here ? NULL : engine_argv(cli);
     pawl_status status = pw_mcpd_stdio_serve(&options, &err);
     pw_cli_unhost(cli, 0);
+    pw_cli_chooser_close(cli);
+    pw_cli_model_close(cli);
     return status == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, status, &err, "cannot serve MCP");
 }

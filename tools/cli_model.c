@@ -84,6 +84,16 @@ pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedde
     return pawl_embed_register_worker(reg, embedder, err);
 }
 
+bool pw_cli_model_vectors(pw_cli *cli, struct pawl_choose_vectors *ret_vectors)
+{
+    if (cli->index != NULL) {
+        pawl_index_vectors(cli->index, ret_vectors);
+    } else if (cli->embedder != NULL) {
+        pawl_embed_vectors(cli->embedder, ret_vectors);
+    }
+    return cli->embedder != NULL;
+}
+
 void pw_cli_model_close(pw_cli *cli)
 {
     pawl_index_close(cli->index);

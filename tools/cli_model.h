@@ -6,6 +6,7 @@
 
 #include "tools/cli_session.h"
 
+struct pawl_choose_vectors;
 struct pawl_embedder;
 struct pawl_module_registrar;
 
@@ -20,6 +21,8 @@ int pw_cli_model_host(pw_cli *cli);
 /** "embed", "nearest" and "index" of the session's model and the engine's collections, if it has one. */
 pawl_status pw_cli_model_register(pw_cli *cli, pawl_error *err);
 pawl_status pw_cli_model_worker(struct pawl_module_registrar *reg, void *embedder, pawl_error *err);
+/** What a chooser makes vectors with. False: the session has no model. */
+bool pw_cli_model_vectors(pw_cli *cli, struct pawl_choose_vectors *ret_vectors);
 void pw_cli_model_close(pw_cli *cli);
 
 #endif

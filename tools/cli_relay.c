@@ -21,9 +21,11 @@ int pw_cli_relay_check(pw_cli *cli)
             return pw_cli_usage(cli, "--worker-listen needs --tls-cert, --tls-key and "
                                      "--worker-tokens: nobody works without TLS and a token");
         }
-        if (!listens && pw_cli_has(a, others[i])) {
-            return pw_cli_usage(cli, "--%s is for --worker-listen",
-                                pw_cli_option_get(others[i])->word);
+        if (!listens && pw_cli_has(a, others[i]) &&
+            !(pw_cli_has(a, PW_OPT_HTTP) && others[i] != PW_OPT_WORKER_TOKENS)) {
+            return pw_cli_usage(cli, "--%s is for --worker-listen%s",
+                                pw_cli_option_get(others[i])->word,
+                                others[i] != PW_OPT_WORKER_TOKENS ? " or --http" : "");
         }
     }
     return PW_EXIT_OK;

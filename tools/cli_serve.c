@@ -6,13 +6,17 @@
  */
 #include <inttypes.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "journal/journal.h"
+#include "sdk/base/arena.h"
+#include "sdk/base/error.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/record.h"
 #include "sdk/base/value.h"
+#include "tools/cli_concept.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/host.h"
 #include "tools/mcp/http_address.h"
@@ -78,31 +82,105 @@ static void ready(pw_cli *cli, const pw_relay *relay, const pw_mcpd_host *mcp)
     (void)pw_cli_out_flush(o);
 }
 
-static bool is_loopback(const char *address)
+/* [T24] Beyond this machine a port asks who it is, and over TLS: a token in the clear is everybody's on the way. What is in front may do both, and
+ * then --insecure says so. 0 or an exit code after having said why. */
+static int check_exposed(pw_cli *cli, const pw_http_address *a)
 {
-    pw_http_address a = {.loopback = false};
+    const pw_cli_args *args = cli->args;
+    const bool tls = pw_cli_has(args, PW_OPT_TLS_CERT);
+    const bool rights = pw_cli_has(args, PW_OPT_RIGHTS) || pw_cli_has(args, PW_OPT_CLIENT_TOKENS);
+    if (a->every && !pw_cli_has(args, PW_OPT_HOST)) {
+        return pw_cli_usage(
+            cli,
+            "%s is every address of this machine, and no client calls it by that: say by which "
+            "names they do, as --host pawl.example.com,192.0.2.7",
+            a->host);
+    }
+    if (a->loopback || (tls && rights)) {
+        return PW_EXIT_OK;
+    }
+    const char *missing = tls      ? "nobody is asked who it is: --client-tokens or --rights"
+                          : rights ? "tokens would be in the clear: --tls-cert and --tls-key"
+                                   : "nobody is asked who it is, and there is no TLS: "
+                                     "--client-tokens or --rights, --tls-cert and --tls-key";
+    if (!pw_cli_has(args, PW_OPT_INSECURE)) {
+        return pw_cli_usage(cli,
+                            "%s is reached from other machines, and %s; or --insecure, when "
+                            "something in front does that",
+                            a->host, missing);
+    }
+    pw_cli_note(cli, "%s is reached from other machines, and %s", a->host, missing);
+    return PW_EXIT_OK;
+}
+
+/* The options of --http belong together. 0 or an exit code after having said why. */
+static int check_mcp(pw_cli *cli)
+{
+    const pw_cli_args *args = cli->args;
+    static const pw_cli_opt own[] = {PW_OPT_RIGHTS, PW_OPT_CLIENT_TOKENS, PW_OPT_HOST,
+                                     PW_OPT_INSECURE};
+    pw_http_address a;
     pawl_error err = {0};
-    return pw_http_address_parse(address, &a, &err) == PAWL_OK && a.loopback;
+    for (size_t i = 0; i < PW_COUNT(own) && !pw_cli_has(args, PW_OPT_HTTP); i++) {
+        if (pw_cli_has(args, own[i])) {
+            return pw_cli_usage(cli, "--%s is for --http", pw_cli_option_get(own[i])->word);
+        }
+    }
+    if (pw_cli_has(args, PW_OPT_TLS_CERT) != pw_cli_has(args, PW_OPT_TLS_KEY)) {
+        return pw_cli_usage(cli, "--tls-cert and --tls-key go together");
+    }
+    if (!pw_cli_has(args, PW_OPT_HTTP)) {
+        return PW_EXIT_OK;
+    }
+    return pw_http_address_parse(args->value[PW_OPT_HTTP], &a, &err) == PAWL_OK
+               ? check_exposed(cli, &a)
+               : pw_cli_usage(cli, "%s", err.message);
+}
+
+/** Where the MCP server's thread says something: outlives it. */
+typedef struct mcp_log {
+    pw_cli *cli;
+    pawl_level least;
+} mcp_log;
+
+static void say_line(void *user, pawl_level level, const char *text)
+{
+    const mcp_log *log = user;
+    if (level >= log->least) {
+        pw_cli_log(log->cli, level, NULL, 0, text);
+    }
 }
 
 /* Starts the MCP server, if it was asked for. 0 or an exit code after having said why. */
-static int start_mcp(pw_cli *cli, pw_mcpd_host **ret_mcp)
+static int start_mcp(pw_cli *cli, pawl_level least, pw_mcpd_host **ret_mcp)
 {
+    const pw_cli_args *args = cli->args;
     pw_mcpd_options options = {.journal = cli->db,
-                               .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS]};
+                               .tools = (pw_mcpd_tools)args->number[PW_OPT_TOOLS]};
+    mcp_log *log = pw_alloc(cli->scope, sizeof *log);
+    pw_cli_late *late = pw_alloc(cli->scope, sizeof *late);
+    if (cli->embedder != NULL && late != NULL) {
+        late->cli = cli;
+        options.chooser = pw_cli_chooser_now;
+        options.chooser_user = late;
+    }
     pawl_error err = {0};
-    if (!pw_cli_has(cli->args, PW_OPT_HTTP)) {
-        return PW_EXIT_OK;
+    const pw_mcpd_http_options http = {.address = args->value[PW_OPT_HTTP],
+                                       .names = args->value[PW_OPT_HOST],
+                                       .cert_file = args->value[PW_OPT_TLS_CERT],
+                                       .key_file = args->value[PW_OPT_TLS_KEY],
+                                       .rights_file = args->value[PW_OPT_RIGHTS],
+                                       .tokens_file = args->value[PW_OPT_CLIENT_TOKENS],
+                                       .ca_file = getenv("PAWL_CA_FILE"),
+                                       .user = log,
+                                       .log = say_line};
+    if (http.address == NULL || log == NULL) {
+        return log != NULL ? PW_EXIT_OK : PW_EXIT_ERROR;
     }
-    pawl_status status = pw_mcpd_host_start(&options, cli->args->value[PW_OPT_HTTP], ret_mcp, &err);
-    if (status != PAWL_OK) {
-        return pw_cli_fail(cli, status, &err, "cannot serve MCP");
-    }
-    if (!is_loopback(cli->args->value[PW_OPT_HTTP])) {
-        pw_cli_note(
-            cli, "whoever reaches the MCP port can start workflows here: it asks for no token yet");
-    }
-    return PW_EXIT_OK;
+    *log = (mcp_log){cli, least};
+    pawl_status status = pw_mcpd_host_start(&options, &http, ret_mcp, &err);
+    cli->next = status != PAWL_OK ? "" : cli->next;
+    return status == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, status, &err, "cannot serve MCP");
 }
 
 /* A number that changes whenever anything happened, or -1 while something is under way. */
@@ -175,13 +253,14 @@ int pw_verb_serve(pw_cli *cli)
         options.log_level = PAWL_DEBUG; /* what is held as it should be is said there */
     }
     int code = pw_cli_relay_check(cli);
+    code = code == PW_EXIT_OK ? check_mcp(cli) : code;
     code = code == PW_EXIT_OK ? pw_cli_host(cli, &options) : code;
     if (code != PW_EXIT_OK) {
         return code;
     }
     pw_mcpd_host *mcp = NULL;
     code = pw_cli_relay_begin(cli, options.log_level, &relay);
-    code = code == PW_EXIT_OK ? start_mcp(cli, &mcp) : code;
+    code = code == PW_EXIT_OK ? start_mcp(cli, options.log_level, &mcp) : code;
     if (code != PW_EXIT_OK) {
         pw_relay_stop(relay);
         pw_cli_unhost(cli, 0);

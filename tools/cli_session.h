@@ -25,7 +25,8 @@ typedef struct pw_cli {
     struct pawl_embedder
         *embedder;            /* of its activities embed and nearest; NULL = none (cli_model.h) */
     struct pawl_index *index; /* its collections, with that model; NULL = none */
-    char run_id[201];         /* the run the command is about; "" = none yet */
+    struct pawl_chooser *chooser; /* NULL = none (cli_concept.h) */
+    char run_id[201];             /* the run the command is about; "" = none yet */
     const char *way_out; /* of a failure, instead of what its status says; NULL = that, "" = none */
     const char *next;    /* what to type after it; as way_out */
 } pw_cli;
@@ -115,6 +116,8 @@ pawl_status pw_cli_net_register(pawl_engine *engine, bool elsewhere, pawl_error 
 /** The same in a worker process. Errors: UNSUPPORTED (built without), as pawl_net_register_worker. */
 struct pawl_module_registrar;
 pawl_status pw_cli_net_worker(struct pawl_module_registrar *reg, void *unused, pawl_error *err);
+/** An engine in memory with the same code, on no journal: to ask what there is. 0 or an exit code after having said why. */
+int pw_cli_host_nowhere(pw_cli *cli);
 void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 /** A line of the engine's log on standard error; user: the session. Any thread. */
 void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command,

@@ -1,6 +1,6 @@
 /*
- * cli_token.c - `token`: the tokens of remote workers, made, listed and revoked in their file. A relay that uses the file sees it within a second; no
- * engine is asked.
+ * cli_token.c - `token`: the tokens of remote workers and of MCP clients, made, listed and revoked in their file. A server that uses the file sees it
+ * within a second; no engine is asked. Does not know which roles there are: serve --rights does.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/id.h"
 #include "tools/cli_session.h"
-#include "tools/worker_token.h"
+#include "tools/token.h"
 
 #define NAMES_MAX 64
 
@@ -31,16 +31,45 @@ static const pawl_value *names(pw_cli *cli, pw_cli_opt option)
     return pawl_make_array(cli->scope, items, n);
 }
 
+/* What the command line says of a token. False: it said why not. */
+static bool describe(pw_cli *cli, const char *name, pw_token_grant *ret_grant)
+{
+    const pw_cli_args *a = cli->args;
+    const int64_t now_ms = (int64_t)time(NULL) * 1000;
+    const char *principal = pw_cli_has(a, PW_OPT_PRINCIPAL) ? a->value[PW_OPT_PRINCIPAL] : name;
+    pawl_error err = {0};
+    if (pw_name_check(name, strlen(name), &err) != PAWL_OK ||
+        pw_name_check(principal, strlen(principal), &err) != PAWL_OK) {
+        (void)pw_cli_usage(cli, "%s", err.message);
+        return false;
+    }
+    if (strchr(principal, ':') != NULL) { /* [T21] those of authorization servers have one */
+        (void)pw_cli_usage(cli, "a principal has no colon: \"ISSUER:SUBJECT\" is one whose "
+                                "authorization server says so");
+        return false;
+    }
+    *ret_grant = (pw_token_grant){
+        .kind = pw_cli_has(a, PW_OPT_CLIENT_TOKENS) ? PW_TOKEN_CLIENT : PW_TOKEN_WORKER,
+        .name = name,
+        .created_ms = now_ms,
+        .expires_ms = pw_cli_has(a, PW_OPT_TTL) ? now_ms + a->number[PW_OPT_TTL] : 0,
+        .queues = names(cli, PW_OPT_QUEUE),
+        .activities = names(cli, PW_OPT_ACTIVITY),
+        .principal = principal,
+        .workspace = pw_cli_has(a, PW_OPT_WORKSPACE) ? a->value[PW_OPT_WORKSPACE] : "",
+        .roles = names(cli, PW_OPT_ROLE)};
+    return true;
+}
+
 static int make(pw_cli *cli, const char *path, const char *name)
 {
-    char token[PW_WORKER_TOKEN_BYTES_MAX];
+    char token[PW_TOKEN_BYTES_MAX];
+    pw_token_grant grant;
     pawl_error err = {0};
-    if (pw_name_check(name, strlen(name), &err) != PAWL_OK) {
-        return pw_cli_usage(cli, "%s", err.message);
+    if (!describe(cli, name, &grant)) {
+        return PW_EXIT_USAGE;
     }
-    pawl_status s =
-        pw_worker_token_add(path, name, (int64_t)time(NULL) * 1000, names(cli, PW_OPT_QUEUE),
-                            names(cli, PW_OPT_ACTIVITY), token, &err);
+    pawl_status s = pw_token_add(path, &grant, token, &err);
     if (s != PAWL_OK) {
         cli->way_out =
             s == PAWL_EXISTS ? "choose another name, or take that one out: --revoke" : NULL;
@@ -54,13 +83,17 @@ static int make(pw_cli *cli, const char *path, const char *name)
         pw_out_puts(&cli->out, "\n");
         pw_cli_note(cli, "it is shown this once; the file has its hash only");
     }
+    if (grant.kind == PW_TOKEN_CLIENT && pawl_len(grant.roles) == 0) {
+        pw_cli_note(cli, "it gives no role: it may do what --rights says of \"%s\", else nothing",
+                    grant.principal);
+    }
     return PW_EXIT_OK;
 }
 
 static int revoke(pw_cli *cli, const char *path, const char *name)
 {
     pawl_error err = {0};
-    pawl_status s = pw_worker_token_revoke(path, name, &err);
+    pawl_status s = pw_token_revoke(path, name, &err);
     if (s != PAWL_OK) {
         cli->next = "";
         return pw_cli_fail(cli, s, &err, NULL);
@@ -71,17 +104,25 @@ static int revoke(pw_cli *cli, const char *path, const char *name)
     return PW_EXIT_OK;
 }
 
-static const pawl_value *as_value(pawl_scope *scope, const pw_worker_grant *g)
+static const pawl_value *as_value(pawl_scope *scope, const pw_token_grant *g)
 {
     const pawl_value *v = pawl_build(scope, "{name: %s, id: %s, created_ms: %lld}", g->name, g->id,
                                      (long long)g->created_ms);
     v = g->queues != NULL ? pawl_with(scope, v, "queues", g->queues) : v;
-    return g->activities != NULL ? pawl_with(scope, v, "activities", g->activities) : v;
+    v = g->activities != NULL ? pawl_with(scope, v, "activities", g->activities) : v;
+    v = g->expires_ms != 0 ? pawl_with(scope, v, "expires_ms", pawl_make_int(scope, g->expires_ms))
+                           : v;
+    if (g->kind == PW_TOKEN_CLIENT) {
+        v = pawl_with(scope, v, "principal", pawl_make_str(scope, g->principal));
+        v = pawl_with(scope, v, "workspace", pawl_make_str(scope, g->workspace));
+        v = pawl_with(scope, v, "roles", g->roles);
+    }
+    return v;
 }
 
-static const char *joined(pawl_scope *scope, const pawl_value *list)
+static const char *joined(pawl_scope *scope, const pawl_value *list, const char *none)
 {
-    const char *text = list == NULL ? "any" : "";
+    const char *text = list == NULL || pawl_len(list) == 0 ? none : "";
     for (size_t i = 0; i < pawl_len(list); i++) {
         text =
             pw_sprintf(scope, "%s%s%s", text, i > 0 ? "," : "", pawl_str(pawl_at(list, i), "", ""));
@@ -89,56 +130,104 @@ static const char *joined(pawl_scope *scope, const pawl_value *list)
     return text;
 }
 
-static int list(pw_cli *cli, const char *path)
+static void row_of_client(pw_cli *cli, pw_cli_grid *grid, const pw_token_grant *g)
 {
-    static const char *const headings[] = {"NAME", "ID", "QUEUES", "ACTIVITIES"};
-    pw_worker_grants *g = NULL;
+    pw_grid_str(grid, PW_PLAIN, g->name);
+    pw_grid_str(grid, PW_DIM, g->id);
+    pw_grid_str(grid, PW_PLAIN, g->principal);
+    pw_grid_str(grid, PW_PLAIN, g->workspace[0] != '\0' ? g->workspace : "-");
+    pw_grid_str(grid, PW_PLAIN, joined(cli->scope, g->roles, "none"));
+    if (g->expires_ms == 0) {
+        pw_grid_str(grid, PW_DIM, "never");
+    } else {
+        char text[32];
+        pw_cli_iso(text, g->expires_ms);
+        pw_grid_str(grid, PW_PLAIN, text);
+    }
+}
+
+static void row_of_worker(pw_cli *cli, pw_cli_grid *grid, const pw_token_grant *g)
+{
+    pw_grid_str(grid, PW_PLAIN, g->name);
+    pw_grid_str(grid, PW_DIM, g->id);
+    pw_grid_str(grid, PW_PLAIN, joined(cli->scope, g->queues, "any"));
+    pw_grid_str(grid, PW_PLAIN, joined(cli->scope, g->activities, "any"));
+}
+
+static int list(pw_cli *cli, const char *path, pw_token_kind kind)
+{
+    static const char *const of_workers[] = {"NAME", "ID", "QUEUES", "ACTIVITIES"};
+    static const char *const of_clients[] = {"NAME",      "ID",    "PRINCIPAL",
+                                             "WORKSPACE", "ROLES", "EXPIRES"};
+    const bool clients = kind == PW_TOKEN_CLIENT;
+    pw_token_grants *g = NULL;
     pawl_error err = {0};
     pw_cli_grid grid;
-    pawl_status s = pw_worker_grants_read(path, &g, &err);
+    size_t shown = 0;
+    pawl_status s = pw_token_grants_read(path, &g, &err);
     if (s != PAWL_OK) {
         cli->next = "";
         return pw_cli_fail(cli, s, &err, NULL);
     }
-    pw_grid_init(&grid, PW_COUNT(headings));
+    pw_grid_init(&grid, clients ? PW_COUNT(of_clients) : PW_COUNT(of_workers));
     for (size_t i = 0; i < g->len; i++) {
-        const pw_worker_grant *one = &g->list[i];
-        if (cli->out.format != PW_FORMAT_TEXT) {
-            pw_out_json_item(&cli->out, as_value(cli->scope, one), i);
+        const pw_token_grant *one = &g->list[i];
+        if (one->kind != kind) {
             continue;
         }
-        pw_grid_str(&grid, PW_PLAIN, one->name);
-        pw_grid_str(&grid, PW_DIM, one->id);
-        pw_grid_str(&grid, PW_PLAIN, joined(cli->scope, one->queues));
-        pw_grid_str(&grid, PW_PLAIN, joined(cli->scope, one->activities));
+        if (cli->out.format != PW_FORMAT_TEXT) {
+            pw_out_json_item(&cli->out, as_value(cli->scope, one), shown++);
+            continue;
+        }
+        shown++;
+        (clients ? row_of_client : row_of_worker)(cli, &grid, one);
     }
     if (cli->out.format != PW_FORMAT_TEXT) {
-        pw_out_json_end(&cli->out, g->len);
-    } else if (g->len > 0) {
-        (void)pw_grid_print(&cli->out, &grid, headings, 0);
+        pw_out_json_end(&cli->out, shown);
+    } else if (shown > 0) {
+        (void)pw_grid_print(&cli->out, &grid, clients ? of_clients : of_workers, 0);
     }
     pw_grid_deinit(&grid);
-    pw_worker_grants_free(g);
+    pw_token_grants_free(g);
     return PW_EXIT_OK;
+}
+
+/* What is wrong with the options together; NULL = nothing. */
+static const char *mismatch(const pw_cli_args *a)
+{
+    const bool worker = pw_cli_has(a, PW_OPT_QUEUE) || pw_cli_has(a, PW_OPT_ACTIVITY);
+    const bool client = pw_cli_has(a, PW_OPT_ROLE) || pw_cli_has(a, PW_OPT_PRINCIPAL) ||
+                        pw_cli_has(a, PW_OPT_WORKSPACE) || pw_cli_has(a, PW_OPT_TTL);
+    const bool clients = pw_cli_has(a, PW_OPT_CLIENT_TOKENS);
+    if (clients == pw_cli_has(a, PW_OPT_WORKER_TOKENS)) {
+        return clients ? "one file at a time: --client-tokens FILE or --worker-tokens FILE"
+                       : "which file? --client-tokens FILE or --worker-tokens FILE";
+    }
+    if (clients ? worker : client) {
+        return clients ? "--queue and --activity are of workers' tokens"
+                       : "--role, --principal, --workspace and --ttl are of clients' tokens";
+    }
+    if (a->operand_count == 0 && (worker || client || pw_cli_has(a, PW_OPT_REVOKE))) {
+        return "which token? pawl token NAME";
+    }
+    if ((worker || client) && pw_cli_has(a, PW_OPT_REVOKE)) {
+        return "--revoke takes the whole token out";
+    }
+    return NULL;
 }
 
 int pw_verb_token(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
-    const char *path = a->value[PW_OPT_WORKER_TOKENS];
+    const bool clients = pw_cli_has(a, PW_OPT_CLIENT_TOKENS);
+    const char *path = a->value[clients ? PW_OPT_CLIENT_TOKENS : PW_OPT_WORKER_TOKENS];
     const char *name = a->operand_count > 0 ? a->operand[0] : NULL;
-    bool narrows = pw_cli_has(a, PW_OPT_QUEUE) || pw_cli_has(a, PW_OPT_ACTIVITY);
-    if (path == NULL) {
-        return pw_cli_usage(cli, "which file? --worker-tokens FILE");
-    }
-    if (name == NULL && (narrows || pw_cli_has(a, PW_OPT_REVOKE))) {
-        return pw_cli_usage(cli, "which token? pawl token NAME --worker-tokens FILE");
-    }
-    if (narrows && pw_cli_has(a, PW_OPT_REVOKE)) {
-        return pw_cli_usage(cli, "--revoke takes the whole token out");
+    const char *why = mismatch(a);
+    if (why != NULL) {
+        return pw_cli_usage(cli, "%s", why);
     }
     if (name == NULL) {
-        return list(cli, path);
+        return list(cli, path, clients ? PW_TOKEN_CLIENT : PW_TOKEN_WORKER);
     }
     return pw_cli_has(a, PW_OPT_REVOKE) ? revoke(cli, path, name) : make(cli, path, name);
 }

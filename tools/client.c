@@ -27,10 +27,14 @@
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
-#define CONNECT_TRIES 20
+#define CONNECT_TRIES 44
+#define CONNECT_SOON_TRIES \
+    25 /* an owner that is just coming up listens some milliseconds after it took the lock */
+#define CONNECT_SOON_MS 4
 #define CONNECT_PAUSE_MS \
     100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
 #define HELLO_TIMEOUT_MS 5000
+#define QUEUE_BYTES_MAX (2 * (size_t)PW_FRAME_BYTES_MAX)
 
 /** A reply that came while another was waited for. */
 struct kept {
@@ -46,6 +50,7 @@ struct pw_client {
     int64_t pid;
     int fd; /* -1 = nobody owns the journal */
     pw_frames in;
+    pw_buf out;     /* queued */
     int64_t number; /* last given */
     int64_t taken;  /* of the last reply that was taken; -1 = none was */
     struct kept *replies;
@@ -86,6 +91,7 @@ static void disconnect(pw_client *c)
     }
     pw_frames_deinit(&c->in);
     pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
+    pw_buf_reset(&c->out);
     while (c->replies != NULL) {
         struct kept *k = c->replies;
         c->replies = k->next;
@@ -198,16 +204,12 @@ static struct kept *take_kept(pw_client *c, int64_t number)
     return NULL;
 }
 
-static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value **ret_reply,
-                              pawl_error *err)
+/** What the engine said; why when that is not OK. */
+static pawl_status take_body(pawl_status said, pw_view body, pawl_scope *scope,
+                             const pawl_value **ret_reply, const pawl_error *why, pawl_error *err)
 {
-    int64_t number = 0;
-    pawl_status said = PAWL_OK;
-    pw_view body = {NULL, 0};
-    pawl_status status = pw_reply_parse(frame, &number, &said, &body, err);
-
-    if (status != PAWL_OK) {
-        return status;
+    if (said != PAWL_OK && err != NULL) {
+        *err = *why;
     }
     if (ret_reply != NULL) {
         const pawl_value *v = pw_value_copy(scope, body.data, body.size);
@@ -217,6 +219,21 @@ static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value
         *ret_reply = v;
     }
     return said;
+}
+
+static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value **ret_reply,
+                              pawl_error *err)
+{
+    int64_t number = 0;
+    pawl_status said = PAWL_OK;
+    pw_view body = {NULL, 0};
+    pawl_error why;
+    pawl_status status = pw_reply_parse(frame, &number, &said, &body, &why);
+
+    if (status != PAWL_OK && err != NULL) {
+        *err = why;
+    }
+    return status == PAWL_OK ? take_body(said, body, scope, ret_reply, &why, err) : status;
 }
 
 pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope,
@@ -250,7 +267,7 @@ pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, paw
             if (status == PAWL_OK && (number == 0 || got == number ||
                                       got == 0)) { /* 0: an error of the connection itself */
                 c->taken = got;
-                return take_reply(frame, scope, ret_reply, err);
+                return take_body(said, body, scope, ret_reply, &why, err);
             }
             status = status == PAWL_OK ? keep_reply(c, got, frame, err) : status;
         } else if (status == PAWL_DONE) {
@@ -267,26 +284,66 @@ pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, paw
     }
 }
 
-pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args,
-                           int64_t *ret_number, pawl_error *err)
+/* Not taken by an engine: it would end the connection, and what was queued with it. */
+static pawl_status check_queued(pw_view message, pawl_error *err)
 {
-    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    int64_t number = 0;
+    pw_view op;
+    pw_view args;
+
+    return pw_request_parse(message, &number, &op, &args, err);
+}
+
+pawl_status pw_client_queue(pw_client *c, const char *op, const pawl_value *args,
+                            int64_t *ret_number, pawl_error *err)
+{
+    pawl_status status = PAWL_OK;
 
     if (c->fd < 0) {
         return pw_err(
             err, PAWL_UNSUPPORTED,
             "%s needs a running engine, and no process owns this journal; run `pawl serve`", op);
     }
-    size_t begin = pw_frame_begin(&out);
-    pw_request_write(&out, ++c->number, op,
+    size_t begin = pw_frame_begin(&c->out);
+    pw_request_write(&c->out, ++c->number, op,
                      args != NULL ? pw_value_bytes(args) : (pw_view){NULL, 0});
-    if (!pw_buf_ok(&out) || out.size > PW_FRAME_BYTES_MAX) {
-        return pw_err(err, PAWL_LIMIT, "the request does not fit a frame of %u bytes",
-                      PW_FRAME_BYTES_MAX);
+    if (!pw_buf_ok(&c->out) && !c->out.full) {
+        status = pw_err(err, PAWL_NOMEM, "no memory for a request");
+    } else if (!pw_buf_ok(&c->out) || c->out.size - begin > PW_FRAME_BYTES_MAX) {
+        status = pw_err(err, PAWL_LIMIT, "the request does not fit a frame of %u bytes",
+                        PW_FRAME_BYTES_MAX);
+    } else {
+        pw_frame_end(&c->out, begin);
+        status = check_queued((pw_view){c->out.data + begin + PW_FRAME_HEAD_BYTES,
+                                        c->out.size - begin - PW_FRAME_HEAD_BYTES},
+                              err);
     }
-    pw_frame_end(&out, begin);
+    if (status != PAWL_OK) {
+        c->out.size = begin; /* what was queued before it stays */
+        c->out.failed = false;
+        c->out.full = false;
+        return status;
+    }
     *ret_number = c->number;
-    return write_all(c, out.data, out.size, err);
+    return PAWL_OK;
+}
+
+pawl_status pw_client_flush(pw_client *c, pawl_error *err)
+{
+    if (c->out.size == 0) {
+        return PAWL_OK;
+    }
+    pawl_status status = write_all(c, c->out.data, c->out.size, err);
+    pw_buf_reset(&c->out);
+    return status;
+}
+
+pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args,
+                           int64_t *ret_number, pawl_error *err)
+{
+    pawl_status status = pw_client_queue(c, op, args, ret_number, err);
+
+    return status == PAWL_OK ? pw_client_flush(c, err) : status;
 }
 
 /* ---- who answers ---- */
@@ -343,7 +400,7 @@ static pawl_status find_owner(pw_client *c, pawl_error *err)
         char socket[108];
         uint64_t epoch = 0;
         if (i > 0) {
-            pause_ms(CONNECT_PAUSE_MS);
+            pause_ms(i <= CONNECT_SOON_TRIES ? CONNECT_SOON_MS : CONNECT_PAUSE_MS);
         }
         status = pw_owner_probe(c->path, &c->pid, &epoch, socket, err);
         if (status != PAWL_OK || c->pid == 0) {
@@ -377,6 +434,7 @@ pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, paw
     }
     *c = (pw_client){.scope = scope, .path = path, .fd = -1};
     pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
+    pw_buf_init(&c->out, QUEUE_BYTES_MAX);
     pawl_status status = find_owner(c, err);
     if (status != PAWL_OK) {
         pw_client_close(c);
@@ -397,6 +455,7 @@ pawl_status pw_client_over(int fd, int64_t number, pw_client **ret_client, pawl_
     }
     *c = (pw_client){.scope = scope, .path = "", .fd = fd, .number = number};
     pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
+    pw_buf_init(&c->out, QUEUE_BYTES_MAX);
     *ret_client = c;
     return PAWL_OK;
 }
@@ -408,6 +467,7 @@ void pw_client_close(pw_client *c)
     }
     disconnect(c);
     pw_frames_deinit(&c->in);
+    pw_buf_deinit(&c->out);
     if (c->reader != NULL) {
         c->reader->ops->reader_close(c->reader);
     }

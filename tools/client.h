@@ -42,6 +42,11 @@ bool pw_client_kept(const pw_client *c);
 /** For streams (watch) and several requests at a time: sends one ... */
 pawl_status pw_client_send(pw_client *c, const char *op, const pawl_value *args,
                            int64_t *ret_number, pawl_error *err);
+/** The same, without sending it yet: several go out together. Errors: NOMEM, and LIMIT or PARSE of what no engine takes; what was queued before stays. */
+pawl_status pw_client_queue(pw_client *c, const char *op, const pawl_value *args,
+                            int64_t *ret_number, pawl_error *err);
+/** Sends what is queued. */
+pawl_status pw_client_flush(pw_client *c, pawl_error *err);
 /** ... and takes the next reply to `number` (0 = to any). Errors: as pw_client_request. */
 pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope,
                            const pawl_value **ret_reply, pawl_error *err);

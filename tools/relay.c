@@ -30,6 +30,7 @@
 
 #define LISTEN_BACKLOG 64
 #define LOOK_EVERY_MS 1000
+#define DEAF_MS 100 /* after a connection that could not be taken, for want of a descriptor */
 #define POLL_MAX (2 + 2 * PW_RELAY_LINKS_MAX)
 
 static int64_t mono_ms(void)
@@ -152,6 +153,11 @@ static void accept_one(pw_relay *r)
     char peer[64];
     int fd = accept4(r->listen_fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            r->deaf_until_ms =
+                r->now_ms +
+                DEAF_MS; /* it waits; to be woken for it again and again would help nobody */
+        }
         return;
     }
     if (r->links_len >= PW_RELAY_LINKS_MAX || strangers(r) >= PW_RELAY_STRANGERS_MAX) {
@@ -183,7 +189,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 static void evict_revoked(pw_relay *r)
 {
     for (pw_relay_session *s = r->sessions; s != NULL; s = s->next) {
-        if (!s->over && pw_worker_grant_find(r->grants, s->grant) == NULL) {
+        if (!s->over && pw_token_grant_find(r->grants, s->grant) == NULL) {
             pw_relay_log(r, PAWL_INFO, "the token of a remote worker was revoked: it is out");
             s->over = true;
         }
@@ -194,17 +200,17 @@ static void evict_revoked(pw_relay *r)
 static void tokens_look(pw_relay *r)
 {
     struct stat now;
-    pw_worker_grants *g = NULL;
+    pw_token_grants *g = NULL;
     pawl_error err;
     if (stat(r->options.tokens_file, &now) != 0 || same_file(&now, &r->grants_stat)) {
         return;
     }
     r->grants_stat = now;
-    if (pw_worker_grants_read(r->options.tokens_file, &g, &err) != PAWL_OK) {
+    if (pw_token_grants_read(r->options.tokens_file, &g, &err) != PAWL_OK) {
         pw_relay_log(r, PAWL_ERROR, "the tokens of before count on: %s", err.message);
         return;
     }
-    pw_worker_grants_free(r->grants);
+    pw_token_grants_free(r->grants);
     r->grants = g;
     evict_revoked(r);
 }
@@ -215,7 +221,8 @@ static int poll_set(pw_relay *r, struct pollfd fds[POLL_MAX], bool *ret_more)
 {
     int n = 0;
     fds[n++] = (struct pollfd){.fd = r->wake_fd, .events = POLLIN};
-    fds[n++] = (struct pollfd){.fd = r->listen_fd, .events = POLLIN};
+    fds[n++] =
+        (struct pollfd){.fd = r->deaf_until_ms > r->now_ms ? -1 : r->listen_fd, .events = POLLIN};
     *ret_more = false;
     for (pw_relay_link *link = r->links; link != NULL; link = link->next) {
         short events = pw_relay_link_events(link);
@@ -276,7 +283,8 @@ static void turn(pw_relay *r)
     bool more = false;
     uint64_t count = 0;
     int n = poll_set(r, fds, &more);
-    (void)poll(fds, (nfds_t)n, more ? 0 : LOOK_EVERY_MS);
+    const int wait_ms = r->deaf_until_ms > r->now_ms ? DEAF_MS : LOOK_EVERY_MS;
+    (void)poll(fds, (nfds_t)n, more ? 0 : wait_ms);
     r->now_ms = mono_ms();
     if (fds[0].revents != 0) {
         (void)!read(r->wake_fd, &count, sizeof count);
@@ -328,7 +336,7 @@ static void relay_free(pw_relay *r)
     if (r->wake_fd >= 0) {
         close(r->wake_fd);
     }
-    pw_worker_grants_free(r->grants);
+    pw_token_grants_free(r->grants);
     pw_tls_ctx_free(r->tls);
     pw_free(r);
 }
@@ -350,7 +358,7 @@ pawl_status pw_relay_start(const pw_relay_options *options, pw_relay **ret_relay
     if (st == PAWL_OK && stat(options->tokens_file, &r->grants_stat) != 0) {
         memset(&r->grants_stat, 0, sizeof r->grants_stat);
     }
-    st = st == PAWL_OK ? pw_worker_grants_read(options->tokens_file, &r->grants, err) : st;
+    st = st == PAWL_OK ? pw_token_grants_read(options->tokens_file, &r->grants, err) : st;
     st = st == PAWL_OK ? port_open(r, err) : st;
     st = st == PAWL_OK ? pw_thread_start(&r->thread, "pawl-relay", run, r, err) : st;
     if (st != PAWL_OK) {

@@ -38,7 +38,7 @@ typedef struct pw_relay_session {
     struct pw_relay_session *next;
     char id[2 * PW_RELAY_SECRET_BYTES + 1]; /* secret: who shows it goes on with it */
     char worker[PW_RELAY_ID_MAX + 1];       /* "" = it cannot be gone on with */
-    char grant[PW_WORKER_TOKEN_ID_HEX + 1];
+    char grant[PW_TOKEN_ID_HEX + 1];
     int fd; /* the engine's control socket */
     pw_frames in;
     pw_relay_bytes out;
@@ -86,7 +86,7 @@ struct pw_relay {
     char address[80];
     pthread_t thread;
     atomic_bool stop;
-    pw_worker_grants *grants;
+    pw_token_grants *grants;
     struct stat grants_stat;
     pw_relay_link *links;
     pw_relay_session *sessions;
@@ -94,6 +94,7 @@ struct pw_relay {
     int64_t refused; /* requests, tokens, connections */
     int64_t now_ms;  /* monotonic */
     int64_t looked_ms;
+    int64_t deaf_until_ms; /* nobody new is let in; 0 = they are */
 };
 
 /* relay.c */
@@ -117,7 +118,7 @@ void pw_relay_link_cut(pw_relay *r, pw_relay_link *link, bool over);
 
 /* relay_session.c */
 /** The session of a link that has shown its token: a new one, or the one it had. Errors: FULL, BUSY (no engine answers), NOMEM. */
-pawl_status pw_relay_session_join(pw_relay *r, pw_relay_link *link, const pw_worker_grant *grant,
+pawl_status pw_relay_session_join(pw_relay *r, pw_relay_link *link, const pw_token_grant *grant,
                                   pw_view hello, bool *ret_resumed, pawl_error *err);
 /** Its link is gone. */
 void pw_relay_session_leave(pw_relay *r, pw_relay_session *s);

@@ -111,14 +111,13 @@ static void refuse(pw_relay *r, pw_relay_link *link, int64_t number, pawl_status
 
 /* ---- hello ---- */
 
-static const pawl_value *bounds(pawl_scope *scope, const pawl_value *v,
-                                const pw_worker_grant *grant)
+static const pawl_value *bounds(pawl_scope *scope, const pawl_value *v, const pw_token_grant *grant)
 {
     v = grant->queues != NULL ? pawl_with(scope, v, "queues", grant->queues) : v;
     return grant->activities != NULL ? pawl_with(scope, v, "activities", grant->activities) : v;
 }
 
-static void welcome(pw_relay *r, pw_relay_link *link, int64_t number, const pw_worker_grant *grant,
+static void welcome(pw_relay *r, pw_relay_link *link, int64_t number, const pw_token_grant *grant,
                     bool resumed)
 {
     pawl_scope *scope = pawl_scope_new();
@@ -140,9 +139,9 @@ static void welcome(pw_relay *r, pw_relay_link *link, int64_t number, const pw_w
 }
 
 /* A copy that ends with 0; empty when it does not fit. */
-static void token_copy(char ret[PW_WORKER_TOKEN_BYTES_MAX], pw_view token)
+static void token_copy(char ret[PW_TOKEN_BYTES_MAX], pw_view token)
 {
-    size_t size = token.size < PW_WORKER_TOKEN_BYTES_MAX ? token.size : 0;
+    size_t size = token.size < PW_TOKEN_BYTES_MAX ? token.size : 0;
     if (size > 0) {
         memcpy(ret, token.data, size);
     }
@@ -151,11 +150,11 @@ static void token_copy(char ret[PW_WORKER_TOKEN_BYTES_MAX], pw_view token)
 
 static void greet(pw_relay *r, pw_relay_link *link, const pw_vet *vet)
 {
-    char token[PW_WORKER_TOKEN_BYTES_MAX];
+    char token[PW_TOKEN_BYTES_MAX];
     pawl_error err;
     bool resumed = false;
     token_copy(token, pw_relay_text(vet->args, "token"));
-    const pw_worker_grant *grant = pw_worker_grant_of(r->grants, token);
+    const pw_token_grant *grant = pw_token_grant_of(r->grants, PW_TOKEN_WORKER, token);
     if (grant == NULL) {
         refuse(r, link, vet->number,
                pw_err(&err, PAWL_DENIED, "that is no token of a worker, or it was revoked"), &err);
@@ -191,9 +190,9 @@ static void answer_hello(pw_relay *r, pw_relay_link *link, const pw_vet *vet)
 
 /* ---- frames ---- */
 
-static const pw_worker_grant *grant_of(const pw_relay *r, const pw_relay_link *link)
+static const pw_token_grant *grant_of(const pw_relay *r, const pw_relay_link *link)
 {
-    return link->session != NULL ? pw_worker_grant_find(r->grants, link->session->grant) : NULL;
+    return link->session != NULL ? pw_token_grant_find(r->grants, link->session->grant) : NULL;
 }
 
 static void take_frame(pw_relay *r, pw_relay_link *link, pw_view frame)

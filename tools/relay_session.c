@@ -143,7 +143,7 @@ static int engine_connect(const char *socket_path)
     return fd;
 }
 
-static pawl_status session_new(pw_relay *r, const pw_worker_grant *grant, pw_view worker,
+static pawl_status session_new(pw_relay *r, const pw_token_grant *grant, pw_view worker,
                                pw_relay_session **ret_session, pawl_error *err)
 {
     char path[108];
@@ -258,7 +258,7 @@ static void drop_older(pw_relay *r, const char *grant, pw_view worker)
     }
 }
 
-pawl_status pw_relay_session_join(pw_relay *r, pw_relay_link *link, const pw_worker_grant *grant,
+pawl_status pw_relay_session_join(pw_relay *r, pw_relay_link *link, const pw_token_grant *grant,
                                   pw_view hello, bool *ret_resumed, pawl_error *err)
 {
     pw_relay_session *s = session_find(r, grant->id, pw_relay_text(hello, "session"));

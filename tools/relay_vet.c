@@ -39,7 +39,7 @@ static pawl_status length_ok(const pawl_value *list, const char *what, pawl_erro
     return PAWL_OK;
 }
 
-static pawl_status activities_ok(const pw_worker_grant *grant, const pawl_value *list,
+static pawl_status activities_ok(const pw_token_grant *grant, const pawl_value *list,
                                  pawl_error *err)
 {
     if (pawl_typeof(list) != PAWL_ARRAY) {
@@ -51,7 +51,7 @@ static pawl_status activities_ok(const pw_worker_grant *grant, const pawl_value 
     }
     for (size_t i = 0; i < pawl_len(list); i++) {
         const char *name = name_of(pawl_at(list, i));
-        if (!pw_worker_grant_activity(grant, name)) {
+        if (!pw_token_grant_activity(grant, name)) {
             return pw_err(err, PAWL_DENIED, "your token is not for the activity \"%.100s\"", name);
         }
     }
@@ -59,7 +59,7 @@ static pawl_status activities_ok(const pw_worker_grant *grant, const pawl_value 
 }
 
 /* Nil and [] are those of the token. */
-static pawl_status queues_of(const pw_worker_grant *grant, const pawl_value *list,
+static pawl_status queues_of(const pw_token_grant *grant, const pawl_value *list,
                              const pawl_value **ret_list, pawl_error *err)
 {
     if (list != NULL && pawl_typeof(list) != PAWL_ARRAY) {
@@ -72,7 +72,7 @@ static pawl_status queues_of(const pw_worker_grant *grant, const pawl_value *lis
     for (size_t i = 0; i < pawl_len(list); i++) {
         const pawl_value *item = pawl_at(list, i);
         const char *name = pawl_str(item, "", "");
-        if (pawl_typeof(item) != PAWL_STRING || !pw_worker_grant_queue(grant, name)) {
+        if (pawl_typeof(item) != PAWL_STRING || !pw_token_grant_queue(grant, name)) {
             return pw_err(err, PAWL_DENIED, "your token is not for the queue \"%.100s\"", name);
         }
     }
@@ -81,7 +81,7 @@ static pawl_status queues_of(const pw_worker_grant *grant, const pawl_value *lis
 }
 
 /* Only what was looked at goes on: a map may say a key twice. */
-static pawl_status poll_rewrite(const pw_worker_grant *grant, pawl_scope *scope, pw_vet *vet)
+static pawl_status poll_rewrite(const pw_token_grant *grant, pawl_scope *scope, pw_vet *vet)
 {
     const pawl_value *args = pw_value_view(scope, vet->args.data, vet->args.size);
     const pawl_value *activities = pawl_get(args, "activities");
@@ -101,7 +101,7 @@ static pawl_status poll_rewrite(const pw_worker_grant *grant, pawl_scope *scope,
     return PAWL_OK;
 }
 
-static pw_vet_verdict vet_poll(const pw_worker_grant *grant, pw_vet *vet)
+static pw_vet_verdict vet_poll(const pw_token_grant *grant, pw_vet *vet)
 {
     pawl_scope *scope = pawl_scope_new();
     vet->status = scope != NULL ? poll_rewrite(grant, scope, vet)
@@ -110,7 +110,7 @@ static pw_vet_verdict vet_poll(const pw_worker_grant *grant, pw_vet *vet)
     return vet->status == PAWL_OK ? PW_VET_PASS : PW_VET_REFUSED;
 }
 
-pw_vet_verdict pw_relay_vet(pw_view frame, const pw_worker_grant *grant, pw_vet *vet)
+pw_vet_verdict pw_relay_vet(pw_view frame, const pw_token_grant *grant, pw_vet *vet)
 {
     pw_view op;
     vet->number = 0;

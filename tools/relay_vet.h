@@ -5,7 +5,7 @@
 #define PW_RELAY_VET_H
 
 #include "engine/request.h"
-#include "tools/worker_token.h"
+#include "tools/token.h"
 
 typedef enum pw_vet_verdict {
     PW_VET_PASS,    /* `out` is the message for the engine */
@@ -25,7 +25,7 @@ typedef struct pw_vet {
 } pw_vet;
 
 /** grant NULL: a stranger, who may say hello and nothing else. A poll of a grant with bounds is written anew, within them. */
-pw_vet_verdict pw_relay_vet(pw_view frame, const pw_worker_grant *grant, pw_vet *vet);
+pw_vet_verdict pw_relay_vet(pw_view frame, const pw_token_grant *grant, pw_vet *vet);
 /** The text of one key of a map; empty when it has none. */
 pw_view pw_relay_text(pw_view map, const char *key);
 

@@ -260,7 +260,7 @@ static bool has_room(const pw_worker_act *a)
 
 static bool is_offered(const pw_worker *w, const pw_worker_act *a)
 {
-    return has_room(a) && pw_worker_grant_activity(&w->far.bounds, a->name);
+    return has_room(a) && pw_token_grant_activity(&w->far.bounds, a->name);
 }
 
 static const pawl_value *offer(const pw_worker *w, pawl_scope *scope)

@@ -245,7 +245,7 @@ static void connect_far(pw_worker *w)
 static void keep_bounds(pw_worker *w, const pawl_value *v)
 {
     pw_scope_reset(w->far.scope);
-    w->far.bounds = (pw_worker_grant){
+    w->far.bounds = (pw_token_grant){
         .queues = pawl_copy(w->far.scope, pawl_get(v, "queues")),
         .activities = pawl_copy(w->far.scope, pawl_get(v, "activities")),
     };

@@ -79,6 +79,10 @@ typedef struct pw_agent {
     pawl_scope *keep;               /* holds this struct and the configuration */
     const pawl_value *config;       /* the input, without its task */
     const pawl_value *memory_tools; /* NULL = it has no memory */
+    const pawl_value *find_tools;   /* NULL = it sees all of its tools */
+    const pawl_value **tools;       /* all of the three, one by one */
+    size_t tools_len;
+    size_t shown_len; /* tools that it may see */
     const pawl_value *system_ref, *tools_ref;
     bool has_system, has_tools;
 
@@ -97,6 +101,10 @@ typedef struct pw_agent {
         *before; /* compactions that can be taken back: [{from, to}], the newest last */
     const pawl_value *compaction; /* the one under way, as the key of that name says */
     const pawl_value *summary;
+    const pawl_value *only; /* names of the tools that the model sees; NULL = all */
+    const pawl_value *wish,
+        *said; /* what a user said last, and the model: texts that tools are chosen by */
+    const pawl_value *found, *used; /* names: tools that the model found itself, and called last */
     pw_agent_call *calls;
     size_t calls_len;
 
@@ -205,6 +213,28 @@ void pw_agent_call_over(pw_agent_call *call, const pawl_value *result, bool fail
 void pw_agent_call_failed(pw_agent *a, pw_agent_call *call, const char *type, const char *message);
 /** What an activity, a child or an MCP tool gave, as the model is told. */
 void pw_agent_call_done(pw_agent *a, pw_agent_call *call, const pawl_value *value);
+
+/* agent_choose.c: which tools the model sees */
+
+/** The tool by which a model finds others, as a list; NULL = it needs none. */
+const pawl_value *pw_agent_find_tools(pawl_scope *scope, const pawl_value *config);
+/** There are so many tools that some have to be chosen. */
+bool pw_agent_chooses(const pw_agent *a);
+/** Asks for it. False: refused. */
+bool pw_agent_choose(const pw_agent *a, pawl_fold *f, const pawl_value *tools,
+                     const pawl_value *convo);
+/** The model asks for it. 0 = refused. */
+int64_t pw_agent_find(const pw_agent *a, const pw_agent_call *call, pawl_fold *f);
+/** They are chosen; NULL: that failed. */
+void pw_agent_chosen(pw_agent *a, const pawl_value *result);
+/** What the model is told of what it found. */
+const pawl_value *pw_agent_found(pw_agent *a, const pawl_value *result);
+/** The last text of a user in messages, its beginning; NULL = there is none. */
+const pawl_value *pw_agent_wish(pawl_scope *scope, const pawl_value *messages);
+/** What is in the inbox is said; what the model says; its calls are over. */
+void pw_agent_wished(pw_agent *a);
+void pw_agent_said(pw_agent *a, const pawl_value *parts);
+void pw_agent_used(pw_agent *a);
 
 /* agent_memory.c */
 

@@ -96,6 +96,7 @@ void pw_agent_acted(pw_agent *a)
     }
     a->pending = pw_agent_push(a->scope, a->pending,
                                pawl_build(a->scope, "{role: 'tool', parts: %p}", pawl_v(parts)));
+    pw_agent_used(a);
     a->calls_len = 0;
     if (a->heir != NULL) {
         a->phase = PW_AGENT_HANDING;
@@ -155,6 +156,7 @@ void pw_agent_answered(pw_agent *a, const pawl_value *result)
     a->tokens = pawl_int(result, "usage.input", 0) + pawl_int(result, "usage.output", 0);
     a->stop = pawl_str(pawl_make_str(a->scope, pawl_str(result, "stop", "other")), "", "other");
     pw_agent_usage_add(a, pawl_get(result, "usage"));
+    pw_agent_said(a, parts);
     if (pawl_len(parts) > 0) {
         a->pending = pw_agent_push(a->scope, a->pending, message);
     }

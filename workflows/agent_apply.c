@@ -83,6 +83,9 @@ static void appended(pw_agent *a, const pawl_value *ref)
         a->tools_ref = pawl_copy(a->keep, ref);
     } else {
         const bool speaks = pw_agent_speaks(a);
+        if (speaks) {
+            pw_agent_wished(a);
+        }
         a->convo = pawl_copy(a->scope, ref);
         a->bytes += size_of(a->pending) + (speaks ? size_of(a->inbox) : 0);
         a->pending = NULL;
@@ -129,8 +132,13 @@ static void scheduled(pw_agent *a, const pawl_fold_event *e)
     }
     const bool gathers = a->phase == PW_AGENT_READY && pawl_get(a->config, "context") != NULL;
     const bool sums = a->phase == PW_AGENT_SUMMARISE;
-    a->phase = sums ? PW_AGENT_SUMMARISING : gathers ? PW_AGENT_GATHERING : PW_AGENT_THINKING;
-    a->turn += !gathers && !sums;
+    const bool chooses = !gathers && pw_agent_chooses(a) &&
+                         (a->phase == PW_AGENT_READY || a->phase == PW_AGENT_GATHERED);
+    a->phase = sums      ? PW_AGENT_SUMMARISING
+               : gathers ? PW_AGENT_GATHERING
+               : chooses ? PW_AGENT_CHOOSING
+                         : PW_AGENT_THINKING;
+    a->turn += !gathers && !sums && !chooses;
     a->command = e->command;
 }
 
@@ -147,6 +155,8 @@ static void completed(pw_agent *a, const pawl_fold_event *e)
                                                   : e->value);
         a->phase = PW_AGENT_GATHERED;
         a->command = 0;
+    } else if (e->command == a->command && a->phase == PW_AGENT_CHOOSING) {
+        pw_agent_chosen(a, pawl_copy(a->scope, e->value));
     } else if (e->command == a->command && a->phase == PW_AGENT_THINKING) {
         pw_agent_answered(a, e->value);
     } else if (e->command == a->command && a->phase == PW_AGENT_SUMMARISING) {
@@ -174,6 +184,8 @@ static void failed(pw_agent *a, const pawl_fold_event *e)
         pw_agent_acted(a);
     } else if (a->command == 0 || e->command != a->command) {
         return;
+    } else if (a->phase == PW_AGENT_CHOOSING) {
+        pw_agent_chosen(a, NULL);
     } else if (a->phase == PW_AGENT_SUMMARISING) {
         pw_agent_summed(a, NULL);
     } else if (a->phase != PW_AGENT_THINKING || !pw_agent_squeeze(a, type)) {

@@ -17,7 +17,7 @@ typedef struct refs {
 bool pw_agent_speaks(const pw_agent *a)
 {
     return a->phase == PW_AGENT_READY || a->phase == PW_AGENT_GATHERED ||
-           a->phase == PW_AGENT_HANDING;
+           a->phase == PW_AGENT_CHOSEN || a->phase == PW_AGENT_HANDING;
 }
 
 static refs append(const pw_agent *a, pawl_fold *f)
@@ -68,6 +68,7 @@ static const pawl_value *request_of(const pw_agent *a, pawl_fold *f, const refs 
     v = set(scope, v, "model", pawl_get(a->config, "model"));
     v = set(scope, v, "system", r->system);
     v = set(scope, v, "tools", r->tools);
+    v = set(scope, v, "tools_only", a->only);
     v = set(scope, v, "messages", r->convo);
     v = schema != NULL
             ? pawl_with(scope, v, "response",
@@ -91,6 +92,7 @@ static const pawl_value *summary_of(const pw_agent *a, pawl_scope *scope, const 
     v = set(scope, v, "model", pawl_get(a->config, "model"));
     v = set(scope, v, "system", r->system);
     v = set(scope, v, "tools", r->tools);
+    v = set(scope, v, "tools_only", a->only);
     v = set(scope, v, "messages", pw_agent_summary_of(a));
     v = a->has_tools ? pawl_with(scope, v, "tool_choice", pawl_make_str(scope, "none")) : v;
     return pawl_with(scope, v, "more", pw_agent_summary_words(a, scope));
@@ -133,9 +135,9 @@ static bool gather(const pw_agent *a, pawl_fold *f, const refs *r)
 /* What whoever takes over has of this agent, unless the tool says otherwise. */
 static const pawl_value *inherited(const pw_agent *a, pawl_scope *scope)
 {
-    static const char *const names[] = {"endpoint", "endpoints", "model",      "request",
-                                        "llm",      "approval",  "compact",    "memory",
-                                        "reserve",  "cache_s",   "cache_scope"};
+    static const char *const names[] = {"endpoint", "endpoints", "model",       "request",
+                                        "llm",      "approval",  "compact",     "memory",
+                                        "reserve",  "cache_s",   "cache_scope", "choose"};
     const pawl_value *v = pawl_build(scope, "{}");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         v = set(scope, v, names[i], pawl_get(a->config, names[i]));
@@ -196,7 +198,8 @@ static void show(const pw_agent *a, pawl_fold *f, const refs *r)
 {
     const char *phase = pw_agent_phase_text(a->phase);
     const int64_t turn = a->turn + (a->phase == PW_AGENT_READY || a->phase == PW_AGENT_GATHERED ||
-                                    a->phase == PW_AGENT_GATHERING);
+                                    a->phase == PW_AGENT_GATHERING ||
+                                    a->phase == PW_AGENT_CHOOSING || a->phase == PW_AGENT_CHOSEN);
     const int64_t most = pawl_int(a->config, "max_turns", PW_AGENT_TURNS);
     pawl_scope *scope = pawl_fold_scope(f);
     if (turn == a->shown_turn && strcmp(phase, a->shown_phase) == 0) {
@@ -248,15 +251,23 @@ static void complete(const pw_agent *a, pawl_fold *f, const refs *r)
                       pawl_v(pw_agent_usage(a, scope)), pawl_v(r->convo)));
 }
 
+/* With too many tools, which of them is asked for first. */
+static bool think(const pw_agent *a, pawl_fold *f, const refs *r)
+{
+    return pw_agent_chooses(a) ? pw_agent_choose(a, f, r->tools, r->convo)
+                               : ask_model(a, f, request_of(a, f, r));
+}
+
 /* False: a command was refused, which is logged. */
 static bool go(const pw_agent *a, pawl_fold *f, const refs *r)
 {
     pawl_scope *scope = pawl_fold_scope(f);
     switch (a->phase) {
     case PW_AGENT_READY:
-        return pawl_get(a->config, "context") != NULL ? gather(a, f, r)
-                                                      : ask_model(a, f, request_of(a, f, r));
+        return pawl_get(a->config, "context") != NULL ? gather(a, f, r) : think(a, f, r);
     case PW_AGENT_GATHERED:
+        return think(a, f, r);
+    case PW_AGENT_CHOSEN:
         return ask_model(a, f, request_of(a, f, r));
     case PW_AGENT_ACTING:
         return act(a, f);
@@ -275,6 +286,7 @@ static bool go(const pw_agent *a, pawl_fold *f, const refs *r)
     case PW_AGENT_HANDED:
         return pass_on(a, f);
     case PW_AGENT_GATHERING:
+    case PW_AGENT_CHOOSING:
     case PW_AGENT_THINKING:
     case PW_AGENT_SUMMARISING:
     case PW_AGENT_COMPACTING: /* (done before) */

@@ -3,6 +3,7 @@
  *
  * Does not call models or tools: it asks the engine for them (agent_decide.c).
  */
+#include "sdk/pawl_choose.h"
 #include "workflows/agent.h"
 
 static const char description[] =
@@ -37,6 +38,10 @@ static const char schema[] =
     "\"pattern\": \"^[!-.0-~]([!-~]{0,98}[!-.0-~])?$\"}, \"write\": " POLICY
     ", \"limit\": {\"type\": \"integer\","
     "\"minimum\": 1, \"maximum\": 100}, \"ttl_s\": {\"type\": \"number\", \"minimum\": 0}}},"
+    "\"choose\": {\"type\": \"object\", \"properties\": {\"k\": {\"type\": \"integer\", \"minimum\": 0, \"maximum\": 1000},"
+    "\"at_least\": {\"type\": \"number\"}, \"by\": {\"enum\": [\"hybrid\", \"meaning\", \"words\"]}, \"find\": {\"type\": \"boolean\"},"
+    "\"always\": {\"type\": \"array\", \"items\": " TEXT "}, \"activity\": " TEXT
+    ", \"workspace\": " TEXT "}},"
     "\"reserve\": " MAP
     ", \"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
     "\"cache_s\": {\"type\": \"number\", \"minimum\": 0}, \"cache_scope\": " TEXT ","
@@ -58,5 +63,9 @@ pawl_status pawl_agent_register(pawl_engine *engine, pawl_error *err)
         .description = description,
         .input_schema = schema,
     };
+    const pawl_status status = pawl_choose_register(engine, NULL, err);
+    if (status != PAWL_OK && status != PAWL_EXISTS) {
+        return status;
+    }
     return pawl_register_folded(engine, "agent", "1", pw_agent_folded(), &options, err);
 }

@@ -50,29 +50,46 @@ void pw_agent_free(void *state)
     }
 }
 
+/* One by one, since a place in a list is found by walking to it. */
+static void tools_keep(pw_agent *a)
+{
+    const pawl_value *lists[] = {pawl_get(a->config, "tools"), a->memory_tools, a->find_tools};
+    size_t len = 0;
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
+        len += pawl_len(lists[k]);
+    }
+    a->tools = pawl_scope_alloc(a->keep, (len + 1) * sizeof *a->tools);
+    a->tools_len = 0;
+    a->shown_len = 0;
+    for (size_t k = 0; k < sizeof lists / sizeof lists[0] && a->tools != NULL; k++) {
+        for (size_t i = 0; i < pawl_len(lists[k]); i++) {
+            const pawl_value *tool = pawl_at(lists[k], i);
+            a->tools[a->tools_len++] = tool;
+            a->shown_len += !pawl_is(tool, "policy", "deny");
+        }
+    }
+}
+
 static void config_keep(pw_agent *a, const pawl_value *config)
 {
     a->config = pawl_copy(a->keep, config);
     a->has_system = pawl_str(a->config, "system", "")[0] != '\0';
     a->memory_tools = pw_agent_memory_tools(a->keep, a->config);
-    a->has_tools = a->memory_tools != NULL;
-    const pawl_value *tools = pawl_get(a->config, "tools");
-    for (size_t i = 0; i < pawl_len(tools); i++) {
-        a->has_tools |= !pawl_is(pawl_at(tools, i), "policy", "deny");
-    }
+    a->find_tools = pw_agent_find_tools(a->keep, a->config);
+    tools_keep(a);
+    a->has_tools = a->shown_len > pawl_len(a->find_tools); /* with nothing to find it has none */
 }
 
 /* A schema that is none would be found out at the first call, and by the model. */
 static void check_tools(pw_agent *a)
 {
-    const pawl_value *tools = pawl_get(a->config, "tools");
-    for (size_t i = 0; i < pawl_len(tools); i++) {
-        const pawl_value *schema = pawl_get(pawl_at(tools, i), "schema");
+    for (size_t i = 0; i < a->tools_len; i++) {
+        const pawl_value *schema = pawl_get(a->tools[i], "schema");
         pawl_error err = {0};
         if (schema != NULL && pawl_schema_check(schema, NULL, &err) == PAWL_INVALID) {
             char text[400];
             (void)snprintf(text, sizeof text, "tool \"%.64s\": %s",
-                           pawl_str(pawl_at(tools, i), "name", ""), err.message);
+                           pawl_str(a->tools[i], "name", ""), err.message);
             pw_agent_fail(a, "BadInput", text);
         }
     }
@@ -106,6 +123,11 @@ void pw_agent_renew(pw_agent *a)
     a->failure_type = text_in(scope, a->failure_type);
     a->failure = text_in(scope, a->failure);
     a->before = pawl_copy(scope, a->before);
+    a->only = pawl_copy(scope, a->only);
+    a->wish = pawl_copy(scope, a->wish);
+    a->said = pawl_copy(scope, a->said);
+    a->found = pawl_copy(scope, a->found);
+    a->used = pawl_copy(scope, a->used);
     a->compaction = NULL;
     a->summary = NULL;
     a->heir = NULL;
@@ -272,6 +294,23 @@ static void load_later(pw_agent *a, const pawl_value *saved)
     a->squeezed = pawl_int(v, "squeezed", 0) != 0;
 }
 
+/* Of an agent that chooses its tools. */
+static const pawl_value *save_choice(const pw_agent *a, pawl_scope *scope)
+{
+    return pawl_build(scope, "{only: %p, wish: %p, said: %p, found: %p, used: %p}", pawl_v(a->only),
+                      pawl_v(a->wish), pawl_v(a->said), pawl_v(a->found), pawl_v(a->used));
+}
+
+static void load_choice(pw_agent *a, const pawl_value *saved)
+{
+    const pawl_value *v = pawl_copy(a->scope, pawl_get(saved, "choice"));
+    a->only = pawl_get(v, "only");
+    a->wish = pawl_get(v, "wish");
+    a->said = pawl_get(v, "said");
+    a->found = pawl_get(v, "found");
+    a->used = pawl_get(v, "used");
+}
+
 const pawl_value *pw_agent_save(const void *state, pawl_scope *scope)
 {
     const pw_agent *a = state;
@@ -287,8 +326,11 @@ const pawl_value *pw_agent_save(const void *state, pawl_scope *scope)
         "{stop: %s, stuck: %s, failure_type: %s, failure: %s, phase: %d, turn: %lld, command: %lld, canceled: %d, shown: [%lld, %s]}",
         a->stop, a->stuck, a->failure_type, a->failure, (int)a->phase, (long long)a->turn,
         (long long)a->command, (int)a->canceled, (long long)a->shown_turn, a->shown_phase);
-    return pawl_build(scope, "{v: 1, values: %p, words: %p, later: %p}", pawl_v(values),
-                      pawl_v(words), pawl_v(save_later(a, scope)));
+    const pawl_value *v = pawl_build(scope, "{v: 1, values: %p, words: %p, later: %p}",
+                                     pawl_v(values), pawl_v(words), pawl_v(save_later(a, scope)));
+    return pawl_get(a->config, "choose") != NULL
+               ? pawl_with(scope, v, "choice", save_choice(a, scope))
+               : v;
 }
 
 static void load_values(pw_agent *a, const pawl_value *v)
@@ -318,6 +360,7 @@ void *pw_agent_load(const pawl_value *saved, void *user)
     const int64_t phase = pawl_int(w, "phase", 0);
     load_values(a, pawl_get(saved, "values"));
     load_later(a, saved);
+    load_choice(a, saved);
     a->stop = pawl_str(w, "stop", NULL);
     a->stuck = pawl_str(w, "stuck", NULL);
     a->failure_type = pawl_str(w, "failure_type", NULL);

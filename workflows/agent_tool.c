@@ -11,15 +11,9 @@
 
 const pawl_value *pw_agent_tool(const pw_agent *a, const char *name)
 {
-    const pawl_value *tools = pawl_get(a->config, "tools");
-    for (size_t i = 0; i < pawl_len(tools); i++) {
-        if (pawl_is(pawl_at(tools, i), "name", name)) {
-            return pawl_at(tools, i);
-        }
-    }
-    for (size_t i = 0; i < pawl_len(a->memory_tools); i++) {
-        if (pawl_is(pawl_at(a->memory_tools, i), "name", name)) {
-            return pawl_at(a->memory_tools, i);
+    for (size_t i = 0; i < a->tools_len; i++) {
+        if (pawl_is(a->tools[i], "name", name)) {
+            return a->tools[i];
         }
     }
     return NULL;
@@ -27,21 +21,20 @@ const pawl_value *pw_agent_tool(const pw_agent *a, const char *name)
 
 const pawl_value *pw_agent_tools_shown(const pw_agent *a, pawl_scope *scope)
 {
-    const pawl_value *tools = pw_agent_join(scope, pawl_get(a->config, "tools"), a->memory_tools);
-    const pawl_value *list = NULL;
-    for (size_t i = 0; i < pawl_len(tools); i++) {
-        const pawl_value *tool = pawl_at(tools, i);
+    const pawl_value **list = pawl_scope_alloc(scope, (a->tools_len + 1) * sizeof *list);
+    size_t len = 0;
+    for (size_t i = 0; i < a->tools_len && list != NULL; i++) {
+        const pawl_value *tool = a->tools[i];
         if (pawl_is(tool, "policy", "deny")) {
             continue;
         }
         const pawl_value *schema = pawl_get(tool, "schema");
         schema = schema != NULL ? schema : pawl_build(scope, "{type: 'object'}");
-        list = pw_agent_push(scope, list,
-                             pawl_build(scope, "{name: %s, description: %s, schema: %p}",
-                                        pawl_str(tool, "name", ""),
-                                        pawl_str(tool, "description", ""), pawl_v(schema)));
+        list[len++] =
+            pawl_build(scope, "{name: %s, description: %s, schema: %p}", pawl_str(tool, "name", ""),
+                       pawl_str(tool, "description", ""), pawl_v(schema));
     }
-    return list;
+    return list != NULL ? pawl_make_array(scope, list, len) : NULL;
 }
 
 /* ---- before ---- */
@@ -172,6 +165,9 @@ int64_t pw_agent_call_make(const pw_agent *a, const pw_agent_call *call, pawl_fo
                                           .timeout_s = pawl_num(call->tool, "timeout_s", 0)};
         return pawl_fold_child(f, &child, sizeof child);
     }
+    if (pawl_get(call->tool, "find") != NULL) {
+        return pw_agent_find(a, call, f);
+    }
     const bool mcp = pawl_get(call->tool, "mcp") != NULL;
     const pawl_call_options options = {
         .name = mcp ? "mcp" : pawl_str(call->tool, "activity", ""),
@@ -208,7 +204,9 @@ void pw_agent_call_done(pw_agent *a, pw_agent_call *call, const pawl_value *valu
 {
     const pawl_value *result = value;
     bool failed = false;
-    if (pawl_get(call->tool, "mcp") != NULL) {
+    if (pawl_get(call->tool, "find") != NULL) {
+        result = pw_agent_found(a, value);
+    } else if (pawl_get(call->tool, "mcp") != NULL) {
         const pawl_value *structured = pawl_get(value, "structuredContent");
         failed = pawl_bool(value, "isError", false);
         result =

@@ -35,13 +35,28 @@ static const char release_schema[] =
     "\"ref\": {\"type\": \"string\", \"description\": \"what to release; default HEAD\"},"
     "\"name\": {\"type\": \"string\", \"pattern\": \"^[^./][^/]*$\", \"description\": \"of the "
     "publication; default: the short commit\"},"
-    "\"build\": {" WORDS "}, \"test\": {" WORDS "},"
+    "\"build\": {" WORDS
+    ", \"description\": \"program and arguments, run in a fresh tree of the commit\"},"
+    "\"test\": {" WORDS ", \"description\": \"program and arguments, run in the built tree\"},"
     "\"verify\": {" WORDS ", \"description\": \"run in the published folder\"},"
     "\"artefacts\": {" WORDS ", \"description\": \"patterns below the built tree\"},"
     "\"publish_dir\": " PATH_TEXT "\"absolute path: what is published goes below\"},"
     "\"work_dir\": " PATH_TEXT "\"absolute path: the build goes below\"},"
-    "\"step_timeout_s\": {\"type\": \"number\"}, \"approval_s\": {\"type\": \"number\"},"
+    "\"step_timeout_s\": {\"type\": \"number\", \"description\": \"of each step; default 3600\"},"
+    "\"approval_s\": {\"type\": \"number\", \"description\": \"what is not approved by then is rejected; "
+    "default: no limit\"},"
     "\"log\": {\"type\": \"string\", \"description\": \"file that each step appends a line to\"}}}";
+
+static const char release_result[] =
+    "{\"type\": \"object\", \"required\": [\"name\", \"commit\", \"path\", \"artefacts\"], \"properties\": {"
+    "\"name\": {\"type\": \"string\"}, \"commit\": {\"type\": \"string\"}, \"path\": {\"type\": \"string\"},"
+    "\"manifest\": {\"type\": [\"string\", \"null\"], \"description\": \"its sha256\"},"
+    "\"approved_by\": {\"type\": [\"string\", \"null\"]}, \"artefacts\": {\"type\": \"array\", \"items\": "
+    "{\"type\": \"object\", \"properties\": {\"path\": {\"type\": \"string\"}, \"sha256\": {\"type\": \"string\"}, "
+    "\"bytes\": {\"type\": \"integer\"}}}}}}";
+
+/* Its steps run what its caller says, so it names no activities: what is said of its effects is the worst (tools/README.md, Publishing). */
+static const char release_publish[] = "{\"tool\": {\"title\": \"Release a commit\"}}";
 
 static pawl_status register_steps(pawl_engine *e, pawl_error *err)
 {
@@ -69,6 +84,8 @@ pawl_status pawl_workflows_register(pawl_engine *e, pawl_error *err)
         .struct_size = sizeof release_options,
         .description = release_description,
         .input_schema = release_schema,
+        .output_schema = release_result,
+        .publish = release_publish,
     };
     pawl_status status = pawl_register_activity(e, "exec", pawl_activity_exec, &exec_options, err);
     if (status == PAWL_OK) {

@@ -225,6 +225,6 @@
 #define PW_RELAY_AHEAD_BYTES \
     (1u << 20)                  /* waiting for the other side: no more is read until it has left */
 #define PW_RELAY_GRACE_MS 30000 /* how long a worker that was cut off may take to come back */
-#define PW_WORKER_TOKENS_BYTES_MAX (1u << 20) /* the file of tokens: LIMIT */
+#define PW_TOKENS_BYTES_MAX (1u << 20) /* the file of tokens: LIMIT */
 
 #endif

@@ -410,6 +410,11 @@ static bool long_uint(pw_mp *r, uint64_t *ret)
 
 static bool short_str(pw_mp *r, pw_view *ret)
 {
+    if (has(r, 2) && r->p[0] == 0xd9 && has(r, 2 + (size_t)r->p[1])) {
+        *ret = (pw_view){r->p + 2, (size_t)r->p[1]};
+        r->p += 2 + ret->size;
+        return true;
+    }
     if (!has(r, 1) || (r->p[0] & 0xe0) != 0xa0 || !has(r, 1 + (size_t)(r->p[0] & 0x1f))) {
         return false;
     }
@@ -445,6 +450,9 @@ static size_t leaf_size(const pw_mp *r)
         size = 1 + (size_t)(lead & 0x1f);
     } else if (lead >= 0x80 && lead < 0xa0) {
         size = 0;
+    }
+    if ((lead == 0xd9 || lead == 0xc4) && has(r, 2)) { /* ids, digests: up to 255 bytes */
+        size = 2 + (size_t)r->p[1];
     }
     return has(r, size) ? size : 0;
 }

@@ -380,8 +380,9 @@ pawl_status pw_schema_validate(pw_schemas *set, const char *uri, pw_view value,
     if (ret_report != NULL) {
         ret_report->errors = NULL;
     }
-    const char *own = pw_uri_join(scope, uri, "");
-    const pw_resource *res = own != NULL ? pw_schema_resource(set, own) : NULL;
+    const pw_resource *res = pw_schema_resource(set, uri); /* as it is written, most of the time */
+    const char *own = res == NULL ? pw_uri_join(scope, uri, "") : NULL;
+    res = own != NULL ? pw_schema_resource(set, own) : res;
     st = res != NULL ? validate(&e, res, value)
                      : pw_err(err, PAWL_NOTFOUND, "no schema is at \"%s\"", uri);
     pawl_scope_free(scope);

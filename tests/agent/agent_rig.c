@@ -52,6 +52,8 @@ static const pawl_value *model(pawl_task *t, const pawl_value *in, void *user)
     }
     atomic_fetch_add(&w->forced, pawl_is(request, "tool_choice", "none"));
     w->tools_seen = pawl_len(tools);
+    (void)snprintf(w->only, sizeof w->only, "%s",
+                   pawl_to_json(pawl_task_scope(t), pawl_get(request, "tools_only"), 0));
     (void)snprintf(w->system, sizeof w->system, "%s", pawl_str(pawl_at(system, 0), "text", ""));
     return w->script(t, messages, atomic_fetch_add(&w->asked, 1) + 1);
 }
@@ -142,6 +144,11 @@ void open_world(world *w)
     const pawl_activity_options user = {.struct_size = sizeof user, .user = w};
     pawl_engine **e = &w->host->engine;
     rig_open(w->host, &o);
+    if (w->choose != NULL) {
+        ok(w->host, pawl_register_activity(*e, "choose", w->choose, &user, &w->host->err));
+    } else if (w->chooser != NULL) {
+        ok(w->host, pawl_choose_register(*e, w->chooser, &w->host->err));
+    }
     ok(w->host, pawl_agent_register(*e, &w->host->err));
     ok(w->host, pawl_register_workflow(*e, "waits", "1", waits, NULL, &w->host->err));
     ok(w->host, pawl_register_activity(*e, "llm", model, &user, &w->host->err));

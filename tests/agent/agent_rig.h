@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "sdk/pawl_agent.h"
+#include "sdk/pawl_choose.h"
 #include "tests/integration/host_rig.h"
 
 typedef struct world world;
@@ -25,6 +26,9 @@ struct world {
     atomic_int summed;   /* summaries that were asked for */
     const char *summary; /* what they say */
     size_t tools_seen;
+    char only[3000];         /* request.tools_only as JSON */
+    pawl_chooser *chooser;   /* NULL = by words */
+    pawl_activity_fn choose; /* instead of the built-in; NULL = that */
     char system[60];
 };
 

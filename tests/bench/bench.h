@@ -100,6 +100,7 @@ void bench_http(bool full);
 void bench_llm(bool full);
 void bench_worker(bool full);
 void bench_agent(bool full);
+void bench_mcp(bool full);
 int bench_server_child(void);
 int bench_curl_child(char **argv);
 int bench_cold_child(const char *path);

@@ -23,6 +23,7 @@ static const bench_section sections[] = {
     {"l", "1,000 streaming model calls at once", bench_llm},
     {"m", "worker processes", bench_worker},
     {"n", "a step of the agent", bench_agent},
+    {"o", "the MCP server and the TypeScript SDK's", bench_mcp},
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 

@@ -80,7 +80,7 @@ static const pawl_value *sweep(pawl_run *w, const pawl_value *in)
     (void)pawl_call(w, "buy", .reserve = pawl_json(w, "{usd: 0.02, tokens: 20, calls: 1}"));
     (void)pawl_local(w, "local", local, NULL);
     (void)pawl_sleep(w, 0.005);
-    const pawl_value *ran = pawl_call(w, "child");
+    const pawl_value *ran = pawl_call(w, "child", .retry_initial_s = 0.01);
     const pawl_value *go = pawl_signal(w, "go");
     talk = pawl_convo_append(w, talk, go);
     const pawl_value *heard = pawl_call(w, "listen", .input = talk);

@@ -343,6 +343,84 @@ static void a_result_of_a_run_that_does_not_exist_is_not_found(void **state)
     assert_int_equal(rig_ask(r, "result", "{id: %s}", "nobody")->status, PAWL_NOTFOUND);
 }
 
+/* ---- starts that are followed ---- */
+
+static const pawl_value *asks(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    pawl_progress(w, 1, 3, "asking");
+    return pawl_ask(w, .name = "pay", .choices = "yes|no");
+}
+
+static rig_reply *follow(rig *r, const char *workflow, const char *id, bool fail)
+{
+    return rig_ask(r, "start", "{workflow: %s, id: %s, input: {fail: %p}, follow: true}", workflow,
+                   id, pawl_v(pawl_make_bool(r->scope, fail)));
+}
+
+static void a_followed_start_that_ends_at_once_is_answered_with_its_end(void **state)
+{
+    rig *r = *state;
+    open_both(r);
+    const rig_reply *good = follow(r, "ends", "a", false);
+    assert_true(good->done);
+    assert_int_equal(good->replies, 1);
+    assert_string_equal(pawl_str(good->value, "status", ""), "completed");
+    assert_false(pawl_bool(good->value, "result.fail", true));
+    assert_null(pawl_get(good->value, "following"));
+    const rig_reply *bad = follow(r, "ends", "b", true);
+    assert_true(bad->done);
+    assert_int_equal(bad->status, PAWL_OK);
+    assert_string_equal(pawl_str(bad->value, "status", ""), "failed");
+    assert_string_equal(pawl_str(bad->value, "failure.type", ""), "Asked");
+}
+
+static void a_followed_start_that_waits_goes_on_as_a_watch(void **state)
+{
+    rig *r = *state;
+    open_both(r);
+    rig_reply *f = follow(r, "waits", "a", false);
+    assert_int_equal(f->replies, 1);
+    assert_true(pawl_bool(f->value, "following", false));
+    assert_string_equal(pawl_str(f->value, "status", ""), "running");
+    const rig_reply *other = follow(r, "waits", "b", false);
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go");
+    assert_int_equal(f->replies, 3); /* SignalReceived RunCompleted: nothing twice, nothing of b */
+    assert_string_equal(pawl_str(f->value, "type", ""), "RunCompleted");
+    assert_int_equal(other->replies, 1);
+    (void)rig_ask(r, "unwatch", "{request: %lld}", (long long)other->number);
+    assert_int_equal(other->status, PAWL_DONE);
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "b", "go");
+    assert_int_equal(other->replies, 2);
+}
+
+static void a_followed_start_says_what_its_run_asks_and_how_far_it_is(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "asks", asks);
+    const rig_reply *f = follow(r, "asks", "a", false);
+    assert_true(pawl_bool(f->value, "asks", false));
+    assert_int_equal(pawl_int(f->value, "progress.done", 0), 1);
+    assert_string_equal(pawl_str(f->value, "progress.text", ""), "asking");
+}
+
+static void a_followed_start_of_a_run_that_there_is_follows_nothing(void **state)
+{
+    rig *r = *state;
+    open_both(r);
+    rig_start(r, "waits", "a");
+    const rig_reply *f =
+        rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s, conflict: %s, follow: true}",
+                "waits", "a", "reject", "use-existing");
+    assert_true(f->done);
+    assert_true(pawl_bool(f->value, "existing", false));
+    (void)rig_ask(r, "signal", "{id: %s, name: %s}", "a", "go");
+    assert_int_equal(f->replies, 1);
+    f = rig_ask(r, "start", "{workflow: %s, id: %s, reuse: %s, conflict: %s, follow: true}",
+                "waits", "a", "reject", "use-existing");
+    assert_int_equal(f->status, PAWL_EXISTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +442,10 @@ int main(void)
         RIG_TEST(a_malformed_post_is_dropped_and_said),
         RIG_TEST(a_result_is_told_when_the_run_ends_and_a_watch_sees_each_event_once),
         RIG_TEST(a_result_of_a_run_that_does_not_exist_is_not_found),
+        RIG_TEST(a_followed_start_that_ends_at_once_is_answered_with_its_end),
+        RIG_TEST(a_followed_start_that_waits_goes_on_as_a_watch),
+        RIG_TEST(a_followed_start_says_what_its_run_asks_and_how_far_it_is),
+        RIG_TEST(a_followed_start_of_a_run_that_there_is_follows_nothing),
     };
     return rig_run_modes(tests, PW_COUNT(tests), true);
 }

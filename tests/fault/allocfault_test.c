@@ -104,8 +104,8 @@ static void loop(bool of_sqlite)
 {
     world *w = calloc(1, sizeof(*w));
     int64_t faults = 0;
-    /* SQLite makes some 2,600 allocations in such a life: every one of them in the long run, one in three otherwise */
-    int64_t stride = of_sqlite && getenv("PAWL_LONG") == NULL ? 3 : 1;
+    /* SQLite makes some 2,600 allocations in such a life: every one of them in the long run, one in seven otherwise */
+    int64_t stride = of_sqlite && getenv("PAWL_LONG") == NULL ? 7 : 1;
     assert_non_null(w);
     for (int sticky = 0; sticky < 2; sticky++) {
         int64_t nth = 1;

@@ -66,37 +66,37 @@ static void nothing_failing_the_story_ends_as_told(void **state)
 static void one_failed_allocation_loses_nothing(void **state)
 {
     (void)state;
-    loop(RIG_NORMAL, false, 2);
+    loop(RIG_NORMAL, false, 5);
 }
 
 static void no_memory_for_some_seconds_loses_nothing(void **state)
 {
     (void)state;
-    loop(RIG_NORMAL, true, 3);
+    loop(RIG_NORMAL, true, 7);
 }
 
 static void one_failed_allocation_loses_nothing_when_no_stack_is_kept(void **state)
 {
     (void)state;
-    loop(RIG_NO_STACKS, false, 3);
+    loop(RIG_NO_STACKS, false, 7);
 }
 
 static void no_memory_for_some_seconds_loses_nothing_when_no_stack_is_kept(void **state)
 {
     (void)state;
-    loop(RIG_NO_STACKS, true, 5);
+    loop(RIG_NO_STACKS, true, 11);
 }
 
 static void one_failed_allocation_loses_nothing_on_sqlite(void **state)
 {
     (void)state;
-    loop(RIG_SQLITE, false, 25);
+    loop(RIG_SQLITE, false, 47);
 }
 
 static void no_memory_for_some_seconds_loses_nothing_on_sqlite(void **state)
 {
     (void)state;
-    loop(RIG_SQLITE, true, 37);
+    loop(RIG_SQLITE, true, 71);
 }
 
 static bool read_args(int argc, char **argv)

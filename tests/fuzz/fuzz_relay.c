@@ -28,7 +28,7 @@ const fuzz_seed fuzz_seeds[] = {
     {NULL, 0},
 };
 
-static void poll_is_within(pw_view message, const pw_worker_grant *grant)
+static void poll_is_within(pw_view message, const pw_token_grant *grant)
 {
     int64_t number = 0;
     pw_view op;
@@ -45,7 +45,7 @@ static void poll_is_within(pw_view message, const pw_worker_grant *grant)
         const pawl_value *item = pawl_at(names, i);
         const char *name =
             pawl_typeof(item) == PAWL_STRING ? pawl_str(item, "", "") : pawl_str(item, "name", "");
-        PW_CHECK(pw_worker_grant_activity(grant, name));
+        PW_CHECK(pw_token_grant_activity(grant, name));
     }
     for (size_t i = 0; i < pawl_len(queues); i++) {
         PW_CHECK(pawl_is(pawl_at(queues, i), "", "gpu"));
@@ -53,7 +53,7 @@ static void poll_is_within(pw_view message, const pw_worker_grant *grant)
     pawl_scope_free(scope);
 }
 
-static void vet(pw_view frame, const pw_worker_grant *grant)
+static void vet(pw_view frame, const pw_token_grant *grant)
 {
     pw_vet v = {.space = PW_BUF_INIT};
     pw_vet_verdict verdict = pw_relay_vet(frame, grant, &v);
@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pw_view frame;
     pawl_error err;
     PW_CHECK(scope != NULL);
-    const pw_worker_grant grant = {.id = "0123456789abcdef",
+    const pw_token_grant grant = {.id = "0123456789abcdef",
                                    .name = "t",
                                    .queues = pawl_build(scope, "[%s]", "gpu"),
                                    .activities = pawl_build(scope, "[%s, %s]", "job", "em*")};

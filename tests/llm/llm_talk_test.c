@@ -1,5 +1,5 @@
 /*
- * llm_talk_test.c - the activity "llm" on a conversation: messages, tools and system by reference, what stands after them, and the answer as
+ * llm_talk_test.c - the activity "llm" on a conversation: messages, tools and system by reference, what stands after them, tools by name, and the answer as
  * it comes. Against stub.py. Not here: what else "llm" does (llm_activity_test.c).
  */
 #include <poll.h>
@@ -33,6 +33,9 @@ static const pawl_value *talk(pawl_run *w, const pawl_value *in)
     request = pawl_with(s, request, "messages", convo);
     request = pawl_get(in, "more") != NULL ? pawl_with(s, request, "more", pawl_get(in, "more"))
                                            : request;
+    request = pawl_get(in, "only") != NULL
+                  ? pawl_with(s, request, "tools_only", pawl_get(in, "only"))
+                  : request;
     return pawl_call(w, "llm",
                      .input = pawl_json(w, "{endpoint: %p, request: %p}",
                                         pawl_v(pawl_get(in, "endpoint")), pawl_v(request)),
@@ -136,6 +139,20 @@ static void what_a_request_refers_to_is_sent_and_journaled_once(void **state)
     assert_null(strstr(scheduled, "three"));
     assert_null(strstr(scheduled, "digs"));
     assert_non_null(strstr(scheduled, "four"));
+}
+
+static void of_many_tools_those_that_are_named_are_sent(void **state)
+{
+    talk_world *w = *state;
+    start(w, "only", "ok",
+          "{" TALK ", \"tools\": [{\"name\": \"dig\"}, {\"name\": \"fill\"}, {\"name\": \"bury\"}],"
+          "\"only\": [\"bury\", \"dig\", \"nobody\"]}");
+    assert_string_equal(text_of(rig_result(w->host, "only")), "Hello w\xc3\xb6rld");
+    const pawl_value *body = body_of(w, "only");
+    assert_int_equal(pawl_len(pawl_get(body, "tools")), 2);
+    assert_true(pawl_is(pawl_get(body, "tools"), "0.function.name", "dig"));
+    assert_true(pawl_is(pawl_get(body, "tools"), "1.function.name", "bury"));
+    assert_null(pawl_get(body, "tools_only"));
 }
 
 static void what_stands_after_plain_messages_is_sent_too(void **state)
@@ -285,6 +302,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_request_refers_to_is_sent_and_journaled_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(of_many_tools_those_that_are_named_are_sent, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_stands_after_plain_messages_is_sent_too, setup,
                                         teardown),

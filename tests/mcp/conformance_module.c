@@ -502,7 +502,10 @@ static const struct {
 
 PAWL_MODULE(reg, err)
 {
+    static const pawl_activity_options pure = {.struct_size = sizeof pure,
+                                               .effect = PAWL_EFFECT_PURE};
     pawl_status status = reg->activity(reg, "conformance_say", say, NULL, err);
+    status = status == PAWL_OK ? reg->activity(reg, "conformance_look", say, &pure, err) : status;
     status = status == PAWL_OK ? reg->activity(reg, "conformance_note", note, NULL, err) : status;
     status = status == PAWL_OK
                  ? reg->activity(reg, "conformance_note_safely", note_safely, NULL, err)

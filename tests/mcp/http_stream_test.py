@@ -259,6 +259,22 @@ def it_cuts_a_client_that_never_reads(f):
     assert sum(len(d["text"]) for n, d in never.said if n == "output") < pieces * PIECE_SIZE - CUT_AFTER
 
 
+def it_cuts_a_client_that_does_not_take_the_end(f):
+    pieces = 1600  # 6.25 MiB: more than what sockets hold, and less than what it is cut for while the run goes on
+    server = start(f, "ask_flood", "r1", pieces=pieces)
+    reader = Stream(server, "/runs/r1/stream").follow()
+    never = Stream(server, "/runs/r1/stream", small=True).follow()
+    before = sockets_of(server)
+    flood(f, pieces, [reader])
+    reader.close()
+    wait_for(lambda: sockets_of(server) <= before - 2)
+    try:
+        list(never.events())
+    except (ConnectionError, http.client.HTTPException):
+        pass
+    assert "closed" not in [n for n, _ in never.said]
+
+
 def it_serves_two_hundred_clients_of_one_run(f):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 1024:

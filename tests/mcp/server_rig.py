@@ -31,11 +31,15 @@ class Paths:
     module = ""
 
 
+def modules():
+    return ["--module", Paths.module] if Paths.module else []
+
+
 class Server:
     """`pawl serve --http`."""
 
     def __init__(self, folder, port=0, options=()):
-        command = [Paths.pawl, "serve", "--db", folder.db, "--module", Paths.module, "--http", str(port), "-o", "json", "--log-level", "error",
+        command = [Paths.pawl, "serve", "--db", folder.db, *modules(), "--http", str(port), "-o", "json", "--log-level", "error",
                    *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         said = ""
@@ -44,7 +48,7 @@ class Server:
             assert line, f"{command} ended with status {self.process.wait()}: {said}"
             said += line
         self.url = json.loads(said)["mcp"]
-        self.port = int(self.url.split(":")[2].split("/")[0])
+        self.port = int(self.url.rsplit(":", 1)[1].split("/")[0])
 
     def kill(self):
         self.process.kill()
@@ -80,7 +84,7 @@ class Folder:
                 server.stop()
             elif server.process.poll() is None:
                 server.kill()
-        self.wait_free()
+        self.end_engine()
         self.temporary.cleanup()
 
     def serve(self, port=0, options=()):
@@ -100,6 +104,13 @@ class Folder:
             return 0
         return int(words[1]) if words[3].startswith("open") else 0
 
+    def end_engine(self):
+        """Of a shim: it would end by itself when it is idle."""
+        owner = self.owner()
+        if owner != 0 and os.path.exists(f"/proc/{owner}"):
+            os.kill(owner, signal.SIGTERM)
+        self.wait_free()
+
     def wait_free(self):
         """Until the engine that a shim started has gone."""
         until = time.monotonic() + WAIT_S
@@ -111,6 +122,12 @@ class Folder:
         done = subprocess.run([Paths.pawl, *arguments, "--db", self.db, "-o", "json"], capture_output=True, text=True, check=False, timeout=WAIT_S)
         assert done.returncode == 0, f"pawl {arguments}: {done.stderr}"
         return json.loads(done.stdout)
+
+    def fails(self, *arguments):
+        """What a command says that is refused."""
+        done = subprocess.run([Paths.pawl, *arguments, "--db", self.db], capture_output=True, text=True, check=False, timeout=WAIT_S)
+        assert done.returncode != 0, f"pawl {arguments} is not refused: {done.stdout}"
+        return done.stderr
 
     def runs(self, workflow):
         return [r for r in self.pawl("list", "--limit", "0") if r["workflow"] == workflow]
@@ -262,7 +279,7 @@ class Shim:
     """`pawl mcp`, spoken to with messages."""
 
     def __init__(self, folder, options):
-        command = [Paths.pawl, "mcp", "--db", folder.db, "--module", Paths.module, "--idle-exit", "3s", *options]
+        command = [Paths.pawl, "mcp", "--db", folder.db, *modules(), "--idle-exit", "3s", *options]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def send(self, message):
@@ -295,7 +312,7 @@ class Shim:
 
 
 def main(names, arguments):
-    Paths.pawl, Paths.module = (str(Path(p).resolve()) for p in arguments[1:3])
+    Paths.pawl, Paths.module = (str(Path(p).resolve()) if p else "" for p in arguments[1:3])
     tests = {n: f for n, f in names.items() if n.startswith("it_") and (len(arguments) < 4 or n in arguments[3:])}
     failed = []
     for name, test in tests.items():
@@ -305,7 +322,7 @@ def main(names, arguments):
             print(f"ok      {name}")
         except Exception:  # pylint: disable=broad-except
             failed.append(name)
-            print(f"FAILED  {name}\n{traceback.format_exc()}        again: {' '.join(arguments[:3])} {name}")
+            print(f"FAILED  {name}\n{traceback.format_exc()}        again: {' '.join(a for a in arguments[:3] if a)} {name}")
     print(f"{len(tests) - len(failed)} of {len(tests)} passed")
     return 1 if failed or not tests else 0
 

@@ -56,7 +56,7 @@ def it_gets_its_answer_from_the_next_engine_when_one_is_killed(f):
     shim = f.shim()
     shim.ask(call(1, "greet", {"name": "Ada"}))
     shim.send(call(2, "note_and_wait", {"path": str(f.path / "n"), "seconds": 1}))
-    while not any("timer" in r["waiting"] for r in f.runs("note_and_wait")):
+    while not any("timer" in (r["waiting"] or "") for r in f.runs("note_and_wait")):
         pass
     os.kill(f.owner(), signal.SIGKILL)
     shim.send(call(3, "greet", {"name": "Bob"}))
@@ -71,7 +71,7 @@ def it_gives_a_client_that_comes_back_the_run_it_lost(f):
     shim = f.shim()
     shim.ask(call(0, "greet", {"name": "an engine"}))
     shim.send(call(1, "note_and_wait", arguments))
-    while not any("timer" in r["waiting"] for r in f.runs("note_and_wait")):
+    while not any("timer" in (r["waiting"] or "") for r in f.runs("note_and_wait")):
         pass
     shim.process.kill()
     shim.process.wait()
@@ -104,6 +104,32 @@ def it_answers_what_was_asked_before_the_end_of_file(f):
         said = [json.loads(line) for line in done.stdout.splitlines()]
         assert done.returncode == 0 and {m["id"] for m in said} == {1, 2, None}, done
         assert [m["error"]["code"] for m in said if m["id"] is None] == [-32700]
+
+
+def full_pipe(f, shim):
+    """Fills the pipe to a client that does not read: a request more than it holds answers for, and none of them is lost."""
+    shim.ask(call(0, "greet", {"name": "an engine"}))
+    big = "x" * 20000
+    for i in range(1, 11):
+        shim.send(call(i, "note_and_wait", {"path": str(f.path / "n"), "line": big}))
+    while [r["status"] for r in f.runs("note_and_wait")] != ["completed"] * 10:
+        pass
+
+
+def it_gives_a_slow_reader_every_answer(f):
+    shim = f.shim()
+    full_pipe(f, shim)
+    answers = [shim.next() for _ in range(10)]
+    assert {m["id"] for m in answers} == set(range(1, 11)) and all(len(text_of(m)) > 20000 for m in answers)
+    shim.send(call(99, "greet", {"name": "Ada"}))
+    assert text_of(shim.answer(99)) == "Hello, Ada!"
+
+
+def it_ends_on_a_signal_though_nobody_reads_what_it_says(f):
+    shim = f.shim()
+    full_pipe(f, shim)
+    shim.process.send_signal(signal.SIGTERM)
+    assert shim.process.wait(timeout=60) == 0
 
 
 def it_hosts_the_engine_itself_when_asked(f):

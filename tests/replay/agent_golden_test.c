@@ -27,30 +27,40 @@ static char *slurp(const char *path, size_t *ret_size)
     return text;
 }
 
-/* Every version of the scene that is on record. */
+/* One history on record; false: there is none of that name. */
+static bool read_one(const char *path, void (*fn)(const golden *g, const char *name, void *ctx),
+                     void *ctx)
+{
+    size_t size = 0;
+    char *text = slurp(path, &size);
+    if (text == NULL) {
+        return false;
+    }
+    golden *g = golden_new();
+    golden_parse(text, size, g);
+    fn(g, path, ctx);
+    golden_free(g);
+    pw_free(text);
+    return true;
+}
+
+/* Every version of the scenes with agents that is on record. */
 static size_t for_each(void (*fn)(const golden *g, const char *name, void *ctx), void *ctx)
 {
+    static const char *const scenes[] = {"agent", "choose"};
     size_t seen = 0;
     for (int n = 1; n < 1000; n++) {
         char path[256], folder[256];
-        size_t size = 0;
-        (void)snprintf(path, sizeof path, "%s/%d/agent.txt", PAWL_GOLDEN, n);
         (void)snprintf(folder, sizeof folder, "%s/%d", PAWL_GOLDEN, n);
         DIR *dir = opendir(folder);
         if (dir == NULL) {
             break;
         }
         (void)closedir(dir);
-        char *text = slurp(path, &size);
-        if (text == NULL) {
-            continue;
+        for (size_t i = 0; i < PW_COUNT(scenes); i++) {
+            (void)snprintf(path, sizeof path, "%s/%d/%s.txt", PAWL_GOLDEN, n, scenes[i]);
+            seen += read_one(path, fn, ctx);
         }
-        golden *g = golden_new();
-        golden_parse(text, size, g);
-        fn(g, path, ctx);
-        golden_free(g);
-        pw_free(text);
-        seen++;
     }
     return seen;
 }

@@ -34,6 +34,7 @@ const scene scene_list[] = {
     {.name = "budget", .code = scene_budget_code, .play = scene_budget_play},
     {.name = "memory", .code = scene_memory_code, .play = scene_memory_play},
     {.name = "agent", .code = scene_agent_code, .play = scene_agent_play},
+    {.name = "choose", .code = scene_choose_code, .play = scene_choose_play},
     {.name = "too-big", .code = scene_too_big_code, .play = scene_too_big_play, .no_golden = true},
 };
 const size_t scene_count = PW_COUNT(scene_list);

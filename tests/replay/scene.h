@@ -49,6 +49,8 @@ void scene_memory_code(rig *r);
 void scene_memory_play(rig *r);
 void scene_agent_code(rig *r);
 void scene_agent_play(rig *r);
+void scene_choose_code(rig *r);
+void scene_choose_play(rig *r);
 void scene_timer_code(rig *r);
 void scene_timer_play(rig *r);
 void scene_signal_code(rig *r);

@@ -45,6 +45,10 @@ static const line script[] = {
     {"hand", 2, "[" CALL("b", "ask", "{n: 7}") "]"},
     {"hand", 3, SAY("by another")},
     {"ends", 1, "[" CALL("a", "dig", "{n: 1}") "]"},
+    {"choose", 1,
+     "[" CALL("a", "find_tools", "{query: 'far away'}") "," CALL("b", "dig", "{n: 1}") "]"},
+    {"choose", 2, "[" CALL("c", "ask", "{n: 2}") "]"},
+    {"choose", 3, SAY("chosen")},
 };
 
 /* Templates of tables: without arguments, so the compiler need not see them. */
@@ -123,6 +127,15 @@ static const pawl_value *mcp(pawl_task *t, const pawl_value *in, void *user)
     return pawl_task_build(t, "{content: [{type: 'text', text: 'surveyed'}]}");
 }
 
+static const pawl_value *choose(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)user;
+    return pawl_get(in, "query") != NULL ? pawl_task_build(t, "{chosen: ['ask'], by: 'words'}")
+           : pawl_len(pawl_get(in, "queries")) > 1
+               ? pawl_task_build(t, "{chosen: ['far', 'no']}")
+               : pawl_task_build(t, "{chosen: ['find_tools', 'dig']}");
+}
+
 static const pawl_value *child(pawl_run *w, const pawl_value *in)
 {
     return pawl_json(w, "{child: %lld}", (long long)pawl_int(in, "n", 0));
@@ -136,6 +149,12 @@ void scene_agent_code(rig *r)
     rig_activity(r, "dig", dig);
     rig_activity(r, "long", go_long);
     rig_activity(r, "mcp", mcp);
+}
+
+void scene_choose_code(rig *r)
+{
+    scene_agent_code(r);
+    rig_activity(r, "choose", choose);
 }
 
 /* ---- what happens ---- */
@@ -220,4 +239,16 @@ void scene_agent_play(rig *r)
     play_loop(r);
     play_long(r);
     play_others(r);
+}
+
+/* More tools than it may see, one of which is denied; a person is asked in the turn in which it sees what it found. */
+void scene_choose_play(rig *r)
+{
+    begin(r, "choose",
+          "[" DIG "," ASK
+          ", {name: 'far', activity: 'dig'}, {name: 'no', activity: 'dig', policy: 'deny'}]",
+          "{choose: {k: 1, at_least: 0.5}}");
+    post(r, "choose", "message", "and quickly");
+    say(r, "choose", "approve-2-1", "{choice: 'approve'}");
+    scene_end(r, "choose", "completed");
 }

@@ -94,9 +94,12 @@ static const char *message_of(pawl_scope *scope, const pawl_value *wait)
     return pw_sprintf(scope, "%s\n\n%s", prompt, pawl_str(cut, "", ""));
 }
 
-const pawl_value *pw_mcpd_question(pw_mcpd_x *x, const pawl_value *wait)
+const pawl_value *pw_mcpd_question(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *wait)
 {
     const pawl_value *own = pawl_get(wait, "request.mcp");
+    if (!x->may_answer) {
+        return NULL; /* somebody else answers */
+    }
     const bool url = pawl_is(wait, "kind", "url");
     if (pawl_typeof(own) == PAWL_MAP) {
         const char *method = pawl_str(own, "method", "");
@@ -105,17 +108,17 @@ const pawl_value *pw_mcpd_question(pw_mcpd_x *x, const pawl_value *wait)
     if (!may(x, "elicitation/create", url)) {
         return NULL;
     }
-    const char *message = message_of(x->scope, wait);
+    const char *message = message_of(scope, wait);
     const pawl_value *params =
-        url ? pawl_build(x->scope, "{mode: \"url\", message: %s, url: %s}", message,
+        url ? pawl_build(scope, "{mode: \"url\", message: %s, url: %s}", message,
                          pawl_str(wait, "request.url", ""))
-            : pawl_build(x->scope, "{mode: \"form\", message: %s, requestedSchema: %p}", message,
-                         pawl_v(form_of(x->scope, wait)));
+            : pawl_build(scope, "{mode: \"form\", message: %s, requestedSchema: %p}", message,
+                         pawl_v(form_of(scope, wait)));
     if (url && x->era->asks_inside) {
-        const char *id = pw_mcpd_wait_key(x->scope, wait, true);
-        params = pawl_with(x->scope, params, "elicitationId", pawl_make_str(x->scope, id));
+        const char *id = pw_mcpd_wait_key(scope, wait, true);
+        params = pawl_with(scope, params, "elicitationId", pawl_make_str(scope, id));
     }
-    return pawl_build(x->scope, "{method: \"elicitation/create\", params: %p}", pawl_v(params));
+    return pawl_build(scope, "{method: \"elicitation/create\", params: %p}", pawl_v(params));
 }
 
 /* ---- being answered ---- */
@@ -248,5 +251,9 @@ void pw_mcpd_answered(pw_mcpd_x *x, const pw_mcpd_message *m)
     x->run.progress = pawl_int(name, "1", 0);
     x->run.responses = m->result != NULL ? m->result : pawl_build(x->scope, "{action: \"cancel\"}");
     (void)memcpy(x->run.id, pawl_str(name, "0", ""), strlen(pawl_str(name, "0", "")) + 1);
+    if (!pawl_is(name, "2", x->principal) || !x->may_answer) {
+        pw_mcpd_end_empty(x, 202); /* as to a request that is none */
+        return;
+    }
     pw_up_ask(x->server->up, "waits", pawl_build(x->scope, "{id: %s}", x->run.id), on_waits, x);
 }

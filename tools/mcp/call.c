@@ -1,13 +1,14 @@
 /*
  * call.c - a run on behalf of a request: started, followed by its events, and its end made into the answer.
  *
- *   watch(run) --> start(run) --ack--> follow: Progress, Output --> notifications
+ *   start(run) --ack--> its end, or follow:    Progress, Output --> notifications
  *                                              WaitCreated     --> waits --> answers that came with the call | questions (ask.c)
  *                                              Run...ed        --> result --> the answer (content.c)
  *                                      time: a task (task.c), or a handle and how to go on
  *
- * The run's id is made here, so that the watch stands before the run does and misses nothing. A call that ends, or whose client goes, leaves
- * its run alone, unless its workflow says otherwise or the client cancels in so many words.
+ * The run's id is made here, so that a start that is sent again is the same start. A call that ends, or whose client goes, leaves
+ * its run alone, unless its workflow says otherwise or the client cancels in so many words. Does not know transports and does not decide anything
+ * that the run must.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,9 +21,6 @@
 
 static void look(pw_mcpd_x *x);
 static void on_grace(pw_mcpd_x *x);
-static void take_up(pw_mcpd_x *x, const char *run_id);
-static void on_described(void *user, pawl_status status, const pawl_value *reply, const char *why);
-
 static void send_id(pw_mcpd_x *x, const char *op, pw_up_fn fn)
 {
     pw_up_ask(x->server->up, op, pawl_build(x->scope, "{id: %s}", x->run.id), fn, x);
@@ -98,7 +96,7 @@ static void on_result(void *user, pawl_status status, const pawl_value *reply, c
         [PW_MCPD_AS_RESOURCE] = end_as_resource,
     };
     if (status != PAWL_OK) {
-        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "the run's result cannot be read: %s", why);
+        pw_mcpd_fail_lost(x, "the run's result cannot be read", why);
     } else if (x->run.task == PW_MCPD_TASK_ALWAYS) {
         pw_mcpd_become_task(x); /* the task has it */
     } else {
@@ -173,9 +171,11 @@ static void on_event(void *user, pawl_status status, const pawl_value *event, co
 {
     pw_mcpd_x *x = user;
     const char *type = pawl_str(event, "type", "");
-    (void)why;
     if (status != PAWL_OK) {
-        return; /* the watch has ended: memory, or the engine, which is looked at again when it is back */
+        if (!x->run.ending) { /* nothing would tell its end */
+            pw_mcpd_fail_lost(x, "the run cannot be followed", why);
+        }
+        return;
     }
     if (strcmp(type, "Progress") == 0) {
         tell_progress(x, event);
@@ -190,7 +190,8 @@ static void on_event(void *user, pawl_status status, const pawl_value *event, co
 
 static void watch(pw_mcpd_x *x)
 {
-    pw_up_watch(x->server->up, pawl_build(x->scope, "{id: %s, output: true}", x->run.id), on_event,
+    pw_up_watch(x->server->up,
+                pawl_build(x->scope, "{id: %s, output: true, tail: false}", x->run.id), on_event,
                 x);
 }
 
@@ -244,7 +245,8 @@ static void ask_on_stream(pw_mcpd_x *x, const pawl_value *wait, const pawl_value
         return;
     }
     r->asked[r->asked_len++] = command;
-    const pawl_value *name = pawl_build(x->scope, "[%s, %lld]", r->id, (long long)command);
+    const pawl_value *name =
+        pawl_build(x->scope, "[%s, %lld, %s]", r->id, (long long)command, x->principal);
     const pawl_value *params = pawl_get(question, "params");
     if (x->method == PW_MCPD_TASKS_RESULT) {
         params = pawl_with(x->scope, params, "_meta",
@@ -282,7 +284,7 @@ static void put_questions(pw_mcpd_x *x, const pawl_value *waits)
     size_t open = 0;
     for (size_t i = 0; i < len; i++) {
         const pawl_value *wait = pawl_at(waits, i);
-        const pawl_value *q = pw_mcpd_question(x, wait);
+        const pawl_value *q = pw_mcpd_question(x, x->scope, wait);
         open += !give(x, wait);
         if (q != NULL && x->era->asks_inside) {
             ask_on_stream(x, wait, q);
@@ -305,9 +307,10 @@ static void put_questions(pw_mcpd_x *x, const pawl_value *waits)
 static void on_waits(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
-    (void)why;
     x->run.looking = false;
-    if (x->run.look_again) {
+    if (status == PAWL_NOMEM && !x->run.ending) {
+        pw_mcpd_fail_lost(x, "what the run waits for cannot be read", why);
+    } else if (x->run.look_again) {
         x->run.look_again = false;
         look(x);
     } else if (status == PAWL_OK && !x->run.ending) {
@@ -357,45 +360,86 @@ static void set_time(pw_mcpd_x *x)
 
 /* ---- the beginning ---- */
 
+static void on_described(void *user, pawl_status status, const pawl_value *reply, const char *why);
+
+/* [T11] On disk: from here on its name may be told. */
+static void is_started(pw_mcpd_x *x)
+{
+    x->run.started = true;
+    if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
+        pw_mcpd_prime(x);
+    }
+}
+
+static void take_up(pw_mcpd_x *x)
+{
+    is_started(x);
+    x->run.taken_up = true;
+    send_id(x, "describe", on_described);
+    set_time(x);
+}
+
 /* The key was used before: for the same call, or the client has mistaken it. */
 static void on_first_event(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
     if (status != PAWL_OK) {
-        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "%s", why);
+        pw_mcpd_fail_lost(x, "the run of this key cannot be read", why);
     } else if (strcmp(pw_mcpd_digest(x->server, x->scope, pawl_get(reply, "0.input")),
                       pw_mcpd_digest(x->server, x->scope, x->run.input)) != 0) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL,
                      "this idempotency key was used for a call with other arguments");
     } else {
-        x->run.started = true;
-        send_id(x, "describe", on_described);
-        set_time(x);
+        watch(x);
+        take_up(x);
+    }
+}
+
+static void tell_so_far(pw_mcpd_x *x, const pawl_value *reply)
+{
+    if (pawl_get(reply, "progress") != NULL) {
+        tell_progress(x, pawl_get(reply, "progress"));
+    }
+    if (pawl_bool(reply, "asks", false)) {
+        look(x);
     }
 }
 
 static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
-    (void)reply;
+    const bool existing = status == PAWL_EXISTS || pawl_bool(reply, "existing", false);
     if (status == PAWL_INVALID && x->run.shape == PW_MCPD_AS_TOOL) {
         pw_mcpd_end(x, pw_mcpd_text(x->scope, why, true)); /* a model can mend its arguments */
         return;
     }
-    if (x->run.keyed && (status == PAWL_EXISTS || pawl_bool(reply, "existing", false))) {
+    if (x->run.keyed && existing) {
         pw_up_ask(x->server->up, "history",
                   pawl_build(x->scope, "{id: %s, from: 1, limit: 1}", x->run.id), on_first_event,
                   x);
         return;
     }
-    if (status != PAWL_OK) {
+    if (x->run.found != NULL && existing) {
+        watch(x);
+        take_up(x);
+        return;
+    }
+    if (status != PAWL_OK && !existing) {
         pw_mcpd_fail(x, status == PAWL_INVALID ? PW_MCPD_BAD_PARAMS : PW_MCPD_INTERNAL, NULL, "%s",
                      why);
         return;
     }
-    x->run.started = true; /* [T11] on disk: from here on its name may be told */
-    if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
-        pw_mcpd_prime(x);
+    is_started(x); /* [T11] on disk: from here on its name may be told */
+    if (!existing && pawl_get(reply, "status") != NULL && !pawl_bool(reply, "following", false)) {
+        x->run.ending = true;
+        on_result(x, PAWL_OK, reply, ""); /* its first turn was its last */
+        return;
+    }
+    if (pawl_bool(reply, "following", false)) {
+        tell_so_far(x, reply);
+    } else { /* it was asked before, of an engine that has gone */
+        watch(x);
+        send_id(x, "describe", on_described);
     }
     set_time(x);
 }
@@ -404,8 +448,9 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
 static void name_stream(pw_mcpd_x *x)
 {
     if (x->era->sessions && x->header != NULL) {
-        const pawl_value *name = pawl_build(x->scope, "[%s, %p, %p, %d]", x->run.id, pawl_v(x->id),
-                                            pawl_v(x->token), (int)x->run.shape);
+        const pawl_value *name =
+            pawl_build(x->scope, "[%s, %p, %p, %d, %s]", x->run.id, pawl_v(x->id), pawl_v(x->token),
+                       (int)x->run.shape, x->session != NULL ? x->session->name : "");
         x->stream = pw_mcpd_seal(x->server, x->scope, "stream", name);
     }
 }
@@ -427,28 +472,28 @@ static void prepare(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shap
     x->run.shape = shape;
     x->run.offer = pawl_copy(x->scope, offer != NULL ? offer->says : NULL);
     x->run.task = offer != NULL ? mode_of(x, offer) : PW_MCPD_TASK_NEVER;
-    x->run.responses = pawl_typeof(responses) == PAWL_MAP ? responses : NULL;
+    x->run.responses = pawl_typeof(responses) == PAWL_MAP && x->may_answer ? responses : NULL;
     x->run.cancel_on_drop = pawl_is(x->run.offer, "on_disconnect", "cancel");
 }
 
+/* A run that is looked for under its name (a key, or a call whose answer was lost) is started only if it is not there: also when the engine had
+ * not acknowledged it before its client went. */
 static void start(pw_mcpd_x *x)
 {
-    const char *workflow = x->run.workflow;
     const char *trace = pawl_str(pawl_get(x->params, "_meta"), "traceparent", NULL);
     if (x->run.found != NULL) {
-        take_up(x, x->run.found);
-        return;
+        (void)snprintf(x->run.id, sizeof x->run.id, "%s", x->run.found);
     }
     name_stream(x);
-    const pawl_value *args = pawl_build(
-        x->scope, "{workflow: %s, version: %s, id: %s, input: %p, by: %s, reuse: %s, conflict: %s}",
-        workflow, x->run.version, x->run.id, pawl_v(x->run.input),
-        x->principal[0] != '\0' ? x->principal : "mcp", x->run.keyed ? "reject" : "allow",
-        x->run.keyed ? "use-existing" : "fail");
+    const pawl_value *args =
+        pawl_build(x->scope,
+                   "{workflow: %s, version: %s, id: %s, input: %p, by: %s, reuse: \"reject\", "
+                   "conflict: \"use-existing\", follow: true}",
+                   x->run.workflow, x->run.version, x->run.id, pawl_v(x->run.input),
+                   x->principal[0] != '\0' ? x->principal : "mcp");
     args = trace != NULL ? pawl_with(x->scope, args, "traceparent", pawl_make_str(x->scope, trace))
                          : args;
-    watch(x);
-    pw_up_ask(x->server->up, "start", args, on_started, x);
+    pw_up_follow(x->server->up, args, on_started, on_event, x);
 }
 
 void pw_mcpd_call(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shape,
@@ -473,8 +518,10 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     pw_mcpd_x *x = user;
     const char *said = pawl_str(reply, "status", "");
     (void)why;
-    if (status == PAWL_NOTFOUND) {
-        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such run");
+    const bool task = x->method == PW_MCPD_TASKS_RESULT && !x->resumed;
+    if (status == PAWL_NOTFOUND ||
+        (status == PAWL_OK && task && pw_mcpd_task_expired(x->server, reply))) {
+        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such %s", task ? "task" : "run");
     } else if (status == PAWL_OK && strcmp(said, "running") != 0 && strcmp(said, "paused") != 0) {
         fetch(x);
     } else if (status == PAWL_OK) {
@@ -485,33 +532,20 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     }
 }
 
-/* Follows a run that there is, as its call would. */
-static void take_up(pw_mcpd_x *x, const char *run_id)
-{
-    (void)snprintf(x->run.id, sizeof x->run.id, "%s", run_id);
-    x->run.started = true;
-    x->run.taken_up = true;
-    if (x->stream == NULL) {
-        name_stream(x);
-    }
-    watch(x);
-    send_id(x, "describe", on_described);
-    if (x->run.task == PW_MCPD_TASK_NEVER || pawl_is(x->run.offer, "ask", "call")) {
-        set_time(x);
-    } else {
-        pw_mcpd_after(x, GRACE_MS, on_grace);
-    }
-}
-
 void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer,
                     pw_mcpd_shape shape)
 {
     prepare(x, offer, shape);
-    if (!pw_mcpd_owns(x, run_id)) {
+    if (!x->allowed && !pw_mcpd_owns(x, run_id)) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such run");
         return;
     }
-    take_up(x, run_id);
+    (void)snprintf(x->run.id, sizeof x->run.id, "%s", run_id);
+    if (x->stream == NULL) {
+        name_stream(x);
+    }
+    watch(x);
+    take_up(x);
 }
 
 void pw_mcpd_call_again(pw_mcpd_x *x)
@@ -532,9 +566,7 @@ static void on_nothing(void *user, pawl_status status, const pawl_value *reply, 
 void pw_mcpd_call_dropped(pw_mcpd_x *x)
 {
     if (!x->run.cancel_on_drop) {
-        if (x->run.started) {
-            pw_mcpd_lose(x->server, x->run.id);
-        }
+        pw_mcpd_lose(x->server, pw_mcpd_answers(x)); /* also one whose start is only on its way */
     } else if (x->run.id[0] != '\0' && !x->run.ending) {
         pw_up_ask(x->server->up, "cancel",
                   pawl_build(x->scope, "{id: %s, reason: \"its caller has gone\", by: %s}",

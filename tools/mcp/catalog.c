@@ -67,7 +67,20 @@ static bool seen(const pw_mcpd_catalog *c, const char *workflow)
     return false;
 }
 
-static void add_workflow(pw_mcpd_catalog *c, pawl_scope *scope, const pawl_value *w, bool all)
+/* The activities that it says it calls are all registered as pure: then nothing outside sees its runs. */
+static bool only_pure(const pawl_value *says, const pawl_value *activities)
+{
+    const pawl_value *calls = pawl_get(says, "activities");
+    bool pure = pawl_typeof(calls) == PAWL_ARRAY;
+    for (size_t i = 0; i < pawl_len(calls) && pure; i++) {
+        const char *name = pawl_str(pawl_at(calls, i), "", "");
+        pure = pawl_is(pw_mcpd_key(activities, name), "", "pure");
+    }
+    return pure;
+}
+
+static void add_workflow(pw_mcpd_catalog *c, pawl_scope *scope, const pawl_value *w,
+                         const pawl_value *activities, bool all)
 {
     const pawl_value *publish = json_of(scope, pawl_str(w, "publish", ""));
     pw_mcpd_offer o = {
@@ -83,8 +96,9 @@ static void add_workflow(pw_mcpd_catalog *c, pawl_scope *scope, const pawl_value
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         o.kind = kinds[i].kind;
         o.says = pawl_get(publish, kinds[i].key);
-        if (pawl_typeof(o.says) == PAWL_MAP ||
-            (all && publish == NULL && o.kind == PW_MCPD_OFFER_TOOL)) {
+        o.published = pawl_typeof(o.says) == PAWL_MAP;
+        o.pure = only_pure(o.says, activities);
+        if (o.published || (all && publish == NULL && o.kind == PW_MCPD_OFFER_TOOL)) {
             add(c, scope, &o, kinds[i].name);
         }
     }
@@ -99,25 +113,28 @@ static int by_name(const void *a, const void *b)
 
 bool pw_mcpd_catalog_read(pw_mcpd_catalog *c, const pawl_value *reply, bool all)
 {
+    const pw_view given = pw_value_bytes(pawl_get(reply, "workflows"));
     pawl_scope *scope = pawl_scope_new();
-    const pawl_value *list = scope != NULL ? pawl_copy(scope, pawl_get(reply, "workflows")) : NULL;
-    const size_t len = pawl_len(list);
-    pw_mcpd_catalog new = {.scope = scope};
+    const pawl_value *activities = pawl_get(reply, "activities");
     if (scope == NULL) {
         return false;
     }
+    /* also when nothing has changed: what is looked at in it takes room in its scope */
+    pw_mcpd_catalog new = {.scope = scope, .digest = pw_checksum(given.data, given.size)};
+    new.workflows = pawl_build(scope, "{workflows: %p}", pawl_v(pawl_get(reply, "workflows")));
+    const pawl_value *list = pawl_get(new.workflows, "workflows");
+    const size_t len = pawl_len(list);
     new.offers = pw_alloc(scope, (len * sizeof kinds / sizeof kinds[0] + 1) * sizeof *new.offers);
     for (size_t i = 0; i < len && !pw_scope_failed(scope); i++) {
-        add_workflow(&new, scope, pawl_at(list, i), all);
+        add_workflow(&new, scope, pawl_at(list, i), activities, all);
     }
     if (pw_scope_failed(scope)) {
         pawl_scope_free(scope);
         return false;
     }
     qsort(new.offers, new.len, sizeof *new.offers, by_name);
-    pw_view bytes = pw_value_bytes(list);
-    new.digest = pw_checksum(bytes.data, bytes.size);
     new.at_ms = c->at_ms;
+    new.asked_ms = c->asked_ms;
     pawl_scope_free(c->scope);
     *c = new;
     return true;
@@ -227,6 +244,22 @@ static const pawl_value *described(pawl_scope *scope, const pawl_value *v, const
     return carry(scope, v, o->says, "icons");
 }
 
+/* What hosts decide by whether they ask a person first. What a workflow says itself stands; else all of it follows from whether it only looks.
+ * Code is not analysed: of what does not name its activities the worst is said, and said aloud, since hosts differ in what they take silence for.
+ * An idempotent activity does not make an idempotent tool: its key is the run's, and another call is another run. */
+const pawl_value *pw_mcpd_annotations(pawl_scope *scope, const pawl_value *said, bool pure)
+{
+    const bool looks = pawl_bool(said, "readOnlyHint", pure);
+    const pawl_value *v = pawl_build(
+        scope, "{readOnlyHint: %p, destructiveHint: %p, idempotentHint: %p, openWorldHint: %p}",
+        pawl_v(pawl_make_bool(scope, looks)), pawl_v(pawl_make_bool(scope, !looks)),
+        pawl_v(pawl_make_bool(scope, looks)), pawl_v(pawl_make_bool(scope, !pure)));
+    for (size_t i = 0; i < pawl_len(said) && pawl_typeof(said) == PAWL_MAP; i++) {
+        v = pawl_with(scope, v, pawl_key_at(said, i), pawl_at(said, i));
+    }
+    return v;
+}
+
 const pawl_value *pw_mcpd_offer_tool(pawl_scope *scope, const pw_mcpd_offer *o)
 {
     const pawl_value *v = pawl_build(scope, "{name: %s}", o->name);
@@ -235,7 +268,8 @@ const pawl_value *pw_mcpd_offer_tool(pawl_scope *scope, const pw_mcpd_offer *o)
     if (o->output_schema != NULL) {
         v = pawl_with(scope, v, "outputSchema", result_schema(scope, o->output_schema));
     }
-    v = carry(scope, v, o->says, "annotations");
+    v = pawl_with(scope, v, "annotations",
+                  pw_mcpd_annotations(scope, pw_mcpd_key(o->says, "annotations"), o->pure));
     return carry(scope, v, o->says, "_meta");
 }
 

@@ -12,8 +12,6 @@
 #include "sdk/pawl.h"
 
 #define LIST_TTL_MS 5000
-#define TASK_TTL_MS \
-    INT64_C(604800000) /* how long a client may count on it: a week; runs stay longer */
 #define POLL_MS 1000
 
 static const struct {
@@ -76,6 +74,19 @@ static const pawl_value *modern_stamp(pawl_scope *scope, const pawl_value *resul
     return pawl_with(scope, r, "_meta", meta);
 }
 
+static bool modern_tail(pw_buf *out, const pawl_value *result, const char *type)
+{
+    static const char info[] = "\"_meta\":{\"" PW_MCPD_META "serverInfo\":{\"name\":\"pawl\","
+                               "\"title\":\"pawl workflows\",\"version\":\"" PAWL_VERSION "\"}}}";
+    if (pawl_typeof(result) != PAWL_MAP || pw_mcpd_has(result, "_meta") ||
+        pw_mcpd_has(result, "resultType")) {
+        return false;
+    }
+    pw_buf_printf(out, "%s\"resultType\":\"%s\",", pawl_len(result) > 0 ? "," : "", type);
+    pw_buf_put(out, info, sizeof info - 1);
+    return true;
+}
+
 static const pawl_value *modern_listing(pawl_scope *scope, const pawl_value *result)
 {
     const pawl_value *r = pawl_with(scope, result, "ttlMs", pawl_make_int(scope, LIST_TTL_MS));
@@ -89,8 +100,9 @@ static const pawl_value *modern_tool(pawl_scope *scope, const pawl_value *tool, 
     return tool;
 }
 
-static const pawl_value *modern_capabilities(pawl_scope *scope)
+static const pawl_value *modern_capabilities(pawl_scope *scope, bool lists)
 {
+    (void)lists; /* who has an id has its task */
     const pawl_value *empty = pawl_build(scope, "{}");
     return pawl_build(scope,
                       "{tools: {listChanged: true}, prompts: {listChanged: true}, "
@@ -106,7 +118,7 @@ static const pawl_value *modern_task(pawl_scope *scope, const pw_mcpd_task *task
                    "{taskId: %s, status: %s, createdAt: %s, lastUpdatedAt: %s, ttlMs: %lld, "
                    "pollIntervalMs: %d}",
                    task->id, task->status, pw_mcpd_iso(scope, task->created_ms),
-                   pw_mcpd_iso(scope, task->updated_ms), (long long)TASK_TTL_MS, POLL_MS);
+                   pw_mcpd_iso(scope, task->updated_ms), (long long)task->ttl_ms, POLL_MS);
     return task->message[0] != '\0'
                ? pawl_with(scope, t, "statusMessage", pawl_make_str(scope, task->message))
                : t;
@@ -122,7 +134,9 @@ const pw_mcpd_era pw_mcpd_modern = {
     .meta = true,
     .http_status = true,
     .no_resource = PW_MCPD_BAD_PARAMS,
+    .task_news = "notifications/tasks",
     .stamp = modern_stamp,
+    .tail = modern_tail,
     .listing = modern_listing,
     .tool = modern_tool,
     .capabilities = modern_capabilities,
@@ -150,11 +164,15 @@ static const pawl_value *legacy_tool(pawl_scope *scope, const pawl_value *tool, 
     return pawl_with(scope, tool, "execution", pawl_build(scope, "{taskSupport: %s}", task));
 }
 
-static const pawl_value *legacy_capabilities(pawl_scope *scope)
+static const pawl_value *legacy_capabilities(pawl_scope *scope, bool lists)
 {
-    return pawl_build(scope, "{tools: {listChanged: true}, prompts: {listChanged: true}, "
-                             "resources: {listChanged: true, subscribe: true}, completions: {}, "
-                             "logging: {}, tasks: {cancel: {}, requests: {tools: {call: {}}}}}");
+    const pawl_value *tasks = pawl_build(scope, "{cancel: {}, requests: {tools: {call: {}}}}");
+    tasks = lists ? pawl_with(scope, tasks, "list", pawl_build(scope, "{}")) : tasks;
+    return pawl_build(scope,
+                      "{tools: {listChanged: true}, prompts: {listChanged: true}, "
+                      "resources: {listChanged: true, subscribe: true}, completions: {}, "
+                      "logging: {}, tasks: %p}",
+                      pawl_v(tasks));
 }
 
 static const pawl_value *legacy_task(pawl_scope *scope, const pw_mcpd_task *task)
@@ -164,7 +182,7 @@ static const pawl_value *legacy_task(pawl_scope *scope, const pw_mcpd_task *task
                    "{taskId: %s, status: %s, createdAt: %s, lastUpdatedAt: %s, ttl: %lld, "
                    "pollInterval: %d}",
                    task->id, task->status, pw_mcpd_iso(scope, task->created_ms),
-                   pw_mcpd_iso(scope, task->updated_ms), (long long)TASK_TTL_MS, POLL_MS);
+                   pw_mcpd_iso(scope, task->updated_ms), (long long)task->ttl_ms, POLL_MS);
     return task->message[0] != '\0'
                ? pawl_with(scope, t, "statusMessage", pawl_make_str(scope, task->message))
                : t;
@@ -181,6 +199,7 @@ const pw_mcpd_era pw_mcpd_legacy = {
     .asks_inside = true,
     .tool_error_fails = true,
     .no_resource = PW_MCPD_NO_RESOURCE,
+    .task_news = "notifications/tasks/status",
     .stamp = legacy_stamp,
     .listing = legacy_listing,
     .tool = legacy_tool,

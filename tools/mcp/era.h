@@ -20,6 +20,7 @@ typedef struct pw_mcpd_task {
     const char *status; /* working, input_required, completed, failed, cancelled */
     const char *message;
     int64_t created_ms, updated_ms;
+    int64_t ttl_ms; /* from its creation */
 } pw_mcpd_task;
 
 typedef struct pw_mcpd_era {
@@ -31,13 +32,17 @@ typedef struct pw_mcpd_era {
     bool http_status;      /* errors have a status of HTTP of their own */
     bool tool_error_fails; /* a task whose tool failed is failed, not completed */
     int64_t no_resource;   /* code */
+    const char *task_news; /* the notification that a task is another than it was */
     /** A result, stamped with what it is: "complete", "input_required", "task". */
     const pawl_value *(*stamp)(pawl_scope *scope, const pawl_value *result, const char *type);
+    /** The same in text: what comes instead of the result's closing brace. False: it cannot be said so, stamp it. NULL = nothing is stamped. */
+    bool (*tail)(pw_buf *out, const pawl_value *result, const char *type);
     /** A listing, with how long it may be kept. */
     const pawl_value *(*listing)(pawl_scope *scope, const pawl_value *result);
     /** One tool as it is listed; task: "forbidden", "optional", "required". */
     const pawl_value *(*tool)(pawl_scope *scope, const pawl_value *tool, const char *task);
-    const pawl_value *(*capabilities)(pawl_scope *scope);
+    /** lists: tasks can be listed, where the era has that. */
+    const pawl_value *(*capabilities)(pawl_scope *scope, bool lists);
     /** The fields of a task. */
     const pawl_value *(*task)(pawl_scope *scope, const pw_mcpd_task *task);
     /** The answer to a call that became a task. */

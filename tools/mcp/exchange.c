@@ -72,7 +72,16 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given)
                      .era = &pw_mcpd_legacy,
                      .log_level = PW_MCPD_LEVEL_NONE,
                      .principal = pw_strdup(scope, given->principal),
+                     .who = pw_who_share(given->who),
+                     .challenge = given->challenge,
+                     .may_answer = pw_who_may(given->who, PW_OP_ANSWER),
                      .next = s->xs};
+    if (x->principal == NULL) { /* never somebody else */
+        pw_who_release(x->who);
+        pawl_scope_free(scope);
+        pw_free(x);
+        return NULL;
+    }
     if (s->xs != NULL) {
         s->xs->prev = x;
     }
@@ -93,6 +102,9 @@ static void x_free(pw_mcpd_x *x)
 {
     pw_mcpd *s = x->server;
     pw_mcpd_no_timer(x);
+    pw_mcpd_call_over(x);
+    pw_mcpd_search_forget(x);
+    pw_mcpd_looks_free(x);
     pw_up_forget(s->up, x);
     *(x->prev != NULL ? &x->prev->next : &s->xs) = x->next;
     if (x->next != NULL) {
@@ -101,6 +113,7 @@ static void x_free(pw_mcpd_x *x)
     if (x->slot != NULL) {
         *x->slot = NULL;
     }
+    pw_who_release(x->who);
     pawl_scope_free(x->scope);
     pw_free(x);
 }
@@ -123,7 +136,11 @@ void pw_mcpd_after(pw_mcpd_x *x, int64_t ms, pw_mcpd_fn fn)
 {
     if (x->timer == NULL) {
         x->timer = pw_calloc(1, sizeof *x->timer);
-        PW_CHECK(x->timer != NULL);
+        if (x->timer == NULL) {
+            pw_scope_fail(x->scope);
+            pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "out of memory");
+            return;
+        }
         (void)uv_timer_init(x->server->loop, x->timer);
         x->timer->data = x;
     }
@@ -133,14 +150,31 @@ void pw_mcpd_after(pw_mcpd_x *x, int64_t ms, pw_mcpd_fn fn)
 
 /* ---- saying ---- */
 
+static const char no_memory[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32603,"
+                                "\"message\":\"out of memory\"}}";
+
+/* What could not be written is an error to that request, under its id if there is memory for so much; a run of its own goes on, and counts as
+ * one whose answer was lost. */
+static void end_without_memory(pw_mcpd_x *x)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
+    pw_mcpd_write_error(&text, x->id, PW_MCPD_INTERNAL, "out of memory", NULL);
+    const bool ok = pw_buf_ok(&text);
+    pw_mcpd_lose(x->server, pw_mcpd_answers(x));
+    x->sink->end(x->sink_user, 500, ok ? (const char *)text.data : no_memory,
+                 ok ? text.size : sizeof no_memory - 1);
+    x_free(x);
+}
+
 static void end_text(pw_mcpd_x *x, int http, pw_buf *text)
 {
+    if (!pw_buf_ok(text) || pw_scope_failed(x->scope)) { /* what was made without memory is wrong */
+        pw_buf_deinit(text);
+        end_without_memory(x);
+        return;
+    }
     pw_mcpd_delivered(x); /* unless the transport finds otherwise */
-    const bool ok = pw_buf_ok(text);
-    static const char lost[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32603,"
-                               "\"message\":\"out of memory\"}}";
-    x->sink->end(x->sink_user, ok ? http : 500, ok ? (const char *)text->data : lost,
-                 ok ? text->size : sizeof lost - 1);
+    x->sink->end(x->sink_user, http, (const char *)text->data, text->size);
     pw_buf_deinit(text);
     x_free(x);
 }
@@ -148,8 +182,25 @@ static void end_text(pw_mcpd_x *x, int http, pw_buf *text)
 void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type)
 {
     pw_buf text = PW_BUF_INIT;
-    pw_mcpd_write_result(&text, x->id, x->era->stamp(x->scope, result, type));
+    pw_buf tail = PW_BUF_INIT;
+    if (x->era->tail != NULL && x->era->tail(&tail, result, type)) {
+        pw_mcpd_write_result(&text, x->id, result);
+        text.size -= pw_buf_ok(&text) ? 2 : 0; /* the braces of the result and of the message */
+        pw_buf_put(&text, tail.data, tail.size);
+        pw_buf_putc(&text, '}');
+        text.failed |= tail.failed;
+    } else {
+        pw_mcpd_write_result(&text, x->id, x->era->stamp(x->scope, result, type));
+    }
+    pw_buf_deinit(&tail);
     text.failed |= pw_scope_failed(x->scope);
+    end_text(x, 200, &text);
+}
+
+void pw_mcpd_end_written(pw_mcpd_x *x, const char *result, size_t size)
+{
+    pw_buf text = PW_BUF_INIT;
+    pw_mcpd_write_written(&text, x->id, result, size);
     end_text(x, 200, &text);
 }
 
@@ -168,6 +219,15 @@ void pw_mcpd_fail(pw_mcpd_x *x, int64_t code, const pawl_value *data, const char
     va_end(args);
     pw_mcpd_write_error(&text, x->id, code, why, data);
     end_text(x, x->era->http_status ? pw_mcpd_code_http(code) : 200, &text);
+}
+
+void pw_mcpd_fail_lost(pw_mcpd_x *x, const char *what, const char *why)
+{
+    char run[sizeof x->run.id];
+    pw_mcpd *s = x->server;
+    (void)snprintf(run, sizeof run, "%s", pw_mcpd_answers(x));
+    pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "%s: %s", what, why);
+    pw_mcpd_lose(s, run);
 }
 
 void pw_mcpd_fail_plain(pw_mcpd_x *x, int http, int64_t code, const char *why)
@@ -243,23 +303,15 @@ static void carry_out(pw_mcpd_x *x)
 {
     pw_mcpd_fn fn = x->then;
     x->then = NULL;
-    fn(x);
+    pw_mcpd_gate(x, fn);
 }
 
 static void on_catalog(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
-    pw_mcpd *s = x->server;
-    const uint64_t before = s->catalog.digest;
-    const bool first = s->catalog.scope == NULL;
-    if (status != PAWL_OK ||
-        !pw_mcpd_catalog_read(&s->catalog, reply, s->options.tools == PW_MCPD_TOOLS_ALL)) {
+    if (status != PAWL_OK || !pw_mcpd_published(x->server, reply)) {
         pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "what is published cannot be read: %s", why);
         return;
-    }
-    s->catalog.at_ms = pw_mcpd_now_ms();
-    if (!first && s->catalog.digest != before) {
-        pw_mcpd_list_changed(s);
     }
     carry_out(x);
 }
@@ -267,11 +319,17 @@ static void on_catalog(void *user, pawl_status status, const pawl_value *reply, 
 static void with_catalog(pw_mcpd_x *x)
 {
     pw_mcpd *s = x->server;
-    const int64_t age = pw_mcpd_now_ms() - s->catalog.at_ms;
-    if (s->catalog.scope != NULL && age >= 0 && age < PW_MCPD_CATALOG_MS) {
+    const int64_t now = pw_mcpd_now_ms();
+    const int64_t age = now - s->catalog.at_ms;
+    const int64_t asked = now - s->catalog.asked_ms;
+    const bool have = s->catalog.scope != NULL && s->catalog.at_ms != 0;
+    /* the first of many finds out whether it has changed; they do not all ask */
+    const bool being_asked = asked >= 0 && asked < PW_MCPD_CATALOG_MS;
+    if (have && ((age >= 0 && age < PW_MCPD_CATALOG_MS) || being_asked)) {
         carry_out(x);
     } else {
-        pw_up_ask(s->up, "tools", NULL, on_catalog, x);
+        s->catalog.asked_ms = now;
+        pw_up_ask(s->up, "tools", &pw_up_none, on_catalog, x);
     }
 }
 
@@ -302,40 +360,35 @@ static bool is_modern(const pw_mcpd_message *m, const pw_mcpd_given *given)
            (given->header == NULL || given->header(given->user, "Mcp-Session-Id") == NULL);
 }
 
-/* False: the exchange is over. */
-static bool take_session(pw_mcpd_x *x, const pw_mcpd_given *given)
+/* Goes on with then when the session is there, and known. */
+static void with_session(pw_mcpd_x *x, const pw_mcpd_given *given, pw_mcpd_fn then)
 {
     if (given->hosted != NULL) {
         x->session = *given->hosted;
-        return true;
+        then(x);
+        return;
     }
     const char *id = given->header(given->user, "Mcp-Session-Id");
     const char *version = given->header(given->user, "MCP-Protocol-Version");
     if (id == NULL) {
         pw_mcpd_fail_plain(x, 400, PW_MCPD_INVALID_REQUEST, "the header Mcp-Session-Id is missing");
-        return false;
+        return;
     }
     x->session = pw_mcpd_session_find(x->server, id);
     if (x->session == NULL) {
-        pw_mcpd_fail_plain(x, 404, PW_MCPD_INVALID_REQUEST,
-                           "there is no such session: begin a new one with initialize");
-        return false;
-    }
-    if (version != NULL && pw_mcpd_era_of(version) != &pw_mcpd_legacy) {
+        pw_mcpd_no_session(x);
+    } else if (version != NULL && pw_mcpd_era_of(version) != &pw_mcpd_legacy) {
         pw_mcpd_fail_plain(
             x, 400, PW_MCPD_INVALID_REQUEST,
             "the header MCP-Protocol-Version names a version that is not spoken here");
-        return false;
+    } else {
+        pw_mcpd_session_known(x, then);
     }
-    return true;
 }
 
-static void take_legacy(pw_mcpd_x *x, const pw_mcpd_given *given, const pw_mcpd_message *m)
+static void go_legacy(pw_mcpd_x *x)
 {
-    const bool begins = m->method != NULL && strcmp(m->method, "initialize") == 0;
-    if (!begins && !take_session(x, given)) {
-        return;
-    }
+    const pw_mcpd_message *m = &x->message;
     if (x->session != NULL) {
         x->caps = x->session->caps;
         x->log_level = x->session->log_level;
@@ -352,6 +405,16 @@ static void take_legacy(pw_mcpd_x *x, const pw_mcpd_given *given, const pw_mcpd_
     }
     x->then = methods[x->method].fn;
     (methods[x->method].catalog ? with_catalog : carry_out)(x);
+}
+
+static void take_legacy(pw_mcpd_x *x, const pw_mcpd_given *given)
+{
+    const char *method = x->message.method;
+    if (method != NULL && strcmp(method, "initialize") == 0) {
+        go_legacy(x);
+    } else {
+        with_session(x, given, go_legacy);
+    }
 }
 
 static void take_modern(pw_mcpd_x *x, const pw_mcpd_message *m)
@@ -375,11 +438,11 @@ static void take_modern(pw_mcpd_x *x, const pw_mcpd_message *m)
 }
 
 /* Cancels a request of the same peer: of its connection, or of its session. */
-static void take_cancel(pw_mcpd_x *x, const pw_mcpd_given *given, const pawl_value *id)
+static void take_cancel(pw_mcpd_x *x, const pawl_value *id)
 {
     for (pw_mcpd_x *o = x->server->xs; o != NULL && id != NULL; o = o->next) {
-        const bool same = given->hosted != NULL ? o->hosted == x->hosted
-                                                : o->session != NULL && o->session == x->session;
+        const bool same = x->hosted != NULL ? o->hosted == x->hosted
+                                            : o->session != NULL && o->session == x->session;
         if (o != x && same && pawl_equal(o->id, id)) {
             o->run.cancel_on_drop = true; /* said in so many words */
             o->sink->end(o->sink_user, 200, NULL, 0);
@@ -389,41 +452,50 @@ static void take_cancel(pw_mcpd_x *x, const pw_mcpd_given *given, const pawl_val
     }
 }
 
-static void take_notification(pw_mcpd_x *x, const pw_mcpd_given *given, const pw_mcpd_message *m)
+static void note(pw_mcpd_x *x)
 {
-    const bool modern = is_modern(m, given);
-    if (!modern && !take_session(x, given)) {
-        return;
-    }
+    const pw_mcpd_message *m = &x->message;
     if (strcmp(m->method, "notifications/cancelled") == 0) {
-        take_cancel(x, given, pawl_get(m->params, "requestId"));
+        take_cancel(x, pawl_get(m->params, "requestId"));
+    } else if (strcmp(m->method, "notifications/initialized") == 0 && x->hosted != NULL &&
+               x->session != NULL) {
+        pw_mcpd_listen_hosted(x);
     }
     pw_mcpd_end_empty(x, 202);
 }
 
+static void take_notification(pw_mcpd_x *x, const pw_mcpd_given *given)
+{
+    if (is_modern(&x->message, given)) {
+        note(x);
+    } else {
+        with_session(x, given, note);
+    }
+}
+
 void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x)
 {
-    pw_mcpd_message m;
     pw_mcpd_x *x = pw_mcpd_x_new(s, given);
     if (ret_x != NULL) {
         *ret_x = x;
     }
     if (x == NULL) {
-        given->sink->end(given->user, 503, NULL, 0);
+        given->sink->end(given->user, 503, no_memory, sizeof no_memory - 1);
         return;
     }
     x->slot = ret_x;
-    pw_mcpd_read(x->scope, given->text, given->size, &m);
-    x->id = m.id;
-    x->params = m.params;
-    if (m.kind == PW_MCPD_NOT_JSON || m.kind == PW_MCPD_NOT_RPC) {
+    pw_mcpd_message *m = &x->message;
+    pw_mcpd_read(x->scope, given->text, given->size, m);
+    x->id = m->id;
+    x->params = m->params;
+    if (m->kind == PW_MCPD_NOT_JSON || m->kind == PW_MCPD_NOT_RPC) {
         pw_mcpd_fail_plain(
-            x, 400, m.kind == PW_MCPD_NOT_JSON ? PW_MCPD_PARSE : PW_MCPD_INVALID_REQUEST, m.why);
-    } else if (m.kind == PW_MCPD_NOTIFICATION) {
-        take_notification(x, given, &m);
-    } else if (is_modern(&m, given)) {
-        take_modern(x, &m);
+            x, 400, m->kind == PW_MCPD_NOT_JSON ? PW_MCPD_PARSE : PW_MCPD_INVALID_REQUEST, m->why);
+    } else if (m->kind == PW_MCPD_NOTIFICATION) {
+        take_notification(x, given);
+    } else if (is_modern(m, given)) {
+        take_modern(x, m);
     } else {
-        take_legacy(x, given, &m);
+        take_legacy(x, given);
     }
 }

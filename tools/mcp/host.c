@@ -9,7 +9,6 @@
 
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
-#include "tools/mcp/http.h"
 #include "tools/mcp/inside.h"
 
 struct pw_mcpd_host {
@@ -54,7 +53,7 @@ static void close_all(pw_mcpd_host *host)
     pw_free(host);
 }
 
-pawl_status pw_mcpd_host_start(const pw_mcpd_options *options, const char *http_address,
+pawl_status pw_mcpd_host_start(const pw_mcpd_options *options, const pw_mcpd_http_options *http,
                                pw_mcpd_host **ret_host, pawl_error *err)
 {
     pw_mcpd_host *host = pw_calloc(1, sizeof *host);
@@ -65,10 +64,9 @@ pawl_status pw_mcpd_host_start(const pw_mcpd_options *options, const char *http_
     (void)uv_async_init(&host->loop, &host->stop, on_stop);
     host->stop.data = host;
     host->server = pw_mcpd_open(&host->loop, options);
-    pawl_status status =
-        host->server != NULL
-            ? pw_mcpd_http_open(&host->loop, host->server, http_address, &host->http, err)
-            : pw_err(err, PAWL_NOMEM, "no memory for the MCP server");
+    pawl_status status = host->server != NULL
+                             ? pw_mcpd_http_open(&host->loop, host->server, http, &host->http, err)
+                             : pw_err(err, PAWL_NOMEM, "no memory for the MCP server");
     if (status == PAWL_OK) {
         (void)snprintf(host->url, sizeof host->url, "%s", pw_mcpd_http_url(host->http));
         status = thread_start(host, err);

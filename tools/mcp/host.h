@@ -4,12 +4,12 @@
 #ifndef PW_MCP_HOST_H
 #define PW_MCP_HOST_H
 
-#include "tools/mcp/server.h"
+#include "tools/mcp/http.h"
 
 typedef struct pw_mcpd_host pw_mcpd_host;
 
 /** Listens on the address, then starts the thread. Errors: as pw_mcpd_http_open. */
-pawl_status pw_mcpd_host_start(const pw_mcpd_options *options, const char *http_address,
+pawl_status pw_mcpd_host_start(const pw_mcpd_options *options, const pw_mcpd_http_options *http,
                                pw_mcpd_host **ret_host, pawl_error *err);
 /** Ends every connection and joins. Accepts NULL. */
 void pw_mcpd_host_stop(pw_mcpd_host *host);

@@ -4,63 +4,42 @@
  *   request --body whole--> pw_mcpd_take --nothing yet--> suspended --message--> a stream --end--> the stream ends
  *                                                               `--end, nothing said before--> one JSON
  *
+ * With rights, a request's head is looked at before its body is taken (http_pass.c): who it is, and whether there is room for it. A body that is
+ * refused is read and dropped, so that its client gets to the answer; connections that make no headway are cut (http_conn.c).
+ *
  * GET /runs/{id}/stream is the other thing that is here: its stream begins when the run is found (http_stream.c).
  *
  * libmicrohttpd runs on our loop through its epoll descriptor. It does not see that the peer of a suspended connection has gone: a poll of our
- * own does. Answers 403 to a Host or Origin that is not ours, 413 to a body that is too large; does not do TLS.
+ * own does. Answers 403 to a Host or Origin that is not ours, 413 to a body that is too large, 503 when all of
+ * them together are. TLS is libmicrohttpd's own.
  */
-#include "tools/mcp/http.h"
+#include "tools/mcp/http_inside.h"
 
-#include <microhttpd.h>
-#include <stdatomic.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "sdk/base/mem.h"
-#include "tools/mcp/http_address.h"
-#include "tools/mcp/http_stream.h"
-#include "tools/mcp/inside.h"
 
 #define BODY_BYTES_MAX (4u << 20)
 #define STREAM_BYTES_MAX (8u << 20) /* that a client has not read: it is cut */
 #define CONNECTIONS_MAX 20000
-#define CONNECTION_BYTES (32u << 10)
+#define CONNECTION_BYTES \
+    (16u << 10) /* its headers, ours, and a piece of its body; cleared for each request */
+/* What the kernel holds of it: left alone it takes megabytes for a client that never reads, and nothing is known of them here. */
+#define SEND_BYTES (256 << 10)
 #define IDLE_S 300
+#define TAKE_S 10 /* without a byte taken of an answer that is whole: the client is cut */
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define LOOK_MS 500 /* at files of rights, and at connections that make no headway */
 #define BEAT_MS 15000
+#define LINGER_MS 50  /* a peer that goes is noticed within twice that */
+#define DEAF_MS 100   /* after a connection that could not be taken, for want of a descriptor */
+#define GONE_MS 30000 /* a peer that acknowledges nothing for so long is gone */
 
-typedef struct request request;
-
-struct pw_mcpd_http {
-    uv_loop_t *loop;
-    pw_mcpd *server;
-    pw_streams *streams;
-    struct MHD_Daemon *daemon;
-    pw_http_address address;
-    char url[128];
-    uv_poll_t *poll;
-    uv_timer_t *timer; /* what libmicrohttpd waits for */
-    uv_timer_t *beat;
-    request *requests;
-    atomic_size_t clients;
-};
-
-struct request {
-    request *prev, *next;
-    pw_mcpd_http *http;
-    struct MHD_Connection *connection;
-    pw_mcpd_x *x;          /* NULL: answered, or none yet */
-    pw_follower *follower; /* of a run; NULL: as above */
-    const char *allow;     /* of a 405 */
-    uv_poll_t *gone;
-    pw_buf body;
-    pw_buf out; /* of the answer, or of the stream; from `sent` */
-    size_t sent;
-    int status;
-    char session[200];
-    char run[PW_ID_BYTES_MAX + 1]; /* whose answer this is */
-    bool begun, too_large, suspended, stream, ended, queued;
-};
+typedef pw_mcpd_http_request request;
 
 static void free_handle(uv_handle_t *h)
 {
@@ -68,11 +47,18 @@ static void free_handle(uv_handle_t *h)
 }
 
 static void kick(pw_mcpd_http *http);
+void pw_http_run(pw_mcpd_http *http);
+
+int64_t pw_http_now_ms(const pw_mcpd_http *http)
+{
+    return (int64_t)uv_now(http->loop);
+}
 
 /* ---- waking and sleeping ---- */
 
-static void wake(request *r)
+void pw_http_wake(request *r)
 {
+    pw_http_account(r);
     if (r->suspended) {
         r->suspended = false;
         MHD_resume_connection(r->connection);
@@ -90,18 +76,22 @@ static void no_gone(request *r)
 }
 
 /* The peer has closed: the request is cancelled, and libmicrohttpd is woken to see it. */
-static void on_gone(uv_poll_t *poll, int status, int events)
+static void peer_gone(request *r)
 {
-    request *r = poll->data;
-    (void)status;
-    (void)events;
     no_gone(r);
     pw_mcpd_drop(r->x);
     pw_follower_drop(r->follower);
     r->follower = NULL;
     r->ended = true;
     r->status = 500;
-    wake(r);
+    pw_http_wake(r);
+}
+
+static void on_gone(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    peer_gone(poll->data);
 }
 
 static void watch_gone(request *r)
@@ -118,11 +108,61 @@ static void watch_gone(request *r)
     (void)uv_poll_start(poll, UV_DISCONNECT, on_gone);
 }
 
+static void on_linger(uv_timer_t *timer)
+{
+    pw_mcpd_http *http = timer->data;
+    const uint64_t now = uv_now(http->loop);
+    bool again = false;
+    for (request *r = http->requests; r != NULL; r = r->next) {
+        if (!r->suspended || r->gone != NULL) {
+            continue;
+        }
+        if (now - r->since >= LINGER_MS) {
+            watch_gone(r);
+        } else {
+            again = true;
+        }
+    }
+    if (again) {
+        uv_timer_start(timer, on_linger, LINGER_MS, 0);
+    }
+}
+
+/* Another call like it has come: its client may have gone and asks again. */
+static void sink_look(void *user)
+{
+    request *r = user;
+    const union MHD_ConnectionInfo *info =
+        r->suspended ? MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                     : NULL;
+    char byte;
+    if (info != NULL && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+        peer_gone(r);
+    }
+}
+
+/* Most are answered before their peer is worth a watch of its own, which costs as much as half a request. */
 static void sleep_until_woken(request *r)
 {
     r->suspended = true;
+    r->since = uv_now(r->http->loop);
     MHD_suspend_connection(r->connection);
-    watch_gone(r);
+    if (r->gone == NULL && !uv_is_active((uv_handle_t *)r->http->linger)) {
+        uv_timer_start(r->http->linger, on_linger, LINGER_MS, 0);
+    }
+}
+
+static void set_timeout(struct MHD_Connection *connection, unsigned seconds)
+{
+    (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
+}
+
+/* Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
+void pw_http_end(request *r)
+{
+    r->ended = true;
+    set_timeout(r->connection, TAKE_S);
+    pw_http_wake(r);
 }
 
 /* ---- the sink of exchanges ---- */
@@ -147,7 +187,7 @@ static void sink_message(void *user, const char *event_id, const char *text, siz
     request *r = user;
     r->stream = true;
     put_event(r, event_id, text, size);
-    wake(r);
+    pw_http_wake(r);
 }
 
 static void say_too_large(request *r, const pawl_value *id)
@@ -162,14 +202,14 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     request *r = user;
     const pawl_value *id = r->x != NULL ? r->x->id : NULL;
     if (r->x != NULL && r->x->method == PW_MCPD_INITIALIZE && r->x->session != NULL) {
-        (void)snprintf(r->session, sizeof r->session, "%s", r->x->session->id);
+        pw_pass_session_out(&r->http->front, &r->pass, r->x->session->id, r->session,
+                            sizeof r->session);
     }
     if (r->x != NULL) {
-        memcpy(r->run, r->x->run.id, sizeof r->run);
+        (void)snprintf(r->run, sizeof r->run, "%s", pw_mcpd_answers(r->x));
     }
     r->x = NULL;
     r->status = status;
-    r->ended = true;
     if (r->stream) {
         put_event(r, NULL, text, size);
     } else if (text != NULL) {
@@ -178,59 +218,26 @@ static void sink_end(void *user, int status, const char *text, size_t size)
             say_too_large(r, id);
         }
     }
-    wake(r);
+    pw_http_end(r);
 }
 
-static const pw_mcpd_sink sink = {sink_message, sink_end};
-
-/* ---- the sink of followers ---- */
-
-static void follower_put(void *user, const char *text, size_t size)
+static void sink_challenge(void *user, const char *scopes)
 {
     request *r = user;
-    r->stream = true;
-    pw_buf_put(&r->out, text, size);
-    wake(r);
+    pw_pass_scopes(&r->http->front, &r->pass, scopes);
 }
 
-static size_t follower_unread(const void *user)
-{
-    const request *r = user;
-    return r->out.size - r->sent;
-}
+static const pw_mcpd_sink sink = {sink_message, sink_end, sink_look};
 
-static void follower_end(void *user, int status, const char *text)
+const char *pw_http_header(void *user, const char *name)
 {
     request *r = user;
-    r->follower = NULL;
-    r->status = status;
-    r->ended = true;
-    if (!r->stream) {
-        pw_buf_puts(&r->out, text);
+    const char *value = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+    if (value != NULL && r->pass.who != NULL && strcmp(name, "Mcp-Session-Id") == 0) {
+        pw_pass_session_in(&r->http->front, &r->pass, value, r->named, sizeof r->named);
+        return r->named;
     }
-    wake(r);
-}
-
-static void follower_cut(void *user)
-{
-    request *r = user;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    r->follower = NULL;
-    r->ended = true;
-    if (info != NULL) {
-        (void)shutdown(info->connect_fd, SHUT_RDWR); /* libmicrohttpd sees it and closes */
-    }
-    wake(r);
-}
-
-static const pw_follower_sink follower_sink = {follower_put, follower_unread, follower_end,
-                                               follower_cut};
-
-static const char *header_of(void *user, const char *name)
-{
-    request *r = user;
-    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+    return value;
 }
 
 /* ---- answers ---- */
@@ -246,6 +253,9 @@ static ssize_t read_stream(void *user, uint64_t at, char *space, size_t size)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     if (left == 0 && r->ended) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    if (left == 0 && r->http->closing) {
         return MHD_CONTENT_READER_END_OF_STREAM;
     }
     if (left == 0) {
@@ -290,6 +300,14 @@ static struct MHD_Response *plain_response(request *r)
     if (response != NULL && r->allow != NULL) {
         add_header(response, "Allow", r->allow);
     }
+    if (response != NULL && r->pass.challenge[0] != '\0') {
+        add_header(response, "WWW-Authenticate", r->pass.challenge);
+    }
+    if (response != NULL && r->pass.retry_after_s > 0) {
+        char seconds[24];
+        (void)snprintf(seconds, sizeof seconds, "%lld", (long long)r->pass.retry_after_s);
+        add_header(response, "Retry-After", seconds);
+    }
     return response;
 }
 
@@ -306,6 +324,7 @@ static enum MHD_Result respond(request *r)
     const enum MHD_Result queued = MHD_queue_response(r->connection, status, response);
     MHD_destroy_response(response);
     r->queued = true;
+    pw_conn_set(r->connection, r->stream ? PW_CONN_WORK : PW_CONN_ANSWER, pw_http_now_ms(r->http));
     return queued;
 }
 
@@ -323,8 +342,8 @@ static void refuse(request *r, int status, const char *why)
 
 static bool is_ours(request *r)
 {
-    const char *host = header_of(r, "Host");
-    const char *origin = header_of(r, "Origin");
+    const char *host = pw_http_header(r, "Host");
+    const char *origin = pw_http_header(r, "Origin");
     return host != NULL && pw_http_host_ok(&r->http->address, host) &&
            (origin == NULL || pw_http_origin_ok(&r->http->address, origin));
 }
@@ -333,69 +352,55 @@ static pw_mcpd_given given_of(request *r)
 {
     return (pw_mcpd_given){.text = (const char *)r->body.data,
                            .size = r->body.size,
-                           .header = header_of,
+                           .header = pw_http_header,
                            .sink = &sink,
                            .user = r,
-                           .principal = ""};
+                           .principal = r->pass.who != NULL ? r->pass.who->principal : "",
+                           .who = r->pass.who,
+                           .challenge = sink_challenge};
 }
 
 static void begin_post(request *r)
 {
-    const char *type = header_of(r, "Content-Type");
+    const char *type = pw_http_header(r, "Content-Type");
     const pw_mcpd_given given = given_of(r);
-    if (r->too_large || !pw_buf_ok(&r->body)) {
+    if (r->no_room) {
+        r->pass.retry_after_s = 1;
+        refuse(r, 503, "too much is being said at a time");
+    } else if (r->too_large || !pw_buf_ok(&r->body)) {
         refuse(r, 413, "the message is too large");
     } else if (type == NULL || strncmp(type, "application/json", 16) != 0) {
         refuse(r, 415, "a message is application/json");
     } else {
         pw_mcpd_take(r->http->server, &given, &r->x);
     }
+    pw_buf_deinit(&r->body); /* it has been read */
+    pw_http_account(r);
 }
 
-/* GET and DELETE are of legacy sessions. */
+/* GET and DELETE are of legacy sessions; a modern client has none, whatever it names. */
 static void begin_session(request *r, bool get)
 {
-    pw_mcpd *s = r->http->server;
-    const char *id = header_of(r, "Mcp-Session-Id");
-    const char *last = header_of(r, "Last-Event-ID");
+    const char *version = pw_http_header(r, "MCP-Protocol-Version");
     const pw_mcpd_given given = given_of(r);
-    pw_mcpd_session *session = id != NULL ? pw_mcpd_session_find(s, id) : NULL;
-    if (id == NULL) {
+    if (pw_http_header(r, "Mcp-Session-Id") == NULL ||
+        (version != NULL && strcmp(version, PW_MCPD_MODERN) == 0)) {
         r->allow = "POST";
         refuse(r, 405, "only POST is taken without a session");
-    } else if (session == NULL) {
-        refuse(r, 404, "there is no such session");
-    } else if (!get) {
-        pw_mcpd_session_end(s, session);
-        r->status = 200;
-        r->ended = true;
-    } else if (last == NULL) {
-        pw_mcpd_listen_legacy(s, &given, session, &r->x);
-    } else if (!pw_mcpd_resume(s, &given, session, last, &r->x)) {
-        refuse(r, 400, "there is no stream with this event");
+    } else {
+        pw_mcpd_take_session(r->http->server, &given, get, &r->x);
     }
-}
-
-/* Refusals of a run's stream are no JSON-RPC. */
-static void refuse_stream(request *r, int status, const char *why)
-{
-    r->status = status;
-    r->ended = true;
-    pw_buf_printf(&r->out, "{\"error\":\"%s\"}", why);
 }
 
 static void begin_stream(request *r, const char *id, bool get)
 {
     if (!get) {
         r->allow = "GET";
-        refuse_stream(r, 405, "a run's stream is read with GET");
+        pw_http_refuse_stream(r, 405, "a run's stream is read with GET");
     } else if (id[0] == '\0') {
-        refuse_stream(r, 404, "no run has such an id");
+        pw_http_refuse_stream(r, 404, "no run has such an id");
     } else {
-        r->follower = pw_streams_follow(r->http->streams, id, &follower_sink, r);
-        if (r->follower == NULL) {
-            refuse_stream(r, 503, "as many follow runs as there can be");
-        }
+        pw_http_begin_follow(r, id);
     }
 }
 
@@ -404,7 +409,11 @@ static void begin(request *r, const char *url, const char *method)
     const bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
     char id[PW_ID_BYTES_MAX + 1];
     if (!is_ours(r)) {
-        refuse(r, 403, "this Host or Origin is not served");
+        refuse(r, 403, "this Host or Origin is not served: serve --host names more of them");
+    } else if (pw_pass_is_metadata(url)) {
+        pw_http_begin_metadata(r, get);
+    } else if (r->pass.status != 0) {
+        refuse(r, r->pass.status, r->pass.why);
     } else if (pw_streams_path(url, id, sizeof id)) {
         begin_stream(r, id, get);
     } else if (strcmp(url, "/mcp") != 0) {
@@ -438,26 +447,63 @@ static request *request_new(pw_mcpd_http *http, struct MHD_Connection *connectio
     return r;
 }
 
+static void take_head(request *r)
+{
+    pw_mcpd_http *http = r->http;
+    pw_conn_set(r->connection, PW_CONN_BODY, pw_http_now_ms(http));
+    pw_pass_head(&http->front, &r->pass, pw_http_header(r, "Authorization"), pw_http_now_ms(http));
+    if (r->pass.waiting) {
+        r->head_again = true;
+        sleep_until_woken(r);
+    }
+}
+
+/* A part of the body: kept, or dropped when it is refused in the end. */
+static void take_body(request *r, const char *data, size_t size)
+{
+    pw_mcpd_http *http = r->http;
+    const size_t held_max = (size_t)pw_front_rights(&http->front)->held_bytes;
+    r->too_large |= r->body.size + size > BODY_BYTES_MAX;
+    r->no_room |= http->held + size > held_max;
+    if (r->too_large || r->no_room || r->pass.status != 0) {
+        pw_buf_deinit(&r->body);
+    } else {
+        pw_buf_put(&r->body, data, size);
+    }
+    pw_http_account(r);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **state)
 {
     request *r = *state;
     (void)version;
+    if (((const pw_mcpd_http *)cls)->closing && (r == NULL || !r->begun)) {
+        return MHD_NO; /* libmicrohttpd ends the process when something still sleeps as it is stopped */
+    }
     if (r == NULL) {
-        *state = request_new(cls, connection);
-        return *state != NULL ? MHD_YES : MHD_NO;
+        r = request_new(cls, connection);
+        *state = r;
+        if (r != NULL) {
+            take_head(r);
+        }
+        return r != NULL ? MHD_YES : MHD_NO;
+    }
+    if (r->head_again) { /* libmicrohttpd gives a head again that went to sleep */
+        r->head_again = false;
+        if (*size == 0) {
+            return MHD_YES;
+        }
     }
     if (*size > 0) {
-        r->too_large |= r->body.size + *size > BODY_BYTES_MAX;
-        if (!r->too_large) {
-            pw_buf_put(&r->body, data, *size);
-        }
+        take_body(r, data, *size);
         *size = 0;
         return MHD_YES;
     }
     if (!r->begun) {
         r->begun = true;
+        pw_conn_set(connection, PW_CONN_WORK, pw_http_now_ms(r->http));
         begin(r, url, method);
     }
     if (r->queued) {
@@ -475,7 +521,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 {
     request *r = *state;
     (void)cls;
-    (void)connection;
+    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+        set_timeout(connection, IDLE_S); /* until the next request */
+    }
     if (r == NULL) {
         return;
     }
@@ -487,6 +535,12 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     no_gone(r);
     pw_mcpd_drop(r->x);
     pw_follower_drop(r->follower);
+    if (r->asking) {
+        pw_up_forget(r->http->server->up, r);
+    }
+    pw_pass_end(&r->pass);
+    pw_conn_set(connection, PW_CONN_IDLE, pw_http_now_ms(r->http));
+    r->http->held -= r->counted;
     *(r->prev != NULL ? &r->prev->next : &r->http->requests) = r->next;
     if (r->next != NULL) {
         r->next->prev = r->prev;
@@ -496,16 +550,41 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
     pw_free(r);
 }
 
+/* A peer whose machine or network went away sends nothing that would say so: the system asks it, and what it held is released. */
+static void notice_gone(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const int fd = info != NULL ? info->connect_fd : -1;
+    const int on = 1;
+    const int idle_s = GONE_MS / 1000 / 2;
+    const int every_s = 5;
+    const int count = 3;
+    const unsigned unheard_ms = GONE_MS;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof unheard_ms);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **state,
                           enum MHD_ConnectionNotificationCode what)
 {
     pw_mcpd_http *http = cls;
-    (void)connection;
-    (void)state;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const int size = SEND_BYTES;
+    pw_conn_notify(&http->conns, connection, state, what, pw_http_now_ms(http));
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        if (info != NULL) {
+            (void)setsockopt(info->connect_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        }
         atomic_fetch_add(&http->clients, 1);
+        notice_gone(connection);
     } else {
         atomic_fetch_sub(&http->clients, 1);
+        http->again = true; /* when it had no descriptor left, the next run listens again */
     }
 }
 
@@ -513,26 +592,45 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 
 static void on_timer(uv_timer_t *timer);
 
-static void run(pw_mcpd_http *http)
+void pw_http_run(pw_mcpd_http *http)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     uv_timer_stop(http->timer);
+    http->again = false;
     (void)MHD_run(http->daemon);
-    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
+    if (http->again) {
+        uv_timer_start(http->timer, on_timer, 0, 0);
+    } else if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
         uv_timer_start(http->timer, on_timer, ms, 0);
     }
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    run(timer->data);
+    pw_http_run(timer->data);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void on_deaf_end(uv_timer_t *timer)
+{
+    pw_mcpd_http *http = timer->data;
+    uv_poll_start(http->poll, UV_READABLE, on_poll);
+}
+
+/* Woken though nobody was connected, and nobody is now: a connection could not be taken, for want of a descriptor. libmicrohttpd stops listening
+ * only when one of its own may give one back; without any it would be woken for ever. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
+    pw_mcpd_http *http = poll->data;
+    const bool alone = atomic_load(&http->clients) == 0;
     (void)status;
     (void)events;
-    run(poll->data);
+    pw_http_run(http);
+    if (alone && atomic_load(&http->clients) == 0) {
+        uv_poll_stop(http->poll);
+        uv_timer_start(http->deaf, on_deaf_end, DEAF_MS, 0);
+    }
 }
 
 static void kick(pw_mcpd_http *http)
@@ -547,45 +645,98 @@ static void on_beat(uv_timer_t *timer)
     for (request *r = http->requests; r != NULL; r = r->next) {
         if (r->stream && !r->ended && r->suspended) {
             pw_buf_puts(&r->out, r->follower != NULL ? ": heartbeat\n\n" : ": \n\n");
-            wake(r);
+            pw_http_wake(r);
         }
     }
-    run(http); /* and it looks for connections that time out */
+    pw_http_run(http); /* and it looks for connections that time out */
 }
 
 /* ---- life ---- */
 
-static pawl_status open_daemon(pw_mcpd_http *http, pawl_error *err)
+static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
 {
+    const bool tls = http->cert != NULL;
+    const struct MHD_OptionItem items[] = {
+        {MHD_OPTION_SOCK_ADDR, 0, &http->address.at},
+        {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
+        {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)http->cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)http->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
-        MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&http->address.at, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL,
+        on_request, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
     if (http->daemon == NULL) {
         return pw_err(err, PAWL_IO, "cannot listen on %s: is the port taken?", http->address.host);
     }
     const union MHD_DaemonInfo *port = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    (void)snprintf(http->url, sizeof http->url, "http://%s:%u/mcp", http->address.host,
-                   port != NULL ? (unsigned)port->port : 0);
+    (void)snprintf(http->url, sizeof http->url, "http%s://%s:%u/mcp", tls ? "s" : "",
+                   http->address.host, port != NULL ? (unsigned)port->port : 0);
     return PAWL_OK;
 }
 
-static uv_timer_t *timer_new(pw_mcpd_http *http)
+static void close_daemon(pw_mcpd_http *http)
 {
-    uv_timer_t *timer = pw_calloc(1, sizeof *timer);
-    PW_CHECK(timer != NULL);
-    (void)uv_timer_init(http->loop, timer);
-    timer->data = http;
-    return timer;
+    if (http->daemon != NULL) {
+        MHD_stop_daemon(http->daemon);
+    }
+    pw_streams_close(http->streams);
+    pw_front_close(&http->front);
+    pawl_scope_free(http->tls);
 }
 
-pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *address,
+/* [T24] Listens when everything else is there: nobody gets in before the rights do. */
+static pawl_status open_daemon(pw_mcpd_http *http, pawl_error *err)
+{
+    http->streams = pw_streams_open(http->loop, http->server->journal);
+    pawl_status st = http->streams != NULL ? pw_http_read_tls(http, err)
+                                           : pw_err(err, PAWL_NOMEM, "no memory for a server");
+    st = st == PAWL_OK ? start_daemon(http, err) : st;
+    return st == PAWL_OK ? pw_http_open_front(http, err) : st;
+}
+
+static bool timer_new(pw_mcpd_http *http, uv_timer_t **ret_timer)
+{
+    uv_timer_t *timer = pw_calloc(1, sizeof *timer);
+    if (timer == NULL) {
+        return false;
+    }
+    (void)uv_timer_init(http->loop, timer);
+    timer->data = http;
+    *ret_timer = timer;
+    return true;
+}
+
+static bool poll_new(pw_mcpd_http *http)
+{
+    const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_poll_t *poll = fd != NULL ? pw_calloc(1, sizeof *poll) : NULL;
+    if (poll == NULL || uv_poll_init(http->loop, poll, fd->epoll_fd) != 0) {
+        pw_free(poll);
+        return false;
+    }
+    poll->data = http;
+    http->poll = poll;
+    return true;
+}
+
+static void close_handle(void *handle)
+{
+    if (handle != NULL) {
+        uv_close(handle, free_handle);
+    }
+}
+
+pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const pw_mcpd_http_options *options,
                               pw_mcpd_http **ret_http, pawl_error *err)
 {
     pw_http_address a;
-    pawl_status status = pw_http_address_parse(address, &a, err);
+    pawl_status status = pw_http_address_parse(options->address, &a, err);
+    a.names = options->names;
     if (status != PAWL_OK) {
         return status;
     }
@@ -593,24 +744,20 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const char *addr
     if (http == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for a server");
     }
-    *http = (pw_mcpd_http){.loop = loop, .server = server, .address = a};
-    http->streams = pw_streams_open(loop, server->journal);
-    status = http->streams != NULL ? open_daemon(http, err)
-                                   : pw_err(err, PAWL_NOMEM, "no memory for a server");
+    *http = (pw_mcpd_http){.loop = loop, .server = server, .address = a, .options = *options};
+    status = open_daemon(http, err);
+    if (status == PAWL_OK && !(timer_new(http, &http->timer) && timer_new(http, &http->beat) &&
+                               timer_new(http, &http->deaf) && timer_new(http, &http->look) &&
+                               timer_new(http, &http->linger) && poll_new(http))) {
+        status = pw_err(err, PAWL_NOMEM, "no memory for a server");
+    }
     if (status != PAWL_OK) {
-        pw_streams_close(http->streams);
-        pw_free(http);
+        pw_mcpd_http_close(http);
         return status;
     }
-    const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    http->timer = timer_new(http);
-    http->beat = timer_new(http);
-    http->poll = pw_calloc(1, sizeof *http->poll);
-    PW_CHECK(http->poll != NULL && fd != NULL);
-    (void)uv_poll_init(loop, http->poll, fd->epoll_fd);
-    http->poll->data = http;
     uv_poll_start(http->poll, UV_READABLE, on_poll);
     uv_timer_start(http->beat, on_beat, BEAT_MS, BEAT_MS);
+    uv_timer_start(http->look, pw_http_on_look, LOOK_MS, LOOK_MS);
     *ret_http = http;
     return PAWL_OK;
 }
@@ -620,22 +767,25 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
     if (http == NULL) {
         return;
     }
+    http->closing = true;
+    pw_mcpd_farewell(http->server);
     for (request *r = http->requests; r != NULL; r = r->next) {
         if (r->x != NULL) {
             r->x->run.cancel_on_drop = false; /* we go, not the client */
         }
         r->ended = true;
-        wake(r);
+        pw_http_wake(r);
     }
-    uv_poll_stop(http->poll);
-    uv_close((uv_handle_t *)http->poll, free_handle);
-    (void)MHD_run(http->daemon);
-    MHD_stop_daemon(http->daemon);
-    pw_streams_close(http->streams);
-    uv_timer_stop(http->timer);
-    uv_close((uv_handle_t *)http->timer, free_handle);
-    uv_timer_stop(http->beat);
-    uv_close((uv_handle_t *)http->beat, free_handle);
+    close_handle(http->poll);
+    close_handle(http->deaf);
+    if (http->daemon != NULL) {
+        (void)MHD_run(http->daemon);
+    }
+    close_daemon(http);
+    close_handle(http->look);
+    close_handle(http->timer);
+    close_handle(http->beat);
+    close_handle(http->linger);
     pw_free(http);
 }
 

@@ -37,6 +37,7 @@ static bool set_host(pw_http_address *a, const char *host, uint16_t port)
     (void)snprintf(a->host, sizeof a->host, "%s", host);
     if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
         memcpy(&a->at, &v4, sizeof v4);
+        a->every = v4.sin_addr.s_addr == 0;
         a->loopback = ntohl(v4.sin_addr.s_addr) >> 24 == 127;
         return true;
     }
@@ -48,6 +49,7 @@ static bool set_host(pw_http_address *a, const char *host, uint16_t port)
         return false;
     }
     memcpy(&a->at, &v6, sizeof v6);
+    a->every = IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr);
     a->loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
     return true;
 }
@@ -72,6 +74,19 @@ pawl_status pw_http_address_parse(const char *text, pw_http_address *ret_address
     return PAWL_OK;
 }
 
+/* One of "a, b". */
+static bool is_named(const char *names, const char *name)
+{
+    const size_t size = strlen(name);
+    for (const char *at = names; at != NULL && *at != '\0'; at += strcspn(at, ", ")) {
+        at += strspn(at, ", ");
+        if (strcspn(at, ", ") == size && size > 0 && strncasecmp(at, name, size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pw_http_host_ok(const pw_http_address *a, const char *host)
 {
     static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
@@ -85,7 +100,7 @@ bool pw_http_host_ok(const pw_http_address *a, const char *host)
             return true;
         }
     }
-    return strcasecmp(a->host, name) == 0;
+    return strcasecmp(a->host, name) == 0 || is_named(a->names, name);
 }
 
 bool pw_http_origin_ok(const pw_http_address *a, const char *origin)

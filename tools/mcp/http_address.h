@@ -12,6 +12,8 @@ typedef struct pw_http_address {
     struct sockaddr_storage at;
     char host[64]; /* as it stands in a URL */
     bool loopback;
+    bool every;        /* 0.0.0.0 or [::], which no client calls it by */
+    const char *names; /* more names by which clients call it: "a,b"; NULL = none. Borrowed */
 } pw_http_address;
 
 /** Errors: INVALID. */

@@ -61,7 +61,8 @@ struct pw_follower {
     void *user;
     bool open;
     int64_t lost_pieces, lost_bytes;
-    size_t passed; /* lost since there was room last */
+    size_t passed; /* lost since it last read something */
+    size_t unread; /* when it last lost something */
 };
 
 struct pw_streams {
@@ -190,7 +191,9 @@ static bool pass(pw_follower *f, size_t size, size_t said)
 {
     f->lost_pieces++;
     f->lost_bytes += (int64_t)said;
-    f->passed += size;
+    const size_t unread = f->sink->unread(f->user);
+    f->passed = unread < f->unread ? size : f->passed + size; /* a slow one reads, too */
+    f->unread = unread;
     if (f->passed <= PASSED_BYTES_MAX) {
         return true;
     }

@@ -4,6 +4,8 @@
 #ifndef PW_MCP_INSIDE_H
 #define PW_MCP_INSIDE_H
 
+#include "engine/hash.h"
+
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
@@ -18,7 +20,12 @@
     1024 /* calls remembered whose answers were lost, or that were looked for */
 #define PW_MCPD_IDEMPOTENCY "dev.pawl/idempotency-key" /* in _meta: the same key, the same run */
 
+#define PW_MCPD_URIS_BYTES_MAX 50000 /* of a session's subscriptions: they are kept as one memory */
+#define PW_MCPD_SESSION_TASKS 64     /* of whose news a session is told: the last */
+#define PW_MCPD_SPACE "pawl.mcp"     /* of the memory store: what sessions have become */
+
 typedef void (*pw_mcpd_fn)(pw_mcpd_x *x);
+typedef struct pw_mcpd_look pw_mcpd_look;
 
 typedef enum pw_mcpd_method {
     PW_MCPD_NO_SUCH_METHOD,
@@ -48,6 +55,7 @@ typedef struct pw_mcpd_run {
     const char *call;             /* which call it answers (name.c); NULL = none of ours */
     const char *found;            /* an earlier run of the same call, whose answer was lost */
     bool keyed;                   /* by the client */
+    bool under_way;               /* it is found by its call */
     bool taken_up;                /* another exchange began it */
     const char *workflow, *version;
     const pawl_value *input;
@@ -87,6 +95,11 @@ struct pw_mcpd_x {
     const pawl_value *token; /* of progress; nil = not wanted */
     int log_level;           /* least that is wanted; above all = none */
     const char *principal;
+    pw_who *who;                                       /* NULL = may do everything */
+    void (*challenge)(void *user, const char *scopes); /* with who; of the sink's user */
+    bool allowed;             /* the gate has looked at the run that the request names */
+    bool may_answer;          /* what its run asks: of a run that it names, that run */
+    pw_operation gate_op;     /* while it asks the engine whose run it is */
     pw_mcpd_session *session; /* legacy */
     pw_mcpd_fn then;
     uv_timer_t *timer;
@@ -94,16 +107,32 @@ struct pw_mcpd_x {
     const char *stream;       /* sealed name of its stream; NULL = its messages have no ids */
     int64_t events;           /* sent on it */
     const pawl_value *listen; /* the filter of a listener; nil = it is none */
+    bool hears;               /* it wants to hear of runs */
+    bool resumed;             /* it takes up a stream that was cut */
     bool primed;
-    bool busy; /* inside pw_mcpd_take */
+    bool busy;                     /* inside pw_mcpd_take */
+    struct pw_mcpd_search *search; /* being ranked; NULL = nothing is */
+    pw_mcpd_message message;       /* while a session's state is read */
+    pw_mcpd_look *looks;
+    struct pw_mcpd_listing *listing; /* of tasks; in its scope */
     pw_mcpd_run run;
+    pw_mcpd_x *same_prev, *same_next; /* under way for the same call; the first is in `calls` */
+    UT_hash_handle hh;
 };
 
-/** A client of the legacy era. Its name says all that must outlive this process; what stands here may be lost. */
+/** A client of the legacy era. Its id says how it began, the journal what has become of it; the rest of what stands here may be lost. */
 struct pw_mcpd_session {
     pw_mcpd_session *prev, *next;
     char id[200];
+    char name[24]; /* in its id: random */
     char version[16];
+    int64_t expires_ms;
+    uint64_t catalog;                      /* what was published when it began; 0 = not known */
+    bool ours;                             /* this process began it */
+    bool known;                            /* what has become of it was read */
+    bool told;                             /* of what was deployed while it was away */
+    uint64_t tasks[PW_MCPD_SESSION_TASKS]; /* checksums of their ids */
+    size_t tasks_next;
     const pawl_value *caps;
     pawl_scope *scope;
     int log_level;
@@ -117,7 +146,16 @@ typedef struct pw_mcpd_lost {
     char call[24];
     char run[PW_ID_BYTES_MAX + 1];
     int64_t at_ms;
+    UT_hash_handle hh; /* by call */
 } pw_mcpd_lost;
+
+/** What is looked at while anybody listens. */
+struct pw_mcpd_news {
+    pw_mcpd *server;
+    uv_timer_t *timer;
+    bool watching; /* all runs */
+    bool looking;  /* at what is published */
+};
 
 struct pw_mcpd {
     uv_loop_t *loop;
@@ -130,7 +168,14 @@ struct pw_mcpd {
     size_t sessions_len;
     uint8_t key[PW_KEY_SIZE]; /* of seals */
     int64_t began_ms;
+    struct pw_mcpd_news news;
+    uint8_t random[240]; /* for ids of runs; used from the end */
+    size_t random_left;
     size_t lost_next;
+    pw_mcpd_lost *lost_by_call;
+    pw_mcpd_x *calls; /* under way, by run.call */
+    bool lost_asked,
+        lost_known; /* what processes before this one may have lost stands in the table, too */
     pw_mcpd_lost lost[PW_MCPD_LOST_MAX];
 };
 
@@ -140,8 +185,12 @@ pw_mcpd_x *pw_mcpd_x_new(pw_mcpd *s, const pw_mcpd_given *given);
 /** All of these end the exchange: it is freed. result may be nil ({}). */
 void pw_mcpd_end(pw_mcpd_x *x, const pawl_value *result);
 void pw_mcpd_end_as(pw_mcpd_x *x, const pawl_value *result, const char *type);
+/** A result that is stamped and written already. */
+void pw_mcpd_end_written(pw_mcpd_x *x, const char *result, size_t size);
 void pw_mcpd_fail(pw_mcpd_x *x, int64_t code, const pawl_value *data, const char *fmt, ...)
     PAWL_PRINTF(4, 5);
+/** The engine, or memory, fails a call whose run may go on: the same call again finds that run. */
+void pw_mcpd_fail_lost(pw_mcpd_x *x, const char *what, const char *why);
 void pw_mcpd_fail_plain(pw_mcpd_x *x, int http, int64_t code, const char *text);
 /** Nothing to say: 202. */
 void pw_mcpd_end_empty(pw_mcpd_x *x, int http);
@@ -171,15 +220,36 @@ bool pw_mcpd_check_params(pw_mcpd_x *x, const pw_mcpd_offer *offer);
 #include "tools/mcp/methods.def"
 #undef X
 
+/* ---- gate.c: what its principal may do ---- */
+
+/** Goes on with the method, now or when the engine has said whose run it is; or refuses. */
+void pw_mcpd_gate(pw_mcpd_x *x, pw_mcpd_fn then);
+/** workflow NULL = not known. */
+bool pw_mcpd_sees(pw_mcpd_x *x, const char *run_id, const char *workflow);
+bool pw_mcpd_offered(const pw_mcpd_x *x, pw_operation op, const pw_mcpd_offer *offer);
+/** One of the tools that every server has. */
+bool pw_mcpd_offered_fixed(const pw_mcpd_x *x, const char *name);
+/** By itself, or by a tool of it. */
+bool pw_mcpd_reaches(const pw_mcpd_x *x, pw_operation op, const char *workflow);
+
 /* ---- name.c: ids of runs: whose they are, which call they answer ---- */
 
 /** Sets the id of the run that the call begins. */
 void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *input);
 /** True when the run is one of its principal's. */
 bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id);
+bool pw_mcpd_owner_has(pw_mcpd *s, const char *owner, const char *run_id); /* "" has all */
+/** The run that the exchange's answer is of: "" when it only asks about one. */
+const char *pw_mcpd_answers(const pw_mcpd_x *x);
 /** The answer of a run could not be delivered; it has been. */
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id);
 void pw_mcpd_delivered(pw_mcpd_x *x);
+void pw_mcpd_lost_deinit(pw_mcpd *s);
+/** The exchange ends: it is not found under its call any more. */
+void pw_mcpd_call_over(pw_mcpd_x *x);
+/** True when a call of this principal began it. */
+bool pw_mcpd_began(pw_mcpd_x *x, const char *run_id);
+#define PW_MCPD_BEGAN_FILTER "id ~ \"*-*-*-*\"" /* all of those, and some others */
 /** Sets run.found to the run of an identical call whose answer was lost, and goes on with then. */
 void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then);
 
@@ -198,7 +268,7 @@ void pw_mcpd_call_dropped(pw_mcpd_x *x);
 /* ---- ask.c: described waits as questions to a client, and its answers ---- */
 
 /** {method, params} of a wait, or nil when the client cannot be asked that. */
-const pawl_value *pw_mcpd_question(pw_mcpd_x *x, const pawl_value *wait);
+const pawl_value *pw_mcpd_question(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *wait);
 /** The answer's value {choice, data} that a response means; nil when it is none. */
 const pawl_value *pw_mcpd_answer_of(pawl_scope *scope, const pawl_value *wait,
                                     const pawl_value *response);
@@ -218,10 +288,24 @@ const pawl_value *pw_mcpd_tool_result(pawl_scope *scope, const pawl_value *end, 
 const pawl_value *pw_mcpd_handle(pawl_scope *scope, const char *run_id, const pawl_value *waits);
 const pawl_value *pw_mcpd_text(pawl_scope *scope, const char *text, bool is_error);
 
+/* ---- look.c: a run as a task ---- */
+
+/** task: as tasks/get has it; nil = there is none, or its time is over. Both live until this returns. */
+typedef void (*pw_mcpd_look_fn)(pw_mcpd_x *x, int64_t n, pawl_status status, const pawl_value *task,
+                                pawl_scope *scope);
+/** fn is called once, from the loop. False: no memory, and it is not. */
+bool pw_mcpd_look_at(pw_mcpd_x *x, const char *run_id, int64_t n, pw_mcpd_look_fn fn);
+void pw_mcpd_looks_free(pw_mcpd_x *x);
+/** Of a run as `describe` shows it. */
+const pawl_value *pw_mcpd_task_fields(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *run,
+                                      const char *status);
+bool pw_mcpd_task_expired(const pw_mcpd *s, const pawl_value *run);
+
 /* ---- task.c ---- */
 
 /** Answers a call with its task, which is on disk. */
 void pw_mcpd_become_task(pw_mcpd_x *x);
+bool pw_mcpd_may_list_tasks(const pw_mcpd_x *x);
 
 /* ---- meta.c: the tools that every server has, and runs as resources ---- */
 
@@ -231,7 +315,16 @@ void pw_mcpd_become_task(pw_mcpd_x *x);
 void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *arguments);
 /** They as they are listed. */
 const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index); /* nil behind the last */
+const char *pw_mcpd_meta_name(size_t index);
 void pw_mcpd_read_run(pw_mcpd_x *x, const char *rest);
+/** Ends a call with a value, as text and as itself. */
+void pw_mcpd_end_structured(pw_mcpd_x *x, const pawl_value *v);
+
+/* ---- search.c: the tool pawl_search ---- */
+
+void pw_mcpd_search_begin(pw_mcpd_x *x);
+/** The exchange goes: what is being ranked for it is nobody's. */
+void pw_mcpd_search_forget(pw_mcpd_x *x);
 
 /* ---- seal.c: names that a client brings back and must not change ---- */
 
@@ -253,17 +346,45 @@ pw_mcpd_session *pw_mcpd_session_new(pw_mcpd *s, const char *version, const pawl
 pw_mcpd_session *pw_mcpd_session_find(pw_mcpd *s, const char *id);
 void pw_mcpd_session_end(pw_mcpd *s, pw_mcpd_session *session);
 void pw_mcpd_sessions_free(pw_mcpd *s);
+/** Errors: LIMIT, NOMEM. One that is there already is not added. */
+pawl_status pw_mcpd_session_subscribe(pw_mcpd_session *session, const char *uri);
+bool pw_mcpd_session_unsubscribe(pw_mcpd_session *session, const char *uri);
+/** It is told when the task is another than it was. Accepts NULL. */
+void pw_mcpd_session_task(pw_mcpd_session *session, const char *run_id);
+
+/* ---- session_state.c ---- */
+
+/** Goes on with then when what has become of x->session is known; or says that there is no such session. */
+void pw_mcpd_session_known(pw_mcpd_x *x, pw_mcpd_fn then);
+/** Commits what has become of x->session; ended: that it is over. fn as of pw_up_ask. */
+void pw_mcpd_session_keep(pw_mcpd_x *x, bool ended, pw_up_fn fn);
+void pw_mcpd_no_session(pw_mcpd_x *x);
+
+/* ---- legacy_stream.c ---- */
+
+/** On a transport that is one session: news goes there. */
+void pw_mcpd_listen_hosted(pw_mcpd_x *from);
 
 /* ---- listen.c ---- */
 
-/** Something that listeners may want to hear: "tools", "prompts", "resources". */
-void pw_mcpd_list_changed(pw_mcpd *s);
-/** The stream of a legacy session for what belongs to no request (GET). */
-void pw_mcpd_listen_legacy(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_session *session,
-                           pw_mcpd_x **ret_x);
-/** A stream is taken up again from an event. False: there is no such stream. */
-bool pw_mcpd_resume(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_session *session,
-                    const char *event_id, pw_mcpd_x **ret_x);
+/** The server goes: every listener is answered. */
+void pw_mcpd_farewell(pw_mcpd *s);
+
+/* ---- news.c ---- */
+
+bool pw_mcpd_news_open(pw_mcpd *s);
+void pw_mcpd_news_close(pw_mcpd *s);
+/** The engine is back. */
+void pw_mcpd_news_back(pw_mcpd *s);
+/** A listener begins to hear. */
+void pw_mcpd_hear(pw_mcpd_x *x);
+/** What is published is looked at again, and listeners are told if it is another. */
+void pw_mcpd_news_look(pw_mcpd *s);
+/** The reply to `tools`. False: out of memory. */
+bool pw_mcpd_published(pw_mcpd *s, const pawl_value *reply);
+/** The listener is told what a task is now. */
+void pw_mcpd_tell_task(pw_mcpd_x *x, const char *run_id);
+const pawl_value *pw_mcpd_tagged(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *params);
 
 int64_t pw_mcpd_now_ms(void);
 

@@ -6,10 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sdk/base/hash.h"
 #include "tools/mcp/inside.h"
 
 #define PAGE 200
 #define COMPLETIONS_MAX 100
+#define COMPLETIONS_AMONG \
+    2000 /* of all owners: the newest, of which those that are seen are given */
 
 /* ---- who ---- */
 
@@ -37,33 +40,22 @@ void pw_mcpd_on_INITIALIZE(pw_mcpd_x *x)
     pw_mcpd_end(x, pawl_build(x->scope,
                               "{protocolVersion: %s, capabilities: %p, serverInfo: %p, "
                               "instructions: %s}",
-                              version, pawl_v(x->era->capabilities(x->scope)),
+                              version,
+                              pawl_v(x->era->capabilities(x->scope, pw_mcpd_may_list_tasks(x))),
                               pawl_v(pw_mcpd_server_info(x->scope)), instructions));
 }
 
 void pw_mcpd_on_DISCOVER(pw_mcpd_x *x)
 {
-    const pawl_value *r = pawl_build(
-        x->scope, "{supportedVersions: %p, capabilities: %p, instructions: %s}",
-        pawl_v(pw_mcpd_versions(x->scope)), pawl_v(x->era->capabilities(x->scope)), instructions);
+    const pawl_value *r =
+        pawl_build(x->scope, "{supportedVersions: %p, capabilities: %p, instructions: %s}",
+                   pawl_v(pw_mcpd_versions(x->scope)),
+                   pawl_v(x->era->capabilities(x->scope, pw_mcpd_may_list_tasks(x))), instructions);
     pw_mcpd_end(x, x->era->listing(x->scope, r));
 }
 
 void pw_mcpd_on_PING(pw_mcpd_x *x)
 {
-    pw_mcpd_end(x, NULL);
-}
-
-void pw_mcpd_on_LOGGING(pw_mcpd_x *x)
-{
-    const int level = pw_mcpd_level(pawl_str(x->params, "level", ""));
-    if (level < 0) {
-        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such level");
-        return;
-    }
-    if (x->session != NULL) {
-        x->session->log_level = level;
-    }
     pw_mcpd_end(x, NULL);
 }
 
@@ -122,6 +114,86 @@ static void page_end(struct page *p, const char *key)
     pw_mcpd_end(x, x->era->listing(x->scope, r));
 }
 
+/* ---- tools: the same list again and again, so it is kept as text ---- */
+
+static int era_index(const pw_mcpd_x *x)
+{
+    return x->era == &pw_mcpd_modern;
+}
+
+static const pawl_value *shown_fixed(pw_mcpd_x *x, size_t i)
+{
+    pw_mcpd_catalog *c = &x->server->catalog;
+    if (i >= PW_MCPD_FIXED_MAX) {
+        return NULL;
+    }
+    const pawl_value **at = &c->fixed[era_index(x)][i];
+    if (*at == NULL) {
+        const pawl_value *m = pw_mcpd_meta_tool(c->scope, i);
+        *at = m != NULL ? x->era->tool(c->scope, m, "forbidden") : NULL;
+    }
+    return *at;
+}
+
+static const pawl_value *shown_offer(pw_mcpd_x *x, size_t i)
+{
+    pw_mcpd_catalog *c = &x->server->catalog;
+    pw_mcpd_offer *o = &c->offers[i];
+    const pawl_value **at = &o->shown[era_index(x)];
+    if (*at == NULL) {
+        *at = x->era->tool(c->scope, pw_mcpd_offer_tool(c->scope, o), pw_mcpd_offer_task(o));
+    }
+    return *at;
+}
+
+/* Where the text for these very tools is, or is to be; NULL when there is no more room. */
+static pw_mcpd_listed *listed_for(const struct page *p)
+{
+    pw_mcpd_catalog *c = &p->x->server->catalog;
+    const uint64_t key =
+        pw_checksum(p->items, p->len * sizeof(const pawl_value *)) + (uint64_t)era_index(p->x) + 1;
+    for (size_t i = 0; i < PW_MCPD_LISTED_MAX; i++) {
+        pw_mcpd_listed *l = &c->listed[i];
+        if (l->key == 0 || l->key == key) {
+            l->key = key;
+            return l;
+        }
+    }
+    return NULL;
+}
+
+static void write_listed(struct page *p, pw_mcpd_listed *l)
+{
+    pw_mcpd_x *x = p->x;
+    pw_mcpd_catalog *c = &x->server->catalog;
+    const pawl_value *r =
+        pawl_with(x->scope, NULL, "tools", pawl_make_array(x->scope, p->items, p->len));
+    r = x->era->stamp(x->scope, x->era->listing(x->scope, r), "complete");
+    const char *json = pawl_to_json(x->scope, r, 0);
+    l->text = json != NULL ? pw_strdup(c->scope, json) : NULL;
+    l->size = l->text != NULL ? strlen(l->text) : 0;
+}
+
+static void page_end_tools(struct page *p)
+{
+    pw_mcpd_catalog *c = &p->x->server->catalog;
+    const bool whole = p->after[0] == '\0' && !p->more && !pw_scope_failed(p->x->scope);
+    if (pw_scope_failed(c->scope)) {
+        pw_mcpd_catalog_deinit(c); /* it is read again */
+        pw_mcpd_fail(p->x, PW_MCPD_INTERNAL, NULL, "out of memory");
+        return;
+    }
+    pw_mcpd_listed *l = whole ? listed_for(p) : NULL;
+    if (l != NULL && l->text == NULL) {
+        write_listed(p, l);
+    }
+    if (l != NULL && l->text != NULL) {
+        pw_mcpd_end_written(p->x, l->text, l->size);
+    } else {
+        page_end(p, "tools");
+    }
+}
+
 void pw_mcpd_on_TOOLS_LIST(pw_mcpd_x *x)
 {
     struct page p;
@@ -130,7 +202,7 @@ void pw_mcpd_on_TOOLS_LIST(pw_mcpd_x *x)
         return;
     }
     size_t meta = 0;
-    const pawl_value *m = pw_mcpd_meta_tool(x->scope, meta);
+    const pawl_value *m = shown_fixed(x, meta);
     for (size_t i = 0; i <= c->len; i++) {
         const bool end = i == c->len;
         const pw_mcpd_offer *o = end ? NULL : &c->offers[i];
@@ -138,17 +210,17 @@ void pw_mcpd_on_TOOLS_LIST(pw_mcpd_x *x)
             (o->kind != PW_MCPD_OFFER_TOOL || x->server->options.tools == PW_MCPD_TOOLS_META)) {
             continue;
         }
-        while (m != NULL && (end || strcmp(pawl_str(m, "name", ""), o->name) < 0)) {
-            page_add(&p, pawl_str(m, "name", ""), x->era->tool(x->scope, m, "forbidden"));
-            m = pw_mcpd_meta_tool(x->scope, ++meta);
+        while (m != NULL && (end || strcmp(pw_mcpd_meta_name(meta), o->name) < 0)) {
+            if (pw_mcpd_offered_fixed(x, pw_mcpd_meta_name(meta))) {
+                page_add(&p, pw_mcpd_meta_name(meta), m);
+            }
+            m = shown_fixed(x, ++meta);
         }
-        if (!end) {
-            page_add(
-                &p, o->name,
-                x->era->tool(x->scope, pw_mcpd_offer_tool(x->scope, o), pw_mcpd_offer_task(o)));
+        if (!end && pw_mcpd_offered(x, PW_OP_LIST, o)) {
+            page_add(&p, o->name, shown_offer(x, i));
         }
     }
-    page_end(&p, "tools");
+    page_end_tools(&p);
 }
 
 static void list_offers(pw_mcpd_x *x, pw_mcpd_offer_kind kind, const char *key,
@@ -160,11 +232,12 @@ static void list_offers(pw_mcpd_x *x, pw_mcpd_offer_kind kind, const char *key,
         return;
     }
     for (size_t i = 0; i < c->len; i++) {
-        if (c->offers[i].kind == kind) {
+        if (c->offers[i].kind == kind && pw_mcpd_offered(x, PW_OP_LIST, &c->offers[i])) {
             page_add(&p, c->offers[i].name, show(x->scope, &c->offers[i]));
         }
     }
-    if (kind == PW_MCPD_OFFER_TEMPLATE) { /* after the others, whose names it does not sort among */
+    if (kind == PW_MCPD_OFFER_TEMPLATE &&
+        pw_who_may(x->who, PW_OP_READ)) { /* after the others, whose names it does not sort among */
         page_add(
             &p, "~",
             pawl_build(
@@ -233,7 +306,10 @@ static void on_runs(void *user, pawl_status status, const pawl_value *reply, con
     size_t len = 0;
     (void)why;
     for (size_t i = 0; status == PAWL_OK && i < pawl_len(runs) && len < COMPLETIONS_MAX; i++) {
-        found[len++] = pawl_make_str(x->scope, pawl_str(pawl_at(runs, i), "id", ""));
+        const char *id = pawl_str(pawl_at(runs, i), "id", "");
+        if (pw_mcpd_sees(x, id, pawl_str(pawl_at(runs, i), "workflow", NULL))) {
+            found[len++] = pawl_make_str(x->scope, id);
+        }
     }
     complete(x, pawl_make_array(x->scope, found, len), "");
 }
@@ -246,7 +322,8 @@ static void complete_run(pw_mcpd_x *x, const char *begun)
     }
     pw_up_ask(x->server->up, "list",
               pawl_build(x->scope, "{filter: %s, limit: %d}",
-                         pw_sprintf(x->scope, "id ~ \"%s*\"", begun), COMPLETIONS_MAX),
+                         pw_sprintf(x->scope, "id ~ \"%s*\"", begun),
+                         x->who != NULL ? COMPLETIONS_AMONG : COMPLETIONS_MAX),
               on_runs, x);
 }
 
@@ -268,7 +345,7 @@ void pw_mcpd_on_COMPLETE(pw_mcpd_x *x)
     }
     const pw_mcpd_offer *o = pw_mcpd_offer_find(
         &x->server->catalog, prompt ? PW_MCPD_OFFER_PROMPT : PW_MCPD_OFFER_TEMPLATE, name);
-    if (o == NULL) {
+    if (o == NULL || !pw_mcpd_offered(x, PW_OP_LIST, o)) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no %s \"%.100s\"",
                      prompt ? "prompt" : "template", name);
         return;

@@ -108,7 +108,10 @@ void pw_mcpd_read(pawl_scope *scope, const char *text, size_t size, pw_mcpd_mess
     pw_buf bytes = PW_BUF_INIT;
     pawl_error err = {0};
     *ret_message = (pw_mcpd_message){.kind = PW_MCPD_NOT_JSON, .why = "out of memory"};
-    if (pw_json_parse(&bytes, text, size, PW_JSON_LENIENT, NULL, &err) != PAWL_OK) {
+    const pawl_status status = pw_json_parse(&bytes, text, size, PW_JSON_LENIENT, NULL, &err);
+    if (status == PAWL_NOMEM) {
+        pw_scope_fail(scope);
+    } else if (status != PAWL_OK) {
         ret_message->why = pw_strdup(scope, err.message);
     } else {
         const pawl_value *v = pw_value_copy(scope, bytes.data, bytes.size);
@@ -158,6 +161,15 @@ void pw_mcpd_write_result(pw_buf *out, const pawl_value *id, const pawl_value *r
     } else {
         pw_buf_puts(out, "{}");
     }
+    pw_buf_putc(out, '}');
+}
+
+void pw_mcpd_write_written(pw_buf *out, const pawl_value *id, const char *result, size_t size)
+{
+    pw_buf_puts(out, "{\"jsonrpc\":\"2.0\",\"id\":");
+    put(out, id);
+    pw_buf_puts(out, ",\"result\":");
+    pw_buf_put(out, result, size);
     pw_buf_putc(out, '}');
 }
 

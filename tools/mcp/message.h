@@ -37,6 +37,8 @@ void pw_mcpd_read(pawl_scope *scope, const char *text, size_t size, pw_mcpd_mess
 
 /** Append one message, no newline in it. A buffer that failed says so. id nil is written as null. */
 void pw_mcpd_write_result(pw_buf *out, const pawl_value *id, const pawl_value *result);
+/** result as JSON text. */
+void pw_mcpd_write_written(pw_buf *out, const pawl_value *id, const char *result, size_t size);
 void pw_mcpd_write_error(pw_buf *out, const pawl_value *id, int64_t code, const char *text,
                          const pawl_value *data);
 void pw_mcpd_write_notification(pw_buf *out, const char *method, const pawl_value *params);

@@ -1,33 +1,24 @@
 /*
  * meta.c - the tools that every server has, so that a model needs few to reach all workflows; and runs as resources.
  *
- * Search ranks by how many of the words stand in name and description, those in the name twice. Does not know what
- * words mean.
+ * Does not search (search.c).
  */
-#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "sdk/base/value.h"
 #include "tools/mcp/inside.h"
 
-#define FOUND_MAX 20
-#define WORDS_MAX 32 /* of a query: each is looked for in every workflow */
-
-#define X(id, name, title, reads, text, schema) \
+#define X(id, name, title, hints, text, schema) \
     static void call_##id(pw_mcpd_x *x, const pawl_value *a);
 #include "tools/mcp/meta_tools.def"
 #undef X
 
 static const struct {
-    const char *name, *title;
-    bool reads;
-    const char *text, *schema;
+    const char *name, *title, *hints, *text, *schema;
     void (*fn)(pw_mcpd_x *x, const pawl_value *arguments);
 } tools[] = {
-#define X(id, name, title, reads, text, schema) {name, title, reads, text, schema, call_##id},
+#define X(id, name, title, hints, text, schema) {name, title, hints, text, schema, call_##id},
 #include "tools/mcp/meta_tools.def"
 #undef X
 };
@@ -35,20 +26,26 @@ static const struct {
 const pawl_value *pw_mcpd_meta_tool(pawl_scope *scope, size_t index)
 {
     const pawl_value *schema = NULL;
+    const pawl_value *hints = NULL;
     pawl_error err;
     if (index >= PW_COUNT(tools)) {
         return NULL;
     }
     const char *text = tools[index].schema;
-    if (pawl_parse_json(scope, text, strlen(text), &schema, &err) != PAWL_OK) {
+    const char *said = tools[index].hints;
+    if (pawl_parse_json(scope, text, strlen(text), &schema, &err) != PAWL_OK ||
+        pawl_parse_json(scope, said, strlen(said), &hints, &err) != PAWL_OK) {
         return NULL;
     }
     return pawl_build(scope,
-                      "{name: %s, title: %s, description: %s, inputSchema: %p, annotations: "
-                      "{readOnlyHint: %p, openWorldHint: %p}}",
+                      "{name: %s, title: %s, description: %s, inputSchema: %p, annotations: %p}",
                       tools[index].name, tools[index].title, tools[index].text, pawl_v(schema),
-                      pawl_v(pawl_make_bool(scope, tools[index].reads)),
-                      pawl_v(pawl_make_bool(scope, !tools[index].reads)));
+                      pawl_v(pw_mcpd_annotations(scope, hints, false)));
+}
+
+const char *pw_mcpd_meta_name(size_t index)
+{
+    return index < PW_COUNT(tools) ? tools[index].name : "";
 }
 
 void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *arguments)
@@ -64,7 +61,7 @@ void pw_mcpd_call_meta(pw_mcpd_x *x, const char *name, const pawl_value *argumen
 
 /* ---- about runs ---- */
 
-static void end_structured(pw_mcpd_x *x, const pawl_value *v)
+void pw_mcpd_end_structured(pw_mcpd_x *x, const pawl_value *v)
 {
     const char *json = pawl_to_json(x->scope, v, 0);
     const pawl_value *r = pw_mcpd_text(x->scope, json != NULL ? json : "", false);
@@ -90,7 +87,7 @@ static void on_written(void *user, pawl_status status, const pawl_value *reply, 
         pw_mcpd_end(x, pw_mcpd_text(x->scope, why, true));
         return;
     }
-    end_structured(x, pawl_build(x->scope, "{run_id: %s}", pawl_str(reply, "id", "")));
+    pw_mcpd_end_structured(x, pawl_build(x->scope, "{run_id: %s}", pawl_str(reply, "id", "")));
 }
 
 static const char *by(const pw_mcpd_x *x)
@@ -126,12 +123,31 @@ static void call_CANCEL(pw_mcpd_x *x, const pawl_value *a)
     }
 }
 
+/* The same key again is the same run, also when that is over. */
+static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd_x *x = user;
+    if (status == PAWL_EXISTS && x->run.keyed) {
+        pw_mcpd_end_structured(x, pawl_build(x->scope, "{run_id: %s}", x->run.id));
+    } else {
+        on_written(x, status, reply, why);
+    }
+}
+
 static void call_START(pw_mcpd_x *x, const pawl_value *a)
 {
-    pw_up_ask(x->server->up, "start",
-              pawl_build(x->scope, "{workflow: %s, input: %p, by: %s}", pawl_str(a, "workflow", ""),
-                         pawl_v(pawl_get(a, "input")), by(x)),
-              on_written, x);
+    const char *workflow = pawl_str(a, "workflow", "");
+    const pawl_value *args = pawl_build(x->scope, "{workflow: %s, input: %p, by: %s}", workflow,
+                                        pawl_v(pawl_get(a, "input")), by(x));
+    pw_mcpd_name_run(x, workflow, pawl_get(a, "input"));
+    if (x->who != NULL || x->run.keyed) { /* its name says whose it is, and which call it answers */
+        args = pawl_with(x->scope, args, "id", pawl_make_str(x->scope, x->run.id));
+    }
+    if (x->run.keyed) {
+        args = pawl_with(x->scope, args, "reuse", pawl_make_str(x->scope, "reject"));
+        args = pawl_with(x->scope, args, "conflict", pawl_make_str(x->scope, "use-existing"));
+    }
+    pw_up_ask(x->server->up, "start", args, on_started, x);
 }
 
 static void call_WAIT(pw_mcpd_x *x, const pawl_value *a)
@@ -146,7 +162,7 @@ static void on_waits(void *user, pawl_status status, const pawl_value *reply, co
     pw_mcpd_x *x = user;
     const pawl_value *v = x->run.offer;
     (void)why;
-    end_structured(x, status == PAWL_OK ? pawl_with(x->scope, v, "waits", reply) : v);
+    pw_mcpd_end_structured(x, status == PAWL_OK ? pawl_with(x->scope, v, "waits", reply) : v);
 }
 
 static void on_status(void *user, pawl_status status, const pawl_value *reply, const char *why)
@@ -188,8 +204,8 @@ static void on_describe(void *user, pawl_status status, const pawl_value *reply,
     (void)why;
     for (size_t i = 0; status == PAWL_OK && i < pawl_len(list); i++) {
         const pawl_value *w = pawl_at(list, i);
-        if (pawl_is(w, "name", name)) {
-            end_structured(
+        if (pawl_is(w, "name", name) && pw_mcpd_reaches(x, PW_OP_LIST, name)) {
+            pw_mcpd_end_structured(
                 x, pawl_build(x->scope,
                               "{workflow: %s, version: %s, description: %s, input_schema: %p, "
                               "output_schema: %p}",
@@ -205,81 +221,13 @@ static void on_describe(void *user, pawl_status status, const pawl_value *reply,
 static void call_DESCRIBE(pw_mcpd_x *x, const pawl_value *a)
 {
     (void)a;
-    pw_up_ask(x->server->up, "tools", NULL, on_describe, x);
-}
-
-static bool holds(const char *text, const char *word, size_t size)
-{
-    for (; *text != '\0'; text++) {
-        if (strncasecmp(text, word, size) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int rank(const pawl_value *w, const char *query)
-{
-    int points = 0;
-    for (int words = 0; words < WORDS_MAX && *query != '\0'; words++) {
-        query += strspn(query, " \t\r\n,.;:");
-        const size_t size = strcspn(query, " \t\r\n,.;:");
-        if (size > 0) {
-            points += 2 * holds(pawl_str(w, "name", ""), query, size) +
-                      holds(pawl_str(w, "description", ""), query, size);
-        }
-        query += size;
-    }
-    return points;
-}
-
-struct hit {
-    const pawl_value *workflow;
-    int points;
-};
-
-static int best_first(const void *a, const void *b)
-{
-    const struct hit *x = a;
-    const struct hit *y = b;
-    return x->points != y->points
-               ? y->points - x->points
-               : strcmp(pawl_str(x->workflow, "name", ""), pawl_str(y->workflow, "name", ""));
-}
-
-static void on_search(void *user, pawl_status status, const pawl_value *reply, const char *why)
-{
-    pw_mcpd_x *x = user;
-    const char *query = pawl_str(x->params, "arguments.query", "");
-    const pawl_value *list = pawl_get(reply, "workflows");
-    struct hit *hits = pw_alloc(x->scope, (pawl_len(list) + 1) * sizeof *hits);
-    const pawl_value *found[FOUND_MAX];
-    size_t len = 0;
-    size_t shown = 0;
-    (void)why;
-    for (size_t i = 0; status == PAWL_OK && hits != NULL && i < pawl_len(list); i++) {
-        const pawl_value *w = pawl_at(list, i);
-        const int points = query[0] == '\0' ? 1 : rank(w, query);
-        if (points > 0) {
-            hits[len++] = (struct hit){w, points};
-        }
-    }
-    if (len > 0) {
-        qsort(hits, len, sizeof *hits, best_first);
-    }
-    for (; shown < len && shown < FOUND_MAX; shown++) {
-        const pawl_value *w = hits[shown].workflow;
-        found[shown] = pawl_build(x->scope, "{workflow: %s, description: %s}",
-                                  pawl_str(w, "name", ""), pawl_str(w, "description", ""));
-    }
-    end_structured(x, pawl_build(x->scope, "{workflows: %p}",
-                                 pawl_v(pawl_make_array(x->scope, found, shown))));
+    on_describe(x, PAWL_OK, x->server->catalog.workflows, ""); /* it was read for this call */
 }
 
 static void call_SEARCH(pw_mcpd_x *x, const pawl_value *a)
 {
     (void)a;
-    pw_up_ask(x->server->up, "tools", NULL, on_search, x);
+    pw_mcpd_search_begin(x);
 }
 
 /* ---- pawl://runs/ID and pawl://runs/ID/history ---- */

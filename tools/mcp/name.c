@@ -1,7 +1,7 @@
 /*
  * name.c - the ids of runs that calls begin, which say without any table whose a run is and which call it answers.
  *
- *   WORKFLOW-CALL-RANDOM-OWNER      CALL: a keyed digest of principal, tool and arguments      OWNER: one of the rest and the principal
+ *   WORKFLOW-CALL-RANDOM-OWNER      CALL: a keyed digest of principal, tool and arguments      OWNER: one of the rest and whose it is
  *   WORKFLOW-KEY--OWNER             KEY:  a keyed digest of principal, tool and idempotency key
  *
  * [T8] So an id cannot be guessed; one of another principal is known for what it is; a call that is made again under its key finds its run by
@@ -21,11 +21,22 @@
 #define LATE_MS 10000
 #define TAG_BYTES 6
 #define CALL_LEN 22
+#define NOBODYS "anyone--" /* a tag that no owner's is, but for one chance in 2^48 */
+#define NEWEST 500         /* runs that are looked at for lost calls, all at once */
 
-static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *principal, const char *head,
+/* Whose runs they are: the principal's own, or those of its workspace. */
+static const char *owner_of(const pw_mcpd_x *x)
+{
+    return x->who != NULL ? x->who->owner : x->principal;
+}
+
+static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *owner, const char *head,
                           size_t head_size)
 {
-    const pawl_value *v = pawl_build(scope, "[\"owner\", %s, %p]", principal,
+    if (owner[0] == '\0') {
+        return NOBODYS; /* whoever reaches us owns all: nothing is proved by it */
+    }
+    const pawl_value *v = pawl_build(scope, "[\"owner\", %s, %p]", owner,
                                      pawl_v(pawl_make_strn(scope, head, head_size)));
     const char *digest = pw_mcpd_digest(s, scope, v);
     return pw_strndup(scope, digest, 8);
@@ -36,7 +47,18 @@ static void put_id(pw_mcpd_x *x, const char *workflow, const char *call, const c
     pw_mcpd_run *r = &x->run;
     const int n = snprintf(r->id, sizeof r->id, "%.100s-%s-%s", workflow, call, random);
     (void)snprintf(r->id + n, sizeof r->id - (size_t)n, "-%s",
-                   tag_of(x->server, x->scope, x->principal, r->id, (size_t)n));
+                   tag_of(x->server, x->scope, owner_of(x), r->id, (size_t)n));
+}
+
+/* From a store that is filled now and then: the system is asked once for many calls. */
+static void take_random(pw_mcpd *s, uint8_t ret[TAG_BYTES])
+{
+    if (s->random_left < TAG_BYTES) {
+        pw_random(s->random, sizeof s->random);
+        s->random_left = sizeof s->random;
+    }
+    s->random_left -= TAG_BYTES;
+    memcpy(ret, s->random + s->random_left, TAG_BYTES);
 }
 
 void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *input)
@@ -48,41 +70,64 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
         key != NULL
             ? pawl_build(x->scope, "[\"key\", %s, %s, %s]", x->principal, workflow, key)
             : pawl_build(x->scope, "[\"call\", %s, %s, %p]", x->principal, workflow, pawl_v(input));
-    pw_random(random, sizeof random);
+    take_random(x->server, random);
     x->run.keyed = key != NULL;
     x->run.call = pw_mcpd_digest(x->server, x->scope, call);
     put_id(x, workflow, x->run.call,
            key != NULL ? "" : pw_mcpd_base64(x->scope, random, sizeof random));
 }
 
+static bool has_tag(pw_mcpd *s, const char *owner, const char *id, size_t size)
+{
+    pawl_scope *scope = size > 9 && id[size - 9] == '-' ? pawl_scope_new() : NULL;
+    const char *tag = scope != NULL ? tag_of(s, scope, owner, id, size - 9) : NULL;
+    const bool has = tag != NULL && strlen(tag) == 8 && memcmp(id + size - 8, tag, 8) == 0;
+    pawl_scope_free(scope);
+    return has;
+}
+
+/* A child that was given no id is called after its parent: "a/7", and so it is its parent's owner's. */
+bool pw_mcpd_owner_has(pw_mcpd *s, const char *owner, const char *run_id)
+{
+    bool has = owner[0] == '\0' || has_tag(s, owner, run_id, strlen(run_id));
+    for (const char *at = strchr(run_id, '/'); !has && at != NULL; at = strchr(at + 1, '/')) {
+        has = has_tag(s, owner, run_id, (size_t)(at - run_id));
+    }
+    return has;
+}
+
 bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id)
 {
-    const size_t size = strlen(run_id);
-    if (x->principal[0] == '\0') {
-        return true; /* whoever can reach us may do everything */
-    }
-    return size > 9 && run_id[size - 9] == '-' &&
-           strcmp(run_id + size - 8, tag_of(x->server, x->scope, x->principal, run_id, size - 9)) ==
-               0;
+    return pw_mcpd_owner_has(x->server, owner_of(x), run_id);
+}
+
+bool pw_mcpd_began(pw_mcpd_x *x, const char *run_id)
+{
+    return has_tag(x->server, owner_of(x), run_id, strlen(run_id));
 }
 
 /* ---- calls whose answers were lost ---- */
 
 static pw_mcpd_lost *slot_of(pw_mcpd *s, const char *call)
 {
-    for (size_t i = 0; i < PW_MCPD_LOST_MAX; i++) {
-        if (strcmp(s->lost[i].call, call) == 0) {
-            return &s->lost[i];
-        }
-    }
-    return NULL;
+    pw_mcpd_lost *l = NULL;
+    HASH_FIND_STR(s->lost_by_call, call, l);
+    return l;
 }
 
 static pw_mcpd_lost *keep(pw_mcpd *s, const char *call)
 {
     pw_mcpd_lost *l = slot_of(s, call);
-    l = l != NULL ? l : &s->lost[s->lost_next++ % PW_MCPD_LOST_MAX];
-    (void)snprintf(l->call, sizeof l->call, "%s", call);
+    if (l == NULL) {
+        l = &s->lost[s->lost_next++ % PW_MCPD_LOST_MAX];
+        if (l->hh.tbl != NULL) {
+            HASH_DEL(s->lost_by_call, l);
+        }
+        *l = (pw_mcpd_lost){.at_ms = 0};
+        (void)snprintf(l->call, sizeof l->call, "%s", call);
+        HASH_ADD_STR(s->lost_by_call, call,
+                     l); /* without memory it is not found: as if it had been long ago */
+    }
     l->at_ms = pw_mcpd_now_ms();
     l->run[0] = '\0';
     return l;
@@ -99,6 +144,11 @@ static void call_of(const char *run_id, char ret[CALL_LEN + 1])
         memcpy(ret, at, CALL_LEN);
         ret[CALL_LEN] = '\0';
     }
+}
+
+const char *pw_mcpd_answers(const pw_mcpd_x *x)
+{
+    return x->run.call != NULL || x->run.started ? x->run.id : "";
 }
 
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id)
@@ -122,37 +172,139 @@ void pw_mcpd_delivered(pw_mcpd_x *x)
     }
 }
 
+/* ---- calls under way ---- */
+
+static void begin(pw_mcpd_x *x)
+{
+    pw_mcpd *s = x->server;
+    pw_mcpd_x *first = NULL;
+    HASH_FIND_STR(s->calls, x->run.call, first);
+    if (first == NULL) {
+        HASH_ADD_KEYPTR(hh, s->calls, x->run.call, strlen(x->run.call), x);
+        x->run.under_way = x->hh.tbl != NULL;
+        return;
+    }
+    x->run.under_way = true;
+    x->same_prev = first;
+    x->same_next = first->same_next;
+    first->same_next = x;
+    if (x->same_next != NULL) {
+        x->same_next->same_prev = x;
+    }
+}
+
+void pw_mcpd_call_over(pw_mcpd_x *x)
+{
+    pw_mcpd *s = x->server;
+    pw_mcpd_x *next = x->same_next;
+    if (!x->run.under_way) {
+        return;
+    }
+    x->run.under_way = false;
+    if (next != NULL) {
+        next->same_prev = x->same_prev;
+    }
+    if (x->same_prev != NULL) {
+        x->same_prev->same_next = next;
+        return;
+    }
+    HASH_DEL(s->calls, x);
+    if (next != NULL) {
+        HASH_ADD_KEYPTR(hh, s->calls, next->run.call, strlen(next->run.call), next);
+        PW_CHECK(next->hh.tbl != NULL); /* there was room for x a moment ago */
+    }
+}
+
+/* A client that lost its connection asks again at once: before we know of it, unless we look. */
+static void look_at_same(pw_mcpd_x *x)
+{
+    pw_mcpd_x *o = NULL;
+    HASH_FIND_STR(x->server->calls, x->run.call, o);
+    for (pw_mcpd_x *next = NULL; o != NULL; o = next) {
+        next = o->same_next;
+        if (o->sink->look != NULL) {
+            o->sink->look(o->sink_user);
+        }
+    }
+}
+
+/* ---- calls that an earlier process may have lost ---- */
+
+static bool is_lost(const pw_mcpd *s, const pawl_value *run)
+{
+    const int64_t closed = pawl_int(run, "closed_ms", 0);
+    return run != NULL && pawl_int(run, "created_ms", 0) < s->began_ms &&
+           (closed == 0 || closed > s->began_ms - LATE_MS);
+}
+
 /* From before this process: it is looked for in the journal, and once only. */
 static void on_list(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
     const pawl_value *run = pawl_get(reply, "runs.0");
-    const int64_t closed = pawl_int(run, "closed_ms", 0);
-    const int64_t began = x->server->began_ms;
     (void)why;
-    const bool lost = status == PAWL_OK && run != NULL && pawl_int(run, "created_ms", 0) < began &&
-                      (closed == 0 || closed > began - LATE_MS);
     (void)keep(x->server, x->run.call);
-    x->run.found = lost ? pw_strdup(x->scope, pawl_str(run, "id", "")) : NULL;
+    x->run.found = status == PAWL_OK && is_lost(x->server, run)
+                       ? pw_strdup(x->scope, pawl_str(run, "id", ""))
+                       : NULL;
     x->then(x);
+}
+
+/* The newest runs: when they reach back as far as is looked, all that an earlier process may have lost is known from here on. */
+static void on_newest(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd *s = user;
+    const pawl_value *runs = pawl_get(reply, "runs");
+    const size_t len = pawl_len(runs);
+    (void)why;
+    const int64_t oldest = pawl_int(pawl_at(runs, len - 1), "created_ms", 0);
+    if (status != PAWL_OK || (len == NEWEST && oldest > s->began_ms - AGAIN_MS)) {
+        return; /* each call is looked for, for as long as that matters */
+    }
+    for (size_t i = 0; i < len; i++) { /* newest first: of several of one call it stands */
+        const pawl_value *run = pawl_at(runs, i);
+        char call[CALL_LEN + 1];
+        call_of(pawl_str(run, "id", ""), call);
+        if (call[0] == '\0' || slot_of(s, call) != NULL ||
+            pawl_int(run, "created_ms", 0) <= s->began_ms - AGAIN_MS) {
+            continue;
+        }
+        if (is_lost(s, run)) {
+            pw_mcpd_lose(s, pawl_str(run, "id", ""));
+        } else {
+            (void)keep(s, call);
+        }
+    }
+    s->lost_known = true;
 }
 
 void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then)
 {
     pw_mcpd *s = x->server;
     const int64_t now = pw_mcpd_now_ms();
+    look_at_same(x);
+    begin(x);
     pw_mcpd_lost *l = slot_of(s, x->run.call);
     const bool fresh = l != NULL && now - l->at_ms < AGAIN_MS;
     if (fresh && l->run[0] != '\0') {
         x->run.found = pw_strdup(x->scope, l->run);
         l->run[0] = '\0';
     }
-    if (fresh || now - s->began_ms > AGAIN_MS || x->run.keyed) {
+    if (fresh || s->lost_known || now - s->began_ms > AGAIN_MS || x->run.keyed) {
         then(x);
         return;
+    }
+    if (!s->lost_asked) {
+        s->lost_asked = true;
+        pw_up_ask(s->up, "list", pawl_build(x->scope, "{limit: %d}", NEWEST), on_newest, s);
     }
     x->then = then;
     const char *filter =
         pw_sprintf(x->scope, "id ~ \"%.100s-%s-*\" and created > -10m", workflow, x->run.call);
     pw_up_ask(s->up, "list", pawl_build(x->scope, "{filter: %s, limit: 1}", filter), on_list, x);
+}
+
+void pw_mcpd_lost_deinit(pw_mcpd *s)
+{
+    HASH_CLEAR(hh, s->lost_by_call);
 }

@@ -2,7 +2,7 @@
  * seal.c - text that a client holds for us and may not change: a keyed BLAKE2b-256 over purpose and bytes, then the bytes of a value, in base64.
  *
  * [T9] The key belongs to the journal, so a seal outlives the process. A seal is not secret: what stands in it the client may read. Does not expire
- * by itself; who seals puts a time in.
+ * by itself; who seals puts a time in. Without memory a seal is "" and nothing is unsealed: the scope remembers why.
  */
 #include <string.h>
 
@@ -58,15 +58,19 @@ static int64_t unbase64(uint8_t *ret, const char *text)
     return have >= 6 || (bits & ((1u << have) - 1)) != 0 ? -1 : size;
 }
 
-static void mac(pw_mcpd *s, uint8_t ret[PW_DIGEST_SIZE], const char *purpose, pw_view bytes)
+/* False: no memory, and the scope says so. */
+static bool mac(pw_mcpd *s, pawl_scope *scope, uint8_t ret[PW_DIGEST_SIZE], const char *purpose,
+                pw_view bytes)
 {
-    pw_buf b = PW_BUF_INIT;
-    pw_buf_puts(&b, purpose);
-    pw_buf_putc(&b, 0);
-    pw_buf_put(&b, bytes.data, bytes.size);
-    PW_CHECK(pw_buf_ok(&b));
-    pw_blob_digest(ret, s->key, b.data, b.size);
-    pw_buf_deinit(&b);
+    const size_t before = strlen(purpose) + 1;
+    uint8_t *all = pw_alloc(scope, before + bytes.size);
+    if (all == NULL) {
+        return false;
+    }
+    memcpy(all, purpose, before);
+    memcpy(all + before, bytes.data, bytes.size);
+    pw_blob_digest(ret, s->key, all, before + bytes.size);
+    return true;
 }
 
 const char *pw_mcpd_seal(pw_mcpd *s, pawl_scope *scope, const char *purpose,
@@ -75,10 +79,9 @@ const char *pw_mcpd_seal(pw_mcpd *s, pawl_scope *scope, const char *purpose,
     uint8_t sum[PW_DIGEST_SIZE];
     const pw_view bytes = pw_value_bytes(value);
     uint8_t *all = pw_alloc(scope, MAC_SIZE + bytes.size);
-    if (all == NULL) {
+    if (all == NULL || !mac(s, scope, sum, purpose, bytes)) {
         return "";
     }
-    mac(s, sum, purpose, bytes);
     memcpy(all, sum, MAC_SIZE);
     memcpy(all + MAC_SIZE, bytes.data, bytes.size);
     const char *text = pw_mcpd_base64(scope, all, MAC_SIZE + bytes.size);
@@ -94,10 +97,10 @@ const pawl_value *pw_mcpd_unseal(pw_mcpd *s, pawl_scope *scope, const char *purp
     const pawl_value *v = NULL;
     pawl_error err;
     const int64_t size = all != NULL ? unbase64(all, text) : -1;
-    if (size <= MAC_SIZE) {
+    if (size <= MAC_SIZE ||
+        !mac(s, scope, sum, purpose, (pw_view){all + MAC_SIZE, (size_t)size - MAC_SIZE})) {
         return NULL;
     }
-    mac(s, sum, purpose, (pw_view){all + MAC_SIZE, (size_t)size - MAC_SIZE});
     for (size_t i = 0; i < MAC_SIZE; i++) {
         differs |= (uint8_t)(sum[i] ^ all[i]);
     }
@@ -113,9 +116,11 @@ const char *pw_mcpd_digest(pw_mcpd *s, pawl_scope *scope, const pawl_value *v)
     uint8_t sum[PW_DIGEST_SIZE];
     const pw_view bytes = pw_value_bytes(v);
     const char *text = "";
-    if (pw_canon(&canon, bytes.data, bytes.size)) {
+    if (pw_canon(&canon, bytes.data, bytes.size) && pw_buf_ok(&canon)) {
         pw_blob_digest(sum, s->key, canon.data, canon.size);
         text = pw_mcpd_base64(scope, sum, MAC_SIZE);
+    } else {
+        pw_scope_fail(scope);
     }
     pw_buf_deinit(&canon);
     return text != NULL ? text : "";

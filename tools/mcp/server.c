@@ -41,6 +41,7 @@ static void on_back(void *user)
     pw_mcpd *s = user;
     take_key(s);
     s->catalog.at_ms = 0; /* another engine may have other code */
+    pw_mcpd_news_back(s);
     for (pw_mcpd_x *x = s->xs; x != NULL; x = x->next) {
         pw_mcpd_call_again(x);
     }
@@ -72,7 +73,8 @@ pw_mcpd *pw_mcpd_open(uv_loop_t *loop, const pw_mcpd_options *options)
     take_key(s); /* a journal that is not there yet has its own by the time an engine is */
     pw_up_hooks hooks = {.user = s, .back = on_back, .no_owner = on_no_owner};
     s->up = pw_up_open(loop, journal, &hooks);
-    if (s->up == NULL) {
+    if (s->up == NULL || !pw_mcpd_news_open(s)) {
+        pw_up_close(s->up);
         pw_free(journal);
         pw_free(s);
         return NULL;
@@ -90,8 +92,10 @@ void pw_mcpd_close(pw_mcpd *s)
         pw_mcpd_drop(s->xs);
     }
     pw_up_close(s->up);
+    pw_mcpd_news_close(s);
     pw_mcpd_sessions_free(s);
     pw_mcpd_catalog_deinit(&s->catalog);
+    pw_mcpd_lost_deinit(s);
     pw_free(s->journal);
     pw_free(s);
 }

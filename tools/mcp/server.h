@@ -17,6 +17,7 @@
 
 #include "sdk/base/limits.h"
 #include "tools/mcp/era.h"
+#include "tools/mcp/rights.h"
 #include "tools/mcp/up.h"
 
 typedef struct pw_mcpd pw_mcpd;
@@ -31,6 +32,8 @@ typedef struct pw_mcpd_sink {
     void (*message)(void *user, const char *event_id, const char *text, size_t size);
     /** The answer; the exchange is gone when it returns. status: as HTTP has it. text NULL = none. */
     void (*end)(void *user, int status, const char *text, size_t size);
+    /** To look whether the peer is still there: if not, the exchange is dropped now. NULL = it is told at once anyway. */
+    void (*look)(void *user);
 } pw_mcpd_sink;
 
 /** One message as a transport brings it. Views are valid during the call. */
@@ -42,6 +45,9 @@ typedef struct pw_mcpd_given {
     const pw_mcpd_sink *sink;
     void *user;
     const char *principal; /* who it is; "" = whoever can reach us */
+    pw_who *who;           /* and what it may do; NULL = everything. Shared */
+    /** Before an end of status 403: the scopes that a signed token would need, "" = none would do. With who. */
+    void (*challenge)(void *user, const char *scopes);
     pw_mcpd_session **
         hosted; /* a transport that is one session keeps it there; NULL = sessions are named by a header */
 } pw_mcpd_given;
@@ -49,6 +55,9 @@ typedef struct pw_mcpd_given {
 /** Carries one message out. The sink's end is called exactly once, now or later, unless the exchange is dropped. *ret_x (may be
  * NULL: it is never dropped) is NULL once it is over. */
 void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x);
+/** A request of a legacy session without a message: GET (a stream of news, or with Last-Event-ID one taken up again), else DELETE. The transport
+ * has headers. */
+void pw_mcpd_take_session(pw_mcpd *s, const pw_mcpd_given *given, bool get, pw_mcpd_x **ret_x);
 /** Its client has gone: nothing is said any more. */
 void pw_mcpd_drop(pw_mcpd_x *x);
 
@@ -63,9 +72,13 @@ typedef enum pw_mcpd_tools {
 typedef struct pw_mcpd_options {
     const char *journal;
     pw_mcpd_tools tools;
-    int64_t bound_ms; /* a call without a task is answered by then; 0 = 45 s */
+    int64_t bound_ms;    /* a call without a task is answered by then; 0 = 45 s */
+    int64_t task_ttl_ms; /* a task's handle goes so long after its run has closed; 0 = a week */
     void *user;
     void (*no_owner)(void *user); /* nobody owns the journal. May be NULL */
+    /** What workflows are searched with (activities/chooser.h), NULL = words; called by threads of the pool, several at once. May be NULL. */
+    struct pawl_chooser *(*chooser)(void *user);
+    void *chooser_user;
 } pw_mcpd_options;
 
 /** NULL when out of memory. */

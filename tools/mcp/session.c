@@ -1,7 +1,6 @@
 /*
  * session.c - sessions of the legacy era. The id is a sealed text that holds version and capabilities, so that a session outlives the process
- * that began it; the least level of logs, what it subscribed to and that it was ended are kept in memory alone. Does not
- * know who a client is.
+ * that began it; what has become of it since is kept in the journal (session_state.c). Does not know who a client is.
  */
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +74,8 @@ static void forget_oldest(pw_mcpd *s)
     }
 }
 
-static pw_mcpd_session *keep(pw_mcpd *s, const char *id, const char *version, int64_t flags)
+/* name: what its id was sealed of. */
+static pw_mcpd_session *keep(pw_mcpd *s, const char *id, const pawl_value *name)
 {
     pw_mcpd_session *session = pw_calloc(1, sizeof *session);
     pawl_scope *scope = session != NULL ? pawl_scope_new() : NULL;
@@ -85,10 +85,14 @@ static pw_mcpd_session *keep(pw_mcpd *s, const char *id, const char *version, in
         return NULL;
     }
     session->scope = scope;
-    session->caps = caps_of(scope, flags);
+    session->caps = caps_of(scope, pawl_int(name, "2", 0));
+    session->expires_ms = pawl_int(name, "3", 0);
+    session->catalog = (uint64_t)pawl_int(name, "4", 0);
+    (void)snprintf(session->name, sizeof session->name, "%s", pawl_str(name, "0", ""));
     session->log_level = pw_mcpd_level("info");
     (void)snprintf(session->id, sizeof session->id, "%s", id);
-    (void)snprintf(session->version, sizeof session->version, "%s", version);
+    (void)snprintf(session->version, sizeof session->version, "%s",
+                   pawl_str(name, "1", PW_MCPD_LEGACY));
     session->next = s->sessions;
     if (s->sessions != NULL) {
         s->sessions->prev = session;
@@ -110,12 +114,16 @@ pw_mcpd_session *pw_mcpd_session_new(pw_mcpd *s, const char *version, const pawl
     }
     pw_random(random, sizeof random);
     const pawl_value *flags = flags_of(scope, caps);
-    const pawl_value *name =
-        pawl_build(scope, "[%s, %s, %p, %lld]", pw_mcpd_base64(scope, random, sizeof random),
-                   version, pawl_v(flags), (long long)(pw_mcpd_now_ms() + SESSION_MS));
+    const pawl_value *name = pawl_build(
+        scope, "[%s, %s, %p, %lld, %lld]", pw_mcpd_base64(scope, random, sizeof random), version,
+        pawl_v(flags), (long long)(pw_mcpd_now_ms() + SESSION_MS), (long long)s->catalog.digest);
     const char *id = pw_mcpd_seal(s, scope, "session", name);
     if (!pw_scope_failed(scope)) {
-        session = keep(s, id, version, pawl_int(flags, "", 0));
+        session = keep(s, id, name);
+    }
+    if (session != NULL) {
+        session->ours = true;
+        session->known = true;
     }
     pawl_scope_free(scope);
     return session;
@@ -130,10 +138,7 @@ pw_mcpd_session *pw_mcpd_session_find(pw_mcpd *s, const char *id)
     }
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *name = scope != NULL ? pw_mcpd_unseal(s, scope, "session", id) : NULL;
-    pw_mcpd_session *session =
-        pawl_int(name, "3", 0) > pw_mcpd_now_ms()
-            ? keep(s, id, pawl_str(name, "1", PW_MCPD_LEGACY), pawl_int(name, "2", 0))
-            : NULL;
+    pw_mcpd_session *session = pawl_int(name, "3", 0) > pw_mcpd_now_ms() ? keep(s, id, name) : NULL;
     pawl_scope_free(scope);
     return session;
 }
@@ -147,6 +152,64 @@ void pw_mcpd_session_end(pw_mcpd *s, pw_mcpd_session *session)
             x->sink->end(x->sink_user, 200, NULL, 0);
             pw_mcpd_drop(x);
         }
+    }
+}
+
+/* ---- what it subscribed to, and the tasks it knows ---- */
+
+static size_t subscription_find(const pw_mcpd_session *session, const char *uri, size_t *ret_bytes)
+{
+    size_t at = session->uris_len;
+    *ret_bytes = 0;
+    for (size_t i = 0; i < session->uris_len; i++) {
+        at = strcmp(session->uris[i], uri) == 0 ? i : at;
+        *ret_bytes += strlen(session->uris[i]);
+    }
+    return at;
+}
+
+pawl_status pw_mcpd_session_subscribe(pw_mcpd_session *session, const char *uri)
+{
+    size_t bytes = 0;
+    const size_t size = strlen(uri) + 1;
+    if (subscription_find(session, uri, &bytes) < session->uris_len) {
+        return PAWL_OK;
+    }
+    if (session->uris_len == PW_MCPD_SUBSCRIPTIONS_MAX || bytes + size > PW_MCPD_URIS_BYTES_MAX) {
+        return PAWL_LIMIT;
+    }
+    char *mine = pw_malloc(size);
+    if (mine == NULL) {
+        return PAWL_NOMEM;
+    }
+    memcpy(mine, uri, size);
+    session->uris[session->uris_len++] = mine;
+    return PAWL_OK;
+}
+
+bool pw_mcpd_session_unsubscribe(pw_mcpd_session *session, const char *uri)
+{
+    size_t bytes = 0;
+    const size_t i = subscription_find(session, uri, &bytes);
+    if (i == session->uris_len) {
+        return false;
+    }
+    pw_free(session->uris[i]);
+    session->uris[i] = session->uris[--session->uris_len];
+    return true;
+}
+
+/* The last few, by a checksum: a collision tells a client of a task that it may see, and did not ask for. */
+void pw_mcpd_session_task(pw_mcpd_session *session, const char *run_id)
+{
+    const uint64_t sum = pw_checksum(run_id, strlen(run_id));
+    for (size_t i = 0; session != NULL && i < PW_MCPD_SESSION_TASKS; i++) {
+        if (session->tasks[i] == sum) {
+            return;
+        }
+    }
+    if (session != NULL) {
+        session->tasks[session->tasks_next++ % PW_MCPD_SESSION_TASKS] = sum;
     }
 }
 

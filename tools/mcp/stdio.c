@@ -2,16 +2,14 @@
  * stdio.c - a client on standard input and output; and an engine for it, when the journal has none.
  *
  *   stdin --lines--> take --> the engine that owns the journal, whoever that is            nobody: a detached `pawl serve` is started, which
- *   stdout <--lines-- sinks                                                                outlives us and ends when it is idle
+ *   stdout <--lines, a queue (stdio_out.c)-- sinks                                         outlives us and ends when it is idle
  *
  * What was asked and not answered is asked again of the next engine (up.c). Ends at end of file, when what was asked is answered or a moment
  * later, and when the parent dies though somebody still holds the pipe. Does not host the engine itself.
  */
 #include "tools/mcp/stdio.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,10 +17,12 @@
 #include "sdk/base/mem.h"
 #include "tools/cli_table.h"
 #include "tools/mcp/inside.h"
+#include "tools/mcp/stdio_out.h"
 
 #define LINE_BYTES_MAX (8u << 20)
 #define LOOK_EVERY_MS 1000
 #define LAST_WORDS_MS 500 /* after the end of file, for what was asked before it */
+#define UNREAD_MS 5000    /* and as long as a client takes some of what it was answered */
 #define ENGINE_TRIES 3    /* that end badly, one after another */
 
 typedef struct stdio {
@@ -44,32 +44,28 @@ typedef struct stdio {
     pid_t parent;
     pw_buf line;
     char space[65536];
-    bool ended, broken;
+    pw_stdio_out out;
+    bool ended,
+        paused; /* no more is read: for ever; until the client has read what it was answered */
     pawl_status status;
     pawl_error *err;
 } stdio;
 
 /* ---- out ---- */
 
+static void on_last_words(uv_timer_t *timer);
+
 static void write_line(stdio *io, const char *text, size_t size)
 {
-    pw_buf line = PW_BUF_INIT;
-    pw_buf_put(&line, text, size);
-    pw_buf_putc(&line, '\n');
-    for (size_t at = 0; pw_buf_ok(&line) && at < line.size && !io->broken;) {
-        const ssize_t n = write(STDOUT_FILENO, line.data + at, line.size - at);
-        struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
-        at += n > 0 ? (size_t)n : 0;
-        if (n < 0 && errno == EAGAIN) {
-            (void)poll(&fd, 1, -1);
-        } else if (n < 0 && errno != EINTR) {
-            io->broken = true; /* nobody reads: the end of file follows */
-        }
+    pw_stdio_out_put(&io->out, text, size);
+    if (io->out.broken) {
+        uv_timer_start(&io->last_words, on_last_words, 0, 0); /* nobody is there to serve */
+    } else if (pw_stdio_out_slow(&io->out) && !io->paused && !io->ended &&
+               io->in.stream.data != NULL) {
+        io->paused = true;
+        (void)uv_read_stop(&io->in.stream);
     }
-    pw_buf_deinit(&line);
 }
-
-static void on_last_words(uv_timer_t *timer);
 
 static void sink_message(void *user, const char *event_id, const char *text, size_t size)
 {
@@ -91,7 +87,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     }
 }
 
-static const pw_mcpd_sink sink = {sink_message, sink_end};
+static const pw_mcpd_sink sink = {sink_message, sink_end, NULL};
 
 /* ---- in ---- */
 
@@ -143,14 +139,28 @@ static void stop(stdio *io)
     uv_stop(&io->loop);
 }
 
+/* A listener is never answered. */
+static bool is_asked(const stdio *io)
+{
+    const pw_mcpd_x *x = io->server->xs;
+    while (x != NULL && x->listen != NULL) {
+        x = x->next;
+    }
+    return x != NULL;
+}
+
 static void on_last_words(uv_timer_t *timer)
 {
     stdio *io = timer->data;
     const uint64_t now = uv_now(&io->loop);
-    if (io->server->xs == NULL || now >= io->last_words_at) {
+    const uint64_t unread_until =
+        pw_stdio_out_left(&io->out) > 0 ? io->out.moved_at + UNREAD_MS : 0;
+    const uint64_t asked_until = is_asked(io) ? io->last_words_at : 0;
+    const uint64_t until = unread_until > asked_until ? unread_until : asked_until;
+    if (io->out.broken || now >= until) {
         stop(io);
     } else {
-        uv_timer_start(timer, on_last_words, io->last_words_at - now, 0);
+        uv_timer_start(timer, on_last_words, until - now, 0);
     }
 }
 
@@ -178,6 +188,17 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
         take_bytes(io, buf->base, (size_t)size);
     } else if (size < 0) {
         on_end(io);
+    }
+}
+
+static void on_drained(void *user)
+{
+    stdio *io = user;
+    if (io->ended || io->out.broken) {
+        uv_timer_start(&io->last_words, on_last_words, 0, 0);
+    } else if (io->paused) {
+        io->paused = false;
+        (void)uv_read_start(&io->in.stream, on_alloc, on_read);
     }
 }
 
@@ -216,6 +237,7 @@ static void open_in(stdio *io)
 static void on_look(uv_timer_t *timer)
 {
     stdio *io = timer->data;
+    pw_stdio_out_flush(&io->out);
     if (getppid() != io->parent) {
         stop(io);
     }
@@ -273,7 +295,12 @@ static void start_engine(void *user)
         .stdio_count = 3,
     };
     uv_process_t *process = pw_calloc(1, sizeof *process);
-    PW_CHECK(process != NULL);
+    if (process == NULL) {
+        if (log >= 0) {
+            (void)close(log);
+        }
+        return; /* nobody owns the journal still: it is told again */
+    }
     process->data = io;
     const int rc = uv_spawn(&io->loop, process, &o);
     if (rc == 0) {
@@ -330,6 +357,7 @@ pawl_status pw_mcpd_stdio_serve(const pw_mcpd_stdio_options *options, pawl_error
     io->err = err;
     io->parent = getppid();
     pw_buf_init(&io->line, LINE_BYTES_MAX);
+    pw_stdio_out_init(&io->out, &io->loop, STDOUT_FILENO, on_drained, io);
     io->server = pw_mcpd_open(&io->loop, &server);
     io->status = io->server != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a server");
     if (io->status == PAWL_OK) {
@@ -340,6 +368,7 @@ pawl_status pw_mcpd_stdio_serve(const pw_mcpd_stdio_options *options, pawl_error
     }
     const pawl_status status = io->status;
     pw_mcpd_close(io->server);
+    pw_stdio_out_deinit(&io->out);
     uv_walk(&io->loop, close_handle, NULL);
     (void)uv_run(&io->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&io->loop);

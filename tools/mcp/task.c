@@ -7,25 +7,15 @@
  *                                               timed out                        failed
  *                                               cancelled, terminated            cancelled
  *
- * Nothing of a task is kept anywhere else, so every process gives the same answer. There is no list: who has the id has the task.
+ * Nothing of a task is kept anywhere else, so every process gives the same answer (look.c). Who has the id has the task.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "sdk/base/arena.h"
 #include "tools/mcp/inside.h"
 
-static const pawl_value *fields(pw_mcpd_x *x, const pawl_value *run, const char *status)
-{
-    const char *message = pawl_str(run, "progress.text", "");
-    pw_mcpd_task t = {
-        .id = pawl_str(run, "id", ""),
-        .status = status,
-        .message = message[0] != '\0' ? message : pawl_str(run, "reason", ""),
-        .created_ms = pawl_int(run, "created_ms", 0),
-        .updated_ms = pawl_int(run, "updated_ms", 0),
-    };
-    return x->era->task(x->scope, &t);
-}
+#define LIST_LEN 50
 
 static bool is_open(const pawl_value *run)
 {
@@ -37,30 +27,47 @@ static void ask_of(pw_mcpd_x *x, const char *op, pw_up_fn fn)
     pw_up_ask(x->server->up, op, pawl_build(x->scope, "{id: %s}", x->run.id), fn, x);
 }
 
+static void no_such_task(pw_mcpd_x *x)
+{
+    pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such task");
+}
+
 /* Keeps the run's row in x->run.offer. False: the exchange is over. */
 static bool described(pw_mcpd_x *x, pawl_status status, const pawl_value *reply, const char *why)
 {
-    if (status != PAWL_OK) {
-        pw_mcpd_fail(
-            x, status == PAWL_NOTFOUND ? PW_MCPD_BAD_PARAMS : PW_MCPD_INTERNAL, NULL,
-            status == PAWL_NOTFOUND ? "there is no such task" : "the task cannot be read: %s", why);
-        return false;
+    if (status == PAWL_NOTFOUND || (status == PAWL_OK && pw_mcpd_task_expired(x->server, reply))) {
+        no_such_task(x);
+    } else if (status != PAWL_OK) {
+        pw_mcpd_fail_lost(x, "the task cannot be read", why);
+    } else {
+        x->run.offer = pawl_copy(x->scope, reply);
     }
-    x->run.offer = pawl_copy(x->scope, reply);
-    return true;
+    return status == PAWL_OK && !pw_mcpd_task_expired(x->server, reply);
 }
 
-/* The task that a request names, whose run is described next. */
-static void with_task(pw_mcpd_x *x, pw_up_fn fn)
+/* The id of the task that a request names. NULL: the exchange is over. */
+static const char *task_id(pw_mcpd_x *x)
 {
     const char *id = pawl_str(x->params, "taskId", NULL);
     if (x->era->meta && !pw_mcpd_has_tasks(x)) {
         const pawl_value *tasks =
             pawl_with(x->scope, NULL, PW_MCPD_TASKS, pawl_build(x->scope, "{}"));
         pw_mcpd_need_cap(x, pawl_build(x->scope, "{extensions: %p}", pawl_v(tasks)));
-    } else if (id == NULL || strlen(id) >= sizeof x->run.id) {
-        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such task");
-    } else {
+        return NULL;
+    }
+    if (id == NULL || strlen(id) >= sizeof x->run.id) {
+        no_such_task(x);
+        return NULL;
+    }
+    pw_mcpd_session_task(x->session, id);
+    return id;
+}
+
+/* ... whose run is described next. */
+static void with_task(pw_mcpd_x *x, pw_up_fn fn)
+{
+    const char *id = task_id(x);
+    if (id != NULL) {
         (void)snprintf(x->run.id, sizeof x->run.id, "%s", id);
         ask_of(x, "describe", fn);
     }
@@ -74,7 +81,9 @@ static void on_created(void *user, pawl_status status, const pawl_value *reply, 
     if (!described(x, status, reply, why)) {
         return;
     }
-    const pawl_value *task = x->era->task_created(x->scope, fields(x, x->run.offer, "working"));
+    const pawl_value *task =
+        x->era->task_created(x->scope, pw_mcpd_task_fields(x, x->scope, x->run.offer, "working"));
+    pw_mcpd_session_task(x->session, x->run.id);
     pw_mcpd_end_as(x, task, "task");
 }
 
@@ -88,71 +97,127 @@ void pw_mcpd_become_task(pw_mcpd_x *x)
 
 /* ---- tasks/get ---- */
 
-static const pawl_value *closed(pw_mcpd_x *x, const pawl_value *end)
+static void on_got(pw_mcpd_x *x, int64_t n, pawl_status status, const pawl_value *task,
+                   pawl_scope *scope)
 {
-    int64_t code = 0;
-    const char *text = "";
-    const pawl_value *run = x->run.offer;
-    const char *status = pawl_str(end, "status", "");
-    if (strcmp(status, "canceled") == 0 || strcmp(status, "terminated") == 0) {
-        return fields(x, run, "cancelled");
-    }
-    const pawl_value *result = pw_mcpd_tool_result(x->scope, end, &code, &text);
-    if (strcmp(status, "timed-out") == 0) {
-        code = PW_MCPD_INTERNAL;
-        text = "the run took longer than it may";
-        result = NULL;
-    }
-    const bool failed =
-        result == NULL || (x->era->tool_error_fails && pawl_bool(result, "isError", false));
-    const pawl_value *task = fields(x, run, failed ? "failed" : "completed");
-    if (!x->era->meta) {
-        return task;
-    }
-    return result != NULL
-               ? pawl_with(x->scope, task, "result", x->era->stamp(x->scope, result, "complete"))
-               : pawl_with(
-                     x->scope, task, "error",
-                     pawl_build(x->scope, "{code: %lld, message: %s}", (long long)code, text));
-}
-
-static void on_result(void *user, pawl_status status, const pawl_value *reply, const char *why)
-{
-    pw_mcpd_x *x = user;
+    (void)n;
+    (void)scope;
     if (status != PAWL_OK) {
-        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "the task cannot be read: %s", why);
-        return;
-    }
-    pw_mcpd_end(x, closed(x, reply));
-}
-
-static void on_waits(void *user, pawl_status status, const pawl_value *reply, const char *why)
-{
-    pw_mcpd_x *x = user;
-    const pawl_value *asks = NULL;
-    (void)why;
-    for (size_t i = 0; status == PAWL_OK && i < pawl_len(reply); i++) {
-        const pawl_value *wait = pawl_copy(x->scope, pawl_at(reply, i));
-        const pawl_value *q = pw_mcpd_question(x, wait);
-        asks =
-            q != NULL ? pawl_with(x->scope, asks, pw_mcpd_wait_key(x->scope, wait, true), q) : asks;
-    }
-    const pawl_value *task = fields(x, x->run.offer, asks != NULL ? "input_required" : "working");
-    pw_mcpd_end(x, asks != NULL && x->era->meta ? pawl_with(x->scope, task, "inputRequests", asks)
-                                                : task);
-}
-
-static void on_got(void *user, pawl_status status, const pawl_value *reply, const char *why)
-{
-    pw_mcpd_x *x = user;
-    if (described(x, status, reply, why)) {
-        ask_of(x, is_open(reply) ? "waits" : "result", is_open(reply) ? on_waits : on_result);
+        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "the task cannot be read: %s",
+                     pawl_status_text(status));
+    } else if (task == NULL) {
+        no_such_task(x);
+    } else {
+        pw_mcpd_end(x, task);
     }
 }
 
 void pw_mcpd_on_TASKS_GET(pw_mcpd_x *x)
 {
-    with_task(x, on_got);
+    const char *id = task_id(x);
+    if (id != NULL && !pw_mcpd_look_at(x, id, 0, on_got)) {
+        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "out of memory");
+    }
+}
+
+/* ---- tasks/list: those that calls of this principal began, newest first ---- */
+
+struct pw_mcpd_listing {
+    const pawl_value *tasks[LIST_LEN]; /* nil = its time is over */
+    size_t len, left;
+    const pawl_value *next; /* of the engine's listing; nil = it was the last page */
+};
+
+static void end_listing(pw_mcpd_x *x, const struct pw_mcpd_listing *l)
+{
+    const pawl_value *tasks[LIST_LEN];
+    size_t len = 0;
+    for (size_t i = 0; i < l->len; i++) {
+        if (l->tasks[i] != NULL) {
+            tasks[len++] = l->tasks[i];
+        }
+    }
+    const pawl_value *r =
+        pawl_build(x->scope, "{tasks: %p}", pawl_v(pawl_make_array(x->scope, tasks, len)));
+    if (l->next != NULL) {
+        const char *cursor = pw_mcpd_seal(x->server, x->scope, "tasks", l->next);
+        r = pawl_with(x->scope, r, "nextCursor", pawl_make_str(x->scope, cursor));
+    }
+    pw_mcpd_end(x, r);
+}
+
+static void on_listed_task(pw_mcpd_x *x, int64_t n, pawl_status status, const pawl_value *task,
+                           pawl_scope *scope)
+{
+    struct pw_mcpd_listing *l = x->listing;
+    (void)scope;
+    if (status != PAWL_OK) {
+        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "a task cannot be read: %s",
+                     pawl_status_text(status));
+        return;
+    }
+    l->tasks[n] = task != NULL ? pawl_copy(x->scope, task) : NULL;
+    if (--l->left == 0) {
+        end_listing(x, l);
+    }
+}
+
+static void on_list(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd_x *x = user;
+    const pawl_value *runs = pawl_copy(x->scope, pawl_get(reply, "runs"));
+    const char *ids[LIST_LEN];
+    struct pw_mcpd_listing *l = pw_alloc(x->scope, sizeof *l);
+    if (status != PAWL_OK || l == NULL) {
+        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "tasks cannot be listed: %s", why);
+        return;
+    }
+    const pawl_value *next = pawl_get(reply, "next");
+    *l = (struct pw_mcpd_listing){.next = pawl_typeof(next) == PAWL_INT ? pawl_copy(x->scope, next)
+                                                                        : NULL};
+    for (size_t i = 0; i < pawl_len(runs) && l->len < LIST_LEN; i++) {
+        const char *id = pawl_str(pawl_at(runs, i), "id", "");
+        if (pw_mcpd_began(x, id)) {
+            ids[l->len++] = id;
+        }
+    }
+    l->left = l->len;
+    x->listing = l;
+    if (l->len == 0) {
+        end_listing(x, l);
+        return;
+    }
+    const size_t len = l->len;
+    for (size_t i = 0; i < len; i++) {
+        if (!pw_mcpd_look_at(x, ids[i], (int64_t)i, on_listed_task)) {
+            pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "out of memory");
+            return;
+        }
+    }
+}
+
+/* Only where it is known who asks: with a principal, or on the standard input of whoever started us. */
+bool pw_mcpd_may_list_tasks(const pw_mcpd_x *x)
+{
+    return x->hosted != NULL || x->principal[0] != '\0';
+}
+
+void pw_mcpd_on_TASKS_LIST(pw_mcpd_x *x)
+{
+    const pawl_value *given = pawl_get(x->params, "cursor");
+    const pawl_value *cursor =
+        given != NULL ? pw_mcpd_unseal(x->server, x->scope, "tasks", pawl_str(given, "", ""))
+                      : NULL;
+    if (!pw_mcpd_may_list_tasks(x)) {
+        pw_mcpd_fail(x, PW_MCPD_NO_METHOD, NULL, "tasks are listed for those who say who they are");
+    } else if (given != NULL && cursor == NULL) {
+        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "the cursor is none of this list");
+    } else {
+        const pawl_value *args =
+            pawl_build(x->scope, "{filter: %s, limit: %d}", PW_MCPD_BEGAN_FILTER, LIST_LEN);
+        pw_up_ask(x->server->up, "list",
+                  cursor != NULL ? pawl_with(x->scope, args, "cursor", cursor) : args, on_list, x);
+    }
 }
 
 /* ---- tasks/update ---- */
@@ -215,7 +280,8 @@ static void on_canceled(void *user, pawl_status status, const pawl_value *reply,
         pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "the task cannot be cancelled: %s", why);
         return;
     }
-    pw_mcpd_end(x, x->era->meta ? NULL : fields(x, x->run.offer, "cancelled"));
+    pw_mcpd_end(x,
+                x->era->meta ? NULL : pw_mcpd_task_fields(x, x->scope, x->run.offer, "cancelled"));
 }
 
 static void on_to_cancel(void *user, pawl_status status, const pawl_value *reply, const char *why)
@@ -245,10 +311,8 @@ void pw_mcpd_on_TASKS_CANCEL(pw_mcpd_x *x)
 
 void pw_mcpd_on_TASKS_RESULT(pw_mcpd_x *x)
 {
-    const char *id = pawl_str(x->params, "taskId", NULL);
-    if (id == NULL || strlen(id) >= sizeof x->run.id) {
-        pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such task");
-        return;
+    const char *id = task_id(x);
+    if (id != NULL) {
+        pw_mcpd_follow(x, id, NULL, PW_MCPD_AS_TOOL);
     }
-    pw_mcpd_follow(x, id, NULL, PW_MCPD_AS_TOOL);
 }

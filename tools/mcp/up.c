@@ -6,6 +6,7 @@
  */
 #include "tools/mcp/up.h"
 
+#include "engine/hash.h"
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -20,24 +21,32 @@
 #include "tools/client.h"
 
 #define TRY_AGAIN_MS 100
-#define READY_AGAIN_MS 20
+#define TRY_SOON_MS \
+    4 /* while an engine may be on its way: it needs some 10 ms to take its journal */
+#define TRY_SOON_TIMES 100
+#define READY_AGAIN_MS 5
 #define TAKE_MAX \
     256 /* answers in one go: the loop has others to serve, however fast the engine talks */
 #define READY_MS 5000 /* an engine whose host does not let runs go on is asked all the same */
+#define SPARE 256     /* requests that found no memory and are not told so yet */
 
-/** One request that is not answered yet. */
+/** One request that is not answered yet, or is answered many times. */
 struct asked {
     struct asked *prev, *next;
     const void *user; /* NULL = forgotten: only what is to be written is still sent again */
     pw_up_fn fn;
+    pw_up_fn began; /* of a start that follows its run: takes the first answer; then NULL */
     const char *op;
     const pawl_value *args;
     pawl_scope *scope;
     int64_t number; /* on the connection there is; 0 = not sent */
     bool many;
     bool write;
+    UT_hash_handle hh; /* by number, once it is sent */
+    bool spare;        /* one of up->spare */
+    UT_hash_handle hu; /* by user, until it is forgotten */
     pawl_status
-        refused; /* it is no request that an engine takes: it is not sent, and told so from the loop */
+        refused; /* no request that an engine takes, or no memory: it is not sent, and told so from the loop */
 };
 
 struct pw_up {
@@ -45,14 +54,20 @@ struct pw_up {
     char *path;
     pw_up_hooks hooks;
     pw_client *client;
-    uv_poll_t *poll;   /* freed by its close callback, as the timer */
-    uv_timer_t *timer; /* the next try, or what waits to be said from the loop */
+    uv_poll_t *poll;     /* freed by its close callback, as the timer */
+    uv_timer_t *timer;   /* the next try, or what waits to be said from the loop */
+    uv_prepare_t *flush; /* sends what was asked in this round of the loop */
     struct asked *first, *last;
-    struct asked *at; /* being answered: may be forgotten meanwhile */
-    int64_t probe;    /* the request that finds out whether the engine is ready; 0 = none is out */
-    uint64_t since;   /* connected */
+    struct asked *sent;  /* table by number */
+    struct asked *users; /* table by user: several of one are found one after the other */
+    size_t unlisted;     /* that are in the list only: a table had no memory for them */
+    struct asked *at;    /* being answered: may be forgotten meanwhile */
+    int64_t probe;  /* the request that finds out whether the engine is ready; 0 = none is out */
+    uint64_t since; /* connected */
+    int tries;      /* to connect, since it was connected; no further than TRY_SOON_TIMES */
     bool ready;
     atomic_bool connected;
+    struct asked spare[SPARE]; /* fn NULL = free */
 };
 
 static void free_handle(uv_handle_t *h)
@@ -60,15 +75,50 @@ static void free_handle(uv_handle_t *h)
     pw_free(h);
 }
 
+/* Without memory a table leaves it out: then the list is gone through for it. */
+static void set_number(pw_up *up, struct asked *a, int64_t number)
+{
+    if (a->hh.tbl != NULL) {
+        HASH_DEL(up->sent, a);
+    }
+    up->unlisted -= a->number != 0 && a->hh.tbl == NULL;
+    a->hh.tbl = NULL;
+    a->number = number;
+    if (number != 0) {
+        HASH_ADD(hh, up->sent, number, sizeof a->number, a);
+        up->unlisted += a->hh.tbl == NULL;
+    }
+}
+
+static void set_user(pw_up *up, struct asked *a, const void *user)
+{
+    if (a->hu.tbl != NULL) {
+        HASH_DELETE(hu, up->users, a);
+    }
+    up->unlisted -= a->user != NULL && a->hu.tbl == NULL;
+    a->hu.tbl = NULL;
+    a->user = user;
+    if (user != NULL) {
+        HASH_ADD(hu, up->users, user, sizeof a->user, a);
+        up->unlisted += a->hu.tbl == NULL;
+    }
+}
+
 static void drop(pw_up *up, struct asked *a)
 {
+    set_number(up, a, 0);
+    set_user(up, a, NULL);
     *(a->prev != NULL ? &a->prev->next : &up->first) = a->next;
     *(a->next != NULL ? &a->next->prev : &up->last) = a->prev;
     if (up->at == a) {
         up->at = NULL;
     }
     pawl_scope_free(a->scope);
-    pw_free(a);
+    if (a->spare) {
+        *a = (struct asked){.fn = NULL};
+    } else {
+        pw_free(a);
+    }
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -86,23 +136,82 @@ static void disconnect(pw_up *up)
     up->ready = false;
     up->probe = 0;
     for (struct asked *a = up->first; a != NULL; a = a->next) {
-        a->number = 0;
+        set_number(up, a, 0);
     }
-    uv_timer_start(up->timer, on_timer, TRY_AGAIN_MS, 0);
+    uv_prepare_stop(up->flush);
+    const bool soon = up->tries < TRY_SOON_TIMES;
+    up->tries += soon;
+    uv_timer_start(up->timer, on_timer, soon ? TRY_SOON_MS : TRY_AGAIN_MS, 0);
 }
 
+static void on_flush(uv_prepare_t *flush)
+{
+    pw_up *up = flush->data;
+    pawl_error err;
+    uv_prepare_stop(flush);
+    if (up->client != NULL && pw_client_flush(up->client, &err) != PAWL_OK) {
+        disconnect(up);
+    }
+}
+
+/* Before the loop sleeps, together with what else is asked until then. */
 static bool send_one(pw_up *up, struct asked *a)
 {
     pawl_error err;
-    return pw_client_send(up->client, a->op, a->args, &a->number, &err) == PAWL_OK;
+    int64_t number = 0;
+    pawl_status status = pw_client_queue(up->client, a->op, a->args, &number, &err);
+    if (status == PAWL_LIMIT || status == PAWL_PARSE) {
+        a->refused = status;
+        uv_timer_start(up->timer, on_timer, 0, 0);
+        return true;
+    }
+    if (status != PAWL_OK) {
+        return false;
+    }
+    set_number(up, a, number);
+    uv_prepare_start(up->flush, on_flush);
+    return true;
+}
+
+static void end_watch(pw_up *up, int64_t number)
+{
+    pawl_scope *scope = pawl_scope_new();
+    pawl_error err;
+    int64_t ours = 0;
+    if (scope != NULL && up->client != NULL) {
+        (void)pw_client_queue(up->client, "unwatch",
+                              pawl_build(scope, "{request: %lld}", (long long)number), &ours, &err);
+        uv_prepare_start(up->flush, on_flush);
+    }
+    pawl_scope_free(scope);
+}
+
+/* A start is answered: its run has ended, or this request has become a watch of it, also for the next engine. */
+static void begin_following(struct asked *a, const pawl_value *reply)
+{
+    a->write = false;
+    a->many = pawl_bool(reply, "following", false);
+    if (a->many) {
+        a->op = "watch";
+        a->args =
+            pawl_build(a->scope, "{id: %s, output: true, tail: false}", pawl_str(reply, "id", ""));
+    }
 }
 
 static void answer(pw_up *up, struct asked *a, pawl_status status, const pawl_value *reply,
                    const char *why)
 {
+    pw_up_fn fn = a->began != NULL ? a->began : a->fn;
     up->at = a;
+    if (a->began != NULL && status == PAWL_OK) {
+        begin_following(a, reply);
+    }
+    a->began = NULL;
     if (a->user != NULL) {
-        a->fn((void *)(uintptr_t)a->user, status, reply, why);
+        fn((void *)(uintptr_t)a->user, status, reply, why);
+    } else if (a->many && status == PAWL_OK) {
+        end_watch(up, a->number); /* of a start whose client has gone meanwhile */
+        a->many = false;
     }
     if (up->at == a && !(a->many && status == PAWL_OK)) {
         drop(up, a);
@@ -112,12 +221,14 @@ static void answer(pw_up *up, struct asked *a, pawl_status status, const pawl_va
 
 static struct asked *find(pw_up *up, int64_t number)
 {
-    for (struct asked *a = up->first; a != NULL; a = a->next) {
-        if (a->number == number) {
-            return a;
+    struct asked *a = NULL;
+    HASH_FIND(hh, up->sent, &number, sizeof number, a);
+    if (a == NULL && number != 0 && up->unlisted > 0) {
+        for (a = up->first; a != NULL && a->number != number;) {
+            a = a->next;
         }
     }
-    return NULL;
+    return a;
 }
 
 static void send_all(pw_up *up)
@@ -127,21 +238,6 @@ static void send_all(pw_up *up)
             disconnect(up);
         }
     }
-}
-
-/* What an engine does not take as a message (nested too deep, too large) would end the connection, and those after it, for everybody. */
-static pawl_status takeable(const struct asked *a)
-{
-    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
-    int64_t number = 0;
-    pw_view op;
-    pw_view args;
-    pawl_error err;
-    pw_request_write(&out, INT64_MAX, a->op, pw_value_bytes(a->args));
-    if (!pw_buf_ok(&out) || out.size + sizeof(uint32_t) > PW_FRAME_BYTES_MAX) {
-        return PAWL_LIMIT;
-    }
-    return pw_request_parse((pw_view){out.data, out.size}, &number, &op, &args, &err);
 }
 
 static struct asked *first_refused(pw_up *up)
@@ -157,7 +253,9 @@ static void answer_refused(pw_up *up)
 {
     for (struct asked *a = first_refused(up); a != NULL; a = first_refused(up)) {
         a->many = false;
-        answer(up, a, a->refused, NULL, "a request that is nested too deep or too large");
+        answer(up, a, a->refused, NULL,
+               a->refused == PAWL_NOMEM ? "out of memory"
+                                        : "a request that is nested too deep or too large");
     }
 }
 
@@ -200,7 +298,7 @@ static bool take_one(pw_up *up)
     if (number > 0 && number == up->probe) {
         take_probe(up, status, reply);
     } else if (a != NULL && (status == PAWL_SHUTDOWN || status == PAWL_BUSY)) {
-        a->number = 0; /* the engine is going: the next one is asked */
+        set_number(up, a, 0); /* the engine is going: the next one is asked */
     } else if (a != NULL) {
         answer(up, a, status, reply, status == PAWL_OK ? "" : err.message);
     }
@@ -261,6 +359,7 @@ static void connect_now(pw_up *up)
         return;
     }
     up->since = uv_now(up->loop);
+    up->tries = 0;
     atomic_store(&up->connected, true);
 }
 
@@ -284,16 +383,20 @@ pw_up *pw_up_open(uv_loop_t *loop, const char *journal_path, const pw_up_hooks *
     size_t size = strlen(journal_path) + 1;
     char *path = pw_malloc(size);
     uv_timer_t *timer = pw_calloc(1, sizeof *timer);
-    if (up == NULL || path == NULL || timer == NULL) {
+    uv_prepare_t *flush = pw_calloc(1, sizeof *flush);
+    if (up == NULL || path == NULL || timer == NULL || flush == NULL) {
         pw_free(up);
         pw_free(path);
         pw_free(timer);
+        pw_free(flush);
         return NULL;
     }
     memcpy(path, journal_path, size);
-    *up = (pw_up){.loop = loop, .path = path, .hooks = *hooks, .timer = timer};
+    *up = (pw_up){.loop = loop, .path = path, .hooks = *hooks, .timer = timer, .flush = flush};
     (void)uv_timer_init(loop, timer);
+    (void)uv_prepare_init(loop, flush);
     timer->data = up;
+    flush->data = up;
     uv_timer_start(timer, on_timer, 0, 0);
     return up;
 }
@@ -306,6 +409,7 @@ void pw_up_close(pw_up *up)
     disconnect(up);
     uv_timer_stop(up->timer);
     uv_close((uv_handle_t *)up->timer, free_handle);
+    uv_close((uv_handle_t *)up->flush, free_handle);
     while (up->first != NULL) {
         drop(up, up->first);
     }
@@ -343,22 +447,50 @@ static void append(pw_up *up, struct asked *a)
     up->last = a;
 }
 
+static const uint8_t empty_map = 0x80;
+const pawl_value pw_up_none = {.data = &empty_map, .size = 1};
+
+/* Its arguments, as they are sent. False: no memory. */
+static bool fill(struct asked *a, const pawl_value *args)
+{
+    pw_req_op op = pw_req_from_name((pw_view){(const uint8_t *)a->op, strlen(a->op)});
+    a->scope = pawl_scope_new();
+    if (a->scope == NULL || args == NULL || (args->scope != NULL && pw_scope_failed(args->scope))) {
+        return false; /* what the caller built is not what it meant */
+    }
+    a->args = pawl_copy(a->scope, args);
+    a->write = op != PW_REQ_NONE && pw_req_kind(op) == PW_REQ_WRITE;
+    if (a->write && a->began == NULL && pawl_get(a->args, "dedup") == NULL) {
+        a->args = with_dedup(a->scope, a->args);
+    }
+    return !pw_scope_failed(a->scope);
+}
+
+static struct asked *take_spare(pw_up *up)
+{
+    for (size_t i = 0; i < SPARE; i++) {
+        if (up->spare[i].fn == NULL) {
+            return &up->spare[i];
+        }
+    }
+    return NULL;
+}
+
+/* Without memory it is kept in a place that is there already, until the loop tells. When those are used up too it is not told: whoever waits
+ * for it is let go by its bound, or by its client. */
 static void ask(pw_up *up, const struct asked *given, const pawl_value *args)
 {
-    struct asked *a = pw_calloc(1, sizeof *a);
-    pawl_scope *scope = a != NULL ? pawl_scope_new() : NULL;
-    PW_CHECK(scope !=
-             NULL); /* as small as it gets; the engine, when in this process, stops for less */
-    pw_req_op op = pw_req_from_name((pw_view){(const uint8_t *)given->op, strlen(given->op)});
-    *a = *given;
-    a->scope = scope;
-    a->args = args != NULL ? pawl_copy(scope, args) : pawl_build(scope, "{}");
-    a->write = op != PW_REQ_NONE && pw_req_kind(op) == PW_REQ_WRITE;
-    if (a->write && pawl_get(a->args, "dedup") == NULL) {
-        a->args = with_dedup(scope, a->args);
+    struct asked *mine = pw_calloc(1, sizeof *mine);
+    struct asked *a = mine != NULL ? mine : take_spare(up);
+    if (a == NULL) {
+        return;
     }
+    *a = *given;
+    a->spare = mine == NULL;
+    a->user = NULL;
+    set_user(up, a, given->user);
     append(up, a);
-    a->refused = takeable(a);
+    a->refused = !a->spare && fill(a, args) ? PAWL_OK : PAWL_NOMEM;
     if (a->refused != PAWL_OK) {
         uv_timer_start(up->timer, on_timer, 0, 0);
     } else if (up->ready && !send_one(up, a)) {
@@ -376,27 +508,27 @@ void pw_up_watch(pw_up *up, const pawl_value *args, pw_up_fn fn, void *user)
     ask(up, &(struct asked){.op = "watch", .fn = fn, .user = user, .many = true}, args);
 }
 
-static void end_watch(pw_up *up, int64_t number)
+void pw_up_follow(pw_up *up, const pawl_value *args, pw_up_fn began, pw_up_fn fn, void *user)
 {
-    pawl_scope *scope = pawl_scope_new();
-    pawl_error err;
-    int64_t ours = 0;
-    if (scope != NULL && up->client != NULL) {
-        (void)pw_client_send(up->client, "unwatch",
-                             pawl_build(scope, "{request: %lld}", (long long)number), &ours, &err);
+    ask(up, &(struct asked){.op = "start", .began = began, .fn = fn, .user = user}, args);
+}
+
+static struct asked *first_of(pw_up *up, const void *user)
+{
+    struct asked *a = NULL;
+    HASH_FIND(hu, up->users, &user, sizeof user, a);
+    if (a == NULL && up->unlisted > 0) {
+        for (a = up->first; a != NULL && a->user != user;) {
+            a = a->next;
+        }
     }
-    pawl_scope_free(scope);
+    return a;
 }
 
 void pw_up_forget(pw_up *up, const void *user)
 {
-    struct asked *next = NULL;
-    for (struct asked *a = up->first; a != NULL; a = next) {
-        next = a->next;
-        if (a->user != user) {
-            continue;
-        }
-        a->user = NULL;
+    for (struct asked *a = first_of(up, user); a != NULL; a = first_of(up, user)) {
+        set_user(up, a, NULL);
         if (a->many && a->number > 0 && up->ready) {
             end_watch(up, a->number);
         }

@@ -1,0 +1,72 @@
+/*
+ * chooser_concept.c - concepts: words of a business with links to what serves them. One that is meant speaks for what it links to.
+ *
+ *   "Customer" -> crm_*, billing       "what does she owe us?" --hits--> Customer (1st) --> crm_get_account, billing: + 1 / (60 + 1) each
+ *
+ * Concepts are memories of a space ("concepts/WORKSPACE"): key, text, data {links: [name or prefix*]}. Does not read them: whoever asks has.
+ */
+#include <string.h>
+
+#include "activities/chooser.h"
+#include "sdk/base/arena.h"
+#include "sdk/base/error.h"
+
+#define HITS_MAX 5
+#define NEAR 0.3 /* least cosine: unrelated texts of the usual model are at 0.1 */
+
+bool pw_concept_links(const pawl_value *concept, const char *name, size_t size)
+{
+    const pawl_value *links = pawl_get(concept, "data.links");
+    for (size_t i = 0; i < pawl_len(links); i++) {
+        const char *link = pawl_str(pawl_at(links, i), "", "");
+        const size_t len = strlen(link);
+        const bool prefix = len > 0 && link[len - 1] == '*';
+        if (prefix ? size >= len - 1 && memcmp(link, name, len - 1) == 0
+                   : size == len && memcmp(link, name, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void speak_for(const pawl_value *concept, size_t rank, const pw_chooser_ask *ask,
+                      double *extra)
+{
+    const double worth = pw_choose_worth(rank);
+    for (size_t i = 0; i < ask->len; i++) {
+        const pw_choose_doc *d = &ask->docs[i];
+        if (extra[i] < worth && pw_concept_links(concept, d->name, d->name_size)) {
+            extra[i] = worth;
+        }
+    }
+}
+
+pawl_status pw_chooser_extra(pawl_chooser *chooser, pawl_scope *scope, const pw_chooser_ask *ask,
+                             double **ret_extra, pawl_error *err)
+{
+    const size_t len = pawl_len(ask->concepts);
+    pw_choose_doc *docs = pw_alloc(scope, (len + 1) * sizeof *docs);
+    double *extra = pw_alloc(scope, (ask->len + 1) * sizeof *extra);
+    pw_chooser_ask about = *ask;
+    pw_chooser_found found;
+    if (docs == NULL || extra == NULL) {
+        return pw_err(err, PAWL_NOMEM, "no memory for %zu concepts", len);
+    }
+    for (size_t i = 0; i < len; i++) {
+        const pawl_value *c = pawl_at(ask->concepts, i);
+        const char *name = pawl_str(c, "key", ""), *text = pawl_str(c, "text", "");
+        docs[i] = (pw_choose_doc){name, strlen(name), text, strlen(text)};
+    }
+    memset(extra, 0, ask->len * sizeof *extra);
+    about.docs = docs;
+    about.len = len;
+    about.concepts = NULL;
+    about.k = HITS_MAX;
+    about.at_least = NEAR;
+    const pawl_status status = pw_chooser_best(chooser, scope, &about, &found, err);
+    for (size_t i = 0; status == PAWL_OK && i < found.len; i++) {
+        speak_for(pawl_at(ask->concepts, found.best[i].index), i + 1, ask, extra);
+    }
+    *ret_extra = extra;
+    return status;
+}

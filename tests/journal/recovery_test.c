@@ -1,0 +1,148 @@
+/*
+ * recovery_test.c - a connection that comes while another process rebuilds the index of the WAL
+ * waits for it. The other process is a child that holds the locks SQLite holds then. Does not
+ * test what a recovery finds (power cuts do).
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "journal/sqlite.h"
+#include "tests/journal/stored.h"
+
+/* Where SQLite has its locks in the file beside the WAL, and how long that is at least. */
+enum { BYTE_WRITE = 120, BYTE_RECOVER = 122, BYTE_ALIVE = 128, INDEX_BYTES = 32768 };
+
+#define HELD_MS 100 /* long enough for who does not wait to fail */
+
+static bool lock_byte(int fd, short type, off_t at)
+{
+    struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
+    return fcntl(fd, F_SETLK, &l) == 0;
+}
+
+/** Somebody else has opened the file of locks. */
+static bool somebody_is_there(int fd)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = BYTE_ALIVE, .l_len = 1};
+    return fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
+static void recover_slowly(const char *index, int ready)
+{
+    int fd = open(index, O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || ftruncate(fd, INDEX_BYTES) != 0 || !lock_byte(fd, F_RDLCK, BYTE_ALIVE) ||
+        !lock_byte(fd, F_WRLCK, BYTE_WRITE) || !lock_byte(fd, F_WRLCK, BYTE_RECOVER) ||
+        write(ready, "r", 1) != 1) {
+        _exit(1);
+    }
+    for (int i = 0; i < 10000 && !somebody_is_there(fd); i++) {
+        poll(NULL, 0, 1);
+    }
+    poll(NULL, 0, HELD_MS);
+    _exit(somebody_is_there(fd) ? 0 : 2);
+}
+
+/** The child. Its locks are held when this returns. */
+static pid_t recovery_begin(rig *t)
+{
+    char index[PATH_MAX + 8];
+    int pipe_fds[2];
+    char byte = 0;
+    snprintf(index, sizeof(index), "%s-shm", t->path);
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        recover_slowly(index, pipe_fds[1]);
+    }
+    close(pipe_fds[1]);
+    assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
+    close(pipe_fds[0]);
+    return child;
+}
+
+static void recovery_met(pid_t child)
+{
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0); /* 2: gone before the locks were released */
+}
+
+/** As SIGKILL leaves it: frames in the WAL, no index. */
+static rig *dead_journal(void)
+{
+    char index[PATH_MAX + 8];
+    rig *t = rig_open("sqlite");
+    stored_fill(t);
+    pw_sqlite_of(t->j)->failed = true; /* no checkpoint at the end */
+    t->r->ops->reader_close(t->r);
+    t->j->ops->close(t->j);
+    t->r = NULL;
+    t->j = NULL;
+    snprintf(index, sizeof(index), "%s-shm", t->path);
+    assert_true(unlink(index) == 0 || access(index, F_OK) != 0);
+    return t;
+}
+
+static void an_owner_waits_for_a_recovery(void **state)
+{
+    (void)state;
+    rig *t = dead_journal();
+    pid_t child = recovery_begin(t);
+    rig_restart(t);
+    recovery_met(child);
+    stored_check(t);
+    rig_close(t);
+}
+
+static void a_reader_waits_for_a_recovery(void **state)
+{
+    (void)state;
+    rig *t = dead_journal();
+    pw_reader *r = NULL;
+    pawl_error err = {0};
+    pid_t child = recovery_begin(t);
+    assert_int_equal(pw_sqlite_reader_open(t->path, &r, &err), PAWL_OK);
+    recovery_met(child);
+    pw_sqlite_reader_close(r);
+    rig_restart(t);
+    stored_check(t);
+    rig_close(t);
+}
+
+static void who_asks_for_the_version_waits_for_a_recovery(void **state)
+{
+    (void)state;
+    rig *t = dead_journal();
+    pawl_error err = {0};
+    int64_t version = 0;
+    pid_t child = recovery_begin(t);
+    assert_int_equal(pw_sqlite_file_version(t->path, &version, &err), PAWL_OK);
+    recovery_met(child);
+    assert_true(version >= 4);
+    rig_restart(t);
+    stored_check(t);
+    rig_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_owner_waits_for_a_recovery),
+        cmocka_unit_test(a_reader_waits_for_a_recovery),
+        cmocka_unit_test(who_asks_for_the_version_waits_for_a_recovery),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,104 @@
+"""Signed tokens and key sets to test with, good and forged, by the openssl command; and an authorization server's keys on loopback.
+
+    key = Key("RS256", folder, "k1");  key.jwk;  key.sign({"sub": "ada"}, header={"kid": "k1"})
+    with KeyServer([key]) as s:  s.url; s.fetches; s.keys = [other]
+"""
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import subprocess
+import threading
+
+CURVES = {"ES256": ("prime256v1", "P-256", 32), "ES384": ("secp384r1", "P-384", 48)}
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def part(value):
+    return b64(value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+def openssl(*arguments, data=None):
+    return subprocess.run(["openssl", *arguments], input=data, capture_output=True, check=True).stdout
+
+
+def raw_of(der, size):
+    """The two numbers of an ECDSA signature, each of so many bytes."""
+    at = 3 if der[1] & 0x80 else 2
+    numbers = []
+    for _ in range(2):
+        length = der[at + 1]
+        numbers.append(int.from_bytes(der[at + 2:at + 2 + length], "big").to_bytes(size, "big"))
+        at += 2 + length
+    return b"".join(numbers)
+
+
+class Key:
+    def __init__(self, alg, folder, kid, bits=2048):
+        self.alg, self.kid, self.path = alg, kid, str(folder / f"{kid}.pem")
+        if alg in CURVES:
+            curve, name, self.size = CURVES[alg]
+            openssl("ecparam", "-name", curve, "-genkey", "-noout", "-out", self.path)
+            point = openssl("ec", "-in", self.path, "-pubout", "-outform", "DER")[-2 * self.size:]
+            self.jwk = {"kty": "EC", "crv": name, "x": b64(point[:self.size]), "y": b64(point[self.size:]), "kid": kid, "use": "sig"}
+        else:
+            openssl("genrsa", "-out", self.path, str(bits))
+            modulus = openssl("rsa", "-in", self.path, "-noout", "-modulus").decode().strip().split("=")[1]
+            self.jwk = {"kty": "RSA", "n": b64(bytes.fromhex(modulus)), "e": "AQAB", "kid": kid, "use": "sig"}
+        self.public = openssl("pkey", "-in", self.path, "-pubout")
+
+    def signature(self, text, alg):
+        digest = "-sha" + alg[2:]
+        pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:-1"] if alg[0] == "P" else []
+        signed = openssl("dgst", digest, "-sign", self.path, *pss, data=text.encode())
+        return raw_of(signed, self.size) if alg[0] == "E" else signed
+
+    def sign(self, claims, header=None, alg=None):
+        """header: more of it, or the bytes of all of it."""
+        alg = alg or self.alg
+        head = header if isinstance(header, bytes) else {"alg": alg, "typ": "at+jwt", "kid": self.kid, **(header or {})}
+        text = part(head) + "." + part(claims)
+        return text + "." + b64(self.signature(text, alg))
+
+
+def hmac_token(secret, claims, header):
+    text = part({"alg": "HS256", **header}) + "." + part(claims)
+    return text + "." + b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())
+
+
+class KeyServer:
+    def __init__(self, keys):
+        self.keys, self.fetches, self.status = keys, 0, 200
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):  # pylint: disable=invalid-name
+                owner.fetches += 1
+                body = json.dumps({"keys": [k.jwk for k in owner.keys]}).encode()
+                self.send_response(owner.status)
+                self.send_header("Content-Type", "application/jwk-set+json")
+                self.send_header("Content-Length", str(len(body)))
+                if owner.status == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):  # pylint: disable=arguments-differ
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/keys"
+        self.thread = threading.Thread(target=self.server.serve_forever)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()

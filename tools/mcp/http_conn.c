@@ -1,0 +1,92 @@
+/*
+ * http_conn.c - a list of connections, and since when each is at what. Does not know requests.
+ */
+#include "tools/mcp/http_conn.h"
+
+#include <sys/socket.h>
+
+#include "sdk/base/mem.h"
+
+struct pw_conn {
+    pw_conn *prev, *next;
+    struct MHD_Connection *connection;
+    pw_conn_at at;
+    int64_t since_ms;
+};
+
+static pw_conn *conn_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
+void pw_conn_notify(pw_conns *conns, struct MHD_Connection *connection, void **state,
+                    enum MHD_ConnectionNotificationCode what, int64_t now_ms)
+{
+    pw_conn *c = *state;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        c = pw_calloc(1, sizeof *c);
+        if (c == NULL) {
+            return; /* libmicrohttpd's timeout is left */
+        }
+        *c = (pw_conn){.next = conns->first, .connection = connection, .since_ms = now_ms};
+        if (c->next != NULL) {
+            c->next->prev = c;
+        }
+        conns->first = c;
+        *state = c;
+    } else if (c != NULL) {
+        *(c->prev != NULL ? &c->prev->next : &conns->first) = c->next;
+        if (c->next != NULL) {
+            c->next->prev = c->prev;
+        }
+        *state = NULL;
+        pw_free(c);
+    }
+}
+
+void pw_conn_set(struct MHD_Connection *connection, pw_conn_at at, int64_t now_ms)
+{
+    pw_conn *c = conn_of(connection);
+    if (c != NULL) {
+        c->at = at;
+        c->since_ms = now_ms;
+    }
+}
+
+static int64_t patience_ms(const pw_conn *c, const pw_rights *rights)
+{
+    switch (c->at) {
+    case PW_CONN_NEW:
+        return rights->head_s * 1000;
+    case PW_CONN_BODY:
+        return rights->body_s * 1000;
+    case PW_CONN_IDLE:
+        return PW_CONN_IDLE_MS;
+    case PW_CONN_ANSWER:
+        return PW_CONN_ANSWER_MS;
+    case PW_CONN_WORK:
+        break;
+    }
+    return INT64_MAX;
+}
+
+void pw_conns_look(pw_conns *conns, const pw_rights *rights, int64_t now_ms)
+{
+    for (pw_conn *c = conns->first; c != NULL; c = c->next) {
+        if (now_ms - c->since_ms > patience_ms(c, rights)) {
+            c->since_ms = now_ms; /* once is enough */
+            pw_conn_cut(c->connection);
+        }
+    }
+}
+
+void pw_conn_cut(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != NULL) {
+        (void)shutdown(info->connect_fd, SHUT_RDWR);
+    }
+}

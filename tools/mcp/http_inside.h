@@ -1,0 +1,94 @@
+/*
+ * http_inside.h - what the files of the HTTP side share: the server, a request, and who does what with them.
+ *
+ *   http.c           libmicrohttpd on our loop: a request's head, body and answer
+ *   http_rights.c    files of rights, what is held, metadata
+ *   http_follow.c    GET /runs/{id}/stream: whose run it is, and the sink
+ */
+#ifndef PW_MCP_HTTP_INSIDE_H
+#define PW_MCP_HTTP_INSIDE_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "tools/mcp/http.h"
+#include "tools/mcp/http_address.h"
+#include "tools/mcp/http_conn.h"
+#include "tools/mcp/http_pass.h"
+#include "tools/mcp/http_stream.h"
+#include "tools/mcp/inside.h"
+
+typedef struct pw_mcpd_http_request pw_mcpd_http_request;
+
+struct pw_mcpd_http {
+    uv_loop_t *loop;
+    pw_mcpd *server;
+    pw_streams *streams;
+    struct MHD_Daemon *daemon;
+    pw_http_address address;
+    char url[128];
+    pw_mcpd_http_options options;
+    pawl_scope *tls; /* certificate and key */
+    const char *cert, *key;
+    pw_front front;
+    pw_conns conns;
+    size_t held; /* bytes of bodies and of answers that are not read yet */
+    uv_timer_t *look;
+    uv_poll_t *poll;
+    uv_timer_t *timer; /* what libmicrohttpd waits for */
+    uv_timer_t *beat;
+    uv_timer_t *linger; /* for sleepers whose peers nobody watches yet */
+    uv_timer_t *deaf;
+    pw_mcpd_http_request *requests;
+    atomic_size_t clients;
+    bool closing; /* nothing may begin, and nothing sleep */
+    bool again;   /* libmicrohttpd has more to do than it says */
+};
+
+struct pw_mcpd_http_request {
+    pw_mcpd_http_request *prev, *next;
+    pw_mcpd_http *http;
+    struct MHD_Connection *connection;
+    pw_mcpd_x *x;          /* NULL: answered, or none yet */
+    pw_follower *follower; /* of a run; NULL: as above */
+    const char *allow;     /* of a 405 */
+    pw_pass pass;
+    size_t counted; /* of http.held */
+    uv_poll_t *gone;
+    uint64_t since; /* it sleeps */
+    pw_buf body;
+    pw_buf out; /* of the answer, or of the stream; from `sent` */
+    size_t sent;
+    int status;
+    char session[256];             /* as its client gets it */
+    char named[256];               /* as it brings it, for the server */
+    char run[PW_ID_BYTES_MAX + 1]; /* whose answer this is, or that is to be followed */
+    bool begun, too_large, no_room, asking, head_again, suspended, stream, ended, queued;
+};
+
+/* ---- http.c ---- */
+
+int64_t pw_http_now_ms(const pw_mcpd_http *http);
+/** Lets libmicrohttpd go on with it; what it holds is counted. */
+void pw_http_wake(pw_mcpd_http_request *r);
+/** Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
+void pw_http_end(pw_mcpd_http_request *r);
+void pw_http_run(pw_mcpd_http *http);
+const char *pw_http_header(void *user, const char *name);
+
+/* ---- http_rights.c ---- */
+
+/** Whenever its buffers have changed. A stream that is not read is cut when all hold too much. */
+void pw_http_account(pw_mcpd_http_request *r);
+void pw_http_begin_metadata(pw_mcpd_http_request *r, bool get);
+void pw_http_on_look(uv_timer_t *timer);
+pawl_status pw_http_read_tls(pw_mcpd_http *http, pawl_error *err);
+pawl_status pw_http_open_front(pw_mcpd_http *http, pawl_error *err);
+
+/* ---- http_follow.c ---- */
+
+/** Refusals of a run's stream are no JSON-RPC. */
+void pw_http_refuse_stream(pw_mcpd_http_request *r, int status, const char *why);
+void pw_http_begin_follow(pw_mcpd_http_request *r, const char *id);
+
+#endif

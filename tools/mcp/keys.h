@@ -1,0 +1,54 @@
+/*
+ * keys.h - the keys of the issuers of a rights file: from a file, or fetched, kept, and fetched again when a token names one that is not there.
+ *
+ *   wanted --> kept and fresh --> they are there
+ *          --> none yet, or too old --> fetch --> `came`, and whoever waits asks again
+ *   unknown kid --> fetch, but not within FETCH_AGAIN_MS of the last --> `came`
+ *
+ * What is fetched from where is written in the rights file and nowhere else: no token changes it, and no redirect leads to another host. Thread: the
+ * loop's; fetching is done by a network thread (keys_fetch.c).
+ */
+#ifndef PW_MCP_KEYS_H
+#define PW_MCP_KEYS_H
+
+#include <uv.h>
+
+#include "sdk/pawl_workflow.h"
+#include "tools/mcp/oauth.h"
+
+typedef struct pw_keys pw_keys;
+
+typedef struct pw_keys_options {
+    void *user;
+    void (*came)(void *user); /* keys, or the news that there are none: from the loop */
+    void (*log)(void *user, pawl_level level, const char *text);
+    const char *ca_file; /* whom to trust; NULL = whom the system does */
+} pw_keys_options;
+
+/** The rights are shared. Errors: INVALID (a file of keys), UNSUPPORTED (issuers, and no libcjose or no network), NOMEM. */
+pawl_status pw_keys_open(uv_loop_t *loop, pw_rights *rights, const pw_keys_options *options,
+                         pw_keys **ret_keys, pawl_error *err);
+void pw_keys_close(pw_keys *keys); /* accepts NULL */
+
+/** What there is of an issuer, perhaps nothing. *ret_wait: `came` will be called, and there may be more then. missing: what there was did not have
+ * the key. */
+const pw_jwks *pw_keys_of(pw_keys *keys, const pw_issuer *issuer, bool missing, bool *ret_wait);
+/** Reads files again that have changed, and fetches what is no longer fresh. */
+void pw_keys_look(pw_keys *keys);
+
+/* ---- keys_fetch.c ---- */
+
+typedef struct pw_fetcher pw_fetcher;
+/** text NULL: it failed, why says it. From the loop. */
+typedef void (*pw_fetched_fn)(void *user, size_t index, const char *text, size_t size,
+                              const char *why);
+
+pawl_status pw_fetcher_open(uv_loop_t *loop, const pw_rights *rights, const char *ca_file,
+                            pw_fetched_fn fn, void *user, pw_fetcher **ret_fetcher,
+                            pawl_error *err);
+/** Nothing is called after it. Accepts NULL. */
+void pw_fetcher_close(pw_fetcher *f);
+/** The jwks_uri of an issuer, by its index; one at a time of each. False: it could not be begun. */
+bool pw_fetcher_get(pw_fetcher *f, size_t index);
+
+#endif
