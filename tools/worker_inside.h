@@ -9,8 +9,8 @@
 #include "engine/task.h"
 #include "tools/client.h"
 #include "tools/dial.h"
-#include "tools/worker.h"
 #include "tools/token.h"
+#include "tools/worker.h"
 
 #define PW_WORKER_SESSION_MAX 64
 
@@ -28,7 +28,7 @@ typedef struct pw_worker_far {
     int64_t pause_ms;
     char session[PW_WORKER_SESSION_MAX + 1]; /* "" = none to go on with */
     pawl_scope *scope;                       /* of the bounds */
-    pw_token_grant bounds;                  /* what the token is for */
+    pw_token_grant bounds;                   /* what the token is for */
 } pw_worker_far;
 
 typedef struct pw_worker_act {

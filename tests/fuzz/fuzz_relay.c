@@ -81,9 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pawl_error err;
     PW_CHECK(scope != NULL);
     const pw_token_grant grant = {.id = "0123456789abcdef",
-                                   .name = "t",
-                                   .queues = pawl_build(scope, "[%s]", "gpu"),
-                                   .activities = pawl_build(scope, "[%s, %s]", "job", "em*")};
+                                  .name = "t",
+                                  .queues = pawl_build(scope, "[%s]", "gpu"),
+                                  .activities = pawl_build(scope, "[%s, %s]", "job", "em*")};
     const size_t step = size > 0 ? 1 + data[0] % 7u : 1;
     pawl_status st = PAWL_OK;
     pw_frames_init(&frames, FRAME_MAX);

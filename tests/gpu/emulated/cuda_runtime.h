@@ -31,7 +31,11 @@ enum cudaError_t {
     cudaErrorStreamCaptureUnsupported = 900,
     cudaErrorUnknown = 999
 };
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaMemcpyKind {
+    cudaMemcpyHostToDevice = 1,
+    cudaMemcpyDeviceToHost = 2,
+    cudaMemcpyDeviceToDevice = 3
+};
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
@@ -65,13 +69,15 @@ cudaError_t cudaFreeHost(void *at);
 cudaError_t cudaMemset(void *at, int value, size_t bytes);
 cudaError_t cudaMemsetAsync(void *at, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph,
+                                 unsigned long long flags);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
@@ -82,7 +88,8 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t begun, cudaEvent_t ended
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 
 typedef std::function<void()> emulated_work;
-cudaError_t emulated_launch(const cudaLaunchConfig_t *config, const void *kernel, emulated_work thread);
+cudaError_t emulated_launch(const cudaLaunchConfig_t *config, const void *kernel,
+                            emulated_work thread);
 cudaError_t emulated_attribute(const void *kernel, int bytes);
 /* Puts work on a stream, or into what is being recorded. */
 cudaError_t emulated_put(cudaStream_t stream, emulated_work work);
@@ -90,19 +97,24 @@ cudaError_t emulated_put(cudaStream_t stream, emulated_work work);
 cudaError_t emulated_step(bool allocates);
 
 template <typename... Wanted, typename... Given>
-cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Wanted...), Given &&...given)
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Wanted...),
+                               Given &&...given)
 {
     return [&](Wanted... wanted) {
-        return emulated_launch(config, reinterpret_cast<const void *>(kernel), [kernel, wanted...] { kernel(wanted...); });
+        return emulated_launch(config, reinterpret_cast<const void *>(kernel),
+                               [kernel, wanted...] { kernel(wanted...); });
     }(std::forward<Given>(given)...);
 }
 
-template <typename... Wanted> cudaError_t cudaFuncSetAttribute(void (*kernel)(Wanted...), cudaFuncAttribute, int bytes)
+template <typename... Wanted>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(Wanted...), cudaFuncAttribute, int bytes)
 {
     return emulated_attribute(reinterpret_cast<const void *>(kernel), bytes);
 }
 
-template <typename... Wanted> cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void (*)(Wanted...), int, size_t)
+template <typename... Wanted>
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, void (*)(Wanted...), int,
+                                                          size_t)
 {
     *blocks = 1;
     return emulated_step(false);
