@@ -138,7 +138,10 @@ int pw_verb_mcp(pw_cli *cli)
     }
     const bool here = pw_cli_has(cli->args, PW_OPT_IN_PROCESS);
     pw_mcpd_stdio_options options = {
-        .server = {.journal = cli->db, .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS]},
+        .server = {.journal = cli->db,
+                   .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS],
+                   .bound_ms = cli->args->number[PW_OPT_CALL_BOUND],
+                   .task_ttl_ms = cli->args->number[PW_OPT_TASK_TTL]},
         .engine_log = pw_sprintf(cli->scope, "%s.mcp.log", cli->db),
     };
     pawl_error err = {0};

@@ -155,7 +155,9 @@ static int start_mcp(pw_cli *cli, pawl_level least, pw_mcpd_host **ret_mcp)
 {
     const pw_cli_args *args = cli->args;
     pw_mcpd_options options = {.journal = cli->db,
-                               .tools = (pw_mcpd_tools)args->number[PW_OPT_TOOLS]};
+                               .tools = (pw_mcpd_tools)args->number[PW_OPT_TOOLS],
+                               .bound_ms = args->number[PW_OPT_CALL_BOUND],
+                               .task_ttl_ms = args->number[PW_OPT_TASK_TTL]};
     mcp_log *log = pw_alloc(cli->scope, sizeof *log);
     pawl_error err = {0};
     const pw_mcpd_http_options http = {.address = args->value[PW_OPT_HTTP],

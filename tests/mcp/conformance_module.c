@@ -285,6 +285,13 @@ static const pawl_value *slow_compute(pawl_run *w, const pawl_value *in)
     return pawl_ok(w) ? text(w, words) : NULL;
 }
 
+static const pawl_value *reconnection(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_sleep(w, 2);
+    return pawl_ok(w) ? text(w, "the stream was closed, and the result came on the next") : NULL;
+}
+
 static const pawl_value *failing_job(pawl_run *w, const pawl_value *in)
 {
     (void)in;

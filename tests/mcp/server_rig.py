@@ -38,9 +38,9 @@ def modules():
 class Server:
     """`pawl serve --http`."""
 
-    def __init__(self, folder, port=0, options=()):
-        command = [Paths.pawl, "serve", "--db", folder.db, *modules(), "--http", str(port), "-o", "json", "--log-level", "error",
-                   *options]
+    def __init__(self, folder, port=0, options=(), modules=True):
+        loads = ("--module", Paths.module) if modules and Paths.module else ()
+        command = [Paths.pawl, "serve", "--db", folder.db, *loads, "--http", str(port), "-o", "json", "--log-level", "error", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         said = ""
         while not said.rstrip().endswith("}"):
@@ -87,8 +87,8 @@ class Folder:
         self.end_engine()
         self.temporary.cleanup()
 
-    def serve(self, port=0, options=()):
-        self.servers.append(Server(self, port, options))
+    def serve(self, port=0, options=(), modules=True):
+        self.servers.append(Server(self, port, options, modules))
         return self.servers[-1]
 
     def shim(self, *options):

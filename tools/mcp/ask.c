@@ -138,7 +138,7 @@ static const pawl_value *refusal(pawl_scope *scope, const pawl_value *wait, cons
 }
 
 /* The rest of a map of texts to values: nil when nothing is left. Written once, however many keys it has. */
-static const pawl_value *without(pawl_scope *scope, const pawl_value *map, const char *key)
+const pawl_value *pw_mcpd_without(pawl_scope *scope, const pawl_value *map, const char *key)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf rest = PW_BUF_INIT;
     const pw_view bytes = pw_value_bytes(map);
@@ -173,7 +173,7 @@ static const pawl_value *accepted(pawl_scope *scope, const pawl_value *wait,
         return data != NULL ? pawl_build(scope, "{data: %p}", pawl_v(data)) : NULL;
     }
     const char *choice = pawl_str(content, CHOICE, NULL);
-    const pawl_value *data = without(scope, content, CHOICE);
+    const pawl_value *data = pw_mcpd_without(scope, content, CHOICE);
     const pawl_value *value = choice != NULL ? pawl_build(scope, "{choice: %s}", choice) : NULL;
     return value != NULL && data != NULL ? pawl_with(scope, value, "data", data) : value;
 }

@@ -15,6 +15,7 @@
 #include "tools/mcp/inside.h"
 
 #define BOUND_MS 45000
+#define CUT_MS 1000       /* of a stream whose client is to poll */
 #define GRACE_MS 250      /* before a call that may become a task does */
 #define GRACE_ASK_MS 1500 /* of one that asks first, outside of its task */
 
@@ -342,11 +343,41 @@ static void on_grace(pw_mcpd_x *x)
     pw_mcpd_become_task(x);
 }
 
+int64_t pw_mcpd_bound_ms(const pw_mcpd *s)
+{
+    return s->options.bound_ms > 0 ? s->options.bound_ms : BOUND_MS;
+}
+
+static bool can_resume(const pw_mcpd_x *x)
+{
+    return x->stream != NULL && x->session != NULL &&
+           strcmp(x->session->version, PW_MCPD_LEGACY) == 0;
+}
+
+static void prime(pw_mcpd_x *x)
+{
+    if (can_resume(x)) {
+        pw_mcpd_prime(x);
+    }
+}
+
+/* The stream ends, the call does not: its client comes back for it, and holds no connection meanwhile. */
+static void on_cut(pw_mcpd_x *x)
+{
+    x->run.cancel_on_drop = false;
+    prime(x);
+    x->sink->end(x->sink_user, 200, NULL, 0);
+    pw_mcpd_drop(x);
+}
+
 static void set_time(pw_mcpd_x *x)
 {
-    const int64_t bound = x->server->options.bound_ms > 0 ? x->server->options.bound_ms : BOUND_MS;
+    const int64_t bound = pw_mcpd_bound_ms(x->server);
     const bool asks = pawl_is(x->run.offer, "ask", "call");
-    if (x->run.task == PW_MCPD_TASK_NEVER) {
+    if (x->run.task == PW_MCPD_TASK_NEVER && can_resume(x) && !x->resumed &&
+        pawl_bool(x->run.offer, "poll", false)) {
+        pw_mcpd_after(x, CUT_MS < bound ? CUT_MS : bound, on_cut);
+    } else if (x->run.task == PW_MCPD_TASK_NEVER) {
         if (x->method != PW_MCPD_TASKS_RESULT && x->run.shape == PW_MCPD_AS_TOOL) {
             pw_mcpd_after(x, bound, on_bound);
         }
@@ -360,15 +391,6 @@ static void set_time(pw_mcpd_x *x)
 /* ---- the beginning ---- */
 
 static void on_described(void *user, pawl_status status, const pawl_value *reply, const char *why);
-
-/* [T11] On disk: from here on its name may be told. */
-static void is_started(pw_mcpd_x *x)
-{
-    x->run.started = true;
-    if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
-        pw_mcpd_prime(x);
-    }
-}
 
 static void on_watched(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
@@ -390,7 +412,7 @@ static void describe_watched(pw_mcpd_x *x)
 
 static void take_up(pw_mcpd_x *x)
 {
-    is_started(x);
+    x->run.started = true;
     x->run.taken_up = true;
     describe_watched(x);
     set_time(x);
@@ -400,6 +422,8 @@ static void take_up(pw_mcpd_x *x)
 static void on_first_event(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
+    pw_mcpd_fn then = x->then;
+    x->then = NULL;
     if (status != PAWL_OK) {
         pw_mcpd_fail_lost(x, "the run of this key cannot be read", why);
     } else if (strcmp(pw_mcpd_digest(x->server, x->scope, pawl_get(reply, "0.input")),
@@ -407,8 +431,15 @@ static void on_first_event(void *user, pawl_status status, const pawl_value *rep
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL,
                      "this idempotency key was used for a call with other arguments");
     } else {
-        take_up(x);
+        then(x);
     }
+}
+
+void pw_mcpd_check_key(pw_mcpd_x *x, pw_mcpd_fn then)
+{
+    x->then = then;
+    pw_up_ask(x->server->up, "history",
+              pawl_build(x->scope, "{id: %s, from: 1, limit: 1}", x->run.id), on_first_event, x);
 }
 
 static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
@@ -421,9 +452,7 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
     }
     const bool there = status == PAWL_EXISTS || pawl_bool(reply, "existing", false);
     if (x->run.keyed && there) {
-        pw_up_ask(x->server->up, "history",
-                  pawl_build(x->scope, "{id: %s, from: 1, limit: 1}", x->run.id), on_first_event,
-                  x);
+        pw_mcpd_check_key(x, take_up);
         return;
     }
     if (x->run.found != NULL && there) {
@@ -435,7 +464,8 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
                      why);
         return;
     }
-    is_started(x);
+    x->run.started = true; /* [T11] on disk: from here on its name may be told */
+    prime(x);
     set_time(x);
 }
 
@@ -518,7 +548,10 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
     if (status == PAWL_NOTFOUND ||
         (status == PAWL_OK && task && pw_mcpd_task_expired(x->server, reply))) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such %s", task ? "task" : "run");
-    } else if (status == PAWL_OK && strcmp(said, "running") != 0 && strcmp(said, "paused") != 0) {
+        return;
+    }
+    prime(x);
+    if (status == PAWL_OK && strcmp(said, "running") != 0 && strcmp(said, "paused") != 0) {
         fetch(x);
     } else if (status == PAWL_OK) {
         if (pawl_get(reply, "progress") != NULL) {
@@ -615,6 +648,21 @@ static const pawl_value *missing_caps(pw_mcpd_x *x, const pw_mcpd_offer *offer)
     return missing;
 }
 
+/* A key that came among the arguments is none of the workflow's, unless it has an argument of that name or its tool says "key": false. */
+static const pawl_value *take_key(pw_mcpd_x *x, const pw_mcpd_offer *offer,
+                                  const pawl_value *arguments)
+{
+    const char *name = PW_MCPD_IDEMPOTENCY_ARGUMENT;
+    const char *key = pawl_str(pw_mcpd_key(arguments, name), "", NULL);
+    if (key == NULL || !pawl_bool(offer->says, "key", true) ||
+        pw_mcpd_has(pawl_get(offer->input_schema, "properties"), name)) {
+        return arguments;
+    }
+    x->run.key = key;
+    const pawl_value *rest = pw_mcpd_without(x->scope, arguments, name);
+    return rest != NULL ? rest : pawl_build(x->scope, "{}");
+}
+
 void pw_mcpd_on_TOOLS_CALL(pw_mcpd_x *x)
 {
     const char *name = pawl_str(x->params, "name", "");
@@ -632,7 +680,8 @@ void pw_mcpd_on_TOOLS_CALL(pw_mcpd_x *x)
         pw_mcpd_need_cap(x, missing);
     } else if (pw_mcpd_check_params(x, offer) && !continues(x, offer, PW_MCPD_AS_TOOL)) {
         pw_mcpd_call(x, offer, PW_MCPD_AS_TOOL,
-                     arguments != NULL ? arguments : pawl_build(x->scope, "{}"));
+                     arguments != NULL ? take_key(x, offer, arguments)
+                                       : pawl_build(x->scope, "{}"));
     }
 }
 

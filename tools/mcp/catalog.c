@@ -258,11 +258,22 @@ const pawl_value *pw_mcpd_annotations(pawl_scope *scope, const pawl_value *said,
     return v;
 }
 
+/* "key": true shows models that there may be one; it is taken all the same. */
+static const pawl_value *with_key(pawl_scope *scope, const pawl_value *schema)
+{
+    const pawl_value *key = pawl_build(
+        scope, "{type: \"string\", description: \"the same key and arguments, the same run\"}");
+    return pawl_with(scope, schema, "properties",
+                     pawl_with(scope, pawl_get(schema, "properties"), "idempotency_key", key));
+}
+
 const pawl_value *pw_mcpd_offer_tool(pawl_scope *scope, const pw_mcpd_offer *o)
 {
     const pawl_value *v = pawl_build(scope, "{name: %s}", o->name);
     v = described(scope, v, o);
-    v = pawl_with(scope, v, "inputSchema", object_schema(scope, o->input_schema));
+    const pawl_value *schema = object_schema(scope, o->input_schema);
+    v = pawl_with(scope, v, "inputSchema",
+                  pawl_bool(o->says, "key", false) ? with_key(scope, schema) : schema);
     if (o->output_schema != NULL) {
         v = pawl_with(scope, v, "outputSchema", result_schema(scope, o->output_schema));
     }

@@ -17,6 +17,7 @@
 #define PW_MCPD_LOST_MAX \
     1024 /* calls remembered whose answers were lost, or that were looked for */
 #define PW_MCPD_IDEMPOTENCY "dev.pawl/idempotency-key" /* in _meta: the same key, the same run */
+#define PW_MCPD_IDEMPOTENCY_ARGUMENT "idempotency_key" /* the same, as an argument */
 
 #define PW_MCPD_URIS_BYTES_MAX 50000 /* of a session's subscriptions: they are kept as one memory */
 #define PW_MCPD_SESSION_TASKS 64     /* of whose news a session is told: the last */
@@ -53,6 +54,7 @@ typedef struct pw_mcpd_run {
     const char *call;             /* which call it answers (name.c); NULL = none of ours */
     const char *found;            /* an earlier run of the same call, whose answer was lost */
     bool keyed;                   /* by the client */
+    const char *key;              /* that came as an argument; NULL = none did */
     bool taken_up;                /* another exchange began it */
     const char *workflow, *version;
     const pawl_value *input;
@@ -240,6 +242,8 @@ void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then);
 /** Starts the workflow of an offer. */
 void pw_mcpd_call(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shape,
                   const pawl_value *input);
+/** The run of the call's key was there before: goes on if it is for the same input, else that is an error. */
+void pw_mcpd_check_key(pw_mcpd_x *x, pw_mcpd_fn then);
 /** Follows a run that there is. */
 void pw_mcpd_follow(pw_mcpd_x *x, const char *run_id, const pw_mcpd_offer *offer,
                     pw_mcpd_shape shape);
@@ -259,6 +263,8 @@ const char *pw_mcpd_wait_key(pawl_scope *scope, const pawl_value *wait, bool tas
 /** Answers a wait of a run. fn as of pw_up_ask. */
 void pw_mcpd_answer(pw_mcpd_x *x, const char *run_id, const pawl_value *wait,
                     const pawl_value *value, pw_up_fn fn);
+/** The rest of a map; nil when nothing is left. */
+const pawl_value *pw_mcpd_without(pawl_scope *scope, const pawl_value *map, const char *key);
 /** A legacy client has answered a request of ours. */
 void pw_mcpd_answered(pw_mcpd_x *x, const pw_mcpd_message *m);
 
@@ -360,5 +366,7 @@ void pw_mcpd_tell_task(pw_mcpd_x *x, const char *run_id);
 const pawl_value *pw_mcpd_tagged(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *params);
 
 int64_t pw_mcpd_now_ms(void);
+/** When a call of a client without tasks is answered at last. */
+int64_t pw_mcpd_bound_ms(const pw_mcpd *s);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * listen.c - subscriptions/listen: a stream of the news that its client asked for, until one of them goes. What the news is stands in news.c.
+ * listen.c - subscriptions/listen: a stream of the news that its client asked for, until one of them goes. Does not know what the news is (news.c).
  */
 #include "sdk/base/value.h"
 #include "tools/mcp/inside.h"

@@ -125,31 +125,65 @@ static void call_CANCEL(pw_mcpd_x *x, const pawl_value *a)
     }
 }
 
-/* The same key again is the same run, also when that is over. */
+static void end_started(pw_mcpd_x *x)
+{
+    end_structured(x, pawl_build(x->scope, "{run_id: %s}", x->run.id));
+}
+
+/* The same key again is the same run, also when that is over; so is a call whose answer was lost. */
 static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
     pw_mcpd_x *x = user;
-    if (status == PAWL_EXISTS && x->run.keyed) {
-        end_structured(x, pawl_build(x->scope, "{run_id: %s}", x->run.id));
+    const bool there = status == PAWL_EXISTS || pawl_bool(reply, "existing", false);
+    if (there && x->run.keyed) {
+        pw_mcpd_check_key(x, end_started);
+    } else if (there && x->run.found != NULL) {
+        end_started(x);
     } else {
         on_written(x, status, reply, why);
     }
 }
 
+static void start(pw_mcpd_x *x)
+{
+    const bool named = x->run.keyed || x->run.found != NULL;
+    if (x->run.found != NULL) {
+        (void)snprintf(x->run.id, sizeof x->run.id, "%s", x->run.found);
+    }
+    pw_up_ask(x->server->up, "start",
+              pawl_build(x->scope,
+                         "{workflow: %s, id: %s, input: %p, by: %s, reuse: %s, conflict: %s}",
+                         x->run.workflow, x->run.id, pawl_v(x->run.input), by(x),
+                         named ? "reject" : "allow", named ? "use-existing" : "fail"),
+              on_started, x);
+}
+
+/* Its tool says that an identical call is always another run. */
+static bool repeats(const pw_mcpd_x *x, const char *workflow)
+{
+    const pw_mcpd_catalog *c = &x->server->catalog;
+    bool repeat = false;
+    for (size_t i = 0; i < c->len; i++) {
+        repeat |= c->offers[i].kind == PW_MCPD_OFFER_TOOL &&
+                  strcmp(c->offers[i].workflow, workflow) == 0 &&
+                  pawl_bool(c->offers[i].says, "repeat", false);
+    }
+    return repeat;
+}
+
 static void call_START(pw_mcpd_x *x, const pawl_value *a)
 {
     const char *workflow = pawl_str(a, "workflow", "");
-    const pawl_value *args = pawl_build(x->scope, "{workflow: %s, input: %p, by: %s}", workflow,
-                                        pawl_v(pawl_get(a, "input")), by(x));
-    pw_mcpd_name_run(x, workflow, pawl_get(a, "input"));
-    if (x->who != NULL || x->run.keyed) { /* its name says whose it is, and which call it answers */
-        args = pawl_with(x->scope, args, "id", pawl_make_str(x->scope, x->run.id));
+    x->run.key = pawl_str(a, PW_MCPD_IDEMPOTENCY_ARGUMENT, NULL);
+    x->run.workflow = workflow;
+    x->run.input = pawl_get(a, "input");
+    pw_mcpd_name_run(x, workflow,
+                     x->run.input); /* it says whose it is, and which call it answers */
+    if (repeats(x, workflow)) {
+        start(x);
+    } else {
+        pw_mcpd_find_lost(x, workflow, start);
     }
-    if (x->run.keyed) {
-        args = pawl_with(x->scope, args, "reuse", pawl_make_str(x->scope, "reject"));
-        args = pawl_with(x->scope, args, "conflict", pawl_make_str(x->scope, "use-existing"));
-    }
-    pw_up_ask(x->server->up, "start", args, on_started, x);
 }
 
 static void call_WAIT(pw_mcpd_x *x, const pawl_value *a)

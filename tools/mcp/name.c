@@ -49,7 +49,7 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
 {
     uint8_t random[TAG_BYTES];
     const char *key =
-        pawl_str(pw_mcpd_key(pawl_get(x->params, "_meta"), PW_MCPD_IDEMPOTENCY), "", NULL);
+        pawl_str(pw_mcpd_key(pawl_get(x->params, "_meta"), PW_MCPD_IDEMPOTENCY), "", x->run.key);
     const pawl_value *call =
         key != NULL
             ? pawl_build(x->scope, "[\"key\", %s, %s, %s]", x->principal, workflow, key)
@@ -182,6 +182,7 @@ void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then)
     }
     x->then = then;
     const char *filter =
-        pw_sprintf(x->scope, "id ~ \"%.100s-%s-*\" and created > -10m", workflow, x->run.call);
+        pw_sprintf(x->scope, "id ~ \"%.100s-%s-*\" and created > -%llds", workflow, x->run.call,
+                   (long long)(AGAIN_MS + pw_mcpd_bound_ms(s)) / 1000);
     pw_up_ask(s->up, "list", pawl_build(x->scope, "{filter: %s, limit: 1}", filter), on_list, x);
 }

@@ -114,7 +114,8 @@ const char *pw_mcpd_digest(pw_mcpd *s, pawl_scope *scope, const pawl_value *v)
 {
     pw_buf canon = PW_BUF_INIT;
     uint8_t sum[PW_DIGEST_SIZE];
-    const pw_view bytes = pw_value_bytes(v);
+    static const uint8_t nil = 0xc0;
+    const pw_view bytes = v != NULL ? pw_value_bytes(v) : (pw_view){&nil, 1};
     const char *text = "";
     if (pw_canon(&canon, bytes.data, bytes.size) && pw_buf_ok(&canon)) {
         pw_blob_digest(sum, s->key, canon.data, canon.size);

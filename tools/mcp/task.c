@@ -35,14 +35,17 @@ static void no_such_task(pw_mcpd_x *x)
 /* Keeps the run's row in x->run.offer. False: the exchange is over. */
 static bool described(pw_mcpd_x *x, pawl_status status, const pawl_value *reply, const char *why)
 {
-    if (status == PAWL_NOTFOUND || (status == PAWL_OK && pw_mcpd_task_expired(x->server, reply))) {
+    const bool expired = status == PAWL_OK && pw_mcpd_task_expired(x->server, reply);
+    if (status == PAWL_NOTFOUND || expired) {
         no_such_task(x);
-    } else if (status != PAWL_OK) {
-        pw_mcpd_fail_lost(x, "the task cannot be read", why);
-    } else {
-        x->run.offer = pawl_copy(x->scope, reply);
+        return false;
     }
-    return status == PAWL_OK && !pw_mcpd_task_expired(x->server, reply);
+    if (status != PAWL_OK) {
+        pw_mcpd_fail_lost(x, "the task cannot be read", why);
+        return false;
+    }
+    x->run.offer = pawl_copy(x->scope, reply);
+    return true;
 }
 
 /* The id of the task that a request names. NULL: the exchange is over. */
