@@ -178,7 +178,8 @@ def it_takes_a_key_as_an_argument_too_and_knows_it_after_a_kill(f):
     assert code_of(client.call("note_and_wait", {**keyed, "line": "b"})) == -32602
     assert client.call("pawl_start", start)["result"]["structuredContent"]["run_id"] == run
     assert code_of(client.call("pawl_start", {**start, "input": {**arguments, "line": "b"}})) == -32602
-    assert client.call("pawl_wait", {"run_id": run})["result"]["structuredContent"] == {"line": "a"}
+    got = client.call("pawl_wait", {"run_id": run})["result"]
+    assert got["structuredContent"] == {"line": "a"}, got
     assert f.lines("n") == ["a", "a"] and len(f.runs("note_and_wait")) == 2
 
 
