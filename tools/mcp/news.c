@@ -150,6 +150,9 @@ static void on_task(pw_mcpd_x *x, int64_t n, pawl_status status, const pawl_valu
 
 void pw_mcpd_tell_task(pw_mcpd_x *x, const char *run_id)
 {
+    if (!pw_mcpd_sees(x, run_id, NULL)) {
+        return; /* to them there is no such run */
+    }
     (void)pw_mcpd_look_at(x, run_id, 0, on_task); /* without memory it is not told: it is a hint */
 }
 
