@@ -358,6 +358,15 @@ static void set_time(pw_mcpd_x *x)
 
 /* ---- the beginning ---- */
 
+/* [T11] It is on disk: from here on its name may be told, and the answer of a legacy call is a stream. */
+static void begun(pw_mcpd_x *x)
+{
+    x->run.started = true;
+    if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
+        pw_mcpd_prime(x);
+    }
+}
+
 /* The key was used before: for the same call, or the client has mistaken it. */
 static void on_first_event(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
@@ -369,7 +378,7 @@ static void on_first_event(void *user, pawl_status status, const pawl_value *rep
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL,
                      "this idempotency key was used for a call with other arguments");
     } else {
-        x->run.started = true;
+        begun(x);
         watch(x);
         send_id(x, "describe", on_described);
         set_time(x);
@@ -405,10 +414,7 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
                      why);
         return;
     }
-    x->run.started = true; /* [T11] on disk: from here on its name may be told */
-    if (x->session != NULL && strcmp(x->session->version, PW_MCPD_LEGACY) == 0) {
-        pw_mcpd_prime(x);
-    }
+    begun(x);
     if (!existing && pawl_get(reply, "status") != NULL && !pawl_bool(reply, "following", false)) {
         x->run.ending = true;
         on_result(x, PAWL_OK, reply, ""); /* its first turn was its last */
