@@ -305,6 +305,32 @@ def it_asks_who_may_look_at_every_run_about_its_own_alone(f):
     assert "isError" not in d.call("pawl_answer", {"run_id": own, "choice": "approve"})["result"]
 
 
+def it_stops_no_run_of_another_whom_it_only_watches(f):
+    options = rights(f, {"roles": {"desk": {"operations": ["list", "read"], "workflows": ["*"], "runs": "all"}}, "principals": {"gus": {"roles": ["desk"]}}})
+    ada, gus = token(f, "ada", "user"), token(f, "gus")
+    server = serve(f, *options)
+    a, g = as_modern(server, ada), LegacyAs(server.url, gus)
+    run = a.call("pawl_start", {"workflow": "slow_compute", "input": {"seconds": 600}})["result"]["structuredContent"]["run_id"]
+    for method, params in (("tools/call", {"name": "pawl_wait", "arguments": {"run_id": run}}), ("tasks/result", {"taskId": run})):
+        watching = g.post(method, params)
+        assert watching.is_stream and next(watching.events())[0]
+        g.notify("notifications/cancelled", {"requestId": g.number})
+        assert not [m for m in watching.messages() if "result" in m or "error" in m], "that request is over"
+    assert "isError" not in a.call("pawl_cancel", {"run_id": run})["result"]
+    until(lambda: any(e["type"] == "RunCanceled" for e in f.pawl("show", run)), "it was not cancelled")
+    assert [e["by"] for e in f.pawl("show", run) if "CancelRequested" in e["type"]] == ["ada"], f.pawl("show", run)
+
+
+def it_finds_no_run_of_another_by_a_workflow_that_is_a_filter(f):
+    ada, bob = token(f, "ada", "user"), token(f, "bob", "user")
+    server = serve(f)
+    run = as_modern(server, ada).call("pawl_start", {"workflow": "approve", "input": {}})["result"]["structuredContent"]["run_id"]
+    server.kill()
+    server = serve(f)  # from here on it looks for what the one before it lost
+    reply = as_modern(server, bob).call("pawl_start", {"workflow": 'approve" or id ~ "*', "input": {}})
+    assert run not in json.dumps(reply) and reply["result"]["isError"], reply
+
+
 def it_lists_the_tasks_of_its_own_alone(f):
     ada, ann, bob = token(f, "ada", "user", workspace="web"), token(f, "ann", "user", workspace="web"), token(f, "bob", "user")
     server = serve(f)

@@ -72,6 +72,7 @@ typedef struct pw_mcpd_run {
     bool looking;                /* its waits were asked for */
     bool look_again;
     bool look_after; /* when the answers on their way are there */
+    bool calls; /* the request is the call: to cancel it in so many words is to cancel the run */
     bool cancel_on_drop;
     bool progressed;
     int64_t progress; /* last told */
@@ -242,7 +243,7 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
 bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id);
 bool pw_mcpd_owner_has(pw_mcpd *s, const char *owner, const char *run_id); /* "" has all */
 /** The run that the exchange's answer is of: "" when it only asks about one. */
-const char *pw_mcpd_answers(const pw_mcpd_x *x);
+const char *pw_mcpd_answers(pw_mcpd_x *x);
 /** The answer of a run could not be delivered; it has been. */
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id);
 void pw_mcpd_delivered(pw_mcpd_x *x);
