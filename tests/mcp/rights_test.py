@@ -4,6 +4,7 @@ import json
 import re
 import select
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -211,6 +212,18 @@ def it_takes_new_rights_while_it_runs_and_keeps_the_old_ones_when_they_are_wrong
     rights(f, {"principals": {"ada": {"roles": ["no-such-role"]}}})
     select.select([], [], [], 0.6)  # as long as a look takes: nothing may change
     assert ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 200
+
+
+def it_takes_a_token_back_though_the_rights_that_come_with_it_are_wrong(f):  # [T23]
+    options = rights(f, {"principals": {"ada": {"roles": ["user"]}}})
+    text = token(f, "ada")
+    server = serve(f, *options)
+    assert as_modern(server, text).post("tools/list").status == 200
+    server.process.send_signal(signal.SIGSTOP)  # so that it looks at both at once
+    f.pawl("token", "ada", "--client-tokens", str(f.path / "tokens"), "--revoke")
+    rights(f, {"principals": {"ada": {"roles": ["no-such-role"]}}})
+    server.process.send_signal(signal.SIGCONT)
+    until(lambda: as_modern(server, text).post("tools/list").status == 401, "a token that was revoked still counts")
 
 
 def it_refuses_a_file_of_rights_with_anything_it_does_not_know(f):

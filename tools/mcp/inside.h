@@ -116,6 +116,7 @@ struct pw_mcpd_x {
     bool busy;                     /* inside pw_mcpd_take */
     struct pw_mcpd_search *search; /* being ranked; NULL = nothing is */
     pw_mcpd_message message;       /* while a session's state is read */
+    uint64_t keeping;              /* changes of its session that are being committed */
     pw_mcpd_look *looks;
     struct pw_mcpd_listing *listing; /* of tasks; in its scope */
     pw_mcpd_run run;
@@ -139,9 +140,12 @@ struct pw_mcpd_session {
     const pawl_value *caps;
     pawl_scope *scope;
     int log_level;
+    uint64_t changes, kept; /* how often it changed, and how much of that is committed */
     char *uris[PW_MCPD_SUBSCRIPTIONS_MAX]; /* owned */
     size_t uris_len;
+    bool ending; /* its end is being committed */
     bool ended;
+    bool used; /* while one is looked for that is not */
 };
 
 /** A call whose answer was lost; run "" = it was looked for, and found or not. */

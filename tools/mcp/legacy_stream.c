@@ -75,6 +75,7 @@ static void on_ended(void *user, pawl_status status, const pawl_value *reply, co
     pw_mcpd_x *x = user;
     (void)reply;
     if (status != PAWL_OK) {
+        x->session->ending = false;
         pw_mcpd_fail_plain(x, 503, PW_MCPD_INTERNAL, why);
         return;
     }
