@@ -73,11 +73,14 @@ def hmac_token(secret, claims, header):
 class KeyServer:
     def __init__(self, keys):
         self.keys, self.fetches, self.status = keys, 0, 200
+        self.open = threading.Event()  # until then who fetches waits
+        self.open.set()
         owner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):  # pylint: disable=invalid-name
                 owner.fetches += 1
+                owner.open.wait(30)
                 body = json.dumps({"keys": [k.jwk for k in owner.keys]}).encode()
                 self.send_response(owner.status)
                 self.send_header("Content-Type", "application/jwk-set+json")

@@ -2,6 +2,7 @@
 import http.client
 import json
 import shutil
+import socket
 import sys
 import time
 
@@ -220,6 +221,26 @@ def it_refuses_when_keys_cannot_be_had_and_follows_no_redirect(f):
         static = get(server, "/.well-known/oauth-protected-resource")
         assert static.status == 200, "the rest goes on"
     assert status(server, key.sign(claims(sub="bob"))) == 401
+
+
+def it_lets_nobody_in_who_says_no_more_while_keys_are_fetched(f):  # [T22]
+    with KeyServer([Key("ES256", f.path, "k")]) as keys:
+        keys.open.clear()
+        server = serve_fetching(f, keys)
+        none = part({"alg": "ES256", "kid": "k"}) + "." + part(claims()) + "." + b64(b"x" * 64)
+        client = as_modern(server, none)
+        note = {"name": "note_and_wait", "arguments": {"path": str(f.path / "n")}}
+        body = json.dumps(client.message("tools/call", note, None))
+        for head, data in (("POST /mcp", body), ("GET /runs/r1/stream", ""), ("DELETE /mcp", "")):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as s:
+                s.sendall(f"{head} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {none}\r\n"
+                          f"Content-Type: application/json\r\nMcp-Method: tools/call\r\nMcp-Name: note_and_wait\r\nMcp-Session-Id: x\r\n"
+                          f"MCP-Protocol-Version: {'2026-07-28' if data else '2025-11-25'}\r\nContent-Length: {len(data)}\r\n\r\n{data}".encode())
+                s.shutdown(socket.SHUT_WR)
+                said_to_it = b"".join(iter(lambda s=s: s.recv(65536), b""))
+            assert not said_to_it or said_to_it.startswith((b"HTTP/1.1 401", b"HTTP/1.1 500")), (head, said_to_it)
+        keys.open.set()
+        assert not f.runs("note_and_wait")
 
 
 def it_takes_new_keys_of_a_file_and_no_longer_the_old(f):

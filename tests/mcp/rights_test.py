@@ -4,6 +4,7 @@ import json
 import re
 import select
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -213,6 +214,18 @@ def it_takes_new_rights_while_it_runs_and_keeps_the_old_ones_when_they_are_wrong
     assert ada.post("tools/call", {"name": "greet", "arguments": {"name": "x"}}).status == 200
 
 
+def it_takes_a_token_back_though_the_rights_that_come_with_it_are_wrong(f):  # [T23]
+    options = rights(f, {"principals": {"ada": {"roles": ["user"]}}})
+    text = token(f, "ada")
+    server = serve(f, *options)
+    assert as_modern(server, text).post("tools/list").status == 200
+    server.process.send_signal(signal.SIGSTOP)  # so that it looks at both at once
+    f.pawl("token", "ada", "--client-tokens", str(f.path / "tokens"), "--revoke")
+    rights(f, {"principals": {"ada": {"roles": ["no-such-role"]}}})
+    server.process.send_signal(signal.SIGCONT)
+    until(lambda: as_modern(server, text).post("tools/list").status == 401, "a token that was revoked still counts")
+
+
 def it_refuses_a_file_of_rights_with_anything_it_does_not_know(f):
     wrong = [{"rolls": {}}, {"roles": {"x": {"operation": []}}}, {"roles": {"x": {"operations": ["do"]}}}, {"roles": {"user": {"operations": []}}},
              {"roles": {"x": {"operations": "call"}}}, {"principals": {"a": {"roles": ["none"]}}}, {"limits": {"rate": -1}}, {"roles": []}, [],
@@ -303,6 +316,32 @@ def it_asks_who_may_look_at_every_run_about_its_own_alone(f):
     assert "isError" not in j.call("pawl_answer", {"run_id": run, "choice": "approve"})["result"]
     own = d.call("pawl_start", {"workflow": "approve", "input": {}})["result"]["structuredContent"]["run_id"]
     assert "isError" not in d.call("pawl_answer", {"run_id": own, "choice": "approve"})["result"]
+
+
+def it_stops_no_run_of_another_whom_it_only_watches(f):
+    options = rights(f, {"roles": {"desk": {"operations": ["list", "read"], "workflows": ["*"], "runs": "all"}}, "principals": {"gus": {"roles": ["desk"]}}})
+    ada, gus = token(f, "ada", "user"), token(f, "gus")
+    server = serve(f, *options)
+    a, g = as_modern(server, ada), LegacyAs(server.url, gus)
+    run = a.call("pawl_start", {"workflow": "slow_compute", "input": {"seconds": 600}})["result"]["structuredContent"]["run_id"]
+    for method, params in (("tools/call", {"name": "pawl_wait", "arguments": {"run_id": run}}), ("tasks/result", {"taskId": run})):
+        watching = g.post(method, params)
+        assert watching.is_stream and next(watching.events())[0]
+        g.notify("notifications/cancelled", {"requestId": g.number})
+        assert not [m for m in watching.messages() if "result" in m or "error" in m], "that request is over"
+    assert "isError" not in a.call("pawl_cancel", {"run_id": run})["result"]
+    until(lambda: any(e["type"] == "RunCanceled" for e in f.pawl("show", run)), "it was not cancelled")
+    assert [e["by"] for e in f.pawl("show", run) if "CancelRequested" in e["type"]] == ["ada"], f.pawl("show", run)
+
+
+def it_finds_no_run_of_another_by_a_workflow_that_is_a_filter(f):
+    ada, bob = token(f, "ada", "user"), token(f, "bob", "user")
+    server = serve(f)
+    run = as_modern(server, ada).call("pawl_start", {"workflow": "approve", "input": {}})["result"]["structuredContent"]["run_id"]
+    server.kill()
+    server = serve(f)  # from here on it looks for what the one before it lost
+    reply = as_modern(server, bob).call("pawl_start", {"workflow": 'approve" or id ~ "*', "input": {}})
+    assert run not in json.dumps(reply) and reply["result"]["isError"], reply
 
 
 def it_lists_the_tasks_of_its_own_alone(f):

@@ -167,6 +167,26 @@ def begin_call(client, tool, arguments):
     return connection
 
 
+def it_begins_a_new_run_though_a_client_that_watched_the_last_has_gone(f):
+    server = f.serve()
+    client = Modern(server.url)
+    arguments = {"path": str(f.path / "n")}
+    for count in (1, 2):
+        assert "result" in client.call("note_and_wait", arguments)
+        assert f.lines("n") == ["once"] * count
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as s:
+            s.sendall(f"GET /runs/{f.runs('note_and_wait')[0]['id']}/stream HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+            s.shutdown(socket.SHUT_WR)  # so that the server sees it before it has said all
+            assert b"".join(iter(lambda s=s: s.recv(65536), b"")).startswith(b"HTTP/1.1 200")
+
+
+def it_takes_no_answer_for_lost_that_was_read_to_its_end_by_a_client_that_then_closed(f):
+    client = Modern(f.serve().url)
+    for count in range(1, 61):
+        assert "result" in client.call("note_and_wait", {"path": str(f.path / "n")})
+        assert len(f.lines("n")) == count
+
+
 def it_cancels_the_run_of_a_caller_that_goes_only_where_the_workflow_says_so(f):
     client = Modern(f.serve().url)
     for tool in ("note_and_leave", "note_each_time"):
@@ -266,6 +286,16 @@ def it_counts_the_events_of_a_stream_from_any_number_that_a_client_says(f):
         assert asked["method"] == "elicitation/create" and int(event.rsplit(".", 1)[1]) > 0, event
         again.close()
     stream.close()
+
+
+def it_names_the_events_of_a_stream_whole_however_long_its_request_is_called(f):
+    client = Legacy(f.serve().url)
+    name = "n" * 400
+    reply = client.send({"jsonrpc": "2.0", "id": name, "method": "tools/call", "params": {
+        "name": "test_tool_with_progress", "arguments": {}, "_meta": {"progressToken": name}}})
+    events = [e for e, _ in reply.events() if e]
+    assert len(events) > 2 and len({e.rsplit(".", 1)[0] for e in events}) == 1, events
+    assert [m["id"] for m in client.resume(events[-1]).messages() if "result" in m] == [name]
 
 
 def it_negotiates_down_and_never_up(f):

@@ -1,4 +1,5 @@
 """What the MCP server keeps, tells and forgets: deploys, tasks, sessions, keys, over kill -9. state_test.py PAWL MODULE [NAME...]"""
+import http.client
 import json
 import signal
 import subprocess
@@ -92,6 +93,7 @@ def it_tells_both_eras_of_a_deploy_without_being_asked(f):
 
 def it_tells_a_session_that_comes_back_of_what_was_deployed_meanwhile_and_only_then(f):
     server = f.serve(loads=False)
+    Modern(server.url).ask("tools/list")  # what is published is known, and so when they begin
     first, second = Legacy(server.url), Legacy(server.url)
     first.post("tools/list")
     server.kill()
@@ -211,6 +213,25 @@ def it_keeps_what_a_session_became_over_a_kill(f):  # [T13]
     stream.close()
     assert gone.post("ping").status == 404, "an ended session lives again"
     assert send(server.url, "GET", gone.own()).status == 404 and send(server.url, "DELETE", gone.own()).status == 404
+
+
+def it_ends_a_session_for_ever_whatever_it_asked_at_the_same_time(f):  # [T13]
+    server = f.serve()
+    ended = []
+    for number in range(10):
+        client = Legacy(server.url)
+        server.process.send_signal(signal.SIGSTOP)
+        connections = []
+        for method, body in (("DELETE", None), *(("POST", {"jsonrpc": "2.0", "id": i, "method": "resources/subscribe",
+                                                           "params": {"uri": f"pawl://runs/{number}.{i}"}}) for i in range(4))):
+            connections.append(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60))
+            connections[-1].request(method, "/mcp", body=body and json.dumps(body), headers=client.own())
+        server.process.send_signal(signal.SIGCONT)
+        assert [c.getresponse().status for c in connections][0] == 200
+        ended.append(client.session)
+    server.kill()
+    server = f.serve(port=server.port)
+    assert [Legacy(server.url, session=s).post("ping").status for s in ended] == [404] * len(ended)
 
 
 def it_gives_a_stream_to_its_own_session_alone(f):  # [T14]

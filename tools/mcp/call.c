@@ -498,7 +498,7 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
         tell_so_far(x, reply);
     } else { /* it was asked before, of an engine that has gone */
         watch(x);
-        send_id(x, "describe", on_described);
+        describe_watched(x);
     }
     set_time(x);
 }
@@ -507,9 +507,10 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
 static void name_stream(pw_mcpd_x *x)
 {
     if (x->era->sessions && x->header != NULL) {
-        const pawl_value *name =
-            pawl_build(x->scope, "[%s, %p, %p, %d, %s]", x->run.id, pawl_v(x->id), pawl_v(x->token),
-                       (int)x->run.shape, x->session != NULL ? x->session->name : "");
+        const pawl_value *name = pawl_build(x->scope, "[%s, %p, %p, %d, %s, %p]", x->run.id,
+                                            pawl_v(x->id), pawl_v(x->token), (int)x->run.shape,
+                                            x->session != NULL ? x->session->name : "",
+                                            pawl_v(pawl_make_bool(x->scope, x->run.calls)));
         x->stream = pw_mcpd_seal(x->server, x->scope, "stream", name);
     }
 }
@@ -559,6 +560,7 @@ void pw_mcpd_call(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape shape,
                   const pawl_value *input)
 {
     prepare(x, offer, shape);
+    x->run.calls = true;
     x->run.workflow = pw_strdup(x->scope, offer->workflow);
     x->run.version = pw_strdup(x->scope, offer->version);
     x->run.input = input;
@@ -657,6 +659,7 @@ static bool continues(pw_mcpd_x *x, const pw_mcpd_offer *offer, pw_mcpd_shape sh
                      "requestState is not one that this call was answered with, or is too old");
         return true;
     }
+    x->run.calls = true;
     pw_mcpd_follow(x, pawl_str(state, "0", ""), offer, shape);
     return true;
 }

@@ -245,12 +245,13 @@ void pw_mcpd_end_empty(pw_mcpd_x *x, int http)
 
 static void say(pw_mcpd_x *x, pw_buf *text)
 {
-    char event[300] = "";
+    PW_CLEANUP(pw_buf_deinit) pw_buf event = PW_BUF_INIT; /* as long as what its client calls it */
     if (x->stream != NULL) {
-        (void)snprintf(event, sizeof event, "%s.%lld", x->stream, (long long)++x->events);
+        pw_buf_printf(&event, "%s.%lld", x->stream, (long long)++x->events);
     }
+    const char *id = x->stream != NULL ? pw_buf_cstr(&event) : NULL;
     if (pw_buf_ok(text)) {
-        x->sink->message(x->sink_user, event[0] != '\0' ? event : NULL, (const char *)text->data,
+        x->sink->message(x->sink_user, pw_buf_ok(&event) ? id : NULL, (const char *)text->data,
                          text->size);
     }
     pw_buf_deinit(text);
@@ -444,7 +445,8 @@ static void take_cancel(pw_mcpd_x *x, const pawl_value *id)
         const bool same = x->hosted != NULL ? o->hosted == x->hosted
                                             : o->session != NULL && o->session == x->session;
         if (o != x && same && pawl_equal(o->id, id)) {
-            o->run.cancel_on_drop = true; /* said in so many words */
+            /* [T20] Said in so many words; but who only watches, or may stop no run, stops none. */
+            o->run.cancel_on_drop |= o->run.calls && pw_who_may(o->who, PW_OP_CANCEL);
             o->sink->end(o->sink_user, 200, NULL, 0);
             pw_mcpd_drop(o);
             return;

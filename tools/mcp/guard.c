@@ -454,24 +454,41 @@ static pawl_status tokens_take(pw_guard *g, pawl_error *err)
     return st;
 }
 
+/* What is wrong with a file is said once; what only could not be read now is read again at the next look. */
+static void taken(pw_guard *g, pawl_status status, const pawl_error *err, struct stat *seen)
+{
+    char text[500];
+    if (status == PAWL_OK) {
+        return;
+    }
+    if (status == PAWL_NOMEM || status == PAWL_IO) {
+        *seen = (struct stat){.st_size = -1};
+    }
+    (void)snprintf(text, sizeof text, "what was allowed before stays as it was: %s", err->message);
+    say(g, PAWL_ERROR, text);
+}
+
+/* [T23] Each file counts by itself: a token that is taken out is out, whatever is wrong with the rights. */
 bool pw_guard_look(pw_guard *g)
 {
     pawl_error err = {0};
     const bool rights = changed(g->options.rights_file, &g->rights_stat);
     const bool tokens = changed(g->options.tokens_file, &g->tokens_stat);
-    char text[500];
-    pawl_status st = rights ? rights_take(g, &err) : PAWL_OK;
-    st = st == PAWL_OK && tokens ? tokens_take(g, &err) : st;
-    if (st != PAWL_OK) {
-        (void)snprintf(text, sizeof text, "what was allowed before stays as it was: %s",
-                       err.message);
-        say(g, PAWL_ERROR, text);
+    if (rights) {
+        taken(g, rights_take(g, &err), &err, &g->rights_stat);
+    }
+    if (tokens) {
+        taken(g, tokens_take(g, &err), &err, &g->tokens_stat);
     }
     if (g->keys != NULL) {
         pw_keys_look(g->keys);
     }
     if (rights || tokens) {
         known_clear(g);
+    }
+    if (rights) {
+        g->options.came(
+            g->options.user); /* who waited for keys waits for others now, or for none */
     }
     return rights || tokens;
 }

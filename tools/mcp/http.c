@@ -15,10 +15,13 @@
  */
 #include "tools/mcp/http_inside.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "sdk/base/mem.h"
@@ -206,7 +209,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
                             sizeof r->session);
     }
     if (r->x != NULL) {
-        (void)snprintf(r->run, sizeof r->run, "%s", pw_mcpd_answers(r->x));
+        (void)snprintf(r->answers, sizeof r->answers, "%s", pw_mcpd_answers(r->x));
     }
     r->x = NULL;
     r->status = status;
@@ -414,6 +417,9 @@ static void begin(request *r, const char *url, const char *method)
         pw_http_begin_metadata(r, get);
     } else if (r->pass.status != 0) {
         refuse(r, r->pass.status, r->pass.why);
+    } else if (!pw_front_lets_in(&r->http->front, &r->pass)) {
+        refuse(r, 401,
+               "a token is needed"); /* [T22] its peer went while it was found out who it is */
     } else if (pw_streams_path(url, id, sizeof id)) {
         begin_stream(r, id, get);
     } else if (strcmp(url, "/mcp") != 0) {
@@ -516,6 +522,21 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     return respond(r);
 }
 
+/* What it was answered went into a buffer that nobody will read. A peer that read all of it may close at once too: then it has acknowledged
+ * everything; the system of one that leaves something unread, or went before, answers with a reset. */
+static bool has_closed(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd fd = {.fd = info != NULL ? info->connect_fd : -1, .events = POLLRDHUP};
+    int unheard = 0;
+    if (poll(&fd, 1, 0) <= 0 || (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0) {
+        return false;
+    }
+    return (fd.revents & (POLLHUP | POLLERR)) != 0 || ioctl(fd.fd, SIOCOUTQ, &unheard) != 0 ||
+           unheard > 0;
+}
+
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why)
 {
@@ -528,9 +549,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
         return;
     }
     *state = NULL;
-    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
-        why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN) {
-        pw_mcpd_lose(r->http->server, r->run);
+    if (why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN &&
+        (why != MHD_REQUEST_TERMINATED_COMPLETED_OK || has_closed(connection))) {
+        pw_mcpd_lose(r->http->server, r->answers);
     }
     no_gone(r);
     pw_mcpd_drop(r->x);

@@ -60,9 +60,10 @@ struct pw_mcpd_http_request {
     pw_buf out; /* of the answer, or of the stream; from `sent` */
     size_t sent;
     int status;
-    char session[256];             /* as its client gets it */
-    char named[256];               /* as it brings it, for the server */
-    char run[PW_ID_BYTES_MAX + 1]; /* whose answer this is, or that is to be followed */
+    char session[256];                 /* as its client gets it */
+    char named[256];                   /* as it brings it, for the server */
+    char answers[PW_ID_BYTES_MAX + 1]; /* the run whose answer this is: it may get lost */
+    char run[PW_ID_BYTES_MAX + 1];     /* that is to be followed: its client may go at any time */
     bool begun, too_large, no_room, asking, head_again, suspended, stream, ended, queued;
 };
 

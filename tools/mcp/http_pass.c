@@ -108,6 +108,11 @@ void pw_pass_head(pw_front *front, pw_pass *pass, const char *authorization, int
     }
 }
 
+bool pw_front_lets_in(const pw_front *front, const pw_pass *pass)
+{
+    return front->guard == NULL || (pass->who != NULL && pass->status == 0);
+}
+
 void pw_pass_end(pw_pass *pass)
 {
     pw_limit_leave(pass->limit);

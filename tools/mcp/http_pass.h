@@ -39,6 +39,8 @@ const pw_rights *pw_front_rights(const pw_front *front);
 
 /** The head of a request has come; or keys have, and it waited. */
 void pw_pass_head(pw_front *front, pw_pass *pass, const char *authorization, int64_t now_ms);
+/** False: it is not known who asks, and somebody must. */
+bool pw_front_lets_in(const pw_front *front, const pw_pass *pass);
 /** The request is over. */
 void pw_pass_end(pw_pass *pass);
 /** After pw_guard_look: what it may do now, and whether that is what it might before. False: it is out. */

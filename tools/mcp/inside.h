@@ -72,6 +72,7 @@ typedef struct pw_mcpd_run {
     bool looking;                /* its waits were asked for */
     bool look_again;
     bool look_after; /* when the answers on their way are there */
+    bool calls; /* the request is the call: to cancel it in so many words is to cancel the run */
     bool cancel_on_drop;
     bool progressed;
     int64_t progress; /* last told */
@@ -115,6 +116,7 @@ struct pw_mcpd_x {
     bool busy;                     /* inside pw_mcpd_take */
     struct pw_mcpd_search *search; /* being ranked; NULL = nothing is */
     pw_mcpd_message message;       /* while a session's state is read */
+    uint64_t keeping;              /* changes of its session that are being committed */
     pw_mcpd_look *looks;
     struct pw_mcpd_listing *listing; /* of tasks; in its scope */
     pw_mcpd_run run;
@@ -138,9 +140,12 @@ struct pw_mcpd_session {
     const pawl_value *caps;
     pawl_scope *scope;
     int log_level;
+    uint64_t changes, kept; /* how often it changed, and how much of that is committed */
     char *uris[PW_MCPD_SUBSCRIPTIONS_MAX]; /* owned */
     size_t uris_len;
+    bool ending; /* its end is being committed */
     bool ended;
+    bool used; /* while one is looked for that is not */
 };
 
 /** A call whose answer was lost; run "" = it was looked for, and found or not. */
@@ -242,7 +247,7 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
 bool pw_mcpd_owns(pw_mcpd_x *x, const char *run_id);
 bool pw_mcpd_owner_has(pw_mcpd *s, const char *owner, const char *run_id); /* "" has all */
 /** The run that the exchange's answer is of: "" when it only asks about one. */
-const char *pw_mcpd_answers(const pw_mcpd_x *x);
+const char *pw_mcpd_answers(pw_mcpd_x *x);
 /** The answer of a run could not be delivered; it has been. */
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id);
 void pw_mcpd_delivered(pw_mcpd_x *x);

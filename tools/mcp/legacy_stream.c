@@ -60,6 +60,7 @@ static void resume(pw_mcpd_x *x)
     x->log_level = x->session->log_level;
     x->method = PW_MCPD_TASKS_RESULT; /* no bound: the run's end is waited for */
     x->resumed = true;
+    x->run.calls = pawl_bool(name, "5", false);
     x->id = pawl_get(name, "1");
     x->token = pawl_get(name, "2");
     x->stream = stream;
@@ -74,6 +75,7 @@ static void on_ended(void *user, pawl_status status, const pawl_value *reply, co
     pw_mcpd_x *x = user;
     (void)reply;
     if (status != PAWL_OK) {
+        x->session->ending = false;
         pw_mcpd_fail_plain(x, 503, PW_MCPD_INTERNAL, why);
         return;
     }

@@ -173,6 +173,7 @@ static void call_START(pw_mcpd_x *x, const pawl_value *a)
 {
     const char *workflow = pawl_str(a, "workflow", "");
     x->run.key = pawl_str(a, PW_MCPD_IDEMPOTENCY_ARGUMENT, NULL);
+    x->run.calls = true;
     x->run.workflow = workflow;
     x->run.input = pawl_get(a, "input");
     pw_mcpd_name_run(x, workflow,

@@ -146,9 +146,10 @@ static void call_of(const char *run_id, char ret[CALL_LEN + 1])
     }
 }
 
-const char *pw_mcpd_answers(const pw_mcpd_x *x)
+const char *pw_mcpd_answers(pw_mcpd_x *x)
 {
-    return x->run.call != NULL || x->run.started ? x->run.id : "";
+    const bool own = x->run.call != NULL || (x->run.started && pw_mcpd_began(x, x->run.id));
+    return own ? x->run.id : ""; /* who watches a run of another loses no answer of theirs */
 }
 
 void pw_mcpd_lose(pw_mcpd *s, const char *run_id)
@@ -211,7 +212,9 @@ void pw_mcpd_call_over(pw_mcpd_x *x)
     HASH_DEL(s->calls, x);
     if (next != NULL) {
         HASH_ADD_KEYPTR(hh, s->calls, next->run.call, strlen(next->run.call), next);
-        PW_CHECK(next->hh.tbl != NULL); /* there was room for x a moment ago */
+    }
+    for (pw_mcpd_x *o = next; o != NULL && next->hh.tbl == NULL; o = o->same_next) {
+        o->run.under_way = false; /* no memory: they are not found, as if each had come alone */
     }
 }
 
@@ -244,9 +247,13 @@ static void on_list(void *user, pawl_status status, const pawl_value *reply, con
     const pawl_value *run = pawl_get(reply, "runs.0");
     (void)why;
     (void)keep(x->server, x->run.call);
-    x->run.found = status == PAWL_OK && is_lost(x->server, run)
-                       ? pw_strdup(x->scope, pawl_str(run, "id", ""))
-                       : NULL;
+    const char *id = pawl_str(run, "id", "");
+    char call[CALL_LEN + 1];
+    call_of(id, call);
+    /* the filter is made of what the client says: only a run of this very call is taken */
+    const bool same = strcmp(call, x->run.call) == 0 && pw_mcpd_began(x, id);
+    x->run.found =
+        status == PAWL_OK && same && is_lost(x->server, run) ? pw_strdup(x->scope, id) : NULL;
     x->then(x);
 }
 

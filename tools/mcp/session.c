@@ -45,24 +45,20 @@ static void session_free(pw_mcpd_session *session)
     pw_free(session);
 }
 
-static bool in_use(const pw_mcpd *s, const pw_mcpd_session *session)
-{
-    const pw_mcpd_x *x = s->xs;
-    while (x != NULL && x->session != session) {
-        x = x->next;
-    }
-    return x != NULL;
-}
-
 /* The oldest that nobody uses: one that listens must not keep all that came after it. */
 static void forget_oldest(pw_mcpd *s)
 {
-    pw_mcpd_session *old = s->sessions;
-    while (old->next != NULL) {
-        old = old->next;
+    pw_mcpd_session *old = NULL;
+    for (pw_mcpd_session *session = s->sessions; session != NULL; session = session->next) {
+        session->used = false;
     }
-    while (old != NULL && in_use(s, old)) {
-        old = old->prev;
+    for (const pw_mcpd_x *x = s->xs; x != NULL; x = x->next) {
+        if (x->session != NULL) {
+            x->session->used = true;
+        }
+    }
+    for (pw_mcpd_session *session = s->sessions; session != NULL; session = session->next) {
+        old = session->used ? old : session;
     }
     if (old != NULL && old != s->sessions) { /* the first is new */
         old->prev->next = old->next;

@@ -85,11 +85,12 @@ static const pawl_value *uris_of(pawl_scope *scope, const pw_mcpd_session *sessi
 
 void pw_mcpd_session_keep(pw_mcpd_x *x, bool ended, pw_up_fn fn)
 {
-    const pw_mcpd_session *session = x->session;
+    pw_mcpd_session *session = x->session;
+    session->ending |= ended; /* what is kept behind its end does not take that back */
     const int64_t left_s = (session->expires_ms - pw_mcpd_now_ms()) / 1000;
-    const pawl_value *data =
-        pawl_build(x->scope, "{level: %d, uris: %p, ended: %p}", session->log_level,
-                   pawl_v(uris_of(x->scope, session)), pawl_v(pawl_make_bool(x->scope, ended)));
+    const pawl_value *data = pawl_build(x->scope, "{level: %d, uris: %p, ended: %p}",
+                                        session->log_level, pawl_v(uris_of(x->scope, session)),
+                                        pawl_v(pawl_make_bool(x->scope, session->ending)));
     pw_up_ask(x->server->up, "memory_put",
               pawl_build(x->scope, "{space: %s, key: %s, data: %p, ttl_s: %lld, by: \"mcp\"}",
                          PW_MCPD_SPACE, key_of(x->scope, session), pawl_v(data),
@@ -107,15 +108,17 @@ static void on_kept(void *user, pawl_status status, const pawl_value *reply, con
         pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "the session cannot be kept: %s", why);
         return;
     }
+    x->session->kept = x->keeping > x->session->kept ? x->keeping : x->session->kept;
     pw_mcpd_end(x, NULL);
 }
 
-/* The answer to a request that has changed its session. */
-static void changed(pw_mcpd_x *x)
+/* The answer to a request whose session is as it wants it: also when that is not committed yet, or could not be for one before it. */
+static void settle(pw_mcpd_x *x)
 {
-    if (x->hosted != NULL) {
+    if (x->hosted != NULL || x->session == NULL || x->session->kept == x->session->changes) {
         pw_mcpd_end(x, NULL);
     } else {
+        x->keeping = x->session->changes;
         pw_mcpd_session_keep(x, false, on_kept);
     }
 }
@@ -125,11 +128,12 @@ void pw_mcpd_on_LOGGING(pw_mcpd_x *x)
     const int level = pw_mcpd_level(pawl_str(x->params, "level", ""));
     if (level < 0) {
         pw_mcpd_fail(x, PW_MCPD_BAD_PARAMS, NULL, "there is no such level");
-    } else if (x->session == NULL || x->session->log_level == level) {
+    } else if (x->session == NULL) {
         pw_mcpd_end(x, NULL);
     } else {
+        x->session->changes += x->session->log_level != level;
         x->session->log_level = level;
-        changed(x);
+        settle(x);
     }
 }
 
@@ -154,19 +158,17 @@ void pw_mcpd_on_RESOURCES_SUBSCRIBE(pw_mcpd_x *x)
                      PW_MCPD_SUBSCRIPTIONS_MAX, PW_MCPD_URIS_BYTES_MAX);
     } else if (status != PAWL_OK) {
         pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "no memory for a subscription");
-    } else if (session->uris_len == before) {
-        pw_mcpd_end(x, NULL);
     } else {
-        changed(x);
+        session->changes += session->uris_len != before;
+        settle(x);
     }
 }
 
 void pw_mcpd_on_RESOURCES_UNSUBSCRIBE(pw_mcpd_x *x)
 {
-    if (x->session != NULL &&
-        pw_mcpd_session_unsubscribe(x->session, pawl_str(x->params, "uri", ""))) {
-        changed(x);
-    } else {
-        pw_mcpd_end(x, NULL);
+    if (x->session != NULL) {
+        x->session->changes +=
+            pw_mcpd_session_unsubscribe(x->session, pawl_str(x->params, "uri", ""));
     }
+    settle(x);
 }

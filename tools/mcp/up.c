@@ -277,10 +277,10 @@ static void take_probe(pw_up *up, pawl_status status, const pawl_value *reply)
         uv_timer_start(up->timer, on_timer, READY_AGAIN_MS, 0);
         return;
     }
-    if (up->hooks.back != NULL) {
+    send_all(up); /* first: what is asked now must be behind the watches that were there before */
+    if (up->ready && up->hooks.back != NULL) {
         up->hooks.back(up->hooks.user);
     }
-    send_all(up);
 }
 
 /* True: there may be more. */
