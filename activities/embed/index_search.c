@@ -387,6 +387,9 @@ static pawl_status find(batch *b, pawl_error *err)
         vectors |= b->list[i].mode != PAWL_INDEX_WORDS;
     }
     pawl_status st = pw_index_about(b->index, b->name, b->scope, &about, err);
+    if (st == PAWL_NOTFOUND) { /* another removed it */
+        pw_index_forget(b->index, b->name);
+    }
     st = st == PAWL_OK && vectors ? pw_index_same(b->index, b->name, about, err) : st;
     b->number = pawl_int(about, "number", 0);
     b->version = pawl_int(about, "version", 0);

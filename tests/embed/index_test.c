@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "activities/embed/index.h"
 #include "activities/embed/nearest.h"
 
 #define RANDOM_ROWS 300
@@ -253,6 +254,26 @@ static void a_removed_collection_is_gone_and_its_name_is_free(void **state)
     assert_string_equal(index_find(r, "docs", &q), "new ");
     q = words_query("new green", 10);
     assert_string_equal(index_find(r, "docs", &q), "new ");
+}
+
+/* Whoever removed it. */
+static void what_is_removed_is_kept_in_no_memory(void **state)
+{
+    index_rig *r = with_drinks(state);
+    pawl_index *other = index_other(r, "another", WIDTH);
+    const pawl_value *found = NULL;
+    const pawl_index_query q = vector_query(east, 10);
+    assert_string_equal(index_find(r, "docs", &q), "tea coffee juice water ");
+    assert_non_null(pw_index_copy(r->index, "docs")->halves);
+    must(r, pawl_index_remove(r->index, "docs", &r->err));
+    assert_null(pw_index_copy(r->index, "docs")->halves);
+    must(r, pawl_index_create(r->index, "docs", NULL, &r->err));
+    index_put_one(r, "docs", "new", "new", east, LABELS(NULL, NULL));
+    assert_string_equal(index_find(r, "docs", &q), "new ");
+    must(r, pawl_index_remove(other, "docs", &r->err));
+    must_be(r, pawl_index_search(r->index, "docs", &q, r->scope, &found, &r->err), PAWL_NOTFOUND);
+    assert_null(pw_index_copy(r->index, "docs")->halves);
+    pawl_index_close(other);
 }
 
 static void a_collection_says_what_it_is_and_lists_its_items(void **state)
@@ -592,6 +613,7 @@ int main(void)
         ON_BOTH(another_model_is_refused_by_name),
         ON_BOTH(what_may_not_be_kept_is_refused_whole),
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),
+        ON_BOTH(what_is_removed_is_kept_in_no_memory),
         ON_BOTH(a_collection_says_what_it_is_and_lists_its_items),
         ON_BOTH(a_copy_finds_what_a_fresh_one_finds_after_any_changes),
         ON_BOTH(many_searches_at_once_find_what_each_finds_alone),
