@@ -51,6 +51,9 @@ static const char *take_item(pawl_scope *scope, const pawl_value *v, pawl_index_
     if (pawl_typeof(v) != PAWL_MAP || item->key == NULL || item->text.size == 0) {
         return "each line is an object with key and text: {\"key\": \"tea\", \"text\": \"How tea is brewed\"}";
     }
+    if (item->workspace == NULL && pawl_typeof(pawl_get(v, "workspace")) != PAWL_NIL) {
+        return "workspace is a text";
+    }
     return take_tags(scope, pawl_get(v, "tags"), item) ? NULL : "tags are an array of texts";
 }
 
