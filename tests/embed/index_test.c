@@ -256,6 +256,49 @@ static void a_removed_collection_is_gone_and_its_name_is_free(void **state)
     assert_string_equal(index_find(r, "docs", &q), "new ");
 }
 
+/* A door that looks at what goes through it. */
+typedef struct watched {
+    pawl_engine *engine;
+    size_t ids_max;
+} watched;
+
+static pawl_status watch_ids(void *user, const char *op, const pawl_value *args, pawl_scope *scope,
+                             const pawl_value **ret_reply, pawl_error *err)
+{
+    watched *w = user;
+    const size_t ids = pawl_len(pawl_get(args, "ids"));
+    w->ids_max = ids > w->ids_max ? ids : w->ids_max;
+    return pawl_request(w->engine, op, args, -1, scope, ret_reply, err);
+}
+
+/* 256 items fit into a frame of the control protocol, 1,000 need not. */
+static void what_is_found_is_read_in_portions(void **state)
+{
+    index_rig *r = *state;
+    watched w = {r->engine, 0};
+    const pawl_index_options o = {
+        .struct_size = sizeof o, .ask = watch_ids, .ask_user = &w, .width = WIDTH};
+    pawl_index *index = NULL;
+    const pawl_value *found = NULL;
+    pawl_index_item items[600];
+    char keys[600][8];
+    const pawl_index_query q = vector_query(east, 600);
+    for (size_t i = 0; i < 600; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "k%zu", i);
+        items[i] = (pawl_index_item){.key = keys[i], .vector = east};
+    }
+    must(r, pawl_index_open(&o, &index, &r->err));
+    must(r, pawl_index_create(index, "many", NULL, &r->err));
+    must(r, pawl_index_put(index, "many", items, 600, NULL, &r->err));
+    must(r, pawl_index_search(index, "many", &q, r->scope, &found, &r->err));
+    assert_int_equal(pawl_len(found), 600);
+    for (size_t i = 0; i < 600; i++) {
+        assert_string_equal(pawl_str(pawl_at(found, i), "key", ""), keys[i]);
+    }
+    assert_int_equal(w.ids_max, 256);
+    pawl_index_close(index);
+}
+
 /* Whoever removed it. */
 static void what_is_removed_is_kept_in_no_memory(void **state)
 {
@@ -614,6 +657,7 @@ int main(void)
         ON_BOTH(what_may_not_be_kept_is_refused_whole),
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),
         ON_BOTH(what_is_removed_is_kept_in_no_memory),
+        ON_BOTH(what_is_found_is_read_in_portions),
         ON_BOTH(a_collection_says_what_it_is_and_lists_its_items),
         ON_BOTH(a_copy_finds_what_a_fresh_one_finds_after_any_changes),
         ON_BOTH(many_searches_at_once_find_what_each_finds_alone),
