@@ -92,6 +92,7 @@ def it_names_the_way_out(p):
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a"}\n').err, "line 1")
     within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1")
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a", "text": "b", "workspace": 7}\n').err, "workspace is a text")
+    within(p.run("index", "search", "docs", "a", "--mode", "words", "--tag", ",".join(f"t{i}" for i in range(65))).exits(2).err, "64")
     for words in (["add", "docs"], ["add", "docs", "k"], ["search", "docs"], ["delete", "docs"], ["info"], ["remove"], ["no"]):
         check(p.run("index", *words, "--model", folder).code != 0 or words == ["add", "docs"], words)
 
