@@ -5,7 +5,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -72,12 +71,17 @@ static pawl_status run(const char *const *argv, pawl_error *err)
                         WIFEXITED(state) ? WEXITSTATUS(state) : WTERMSIG(state));
 }
 
+/* Of ASCII, whatever the locale takes for a letter. */
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /* The part of text that has only letters, digits and others in it. */
 static size_t span_of(const char *text, const char *others)
 {
     size_t len = 0;
-    while (isalnum((unsigned char)text[len]) ||
-           (text[len] != '\0' && strchr(others, text[len]) != NULL)) {
+    while (is_alnum(text[len]) || (text[len] != '\0' && strchr(others, text[len]) != NULL)) {
         len++;
     }
     return len;
@@ -95,12 +99,12 @@ static bool is_package(const char *name)
     const char *own = name;
     if (*name == '@') {
         const size_t scope = span_of(name + 1, "._-");
-        if (!isalnum((unsigned char)name[1]) || name[1 + scope] != '/') {
+        if (!is_alnum(name[1]) || name[1 + scope] != '/') {
             return false;
         }
         own = name + 1 + scope + 1;
     }
-    return isalnum((unsigned char)*own) && of(own, "._-");
+    return is_alnum(*own) && of(own, "._-");
 }
 
 /* "1.2.3" or "1.2.3-rc.1": one version, no range and no tag. */

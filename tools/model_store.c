@@ -4,7 +4,6 @@
  */
 #include "tools/model_store.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +77,9 @@ static bool name_ok(const char *name)
     const size_t len = strlen(name);
     bool ok = len > 0 && len <= NAME_MAX_LEN && *name != '.';
     for (size_t i = 0; i < len && ok; i++) {
-        ok = isalnum((unsigned char)name[i]) || strchr("._-", name[i]) != NULL;
+        const char c = name[i]; /* of ASCII, whatever the locale takes for a letter */
+        ok = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+             strchr("._-", c) != NULL;
     }
     return ok;
 }
