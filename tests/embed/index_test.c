@@ -411,79 +411,79 @@ static void many_searches_at_once_find_what_each_finds_alone(void **state)
             PAWL_INVALID);
 }
 
+static const struct {
+    const char *op, *args;
+    pawl_status status;
+} senseless[] = {
+    {"index_create", "{}", PAWL_INVALID},
+    {"index_create", "{\"collection\": 5, \"width\": 8}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 0}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": -1}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 5000}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"model\": {\"a\": \"long\"}}",
+     PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"identity\": [\"long\"]}",
+     PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"dtype\": [\"long\"]}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"tokens_max\": [\"long\"]}",
+     PAWL_INVALID},
+    {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\"}", PAWL_LIMIT},
+    {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": {}}",
+     PAWL_LIMIT},
+    {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [1]}",
+     PAWL_INVALID},
+    {"index_put",
+     "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\"}]}",
+     PAWL_INVALID},
+    {"index_put",
+     "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+     "\"text\"}]}",
+     PAWL_INVALID},
+    {"index_put",
+     "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+     "{\"$bytes\": \"AAAA\"}}]}",
+     PAWL_INVALID},
+    {"index_put", "{\"collection\": \"docs\", \"items\": []}", PAWL_CONFLICT},
+    {"index_delete", "{\"collection\": \"docs\", \"keys\": \"tea\"}", PAWL_LIMIT},
+    {"index_delete", "{\"collection\": \"docs\", \"keys\": [\"\"]}", PAWL_INVALID},
+    {"index_delete", "{\"collection\": \"docs\", \"keys\": [null]}", PAWL_INVALID},
+    {"index_remove", "{}", PAWL_INVALID},
+    {"index_delete", "{\"keys\": [\"tea\"]}", PAWL_INVALID},
+    {"index_put", "{\"items\": []}", PAWL_INVALID},
+    {"index", "{\"collection\": \"none\"}", PAWL_NOTFOUND},
+    {"index_items", "{}", PAWL_INVALID},
+    {"index_items", "{\"collection\": \"docs\", \"keys\": 5}", PAWL_LIMIT},
+    {"index_items", "{\"collection\": \"docs\", \"ids\": {\"a\": 1}}", PAWL_LIMIT},
+    {"index_items", "{\"collection\": \"docs\", \"ids\": [-5, 0, 9223372036854775807, \"x\"]}",
+     PAWL_OK},
+    {"index_items", "{\"collection\": \"docs\", \"keys\": [5, null, \"\"]}", PAWL_OK},
+    {"index_items", "{\"collection\": \"docs\", \"after\": -9223372036854775807, \"limit\": -1}",
+     PAWL_OK},
+    {"index_items", "{\"collection\": \"docs\", \"after\": 9223372036854775807}", PAWL_OK},
+    {"index_changes", "{\"number\": 9223372036854775807}", PAWL_NOTFOUND},
+    {"index_changes", "{\"number\": 77}", PAWL_NOTFOUND},
+    {"index_changes", "{\"number\": 1, \"since\": -9223372036854775807, \"after\": -1}", PAWL_OK},
+    {"index_words", "{\"number\": 77, \"query\": \"tea\"}", PAWL_NOTFOUND},
+    {"index_words", "{\"number\": 1, \"query\": 5}", PAWL_OK},
+    {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": \"hot\"}", PAWL_INVALID},
+    {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": [5, {}], \"limit\": -4}",
+     PAWL_OK},
+};
+
 static void requests_that_make_no_sense_are_refused_and_change_nothing(void **state)
 {
-    static const struct {
-        const char *op, *args;
-        pawl_status status;
-    } cases[] = {
-        {"index_create", "{}", PAWL_INVALID},
-        {"index_create", "{\"collection\": 5, \"width\": 8}", PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 0}", PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": -1}", PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 5000}", PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 8, \"model\": {\"a\": \"long\"}}",
-         PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 8, \"identity\": [\"long\"]}",
-         PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 8, \"dtype\": [\"long\"]}",
-         PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 8, \"tokens_max\": [\"long\"]}",
-         PAWL_INVALID},
-        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\"}", PAWL_LIMIT},
-        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": {}}",
-         PAWL_LIMIT},
-        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [1]}",
-         PAWL_INVALID},
-        {"index_put",
-         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\"}]}",
-         PAWL_INVALID},
-        {"index_put",
-         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
-         "\"text\"}]}",
-         PAWL_INVALID},
-        {"index_put",
-         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
-         "{\"$bytes\": \"AAAA\"}}]}",
-         PAWL_INVALID},
-        {"index_put", "{\"collection\": \"docs\", \"items\": []}", PAWL_CONFLICT},
-        {"index_delete", "{\"collection\": \"docs\", \"keys\": \"tea\"}", PAWL_LIMIT},
-        {"index_delete", "{\"collection\": \"docs\", \"keys\": [\"\"]}", PAWL_INVALID},
-        {"index_delete", "{\"collection\": \"docs\", \"keys\": [null]}", PAWL_INVALID},
-        {"index_remove", "{}", PAWL_INVALID},
-        {"index_delete", "{\"keys\": [\"tea\"]}", PAWL_INVALID},
-        {"index_put", "{\"items\": []}", PAWL_INVALID},
-        {"index", "{\"collection\": \"none\"}", PAWL_NOTFOUND},
-        {"index_items", "{}", PAWL_INVALID},
-        {"index_items", "{\"collection\": \"docs\", \"keys\": 5}", PAWL_LIMIT},
-        {"index_items", "{\"collection\": \"docs\", \"ids\": {\"a\": 1}}", PAWL_LIMIT},
-        {"index_items", "{\"collection\": \"docs\", \"ids\": [-5, 0, 9223372036854775807, \"x\"]}",
-         PAWL_OK},
-        {"index_items", "{\"collection\": \"docs\", \"keys\": [5, null, \"\"]}", PAWL_OK},
-        {"index_items",
-         "{\"collection\": \"docs\", \"after\": -9223372036854775807, \"limit\": -1}", PAWL_OK},
-        {"index_items", "{\"collection\": \"docs\", \"after\": 9223372036854775807}", PAWL_OK},
-        {"index_changes", "{\"number\": 9223372036854775807}", PAWL_NOTFOUND},
-        {"index_changes", "{\"number\": 77}", PAWL_NOTFOUND},
-        {"index_changes", "{\"number\": 1, \"since\": -9223372036854775807, \"after\": -1}",
-         PAWL_OK},
-        {"index_words", "{\"number\": 77, \"query\": \"tea\"}", PAWL_NOTFOUND},
-        {"index_words", "{\"number\": 1, \"query\": 5}", PAWL_OK},
-        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": \"hot\"}", PAWL_INVALID},
-        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": [5, {}], \"limit\": -4}",
-         PAWL_OK},
-    };
     index_rig *r = with_drinks(state);
     const pawl_value *before = NULL, *after = NULL;
     must(r, pawl_index_info(r->index, NULL, r->scope, &before, &r->err));
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++) {
         const pawl_value *args = NULL, *reply = NULL;
-        must(r, pawl_parse_json(r->scope, cases[i].args, strlen(cases[i].args), &args, &r->err));
+        must(r, pawl_parse_json(r->scope, senseless[i].args, strlen(senseless[i].args), &args,
+                                &r->err));
         const pawl_status st =
-            pawl_request(r->engine, cases[i].op, args, -1, r->scope, &reply, &r->err);
-        if (st != cases[i].status) {
-            fail_msg("%s %s: %s, %s expected", cases[i].op, cases[i].args, pawl_status_name(st),
-                     pawl_status_name(cases[i].status));
+            pawl_request(r->engine, senseless[i].op, args, -1, r->scope, &reply, &r->err);
+        if (st != senseless[i].status) {
+            fail_msg("%s %s: %s, %s expected", senseless[i].op, senseless[i].args,
+                     pawl_status_name(st), pawl_status_name(senseless[i].status));
         }
     }
     must(r, pawl_index_info(r->index, NULL, r->scope, &after, &r->err));
