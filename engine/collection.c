@@ -222,22 +222,50 @@ static bool count_collection(void *ctx, const pw_collection_row *row)
     return ++*(size_t *)ctx < PW_INDEX_COLLECTIONS_MAX;
 }
 
+/* What is said of a collection, and how long it may be: all of it is in each list of collections. */
+typedef struct about_part {
+    const char *name;
+    pawl_type type;
+    size_t bytes_max;
+} about_part;
+static const about_part about_parts[] = {{"identity", PAWL_STRING, PW_INDEX_NAME_BYTES_MAX},
+                                         {"model", PAWL_STRING, PW_INDEX_NAME_BYTES_MAX},
+                                         {"about", PAWL_STRING, PW_INDEX_TEXT_BYTES_MAX},
+                                         {"tokens_max", PAWL_INT, 0},
+                                         {"pooling", PAWL_STRING, PW_INDEX_NAME_BYTES_MAX},
+                                         {"plain", PAWL_BOOL, 0},
+                                         {"dtype", PAWL_STRING, PW_INDEX_NAME_BYTES_MAX}};
+
+static pawl_status check_about(const pawl_value *args, pawl_error *err)
+{
+    for (size_t i = 0; i < PW_COUNT(about_parts); i++) {
+        const about_part *p = &about_parts[i];
+        const pawl_value *v = pawl_get(args, p->name);
+        const bool text = p->type == PAWL_STRING;
+        if (v != NULL && (pawl_typeof(v) != p->type || (text && pawl_len(v) > p->bytes_max))) {
+            return text ? pw_err(err, PAWL_INVALID, "%s is a text of at most %zu bytes", p->name,
+                                 p->bytes_max)
+                        : pw_err(err, PAWL_INVALID, "%s is a %s", p->name,
+                                 p->type == PAWL_INT ? "whole number" : "truth value");
+        }
+    }
+    return PAWL_OK;
+}
+
 static pawl_status make_collection(change *c, int64_t width, pawl_error *err)
 {
-    static const char *const parts[] = {"identity", "model", "about", "tokens_max",
-                                        "pooling",  "plain", "dtype"};
     size_t len = 0, there = 0;
     pawl_status st = c->core->jops->collections(c->core->reader, (pw_view){NULL, 0},
                                                 count_collection, &there, err);
     if (st == PAWL_OK && there >= PW_INDEX_COLLECTIONS_MAX) {
         return pw_err(err, PAWL_FULL, "there are %d collections already", PW_INDEX_COLLECTIONS_MAX);
     }
-    for (size_t i = 0; i < PW_COUNT(parts); i++) {
-        len += pawl_get(c->args, parts[i]) != NULL ? 1 : 0;
+    for (size_t i = 0; i < PW_COUNT(about_parts); i++) {
+        len += pawl_get(c->args, about_parts[i].name) != NULL ? 1 : 0;
     }
     pw_mp_map(&c->body, len);
-    for (size_t i = 0; i < PW_COUNT(parts); i++) {
-        put_part(&c->body, c->args, parts[i]);
+    for (size_t i = 0; i < PW_COUNT(about_parts); i++) {
+        put_part(&c->body, c->args, about_parts[i].name);
     }
     c->op = (pw_op){.type = PW_OP_COLLECTION_CREATE};
     c->op.u.collection.width = width;
@@ -251,12 +279,7 @@ static pawl_status create(change *c, pawl_error *err)
     if (st == PAWL_OK && (width < 1 || width > PW_INDEX_WIDTH_MAX)) {
         return pw_err(err, PAWL_INVALID, "a vector has 1 to %d numbers", PW_INDEX_WIDTH_MAX);
     }
-    if (st == PAWL_OK && (pawl_len(pawl_get(c->args, "identity")) > PW_INDEX_NAME_BYTES_MAX ||
-                          pawl_len(pawl_get(c->args, "model")) > PW_INDEX_NAME_BYTES_MAX ||
-                          pawl_len(pawl_get(c->args, "about")) > PW_INDEX_TEXT_BYTES_MAX)) {
-        return pw_err(err, PAWL_INVALID, "a model's name and identity have at most %d bytes",
-                      PW_INDEX_NAME_BYTES_MAX);
-    }
+    st = st == PAWL_OK ? check_about(c->args, err) : st;
     seen there;
     st = st == PAWL_OK ? find(c->core, c->name, &there, err) : st;
     if (st == PAWL_NOTFOUND) {

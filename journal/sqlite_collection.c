@@ -189,7 +189,12 @@ bool pw_sqlite_purge_some(pw_sqlite *j)
     if (st != PAWL_OK) {
         return false;
     }
-    st = purge_of(j, collection, NULL);
+    int64_t epoch = 0;
+    st = pw_db_int(&j->db, "SELECT epoch FROM pawl_owner WHERE id=1", &epoch, NULL);
+    if (st == PAWL_OK && (uint64_t)epoch != j->epoch) {
+        st = PAWL_FENCED; /* [J4] */
+    }
+    st = st == PAWL_OK ? purge_of(j, collection, NULL) : st;
     return pw_sqlite_finish(j, st, NULL) == PAWL_OK;
 }
 

@@ -7,7 +7,7 @@
 
 #include "journal/sqlite_collection.h"
 
-#define PHRASE_BYTES 400u /* of a text: what is looked for */
+#define PHRASE_BYTES 400u /* of a text at a time: what is looked for */
 
 typedef struct item_check {
     pw_sqlite_reader *r;
@@ -30,38 +30,63 @@ static void next_doc(item_check *c)
     c->doc_empty = size != NULL && size[0] == 0;
 }
 
-/* The text's beginning between quotes. Empty: it has no end of a word in time. */
-static void quote_begin(pw_view text, char to[2 * PHRASE_BYTES + 3])
+/* A piece of text that ends where a word does. Empty: no word ends in time. */
+static pw_view first_piece(pw_view text)
 {
-    size_t end = text.size, size = 0;
+    size_t end = text.size;
     if (end > PHRASE_BYTES) {
         for (end = PHRASE_BYTES; end > 0 && text.data[end] != ' '; end--) {
         }
     }
-    to[size++] = '"';
-    for (size_t i = 0; i < end && text.data[i] != 0; i++) {
-        if (text.data[i] == '"') {
-            to[size++] = '"';
-        }
-        to[size++] = (char)text.data[i];
-    }
-    to[size++] = '"';
-    to[end > 0 ? size : 0] = 0;
+    return (pw_view){text.data, end};
 }
 
+/* Is there a word in it, whatever FTS5 takes for one? */
+static bool has_word(pw_view piece)
+{
+    bool has = false;
+    for (size_t i = 0; i < piece.size && piece.data[i] != 0 && !has; i++) {
+        const uint8_t c = piece.data[i];
+        has = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    }
+    return has;
+}
+
+static bool is_piece_found(item_check *c, int64_t number, pw_view piece)
+{
+    char phrase[2 * PHRASE_BYTES + 2];
+    size_t size = 0;
+    bool row = true;
+    phrase[size++] = '"';
+    for (size_t i = 0; i < piece.size && piece.data[i] != 0; i++) {
+        if (piece.data[i] == '"') {
+            phrase[size++] = '"';
+        }
+        phrase[size++] = (char)piece.data[i];
+    }
+    phrase[size++] = '"';
+    pw_bind b = {c->phrase, 0};
+    pw_bind_text(&b, (pw_view){(const uint8_t *)phrase, size});
+    pw_bind_int(&b, number);
+    c->status = pw_db_step(&c->r->db, c->phrase, &row, c->err);
+    sqlite3_reset(c->phrase);
+    return row;
+}
+
+/* A phrase without a word finds nothing: a piece that may be one leaves it to the next. The text has a word, so that one of them is found. */
 static bool is_found(item_check *c, int64_t number, pw_view text)
 {
-    char phrase[2 * PHRASE_BYTES + 3];
-    bool row = true;
-    quote_begin(text, phrase);
-    if (phrase[0] != 0) {
-        pw_bind b = {c->phrase, 0};
-        pw_bind_text(&b, (pw_view){(const uint8_t *)phrase, strlen(phrase)});
-        pw_bind_int(&b, number);
-        c->status = pw_db_step(&c->r->db, c->phrase, &row, c->err);
-        sqlite3_reset(c->phrase);
+    bool found = false, sure = false;
+    while (text.size > 0 && !found && !sure && c->status == PAWL_OK) {
+        const pw_view piece = first_piece(text);
+        if (piece.size == 0) {
+            return true; /* it cannot be asked */
+        }
+        found = is_piece_found(c, number, piece);
+        sure = has_word(piece);
+        text = (pw_view){text.data + piece.size, text.size - piece.size};
     }
-    return row;
+    return found;
 }
 
 static bool check_item(void *ctx, const pw_item_row *row)

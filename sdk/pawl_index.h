@@ -109,7 +109,7 @@ typedef struct pawl_index_query {
 } pawl_index_query;
 
 /** Opens the collections of a journal; nothing is read yet. Owns: the caller, pawl_index_close; the engine or what ask needs, and the embedder, must
- * outlive it. Errors: INVALID (neither engine nor ask, no width), NOMEM. */
+ * outlive it. Errors: INVALID (neither engine nor ask, or both; a width, model or identity beyond its bound), NOMEM. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_open(const pawl_index_options *options,
                                                    pawl_index **ret_index, pawl_error *err);
 /** Frees the copies. Nobody may be searching; an engine it is registered with must be closed before. Accepts NULL. */

@@ -147,13 +147,17 @@ static int list(pw_cli *cli)
 
 /* ---- changing ---- */
 
+/* NULL: there are too many, and one that is left out would be missed. */
 static const pawl_value *links_of(pw_cli *cli)
 {
     const pawl_value *links[LINKS_MAX];
     size_t len = 0;
     const char *p = cli->args->value[PW_OPT_LINK];
-    while (p != NULL && *p != '\0' && len < LINKS_MAX) {
+    while (p != NULL && *p != '\0') {
         const size_t size = strcspn(p, ",");
+        if (size > 0 && len == LINKS_MAX) {
+            return NULL;
+        }
         if (size > 0) {
             links[len++] = pawl_make_str(cli->scope, pw_strndup(cli->scope, p, size));
         }
@@ -182,16 +186,20 @@ static int change(pw_cli *cli, const char *op, const pawl_value *args, const cha
 
 static int add(pw_cli *cli)
 {
+    const pawl_value *links = links_of(cli);
     if (operand(cli, 1) == NULL) {
         return pw_cli_usage(
             cli, "which concept, and what is it? pawl concept add NAME 'TEXT' --link TOOL,...");
     }
-    return change(cli, "memory_put",
-                  pawl_build(cli->scope,
-                             "{space: %s, key: %s, text: %s, data: {links: %p}, by: %s}",
-                             space(cli), operand(cli, 0), operand(cli, 1), pawl_v(links_of(cli)),
-                             pw_cli_by(cli)),
-                  "is a concept");
+    if (links == NULL) {
+        return pw_cli_usage(cli, "a concept has at most %u links; one like crm_* stands for many",
+                            LINKS_MAX);
+    }
+    return change(
+        cli, "memory_put",
+        pawl_build(cli->scope, "{space: %s, key: %s, text: %s, data: {links: %p}, by: %s}",
+                   space(cli), operand(cli, 0), operand(cli, 1), pawl_v(links), pw_cli_by(cli)),
+        "is a concept");
 }
 
 static int drop(pw_cli *cli)

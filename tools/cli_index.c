@@ -13,6 +13,8 @@
 #include "sdk/base/error.h"
 #include "tools/cli_model.h"
 
+#define TAGS_MAX 64u
+
 static const char *operand(const pw_cli *cli, size_t i)
 {
     return i < cli->args->operand_count ? cli->args->operand[i] : NULL;
@@ -207,24 +209,33 @@ static void say_found(pw_cli *cli, const pawl_value *found)
     pw_grid_deinit(&grid);
 }
 
-static size_t tags_of(pw_cli *cli, const char *tags[64])
+/* False: there are too many, and without one of them too much would be found. */
+static bool tags_of(pw_cli *cli, const char *tags[TAGS_MAX], size_t *ret_len)
 {
     size_t len = 0;
     const char *p = cli->args->value[PW_OPT_TAG];
-    while (p != NULL && *p != 0 && len < 64) {
+    while (p != NULL && *p != 0) {
         const size_t size = strcspn(p, ",");
+        if (size > 0 && len == TAGS_MAX) {
+            return false;
+        }
         if (size > 0) {
             tags[len++] = pw_strndup(cli->scope, p, size);
         }
         p += size + (p[size] == ',' ? 1 : 0);
     }
-    return len;
+    *ret_len = len;
+    return true;
 }
 
 static int find(pw_cli_index *x, pawl_index_mode mode)
 {
     pw_cli *cli = x->cli;
-    const char *tags[64];
+    const char *tags[TAGS_MAX];
+    size_t tags_len = 0;
+    if (!tags_of(cli, tags, &tags_len)) {
+        return pw_cli_usage(cli, "a search has at most %u tags", TAGS_MAX);
+    }
     const int64_t limit = cli->args->number[PW_OPT_LIMIT];
     const pawl_value *found = NULL;
     pawl_error err = {0};
@@ -236,7 +247,7 @@ static int find(pw_cli_index *x, pawl_index_mode mode)
                                                                            : 10),
                                 .workspace = cli->args->value[PW_OPT_WORKSPACE],
                                 .tags = tags,
-                                .tags_len = tags_of(cli, tags)};
+                                .tags_len = tags_len};
     const pawl_status st =
         pawl_index_search(x->index, operand(cli, 0), &q, cli->scope, &found, &err);
     pw_cli_index_hush(x);

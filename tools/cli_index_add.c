@@ -51,6 +51,9 @@ static const char *take_item(pawl_scope *scope, const pawl_value *v, pawl_index_
     if (pawl_typeof(v) != PAWL_MAP || item->key == NULL || item->text.size == 0) {
         return "each line is an object with key and text: {\"key\": \"tea\", \"text\": \"How tea is brewed\"}";
     }
+    if (item->workspace == NULL && pawl_typeof(pawl_get(v, "workspace")) != PAWL_NIL) {
+        return "workspace is a text";
+    }
     return take_tags(scope, pawl_get(v, "tags"), item) ? NULL : "tags are an array of texts";
 }
 
@@ -79,7 +82,7 @@ static int put(adding *a)
 static int take_line(adding *a, char *line, size_t size)
 {
     const pawl_value *v = NULL;
-    pawl_error err = {0};
+    pawl_error err = {0}, no_json = {0};
     a->lines++;
     while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r')) {
         size--;
@@ -87,13 +90,16 @@ static int take_line(adding *a, char *line, size_t size)
     if (size == 0) {
         return PW_EXIT_OK;
     }
-    const char *why = pawl_parse_json(a->scope, line, size, &v, &err) != PAWL_OK
-                          ? err.message
+    const char *why = pawl_parse_json(a->scope, line, size, &v, &no_json) != PAWL_OK
+                          ? no_json.message
                           : take_item(a->scope, v, &a->items[a->len]);
     if (why != NULL) {
+        const int code = a->len > 0 ? put(a) : PW_EXIT_OK;
         pw_cli_index_hush(a->x);
-        (void)pw_err(&err, PAWL_INVALID, "line %" PRIu64 ": %.200s", a->lines, why);
-        return pw_cli_fail(a->x->cli, PAWL_INVALID, &err, NULL);
+        (void)pw_err(&err, PAWL_INVALID,
+                     "line %" PRIu64 ": %.150s; the %" PRIu64 " texts before it are in", a->lines,
+                     why, a->all.put + a->all.unchanged);
+        return code == PW_EXIT_OK ? pw_cli_fail(a->x->cli, PAWL_INVALID, &err, NULL) : code;
     }
     return ++a->len == AT_ONCE ? put(a) : PW_EXIT_OK;
 }

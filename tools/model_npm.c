@@ -5,7 +5,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -72,22 +71,54 @@ static pawl_status run(const char *const *argv, pawl_error *err)
                         WIFEXITED(state) ? WEXITSTATUS(state) : WTERMSIG(state));
 }
 
+/* Of ASCII, whatever the locale takes for a letter. */
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* The part of text that has only letters, digits and others in it. */
+static size_t span_of(const char *text, const char *others)
+{
+    size_t len = 0;
+    while (is_alnum(text[len]) || (text[len] != '\0' && strchr(others, text[len]) != NULL)) {
+        len++;
+    }
+    return len;
+}
+
 static bool of(const char *text, const char *others)
 {
-    for (const char *p = text; *p != '\0'; p++) {
-        if (!isalnum((unsigned char)*p) && strchr(others, *p) == NULL) {
+    const size_t len = span_of(text, others);
+    return len > 0 && text[len] == '\0';
+}
+
+/* "name" or "@scope/name": what npm looks for in the registry, and can take for neither an option nor a folder nor a repository. */
+static bool is_package(const char *name)
+{
+    const char *own = name;
+    if (*name == '@') {
+        const size_t scope = span_of(name + 1, "._-");
+        if (!is_alnum(name[1]) || name[1 + scope] != '/') {
             return false;
         }
+        own = name + 1 + scope + 1;
     }
-    return *text != '\0';
+    return is_alnum(*own) && of(own, "._-");
 }
 
 /* "1.2.3" or "1.2.3-rc.1": one version, no range and no tag. */
 static bool is_exact(const char *version)
 {
-    const char *dot = strchr(version, '.');
-    return isdigit((unsigned char)*version) && dot != NULL && strchr(dot + 1, '.') != NULL &&
-           of(version, ".-+");
+    const char *p = version;
+    for (int part = 0; part < 3; part++) {
+        const size_t digits = strspn(p, "0123456789");
+        if (digits == 0 || (part < 2 && p[digits] != '.')) {
+            return false;
+        }
+        p += digits + (part < 2 ? 1 : 0);
+    }
+    return *p == '\0' || ((*p == '-' || *p == '+') && of(p + 1, ".-+"));
 }
 
 static const char *packed_file(pawl_scope *scope, const char *folder)
@@ -145,7 +176,7 @@ pawl_status pw_model_fetch(pawl_scope *scope, const char *package, const char *v
 {
     const char *base = getenv("TMPDIR");
     char *temporary = NULL;
-    if (!of(package, "@/._-") || !is_exact(version)) {
+    if (!is_package(package) || !is_exact(version)) {
         return pw_err(err, PAWL_INVALID, "%s@%s is not a package and an exact version", package,
                       version);
     }

@@ -4,7 +4,6 @@
  */
 #include "tools/model_store.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -78,7 +77,9 @@ static bool name_ok(const char *name)
     const size_t len = strlen(name);
     bool ok = len > 0 && len <= NAME_MAX_LEN && *name != '.';
     for (size_t i = 0; i < len && ok; i++) {
-        ok = isalnum((unsigned char)name[i]) || strchr("._-", name[i]) != NULL;
+        const char c = name[i]; /* of ASCII, whatever the locale takes for a letter */
+        ok = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+             strchr("._-", c) != NULL;
     }
     return ok;
 }
@@ -201,13 +202,19 @@ static bool digest_of(const copying *c, char sha256[2 * PW_DIGEST_SIZE + 1])
 /* One file, if it is there: a plain one, not a link. */
 static pawl_status copy_file(const char *from, const char *to, file_fact *fact, pawl_error *err)
 {
-    copying c = {.from = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), .to = -1};
+    copying c = {.from = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), .to = -1};
     struct stat s;
     fact->bytes = -1;
     if (c.from < 0 && (errno == ENOENT || errno == ENOTDIR)) {
         return PAWL_OK;
     }
-    bool ok = c.from >= 0 && fstat(c.from, &s) == 0 && S_ISREG(s.st_mode);
+    bool ok = c.from >= 0 && fstat(c.from, &s) == 0;
+    if (ok && (!S_ISREG(s.st_mode) || s.st_size > FILE_BYTES_MAX)) {
+        (void)close(c.from);
+        return pw_err(err, PAWL_INVALID, "%s: %s", from,
+                      S_ISREG(s.st_mode) ? "larger than 4 GiB" : "not a plain file");
+    }
+    errno = ok ? 0 : errno; /* what it says below is of the copying */
     c.to = ok ? open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
     ok = ok && c.to >= 0 && copy_bytes(&c) && digest_of(&c, fact->sha256);
     const int code = errno;
@@ -221,7 +228,7 @@ static pawl_status copy_file(const char *from, const char *to, file_fact *fact, 
         return pw_err(err, PAWL_IO, "%s: %s", from,
                       code == ELOOP ? "it is a link"
                       : code != 0   ? strerror(code)
-                                    : "not a plain file");
+                                    : "it changed while it was copied");
     }
     fact->bytes = c.bytes;
     return PAWL_OK;

@@ -356,6 +356,13 @@ void pw_copy_let(pw_copy *c)
     (void)pthread_rwlock_unlock(&c->lock);
 }
 
+void pw_copy_forget(pw_copy *c)
+{
+    (void)pthread_rwlock_wrlock(&c->lock);
+    clear(c);
+    (void)pthread_rwlock_unlock(&c->lock);
+}
+
 /* ---- filters ---- */
 
 static void mark(uint64_t *bits, const pw_label *l)

@@ -45,6 +45,8 @@ void pw_copy_deinit(pw_copy *c);
 pawl_status pw_copy_hold(pw_copy *c, int64_t number, int64_t version, pw_copy_ask_fn ask, void *ctx,
                          pawl_error *err) PAWL_MUST_USE;
 void pw_copy_let(pw_copy *c);
+/** What it has in memory is freed, once nobody holds it; the next pw_copy_hold reads the collection anew. */
+void pw_copy_forget(pw_copy *c);
 
 typedef struct pw_wish {
     const char *workspace; /* NULL: any */

@@ -162,13 +162,30 @@ pawl_status pw_index_same(const pawl_index *index, const char *name, const pawl_
                   theirs, ours);
 }
 
-pw_copy *pw_index_copy(pawl_index *index, const char *name)
+/* Under held_lock. */
+static pw_held *find_held(const pawl_index *index, const char *name)
 {
-    (void)pthread_mutex_lock(&index->held_lock);
     pw_held *h = index->held;
     while (h != NULL && strcmp(h->name, name) != 0) {
         h = h->next;
     }
+    return h;
+}
+
+void pw_index_forget(pawl_index *index, const char *name)
+{
+    (void)pthread_mutex_lock(&index->held_lock);
+    pw_held *h = find_held(index, name);
+    (void)pthread_mutex_unlock(&index->held_lock);
+    if (h != NULL) {
+        pw_copy_forget(&h->copy);
+    }
+}
+
+pw_copy *pw_index_copy(pawl_index *index, const char *name)
+{
+    (void)pthread_mutex_lock(&index->held_lock);
+    pw_held *h = find_held(index, name);
     if (h == NULL && (h = pw_calloc(1, sizeof *h)) != NULL) {
         pw_copy_init(&h->copy);
         (void)snprintf(h->name, sizeof h->name, "%s", name);
@@ -235,6 +252,9 @@ pawl_status pawl_index_remove(pawl_index *index, const char *name, pawl_error *e
     const pawl_value *args = scope != NULL ? pawl_build(scope, "{collection: %s}", name) : NULL;
     const pawl_status st = pw_index_ask(index, "index_remove", args, scope, NULL, err);
     pawl_scope_free(scope);
+    if (st == PAWL_OK) {
+        pw_index_forget(index, name);
+    }
     return st;
 }
 

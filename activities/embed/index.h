@@ -54,6 +54,8 @@ pawl_status pw_index_same(const pawl_index *index, const char *name, const pawl_
                           pawl_error *err) PAWL_MUST_USE;
 /** Its copy. NULL = no memory. Owns: the index. */
 pw_copy *pw_index_copy(pawl_index *index, const char *name);
+/** The collection is gone: so are its rows in memory. */
+void pw_index_forget(pawl_index *index, const char *name);
 /** Vectors of texts that are looked for. Errors: UNSUPPORTED (no model), NOMEM. */
 pawl_status pw_index_embed(const pawl_index *index, const pawl_embed_text *texts, size_t len,
                            float *ret_vectors, pawl_error *err) PAWL_MUST_USE;

@@ -86,6 +86,13 @@ static bool tags_of(pawl_scope *scope, const pawl_value *tags, const char *const
     return list != NULL;
 }
 
+/* A text that may be missing. False: it is something else, and must not be taken for missing: a filter would let all through. */
+static bool text_maybe(const pawl_value *v, const char *key, const char **ret_text)
+{
+    *ret_text = pawl_str(v, key, NULL);
+    return *ret_text != NULL || pawl_typeof(pawl_get(v, key)) == PAWL_NIL;
+}
+
 /* ---- nearest ---- */
 
 static bool mode_of(const pawl_value *input, pawl_index_mode *ret_mode)
@@ -118,7 +125,9 @@ static const char *query_take(pawl_scope *scope, const pawl_value *input, uint32
     }
     q->k = (uint32_t)k;
     q->at_least = pawl_num(input, "at_least", 0);
-    q->workspace = pawl_str(input, "workspace", NULL);
+    if (!text_maybe(input, "workspace", &q->workspace)) {
+        return "workspace is a text";
+    }
     q->shared = pawl_bool(input, "shared", false);
     return tags_of(scope, pawl_get(input, "tags"), &q->tags, &q->tags_len)
                ? NULL
@@ -176,10 +185,12 @@ static const char *item_take(pawl_scope *scope, const pawl_value *v, uint32_t wi
     *item = (pawl_index_item){.key = pawl_str(v, "key", NULL),
                               .text = text_of(pawl_get(v, "text")),
                               .vector = vector_of(scope, vector, width),
-                              .workspace = pawl_str(v, "workspace", NULL),
                               .data = data};
     if (item->key == NULL || (pawl_get(v, "text") != NULL && item->text.data == NULL)) {
         return "each item of put has a key and a text";
+    }
+    if (!text_maybe(v, "workspace", &item->workspace)) {
+        return "workspace is a text";
     }
     if (vector != NULL && item->vector == NULL) {
         return "vector is the bytes of 16-bit numbers, as many as the collection's vectors have";

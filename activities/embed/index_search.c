@@ -343,30 +343,41 @@ static const pawl_value *show(const batch *b, const search *s, const hit *h, con
     return v;
 }
 
+/* The next of them, no more than one reply has room for, whatever they hold. */
+static pawl_status read_some(const batch *b, const search *s, size_t at, size_t len,
+                             const pawl_value **list, size_t *kept, pawl_error *err)
+{
+    const pawl_value *ids[PW_INDEX_ITEMS_AT_ONCE], *items = NULL;
+    for (size_t i = 0; i < len; i++) {
+        ids[i] = pawl_make_int(b->scope, s->hits[at + i].id);
+    }
+    const pawl_status st =
+        pw_index_ask(b->index, "index_items",
+                     pawl_build(b->scope, "{number: %lld, ids: %p}", (long long)b->number,
+                                pawl_v(pawl_make_array(b->scope, ids, len))),
+                     b->scope, &items, err);
+    size_t next = 0;
+    for (size_t i = 0; i < len && st == PAWL_OK; i++) {
+        const pawl_value *item = pawl_at(items, next);
+        if (item != NULL && pawl_int(item, "id", 0) == s->hits[at + i].id) {
+            list[(*kept)++] = show(b, s, &s->hits[at + i], item);
+            next++;
+        }
+    }
+    return st;
+}
+
 static pawl_status read_found(const batch *b, const search *s, const pawl_value **ret_found,
                               pawl_error *err)
 {
     const pawl_value **list = pawl_scope_alloc(b->scope, (s->len + 1) * sizeof *list);
-    const pawl_value *items = NULL;
-    if (list == NULL) {
-        return pw_err(err, PAWL_NOMEM, "no memory for what is found");
-    }
-    for (size_t i = 0; i < s->len; i++) {
-        list[i] = pawl_make_int(b->scope, s->hits[i].id);
-    }
-    pawl_status st = PAWL_OK;
-    if (s->len > 0) {
-        st = pw_index_ask(b->index, "index_items",
-                          pawl_build(b->scope, "{number: %lld, ids: %p}", (long long)b->number,
-                                     pawl_v(pawl_make_array(b->scope, list, s->len))),
-                          b->scope, &items, err);
-    }
     size_t kept = 0;
-    for (size_t i = 0; i < s->len && st == PAWL_OK; i++) {
-        const pawl_value *item = pawl_at(items, kept);
-        if (item != NULL && pawl_int(item, "id", 0) == s->hits[i].id) {
-            list[kept++] = show(b, s, &s->hits[i], item);
-        }
+    pawl_status st =
+        list != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for what is found");
+    for (size_t at = 0, len = 0; at < s->len && st == PAWL_OK; at += len) {
+        const size_t left = s->len - at;
+        len = left < PW_INDEX_ITEMS_AT_ONCE ? left : (size_t)PW_INDEX_ITEMS_AT_ONCE;
+        st = read_some(b, s, at, len, list, &kept, err);
     }
     if (st == PAWL_OK) {
         *ret_found = pawl_make_array(b->scope, list, kept);
@@ -387,6 +398,9 @@ static pawl_status find(batch *b, pawl_error *err)
         vectors |= b->list[i].mode != PAWL_INDEX_WORDS;
     }
     pawl_status st = pw_index_about(b->index, b->name, b->scope, &about, err);
+    if (st == PAWL_NOTFOUND) { /* another removed it */
+        pw_index_forget(b->index, b->name);
+    }
     st = st == PAWL_OK && vectors ? pw_index_same(b->index, b->name, about, err) : st;
     b->number = pawl_int(about, "number", 0);
     b->version = pawl_int(about, "version", 0);

@@ -91,8 +91,29 @@ def it_names_the_way_out(p):
     within(p.run("index", "search", "docs", "x").exits(4).err, "--mode words")  # the model was a folder, and is not installed
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a"}\n').err, "line 1")
     within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1")
+    within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a", "text": "b", "workspace": 7}\n').err, "workspace is a text")
+    within(p.run("index", "search", "docs", "a", "--mode", "words", "--tag", ",".join(f"t{i}" for i in range(65))).exits(2).err, "64")
     for words in (["add", "docs"], ["add", "docs", "k"], ["search", "docs"], ["delete", "docs"], ["info"], ["remove"], ["no"]):
         check(p.run("index", *words, "--model", folder).code != 0 or words == ["add", "docs"], words)
+
+
+def it_keeps_the_lines_before_one_that_is_no_item(p):
+    folder = filled(p)
+    done = p.run("index", "add", "docs", "--model", folder, stdin=lines([{"key": "a", "text": "a car"}, {"key": "b", "text": "red food"}]) + "not json\n")
+    check(done.code not in (0, 1), done.says())
+    within(done.err, "line 3")
+    within(done.err, "2 texts")
+    equal(p.ok("index", "info", "docs", "-o", "json").json()["items"], 5)
+
+
+def it_finds_sound_what_begins_without_words(p):
+    """Texts whose first 400 bytes have no word that FTS5 keeps."""
+    folder = filled(p)
+    rule, party = "- " * 300, "\U0001f389 " * 120
+    texts = [{"key": f"k{i}", "text": t} for i, t in enumerate([rule + "lunch", party + "bread", rule, party, rule + party + "\u0435\u0434\u0430"])]
+    p.ok("index", "add", "docs", "--model", folder, stdin=lines(texts))
+    equal(sorted(keys(p.ok("index", "search", "docs", "lunch", "--mode", "words", "-o", "json"))), ["k0", "lunch"])
+    within(p.ok("verify").out, "sound")
 
 
 def piece(first):

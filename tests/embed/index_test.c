@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "activities/embed/index.h"
 #include "activities/embed/nearest.h"
 
 #define RANDOM_ROWS 300
@@ -255,6 +256,69 @@ static void a_removed_collection_is_gone_and_its_name_is_free(void **state)
     assert_string_equal(index_find(r, "docs", &q), "new ");
 }
 
+/* A door that looks at what goes through it. */
+typedef struct watched {
+    pawl_engine *engine;
+    size_t ids_max;
+} watched;
+
+static pawl_status watch_ids(void *user, const char *op, const pawl_value *args, pawl_scope *scope,
+                             const pawl_value **ret_reply, pawl_error *err)
+{
+    watched *w = user;
+    const size_t ids = pawl_len(pawl_get(args, "ids"));
+    w->ids_max = ids > w->ids_max ? ids : w->ids_max;
+    return pawl_request(w->engine, op, args, -1, scope, ret_reply, err);
+}
+
+/* 256 items fit into a frame of the control protocol, 1,000 need not. */
+static void what_is_found_is_read_in_portions(void **state)
+{
+    index_rig *r = *state;
+    watched w = {r->engine, 0};
+    const pawl_index_options o = {
+        .struct_size = sizeof o, .ask = watch_ids, .ask_user = &w, .width = WIDTH};
+    pawl_index *index = NULL;
+    const pawl_value *found = NULL;
+    pawl_index_item items[600];
+    char keys[600][8];
+    const pawl_index_query q = vector_query(east, 600);
+    for (size_t i = 0; i < 600; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "k%zu", i);
+        items[i] = (pawl_index_item){.key = keys[i], .vector = east};
+    }
+    must(r, pawl_index_open(&o, &index, &r->err));
+    must(r, pawl_index_create(index, "many", NULL, &r->err));
+    must(r, pawl_index_put(index, "many", items, 600, NULL, &r->err));
+    must(r, pawl_index_search(index, "many", &q, r->scope, &found, &r->err));
+    assert_int_equal(pawl_len(found), 600);
+    for (size_t i = 0; i < 600; i++) {
+        assert_string_equal(pawl_str(pawl_at(found, i), "key", ""), keys[i]);
+    }
+    assert_int_equal(w.ids_max, 256);
+    pawl_index_close(index);
+}
+
+/* Whoever removed it. */
+static void what_is_removed_is_kept_in_no_memory(void **state)
+{
+    index_rig *r = with_drinks(state);
+    pawl_index *other = index_other(r, "another", WIDTH);
+    const pawl_value *found = NULL;
+    const pawl_index_query q = vector_query(east, 10);
+    assert_string_equal(index_find(r, "docs", &q), "tea coffee juice water ");
+    assert_non_null(pw_index_copy(r->index, "docs")->halves);
+    must(r, pawl_index_remove(r->index, "docs", &r->err));
+    assert_null(pw_index_copy(r->index, "docs")->halves);
+    must(r, pawl_index_create(r->index, "docs", NULL, &r->err));
+    index_put_one(r, "docs", "new", "new", east, LABELS(NULL, NULL));
+    assert_string_equal(index_find(r, "docs", &q), "new ");
+    must(r, pawl_index_remove(other, "docs", &r->err));
+    must_be(r, pawl_index_search(r->index, "docs", &q, r->scope, &found, &r->err), PAWL_NOTFOUND);
+    assert_null(pw_index_copy(r->index, "docs")->halves);
+    pawl_index_close(other);
+}
+
 static void a_collection_says_what_it_is_and_lists_its_items(void **state)
 {
     index_rig *r = with_drinks(state);
@@ -347,71 +411,79 @@ static void many_searches_at_once_find_what_each_finds_alone(void **state)
             PAWL_INVALID);
 }
 
+static const struct {
+    const char *op, *args;
+    pawl_status status;
+} senseless[] = {
+    {"index_create", "{}", PAWL_INVALID},
+    {"index_create", "{\"collection\": 5, \"width\": 8}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 0}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": -1}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 5000}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"model\": {\"a\": \"long\"}}",
+     PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"identity\": [\"long\"]}",
+     PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"dtype\": [\"long\"]}", PAWL_INVALID},
+    {"index_create", "{\"collection\": \"x\", \"width\": 8, \"tokens_max\": [\"long\"]}",
+     PAWL_INVALID},
+    {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\"}", PAWL_LIMIT},
+    {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": {}}",
+     PAWL_LIMIT},
+    {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [1]}",
+     PAWL_INVALID},
+    {"index_put",
+     "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\"}]}",
+     PAWL_INVALID},
+    {"index_put",
+     "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+     "\"text\"}]}",
+     PAWL_INVALID},
+    {"index_put",
+     "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
+     "{\"$bytes\": \"AAAA\"}}]}",
+     PAWL_INVALID},
+    {"index_put", "{\"collection\": \"docs\", \"items\": []}", PAWL_CONFLICT},
+    {"index_delete", "{\"collection\": \"docs\", \"keys\": \"tea\"}", PAWL_LIMIT},
+    {"index_delete", "{\"collection\": \"docs\", \"keys\": [\"\"]}", PAWL_INVALID},
+    {"index_delete", "{\"collection\": \"docs\", \"keys\": [null]}", PAWL_INVALID},
+    {"index_remove", "{}", PAWL_INVALID},
+    {"index_delete", "{\"keys\": [\"tea\"]}", PAWL_INVALID},
+    {"index_put", "{\"items\": []}", PAWL_INVALID},
+    {"index", "{\"collection\": \"none\"}", PAWL_NOTFOUND},
+    {"index_items", "{}", PAWL_INVALID},
+    {"index_items", "{\"collection\": \"docs\", \"keys\": 5}", PAWL_LIMIT},
+    {"index_items", "{\"collection\": \"docs\", \"ids\": {\"a\": 1}}", PAWL_LIMIT},
+    {"index_items", "{\"collection\": \"docs\", \"ids\": [-5, 0, 9223372036854775807, \"x\"]}",
+     PAWL_OK},
+    {"index_items", "{\"collection\": \"docs\", \"keys\": [5, null, \"\"]}", PAWL_OK},
+    {"index_items", "{\"collection\": \"docs\", \"after\": -9223372036854775807, \"limit\": -1}",
+     PAWL_OK},
+    {"index_items", "{\"collection\": \"docs\", \"after\": 9223372036854775807}", PAWL_OK},
+    {"index_changes", "{\"number\": 9223372036854775807}", PAWL_NOTFOUND},
+    {"index_changes", "{\"number\": 77}", PAWL_NOTFOUND},
+    {"index_changes", "{\"number\": 1, \"since\": -9223372036854775807, \"after\": -1}", PAWL_OK},
+    {"index_words", "{\"number\": 77, \"query\": \"tea\"}", PAWL_NOTFOUND},
+    {"index_words", "{\"number\": 1, \"query\": 5}", PAWL_OK},
+    {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": \"hot\"}", PAWL_INVALID},
+    {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": [5, {}], \"limit\": -4}",
+     PAWL_OK},
+};
+
 static void requests_that_make_no_sense_are_refused_and_change_nothing(void **state)
 {
-    static const struct {
-        const char *op, *args;
-        pawl_status status;
-    } cases[] = {
-        {"index_create", "{}", PAWL_INVALID},
-        {"index_create", "{\"collection\": 5, \"width\": 8}", PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 0}", PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": -1}", PAWL_INVALID},
-        {"index_create", "{\"collection\": \"x\", \"width\": 5000}", PAWL_INVALID},
-        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\"}", PAWL_LIMIT},
-        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": {}}",
-         PAWL_LIMIT},
-        {"index_put", "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [1]}",
-         PAWL_INVALID},
-        {"index_put",
-         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\"}]}",
-         PAWL_INVALID},
-        {"index_put",
-         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
-         "\"text\"}]}",
-         PAWL_INVALID},
-        {"index_put",
-         "{\"collection\": \"docs\", \"identity\": \"model one\", \"items\": [{\"key\": \"a\", \"row\": "
-         "{\"$bytes\": \"AAAA\"}}]}",
-         PAWL_INVALID},
-        {"index_put", "{\"collection\": \"docs\", \"items\": []}", PAWL_CONFLICT},
-        {"index_delete", "{\"collection\": \"docs\", \"keys\": \"tea\"}", PAWL_LIMIT},
-        {"index_delete", "{\"collection\": \"docs\", \"keys\": [\"\"]}", PAWL_INVALID},
-        {"index_delete", "{\"collection\": \"docs\", \"keys\": [null]}", PAWL_INVALID},
-        {"index_remove", "{}", PAWL_INVALID},
-        {"index_delete", "{\"keys\": [\"tea\"]}", PAWL_INVALID},
-        {"index_put", "{\"items\": []}", PAWL_INVALID},
-        {"index", "{\"collection\": \"none\"}", PAWL_NOTFOUND},
-        {"index_items", "{}", PAWL_INVALID},
-        {"index_items", "{\"collection\": \"docs\", \"keys\": 5}", PAWL_LIMIT},
-        {"index_items", "{\"collection\": \"docs\", \"ids\": {\"a\": 1}}", PAWL_LIMIT},
-        {"index_items", "{\"collection\": \"docs\", \"ids\": [-5, 0, 9223372036854775807, \"x\"]}",
-         PAWL_OK},
-        {"index_items", "{\"collection\": \"docs\", \"keys\": [5, null, \"\"]}", PAWL_OK},
-        {"index_items",
-         "{\"collection\": \"docs\", \"after\": -9223372036854775807, \"limit\": -1}", PAWL_OK},
-        {"index_items", "{\"collection\": \"docs\", \"after\": 9223372036854775807}", PAWL_OK},
-        {"index_changes", "{\"number\": 9223372036854775807}", PAWL_NOTFOUND},
-        {"index_changes", "{\"number\": 77}", PAWL_NOTFOUND},
-        {"index_changes", "{\"number\": 1, \"since\": -9223372036854775807, \"after\": -1}",
-         PAWL_OK},
-        {"index_words", "{\"number\": 77, \"query\": \"tea\"}", PAWL_NOTFOUND},
-        {"index_words", "{\"number\": 1, \"query\": 5}", PAWL_OK},
-        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": \"hot\"}", PAWL_INVALID},
-        {"index_words", "{\"number\": 1, \"query\": \"tea\", \"tags\": [5, {}], \"limit\": -4}",
-         PAWL_OK},
-    };
     index_rig *r = with_drinks(state);
     const pawl_value *before = NULL, *after = NULL;
     must(r, pawl_index_info(r->index, NULL, r->scope, &before, &r->err));
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++) {
         const pawl_value *args = NULL, *reply = NULL;
-        must(r, pawl_parse_json(r->scope, cases[i].args, strlen(cases[i].args), &args, &r->err));
+        must(r, pawl_parse_json(r->scope, senseless[i].args, strlen(senseless[i].args), &args,
+                                &r->err));
         const pawl_status st =
-            pawl_request(r->engine, cases[i].op, args, -1, r->scope, &reply, &r->err);
-        if (st != cases[i].status) {
-            fail_msg("%s %s: %s, %s expected", cases[i].op, cases[i].args, pawl_status_name(st),
-                     pawl_status_name(cases[i].status));
+            pawl_request(r->engine, senseless[i].op, args, -1, r->scope, &reply, &r->err);
+        if (st != senseless[i].status) {
+            fail_msg("%s %s: %s, %s expected", senseless[i].op, senseless[i].args,
+                     pawl_status_name(st), pawl_status_name(senseless[i].status));
         }
     }
     must(r, pawl_index_info(r->index, NULL, r->scope, &after, &r->err));
@@ -592,6 +664,8 @@ int main(void)
         ON_BOTH(another_model_is_refused_by_name),
         ON_BOTH(what_may_not_be_kept_is_refused_whole),
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),
+        ON_BOTH(what_is_removed_is_kept_in_no_memory),
+        ON_BOTH(what_is_found_is_read_in_portions),
         ON_BOTH(a_collection_says_what_it_is_and_lists_its_items),
         ON_BOTH(a_copy_finds_what_a_fresh_one_finds_after_any_changes),
         ON_BOTH(many_searches_at_once_find_what_each_finds_alone),

@@ -39,6 +39,8 @@ def it_needs_no_engine_to_look_and_says_what_is_wrong(p):
     within(p.ok("concept", "add", "Deal", "a sale").out, "as soon as an engine runs")
     within(p.run("concept", "add", "Lead").exits(2).err, "what is it")
     within(p.run("concept", "search").exits(2).err, "for what")
+    within(p.run("concept", "add", "Many", "too many links", "--link", ",".join(f"tool{i}" for i in range(65))).exits(2).err, "64")
+    equal(names(p.ok("concept", "search", "many", "-o", "json")), [])
     check(p.run("concept", "frob", "Lead").exits(2).err, "nothing was said")
 
 

@@ -239,6 +239,20 @@ static void what_went_long_ago_is_no_longer_listed(rig *t)
     assert_string_equal(s.text, "c#1 v1044 1 items 6 bytes; -1041 -1042 -1043 1044:k/4 ");
 }
 
+/* [J4] What is purged when there is nothing else to do is a write as any other. */
+static void a_stale_epoch_purges_nothing(rig *t)
+{
+    uint64_t epoch = 0, number = 0;
+    create(t, "c", 2);
+    put(t, 1, "x", "red fish", NULL);
+    rig_op(t, PW_OP_COLLECTION_DROP)->u.collection.number = 1;
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    pw_journal *second = rig_second(t);
+    assert_int_equal(second->ops->lease(second, &epoch, &number, &t->err), PAWL_OK);
+    assert_false(t->j->ops->idle(t->j));
+    second->ops->close(second);
+}
+
 static const struct {
     const char *name;
     void (*run)(rig *t);
@@ -249,6 +263,7 @@ static const struct {
      a_dropped_collection_leaves_its_name_and_never_its_number},
     {"a_group_that_does_not_land_leaves_no_word", a_group_that_does_not_land_leaves_no_word},
     {"what_went_long_ago_is_no_longer_listed", what_went_long_ago_is_no_longer_listed},
+    {"a_stale_epoch_purges_nothing", a_stale_epoch_purges_nothing},
 };
 
 static void each_on(const char *backend)
