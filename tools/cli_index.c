@@ -52,12 +52,13 @@ static int list(pw_cli *cli)
     pw_cli_index x = {.cli = cli};
     pw_cli_grid grid;
     pawl_error err = {0};
-    int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = false}, &x);
-    if (code == PW_EXIT_OK && operand(cli, 0) != NULL) {
-        code = pw_cli_usage(
+    if (operand(cli, 0) != NULL) { /* before a journal is asked for: it may be a slip of the key */
+        return pw_cli_usage(
             cli, "pawl index list, create, add, search, info, delete or remove; not \"%s\"",
             operand(cli, 0));
-    } else if (code == PW_EXIT_OK) {
+    }
+    int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = false}, &x);
+    if (code == PW_EXIT_OK) {
         const pawl_status st = pawl_index_info(x.index, NULL, cli->scope, &all, &err);
         code = st == PAWL_OK ? code : pw_cli_fail(cli, st, &err, NULL);
     }
@@ -181,14 +182,15 @@ static void score_cell(pw_cli_grid *grid, const pawl_value *v, const char *key, 
 {
     char text[32] = "";
     if (pawl_get(v, key) != NULL) {
-        (void)snprintf(text, sizeof text, "%.4g", pawl_num(v, key, 0));
+        const bool cosine = strcmp(key, "cosine") == 0; /* the only one that may be negative */
+        (void)snprintf(text, sizeof text, cosine ? "% .4f" : "%.4g", pawl_num(v, key, 0));
     }
     pw_grid_str(grid, style, text);
 }
 
 static void say_found(pw_cli *cli, const pawl_value *found)
 {
-    static const char *const headings[] = {"SCORE", "COSINE", "WORDS", "KEY", "TEXT"};
+    static const char *const headings[] = {"SCORE", " COSINE", "WORDS", "KEY", "TEXT"};
     pw_cli_grid grid;
     if (pawl_len(found) == 0) {
         pw_cli_note(cli, "nothing is found");
