@@ -138,9 +138,15 @@ static int list(pw_cli *cli)
     for (size_t i = 0; i < pawl_len(all); i++) {
         items[i] = item_of(cli, pawl_at(all, i));
     }
-    return show(
-        cli, items, pawl_len(all),
-        "there are no concepts in this workspace; next: pawl concept add NAME 'TEXT' --link TOOL,...");
+    const int code = show(cli, items, pawl_len(all), "there are no concepts in this workspace");
+    if (cli->out.format == PW_FORMAT_TEXT && pawl_len(all) == 0 && !pw_cli_live(cli)) {
+        pw_cli_note(cli, "what was added since an engine last ran waits for one: pawl%s serve",
+                    pw_cli_db_words(cli));
+    } else if (cli->out.format == PW_FORMAT_TEXT && pawl_len(all) == 0) {
+        pw_cli_note(cli, "next: pawl%s concept add NAME 'TEXT' --link TOOL,...",
+                    pw_cli_db_words(cli));
+    }
+    return code;
 }
 
 /* ---- changing ---- */

@@ -326,20 +326,24 @@ static int drop(pw_cli *cli)
 }
 
 /* A person is asked; a script says --yes. */
-static bool may_remove(pw_cli *cli, const char *name)
+static int may_remove(pw_cli *cli, const char *name)
 {
     char answer[16] = "";
     if (pw_cli_has(cli->args, PW_OPT_YES)) {
-        return true;
+        return PW_EXIT_OK;
     }
     if (isatty(STDIN_FILENO) == 0) {
-        return false;
+        return pw_cli_usage(cli, "%s is not removed: say --yes", name);
     }
     pw_out_puts(&cli->complain, "remove ");
     (void)pw_out_str(&cli->complain, name);
     pw_out_puts(&cli->complain, " with all that is in it? [y/N] ");
     (void)pw_cli_out_flush(&cli->complain);
-    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y')) {
+        return PW_EXIT_OK;
+    }
+    pw_cli_note(cli, "nothing was done");
+    return PW_EXIT_ERROR;
 }
 
 static int remove_whole(pw_cli *cli)
@@ -350,10 +354,9 @@ static int remove_whole(pw_cli *cli)
     if (name == NULL) {
         return pw_cli_usage(cli, "remove which collection? pawl index remove NAME");
     }
-    if (!may_remove(cli, name)) {
-        return pw_cli_usage(cli, "%s is not removed: say --yes", name);
-    }
-    int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true}, &x);
+    int code = may_remove(cli, name);
+    code = code == PW_EXIT_OK ? pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true}, &x)
+                              : code;
     if (code == PW_EXIT_OK) {
         const pawl_status st = pawl_index_remove(x.index, name, &err);
         code = st == PAWL_OK ? say_gone(cli, name, NULL) : pw_cli_fail(cli, st, &err, NULL);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
@@ -104,6 +105,10 @@ static int add_lines(adding *a)
     size_t room = 0;
     ssize_t size;
     int code = PW_EXIT_OK;
+    if (isatty(STDIN_FILENO) == 1) {
+        pw_cli_note(a->x->cli, "texts from the terminal: {\"key\": \"K\", \"text\": \"T\"} a line; "
+                               "Ctrl-D ends them");
+    }
     while (code == PW_EXIT_OK && (size = getline(&line, &room, stdin)) > 0) {
         code = take_line(a, line, (size_t)size);
     }
