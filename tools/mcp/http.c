@@ -691,8 +691,10 @@ static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
     if (http->daemon == NULL) {
         const int why = errno;
         return why == EADDRINUSE
-                   ? pw_err(err, PAWL_IO, "port %u of %s is taken by another program",
-                            port_of(&http->address), http->address.host)
+                   ? pw_err(
+                         err, PAWL_IO,
+                         "port %u of %s is taken by another program; --http 0 takes one that is free",
+                         port_of(&http->address), http->address.host)
                    : pw_err(err, PAWL_IO, "cannot listen on port %u of %s: %s",
                             port_of(&http->address), http->address.host,
                             why != 0 ? strerror(why) : "the HTTP library does not say why");
