@@ -93,7 +93,13 @@ static int take_line(adding *a, char *line, size_t size)
                           : take_item(a->scope, v, &a->items[a->len]);
     if (why != NULL) {
         pw_cli_index_hush(a->x);
-        (void)pw_err(&err, PAWL_INVALID, "line %" PRIu64 ": %.200s", a->lines, why);
+        char text[200]; /* why may be in err, which is written now */
+        (void)snprintf(text, sizeof text, "%.199s", why);
+        char *where = strstr(text, " at line 1, "); /* of this line alone */
+        if (where != NULL) {
+            memmove(where + 4, where + 12, strlen(where + 12) + 1);
+        }
+        (void)pw_err(&err, PAWL_INVALID, "line %" PRIu64 ": %s", a->lines, text);
         return pw_cli_fail(a->x->cli, PAWL_INVALID, &err, NULL);
     }
     return ++a->len == AT_ONCE ? put(a) : PW_EXIT_OK;

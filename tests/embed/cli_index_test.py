@@ -90,7 +90,7 @@ def it_names_the_way_out(p):
     within(p.run("index", "add", "no", "k", "t", "--model", folder).exits(4).err, "pawl index create")
     within(p.run("index", "search", "docs", "x").exits(4).err, "--mode words")  # the model was a folder, and is not installed
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a"}\n').err, "line 1")
-    within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1")
+    within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1: an unknown word at column 1")
     for words in (["add", "docs"], ["add", "docs", "k"], ["search", "docs"], ["delete", "docs"], ["info"], ["remove"], ["no"]):
         check(p.run("index", *words, "--model", folder).code != 0 or words == ["add", "docs"], words)
 
