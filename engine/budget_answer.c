@@ -25,7 +25,7 @@ static void amount(const pawl_value *held, const char *key, char ret[64])
 
 void pw_budget_wait_body(pw_buf *b, const char *activity, const pawl_value *held)
 {
-    char text[400];
+    char text[640];
     char limit[64], spent[64], asked[64];
     const char *budget = pawl_str(held, "budget", "");
     bool own = strncmp(budget, "run:", 4) == 0 || strncmp(budget, "step:", 5) == 0;

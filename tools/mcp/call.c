@@ -411,6 +411,13 @@ static void describe_watched(pw_mcpd_x *x)
     pw_up_ask(x->server->up, "stats", &pw_up_none, on_watched, x);
 }
 
+/* [T11] It is on disk: from here on its name may be told, and the answer of a legacy call is a stream. */
+static void begun(pw_mcpd_x *x)
+{
+    x->run.started = true;
+    prime(x);
+}
+
 static void take_up(pw_mcpd_x *x)
 {
     x->run.started = true;
@@ -445,6 +452,7 @@ void pw_mcpd_check_key(pw_mcpd_x *x, pw_mcpd_fn then)
 
 static void watch_taken(pw_mcpd_x *x)
 {
+    begun(x);
     watch(x);
     take_up(x);
 }
@@ -480,8 +488,7 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
                      why);
         return;
     }
-    x->run.started = true; /* [T11] on disk: from here on its name may be told */
-    prime(x);
+    begun(x);
     if (!existing && pawl_get(reply, "status") != NULL && !pawl_bool(reply, "following", false)) {
         x->run.ending = true;
         on_result(x, PAWL_OK, reply, ""); /* its first turn was its last */

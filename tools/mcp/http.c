@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -518,15 +517,6 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     return respond(r);
 }
 
-/* What it was answered went into a buffer that nobody will read. */
-static bool has_closed(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct pollfd fd = {.fd = info != NULL ? info->connect_fd : -1, .events = POLLRDHUP};
-    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why)
 {
@@ -539,8 +529,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
         return;
     }
     *state = NULL;
-    if (why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN &&
-        (why != MHD_REQUEST_TERMINATED_COMPLETED_OK || has_closed(connection))) {
+    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+        why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN) {
         pw_mcpd_lose(r->http->server, r->run);
     }
     no_gone(r);
