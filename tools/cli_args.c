@@ -229,6 +229,11 @@ static bool operand(parser *p, const char *text)
         return true;
     }
     if (a->operand_count >= a->command->operands_max) {
+        if (a->word == NULL && a->operand_count > 0 && a->command->operands[0] == '[' &&
+            strcspn(a->command->operands, "|") < strcspn(a->command->operands, "]")) {
+            hint(p, "\"%.40s\" is none of %.*s", a->operand[0],
+                 (int)strcspn(a->command->operands, "]") + 1, a->command->operands);
+        }
         return complain(p, "\"%.100s\" is one argument too many", text);
     }
     a->operand[a->operand_count++] = text;

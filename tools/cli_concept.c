@@ -132,17 +132,21 @@ static int list(pw_cli *cli)
     pawl_error err = {0};
     const pawl_status st = concepts(cli, &all, &err);
     const pawl_value **items = pw_alloc(cli->scope, (pawl_len(all) + 1) * sizeof *items);
-    if (operand(cli, 0) != NULL) {
-        return pw_cli_usage(cli, "pawl concept list, add, remove or search; not \"%s\"",
-                            operand(cli, 0));
-    }
     if (st != PAWL_OK || items == NULL) {
         return pw_cli_fail(cli, st != PAWL_OK ? st : PAWL_NOMEM, &err, NULL);
     }
     for (size_t i = 0; i < pawl_len(all); i++) {
         items[i] = item_of(cli, pawl_at(all, i));
     }
-    return show(cli, items, pawl_len(all), "there are no concepts in this workspace");
+    const int code = show(cli, items, pawl_len(all), "there are no concepts in this workspace");
+    if (cli->out.format == PW_FORMAT_TEXT && pawl_len(all) == 0 && !pw_cli_live(cli)) {
+        pw_cli_note(cli, "what was added since an engine last ran waits for one: pawl%s serve",
+                    pw_cli_db_words(cli));
+    } else if (cli->out.format == PW_FORMAT_TEXT && pawl_len(all) == 0) {
+        pw_cli_note(cli, "next: pawl%s concept add NAME 'TEXT' --link TOOL,...",
+                    pw_cli_db_words(cli));
+    }
+    return code;
 }
 
 /* ---- changing ---- */
@@ -312,6 +316,10 @@ int pw_verb_concept(pw_cli *cli)
     size_t i = 0;
     while (i + 1 < sizeof actions / sizeof actions[0] && strcmp(name, actions[i].name) != 0) {
         i++;
+    }
+    if (strcmp(name, "list") == 0 && operand(cli, 0) != NULL) {
+        return pw_cli_usage(cli, "pawl concept list, add, remove or search; not \"%s\"",
+                            operand(cli, 0));
     }
     int code = pw_cli_connect(cli);
     code = code == PW_EXIT_OK ? actions[i].fn(cli) : code;

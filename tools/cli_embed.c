@@ -2,6 +2,7 @@
  * cli_embed.c - `embed`: texts to vectors with a model from a folder. Needs no journal, starts no engine, downloads nothing.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "sdk/pawl_embed.h"
 #include "tools/cli_model.h"
@@ -94,6 +95,9 @@ int pw_verb_embed(pw_cli *cli)
         return code;
     }
     pawl_status status = PAWL_OK;
+    if (text == NULL && isatty(STDIN_FILENO) == 1) {
+        pw_cli_note(cli, "texts from the terminal, one a line; Ctrl-D ends them");
+    }
     if (text == NULL) {
         status = pw_cli_file_read(cli, "-", TEXTS_BYTES_MAX, &text, &size, &err);
     }

@@ -203,6 +203,7 @@ bool pw_cli_is_builtin(const char *workflow)
     pawl_scope *scope = pawl_scope_new();
     if (scope != NULL && pawl_open("", &o, &e, &err) == PAWL_OK &&
         pawl_workflows_register(e, &err) == PAWL_OK &&
+        pw_cli_net_register(e, true, &err) == PAWL_OK &&
         pawl_request(e, "tools", NULL, 5000, scope, &tools, &err) == PAWL_OK) {
         const pawl_value *list = pawl_get(tools, "workflows");
         for (size_t i = 0; i < pawl_len(list); i++) {

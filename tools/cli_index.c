@@ -54,12 +54,13 @@ static int list(pw_cli *cli)
     pw_cli_index x = {.cli = cli};
     pw_cli_grid grid;
     pawl_error err = {0};
-    int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = false}, &x);
-    if (code == PW_EXIT_OK && operand(cli, 0) != NULL) {
-        code = pw_cli_usage(
+    if (operand(cli, 0) != NULL) { /* before a journal is asked for: it may be a slip of the key */
+        return pw_cli_usage(
             cli, "pawl index list, create, add, search, info, delete or remove; not \"%s\"",
             operand(cli, 0));
-    } else if (code == PW_EXIT_OK) {
+    }
+    int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = false}, &x);
+    if (code == PW_EXIT_OK) {
         const pawl_status st = pawl_index_info(x.index, NULL, cli->scope, &all, &err);
         code = st == PAWL_OK ? code : pw_cli_fail(cli, st, &err, NULL);
     }
@@ -183,14 +184,15 @@ static void score_cell(pw_cli_grid *grid, const pawl_value *v, const char *key, 
 {
     char text[32] = "";
     if (pawl_get(v, key) != NULL) {
-        (void)snprintf(text, sizeof text, "%.4g", pawl_num(v, key, 0));
+        const bool cosine = strcmp(key, "cosine") == 0; /* the only one that may be negative */
+        (void)snprintf(text, sizeof text, cosine ? "% .4f" : "%.4g", pawl_num(v, key, 0));
     }
     pw_grid_str(grid, style, text);
 }
 
 static void say_found(pw_cli *cli, const pawl_value *found)
 {
-    static const char *const headings[] = {"SCORE", "COSINE", "WORDS", "KEY", "TEXT"};
+    static const char *const headings[] = {"SCORE", " COSINE", "WORDS", "KEY", "TEXT"};
     pw_cli_grid grid;
     if (pawl_len(found) == 0) {
         pw_cli_note(cli, "nothing is found");
@@ -335,20 +337,24 @@ static int drop(pw_cli *cli)
 }
 
 /* A person is asked; a script says --yes. */
-static bool may_remove(pw_cli *cli, const char *name)
+static int may_remove(pw_cli *cli, const char *name)
 {
     char answer[16] = "";
     if (pw_cli_has(cli->args, PW_OPT_YES)) {
-        return true;
+        return PW_EXIT_OK;
     }
     if (isatty(STDIN_FILENO) == 0) {
-        return false;
+        return pw_cli_usage(cli, "%s is not removed: say --yes", name);
     }
     pw_out_puts(&cli->complain, "remove ");
     (void)pw_out_str(&cli->complain, name);
     pw_out_puts(&cli->complain, " with all that is in it? [y/N] ");
     (void)pw_cli_out_flush(&cli->complain);
-    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y')) {
+        return PW_EXIT_OK;
+    }
+    pw_cli_note(cli, "nothing was done");
+    return PW_EXIT_ERROR;
 }
 
 static int remove_whole(pw_cli *cli)
@@ -359,10 +365,9 @@ static int remove_whole(pw_cli *cli)
     if (name == NULL) {
         return pw_cli_usage(cli, "remove which collection? pawl index remove NAME");
     }
-    if (!may_remove(cli, name)) {
-        return pw_cli_usage(cli, "%s is not removed: say --yes", name);
-    }
-    int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true}, &x);
+    int code = may_remove(cli, name);
+    code = code == PW_EXIT_OK ? pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true}, &x)
+                              : code;
     if (code == PW_EXIT_OK) {
         const pawl_status st = pawl_index_remove(x.index, name, &err);
         code = st == PAWL_OK ? say_gone(cli, name, NULL) : pw_cli_fail(cli, st, &err, NULL);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
@@ -96,9 +97,15 @@ static int take_line(adding *a, char *line, size_t size)
     if (why != NULL) {
         const int code = a->len > 0 ? put(a) : PW_EXIT_OK;
         pw_cli_index_hush(a->x);
+        char text[200];
+        (void)snprintf(text, sizeof text, "%.199s", why);
+        char *where = strstr(text, " at line 1, "); /* of this line alone */
+        if (where != NULL) {
+            memmove(where + 4, where + 12, strlen(where + 12) + 1);
+        }
         (void)pw_err(&err, PAWL_INVALID,
                      "line %" PRIu64 ": %.150s; the %" PRIu64 " texts before it are in", a->lines,
-                     why, a->all.put + a->all.unchanged);
+                     text, a->all.put + a->all.unchanged);
         return code == PW_EXIT_OK ? pw_cli_fail(a->x->cli, PAWL_INVALID, &err, NULL) : code;
     }
     return ++a->len == AT_ONCE ? put(a) : PW_EXIT_OK;
@@ -110,6 +117,10 @@ static int add_lines(adding *a)
     size_t room = 0;
     ssize_t size;
     int code = PW_EXIT_OK;
+    if (isatty(STDIN_FILENO) == 1) {
+        pw_cli_note(a->x->cli, "texts from the terminal: {\"key\": \"K\", \"text\": \"T\"} a line; "
+                               "Ctrl-D ends them");
+    }
     while (code == PW_EXIT_OK && (size = getline(&line, &room, stdin)) > 0) {
         code = take_line(a, line, (size_t)size);
     }

@@ -110,8 +110,8 @@ static void verify_print(verifying *v, const pw_verify_stats *n)
     (void)pw_grid_print(o, &v->grid, NULL, 0);
     pw_out_styled(o, n->findings == 0 ? PW_GOOD : PW_BAD, n->findings == 0 ? "sound" : "damaged");
     pw_out_printf(o,
-                  ": %" PRId64 " runs, %" PRId64 " records, %" PRId64 " events, %" PRId64 " blobs",
-                  n->runs, n->records, n->events, n->blobs);
+                  ": %" PRId64 " run%s, %" PRId64 " records, %" PRId64 " events, %" PRId64 " blobs",
+                  n->runs, n->runs == 1 ? "" : "s", n->records, n->events, n->blobs);
     if (n->findings > 0) {
         pw_out_printf(o, ", %" PRId64 " findings", n->findings);
     }
@@ -238,6 +238,7 @@ int pw_verb_sql(pw_cli *cli)
     pawl_status s = pw_sqlite_query(cli->db, statement, row_take, &q, &err);
     if (s != PAWL_OK) {
         cli->way_out = s == PAWL_DENIED ? "" : NULL;
+        cli->next = s == PAWL_INVALID ? "pawl help sql" : NULL;
         code = pw_cli_fail(cli, s, &err, NULL);
     } else if (cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json_end(&cli->out, q.rows);

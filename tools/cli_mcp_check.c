@@ -299,6 +299,26 @@ static void print_rest(survey *s)
     pw_out_puts(o, "\n");
 }
 
+/* What a client would not see: the first question about one's own module. */
+static void print_hidden(survey *s)
+{
+    pw_cli_out *o = &s->cli->out;
+    const char *between = "\nnot listed: ";
+    for (size_t i = 0; i < s->len; i++) {
+        if (!among(&s->tools[i], s->mode)) {
+            pw_out_puts(o, between);
+            (void)pw_out_str(o, s->tools[i].name);
+            between = ", ";
+        }
+    }
+    if (between[0] == ',') {
+        pw_out_puts(o, s->mode == PW_MCPD_TOOLS_META
+                           ? "; --tools pinned lists what is published, --tools all every one\n"
+                           : "; a workflow is listed when it is published (pawl_workflow_options), "
+                             "or with --tools all\n");
+    }
+}
+
 static void print_warnings(survey *s)
 {
     pw_cli_out *o = &s->cli->out;
@@ -405,6 +425,7 @@ int pw_cli_mcp_check(pw_cli *cli, bool live)
         print_tools(&s);
         print_totals(&s);
         print_rest(&s);
+        print_hidden(&s);
         print_warnings(&s);
     }
     pw_mcpd_catalog_deinit(&s.catalog);

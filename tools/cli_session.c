@@ -216,7 +216,7 @@ static int no_journal(pw_cli *cli)
     (void)pw_out_str(o, cli->db);
     pw_out_puts(
         o,
-        "\n      name one with --db FILE or $PAWL_DB; the first start, execute or serve makes it\n");
+        "\n      name one with --db FILE or $PAWL_DB; the first start, execute, serve or index create makes it\n");
     (void)pw_cli_out_flush(o);
     return PW_EXIT_NOTFOUND;
 }

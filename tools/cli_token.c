@@ -61,6 +61,39 @@ static bool describe(pw_cli *cli, const char *name, pw_token_grant *ret_grant)
     return true;
 }
 
+/* A role that there always is; others are of serve --rights, which may be read elsewhere. */
+static bool usual_role(const char *name)
+{
+    static const char *const roles[] = {
+#define X(name, operations, all, help) name,
+#include "tools/mcp/roles.def"
+#undef X
+    };
+    size_t i = 0;
+    while (i < PW_COUNT(roles) && strcmp(roles[i], name) != 0) {
+        i++;
+    }
+    return i < PW_COUNT(roles);
+}
+
+/* What it lets its holder do, where that is not what one may think. */
+static void say_roles(pw_cli *cli, const pw_token_grant *g)
+{
+    if (g->kind == PW_TOKEN_CLIENT && pawl_len(g->roles) == 0) {
+        pw_cli_note(cli, "it gives no role: it may do what --rights says of \"%s\", else nothing",
+                    g->principal);
+    }
+    for (size_t i = 0; i < pawl_len(g->roles); i++) {
+        const char *role = pawl_str(pawl_at(g->roles, i), "", "");
+        if (!usual_role(role)) {
+            pw_cli_note(cli,
+                        "\"%s\" is not viewer, caller, approver, user or operator: it gives "
+                        "nothing unless the file of serve --rights has it",
+                        role);
+        }
+    }
+}
+
 static int make(pw_cli *cli, const char *path, const char *name)
 {
     char token[PW_TOKEN_BYTES_MAX];
@@ -83,10 +116,7 @@ static int make(pw_cli *cli, const char *path, const char *name)
         pw_out_puts(&cli->out, "\n");
         pw_cli_note(cli, "it is shown this once; the file has its hash only");
     }
-    if (grant.kind == PW_TOKEN_CLIENT && pawl_len(grant.roles) == 0) {
-        pw_cli_note(cli, "it gives no role: it may do what --rights says of \"%s\", else nothing",
-                    grant.principal);
-    }
+    say_roles(cli, &grant);
     return PW_EXIT_OK;
 }
 
@@ -100,6 +130,9 @@ static int revoke(pw_cli *cli, const char *path, const char *name)
     }
     if (cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json(&cli->out, pawl_build(cli->scope, "{name: %s, revoked: true}", name));
+    } else {
+        (void)pw_out_str(&cli->out, name);
+        pw_out_puts(&cli->out, " is revoked; who holds it is cut off within a second\n");
     }
     return PW_EXIT_OK;
 }
@@ -141,8 +174,10 @@ static void row_of_client(pw_cli *cli, pw_cli_grid *grid, const pw_token_grant *
         pw_grid_str(grid, PW_DIM, "never");
     } else {
         char text[32];
+        const bool over = g->expires_ms <= (int64_t)time(NULL) * 1000;
         pw_cli_iso(text, g->expires_ms);
-        pw_grid_str(grid, PW_PLAIN, text);
+        pw_grid_str(grid, over ? PW_BAD : PW_PLAIN,
+                    over ? pw_sprintf(cli->scope, "%s (over)", text) : text);
     }
 }
 
@@ -186,6 +221,8 @@ static int list(pw_cli *cli, const char *path, pw_token_kind kind)
         pw_out_json_end(&cli->out, shown);
     } else if (shown > 0) {
         (void)pw_grid_print(&cli->out, &grid, clients ? of_clients : of_workers, 0);
+    } else {
+        pw_cli_note(cli, "there are no tokens of %s in %s", clients ? "clients" : "workers", path);
     }
     pw_grid_deinit(&grid);
     pw_token_grants_free(g);

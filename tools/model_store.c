@@ -480,6 +480,9 @@ pawl_status pw_model_install(pawl_scope *scope, pw_model_add *add, const pawl_va
     if (!is_folder(add->from)) {
         return pw_err(err, PAWL_NOTFOUND, "%s is no folder", add->from);
     }
+    if (access(pw_sprintf(scope, "%s/config.json", add->from), R_OK) != 0) {
+        return pw_err(err, PAWL_NOTFOUND, "%s/config.json: %s", add->from, strerror(errno));
+    }
     pawl_status status = lock_store(scope, &all, &lock, err);
     if (status != PAWL_OK) {
         return status;

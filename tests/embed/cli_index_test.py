@@ -90,7 +90,7 @@ def it_names_the_way_out(p):
     within(p.run("index", "add", "no", "k", "t", "--model", folder).exits(4).err, "pawl index create")
     within(p.run("index", "search", "docs", "x").exits(4).err, "--mode words")  # the model was a folder, and is not installed
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a"}\n').err, "line 1")
-    within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1")
+    within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1: an unknown word at column 1")
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a", "text": "b", "workspace": 7}\n').err, "workspace is a text")
     within(p.run("index", "search", "docs", "a", "--mode", "words", "--tag", ",".join(f"t{i}" for i in range(65))).exits(2).err, "64")
     for words in (["add", "docs"], ["add", "docs", "k"], ["search", "docs"], ["delete", "docs"], ["info"], ["remove"], ["no"]):

@@ -27,6 +27,8 @@ def it_writes_a_module_that_builds_without_a_warning_and_runs(p):
     p.run("execute", "my-order", "--module", module, "-i", "{}").exits(5)
     within(p.ok("query", "o1", "greeting").out, "Hello")
     within(p.ok("trace", "o1").out, "my-order.greet")
+    said = p.ok("mcp", "--check", "--module", module).out
+    check(any(line.split()[:1] == ["my-order"] for line in said.splitlines()), "MCP clients do not see it\n" + said)
     p.ok("start", "my-order", "-w", "o2", "-i", '{"name": "Bob", "ask": true}')
     p.serve("--module", module)
     p.until_waiting("o2", "send")
@@ -64,6 +66,13 @@ def it_refuses_a_module_that_is_missing_or_no_module(p):
         equal(done.out, "")
         done = p.run("execute", "hello", "--module", path)
         check(done.code not in (0, 3), done.says())
+
+
+def it_hosts_every_workflow_that_comes_with_it(p):
+    workflows = [tool["workflow"] for tool in p.ok("mcp", "--check", "--tools", "all", "-o", "json").json()["tools"] if "workflow" in tool]
+    check("release" in workflows, workflows)
+    for workflow in workflows:
+        within(p.run("execute", workflow).exits(2).err, "the input does not fit")  # so its code is here
 
 
 def it_refuses_a_module_that_was_given_twice(p):

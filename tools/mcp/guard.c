@@ -187,7 +187,8 @@ static pw_guard_verdict look_at(pw_guard *g, const char *token, bool waited, pw_
     char workspace[256] = "";
     bool wait = false;
     if (issuer == NULL) {
-        *ret_why = "it is none of ours, and of no issuer that is believed";
+        *ret_why = "this one is not known here: mistyped, revoked, or of an issuer that is not "
+                   "believed";
         return PW_GUARD_REFUSED;
     }
     const pw_jwks *keys = pw_keys_of(g->keys, issuer, false, &wait);

@@ -15,6 +15,7 @@
  */
 #include "tools/mcp/http_inside.h"
 
+#include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -674,6 +675,12 @@ static void on_beat(uv_timer_t *timer)
 
 /* ---- life ---- */
 
+static unsigned port_of(const pw_http_address *a)
+{
+    return ntohs(a->at.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&a->at)->sin6_port
+                                             : ((const struct sockaddr_in *)&a->at)->sin_port);
+}
+
 static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
 {
     const bool tls = http->cert != NULL;
@@ -687,12 +694,21 @@ static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
         {MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
         {MHD_OPTION_END, 0, NULL},
     };
+    errno = 0;
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL,
         on_request, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
     if (http->daemon == NULL) {
-        return pw_err(err, PAWL_IO, "cannot listen on %s: is the port taken?", http->address.host);
+        const int why = errno;
+        return why == EADDRINUSE
+                   ? pw_err(
+                         err, PAWL_IO,
+                         "port %u of %s is taken by another program; --http 0 takes one that is free",
+                         port_of(&http->address), http->address.host)
+                   : pw_err(err, PAWL_IO, "cannot listen on port %u of %s: %s",
+                            port_of(&http->address), http->address.host,
+                            why != 0 ? strerror(why) : "the HTTP library does not say why");
     }
     const union MHD_DaemonInfo *port = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
     (void)snprintf(http->url, sizeof http->url, "http%s://%s:%u/mcp", tls ? "s" : "",

@@ -61,9 +61,12 @@ pawl_status pw_http_address_parse(const char *text, pw_http_address *ret_address
     const char *port = text;
     char *end = NULL;
     if (strspn(text, "0123456789") != strlen(text) && !host_of(text, host, &port)) {
-        return pw_err(err, PAWL_INVALID, "\"%.100s\" is no address: HOST:PORT", text);
+        return pw_err(err, PAWL_INVALID, "\"%.100s\" is no address: a port, or HOST:PORT", text);
     }
     const long number = strtol(port, &end, 10);
+    if (*port != '\0' && *end == '\0' && number > 65535) {
+        return pw_err(err, PAWL_INVALID, "\"%.100s\" is no port: they end at 65535", port);
+    }
     if (*port == '\0' || *end != '\0' || number < 0 || number > 65535 ||
         !set_host(&a, host, (uint16_t)number)) {
         return pw_err(err, PAWL_INVALID,

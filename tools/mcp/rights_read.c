@@ -69,7 +69,12 @@ static void only_keys(struct reading *r, const pawl_value *map, const char *wher
             k++;
         }
         if (known[k] == NULL) {
-            wrong(r, where, pw_sprintf(r->rights->scope, "has no \"%.60s\"", key));
+            const char *all = known[0];
+            for (k = 1; known[k] != NULL; k++) {
+                all = pw_sprintf(r->rights->scope, "%s, %s", all, known[k]);
+            }
+            wrong(r, where,
+                  pw_sprintf(r->rights->scope, "may not have \"%.60s\", only %s", key, all));
         }
     }
 }
@@ -406,7 +411,9 @@ pawl_status pw_rights_read(const char *path, pw_rights **ret_rights, pawl_error 
     pawl_status st = read_value(&r, path);
     if (st != PAWL_OK) {
         pw_rights_release(rights);
-        return st;
+        return path != NULL && (st == PAWL_INVALID || st == PAWL_PARSE)
+                   ? pw_error_wrap(err, st, "%.100s", path)
+                   : st;
     }
     *ret_rights = rights;
     return PAWL_OK;

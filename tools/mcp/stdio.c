@@ -9,8 +9,10 @@
  */
 #include "tools/mcp/stdio.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -256,6 +258,23 @@ static void free_handle(uv_handle_t *h)
     pw_free(h);
 }
 
+/* The last complaint of an engine that ended, out of its log; what is wrong with the log when it has none. */
+static void last_complaint(const char *path, char *text, size_t room)
+{
+    FILE *log = fopen(path, "re");
+    char line[512];
+    (void)snprintf(text, room, "%s", log == NULL ? strerror(errno) : "it does not say why");
+    while (log != NULL && fgets(line, sizeof line, log) != NULL) {
+        if (strncmp(line, "pawl: ", 6) == 0) {
+            line[strcspn(line, "\n")] = '\0';
+            (void)snprintf(text, room, "%.180s", line + 6);
+        }
+    }
+    if (log != NULL) {
+        (void)fclose(log);
+    }
+}
+
 static void on_engine_end(uv_process_t *process, int64_t status, int number)
 {
     stdio *io = process->data;
@@ -266,9 +285,11 @@ static void on_engine_end(uv_process_t *process, int64_t status, int number)
         return;
     }
     if (++io->tries >= ENGINE_TRIES) {
+        char why[200];
+        last_complaint(io->options->engine_log, why, sizeof why);
         io->status = pw_err(io->err, PAWL_IO,
-                            "the engine ends as soon as it is started (status %d); %.150s says why",
-                            (int)status, io->options->engine_log);
+                            "the engine ends as soon as it is started (status %d); %.150s says: %s",
+                            (int)status, io->options->engine_log, why);
         uv_stop(&io->loop);
     }
 }
