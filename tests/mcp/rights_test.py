@@ -110,6 +110,18 @@ def it_keeps_the_hash_alone_and_knows_no_token_of_another_kind(f):
     assert [t["name"] for t in f.pawl("token", "--client-tokens", str(f.path / "tokens"))] == ["ada"]
 
 
+def it_takes_no_token_when_the_file_of_tokens_is_gone(f):  # [T23]
+    ada = token(f, "ada", "user")
+    server = serve(f)
+    client = as_modern(server, ada)
+    assert client.post("tools/list").status == 200
+    (f.path / "tokens").unlink()
+    until(lambda: client.post("tools/list").status == 401, "a token without a file still works")
+    again = token(f, "ada", "user")
+    until(lambda: as_modern(server, again).post("tools/list").status == 200, "a new file is not read")
+    assert client.post("tools/list").status == 401
+
+
 def it_cuts_a_token_that_is_revoked_within_a_second_also_on_an_open_stream(f):  # [T23]
     ada, bob = token(f, "ada", "user"), token(f, "bob", "user")
     server = serve(f)

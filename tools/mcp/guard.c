@@ -5,6 +5,7 @@
  */
 #include "tools/mcp/guard.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -424,6 +425,20 @@ static bool changed(const char *path, struct stat *was)
     return true;
 }
 
+/* Without its file no token counts; one that could not be looked at just now is looked at again. */
+static bool tokens_gone(pw_guard *g)
+{
+    struct stat now;
+    if (g->tokens == NULL || stat(g->options.tokens_file, &now) == 0 || errno != ENOENT) {
+        return false;
+    }
+    pw_token_grants_free(g->tokens);
+    g->tokens = NULL;
+    g->tokens_stat = (struct stat){.st_size = -1};
+    say(g, PAWL_ERROR, "the file of tokens is gone, so none of them counts");
+    return true;
+}
+
 static pawl_status rights_take(pw_guard *g, pawl_error *err)
 {
     pw_rights *rights = NULL;
@@ -474,11 +489,12 @@ bool pw_guard_look(pw_guard *g)
 {
     pawl_error err = {0};
     const bool rights = changed(g->options.rights_file, &g->rights_stat);
-    const bool tokens = changed(g->options.tokens_file, &g->tokens_stat);
+    const bool gone = tokens_gone(g);
+    const bool tokens = changed(g->options.tokens_file, &g->tokens_stat) || gone;
     if (rights) {
         taken(g, rights_take(g, &err), &err, &g->rights_stat);
     }
-    if (tokens) {
+    if (tokens && !gone) {
         taken(g, tokens_take(g, &err), &err, &g->tokens_stat);
     }
     if (g->keys != NULL) {
