@@ -66,37 +66,37 @@ static void nothing_failing_the_story_ends_as_told(void **state)
 static void one_failed_allocation_loses_nothing(void **state)
 {
     (void)state;
-    loop(RIG_NORMAL, false, 5);
+    loop(RIG_NORMAL, false, 11);
 }
 
 static void no_memory_for_some_seconds_loses_nothing(void **state)
 {
     (void)state;
-    loop(RIG_NORMAL, true, 7);
+    loop(RIG_NORMAL, true, 17);
 }
 
 static void one_failed_allocation_loses_nothing_when_no_stack_is_kept(void **state)
 {
     (void)state;
-    loop(RIG_NO_STACKS, false, 7);
+    loop(RIG_NO_STACKS, false, 17);
 }
 
 static void no_memory_for_some_seconds_loses_nothing_when_no_stack_is_kept(void **state)
 {
     (void)state;
-    loop(RIG_NO_STACKS, true, 11);
+    loop(RIG_NO_STACKS, true, 23);
 }
 
 static void one_failed_allocation_loses_nothing_on_sqlite(void **state)
 {
     (void)state;
-    loop(RIG_SQLITE, false, 47);
+    loop(RIG_SQLITE, false, 59);
 }
 
 static void no_memory_for_some_seconds_loses_nothing_on_sqlite(void **state)
 {
     (void)state;
-    loop(RIG_SQLITE, true, 71);
+    loop(RIG_SQLITE, true, 79);
 }
 
 static bool read_args(int argc, char **argv)

@@ -148,7 +148,7 @@ static void step(cutter *c)
 /** One scenario; false when something was lost. */
 static bool run_scenario(cutter *c, uint64_t scenario, world *w)
 {
-    bool with_failure = scenario % 3 != 0;
+    bool with_failure = scenario % 5 != 0;
     c->w = w;
     c->seed = scenario * 0x51ed27u + 1;
     c->images = 0;
