@@ -485,7 +485,8 @@ typedef struct pawl_memory_query {
 PAWL_API const pawl_value *pawl_memory_search_at(pawl_run *w, const pawl_memory_query *query,
                                                  size_t query_size, const char *file, int line);
 
-/* ---- deterministic helpers ---- */
+/* ---- deterministic helpers ----
+ * Draws come in the order of the calls, and C gives the arguments of one call no order: draw in statements of their own. */
 
 /** 64 random bits, the same ones in replay. */
 PAWL_API uint64_t pawl_random(pawl_run *w);

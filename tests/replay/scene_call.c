@@ -191,9 +191,10 @@ static const pawl_value *step(pawl_run *w, const pawl_value *in)
     (void)pawl_local(w, "bad", bad_step, NULL);
     const pawl_failure *f = pawl_catch(w);
     pawl_set(w, "twice", NULL);
+    const char *uuid = pawl_uuid(w); /* before the draw: arguments have no order */
+    const long long draw = (long long)(pawl_random(w) >> 20);
     return pawl_json(w, "{v: %p, type: %s, draw: %lld, uuid: %s, now: %lld}", pawl_v(v),
-                     f != NULL ? f->type : "", (long long)(pawl_random(w) >> 20), pawl_uuid(w),
-                     (long long)pawl_now_ms(w));
+                     f != NULL ? f->type : "", draw, uuid, (long long)pawl_now_ms(w));
 }
 
 void scene_step_code(rig *r)
