@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from server_rig import META, MODERN, Legacy, Modern, Paths, main, send
+from server_rig import META, MODERN, WAIT_S, Legacy, Modern, Paths, main, send
 
 TASKS = {"extensions": {META + "tasks": {}}, "elicitation": {}}
 ACCEPT_ADA = {"action": "accept", "content": {"name": "Ada"}}
@@ -366,6 +366,31 @@ def it_keeps_nothing_of_what_listeners_do_not_want(f):
     assert grown < 10000, f"{grown} KiB more"
     for stream in streams:
         stream.close()
+
+
+def it_answers_beside_ten_thousand_idle_streams(f):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = min(10000, hard - 2000)
+    if count < 10000:
+        print(f"        with {count} streams: no more than {hard} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 2000)), hard))
+    server = f.serve()
+    client = Modern(server.url)
+    body = json.dumps(client.message("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, None))
+    head = (f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\nMCP-Protocol-Version: {MODERN}\r\n"
+            "Accept: application/json, text/event-stream\r\nMcp-Method: subscriptions/listen\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n")
+    streams = []
+    for _ in range(count):
+        streams.append(socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S))
+        streams[-1].sendall((head + body).encode())
+    for stream in streams:
+        assert stream.recv(4096).startswith(b"HTTP/1.1 200"), "a stream is refused"
+    for name in ("Ada", "Bob"):
+        assert name in str(client.call("greet", {"name": name})["result"])
+    for stream in streams:
+        stream.close()
+    assert "Cy" in str(client.call("greet", {"name": "Cy"})["result"])
 
 
 def it_ends_when_idle_and_not_while_somebody_is_connected(f):
