@@ -20,27 +20,11 @@ static pawl_status no_memory(pawl_error *err)
     return pw_err(err, PAWL_NOMEM, "out of memory");
 }
 
-static pawl_status put(pw_memory_store *s, const pw_row_key *key, pw_buf *value, pawl_error *err)
-{
-    const bool ok = key->whole && pw_buf_ok(value) &&
-                    pw_kv_put(s->kv, pw_row_key_view(key), (pw_view){value->data, value->size});
-    pw_buf_deinit(value);
-    return ok ? PAWL_OK
-           : key->whole
-               ? no_memory(err)
-               : pw_err(err, PAWL_LIMIT, "a key is longer than %d bytes", PW_ROW_KEY_BYTES);
-}
-
 static pawl_status put_int(pw_memory_store *s, const pw_row_key *key, int64_t n, pawl_error *err)
 {
     pw_buf b = PW_BUF_INIT;
     pw_mp_int(&b, n);
-    return put(s, key, &b, err);
-}
-
-static pawl_status drop(pw_memory_store *s, const pw_row_key *key, pawl_error *err)
-{
-    return pw_kv_delete(s->kv, pw_row_key_view(key), NULL) ? PAWL_OK : no_memory(err);
+    return pw_memory_row_put(s, key, &b, err);
 }
 
 static pw_row_key named_key(pw_view name)
@@ -146,7 +130,7 @@ static pawl_status create(pw_memory_store *s, const pw_collection_row *given, pa
     pw_buf b = PW_BUF_INIT;
     put_collection(&b, &row);
     const pw_row_key key = PW_ROW_KEY(PW_TABLE_COLLECTION, number);
-    pawl_status st = put(s, &key, &b, err);
+    pawl_status st = pw_memory_row_put(s, &key, &b, err);
     st = st == PAWL_OK ? put_int(s, &name, number, err) : st;
     return st == PAWL_OK ? put_int(s, &counter, number, err) : st;
 }
@@ -161,7 +145,7 @@ static pawl_status drop_all(pw_memory_store *s, const pw_row_key *prefix, pawl_e
         key.size = pw_kv_key(node).size;
         key.whole = true;
         memcpy(key.data, pw_kv_key(node).data, key.size);
-        st = drop(s, &key, err);
+        st = pw_memory_row_drop(s, &key, err);
     }
     return st;
 }
@@ -177,7 +161,7 @@ static pawl_status remove_collection(pw_memory_store *s, int64_t number, pawl_er
     pw_collection_row row;
     get_collection(node, &row);
     const pw_row_key name = named_key(row.name);
-    pawl_status st = drop(s, &name, err);
+    pawl_status st = pw_memory_row_drop(s, &name, err);
     for (size_t i = 0; i < PW_COUNT(tables) && st == PAWL_OK; i++) {
         const pw_row_key prefix = PW_ROW_KEY(tables[i], number);
         st = drop_all(s, &prefix, err);
@@ -204,9 +188,9 @@ static pawl_status drop_key(pw_memory_store *s, pw_collection_row *c, pw_view ke
     c->items--;
     c->bytes -= (int64_t)(row.key.size + row.body.size) + c->width * 2;
     pw_buf none = PW_BUF_INIT;
-    st = put(s, &gone, &none, err);
-    st = st == PAWL_OK ? drop(s, &item, err) : st;
-    return st == PAWL_OK ? drop(s, &name, err) : st;
+    st = pw_memory_row_put(s, &gone, &none, err);
+    st = st == PAWL_OK ? pw_memory_row_drop(s, &item, err) : st;
+    return st == PAWL_OK ? pw_memory_row_drop(s, &name, err) : st;
 }
 
 static pawl_status put_item(pw_memory_store *s, pw_collection_row *c, const pw_item_put *p,
@@ -225,7 +209,7 @@ static pawl_status put_item(pw_memory_store *s, pw_collection_row *c, const pw_i
     pw_mp_int(&b, pw_vector_sum(id, p->halves));
     pw_mp_bin(&b, p->halves.data, p->halves.size);
     pw_mp_bin(&b, p->body.data, p->body.size);
-    const pawl_status written = put(s, &item, &b, err);
+    const pawl_status written = pw_memory_row_put(s, &item, &b, err);
     st = st == PAWL_OK ? written : st;
     return st == PAWL_OK ? put_int(s, &name, c->last, err) : st;
 }
@@ -240,7 +224,7 @@ static pawl_status forget_gone(pw_memory_store *s, const pw_collection_row *c, p
         const pw_row_key key =
             PW_ROW_KEY(PW_TABLE_ITEM_GONE, c->number, pw_row_key_get(pw_kv_key(node), 1),
                        pw_row_key_get(pw_kv_key(node), 2));
-        st = drop(s, &key, err);
+        st = pw_memory_row_drop(s, &key, err);
     }
     return st;
 }
@@ -277,7 +261,7 @@ static pawl_status change_items(pw_memory_store *s, const pw_op *op, pawl_error 
     pw_buf b = PW_BUF_INIT;
     put_collection(&b, &c);
     const pw_row_key key = PW_ROW_KEY(PW_TABLE_COLLECTION, c.number);
-    const pawl_status written = put(s, &key, &b, err);
+    const pawl_status written = pw_memory_row_put(s, &key, &b, err);
     st = st == PAWL_OK ? written : st;
     return st == PAWL_OK ? forget_gone(s, &c, err) : st;
 }

@@ -12,27 +12,6 @@
 
 enum { SWEEP_ROWS = 8 };
 
-static pawl_status no_memory(pawl_error *err)
-{
-    return pw_err(err, PAWL_NOMEM, "out of memory");
-}
-
-static pawl_status put(pw_memory_store *s, const pw_row_key *key, pw_buf *value, pawl_error *err)
-{
-    const bool ok = key->whole && pw_buf_ok(value) &&
-                    pw_kv_put(s->kv, pw_row_key_view(key), (pw_view){value->data, value->size});
-    pw_buf_deinit(value);
-    return ok ? PAWL_OK
-           : key->whole
-               ? no_memory(err)
-               : pw_err(err, PAWL_LIMIT, "a key is longer than %d bytes", PW_ROW_KEY_BYTES);
-}
-
-static pawl_status drop(pw_memory_store *s, const pw_row_key *key, pawl_error *err)
-{
-    return pw_kv_delete(s->kv, pw_row_key_view(key), NULL) ? PAWL_OK : no_memory(err);
-}
-
 /* ---- keys and rows ---- */
 
 static pw_row_key name_key(pw_table table, pw_view space, pw_view name)
@@ -110,7 +89,8 @@ static bool write_word(void *ctx, pw_view word)
     word_write *w = ctx;
     const pw_row_key key = word_key(w->row->space, word, w->row->id);
     pw_buf none = PW_BUF_INIT;
-    w->status = w->puts ? put(w->s, &key, &none, w->err) : drop(w->s, &key, w->err);
+    w->status = w->puts ? pw_memory_row_put(w->s, &key, &none, w->err)
+                        : pw_memory_row_drop(w->s, &key, w->err);
     return w->status == PAWL_OK;
 }
 
@@ -139,13 +119,13 @@ static pawl_status count(pw_memory_store *s, const pw_memo_row *row, int64_t mor
     const pw_row_key key = space_key(row->space);
     read_count(pw_kv_find(s->kv, pw_row_key_view(&key)), &n, &bytes);
     if (n + more <= 0) {
-        return drop(s, &key, err);
+        return pw_memory_row_drop(s, &key, err);
     }
     pw_buf b = PW_BUF_INIT;
     pw_mp_array(&b, 2);
     pw_mp_int(&b, n + more);
     pw_mp_int(&b, bytes + more * (int64_t)row->body.size);
-    return put(s, &key, &b, err);
+    return pw_memory_row_put(s, &key, &b, err);
 }
 
 static pw_row_key expiry_key(const pw_memo_row *row)
@@ -165,9 +145,9 @@ static pawl_status drop_id(pw_memory_store *s, int64_t id, pawl_error *err)
     if (st == PAWL_OK) {
         const pw_row_key name = name_key(PW_TABLE_MEMO_NAME, row.space, row.key);
         const pw_row_key expiry = expiry_key(&row);
-        st = drop(s, &name, err);
-        st = st == PAWL_OK && row.expires_ms != 0 ? drop(s, &expiry, err) : st;
-        st = st == PAWL_OK ? drop(s, &key, err) : st;
+        st = pw_memory_row_drop(s, &name, err);
+        st = st == PAWL_OK && row.expires_ms != 0 ? pw_memory_row_drop(s, &expiry, err) : st;
+        st = st == PAWL_OK ? pw_memory_row_drop(s, &key, err) : st;
     }
     return st;
 }
@@ -223,10 +203,10 @@ pawl_status pw_memory_memo_put(pw_memory_store *s, const pw_memo_row *given, paw
         pw_buf b = PW_BUF_INIT, id = PW_BUF_INIT, none = PW_BUF_INIT;
         put_memo(&b, &row);
         pw_mp_int(&id, row.id);
-        st = put(s, &key, &b, err);
-        pawl_status named = put(s, &name, &id, err);
+        st = pw_memory_row_put(s, &key, &b, err);
+        pawl_status named = pw_memory_row_put(s, &name, &id, err);
         st = st == PAWL_OK ? named : st;
-        st = st == PAWL_OK && row.expires_ms != 0 ? put(s, &expiry, &none, err) : st;
+        st = st == PAWL_OK && row.expires_ms != 0 ? pw_memory_row_put(s, &expiry, &none, err) : st;
     }
     st = st == PAWL_OK ? write_words(s, &row, true, err) : st;
     return st == PAWL_OK ? count(s, &row, 1, err) : st;

@@ -55,6 +55,25 @@ pw_view pw_row_key_view(const pw_row_key *k)
     return (pw_view){k->data, k->size};
 }
 
+pawl_status pw_memory_row_put(pw_memory_store *s, const pw_row_key *key, pw_buf *value,
+                              pawl_error *err)
+{
+    const bool ok = key->whole && pw_buf_ok(value) &&
+                    pw_kv_put(s->kv, pw_row_key_view(key), (pw_view){value->data, value->size});
+    pw_buf_deinit(value);
+    return ok ? PAWL_OK
+           : key->whole
+               ? pw_err(err, PAWL_NOMEM, "out of memory")
+               : pw_err(err, PAWL_LIMIT, "a key is longer than %d bytes", PW_ROW_KEY_BYTES);
+}
+
+pawl_status pw_memory_row_drop(pw_memory_store *s, const pw_row_key *key, pawl_error *err)
+{
+    return pw_kv_delete(s->kv, pw_row_key_view(key), NULL)
+               ? PAWL_OK
+               : pw_err(err, PAWL_NOMEM, "out of memory");
+}
+
 int64_t pw_row_key_get(pw_view key, size_t n)
 {
     uint64_t u = 0;

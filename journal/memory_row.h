@@ -109,6 +109,10 @@ pw_row_key pw_row_key_ints(pw_table table, const int64_t *ints, size_t len);
     pw_row_key_ints((table), ((const int64_t[]){__VA_ARGS__}), \
                     sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 pw_view pw_row_key_view(const pw_row_key *k);
+/** A row into the map, or out of it, inside a transaction. put gives the value free. Errors: NOMEM; put: LIMIT (a key that was too long) */
+pawl_status pw_memory_row_put(pw_memory_store *s, const pw_row_key *key, pw_buf *value,
+                              pawl_error *err);
+pawl_status pw_memory_row_drop(pw_memory_store *s, const pw_row_key *key, pawl_error *err);
 /** Integer number n of a key made by PW_ROW_KEY. */
 int64_t pw_row_key_get(pw_view key, size_t n);
 

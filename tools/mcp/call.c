@@ -21,7 +21,6 @@
 #define GRACE_ASK_MS 1500 /* of one that asks first, outside of its task */
 
 static void look(pw_mcpd_x *x);
-static void on_grace(pw_mcpd_x *x);
 static void send_id(pw_mcpd_x *x, const char *op, pw_up_fn fn)
 {
     pw_up_ask(x->server->up, op, pawl_build(x->scope, "{id: %s}", x->run.id), fn, x);

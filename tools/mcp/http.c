@@ -51,7 +51,6 @@ static void free_handle(uv_handle_t *h)
 }
 
 static void kick(pw_mcpd_http *http);
-void pw_http_run(pw_mcpd_http *http);
 
 int64_t pw_http_now_ms(const pw_mcpd_http *http)
 {
