@@ -15,6 +15,9 @@
 #include "sdk/base/id.h"
 #include "sdk/base/value.h"
 
+/* More than groups that are not yet answered can number. */
+#define ITEMS_IN_FLIGHT ((int64_t)1 << 24)
+
 static pw_view text_view(const char *text)
 {
     return (pw_view){(const uint8_t *)text, strlen(text)};
@@ -63,6 +66,33 @@ static pawl_status find(pw_core *core, const char *name, seen *ret, pawl_error *
                : st;
 }
 
+/* ---- what is being made ---- */
+
+/* Collections that the groups not yet answered make. Of one under that name *ret says what it will be; count: of all. */
+static void see_batch(const pw_batch *b, const char *name, seen *ret, size_t *count)
+{
+    for (size_t i = 0; b != NULL && i < b->group.len; i++) {
+        const pw_op *op = &b->group.ops[i];
+        if (op->type != PW_OP_COLLECTION_CREATE) {
+            continue;
+        }
+        ++*count;
+        if (ret->count == 0 && pw_view_eq(op->u.collection.name, text_view(name))) {
+            (void)see(ret, &op->u.collection);
+        }
+    }
+}
+
+static void find_being_made(const pw_core *core, const char *name, seen *ret, size_t *ret_count)
+{
+    memset(ret, 0, sizeof *ret);
+    *ret_count = 0;
+    for (const pw_batch *b = core->flight; b != NULL; b = b->next) {
+        see_batch(b, name, ret, ret_count);
+    }
+    see_batch(core->building, name, ret, ret_count);
+}
+
 static pawl_status name_ok(const char *name, pawl_error *err)
 {
     const size_t size = name != NULL ? strlen(name) : 0;
@@ -84,9 +114,10 @@ static pawl_status differs(const seen *there, int64_t width, const pawl_value *a
     }
     return pw_err(
         err, PAWL_CONFLICT,
-        "its vectors are of %.80s (%lld numbers, %.12s), these of %.80s (%lld numbers, %.12s)",
-        there->model[0] != 0 ? there->model : "another model", (long long)there->row.width,
-        there->identity, model[0] != 0 ? model : "another model", (long long)width, identity);
+        "the vectors of %.60s are of %.40s (%lld numbers, %.8s), these of %.40s (%lld numbers, %.8s)",
+        pawl_str(args, "collection", "it"), there->model[0] != 0 ? there->model : "another model",
+        (long long)there->row.width, there->identity, model[0] != 0 ? model : "another model",
+        (long long)width, identity);
 }
 
 /* ---- items ---- */
@@ -159,6 +190,10 @@ static pawl_status check_parts(const pawl_value *item, int64_t width, pawl_error
         return pw_err(err, PAWL_INVALID, "an item's data has at most %u bytes",
                       PW_INDEX_TEXT_BYTES_MAX);
     }
+    const pawl_value *own = pawl_get(item, "own");
+    if (own != NULL && pawl_typeof(own) != PAWL_BOOL) {
+        return pw_err(err, PAWL_INVALID, "own is a truth value");
+    }
     const pawl_status st = check_tags(pawl_get(item, "tags"), err);
     return st == PAWL_OK ? check_vector(pawl_get(item, "row"), width, err) : st;
 }
@@ -184,7 +219,7 @@ static void put_part(pw_buf *b, const pawl_value *item, const char *name)
 
 static void put_item(pw_buf *b, const pawl_value *item)
 {
-    static const char *const parts[] = {"text", "workspace", "tags", "data"};
+    static const char *const parts[] = {"text", "workspace", "tags", "data", "own"};
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     size_t len = 0;
     for (size_t i = 0; i < PW_COUNT(parts); i++) {
@@ -219,7 +254,28 @@ typedef struct change {
 static bool count_collection(void *ctx, const pw_collection_row *row)
 {
     (void)row;
-    return ++*(size_t *)ctx < PW_INDEX_COLLECTIONS_MAX;
+    ++*(size_t *)ctx;
+    return true;
+}
+
+/* A number is never used twice: copies elsewhere know a collection by it. */
+static pawl_status has_room(const change *c, size_t being_made, pawl_error *err)
+{
+    size_t there = 0;
+    int64_t made = 0;
+    pawl_status st = c->core->jops->collections(c->core->reader, (pw_view){NULL, 0},
+                                                count_collection, &there, err);
+    if (st == PAWL_OK && there + being_made >= PW_INDEX_COLLECTIONS_MAX) {
+        return pw_err(err, PAWL_FULL, "there are %d collections already", PW_INDEX_COLLECTIONS_MAX);
+    }
+    st = st == PAWL_OK ? c->core->jops->collections_made(c->core->reader, &made, err) : st;
+    if (st == PAWL_OK && made + (int64_t)being_made >= PW_COLLECTION_NUMBER_MAX) {
+        return pw_err(err, PAWL_FULL,
+                      "this journal has had %lld collections, and can have no more: their numbers "
+                      "are used once; begin another journal",
+                      (long long)made);
+    }
+    return st;
 }
 
 /* What is said of a collection, and how long it may be: all of it is in each list of collections. */
@@ -233,7 +289,6 @@ static const about_part about_parts[] = {{"identity", PAWL_STRING, PW_INDEX_NAME
                                          {"about", PAWL_STRING, PW_INDEX_TEXT_BYTES_MAX},
                                          {"tokens_max", PAWL_INT, 0},
                                          {"pooling", PAWL_STRING, PW_INDEX_NAME_BYTES_MAX},
-                                         {"plain", PAWL_BOOL, 0},
                                          {"dtype", PAWL_STRING, PW_INDEX_NAME_BYTES_MAX}};
 
 static pawl_status check_about(const pawl_value *args, pawl_error *err)
@@ -245,8 +300,7 @@ static pawl_status check_about(const pawl_value *args, pawl_error *err)
         if (v != NULL && (pawl_typeof(v) != p->type || (text && pawl_len(v) > p->bytes_max))) {
             return text ? pw_err(err, PAWL_INVALID, "%s is a text of at most %zu bytes", p->name,
                                  p->bytes_max)
-                        : pw_err(err, PAWL_INVALID, "%s is a %s", p->name,
-                                 p->type == PAWL_INT ? "whole number" : "truth value");
+                        : pw_err(err, PAWL_INVALID, "%s is a whole number", p->name);
         }
     }
     return PAWL_OK;
@@ -254,12 +308,11 @@ static pawl_status check_about(const pawl_value *args, pawl_error *err)
 
 static pawl_status make_collection(change *c, int64_t width, pawl_error *err)
 {
-    size_t len = 0, there = 0;
-    pawl_status st = c->core->jops->collections(c->core->reader, (pw_view){NULL, 0},
-                                                count_collection, &there, err);
-    if (st == PAWL_OK && there >= PW_INDEX_COLLECTIONS_MAX) {
-        return pw_err(err, PAWL_FULL, "there are %d collections already", PW_INDEX_COLLECTIONS_MAX);
-    }
+    size_t len = 0, being_made = 0;
+    seen other;
+    find_being_made(c->core, c->name, &other, &being_made);
+    const pawl_status st =
+        other.count > 0 ? differs(&other, width, c->args, err) : has_room(c, being_made, err);
     for (size_t i = 0; i < PW_COUNT(about_parts); i++) {
         len += pawl_get(c->args, about_parts[i].name) != NULL ? 1 : 0;
     }
@@ -307,6 +360,12 @@ static pawl_status put_items(change *c, pawl_error *err)
     }
     if (there.row.items + (int64_t)len > PW_INDEX_ITEMS_MAX) {
         return pw_err(err, PAWL_FULL, "a collection has at most %d items", PW_INDEX_ITEMS_MAX);
+    }
+    if (there.row.last > PW_ITEM_NUMBER_MAX - ITEMS_IN_FLIGHT) {
+        return pw_err(
+            err, PAWL_FULL,
+            "a collection can be written %lld times: make another, and put its items there",
+            (long long)PW_ITEM_NUMBER_MAX);
     }
     pw_mp_array(&c->list, len);
     for (size_t i = 0; i < len && st == PAWL_OK; i++) {

@@ -18,8 +18,7 @@ static pw_view view_of(const pawl_value *args, const char *key)
 /* The number of an item, as somebody says it: what cannot be one is the nearest that can. */
 static int64_t item_number(int64_t n)
 {
-    const int64_t max = ((int64_t)1 << PW_ITEM_BITS) - 1;
-    return n < 0 ? 0 : n > max ? max : n;
+    return n < 0 ? 0 : n > PW_ITEM_NUMBER_MAX ? PW_ITEM_NUMBER_MAX : n;
 }
 
 static size_t limit_of(const pawl_value *args, int64_t otherwise, int64_t max)
@@ -109,7 +108,7 @@ static pawl_status number_of(pw_reader *reader, const pawl_value *args, int64_t 
     const char *name = pawl_str(args, "collection", "");
     *ret_number = pawl_int(args, "number", 0);
     if (*ret_number > 0) {
-        return *ret_number < (int64_t)1 << (62 - PW_ITEM_BITS)
+        return *ret_number <= PW_COLLECTION_NUMBER_MAX
                    ? PAWL_OK
                    : pw_err(err, PAWL_NOTFOUND, "there is no such collection");
     }

@@ -17,6 +17,8 @@
 
 #define PW_GONE_VERSIONS 1024
 #define PW_ITEM_BITS 40 /* an item's id in the tables: collection << 40 | number */
+#define PW_ITEM_NUMBER_MAX (((int64_t)1 << PW_ITEM_BITS) - 1)
+#define PW_COLLECTION_NUMBER_MAX (((int64_t)1 << (62 - PW_ITEM_BITS)) - 1)
 
 /** Covers an item's id, key and body; and its id and vector. */
 int64_t pw_item_sum(int64_t id, pw_view key, pw_view body);

@@ -175,6 +175,22 @@ pawl_status pw_db_int(pw_db *db, const char *sql, int64_t *ret, pawl_error *err)
     return status;
 }
 
+pawl_status pw_db_unprepared(pw_db *db, int rc, const char *what, pawl_error *err)
+{
+    if ((rc & 0xff) == SQLITE_ERROR) { /* our own words fit our own tables */
+        return pw_err(err, PAWL_DAMAGED,
+                      "the journal lacks what it should have: %s; a backup is the way back",
+                      sqlite3_errmsg(db->db));
+    }
+    return pw_db_error(db, rc, what, err);
+}
+
+pawl_status pw_db_untaken(const pw_db *db)
+{
+    const pawl_status st = status_of(sqlite3_extended_errcode(db->db));
+    return st == PAWL_INVALID ? PAWL_DAMAGED : st == PAWL_OK ? PAWL_NOMEM : st;
+}
+
 sqlite3_stmt *pw_db_take(pw_db *db, pw_sql id, pawl_error *err)
 {
     sqlite3_stmt *st = db->stmts[id];
@@ -184,7 +200,7 @@ sqlite3_stmt *pw_db_take(pw_db *db, pw_sql id, pawl_error *err)
     sqlite3_stmt *fresh = NULL;
     int rc = sqlite3_prepare_v3(db->db, sql_text[id], -1, SQLITE_PREPARE_PERSISTENT, &fresh, NULL);
     if (rc != SQLITE_OK) {
-        pw_db_error(db, rc, sql_text[id], err);
+        (void)pw_db_unprepared(db, rc, sql_text[id], err);
         return NULL;
     }
     if (st == NULL) {
@@ -202,6 +218,14 @@ void pw_db_give(pw_db *db, pw_sql id, sqlite3_stmt *st)
     }
 }
 
+/* A statement kept from before finds out when it runs that a table has gone. */
+static pawl_status stopped(pw_db *db, int rc, pawl_error *err)
+{
+    const bool lacks =
+        (rc & 0xff) == SQLITE_ERROR && strncmp(sqlite3_errmsg(db->db), "no such ", 8) == 0;
+    return lacks ? pw_db_unprepared(db, rc, "journal", err) : pw_db_error(db, rc, "journal", err);
+}
+
 pawl_status pw_db_step(pw_db *db, sqlite3_stmt *st, bool *ret_row, pawl_error *err)
 {
     int rc = sqlite3_step(st);
@@ -209,7 +233,7 @@ pawl_status pw_db_step(pw_db *db, sqlite3_stmt *st, bool *ret_row, pawl_error *e
         *ret_row = rc == SQLITE_ROW;
         return PAWL_OK;
     }
-    return pw_db_error(db, rc, "journal", err);
+    return stopped(db, rc, err);
 }
 
 pawl_status pw_db_run(pw_db *db, pw_sql id, sqlite3_stmt *st, int *ret_changes, pawl_error *err)
@@ -217,7 +241,7 @@ pawl_status pw_db_run(pw_db *db, pw_sql id, sqlite3_stmt *st, int *ret_changes, 
     int rc = sqlite3_step(st);
     pawl_status status = PAWL_OK;
     if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
-        status = pw_db_error(db, rc, "journal", err);
+        status = stopped(db, rc, err);
     } else if (ret_changes != NULL) {
         *ret_changes = sqlite3_changes(db->db);
     }
@@ -228,7 +252,7 @@ pawl_status pw_db_run(pw_db *db, pw_sql id, sqlite3_stmt *st, int *ret_changes, 
 pawl_status pw_db_simple(pw_db *db, pw_sql id, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(db, id, err);
-    return st == NULL ? status_of(sqlite3_errcode(db->db)) : pw_db_run(db, id, st, NULL, err);
+    return st == NULL ? pw_db_untaken(db) : pw_db_run(db, id, st, NULL, err);
 }
 
 void pw_bind_int(pw_bind *b, int64_t v)

@@ -42,13 +42,17 @@ void pw_db_close(pw_db *db);
 
 /** Ours for SQLite's code, with its message after `what`. */
 pawl_status pw_db_error(pw_db *db, int rc, const char *what, pawl_error *err);
+/** The same for a statement of ours that could not be prepared: a table or column that it lacks is DAMAGED. */
+pawl_status pw_db_unprepared(pw_db *db, int rc, const char *what, pawl_error *err);
 /** Runs SQL without parameters or rows of interest. */
 pawl_status pw_db_exec(pw_db *db, const char *sql, pawl_error *err);
 /** First column of the first row as an integer. */
 pawl_status pw_db_int(pw_db *db, const char *sql, int64_t *ret, pawl_error *err);
 
-/** A prepared statement ready to bind. One that is running already (a read inside a row callback) gets a twin. */
+/** A prepared statement ready to bind. One that is running already (a read inside a row callback) gets a twin. NULL: pw_db_untaken says why. */
 sqlite3_stmt *pw_db_take(pw_db *db, pw_sql id, pawl_error *err);
+/** Right after a statement could not be prepared: why not, also for those who gave no err. A table or column that is not there is DAMAGED. */
+pawl_status pw_db_untaken(const pw_db *db);
 void pw_db_give(pw_db *db, pw_sql id, sqlite3_stmt *st);
 /** Next row? *ret_row false at the end. */
 pawl_status pw_db_step(pw_db *db, sqlite3_stmt *st, bool *ret_row, pawl_error *err);

@@ -509,6 +509,8 @@ typedef struct pw_journal_ops {
     /** Collections (collection.h): by name, or one. */
     pawl_status (*collections)(pw_reader *r, pw_view only /* empty = all */, pw_collection_fn fn,
                                void *ctx, pawl_error *err);
+    /** The number of the last that was made, whether it is still there or not. */
+    pawl_status (*collections_made)(pw_reader *r, int64_t *ret_number, pawl_error *err);
     /** Items without their vectors, by number, after that one. rows_max 0 = all. DAMAGED when a checksum does not match. */
     pawl_status (*items)(pw_reader *r, int64_t collection, int64_t after, size_t rows_max,
                          pw_item_fn fn, void *ctx, pawl_error *err);

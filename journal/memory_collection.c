@@ -298,6 +298,18 @@ pawl_status pw_memory_collections(pw_reader *r, pw_view only, pw_collection_fn f
     return PAWL_OK;
 }
 
+pawl_status pw_memory_collections_made(pw_reader *r, int64_t *ret_number, pawl_error *err)
+{
+    pw_memory_store *s = pw_memory_reader_of(r);
+    const pw_row_key counter = PW_ROW_KEY(PW_TABLE_COLLECTIONS, 0);
+    (void)err;
+    pthread_mutex_lock(&s->lock);
+    const pw_kv_node *last = pw_kv_find(s->kv, pw_row_key_view(&counter));
+    *ret_number = last != NULL ? int_at(last) : 0;
+    pthread_mutex_unlock(&s->lock);
+    return PAWL_OK;
+}
+
 static pawl_status give_items(pw_memory_store *s, const int64_t place[2], size_t rows_max,
                               pw_item_fn fn, void *ctx, pawl_error *err)
 {

@@ -625,6 +625,7 @@ const pw_journal_ops pw_memory_ops = {
     .memo_words = pw_memory_memo_words,
     .memo_spaces = pw_memory_memo_spaces,
     .collections = pw_memory_collections,
+    .collections_made = pw_memory_collections_made,
     .items = pw_memory_items,
     .item = pw_memory_item,
     .changes = pw_memory_changes,

@@ -178,6 +178,7 @@ pawl_status pw_memory_memo_words(pw_reader *r, pw_view space, pw_view prefix, si
 pawl_status pw_memory_memo_spaces(pw_reader *r, pw_view only, pw_memo_space_fn fn, void *ctx,
                                   pawl_error *err);
 pawl_status pw_memory_collection_apply(pw_memory_store *s, const pw_op *op, pawl_error *err);
+pawl_status pw_memory_collections_made(pw_reader *r, int64_t *ret_number, pawl_error *err);
 pawl_status pw_memory_collections(pw_reader *r, pw_view only, pw_collection_fn fn, void *ctx,
                                   pawl_error *err);
 pawl_status pw_memory_items(pw_reader *r, int64_t collection, int64_t after, size_t rows_max,

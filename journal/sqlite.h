@@ -206,6 +206,18 @@ pawl_status pw_sqlite_map_pages(pw_reader *r, const pw_page_range *range, pw_pag
                                 pawl_error *err);
 pawl_status pw_sqlite_snapshot(pw_reader *r, int64_t run, int64_t *ret_seq, pw_buf *ret_body,
                                pawl_error *err);
+/** One statement read by a reader: begin, bind, step, end. */
+typedef struct pw_reading {
+    pw_sqlite_reader *r;
+    pw_sql sql;
+    sqlite3_stmt *st;
+    pw_bind bind;
+} pw_reading;
+/** The reader is entered and the statement taken; when it fails, neither is. */
+pawl_status pw_reading_begin(pw_reading *ret, pw_reader *base, pw_sql sql, pawl_error *err);
+/** Gives back what begin took. Returns status. */
+pawl_status pw_reading_end(pw_reading *reading, pawl_status status);
+
 pawl_status pw_sqlite_blob(pw_reader *r, const uint8_t digest[PW_DIGEST_SIZE], pw_buf *ret_body,
                            pawl_error *err);
 pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE],
@@ -229,6 +241,7 @@ pawl_status pw_sqlite_memo_spaces(pw_reader *base, pw_view only, pw_memo_space_f
                                   pawl_error *err);
 pawl_status pw_sqlite_collections(pw_reader *r, pw_view only, pw_collection_fn fn, void *ctx,
                                   pawl_error *err);
+pawl_status pw_sqlite_collections_made(pw_reader *r, int64_t *ret_number, pawl_error *err);
 pawl_status pw_sqlite_items(pw_reader *r, int64_t collection, int64_t after, size_t rows_max,
                             pw_item_fn fn, void *ctx, pawl_error *err);
 pawl_status pw_sqlite_item(pw_reader *r, int64_t collection, pw_view key, pw_item_fn fn, void *ctx,

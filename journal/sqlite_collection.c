@@ -28,7 +28,7 @@ sqlite3_stmt *pw_words_prepare(pw_db *db, const char *text, int64_t collection, 
     sqlite3_stmt *st = NULL;
     const int rc = sqlite3_prepare_v2(db->db, sql, (int)size, &st, NULL);
     if (rc != SQLITE_OK) {
-        (void)pw_db_error(db, rc, "words of a collection", err);
+        (void)pw_db_unprepared(db, rc, "words of a collection", err);
         return NULL;
     }
     return st;
@@ -45,7 +45,7 @@ static pawl_status words_run(pw_db *db, sqlite3_stmt *st, pawl_error *err)
 static pawl_status words_once(pw_db *db, const char *text, int64_t collection, pawl_error *err)
 {
     sqlite3_stmt *st = pw_words_prepare(db, text, collection, err);
-    const pawl_status status = st != NULL ? words_run(db, st, err) : PAWL_NOMEM;
+    const pawl_status status = st != NULL ? words_run(db, st, err) : pw_db_untaken(db);
     sqlite3_finalize(st);
     return status;
 }
@@ -71,7 +71,7 @@ pawl_status pw_collection_find(pw_db *db, int64_t number, pw_view name, pw_colle
     const pw_sql sql = name.data != NULL ? PW_SQL_COLLECTION_FIND : PW_SQL_COLLECTION_GET;
     sqlite3_stmt *st = pw_db_take(db, sql, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(db);
     }
     bool row = false;
     pw_bind b = {st, 0};
@@ -103,7 +103,7 @@ static pawl_status create(pw_sqlite *j, const pw_collection_row *row, pawl_error
     const bool words = sqlite3_compileoption_used("ENABLE_FTS5") != 0;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_COLLECTION_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_text(&b, row->name);
@@ -123,7 +123,7 @@ static pawl_status run_ints(pw_sqlite *j, pw_sql sql, int64_t a, int64_t b, pawl
 {
     sqlite3_stmt *st = pw_db_take(&j->db, sql, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind bind = {st, 0};
     pw_bind_int(&bind, a);
@@ -139,7 +139,7 @@ static pawl_status purge_end(pw_sqlite *j, int64_t collection, int64_t *ret_end,
     bool row = false;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_ITEMS_LAST, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, pw_item_id(collection, 0));
@@ -170,7 +170,7 @@ static pawl_status dropped(pw_sqlite *j, int64_t *ret_collection, pawl_error *er
     bool row = false;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_COLLECTION_DROPPED, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     const pawl_status status = pw_db_step(&j->db, st, &row, err);
     pw_cols c = {st, 0};
@@ -241,7 +241,7 @@ static pawl_status drop_item(change *c, int64_t id, pw_view key, pw_view body)
     st = st == PAWL_OK ? run_ints(c->j, PW_SQL_ITEM_DROP, id, 0, c->err) : st;
     sqlite3_stmt *gone = st == PAWL_OK ? pw_db_take(&c->j->db, PW_SQL_GONE_PUT, c->err) : NULL;
     if (gone == NULL) {
-        return st == PAWL_OK ? PAWL_NOMEM : st;
+        return st == PAWL_OK ? pw_db_untaken(&c->j->db) : st;
     }
     pw_bind b = {gone, 0};
     pw_bind_int(&b, c->row.number);
@@ -255,7 +255,7 @@ static pawl_status drop_key(change *c, pw_view key)
     bool row = false;
     sqlite3_stmt *st = pw_db_take(&c->j->db, PW_SQL_ITEM_FIND, c->err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&c->j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, c->row.number);
@@ -275,7 +275,7 @@ static pawl_status put_vector(change *c, int64_t id, pw_view halves)
 {
     sqlite3_stmt *st = pw_db_take(&c->j->db, PW_SQL_VECTOR_PUT, c->err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&c->j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, id);
@@ -290,7 +290,7 @@ static pawl_status put_item(change *c, const pw_item_put *p)
     const int64_t id = pw_item_id(c->row.number, ++c->row.last);
     sqlite3_stmt *st = status == PAWL_OK ? pw_db_take(&c->j->db, PW_SQL_ITEM_PUT, c->err) : NULL;
     if (st == NULL) {
-        return status == PAWL_OK ? PAWL_NOMEM : status;
+        return status == PAWL_OK ? pw_db_untaken(&c->j->db) : status;
     }
     c->items++;
     c->bytes += (int64_t)(p->key.size + p->body.size) + c->row.width * 2;
@@ -312,7 +312,7 @@ static pawl_status change_end(change *c)
     row->horizon = horizon > row->horizon ? horizon : row->horizon;
     sqlite3_stmt *st = pw_db_take(&c->j->db, PW_SQL_COLLECTION_COUNT, c->err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&c->j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, row->number);
@@ -344,8 +344,9 @@ static pawl_status change_items(pw_sqlite *j, const pw_op *op, pawl_error *err)
     c.row.version++;
     if (words) {
         c.put_words = pw_words_prepare(&j->db, WORDS_PUT, c.row.number, err);
-        c.drop_words = pw_words_prepare(&j->db, WORDS_DROP, c.row.number, err);
-        st = c.put_words != NULL && c.drop_words != NULL ? PAWL_OK : PAWL_NOMEM;
+        c.drop_words =
+            c.put_words != NULL ? pw_words_prepare(&j->db, WORDS_DROP, c.row.number, err) : NULL;
+        st = c.drop_words != NULL ? PAWL_OK : pw_db_untaken(&j->db);
     }
     pw_mp r = pw_mp_reader(op->u.items.list.data, op->u.items.list.size);
     for (size_t n = pw_mp_read_array(&r); n > 0 && pw_mp_ok(&r) && st == PAWL_OK; n--) {

@@ -32,8 +32,8 @@ static void end(pw_sqlite_reader *r, bool nested)
 
 /* ---- collections ---- */
 
-static pawl_status give_collections(pw_sqlite_reader *r, pw_sql sql, sqlite3_stmt *st,
-                                    pw_collection_fn fn, void *ctx, bool *ret_any, pawl_error *err)
+static pawl_status give_collections(pw_sqlite_reader *r, sqlite3_stmt *st, pw_collection_fn fn,
+                                    void *ctx, bool *ret_any, pawl_error *err)
 {
     bool row = true;
     pawl_status status = PAWL_OK;
@@ -49,31 +49,38 @@ static pawl_status give_collections(pw_sqlite_reader *r, pw_sql sql, sqlite3_stm
             row = fn(ctx, &collection);
         }
     }
-    pw_db_give(&r->db, sql, st);
     return status;
 }
 
 pawl_status pw_sqlite_collections(pw_reader *base, pw_view only, pw_collection_fn fn, void *ctx,
                                   pawl_error *err)
 {
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
-    const pw_sql sql = only.size > 0 ? PW_SQL_COLLECTION_FIND : PW_SQL_COLLECTIONS;
     bool any;
-    pawl_status status = pw_reader_enter(r, err);
+    pw_reading g;
+    const pawl_status status = pw_reading_begin(
+        &g, base, only.size > 0 ? PW_SQL_COLLECTION_FIND : PW_SQL_COLLECTIONS, err);
     if (status != PAWL_OK) {
         return status;
     }
-    sqlite3_stmt *st = pw_db_take(&r->db, sql, err);
-    status = st != NULL ? PAWL_OK : PAWL_NOMEM;
-    if (st != NULL) {
-        pw_bind b = {st, 0};
-        if (only.size > 0) {
-            pw_bind_text(&b, only);
-        }
-        status = give_collections(r, sql, st, fn, ctx, &any, err);
+    if (only.size > 0) {
+        pw_bind_text(&g.bind, only);
     }
-    pw_reader_leave(r);
-    return status;
+    return pw_reading_end(&g, give_collections(g.r, g.st, fn, ctx, &any, err));
+}
+
+pawl_status pw_sqlite_collections_made(pw_reader *base, int64_t *ret_number, pawl_error *err)
+{
+    bool row = false;
+    pw_reading g;
+    pawl_status status = pw_reading_begin(&g, base, PW_SQL_COLLECTIONS_MADE, err);
+    if (status != PAWL_OK) {
+        return status;
+    }
+    status = pw_db_step(&g.r->db, g.st, &row, err);
+    if (status == PAWL_OK) {
+        *ret_number = row ? sqlite3_column_int64(g.st, 0) : 0;
+    }
+    return pw_reading_end(&g, status);
 }
 
 /* ---- items ---- */
@@ -116,7 +123,6 @@ static pawl_status give_items(pw_sqlite_reader *r, pw_sql sql, sqlite3_stmt *st,
         status = check_item(&c, whole, &item, err);
         row = status == PAWL_OK && fn(ctx, &item);
     }
-    pw_db_give(&r->db, sql, st);
     return status;
 }
 
@@ -131,57 +137,53 @@ static pawl_status give_range(pw_sqlite_reader *r, pw_sql sql, const range *of, 
     int64_t rows;
     sqlite3_stmt *st = pw_db_take(&r->db, sql, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, pw_item_id(of->collection, of->after));
     pw_bind_int(&b, pw_item_id_end(of->collection));
     pw_bind_int(&b, of->rows_max > 0 && of->rows_max < INT32_MAX ? (int64_t)of->rows_max : -1);
-    return give_items(r, sql, st, fn, ctx, &rows, err);
+    const pawl_status status = give_items(r, sql, st, fn, ctx, &rows, err);
+    pw_db_give(&r->db, sql, st);
+    return status;
+}
+
+static pawl_status enter_range(pw_reader *base, pw_sql sql, const range *of, pw_item_fn fn,
+                               void *ctx, pawl_error *err)
+{
+    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
+    pawl_status status = pw_reader_enter(r, err);
+    if (status == PAWL_OK) {
+        status = give_range(r, sql, of, fn, ctx, err);
+        pw_reader_leave(r);
+    }
+    return status;
 }
 
 pawl_status pw_sqlite_items(pw_reader *base, int64_t collection, int64_t after, size_t rows_max,
                             pw_item_fn fn, void *ctx, pawl_error *err)
 {
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
-    pawl_status status = pw_reader_enter(r, err);
-    if (status == PAWL_OK) {
-        status = give_range(r, PW_SQL_ITEMS, &(range){collection, after, rows_max}, fn, ctx, err);
-        pw_reader_leave(r);
-    }
-    return status;
+    return enter_range(base, PW_SQL_ITEMS, &(range){collection, after, rows_max}, fn, ctx, err);
 }
 
 pawl_status pw_sqlite_items_whole(pw_reader *base, int64_t collection, int64_t after, pw_item_fn fn,
                                   void *ctx, pawl_error *err)
 {
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
-    pawl_status status = pw_reader_enter(r, err);
-    if (status == PAWL_OK) {
-        status = give_range(r, PW_SQL_ITEMS_WHOLE, &(range){collection, after, 0}, fn, ctx, err);
-        pw_reader_leave(r);
-    }
-    return status;
+    return enter_range(base, PW_SQL_ITEMS_WHOLE, &(range){collection, after, 0}, fn, ctx, err);
 }
 
 pawl_status pw_sqlite_item(pw_reader *base, int64_t collection, pw_view key, pw_item_fn fn,
                            void *ctx, pawl_error *err)
 {
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     int64_t rows = 0;
-    pawl_status status = pw_reader_enter(r, err);
+    pw_reading g;
+    pawl_status status = pw_reading_begin(&g, base, PW_SQL_ITEM_BY_KEY, err);
     if (status != PAWL_OK) {
         return status;
     }
-    sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_ITEM_BY_KEY, err);
-    status = st != NULL ? PAWL_OK : PAWL_NOMEM;
-    if (st != NULL) {
-        pw_bind b = {st, 0};
-        pw_bind_int(&b, collection);
-        pw_bind_text(&b, key);
-        status = give_items(r, PW_SQL_ITEM_BY_KEY, st, fn, ctx, &rows, err);
-    }
-    pw_reader_leave(r);
+    pw_bind_int(&g.bind, collection);
+    pw_bind_text(&g.bind, key);
+    status = pw_reading_end(&g, give_items(g.r, g.sql, g.st, fn, ctx, &rows, err));
     return status == PAWL_OK && rows == 0 ? pw_err(err, PAWL_NOTFOUND, "no such item") : status;
 }
 
@@ -193,7 +195,7 @@ static pawl_status give_gone(pw_sqlite_reader *r, const pw_changes *c, pawl_erro
     pawl_status status = PAWL_OK;
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_GONE, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, c->collection);
@@ -214,11 +216,12 @@ static pawl_status give_changes(pw_sqlite_reader *r, const pw_changes *c, pawl_e
     bool any = false;
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_COLLECTION_GET, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, c->collection);
-    pawl_status status = give_collections(r, PW_SQL_COLLECTION_GET, st, c->head, c->ctx, &any, err);
+    pawl_status status = give_collections(r, st, c->head, c->ctx, &any, err);
+    pw_db_give(&r->db, PW_SQL_COLLECTION_GET, st);
     if (status == PAWL_OK && !any) {
         return pw_err(err, PAWL_NOTFOUND, "no such collection");
     }

@@ -26,7 +26,7 @@ static bool write_word(void *ctx, pw_view word)
     word_write *w = ctx;
     sqlite3_stmt *st = pw_db_take(&w->j->db, w->sql, w->err);
     if (st == NULL) {
-        w->status = PAWL_NOMEM;
+        w->status = pw_db_untaken(&w->j->db);
         return false;
     }
     pw_bind b = {st, 0};
@@ -48,7 +48,7 @@ static pawl_status count(pw_sqlite *j, const pw_memo_row *row, int64_t n, pawl_e
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_MEMO_COUNT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_text(&b, row->space);
@@ -58,7 +58,7 @@ static pawl_status count(pw_sqlite *j, const pw_memo_row *row, int64_t n, pawl_e
     if (status == PAWL_OK && n < 0) {
         st = pw_db_take(&j->db, PW_SQL_MEMO_UNCOUNT, err);
         if (st == NULL) {
-            return PAWL_NOMEM;
+            return pw_db_untaken(&j->db);
         }
         b = (pw_bind){st, 0};
         pw_bind_text(&b, row->space);
@@ -73,7 +73,7 @@ static pawl_status drop_row(pw_sqlite *j, const pw_memo_row *row, pawl_error *er
     status = status == PAWL_OK ? count(j, row, -1, err) : status;
     sqlite3_stmt *st = status == PAWL_OK ? pw_db_take(&j->db, PW_SQL_MEMO_DROP, err) : NULL;
     if (st == NULL) {
-        return status == PAWL_OK ? PAWL_NOMEM : status;
+        return status == PAWL_OK ? pw_db_untaken(&j->db) : status;
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, row->id);
@@ -112,7 +112,7 @@ static pawl_status memo_drop(pw_sqlite *j, const pw_memo_row *row, pawl_error *e
     bool was;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_MEMO_FIND, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_text(&b, row->space);
@@ -127,7 +127,7 @@ static pawl_status sweep(pw_sqlite *j, int64_t now_ms, pawl_error *err)
     for (int i = 0; i < SWEEP_ROWS && more && status == PAWL_OK; i++) {
         sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_MEMO_EXPIRED, err);
         if (st == NULL) {
-            return PAWL_NOMEM;
+            return pw_db_untaken(&j->db);
         }
         pw_bind b = {st, 0};
         pw_bind_int(&b, now_ms);
@@ -141,7 +141,7 @@ static pawl_status next_id(pw_sqlite *j, int64_t *ret_id, pawl_error *err)
     bool row = false;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_MEMO_NEXT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pawl_status status = pw_db_step(&j->db, st, &row, err);
     pw_cols c = {st, 0};
@@ -154,7 +154,7 @@ static pawl_status insert(pw_sqlite *j, const pw_memo_row *row, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_MEMO_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, row->id);
@@ -187,18 +187,18 @@ pawl_status pw_sqlite_memo_apply(pw_sqlite *j, const pw_op *op, pawl_error *err)
 
 /* ---- reading ---- */
 
-static pawl_status give_rows(pw_sqlite_reader *r, pw_sql sql, sqlite3_stmt *st, pw_memo_fn fn,
-                             void *ctx, int64_t *ret_rows, pawl_error *err)
+static pawl_status give_rows(const pw_reading *g, pw_memo_fn fn, void *ctx, int64_t *ret_rows,
+                             pawl_error *err)
 {
     bool row = true;
     pawl_status status = PAWL_OK;
     *ret_rows = 0;
     while (status == PAWL_OK && row) {
-        status = pw_db_step(&r->db, st, &row, err);
+        status = pw_db_step(&g->r->db, g->st, &row, err);
         if (status != PAWL_OK || !row) {
             break;
         }
-        pw_cols c = {st, 0};
+        pw_cols c = {g->st, 0};
         pw_memo_row m;
         int64_t sum;
         row_of(&c, &m, &sum);
@@ -210,26 +210,19 @@ static pawl_status give_rows(pw_sqlite_reader *r, pw_sql sql, sqlite3_stmt *st, 
             row = fn(ctx, &m);
         }
     }
-    pw_db_give(&r->db, sql, st);
     return status;
 }
 
 pawl_status pw_sqlite_memo(pw_reader *base, int64_t id, pw_memo_fn fn, void *ctx, pawl_error *err)
 {
     int64_t rows = 0;
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
-    pawl_status status = pw_reader_enter(r, err);
+    pw_reading g;
+    pawl_status status = pw_reading_begin(&g, base, PW_SQL_MEMO, err);
     if (status != PAWL_OK) {
         return status;
     }
-    sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_MEMO, err);
-    status = st != NULL ? PAWL_OK : PAWL_NOMEM;
-    if (st != NULL) {
-        pw_bind b = {st, 0};
-        pw_bind_int(&b, id);
-        status = give_rows(r, PW_SQL_MEMO, st, fn, ctx, &rows, err);
-    }
-    pw_reader_leave(r);
+    pw_bind_int(&g.bind, id);
+    status = pw_reading_end(&g, give_rows(&g, fn, ctx, &rows, err));
     return status == PAWL_OK && rows == 0 ? pw_err(err, PAWL_NOTFOUND, "no such memory") : status;
 }
 
@@ -237,38 +230,29 @@ pawl_status pw_sqlite_memos(pw_reader *base, pw_view space, pw_view after, size_
                             pw_memo_fn fn, void *ctx, pawl_error *err)
 {
     int64_t rows = 0;
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
-    pawl_status status = pw_reader_enter(r, err);
+    pw_reading g;
+    const pawl_status status = pw_reading_begin(&g, base, PW_SQL_MEMOS, err);
     if (status != PAWL_OK) {
         return status;
     }
-    sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_MEMOS, err);
-    status = st != NULL ? PAWL_OK : PAWL_NOMEM;
-    if (st != NULL) {
-        pw_bind b = {st, 0};
-        pw_bind_text(&b, space);
-        pw_bind_text(&b, after);
-        pw_bind_int(&b, rows_max > 0 && rows_max < INT32_MAX ? (int64_t)rows_max : -1);
-        status = give_rows(r, PW_SQL_MEMOS, st, fn, ctx, &rows, err);
-    }
-    pw_reader_leave(r);
-    return status;
+    pw_bind_text(&g.bind, space);
+    pw_bind_text(&g.bind, after);
+    pw_bind_int(&g.bind, rows_max > 0 && rows_max < INT32_MAX ? (int64_t)rows_max : -1);
+    return pw_reading_end(&g, give_rows(&g, fn, ctx, &rows, err));
 }
 
-static pawl_status give_words(pw_sqlite_reader *r, sqlite3_stmt *st, pw_memo_word_fn fn, void *ctx,
-                              pawl_error *err)
+static pawl_status give_words(const pw_reading *g, pw_memo_word_fn fn, void *ctx, pawl_error *err)
 {
     bool row = true;
     pawl_status status = PAWL_OK;
     while (status == PAWL_OK && row) {
-        status = pw_db_step(&r->db, st, &row, err);
+        status = pw_db_step(&g->r->db, g->st, &row, err);
         if (status == PAWL_OK && row) {
-            pw_cols c = {st, 0};
+            pw_cols c = {g->st, 0};
             const int64_t id = -pw_col_int(&c);
             row = fn(ctx, id, pw_col_view(&c));
         }
     }
-    pw_db_give(&r->db, PW_SQL_MEMO_WORDS, st);
     return status;
 }
 
@@ -276,56 +260,42 @@ pawl_status pw_sqlite_memo_words(pw_reader *base, pw_view space, pw_view prefix,
                                  pw_memo_word_fn fn, void *ctx, pawl_error *err)
 {
     uint8_t end[PW_MEMO_WORD_BYTES + 1];
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
     const size_t size = prefix.size < PW_MEMO_WORD_BYTES ? prefix.size : PW_MEMO_WORD_BYTES;
     memcpy(end, prefix.data, size);
     end[size] = 0xff; /* no byte of UTF-8 */
-    pawl_status status = pw_reader_enter(r, err);
+    pw_reading g;
+    const pawl_status status = pw_reading_begin(&g, base, PW_SQL_MEMO_WORDS, err);
     if (status != PAWL_OK) {
         return status;
     }
-    sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_MEMO_WORDS, err);
-    status = st != NULL ? PAWL_OK : PAWL_NOMEM;
-    if (st != NULL) {
-        pw_bind b = {st, 0};
-        pw_bind_text(&b, space);
-        pw_bind_blob(&b, prefix);
-        pw_bind_bytes(&b, end, size + 1);
-        pw_bind_int(&b, (int64_t)rows_max);
-        status = give_words(r, st, fn, ctx, err);
-    }
-    pw_reader_leave(r);
-    return status;
+    pw_bind_text(&g.bind, space);
+    pw_bind_blob(&g.bind, prefix);
+    pw_bind_bytes(&g.bind, end, size + 1);
+    pw_bind_int(&g.bind, (int64_t)rows_max);
+    return pw_reading_end(&g, give_words(&g, fn, ctx, err));
 }
 
 pawl_status pw_sqlite_memo_spaces(pw_reader *base, pw_view only, pw_memo_space_fn fn, void *ctx,
                                   pawl_error *err)
 {
-    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
-    pawl_status status = pw_reader_enter(r, err);
+    bool row = true;
+    pw_reading g;
+    pawl_status status =
+        pw_reading_begin(&g, base, only.size > 0 ? PW_SQL_MEMO_SPACE : PW_SQL_MEMO_SPACES, err);
     if (status != PAWL_OK) {
         return status;
     }
-    const pw_sql sql = only.size > 0 ? PW_SQL_MEMO_SPACE : PW_SQL_MEMO_SPACES;
-    sqlite3_stmt *st = pw_db_take(&r->db, sql, err);
-    bool row = st != NULL;
-    status = st != NULL ? PAWL_OK : PAWL_NOMEM;
-    if (st != NULL && only.size > 0) {
-        pw_bind b = {st, 0};
-        pw_bind_text(&b, only);
+    if (only.size > 0) {
+        pw_bind_text(&g.bind, only);
     }
     while (status == PAWL_OK && row) {
-        status = pw_db_step(&r->db, st, &row, err);
+        status = pw_db_step(&g.r->db, g.st, &row, err);
         if (status == PAWL_OK && row) {
-            pw_cols c = {st, 0};
+            pw_cols c = {g.st, 0};
             const pw_view space = pw_col_view(&c);
             const int64_t n = pw_col_int(&c);
             row = fn(ctx, space, n, pw_col_int(&c));
         }
     }
-    if (st != NULL) {
-        pw_db_give(&r->db, sql, st);
-    }
-    pw_reader_leave(r);
-    return status;
+    return pw_reading_end(&g, status);
 }

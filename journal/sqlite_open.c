@@ -401,6 +401,7 @@ const pw_journal_ops pw_sqlite_ops = {
     .memo_words = pw_sqlite_memo_words,
     .memo_spaces = pw_sqlite_memo_spaces,
     .collections = pw_sqlite_collections,
+    .collections_made = pw_sqlite_collections_made,
     .items = pw_sqlite_items,
     .item = pw_sqlite_item,
     .changes = pw_sqlite_changes,

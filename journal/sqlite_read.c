@@ -120,6 +120,30 @@ void pw_reader_leave(pw_sqlite_reader *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+pawl_status pw_reading_begin(pw_reading *ret, pw_reader *base, pw_sql sql, pawl_error *err)
+{
+    pw_sqlite_reader *r = pw_sqlite_reader_of(base);
+    const pawl_status st = pw_reader_enter(r, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    sqlite3_stmt *statement = pw_db_take(&r->db, sql, err);
+    if (statement == NULL) {
+        const pawl_status why = pw_db_untaken(&r->db);
+        pw_reader_leave(r);
+        return why;
+    }
+    *ret = (pw_reading){.r = r, .sql = sql, .st = statement, .bind = {statement, 0}};
+    return PAWL_OK;
+}
+
+pawl_status pw_reading_end(pw_reading *reading, pawl_status status)
+{
+    pw_db_give(&reading->r->db, reading->sql, reading->st);
+    pw_reader_leave(reading->r);
+    return status;
+}
+
 static pawl_status new_reader(const char *path, const pw_sqlite_env *env, pw_sqlite_reader **ret,
                               pawl_error *err)
 {

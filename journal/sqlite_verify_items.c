@@ -118,7 +118,7 @@ static pawl_status item_after(item_check *c, int64_t number)
     bool row = false;
     sqlite3_stmt *st = pw_db_take(&c->r->db, PW_SQL_ITEM_AFTER, c->err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&c->r->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, pw_item_id(c->collection, number));
@@ -185,7 +185,7 @@ pawl_status pw_sqlite_verify_items(pw_sqlite_reader *r, pw_item_finding_fn fn, v
         bool row = false, words = false;
         sqlite3_stmt *next = pw_db_take(&r->db, PW_SQL_COLLECTION_AFTER, err);
         if (next == NULL) {
-            return PAWL_NOMEM;
+            return pw_db_untaken(&r->db);
         }
         pw_bind b = {next, 0};
         pw_bind_int(&b, last);

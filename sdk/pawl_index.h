@@ -162,7 +162,7 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_index_items(pawl_index *index, const cha
                                                     pawl_scope *scope, const pawl_value **ret_items,
                                                     pawl_error *err);
 /** What a collection is, or (name NULL) an array of all, by name: {name, about?, items, model, identity, width, tokens_max, pooling, dtype: "float16",
- * plain, version, created_ms, bytes}; version grows with each change. Errors: NOTFOUND, IO. */
+ * version, created_ms, bytes}; version grows with each change. Errors: NOTFOUND, IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_info(pawl_index *index, const char *name,
                                                    pawl_scope *scope, const pawl_value **ret_info,
                                                    pawl_error *err);

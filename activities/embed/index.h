@@ -24,7 +24,6 @@ struct pawl_index {
     uint32_t width;
     uint32_t tokens_max; /* 0: not known */
     unsigned threads;    /* that one search uses at most */
-    bool plain;
     char model[PW_INDEX_TEXT_NAME];
     char identity[PW_INDEX_TEXT_NAME];
     char pooling[16];

@@ -10,6 +10,10 @@
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
+/*
+ * An item whose vector was given says so ("own"): put again without one it gets its text's, even when the text is the same.
+ */
+
 /* Some items on their way. */
 typedef struct batch {
     pawl_index *index;
@@ -17,7 +21,7 @@ typedef struct batch {
     const pawl_index_item *items;
     size_t len;
     pawl_scope *scope;
-    const pawl_value *bodies[PW_INDEX_ITEMS_AT_ONCE]; /* {text?, workspace?, tags?, data?} */
+    const pawl_value *bodies[PW_INDEX_ITEMS_AT_ONCE]; /* {text?, workspace?, tags?, data?, own?} */
     bool skip[PW_INDEX_ITEMS_AT_ONCE];
     pawl_embed_text texts[PW_INDEX_ITEMS_AT_ONCE];
     pawl_embed_count counts[PW_INDEX_ITEMS_AT_ONCE];
@@ -65,7 +69,10 @@ static const pawl_value *body_of(pawl_scope *scope, const pawl_index_item *item)
     if (item->tags_len > 0) {
         body = pawl_with(scope, body, "tags", pawl_make_array(scope, tags, item->tags_len));
     }
-    return item->data != NULL ? pawl_with(scope, body, "data", item->data) : body;
+    if (item->data != NULL) {
+        body = pawl_with(scope, body, "data", item->data);
+    }
+    return item->vector != NULL ? pawl_with(scope, body, "own", pawl_make_bool(scope, true)) : body;
 }
 
 /* ---- what is there ---- */
@@ -88,7 +95,10 @@ static bool is_vector_same(const batch *b, size_t i, const pawl_value *there)
 {
     size_t size = 0;
     const void *row = pawl_data(there, "row", &size);
-    return b->items[i].vector == NULL ||
+    if (b->items[i].vector == NULL) {
+        return !pawl_bool(there, "own", false); /* the model has made it, of the same text */
+    }
+    return pawl_bool(there, "own", false) &&
            (pw_row_put(b->items[i].vector, b->index->width, b->row, NULL) == PAWL_OK &&
             row != NULL && size == b->index->width * sizeof *b->row &&
             memcmp(row, b->row, size) == 0);

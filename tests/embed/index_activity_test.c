@@ -138,6 +138,34 @@ static void a_vector_of_embed_goes_into_a_collection_and_finds_itself(void **sta
     assert_true(pawl_num(v, "found.0.score", 0) > 0.999);
 }
 
+/* What counts is what the item is now: its text, and no vector that was given once. */
+static void an_item_that_is_put_again_without_a_vector_gets_its_texts(void **state)
+{
+    act_rig *r = *state;
+    const pawl_value *v = asked(r, "embed", "embed", input_of(r, "{text: \"a red car\"}"), false);
+    const pawl_value *given = pawl_get(v, "vectors.0");
+    const char *const texts[] = {"eating food", "a piece of bread"};
+    for (size_t i = 0; i < 2; i++) { /* the same text, then another */
+        char id[3][16];
+        for (size_t n = 0; n < 3; n++) {
+            (void)snprintf(id[n], sizeof id[n], "round-%zu-%zu", i, n);
+        }
+        asked(r, id[0], "index",
+              input_of(r,
+                       "{collection: \"c\", create: true, put: [{key: \"v\", text: \"eating "
+                       "food\", vector: %p}]}",
+                       pawl_v(given)),
+              false);
+        v = asked(r, id[1], "index",
+                  input_of(r, "{collection: \"c\", put: [{key: \"v\", text: %s}]}", texts[i]),
+                  false);
+        assert_int_equal(pawl_int(v, "put", 0), 1);
+        v = asked(r, id[2], "nearest",
+                  input_of(r, "{collection: \"c\", query: %s, mode: \"vector\"}", texts[i]), false);
+        assert_true(pawl_num(v, "found.0.score", 0) > 0.999);
+    }
+}
+
 static void what_cannot_be_done_fails_by_its_kind(void **state)
 {
     static const struct {
@@ -201,6 +229,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_workflow_fills_a_collection_and_searches_it, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_vector_of_embed_goes_into_a_collection_and_finds_itself,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_item_that_is_put_again_without_a_vector_gets_its_texts,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_done_fails_by_its_kind, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_model_what_needs_one_says_so, setup_without_model,

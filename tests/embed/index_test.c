@@ -178,6 +178,21 @@ static void an_item_that_is_there_just_so_is_not_written_again(void **state)
     assert_int_equal(counts.unchanged, 1);
 }
 
+static void a_given_vector_is_not_kept_for_a_text_that_has_no_model(void **state)
+{
+    index_rig *r = with_drinks(state);
+    const char *const texts[] = {"Coffee is brewed hot", "Something else"};
+    for (size_t i = 0; i < 2; i++) {
+        const pawl_index_item item = {.key = "coffee",
+                                      .text = {texts[i], strlen(texts[i])},
+                                      .workspace = "acme",
+                                      .tags = (const char *const[]){"hot", "bean"},
+                                      .tags_len = 2};
+        must_be(r, pawl_index_put(r->index, "docs", &item, 1, NULL, &r->err), PAWL_UNSUPPORTED);
+        assert_non_null(strstr(r->err.message, "without a model"));
+    }
+}
+
 static void another_model_is_refused_by_name(void **state)
 {
     index_rig *r = with_drinks(state);
@@ -661,6 +676,7 @@ int main(void)
         ON_BOTH(both_ways_are_joined_by_their_ranks),
         ON_BOTH(a_replaced_item_is_found_by_what_it_is_now),
         ON_BOTH(an_item_that_is_there_just_so_is_not_written_again),
+        ON_BOTH(a_given_vector_is_not_kept_for_a_text_that_has_no_model),
         ON_BOTH(another_model_is_refused_by_name),
         ON_BOTH(what_may_not_be_kept_is_refused_whole),
         ON_BOTH(a_removed_collection_is_gone_and_its_name_is_free),

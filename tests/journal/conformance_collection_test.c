@@ -253,6 +253,47 @@ static void a_stale_epoch_purges_nothing(rig *t)
     second->ops->close(second);
 }
 
+/* A table that is not there is damage, and no want of memory, for those who write and those who read. */
+static void a_missing_table_is_damage(void **state)
+{
+    static const char *const tables[] = {"pawl_words_1", "pawl_items_gone", "pawl_vectors"};
+    (void)state;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        rig *t = rig_open("sqlite");
+        char sql[80];
+        create(t, "c", 2);
+        put(t, 1, "x", "red fish", NULL);
+        (void)snprintf(sql, sizeof sql, "DROP TABLE %s", tables[i]);
+        rig_tamper(t, sql);
+        pw_op *op = rig_op(t, PW_OP_ITEMS_DROP);
+        op->u.items.collection = 1;
+        op->u.items.list = rig_text("\x91\xa1x");
+        assert_int_equal(rig_commit(t), PAWL_NOT); /* whatever it was, nothing was written */
+        assert_non_null(strstr(t->err.message, tables[i]));
+        said s = {.size = 0};
+        const pw_words_query q = {.collection = 1, .query = rig_text("fish")};
+        const pw_changes c = {
+            .collection = 1, .head = say_collection, .gone = say_gone, .row = say_item, .ctx = &s};
+        assert_int_equal(i == 0 ? t->r->ops->item_words(t->r, &q, say_number, &s, &t->err)
+                                : t->r->ops->changes(t->r, &c, &t->err),
+                         PAWL_DAMAGED);
+        rig_close(t);
+    }
+}
+
+static void numbers_are_counted_whether_their_collection_is_there_or_not(rig *t)
+{
+    int64_t made = -1;
+    assert_int_equal(t->r->ops->collections_made(t->r, &made, &t->err), PAWL_OK);
+    assert_int_equal(made, 0);
+    create(t, "a", 2);
+    create(t, "b", 2);
+    rig_op(t, PW_OP_COLLECTION_DROP)->u.collection.number = 2;
+    assert_int_equal(rig_commit(t), PAWL_OK);
+    assert_int_equal(t->r->ops->collections_made(t->r, &made, &t->err), PAWL_OK);
+    assert_int_equal(made, 2);
+}
+
 static const struct {
     const char *name;
     void (*run)(rig *t);
@@ -263,6 +304,8 @@ static const struct {
      a_dropped_collection_leaves_its_name_and_never_its_number},
     {"a_group_that_does_not_land_leaves_no_word", a_group_that_does_not_land_leaves_no_word},
     {"what_went_long_ago_is_no_longer_listed", what_went_long_ago_is_no_longer_listed},
+    {"numbers_are_counted_whether_their_collection_is_there_or_not",
+     numbers_are_counted_whether_their_collection_is_there_or_not},
     {"a_stale_epoch_purges_nothing", a_stale_epoch_purges_nothing},
 };
 
@@ -290,6 +333,7 @@ static void collections_in_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest all[] = {cmocka_unit_test(collections_in_a_file),
-                                     cmocka_unit_test(collections_in_memory)};
+                                     cmocka_unit_test(collections_in_memory),
+                                     cmocka_unit_test(a_missing_table_is_damage)};
     return cmocka_run_group_tests(all, NULL, NULL);
 }
