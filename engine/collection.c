@@ -245,10 +245,11 @@ typedef struct change {
     pw_core *core;
     const pawl_value *args;
     const char *name;
-    pw_op op;    /* what it becomes; without the bytes that it points to */
-    pw_buf list; /* of items or keys */
-    pw_buf body; /* of a collection */
-    bool none;   /* nothing is to be written */
+    pw_op op;        /* what it becomes; without the bytes that it points to */
+    pw_buf list;     /* of items or keys */
+    pw_buf body;     /* of a collection */
+    bool none;       /* nothing is to be written */
+    int64_t deleted; /* items that are there and will not be; -1: this deletes none */
 } change;
 
 static bool count_collection(void *ctx, const pw_collection_row *row)
@@ -379,29 +380,62 @@ static pawl_status put_items(change *c, pawl_error *err)
     return st;
 }
 
+static bool is_there(void *ctx, const pw_item_row *row)
+{
+    (void)ctx;
+    (void)row;
+    return false;
+}
+
+/* As far as is on disk: what is put at the same time may come after. */
+static pawl_status count_deleted(change *c, int64_t collection, const pawl_value *key,
+                                 pawl_error *err)
+{
+    size_t size = 0;
+    const uint8_t *data = pawl_data(key, "", &size);
+    const pawl_status st = c->core->jops->item(c->core->reader, collection, (pw_view){data, size},
+                                               is_there, NULL, err);
+    c->deleted += st == PAWL_OK || st == PAWL_DAMAGED ? 1 : 0; /* a damaged one may go */
+    return st == PAWL_NOTFOUND || st == PAWL_DAMAGED ? PAWL_OK : st;
+}
+
+static bool is_named_before(const pawl_value *keys, size_t at)
+{
+    bool before = false;
+    for (size_t i = 0; i < at && !before; i++) {
+        before = pawl_equal(pawl_at(keys, i), pawl_at(keys, at));
+    }
+    return before;
+}
+
 static pawl_status delete_items(change *c, pawl_error *err)
 {
     const pawl_value *keys = pawl_get(c->args, "keys");
     seen there;
-    const pawl_status st = find(c->core, c->name, &there, err);
-    if (st != PAWL_OK) {
-        return st;
+    const pawl_status found = find(c->core, c->name, &there, err);
+    if (found != PAWL_OK) {
+        return found;
     }
     if (pawl_typeof(keys) != PAWL_ARRAY || pawl_len(keys) > PW_INDEX_PUT_MAX) {
         return pw_err(err, PAWL_LIMIT, "keys are an array of at most %d", PW_INDEX_PUT_MAX);
     }
+    pawl_status st = PAWL_OK;
+    c->deleted = 0;
     pw_mp_array(&c->list, pawl_len(keys));
-    for (size_t i = 0; i < pawl_len(keys); i++) {
+    for (size_t i = 0; i < pawl_len(keys) && st == PAWL_OK; i++) {
         if (!is_line(pawl_at(keys, i), PW_INDEX_KEY_BYTES_MAX)) {
             return pw_err(err, PAWL_INVALID, "a key is a line of 1 to %d bytes",
                           PW_INDEX_KEY_BYTES_MAX);
         }
         pw_mp_value(&c->list, pawl_at(keys, i));
+        if (!is_named_before(keys, i)) {
+            st = count_deleted(c, there.row.number, pawl_at(keys, i), err);
+        }
     }
     c->op = (pw_op){.type = PW_OP_ITEMS_DROP};
     c->op.u.items.collection = there.row.number;
     c->none = pawl_len(keys) == 0;
-    return PAWL_OK;
+    return st;
 }
 
 static pawl_status remove_all(change *c, pawl_error *err)
@@ -446,8 +480,11 @@ static void land(change *c, pw_request *rq)
     if (!c->none) {
         write_op(c, b);
     }
-    pw_batch_reply(b, rq, PAWL_OK, NULL,
-                   pw_value_bytes(pawl_build(rq->scope, "{collection: %s}", c->name)));
+    const pawl_value *reply = pawl_build(rq->scope, "{collection: %s}", c->name);
+    if (c->deleted >= 0) {
+        reply = pawl_with(rq->scope, reply, "deleted", pawl_make_int(rq->scope, c->deleted));
+    }
+    pw_batch_reply(b, rq, PAWL_OK, NULL, pw_value_bytes(reply));
     if (pw_batch_lost(b)) {
         pw_batch_undo(b, &mark);
     }
@@ -459,6 +496,7 @@ void pw_collection_request(pw_core *core, pw_request *rq)
     change c = {.core = core,
                 .args = rq->args,
                 .name = pawl_str(rq->args, "collection", ""),
+                .deleted = -1,
                 .list = PW_BUF_INIT,
                 .body = PW_BUF_INIT};
     const pawl_status st = rq->op == PW_REQ_INDEX_CREATE   ? create(&c, &err)

@@ -258,7 +258,7 @@ typedef enum pw_op_type {
                            RELEASED deletes. Budgets that are not there are made, without limits */
     PW_OP_LEDGER_BEGIN, /* u.ledger: a RESERVED row becomes BEGUN; no error when it is not there, or is further */
     PW_OP_CACHE_PUT, /* u.cache: replaces what stands under the key; and some rows that have expired by its at_ms go, and those above
-                           PW_CACHE_ROWS_MAX that expire first, sooner or later */
+                           PW_CACHE_ROWS_MAX and, in a file, PW_CACHE_BYTES_MAX that expire first, sooner or later */
     PW_OP_MEMO_PUT, /* u.memo: replaces what stands under (space, key); also drops a few that have expired by updated_ms */
     PW_OP_MEMO_DROP, /* u.memo: space, key (empty: none), updated_ms; no error when absent; also drops a few, as PUT does */
     PW_OP_COLLECTION_CREATE, /* u.collection: name, width, created_ms, body; one of that name is kept as it is */
@@ -566,8 +566,10 @@ pawl_status pw_socket_path(const char *journal_path, char ret_path[108], pawl_er
 
 typedef struct pw_verify_finding {
     const char *invariant; /* "J8" */
-    int64_t run;
+    int64_t run;           /* 0: of none */
     int64_t pos;
+    char place
+        [280]; /* what it is of, when that is no run: 'collection "docs", item "tea"'; else "" */
     char message[200];
 } pw_verify_finding;
 typedef void (*pw_verify_fn)(void *ctx, const pw_verify_finding *finding);

@@ -65,6 +65,7 @@ typedef struct pw_sqlite {
     bool told;           /* the engine has had its UNKNOWN for that */
     int wal_frames;      /* since the last checkpoint that got through */
     int commit_frames;   /* told by SQLite during the commit; 0 = it wrote none */
+    int64_t cache_left;  /* what may be kept before those above the bounds go (sqlite_cache.c) */
     pw_wal_mark *mark;   /* the owner's, the test's, or own_mark */
     pw_wal_mark own_mark;
     pthread_mutex_t readers_lock;
@@ -224,6 +225,7 @@ pawl_status pw_sqlite_node(pw_reader *r, const uint8_t id[PW_DIGEST_SIZE],
                            uint8_t ret_parent[PW_DIGEST_SIZE], pw_buf *ret_body, pawl_error *err);
 pawl_status pw_sqlite_inbox(pw_reader *r, int64_t after_id, size_t rows_max, pw_inbox_fn fn,
                             void *ctx, pawl_error *err);
+pawl_status pw_sqlite_cache_put(pw_sqlite *j, const pw_cache_row *row, pawl_error *err);
 pawl_status pw_sqlite_cached(pw_reader *r, const uint8_t key[PW_DIGEST_SIZE], pw_buf *ret_body,
                              pw_cache_row *ret_row, pawl_error *err);
 pawl_status pw_sqlite_outcome(pw_reader *r, pw_view dedup, pw_buf *ret_body,

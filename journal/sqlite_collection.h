@@ -34,9 +34,4 @@ pawl_status pw_collection_find(pw_db *db, int64_t number, pw_view name, pw_colle
 pawl_status pw_sqlite_items_whole(pw_reader *base, int64_t collection, int64_t after, pw_item_fn fn,
                                   void *ctx, pawl_error *err);
 
-/** For `verify`: reads every item of every collection, and tells what is wrong. */
-typedef void (*pw_item_finding_fn)(void *ctx, int64_t collection, int64_t item, const char *what);
-pawl_status pw_sqlite_verify_items(pw_sqlite_reader *r, pw_item_finding_fn fn, void *ctx,
-                                   pawl_error *err);
-
 #endif

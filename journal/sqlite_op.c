@@ -279,31 +279,6 @@ static pawl_status put_outcome(pw_sqlite *j, pw_view dedup, const pw_outcome *o,
     return status;
 }
 
-static pawl_status put_cached(pw_sqlite *j, const pw_cache_row *row, pawl_error *err)
-{
-    sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CACHE_PUT, err);
-    if (st == NULL) {
-        return PAWL_NOMEM;
-    }
-    pw_bind b = {st, 0};
-    pw_bind_blob(&b, (pw_view){row->key, PW_DIGEST_SIZE});
-    pw_bind_int(&b, row->expires_ms);
-    pw_bind_int(&b, row->at_ms);
-    pw_bind_text(&b, row->run_id);
-    pw_bind_int(&b, row->cmd);
-    pw_bind_int(&b, pw_cache_sum(row));
-    pw_bind_blob(&b, row->body);
-    pawl_status status = pw_db_run(&j->db, PW_SQL_CACHE_PUT, st, NULL, err);
-    const bool trim = sqlite3_last_insert_rowid(j->db.db) % PW_CACHE_SWEEP_ROWS == 0;
-    if (status == PAWL_OK) {
-        status =
-            put_ints(j, PW_SQL_CACHE_SWEEP, INTS(row->at_ms, PW_CACHE_SWEEP_ROWS), NULL, NULL, err);
-    }
-    return status == PAWL_OK && trim
-               ? put_ints(j, PW_SQL_CACHE_TRIM, INTS(PW_CACHE_ROWS_MAX), NULL, NULL, err)
-               : status;
-}
-
 static pawl_status take_inbox(pw_sqlite *j, const pw_op *op, pawl_error *err)
 {
     int changes = 0;
@@ -471,7 +446,7 @@ pawl_status pw_sqlite_apply(pw_sqlite *j, const pw_group *group, pw_op *op, pawl
     case PW_OP_LEDGER_BEGIN:
         return pw_sqlite_ledger_apply(j, op, err);
     case PW_OP_CACHE_PUT:
-        return put_cached(j, &op->u.cache, err);
+        return pw_sqlite_cache_put(j, &op->u.cache, err);
     case PW_OP_MEMO_PUT:
     case PW_OP_MEMO_DROP:
     case PW_OP_COLLECTION_CREATE:

@@ -15,6 +15,7 @@
 #include "journal/record_sum.h"
 #include "journal/sqlite.h"
 #include "journal/sqlite_collection.h"
+#include "journal/sqlite_verify.h"
 #include "journal/walk.h"
 
 typedef struct check {
@@ -25,14 +26,37 @@ typedef struct check {
     int64_t run; /* being walked */
 } check;
 
+static void tell(check *v, const pw_verify_finding *f)
+{
+    v->stats.findings++;
+    if (v->fn != NULL) {
+        v->fn(v->ctx, f);
+    }
+}
+
 static void report(check *v, const char *invariant, int64_t run, int64_t pos, const char *message)
 {
     pw_verify_finding f = {.invariant = invariant, .run = run, .pos = pos};
     snprintf(f.message, sizeof(f.message), "%s", message);
-    v->stats.findings++;
-    if (v->fn != NULL) {
-        v->fn(v->ctx, &f);
-    }
+    tell(v, &f);
+}
+
+/* [J21] Collections have names, and their items keys. */
+static void report_item(void *ctx, int64_t collection, int64_t item, const char *what)
+{
+    check *v = ctx;
+    pw_verify_finding f = {.invariant = "J21", .pos = item};
+    pw_sqlite_item_place(v->r, collection, item, f.place, sizeof f.place);
+    snprintf(f.message, sizeof f.message, "%s", what);
+    tell(v, &f);
+}
+
+/* [J22] */
+static void report_kept(void *ctx, int64_t row, const char *what)
+{
+    pw_verify_finding f = {.invariant = "J22", .pos = row, .place = "kept results"};
+    snprintf(f.message, sizeof f.message, "%s", what);
+    tell(ctx, &f);
 }
 
 /* ---- queries that must give no rows ---- */
@@ -49,12 +73,25 @@ static const rule rules[] = {
 #undef X
 };
 
+static void report_row(check *v, const rule *r, int64_t of, int64_t detail)
+{
+    char text[200];
+    const bool item = detail > PW_ITEM_NUMBER_MAX; /* a row of items, and no count */
+    snprintf(text, sizeof text, "%s (%lld)", r->message,
+             (long long)(item ? pw_item_number(detail) : detail));
+    if (strcmp(r->invariant, "J21") == 0) {
+        report_item(v, of, item ? pw_item_number(detail) : 0, text);
+    } else {
+        snprintf(text, sizeof text, "%s (%lld)", r->message, (long long)detail);
+        report(v, r->invariant, of, detail, text);
+    }
+}
+
 static pawl_status run_rule(check *v, const rule *r, pawl_error *err)
 {
     sqlite3_stmt *st = NULL;
     pawl_status status = PAWL_OK;
     bool row = true;
-    char text[200];
     int rc = sqlite3_prepare_v2(v->r->db.db, r->sql, -1, &st, NULL);
     if (rc != SQLITE_OK) {
         return pw_db_error(&v->r->db, rc, r->invariant, err);
@@ -62,9 +99,7 @@ static pawl_status run_rule(check *v, const rule *r, pawl_error *err)
     while (status == PAWL_OK && row) {
         status = pw_db_step(&v->r->db, st, &row, err);
         if (status == PAWL_OK && row) {
-            snprintf(text, sizeof(text), "%s (%lld)", r->message,
-                     (long long)sqlite3_column_int64(st, 1));
-            report(v, r->invariant, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), text);
+            report_row(v, r, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1));
         }
     }
     sqlite3_finalize(st);
@@ -430,16 +465,16 @@ static pawl_status check_maps(check *v, pawl_error *err)
     return status;
 }
 
-/* ---- collections [J21] ---- */
-
-static void report_item(void *ctx, int64_t collection, int64_t item, const char *what)
-{
-    report(ctx, "J21", collection, item, what);
-}
+/* ---- collections [J21], kept results [J22] ---- */
 
 static pawl_status check_items(check *v, pawl_error *err)
 {
     return pw_sqlite_verify_items(v->r, report_item, v, err);
+}
+
+static pawl_status check_cache(check *v, pawl_error *err)
+{
+    return pw_sqlite_verify_cache(v->r, report_kept, v, err);
 }
 
 /* ---- all of it ---- */
@@ -471,7 +506,7 @@ static pawl_status noted(check *v, pawl_status st, const pawl_error *found, pawl
 static pawl_status check_all(check *v, pawl_error *err)
 {
     static const check_fn checks[] = {check_histories, check_blobs, check_nodes, check_maps,
-                                      check_snapshots, check_memos, check_items};
+                                      check_snapshots, check_memos, check_items, check_cache};
     pawl_error found = {0};
     pawl_status st = noted(v, check_pages(v, &found), &found, err);
     for (size_t i = 0; st == PAWL_OK && i < PW_COUNT(rules); i++) {

@@ -3,11 +3,42 @@
  * be asked to check itself by a connection that may not write, so it is asked for each text's beginning as a phrase, and for the list of what it has.
  * What a query of verify.def can say is said there.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "journal/sqlite_collection.h"
+#include "journal/sqlite_verify.h"
 
 #define PHRASE_BYTES 400u /* of a text at a time: what is looked for */
+
+/* One text of one row, printed so; nothing when there is none. */
+static size_t say_text(pw_sqlite_reader *r, const char *sql, int64_t number, const char *before,
+                       char *to, size_t size)
+{
+    sqlite3_stmt *st = NULL;
+    int said = 0;
+    if (sqlite3_prepare_v2(r->db.db, sql, -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_bind_int64(st, 1, number) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(st, 0);
+        said = snprintf(to, size, "%s\"%.100s\"", before, text != NULL ? text : "");
+    }
+    sqlite3_finalize(st);
+    return said > 0 && (size_t)said < size ? (size_t)said : 0;
+}
+
+void pw_sqlite_item_place(pw_sqlite_reader *r, int64_t collection, int64_t item, char *to,
+                          size_t size)
+{
+    size_t at = say_text(r, "SELECT name FROM pawl_collections WHERE number=?1", collection,
+                         "collection ", to, size);
+    if (at == 0) { /* it has no row, or it is being removed */
+        at = (size_t)snprintf(to, size, "collection %lld", (long long)collection);
+    }
+    if (item != 0 && say_text(r, "SELECT key FROM pawl_items WHERE id=?1",
+                              pw_item_id(collection, item), ", item ", to + at, size - at) == 0) {
+        (void)snprintf(to + at, size - at, ", item %lld", (long long)item);
+    }
+}
 
 typedef struct item_check {
     pw_sqlite_reader *r;
@@ -89,15 +120,21 @@ static bool is_found(item_check *c, int64_t number, pw_view text)
     return found;
 }
 
+/* Words of numbers before that one have no item. */
+static void pass_docs(item_check *c, int64_t number)
+{
+    while (c->docs != NULL && c->doc != 0 && c->doc < number && c->status == PAWL_OK) {
+        c->fn(c->ctx, c->collection, c->doc, "words stand for no item");
+        next_doc(c);
+    }
+}
+
 static bool check_item(void *ctx, const pw_item_row *row)
 {
     item_check *c = ctx;
     const pw_view text = pw_item_body_read(row->body).text;
     c->number = row->number;
-    while (c->docs != NULL && c->doc != 0 && c->doc < row->number && c->status == PAWL_OK) {
-        c->fn(c->ctx, c->collection, c->doc, "words stand for no item");
-        next_doc(c);
-    }
+    pass_docs(c, row->number);
     if (c->docs == NULL || text.size == 0 || c->status != PAWL_OK) {
         return c->status == PAWL_OK;
     }
@@ -144,6 +181,10 @@ static pawl_status check_items(item_check *c)
             const int64_t sound = c->number;
             c->status = item_after(c, sound); /* that one is damaged */
             c->fn(c->ctx, c->collection, c->number, found.message);
+            pass_docs(c, c->number);
+            if (c->docs != NULL && c->doc == c->number && c->status == PAWL_OK) {
+                next_doc(c); /* its own */
+            }
             more = c->number > sound;
         } else if (st != PAWL_OK) {
             c->status = st;

@@ -18,7 +18,8 @@
  * stored with it when it is created, and an index with another is refused by name (CONFLICT). A vector is kept as 16-bit numbers.
  *
  * An item stands under its key; putting it again replaces it. It has a text (searched by words, and by meaning through its vector), a workspace, tags,
- * and data of any shape that comes back with it. An item that is put again as it is costs neither an embedding nor a write.
+ * and data of any shape that comes back with it. An item that is put again as it is costs neither an embedding nor a write; one whose vector was given,
+ * and that is put again without one, gets its text's.
  *
  * Search is exact: no item that should be among the k is missed, and equal scores come in the order of ids (an id is given when an item is put; a
  * replaced item gets a new one). What is filtered out (workspace, tags) is so before ranking: it takes no place among the k. Words are ranked by BM25 of
@@ -155,8 +156,8 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_index_search_all(pawl_index *index, cons
                                                          size_t len, pawl_scope *scope,
                                                          const pawl_value **ret_found,
                                                          pawl_error *err);
-/** Items as they are kept, by id: {key, id, text?, workspace?, tags?, data?}, after that id, at most limit (0 = 1000) of them; all of them in pages.
- * Errors: NOTFOUND, IO. */
+/** Items as they are kept, by id: {key, id, text?, workspace?, tags?, data?, own?: true when its vector was given}, after that id, at most limit (0 =
+ * 1000) of them; all of them in pages. Errors: NOTFOUND, IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_items(pawl_index *index, const char *name,
                                                     int64_t after_id, uint32_t limit,
                                                     pawl_scope *scope, const pawl_value **ret_items,
@@ -178,7 +179,7 @@ PAWL_API void pawl_index_vectors(pawl_index *index, struct pawl_choose_vectors *
  *     "nearest"    {collection, query: text | bytes of 16-bit numbers, k?, at_least?, mode?: "vector" | "words" | "hybrid", workspace?, shared?, tags?: [..]}
  *                  -> {found: [as pawl_index_search], collection, model}; without collection as pawl_embed_register's
  *     "index"      {collection, create?: true, put?: [{key, text?, vector?: bytes of 16-bit numbers, workspace?, tags?, data?}], delete?: [keys]}
- *                  -> {put, unchanged, truncated, deleted}; idempotent
+ *                  -> {put, unchanged, truncated, deleted: of those that were there}; idempotent
  *
  * They fail with BadInput, NotFound, Conflict (another model), NoMemory, Unavailable (tried again). The index must outlive the engine, and be of it.
  * Errors: EXISTS, INVALID (not of this engine), MISUSE, NOMEM.

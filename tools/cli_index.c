@@ -14,6 +14,7 @@
 #include "tools/cli_model.h"
 
 #define TAGS_MAX 64u
+#define FOUND_MAX 1000
 
 static const char *operand(const pw_cli *cli, size_t i)
 {
@@ -239,14 +240,15 @@ static int find(pw_cli_index *x, pawl_index_mode mode)
         return pw_cli_usage(cli, "a search has at most %u tags", TAGS_MAX);
     }
     const int64_t limit = cli->args->number[PW_OPT_LIMIT];
+    if (limit > FOUND_MAX || (limit == 0 && pw_cli_has(cli->args, PW_OPT_LIMIT))) {
+        return pw_cli_usage(cli, "a search finds 1 to %d: --limit %d", FOUND_MAX, FOUND_MAX);
+    }
     const pawl_value *found = NULL;
     pawl_error err = {0};
     const pawl_index_query q = {.struct_size = sizeof q,
                                 .text = {operand(cli, 1), strlen(operand(cli, 1))},
                                 .mode = mode,
-                                .k = (uint32_t)(limit > 0 && limit <= 1000 ? limit
-                                                : limit > 1000             ? 1000
-                                                                           : 10),
+                                .k = limit > 0 ? (uint32_t)limit : 10,
                                 .workspace = cli->args->value[PW_OPT_WORKSPACE],
                                 .tags = tags,
                                 .tags_len = tags_len};
@@ -329,7 +331,16 @@ static int drop(pw_cli *cli)
     }
     int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true}, &x);
     if (code == PW_EXIT_OK) {
-        const pawl_status st = pawl_index_delete(x.index, name, &key, 1, &err);
+        const pawl_value *keys[1] = {pawl_make_str(cli->scope, key)}, *reply = NULL;
+        pawl_status st = pw_cli_index_ask(&x, "index_delete",
+                                          pawl_build(cli->scope, "{collection: %s, keys: %p}", name,
+                                                     pawl_v(pawl_make_array(cli->scope, keys, 1))),
+                                          &reply, &err);
+        if (st == PAWL_OK && pawl_int(reply, "deleted", 1) == 0) {
+            st = pw_err(&err, PAWL_NOTFOUND, "%.60s has no text under the key \"%.100s\"", name,
+                        key);
+            cli->next = "";
+        }
         code = st == PAWL_OK ? say_gone(cli, key, name) : pw_cli_fail(cli, st, &err, NULL);
     }
     pw_cli_index_close(&x);

@@ -31,6 +31,10 @@ void pw_cli_index_close(pw_cli_index *x);
  * collection, if anything is. Owns: the session. */
 const char *pw_cli_index_model(pw_cli_index *x, const char *name, pawl_error *err);
 
+/** One operation of the control protocol, through whatever is open. The reply lives as long as the session. */
+pawl_status pw_cli_index_ask(pw_cli_index *x, const char *op, const pawl_value *args,
+                             const pawl_value **ret_reply, pawl_error *err);
+
 /** "1,024 of 10,000 texts (12 s)" on a terminal, after a second, ten times a second; total 0: not known. */
 void pw_cli_index_say(pw_cli_index *x, uint64_t done, uint64_t total, const char *what);
 /** Takes that line away. */

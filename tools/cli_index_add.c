@@ -10,10 +10,12 @@
 
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
+#include "sdk/base/limits.h"
 #include "tools/cli_index.h"
 
 #define AT_ONCE 256u
 #define TAGS_MAX 64u
+#define LINE_BYTES_MAX ((size_t)1 << 20) /* a text and its data, all of it escaped */
 
 /* Lines on their way. */
 typedef struct adding {
@@ -26,13 +28,25 @@ typedef struct adding {
     pawl_index_counts all;
 } adding;
 
+/* A line of 1 to so many bytes. NULL: it is something else; what stands behind a NUL must not get lost on the way. */
+static const char *line_of(const pawl_value *v, const char *key, size_t bytes_max)
+{
+    size_t size = 0;
+    const char *text =
+        pawl_typeof(pawl_get(v, key)) == PAWL_STRING ? pawl_data(v, key, &size) : NULL;
+    return text != NULL && size > 0 && size <= bytes_max && memchr(text, 0, size) == NULL &&
+                   memchr(text, '\n', size) == NULL && memchr(text, '\r', size) == NULL
+               ? pawl_str(v, key, NULL)
+               : NULL;
+}
+
 static bool take_tags(pawl_scope *scope, const pawl_value *tags, pawl_index_item *item)
 {
     const size_t len = pawl_len(tags);
     const char **list = pawl_scope_alloc(scope, (len + 1) * sizeof *list);
     bool ok = list != NULL && (tags == NULL || pawl_typeof(tags) == PAWL_ARRAY) && len <= TAGS_MAX;
     for (size_t i = 0; i < len && ok; i++) {
-        list[i] = pawl_str(pawl_at(tags, i), "", NULL);
+        list[i] = line_of(pawl_at(tags, i), "", PW_INDEX_NAME_BYTES_MAX);
         ok = list[i] != NULL;
     }
     item->tags = list;
@@ -44,18 +58,32 @@ static bool take_tags(pawl_scope *scope, const pawl_value *tags, pawl_index_item
 static const char *take_item(pawl_scope *scope, const pawl_value *v, pawl_index_item *item)
 {
     size_t size = 0;
-    const char *text = pawl_data(v, "text", &size);
-    *item = (pawl_index_item){.key = pawl_str(v, "key", NULL),
+    const bool is_text = pawl_typeof(pawl_get(v, "text")) == PAWL_STRING;
+    const char *text = is_text ? pawl_data(v, "text", &size) : NULL;
+    *item = (pawl_index_item){.key = line_of(v, "key", PW_INDEX_KEY_BYTES_MAX),
                               .text = {text, text != NULL ? size : 0},
-                              .workspace = pawl_str(v, "workspace", NULL),
+                              .workspace = line_of(v, "workspace", PW_INDEX_NAME_BYTES_MAX),
                               .data = pawl_get(v, "data")};
-    if (pawl_typeof(v) != PAWL_MAP || item->key == NULL || item->text.size == 0) {
+    if (pawl_typeof(v) != PAWL_MAP || pawl_get(v, "key") == NULL || !is_text) {
         return "each line is an object with key and text: {\"key\": \"tea\", \"text\": \"How tea is brewed\"}";
     }
-    if (item->workspace == NULL && pawl_typeof(pawl_get(v, "workspace")) != PAWL_NIL) {
-        return "workspace is a text";
+    if (item->key == NULL) {
+        return "key is a line of 1 to 200 bytes";
     }
-    return take_tags(scope, pawl_get(v, "tags"), item) ? NULL : "tags are an array of texts";
+    if (size == 0 || size > PW_INDEX_TEXT_BYTES_MAX) {
+        return size == 0 ? "text is empty" : "text has more than 65,536 bytes: split it";
+    }
+    if (item->workspace == NULL && pawl_typeof(pawl_get(v, "workspace")) != PAWL_NIL) {
+        return "workspace is a line of 1 to 100 bytes";
+    }
+    size = 0;
+    if (item->data != NULL &&
+        (pawl_to_msgpack(item->data, &size) == NULL || size > PW_INDEX_TEXT_BYTES_MAX)) {
+        return "data has more than 65,536 bytes";
+    }
+    return take_tags(scope, pawl_get(v, "tags"), item)
+               ? NULL
+               : "tags are an array of at most 64 lines of 1 to 100 bytes";
 }
 
 static int put(adding *a)
@@ -80,11 +108,28 @@ static int put(adding *a)
     return pw_cli_fail(a->x->cli, st, &err, NULL);
 }
 
+/* The texts before that line are put, and then it is said what is wrong with it. */
+static int refuse_line(adding *a, const char *why)
+{
+    pawl_error err = {0};
+    const int code = a->len > 0 ? put(a) : PW_EXIT_OK;
+    pw_cli_index_hush(a->x);
+    char text[200];
+    (void)snprintf(text, sizeof text, "%.199s", why);
+    char *where = strstr(text, " at line 1, "); /* of this line alone */
+    if (where != NULL) {
+        memmove(where + 4, where + 12, strlen(where + 12) + 1);
+    }
+    (void)pw_err(&err, PAWL_INVALID,
+                 "line %" PRIu64 ": %.150s; the %" PRIu64 " texts before it are in", a->lines, text,
+                 a->all.put + a->all.unchanged);
+    return code == PW_EXIT_OK ? pw_cli_fail(a->x->cli, PAWL_INVALID, &err, NULL) : code;
+}
+
 static int take_line(adding *a, char *line, size_t size)
 {
     const pawl_value *v = NULL;
-    pawl_error err = {0}, no_json = {0};
-    a->lines++;
+    pawl_error no_json = {0};
     while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r')) {
         size--;
     }
@@ -95,38 +140,48 @@ static int take_line(adding *a, char *line, size_t size)
                           ? no_json.message
                           : take_item(a->scope, v, &a->items[a->len]);
     if (why != NULL) {
-        const int code = a->len > 0 ? put(a) : PW_EXIT_OK;
-        pw_cli_index_hush(a->x);
-        char text[200];
-        (void)snprintf(text, sizeof text, "%.199s", why);
-        char *where = strstr(text, " at line 1, "); /* of this line alone */
-        if (where != NULL) {
-            memmove(where + 4, where + 12, strlen(where + 12) + 1);
-        }
-        (void)pw_err(&err, PAWL_INVALID,
-                     "line %" PRIu64 ": %.150s; the %" PRIu64 " texts before it are in", a->lines,
-                     text, a->all.put + a->all.unchanged);
-        return code == PW_EXIT_OK ? pw_cli_fail(a->x->cli, PAWL_INVALID, &err, NULL) : code;
+        return refuse_line(a, why);
     }
     return ++a->len == AT_ONCE ? put(a) : PW_EXIT_OK;
 }
 
+/* The next line with its end, or what there is of it when it is too long: then a byte more than LINE_BYTES_MAX. 0: no more. */
+static size_t read_line(char *line)
+{
+    size_t size = 0;
+    int c = 0;
+    while (size <= LINE_BYTES_MAX && c != '\n' && (c = getc_unlocked(stdin)) != EOF) {
+        line[size++] = (char)c;
+    }
+    return size;
+}
+
+static int add_each_line(adding *a, char *line)
+{
+    int code = PW_EXIT_OK;
+    size_t size;
+    while (code == PW_EXIT_OK && (size = read_line(line)) > 0) {
+        a->lines++;
+        code = size > LINE_BYTES_MAX ? refuse_line(a, "a line has more than 1,048,576 bytes")
+                                     : take_line(a, line, size);
+    }
+    return code;
+}
+
 static int add_lines(adding *a)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t size;
-    int code = PW_EXIT_OK;
+    char *line = malloc(LINE_BYTES_MAX + 1);
+    pawl_error err = {0};
+    if (line == NULL) {
+        return pw_cli_fail(a->x->cli, pw_err(&err, PAWL_NOMEM, "no memory for a line"), &err, NULL);
+    }
     if (isatty(STDIN_FILENO) == 1) {
         pw_cli_note(a->x->cli, "texts from the terminal: {\"key\": \"K\", \"text\": \"T\"} a line; "
                                "Ctrl-D ends them");
     }
-    while (code == PW_EXIT_OK && (size = getline(&line, &room, stdin)) > 0) {
-        code = take_line(a, line, (size_t)size);
-    }
+    int code = add_each_line(a, line);
     free(line);
     if (code == PW_EXIT_OK && ferror(stdin) != 0) {
-        pawl_error err = {0};
         (void)pw_err(&err, PAWL_IO, "standard input: %s", strerror(errno));
         code = pw_cli_fail(a->x->cli, PAWL_IO, &err, NULL);
     }

@@ -82,6 +82,13 @@ static pawl_status ask(void *user, const char *op, const pawl_value *args, pawl_
     return st;
 }
 
+pawl_status pw_cli_index_ask(pw_cli_index *x, const char *op, const pawl_value *args,
+                             const pawl_value **ret_reply, pawl_error *err)
+{
+    return x->own != NULL ? pawl_request(x->own, op, args, -1, x->cli->scope, ret_reply, err)
+                          : ask(x, op, args, x->cli->scope, ret_reply, err);
+}
+
 static int own_engine(pw_cli_index *x)
 {
     pawl_error err = {0};

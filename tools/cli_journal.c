@@ -35,8 +35,9 @@ static void finding_take(void *ctx, const pw_verify_finding *f)
     verifying *v = ctx;
     char text[64];
     const pawl_value *value =
-        pawl_build(v->cli->scope, "{invariant: %s, run: %lld, pos: %lld, message: %s}",
-                   f->invariant, (long long)f->run, (long long)f->pos, f->message);
+        pawl_build(v->cli->scope, "{invariant: %s, run: %lld, pos: %lld, place: %s, message: %s}",
+                   f->invariant, (long long)f->run, (long long)f->pos,
+                   f->place[0] != 0 ? f->place : NULL, f->message);
     if (v->cli->out.format == PW_FORMAT_JSONL) {
         pw_out_json(&v->cli->out, value);
     }
@@ -44,7 +45,7 @@ static void finding_take(void *ctx, const pw_verify_finding *f)
         v->findings[v->len++] = value;
         pw_grid_str(&v->grid, PW_BAD, f->invariant);
         (void)snprintf(text, sizeof text, "run %" PRId64, f->run);
-        pw_grid_str(&v->grid, PW_PLAIN, f->run != 0 ? text : "");
+        pw_grid_str(&v->grid, PW_PLAIN, f->run != 0 ? text : f->place);
         (void)snprintf(text, sizeof text, "at %" PRId64, f->pos);
         pw_grid_str(&v->grid, PW_PLAIN, f->pos != 0 ? text : "");
         pw_grid_str(&v->grid, PW_PLAIN, f->message);

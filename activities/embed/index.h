@@ -58,5 +58,8 @@ void pw_index_forget(pawl_index *index, const char *name);
 /** Vectors of texts that are looked for. Errors: UNSUPPORTED (no model), NOMEM. */
 pawl_status pw_index_embed(const pawl_index *index, const pawl_embed_text *texts, size_t len,
                            float *ret_vectors, pawl_error *err) PAWL_MUST_USE;
+/** As pawl_index_delete, and how many were there. */
+pawl_status pw_index_delete(pawl_index *index, const char *name, const char *const *keys,
+                            size_t len, uint64_t *ret_deleted, pawl_error *err) PAWL_MUST_USE;
 
 #endif

@@ -62,6 +62,14 @@ static pawl_embed_text text_of(const pawl_value *v)
     return (pawl_embed_text){text, text != NULL ? size : 0};
 }
 
+/* NULL: there is none, or it has a NUL, behind which something would get lost. */
+static const char *line_of(const pawl_value *v, const char *key)
+{
+    const pawl_embed_text text = text_of(pawl_get(v, key));
+    return text.data != NULL && memchr(text.data, 0, text.size) == NULL ? pawl_str(v, key, NULL)
+                                                                        : NULL;
+}
+
 /* False: they are no array of texts. */
 static bool tags_of(pawl_scope *scope, const pawl_value *tags, const char *const **ret_tags,
                     size_t *ret_len)
@@ -76,7 +84,7 @@ static bool tags_of(pawl_scope *scope, const pawl_value *tags, const char *const
                             ? pawl_scope_alloc(scope, (len + 1) * sizeof *list)
                             : NULL;
     for (size_t i = 0; i < len && list != NULL; i++) {
-        list[i] = pawl_str(pawl_at(tags, i), "", NULL);
+        list[i] = line_of(pawl_at(tags, i), "");
         if (list[i] == NULL) {
             return false;
         }
@@ -89,7 +97,7 @@ static bool tags_of(pawl_scope *scope, const pawl_value *tags, const char *const
 /* A text that may be missing. False: it is something else, and must not be taken for missing: a filter would let all through. */
 static bool text_maybe(const pawl_value *v, const char *key, const char **ret_text)
 {
-    *ret_text = pawl_str(v, key, NULL);
+    *ret_text = line_of(v, key);
     return *ret_text != NULL || pawl_typeof(pawl_get(v, key)) == PAWL_NIL;
 }
 
@@ -182,7 +190,7 @@ static const char *item_take(pawl_scope *scope, const pawl_value *v, uint32_t wi
                              pawl_index_item *item)
 {
     const pawl_value *vector = pawl_get(v, "vector"), *data = pawl_get(v, "data");
-    *item = (pawl_index_item){.key = pawl_str(v, "key", NULL),
+    *item = (pawl_index_item){.key = line_of(v, "key"),
                               .text = text_of(pawl_get(v, "text")),
                               .vector = vector_of(scope, vector, width),
                               .data = data};
@@ -211,7 +219,8 @@ static const char *items_take(pawl_scope *scope, const pawl_value *put, uint32_t
 }
 
 static pawl_status change(pawl_index *index, const pawl_value *input, const pawl_index_item *items,
-                          const char *const *gone, pawl_index_counts *counts, pawl_error *err)
+                          const char *const *gone, pawl_index_counts *counts, uint64_t *ret_deleted,
+                          pawl_error *err)
 {
     const char *name = pawl_str(input, "collection", "");
     pawl_status st = pawl_bool(input, "create", false)
@@ -220,9 +229,9 @@ static pawl_status change(pawl_index *index, const pawl_value *input, const pawl
     st = st == PAWL_OK
              ? pawl_index_put(index, name, items, pawl_len(pawl_get(input, "put")), counts, err)
              : st;
-    return st == PAWL_OK
-               ? pawl_index_delete(index, name, gone, pawl_len(pawl_get(input, "delete")), err)
-               : st;
+    return st == PAWL_OK ? pw_index_delete(index, name, gone, pawl_len(pawl_get(input, "delete")),
+                                           ret_deleted, err)
+                         : st;
 }
 
 static const pawl_value *index_change(pawl_task *task, const pawl_value *input, void *user)
@@ -232,6 +241,7 @@ static const pawl_value *index_change(pawl_task *task, const pawl_value *input, 
     const pawl_value *put = pawl_get(input, "put"), *gone = pawl_get(input, "delete");
     const size_t put_len = pawl_len(put), gone_len = pawl_len(gone);
     pawl_index_counts counts = {0, 0, 0};
+    uint64_t deleted = 0;
     pawl_error err;
     if ((put != NULL && pawl_typeof(put) != PAWL_ARRAY) ||
         (gone != NULL && pawl_typeof(gone) != PAWL_ARRAY) || put_len > ITEMS_MAX ||
@@ -242,18 +252,18 @@ static const pawl_value *index_change(pawl_task *task, const pawl_value *input, 
     const char **keys = pawl_scope_alloc(scope, (gone_len + 1) * sizeof *keys);
     const char *why = items_take(scope, put, index->width, items);
     for (size_t i = 0; i < gone_len && why == NULL && keys != NULL; i++) {
-        keys[i] = pawl_str(pawl_at(gone, i), "", NULL);
+        keys[i] = line_of(pawl_at(gone, i), "");
         why = keys[i] != NULL ? NULL : "delete is an array of keys";
     }
     if (why != NULL || keys == NULL) {
         return bad(task, why != NULL ? why : "no memory for so many keys");
     }
-    if (change(index, input, items, keys, &counts, &err) != PAWL_OK) {
+    if (change(index, input, items, keys, &counts, &deleted, &err) != PAWL_OK) {
         return failed(task, &err);
     }
-    return pawl_task_build(task, "{put: %llu, unchanged: %llu, truncated: %llu, deleted: %zu}",
+    return pawl_task_build(task, "{put: %llu, unchanged: %llu, truncated: %llu, deleted: %llu}",
                            (unsigned long long)counts.put, (unsigned long long)counts.unchanged,
-                           (unsigned long long)counts.truncated, gone_len);
+                           (unsigned long long)counts.truncated, (unsigned long long)deleted);
 }
 
 pawl_status pawl_index_register(pawl_engine *engine, pawl_index *index, pawl_error *err)

@@ -290,9 +290,9 @@ pawl_status pawl_index_put(pawl_index *index, const char *name, const pawl_index
 }
 
 static pawl_status delete_some(pawl_index *index, const char *name, const char *const *keys,
-                               size_t len, pawl_error *err)
+                               size_t len, uint64_t *deleted, pawl_error *err)
 {
-    const pawl_value *list[PW_INDEX_ITEMS_AT_ONCE];
+    const pawl_value *list[PW_INDEX_ITEMS_AT_ONCE], *reply = NULL;
     pawl_scope *scope = pawl_scope_new();
     if (scope == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for keys");
@@ -304,19 +304,28 @@ static pawl_status delete_some(pawl_index *index, const char *name, const char *
                                         pawl_v(pawl_make_array(scope, list, len)));
     const pawl_status st = pw_scope_failed(scope)
                                ? pw_err(err, PAWL_NOMEM, "no memory for keys")
-                               : pw_index_ask(index, "index_delete", args, scope, NULL, err);
+                               : pw_index_ask(index, "index_delete", args, scope, &reply, err);
+    *deleted += st == PAWL_OK ? (uint64_t)pawl_int(reply, "deleted", 0) : 0;
     pawl_scope_free(scope);
+    return st;
+}
+
+pawl_status pw_index_delete(pawl_index *index, const char *name, const char *const *keys,
+                            size_t len, uint64_t *ret_deleted, pawl_error *err)
+{
+    pawl_status st = PAWL_OK;
+    *ret_deleted = 0;
+    for (size_t at = 0; at < len && st == PAWL_OK; at += PW_INDEX_ITEMS_AT_ONCE) {
+        const size_t some =
+            len - at < PW_INDEX_ITEMS_AT_ONCE ? len - at : (size_t)PW_INDEX_ITEMS_AT_ONCE;
+        st = delete_some(index, name, keys + at, some, ret_deleted, err);
+    }
     return st;
 }
 
 pawl_status pawl_index_delete(pawl_index *index, const char *name, const char *const *keys,
                               size_t len, pawl_error *err)
 {
-    pawl_status st = PAWL_OK;
-    for (size_t at = 0; at < len && st == PAWL_OK; at += PW_INDEX_ITEMS_AT_ONCE) {
-        const size_t some =
-            len - at < PW_INDEX_ITEMS_AT_ONCE ? len - at : (size_t)PW_INDEX_ITEMS_AT_ONCE;
-        st = delete_some(index, name, keys + at, some, err);
-    }
-    return st;
+    uint64_t deleted;
+    return pw_index_delete(index, name, keys, len, &deleted, err);
 }

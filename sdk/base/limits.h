@@ -36,6 +36,8 @@
 #define PW_COMPACT_KEYS 1024         /* runs looked at for them */
 #define PW_BALLAST_BYTES (16u << 20) /* released at ENOSPC so that pause and cancel still work */
 #define PW_CACHE_ROWS_MAX 10000      /* results kept for later calls; those that expire first go */
+#define PW_CACHE_BYTES_MAX \
+    (64 << 20) /* of them together, in a file: a journal is backed up whole */
 #define PW_CACHE_VALUE_BYTES_MAX (1u << 20) /* a larger result is not kept for later calls */
 #define PW_CACHE_SWEEP_ROWS \
     64 /* expired ones that go with a new one, and how often the rest are counted */

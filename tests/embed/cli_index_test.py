@@ -2,6 +2,7 @@
 serves. The model is a tiny one: whether what is found is near in meaning is not asked here."""
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -91,10 +92,65 @@ def it_names_the_way_out(p):
     within(p.run("index", "search", "docs", "x").exits(4).err, "--mode words")  # the model was a folder, and is not installed
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a"}\n').err, "line 1")
     within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1: an unknown word at column 1")
-    within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a", "text": "b", "workspace": 7}\n').err, "workspace is a text")
+    within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a", "text": "b", "workspace": 7}\n').err, "workspace is a line")
     within(p.run("index", "search", "docs", "a", "--mode", "words", "--tag", ",".join(f"t{i}" for i in range(65))).exits(2).err, "64")
     for words in (["add", "docs"], ["add", "docs", "k"], ["search", "docs"], ["delete", "docs"], ["info"], ["remove"], ["no"]):
         check(p.run("index", *words, "--model", folder).code != 0 or words == ["add", "docs"], words)
+
+
+def it_says_what_is_wrong_with_a_line_and_where(p):
+    folder = filled(p)
+    good = {"key": "a", "text": "a car"}
+    for bad, why in (({"key": "n\0ul", "text": "x"}, "\\u0000 is not allowed"), ({"key": "k" * 201, "text": "x"}, "key is a line of 1 to 200 bytes"),
+                     ({"key": "", "text": "x"}, "key is a line"), ({"key": "two\nlines", "text": "x"}, "key is a line"),
+                     ({"key": "e", "text": ""}, "text is empty"), ({"key": "m", "text": "m" * 70000}, "65,536 bytes"),
+                     ({"key": "m", "text": "m" * (2 << 20)}, "more than 1,048,576 bytes"), ({"key": "d", "text": "x", "data": "d" * 70000}, "data has more"),
+                     ({"key": "t", "text": "x", "tags": ["a", "b\nc"]}, "tags are"), ({"key": "w", "text": "x", "workspace": "a\nb"}, "workspace is"),
+                     ({"key": 7, "text": "x"}, "key is a line"), ({"key": "x"}, "each line is an object")):
+        done = p.run("index", "add", "docs", "--model", folder, stdin=lines([good, bad, good]))
+        check(done.code not in (0, 1), done.says())
+        within(done.err, "line 2: ")
+        within(done.err, why)
+        within(done.err, "the 1 texts before it are in")
+    p.ok("index", "add", "docs", "--model", folder, stdin=lines([{"key": "\u00e9\U0001f389\u200d", "text": "t" * 65536}]) + "\r\n\n")
+    equal(p.ok("index", "info", "docs", "-o", "json").json()["items"], 5)
+    within(p.run("index", "search", "docs", "x", "--mode", "words", "--limit", "1001").exits(2).err, "1 to 1000")
+    within(p.run("index", "search", "docs", "x", "--mode", "words", "--limit", "0").exits(2).err, "1 to 1000")
+
+
+def it_says_that_a_key_was_not_there(p):
+    filled(p)
+    done = p.run("index", "delete", "docs", "bus").exits(4)
+    within(done.err, 'docs has no text under the key "bus"')
+    p.ok("index", "delete", "docs", "car")
+    p.run("index", "delete", "docs", "car").exits(4)
+    p.run("index", "delete", "nowhere", "car").exits(4)
+
+
+def it_names_the_collection_and_the_key_of_what_is_damaged(p):
+    filled(p)
+    with sqlite3.connect(p.db) as db:
+        db.execute("UPDATE pawl_vectors SET halves=zeroblob(length(halves)) WHERE id=(SELECT id FROM pawl_items WHERE key='bread')")
+        db.execute("UPDATE pawl_collections SET items=9")
+    db.close()
+    done = p.run("verify").exits(8)
+    within(done.out, 'collection "docs", item "bread"')
+    within(done.out, 'collection "docs"  ')
+    check("run 1" not in done.out.replace("run 1,", ""), done.out)
+    places = [f["place"] for f in p.run("verify", "-o", "json").exits(8).json()["list"]]
+    equal(sorted(places), ['collection "docs"', 'collection "docs", item "bread"'])
+
+
+def it_makes_no_more_collections_than_there_are_numbers(p):
+    folder = filled(p)
+    with sqlite3.connect(p.db) as db:
+        db.execute("UPDATE sqlite_sequence SET seq=(1<<22)-2 WHERE name='pawl_collections'")
+    db.close()
+    p.ok("index", "create", "last", "--model", folder)
+    p.ok("index", "add", "last", "a", "a red car", "--model", folder)
+    equal(keys(p.ok("index", "search", "last", "red car", "--model", folder, "-o", "json")), ["a"])
+    within(p.run("index", "create", "beyond", "--model", folder).err, "begin another journal")
+    within(p.ok("verify").out, "sound")
 
 
 def it_keeps_the_lines_before_one_that_is_no_item(p):
@@ -146,7 +202,7 @@ def it_loses_nothing_that_was_in_when_it_is_killed(p):
         adding.wait()
         adding.stdin.close()
         within(p.ok("verify").out, "sound")
-        p.ok("index", "delete", "docs", "nothing")  # a new owner: it cuts what was written and not synced
+        p.run("index", "delete", "docs", "nothing").exits(4)  # a new owner: it cuts what was written and not synced
         now = p.ok("index", "info", "docs", "-o", "json").json()["items"]
         check(now in (expected, expected + 256), (now, expected))
         expected = now

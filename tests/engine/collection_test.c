@@ -1,6 +1,6 @@
 /*
- * collection_test.c - requests about collections as the core takes them: those of one moment, and the bounds of what there may be. Items, words and
- * searches are tested elsewhere (tests/journal/conformance_collection_test.c, tests/embed/index_test.c).
+ * collection_test.c - requests about collections as the core takes them: those of one moment, and the bounds of what there may be. Does not test
+ * items, words and searches (tests/journal/conformance_collection_test.c, tests/embed/index_test.c).
  */
 #include "rig.h"
 

@@ -496,6 +496,9 @@ static const seeded damages[] = {
     {"INSERT INTO pawl_words_1(pawl_words_1,rowid,text) VALUES('delete',1,'green tea')", "J21"},
     {"DELETE FROM pawl_words_1_docsize", "J21"},
     {"DROP TABLE pawl_words_1", "J21"},
+    {"UPDATE pawl_cache SET body='other'", "J22"}, /* [J22] */
+    {"UPDATE pawl_cache SET key='short'", "J22"},
+    {"UPDATE pawl_cache SET expires_ms=1", "J22"},
 };
 #undef NIL
 #undef ONE
@@ -517,6 +520,8 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
                       .body = rig_text("\x81\xa4text\xa9green tea")};
     rig_op(t, PW_OP_COLLECTION_CREATE)->u.collection =
         (pw_collection_row){.name = rig_text("c"), .width = 2, .body = rig_text("\x80")};
+    rig_op(t, PW_OP_CACHE_PUT)->u.cache = (pw_cache_row){
+        .at_ms = 5, .expires_ms = 9, .run_id = rig_text("a"), .body = rig_text("result")};
     assert_int_equal(rig_commit(t), PAWL_OK);
     pw_op *op = rig_op(t, PW_OP_ITEMS_PUT);
     op->u.items.collection = 1;
@@ -652,70 +657,6 @@ static void a_backup_put_in_a_suspect_journals_place_is_not_cut(void **state)
     assert_int_equal(system(command), 0);
     rig_restart(t);
     stored_check(t);
-    rig_close(t);
-}
-
-/* ---- kept results ---- */
-
-static pawl_status kept_read(rig *t)
-{
-    static const uint8_t key[PW_DIGEST_SIZE] = {1};
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_cache_row row;
-    return t->r->ops->cached(t->r, key, &b, &row, &t->err);
-}
-
-/* Whoever finds it damaged asks again; it is never given. */
-static void a_kept_result_that_was_changed_is_found_when_it_is_read(void **state)
-{
-    (void)state;
-    static const char *const changes[] = {"body='other'", "expires_ms=expires_ms+1", "at_ms=1",
-                                          "run='b'", "cmd=8"};
-    rig *t = rig_open("sqlite");
-    for (size_t i = 0; i < PW_COUNT(changes); i++) {
-        char sql[100];
-        rig_op(t, PW_OP_CACHE_PUT)->u.cache = (pw_cache_row){.key = {1},
-                                                             .at_ms = 5,
-                                                             .expires_ms = 900,
-                                                             .cmd = 7,
-                                                             .run_id = rig_text("a"),
-                                                             .body = rig_text("result")};
-        assert_int_equal(rig_commit(t), PAWL_OK);
-        assert_int_equal(kept_read(t), PAWL_OK);
-        close_journal(t);
-        (void)snprintf(sql, sizeof sql, "UPDATE pawl_cache SET %s", changes[i]);
-        rig_tamper(t, sql);
-        rig_restart(t);
-        assert_int_equal(kept_read(t), PAWL_DAMAGED);
-    }
-    rig_close(t);
-}
-
-/* Those that expire first go, sooner or later. */
-static void no_more_results_are_kept_than_the_limit_says(void **state)
-{
-    (void)state;
-    enum { GROUP = 1000 };
-    rig *t = rig_open("sqlite");
-    for (int n = 0; n < PW_CACHE_ROWS_MAX + 2 * GROUP; n++) {
-        pw_cache_row *row = &rig_op(t, PW_OP_CACHE_PUT)->u.cache;
-        *row = (pw_cache_row){
-            .at_ms = 5, .expires_ms = 1000 + n, .run_id = rig_text("a"), .body = rig_text("r")};
-        memcpy(row->key, &n, sizeof n);
-        if (n % GROUP == GROUP - 1) {
-            assert_int_equal(rig_commit(t), PAWL_OK);
-        }
-    }
-    uint8_t key[PW_DIGEST_SIZE] = {0};
-    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
-    pw_cache_row found;
-    assert_int_equal(t->r->ops->cached(t->r, key, &b, &found, &t->err), PAWL_NOTFOUND);
-    const int last = PW_CACHE_ROWS_MAX + 2 * GROUP - 1;
-    memcpy(key, &last, sizeof last);
-    assert_int_equal(t->r->ops->cached(t->r, key, &b, &found, &t->err), PAWL_OK);
-    const int first = 2 * GROUP + PW_CACHE_SWEEP_ROWS; /* of the last ten thousand */
-    memcpy(key, &first, sizeof first);
-    assert_int_equal(t->r->ops->cached(t->r, key, &b, &found, &t->err), PAWL_OK);
     rig_close(t);
 }
 
@@ -886,8 +827,6 @@ int main(void)
         cmocka_unit_test(a_death_within_a_commit_does_not_keep_readers_out),
         cmocka_unit_test(what_was_never_acked_is_cut_off),
         cmocka_unit_test(a_backup_put_in_a_suspect_journals_place_is_not_cut),
-        cmocka_unit_test(a_kept_result_that_was_changed_is_found_when_it_is_read),
-        cmocka_unit_test(no_more_results_are_kept_than_the_limit_says),
         cmocka_unit_test(a_stored_version_1_file_is_backed_up_and_migrated),
         cmocka_unit_test(a_stored_version_2_file_is_backed_up_and_migrated),
         cmocka_unit_test(a_stored_version_3_file_is_backed_up_and_migrated),
