@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -269,6 +270,28 @@ static void line_put(pw_buf *out, pawl_scope *scope, const pw_token_grant *g)
     pw_buf_putc(out, '\n');
 }
 
+/* Else a token that was taken back might be there again after a power cut. */
+static bool folder_sync(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const size_t size = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (size >= sizeof folder) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(folder, path, size);
+    folder[size] = '\0';
+    const int fd = open(size > 0 ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool ok = fd >= 0 && fsync(fd) == 0;
+    const int number = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = number;
+    return ok;
+}
+
 /* A new file over the old one. */
 static pawl_status file_write(const char *path, const char *beside, const pw_buf *text,
                               pawl_error *err)
@@ -280,7 +303,7 @@ static pawl_status file_write(const char *path, const char *beside, const pw_buf
         ok = n > 0 || (n < 0 && errno == EINTR);
         at += n > 0 ? (size_t)n : 0;
     }
-    ok = ok && fsync(fd) == 0 && rename(beside, path) == 0;
+    ok = ok && fsync(fd) == 0 && rename(beside, path) == 0 && folder_sync(path);
     int number = errno;
     if (fd >= 0) {
         close(fd);

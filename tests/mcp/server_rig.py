@@ -38,10 +38,10 @@ def modules():
 class Server:
     """`pawl serve --http`."""
 
-    def __init__(self, folder, port=0, options=(), loads=True):
-        command = [Paths.pawl, "serve", "--db", folder.db, *(modules() if loads else ()), "--http", str(port), "-o", "json", "--log-level", "error",
-                   *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, folder, port=0, options=(), loads=True, stderr=None):
+        command = [Paths.pawl, "serve", "--db", folder.db, *(modules() if loads else ()), "--http", str(port), "-o", "json",
+                   *(() if "--log-level" in options else ("--log-level", "error")), *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
         said = ""
         while not said.rstrip().endswith("}"):
             line = self.process.stdout.readline()
@@ -87,8 +87,8 @@ class Folder:
         self.end_engine()
         self.temporary.cleanup()
 
-    def serve(self, port=0, options=(), loads=True):
-        self.servers.append(Server(self, port, options, loads))
+    def serve(self, port=0, options=(), loads=True, stderr=None):
+        self.servers.append(Server(self, port, options, loads, stderr))
         return self.servers[-1]
 
     def shim(self, *options):

@@ -252,6 +252,26 @@ static void pass_uri(pw_mcpd_x *x, pw_mcpd_fn then)
     }
 }
 
+/* News are for who may see lists, or runs. */
+void pw_mcpd_gate_news(pw_mcpd_x *x, pw_mcpd_fn then)
+{
+    if (pw_who_may(x->who, PW_OP_READ) || pw_who_may(x->who, PW_OP_LIST)) {
+        then(x);
+    } else {
+        deny(x, PW_OP_LIST, NULL, NULL);
+    }
+}
+
+/* A stream of a call is taken up by who may still read its run, or may still call. */
+void pw_mcpd_gate_run(pw_mcpd_x *x, const char *run_id, pw_mcpd_fn then)
+{
+    if (x->who == NULL) {
+        then(x);
+    } else {
+        pass_run(x, pw_who_may(x->who, PW_OP_READ) ? PW_OP_READ : PW_OP_CALL, run_id, then);
+    }
+}
+
 void pw_mcpd_gate(pw_mcpd_x *x, pw_mcpd_fn then)
 {
     const pw_operation op = rules[x->method].op;

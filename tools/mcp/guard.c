@@ -17,12 +17,10 @@
 #include "sdk/base/buf.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/mem.h"
+#include "tools/mcp/refusals.h"
 #include "tools/token.h"
 
 #define KNOWN_MAX 4096
-#define BAD_RATE \
-    50 /* tokens whose signature had to be looked at, and did not fit, of all strangers: a second */
-#define BAD_BURST 200
 #define WELL_KNOWN "/.well-known/oauth-protected-resource"
 
 /** A token that has been looked at. */
@@ -41,8 +39,9 @@ struct pw_guard {
     struct stat rights_stat, tokens_stat;
     struct known *known;
     uint8_t key[PW_KEY_SIZE]; /* of digests of tokens */
-    double bad;               /* that may still come */
-    uint64_t bad_at;
+    pw_peers *peers;
+    pw_refusals refusals;
+    bool keys_came; /* since the last look: what was signed with one that is gone is over */
     pw_buf metadata, metadata_url, scopes;
 };
 
@@ -58,6 +57,11 @@ static void say(const pw_guard *g, pawl_level level, const char *text)
     if (g->options.log != NULL) {
         g->options.log(g->options.user, level, text);
     }
+}
+
+static void on_log(void *user, pawl_level level, const char *text)
+{
+    say(user, level, text);
 }
 
 /* ---- what was looked at ---- */
@@ -107,16 +111,13 @@ static void on_keys(void *user)
     struct known *next = NULL;
     for (struct known *k = g->known; k != NULL; k = next) {
         next = k->hh.next;
-        if (k->who->issuer != NULL) {
+        if (k->who->issuer != NULL &&
+            pw_keys_have(g->keys, k->who->issuer, k->who->key) != PW_KEYS_THERE) {
             known_drop(g, k);
         }
     }
+    g->keys_came = true;
     g->options.came(g->options.user);
-}
-
-static void on_keys_log(void *user, pawl_level level, const char *text)
-{
-    say(user, level, text);
 }
 
 /* ---- tokens of the file ---- */
@@ -158,30 +159,27 @@ static void add_scopes(pw_who *who, const pw_issuer *issuer, const char *scopes)
     }
 }
 
+static int64_t now_ms(const pw_guard *g)
+{
+    return (int64_t)uv_now(g->loop);
+}
+
 static pw_who *who_of_claims(pw_guard *g, const pw_issuer *issuer, const char *principal,
-                             const char *workspace, const char *scopes, int64_t expires_ms)
+                             const char *workspace, const pw_claims *claims)
 {
     pw_who *who = pw_who_new(g->rights, principal, workspace, NULL);
     if (who != NULL) {
-        add_scopes(who, issuer, scopes);
-        who->expires_ms = expires_ms;
+        add_scopes(who, issuer, claims->scopes);
+        who->expires_ms = claims->expires_ms;
+        memcpy(who->key, claims->key, sizeof who->key);
     }
     return who;
 }
 
-/* False: too many bad ones came. */
-static bool may_look(pw_guard *g)
+static pw_guard_verdict look_at(pw_guard *g, const char *token, const pw_guard_asker *asker,
+                                pw_who **ret_who, const char **ret_why)
 {
-    const uint64_t now = uv_now(g->loop);
-    g->bad += (double)(now - g->bad_at) * BAD_RATE / 1000;
-    g->bad = g->bad > BAD_BURST ? BAD_BURST : g->bad;
-    g->bad_at = now;
-    return g->bad >= 1;
-}
-
-static pw_guard_verdict look_at(pw_guard *g, const char *token, bool waited, pw_who **ret_who,
-                                const char **ret_why)
-{
+    const bool waited = asker->waited;
     const pw_issuer *issuer = pw_oauth_issuer(g->rights, token);
     pw_claims claims = {.expires_ms = 0};
     char principal[PW_PRINCIPAL_BYTES_MAX];
@@ -191,6 +189,9 @@ static pw_guard_verdict look_at(pw_guard *g, const char *token, bool waited, pw_
         *ret_why = "this one is not known here: mistyped, revoked, or of an issuer that is not "
                    "believed";
         return PW_GUARD_REFUSED;
+    }
+    if (!pw_peers_may(g->peers, asker->peer, now_ms(g))) {
+        return PW_GUARD_BUSY;
     }
     const pw_jwks *keys = pw_keys_of(g->keys, issuer, false, &wait);
     if (keys == NULL && wait && !waited) {
@@ -205,14 +206,15 @@ static pw_guard_verdict look_at(pw_guard *g, const char *token, bool waited, pw_
         }
     }
     if (v != PW_OAUTH_OK) {
-        g->bad -= 1;
+        pw_peers_bad(g->peers, asker->peer, now_ms(g));
         return PW_GUARD_REFUSED;
     }
     (void)snprintf(principal, sizeof principal, "%s:%s", issuer->name, claims.subject);
     if (claims.workspace[0] != '\0') {
         (void)snprintf(workspace, sizeof workspace, "%s:%s", issuer->name, claims.workspace);
     }
-    *ret_who = who_of_claims(g, issuer, principal, workspace, claims.scopes, claims.expires_ms);
+    pw_peers_good(g->peers, asker->peer);
+    *ret_who = who_of_claims(g, issuer, principal, workspace, &claims);
     *ret_why = "its names are too long";
     return *ret_who != NULL ? PW_GUARD_PASSED : PW_GUARD_REFUSED;
 }
@@ -230,21 +232,21 @@ static const char *bearer(const char *authorization)
     return authorization + strspn(authorization, " ");
 }
 
-static pw_guard_verdict ask_new(pw_guard *g, const char *token, bool waited, pw_who **ret_who,
-                                const char **ret_why)
+static pw_guard_verdict ask_new(pw_guard *g, const char *token, const pw_guard_asker *asker,
+                                pw_who **ret_who, const char **ret_why)
 {
     const pw_token_grant *grant =
         g->tokens != NULL ? pw_token_grant_of(g->tokens, PW_TOKEN_CLIENT, token) : NULL;
     if (grant == NULL) {
-        return may_look(g) ? look_at(g, token, waited, ret_who, ret_why) : PW_GUARD_BUSY;
+        return look_at(g, token, asker, ret_who, ret_why);
     }
     *ret_who = who_of_grant(g, grant);
     *ret_why = "its names are too long";
     return *ret_who != NULL ? PW_GUARD_PASSED : PW_GUARD_REFUSED;
 }
 
-pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, bool waited, pw_who **ret_who,
-                              const char **ret_why)
+static pw_guard_verdict ask(pw_guard *g, const char *authorization, const pw_guard_asker *asker,
+                            pw_who **ret_who, const char **ret_why)
 {
     const char *token = bearer(authorization);
     uint8_t digest[PW_DIGEST_SIZE];
@@ -260,7 +262,7 @@ pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, bool waite
     if (k != NULL) {
         who = pw_who_share(k->who);
     } else {
-        const pw_guard_verdict v = ask_new(g, token, waited, &who, ret_why);
+        const pw_guard_verdict v = ask_new(g, token, asker, &who, ret_why);
         if (v != PW_GUARD_PASSED) {
             return v;
         }
@@ -275,6 +277,17 @@ pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, bool waite
     return PW_GUARD_PASSED;
 }
 
+pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, const pw_guard_asker *asker,
+                              pw_who **ret_who, const char **ret_why)
+{
+    const pw_guard_verdict v = ask(g, authorization, asker, ret_who, ret_why);
+    const char *why = v == PW_GUARD_BUSY ? "too many bad ones have come from there" : *ret_why;
+    if ((v == PW_GUARD_REFUSED || v == PW_GUARD_BUSY) && why[0] != '\0') {
+        pw_refusals_add(&g->refusals, asker->peer, why, now_ms(g), on_log, g);
+    }
+    return v;
+}
+
 static const pw_issuer *issuer_like(const pw_rights *rights, const pw_issuer *was)
 {
     for (size_t i = 0; i < rights->issuers_len; i++) {
@@ -284,6 +297,19 @@ static const pw_issuer *issuer_like(const pw_rights *rights, const pw_issuer *wa
         }
     }
     return NULL;
+}
+
+/* [T23] As long as its issuer is believed, and the key that signed it is one of its. */
+static pw_who *renew_signed(pw_guard *g, const pw_who *who)
+{
+    const pw_issuer *issuer = issuer_like(g->rights, who->issuer);
+    pw_claims claims = {.expires_ms = who->expires_ms};
+    if (issuer == NULL || pw_keys_have(g->keys, issuer, who->key) == PW_KEYS_GONE) {
+        return NULL;
+    }
+    memcpy(claims.scopes, who->scopes, sizeof claims.scopes);
+    memcpy(claims.key, who->key, sizeof claims.key);
+    return who_of_claims(g, issuer, who->principal, who->workspace, &claims);
 }
 
 pw_who *pw_guard_renew(pw_guard *g, pw_who *who)
@@ -299,10 +325,7 @@ pw_who *pw_guard_renew(pw_guard *g, pw_who *who)
                           strcmp(grant->principal, who->principal) == 0;
         fresh = same ? who_of_grant(g, grant) : NULL;
     } else {
-        const pw_issuer *issuer = issuer_like(g->rights, who->issuer);
-        fresh = issuer != NULL ? who_of_claims(g, issuer, who->principal, who->workspace,
-                                               who->scopes, who->expires_ms)
-                               : NULL;
+        fresh = renew_signed(g, who);
     }
     if (fresh != NULL && strcmp(fresh->owner, who->owner) != 0) {
         pw_who_release(fresh); /* it has moved to another workspace: it comes again as that */
@@ -444,7 +467,7 @@ static pawl_status rights_take(pw_guard *g, pawl_error *err)
     pw_rights *rights = NULL;
     pw_keys *keys = NULL;
     const pw_keys_options options = {
-        .user = g, .came = on_keys, .log = on_keys_log, .ca_file = g->options.ca_file};
+        .user = g, .came = on_keys, .log = on_log, .ca_file = g->options.ca_file};
     pawl_status st = pw_rights_read(g->options.rights_file, &rights, err);
     st = st == PAWL_OK ? pw_keys_open(g->loop, rights, &options, &keys, err) : st;
     if (st != PAWL_OK) {
@@ -500,6 +523,9 @@ bool pw_guard_look(pw_guard *g)
     if (g->keys != NULL) {
         pw_keys_look(g->keys);
     }
+    const bool keys = g->keys_came;
+    g->keys_came = false;
+    pw_refusals_look(&g->refusals, now_ms(g), on_log, g);
     if (rights || tokens) {
         known_clear(g);
     }
@@ -507,7 +533,7 @@ bool pw_guard_look(pw_guard *g)
         g->options.came(
             g->options.user); /* who waited for keys waits for others now, or for none */
     }
-    return rights || tokens;
+    return rights || tokens || keys;
 }
 
 /* ---- life ---- */
@@ -519,14 +545,15 @@ pawl_status pw_guard_open(uv_loop_t *loop, const pw_guard_options *options, pw_g
     if (g == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for rights");
     }
-    *g = (pw_guard){.loop = loop, .options = *options, .bad = BAD_BURST, .bad_at = uv_now(loop)};
+    *g = (pw_guard){.loop = loop, .options = *options, .peers = pw_peers_new()};
     pw_buf_init(&g->metadata, 1u << 20);
     pw_buf_init(&g->metadata_url, 4096);
     pw_buf_init(&g->scopes, 64u << 10);
     pw_random(g->key, sizeof g->key);
     (void)changed(options->rights_file, &g->rights_stat);
     (void)changed(options->tokens_file, &g->tokens_stat);
-    pawl_status st = rights_take(g, err);
+    pawl_status st =
+        g->peers != NULL ? rights_take(g, err) : pw_err(err, PAWL_NOMEM, "no memory for rights");
     st = st == PAWL_OK && options->tokens_file != NULL ? tokens_take(g, err) : st;
     if (st != PAWL_OK) {
         pw_guard_close(g);
@@ -542,6 +569,7 @@ void pw_guard_close(pw_guard *g)
         return;
     }
     known_clear(g);
+    pw_peers_free(g->peers);
     pw_keys_close(g->keys);
     pw_token_grants_free(g->tokens);
     pw_rights_release(g->rights);

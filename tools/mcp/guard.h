@@ -3,8 +3,10 @@
  *
  *   Authorization: Bearer T --> known already? --> token of the file --> signed token --> principal, roles
  *
- * [T23] A token that is revoked, expired or no longer allowed is out within a second, also on streams that are open: `pw_guard_renew` is asked for
- * each of them whenever something has changed, and by time.
+ * [T23] A token that is revoked, expired, no longer allowed, or signed with a key that its issuer has withdrawn is out within a second of being
+ * known to be that, also on streams that are open: `pw_guard_renew` is asked for each of them whenever something has changed, and by time.
+ *
+ * [T25] A flood of bad tokens from one address shuts out that address: peer.h. What is refused is in the log, counted when it is much (refusals.h).
  *
  * Thread: the loop's.
  */
@@ -28,19 +30,24 @@ typedef enum pw_guard_verdict {
     PW_GUARD_PASSED,
     PW_GUARD_REFUSED,
     PW_GUARD_LATER, /* keys are on their way */
-    PW_GUARD_BUSY,  /* too many bad tokens came: ask again in a second */
+    PW_GUARD_BUSY,  /* too many bad tokens came from there: ask again in a second */
 } pw_guard_verdict;
+
+/** From where a token comes. */
+typedef struct pw_guard_asker {
+    const pw_peer *peer;
+    bool waited; /* it was LATER before */
+} pw_guard_asker;
 
 /** Errors: NOTFOUND, IO, INVALID, LIMIT, UNSUPPORTED, NOMEM. */
 pawl_status pw_guard_open(uv_loop_t *loop, const pw_guard_options *options, pw_guard **ret_guard,
                           pawl_error *err);
 void pw_guard_close(pw_guard *g); /* accepts NULL */
 
-/** authorization: the header, NULL = none. PASSED: *ret_who is the caller's. Else *ret_why is for people, and "" when no token came. waited: it was
- * LATER before. */
-pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, bool waited, pw_who **ret_who,
-                              const char **ret_why);
-/** Reads files again that have changed. True: something has. */
+/** authorization: the header, NULL = none. PASSED: *ret_who is the caller's. Else *ret_why is for people, and "" when no token came. */
+pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, const pw_guard_asker *asker,
+                              pw_who **ret_who, const char **ret_why);
+/** Reads files again that have changed. True: something has, or keys have come. */
 bool pw_guard_look(pw_guard *g);
 /** The same principal as it is now, the caller's; NULL = it is out. */
 pw_who *pw_guard_renew(pw_guard *g, pw_who *who);

@@ -331,7 +331,7 @@ static enum MHD_Result respond(request *r)
     return queued;
 }
 
-static void refuse(request *r, int status, const char *why)
+void pw_http_refuse(request *r, int status, const char *why)
 {
     r->status = status;
     r->ended = true;
@@ -369,11 +369,11 @@ static void begin_post(request *r)
     const pw_mcpd_given given = given_of(r);
     if (r->no_room) {
         r->pass.retry_after_s = 1;
-        refuse(r, 503, "too much is being said at a time");
+        pw_http_refuse(r, 503, "too much is being said at a time");
     } else if (r->too_large || !pw_buf_ok(&r->body)) {
-        refuse(r, 413, "the message is too large");
+        pw_http_refuse(r, 413, "the message is too large");
     } else if (type == NULL || strncmp(type, "application/json", 16) != 0) {
-        refuse(r, 415, "a message is application/json");
+        pw_http_refuse(r, 415, "a message is application/json");
     } else {
         pw_mcpd_take(r->http->server, &given, &r->x);
     }
@@ -389,7 +389,7 @@ static void begin_session(request *r, bool get)
     if (pw_http_header(r, "Mcp-Session-Id") == NULL ||
         (version != NULL && strcmp(version, PW_MCPD_MODERN) == 0)) {
         r->allow = "POST";
-        refuse(r, 405, "only POST is taken without a session");
+        pw_http_refuse(r, 405, "only POST is taken without a session");
     } else {
         pw_mcpd_take_session(r->http->server, &given, get, &r->x);
     }
@@ -412,25 +412,26 @@ static void begin(request *r, const char *url, const char *method)
     const bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
     char id[PW_ID_BYTES_MAX + 1];
     if (!is_ours(r)) {
-        refuse(r, 403, "this Host or Origin is not served: serve --host names more of them");
+        pw_http_refuse(r, 403,
+                       "this Host or Origin is not served: serve --host names more of them");
     } else if (pw_pass_is_metadata(url)) {
         pw_http_begin_metadata(r, get);
     } else if (r->pass.status != 0) {
-        refuse(r, r->pass.status, r->pass.why);
+        pw_http_refuse(r, r->pass.status, r->pass.why);
     } else if (!pw_front_lets_in(&r->http->front, &r->pass)) {
-        refuse(r, 401,
-               "a token is needed"); /* [T22] its peer went while it was found out who it is */
+        pw_http_refuse(
+            r, 401, "a token is needed"); /* [T22] its peer went while it was found out who it is */
     } else if (pw_streams_path(url, id, sizeof id)) {
         begin_stream(r, id, get);
     } else if (strcmp(url, "/mcp") != 0) {
-        refuse(r, 404, "there is nothing here: the endpoint is /mcp, or /runs/ID/stream");
+        pw_http_refuse(r, 404, "there is nothing here: the endpoint is /mcp, or /runs/ID/stream");
     } else if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
         begin_post(r);
     } else if (get || strcmp(method, MHD_HTTP_METHOD_DELETE) == 0) {
         begin_session(r, get);
     } else {
         r->allow = "POST";
-        refuse(r, 405, "POST is taken");
+        pw_http_refuse(r, 405, "POST is taken");
     }
 }
 
@@ -457,6 +458,7 @@ static void take_head(request *r)
 {
     pw_mcpd_http *http = r->http;
     pw_conn_set(r->connection, PW_CONN_BODY, pw_http_now_ms(http));
+    pw_http_set_peer(r);
     pw_pass_head(&http->front, &r->pass, pw_http_header(r, "Authorization"), pw_http_now_ms(http));
     if (r->pass.waiting) {
         r->head_again = true;

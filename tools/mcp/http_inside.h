@@ -74,6 +74,8 @@ int64_t pw_http_now_ms(const pw_mcpd_http *http);
 void pw_http_wake(pw_mcpd_http_request *r);
 /** Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
 void pw_http_end(pw_mcpd_http_request *r);
+/** An answer instead of what it asks for. */
+void pw_http_refuse(pw_mcpd_http_request *r, int status, const char *why);
 void pw_http_run(pw_mcpd_http *http);
 const char *pw_http_header(void *user, const char *name);
 
@@ -81,6 +83,8 @@ const char *pw_http_header(void *user, const char *name);
 
 /** Whenever its buffers have changed. A stream that is not read is cut when all hold too much. */
 void pw_http_account(pw_mcpd_http_request *r);
+/** Who asks: the other end of the connection, or whom a proxy of ours says. */
+void pw_http_set_peer(pw_mcpd_http_request *r);
 void pw_http_begin_metadata(pw_mcpd_http_request *r, bool get);
 void pw_http_on_look(uv_timer_t *timer);
 pawl_status pw_http_read_tls(pw_mcpd_http *http, pawl_error *err);

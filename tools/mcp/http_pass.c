@@ -62,6 +62,14 @@ void pw_pass_scopes(pw_front *front, pw_pass *pass, const char *scopes)
     }
 }
 
+void pw_pass_out(pw_front *front, pw_pass *pass, bool out)
+{
+    refuse(pass, out ? 401 : 403, 0,
+           out ? "this token counts no longer" : "you may do less now: ask again");
+    challenge(front, pass, out ? "invalid_token" : "insufficient_scope",
+              pw_guard_scopes(front->guard));
+}
+
 /* ---- letting in ---- */
 
 static void enter(pw_front *front, pw_pass *pass, int64_t now_ms)
@@ -86,9 +94,9 @@ void pw_pass_head(pw_front *front, pw_pass *pass, const char *authorization, int
     if (front->guard == NULL || pass->who != NULL || pass->status != 0) {
         return;
     }
-    const bool waited = pass->waited;
+    const pw_guard_asker asker = {&pass->peer, pass->waited};
     pass->waiting = false;
-    switch (pw_guard_ask(front->guard, authorization, waited, &pass->who, &why)) {
+    switch (pw_guard_ask(front->guard, authorization, &asker, &pass->who, &why)) {
     case PW_GUARD_PASSED:
         enter(front, pass, now_ms);
         return;
@@ -121,21 +129,22 @@ void pw_pass_end(pw_pass *pass)
     pass->who = NULL;
 }
 
-bool pw_pass_renew(pw_front *front, pw_pass *pass, bool *ret_same)
+void pw_pass_renew(pw_front *front, pw_pass *pass, pw_renewed *ret_now)
 {
-    *ret_same = true;
+    *ret_now = PW_RENEWED_SAME;
     if (pass->who == NULL) {
-        return true;
+        return;
     }
     pw_who *now = pw_guard_renew(front->guard, pass->who);
     if (now == NULL) {
-        return false;
+        *ret_now = PW_RENEWED_OUT;
+        return;
     }
-    const bool same = pw_who_same(pass->who, now);
+    *ret_now = pw_who_same(pass->who, now)     ? PW_RENEWED_SAME
+               : pw_who_covers(now, pass->who) ? PW_RENEWED_OTHER
+                                               : PW_RENEWED_LESS;
     pw_who_release(pass->who);
     pass->who = now;
-    *ret_same = same;
-    return true;
 }
 
 /* ---- sessions ---- */

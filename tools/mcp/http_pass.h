@@ -25,6 +25,7 @@ typedef struct pw_pass {
     pw_limit *limit;
     int status; /* 0 = it goes on */
     bool waiting, waited;
+    pw_peer peer;          /* who asks, as far as an address says it */
     int64_t retry_after_s; /* 0 = not said */
     char why[200];
     char challenge[2048]; /* WWW-Authenticate; "" = not said */
@@ -43,8 +44,18 @@ void pw_pass_head(pw_front *front, pw_pass *pass, const char *authorization, int
 bool pw_front_lets_in(const pw_front *front, const pw_pass *pass);
 /** The request is over. */
 void pw_pass_end(pw_pass *pass);
-/** After pw_guard_look: what it may do now, and whether that is what it might before. False: it is out. */
-bool pw_pass_renew(pw_front *front, pw_pass *pass, bool *ret_same);
+/** What a principal may do now, beside what it might when it came. */
+typedef enum pw_renewed {
+    PW_RENEWED_SAME,
+    PW_RENEWED_OTHER, /* all of that, and more */
+    PW_RENEWED_LESS,
+    PW_RENEWED_OUT,
+} pw_renewed;
+
+/** After pw_guard_look. */
+void pw_pass_renew(pw_front *front, pw_pass *pass, pw_renewed *ret_now);
+/** One that was let in is so no more: out: its token counts no longer, else it may do less. */
+void pw_pass_out(pw_front *front, pw_pass *pass, bool out);
 /** Rights do not reach: the challenge of a 403. */
 void pw_pass_scopes(pw_front *front, pw_pass *pass, const char *scopes);
 

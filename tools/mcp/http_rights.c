@@ -6,8 +6,12 @@
 #include "tools/mcp/http_inside.h"
 #include "tools/mcp/http_tls.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "sdk/base/arena.h"
 
+#define FORWARDED_MAX 8    /* lines of X-Forwarded-For */
 #define UNREAD_BYTES 65536 /* of a stream, which is cut at more when all hold too much */
 
 typedef pw_mcpd_http_request request;
@@ -27,6 +31,40 @@ void pw_http_account(request *r)
 }
 
 /* ---- who it is ---- */
+
+/** The lines of X-Forwarded-For: a proxy may have begun a new one behind those that a client wrote. */
+struct lines {
+    const char *list[FORWARDED_MAX];
+    size_t len;
+};
+
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct lines *lines = cls;
+    (void)kind;
+    if (strcasecmp(name, "X-Forwarded-For") == 0 && value != NULL) {
+        if (lines->len == FORWARDED_MAX) { /* the last ones count */
+            memmove(lines->list, lines->list + 1, sizeof lines->list - sizeof lines->list[0]);
+            lines->len--;
+        }
+        lines->list[lines->len++] = value;
+    }
+    return MHD_YES;
+}
+
+void pw_http_set_peer(request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const pw_peer_ranges *proxies = &pw_front_rights(&r->http->front)->proxies;
+    struct lines lines = {.len = 0};
+    pw_peer_of(info != NULL ? info->client_addr : NULL, &r->pass.peer);
+    if (pw_peer_in(&r->pass.peer, proxies)) {
+        (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, on_header, &lines);
+        pw_peer_forwarded(&r->pass.peer, proxies, lines.list, lines.len);
+    }
+}
 
 /* For everybody: it says how to get a token. */
 void pw_http_begin_metadata(request *r, bool get)
@@ -60,12 +98,39 @@ static void on_keys(void *user)
     }
 }
 
-/* [T23] What its principal may do has changed: a request that is under way goes on as that; a stream, which was let in before, is cut. */
+/* It is told so when nothing was said to it yet, else it is cut. The run of a call goes on: it was not its client that went. */
+static void put_out(request *r, pw_renewed now)
+{
+    const bool out = now == PW_RENEWED_OUT;
+    if (r->x != NULL) {
+        r->x->run.cancel_on_drop = false;
+    }
+    if (r->stream || r->queued || r->ended) {
+        pw_conn_cut(r->connection);
+        return;
+    }
+    pw_mcpd_drop(r->x);
+    pw_follower_drop(r->follower);
+    r->follower = NULL;
+    if (r->asking) {
+        pw_up_forget(r->http->server->up, r);
+        r->asking = false;
+    }
+    pw_pass_out(&r->http->front, &r->pass, out);
+    if (r->begun) { /* else its body is still coming: it is refused then */
+        pw_http_refuse(r, r->pass.status, r->pass.why);
+        pw_http_end(r);
+    }
+}
+
+/* [T23] What its principal may do has changed: a request that is under way goes on as that, unless it was let in for what it may do no more. A stream
+ * is begun again by its client. */
 static void renew(request *r)
 {
-    bool same = true;
-    if (!pw_pass_renew(&r->http->front, &r->pass, &same) || (!same && r->stream)) {
-        pw_conn_cut(r->connection);
+    pw_renewed now = PW_RENEWED_SAME;
+    pw_pass_renew(&r->http->front, &r->pass, &now);
+    if (now == PW_RENEWED_OUT || now == PW_RENEWED_LESS || (now == PW_RENEWED_OTHER && r->stream)) {
+        put_out(r, now);
         return;
     }
     if (r->x != NULL && r->pass.who != NULL) {

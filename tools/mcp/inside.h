@@ -231,6 +231,9 @@ bool pw_mcpd_check_params(pw_mcpd_x *x, const pw_mcpd_offer *offer);
 
 /** Goes on with the method, now or when the engine has said whose run it is; or refuses. */
 void pw_mcpd_gate(pw_mcpd_x *x, pw_mcpd_fn then);
+/** GET of a session: then, or an answer. */
+void pw_mcpd_gate_news(pw_mcpd_x *x, pw_mcpd_fn then);
+void pw_mcpd_gate_run(pw_mcpd_x *x, const char *run_id, pw_mcpd_fn then);
 /** workflow NULL = not known. */
 bool pw_mcpd_sees(pw_mcpd_x *x, const char *run_id, const char *workflow);
 bool pw_mcpd_offered(const pw_mcpd_x *x, pw_operation op, const pw_mcpd_offer *offer);

@@ -125,6 +125,16 @@ const pw_jwks *pw_keys_of(pw_keys *keys, const pw_issuer *issuer, bool missing, 
     return s->keys;
 }
 
+pw_keys_verdict pw_keys_have(pw_keys *keys, const pw_issuer *issuer,
+                             const uint8_t print[PW_DIGEST_SIZE])
+{
+    const struct set *s = &keys->sets[issuer - keys->rights->issuers];
+    bool wait = false;
+    const pw_jwks *now = pw_keys_of(keys, issuer, false, &wait);
+    const bool coming = now == NULL && s->fetching && s->came_ms == 0;
+    return coming ? PW_KEYS_UNKNOWN : pw_jwks_has(now, print) ? PW_KEYS_THERE : PW_KEYS_GONE;
+}
+
 /* ---- again and again ---- */
 
 void pw_keys_look(pw_keys *keys)

@@ -33,6 +33,15 @@ void pw_keys_close(pw_keys *keys); /* accepts NULL */
 /** What there is of an issuer, perhaps nothing. *ret_wait: `came` will be called, and there may be more then. missing: what there was did not have
  * the key. */
 const pw_jwks *pw_keys_of(pw_keys *keys, const pw_issuer *issuer, bool missing, bool *ret_wait);
+typedef enum pw_keys_verdict {
+    PW_KEYS_THERE,
+    PW_KEYS_GONE,    /* withdrawn, so old that none of them are believed, or not to be had */
+    PW_KEYS_UNKNOWN, /* none have come yet; they are on their way */
+} pw_keys_verdict;
+
+/** Whether a key that signed something is still one of its issuer's. */
+pw_keys_verdict pw_keys_have(pw_keys *keys, const pw_issuer *issuer,
+                             const uint8_t print[PW_DIGEST_SIZE]);
 /** Reads files again that have changed, and fetches what is no longer fresh. */
 void pw_keys_look(pw_keys *keys);
 

@@ -45,6 +45,17 @@ void pw_mcpd_listen_hosted(pw_mcpd_x *from)
     }
 }
 
+/* x->params: what the name of the stream says. A refusal before this is no answer to the call: it has its id from here on. */
+static void resume_allowed(pw_mcpd_x *x)
+{
+    const pawl_value *name = x->params;
+    x->params = NULL;
+    x->id = pawl_get(name, "1");
+    x->token = pawl_get(name, "2");
+    x->sink->message(x->sink_user, NULL, NULL, 0);
+    pw_mcpd_follow(x, pawl_str(name, "0", ""), NULL, (pw_mcpd_shape)pawl_int(name, "3", 0));
+}
+
 static void resume(pw_mcpd_x *x)
 {
     const char *last = x->header(x->sink_user, "Last-Event-ID");
@@ -61,13 +72,11 @@ static void resume(pw_mcpd_x *x)
     x->method = PW_MCPD_TASKS_RESULT; /* no bound: the run's end is waited for */
     x->resumed = true;
     x->run.calls = pawl_bool(name, "5", false);
-    x->id = pawl_get(name, "1");
-    x->token = pawl_get(name, "2");
+    x->params = name;
     x->stream = stream;
     x->events = strtoll(dot + 1, NULL, 10) & EVENTS_MAX; /* it is the client's to say */
     x->primed = true;
-    x->sink->message(x->sink_user, NULL, NULL, 0);
-    pw_mcpd_follow(x, pawl_str(name, "0", ""), NULL, (pw_mcpd_shape)pawl_int(name, "3", 0));
+    pw_mcpd_gate_run(x, pawl_str(name, "0", ""), resume_allowed);
 }
 
 static void on_ended(void *user, pawl_status status, const pawl_value *reply, const char *why)
@@ -81,6 +90,11 @@ static void on_ended(void *user, pawl_status status, const pawl_value *reply, co
     }
     pw_mcpd_session_end(x->server, x->session);
     pw_mcpd_end_empty(x, 200);
+}
+
+static void wait_for_news(pw_mcpd_x *x)
+{
+    pw_mcpd_gate_news(x, hear_news);
 }
 
 static void end_session(pw_mcpd_x *x)
@@ -104,5 +118,5 @@ void pw_mcpd_take_session(pw_mcpd *s, const pw_mcpd_given *given, bool get, pw_m
         pw_mcpd_no_session(x);
         return;
     }
-    pw_mcpd_session_known(x, !get ? end_session : again ? resume : hear_news);
+    pw_mcpd_session_known(x, !get ? end_session : again ? resume : wait_for_news);
 }

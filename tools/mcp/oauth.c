@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sdk/base/arena.h"
+#include "sdk/base/buf.h"
 #include "sdk/base/mem.h"
 
 #define KEYS_MAX 64
@@ -20,7 +21,8 @@
 struct key {
     cjose_jwk_t *jwk;
     char kid[256];
-    char alg[8]; /* "" = any of its kind */
+    char alg[8];                   /* "" = any of its kind */
+    uint8_t print[PW_DIGEST_SIZE]; /* of what it is, whatever it is called */
 };
 
 struct pw_jwks {
@@ -80,6 +82,19 @@ static bool is_good(const cjose_jwk_t *jwk)
            (kty == CJOSE_JWK_KTY_RSA && cjose_jwk_get_keysize(jwk, &err) >= RSA_BITS_MIN);
 }
 
+/* Its numbers, each with its end. */
+static void key_print(uint8_t ret[PW_DIGEST_SIZE], const pawl_value *v)
+{
+    static const char *const parts[] = {"kty", "crv", "n", "e", "x", "y"};
+    PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
+    pw_buf_init(&text, JWKS_BYTES_MAX);
+    for (size_t i = 0; i < PW_COUNT(parts); i++) {
+        pw_buf_puts(&text, pawl_str(v, parts[i], ""));
+        pw_buf_putc(&text, '\n');
+    }
+    pw_sha256(ret, text.data, text.size);
+}
+
 static void key_add(pw_jwks *keys, pawl_scope *scope, const pawl_value *v)
 {
     cjose_err err;
@@ -99,6 +114,7 @@ static void key_add(pw_jwks *keys, pawl_scope *scope, const pawl_value *v)
     }
     memcpy(k.kid, kid, strlen(kid) + 1);
     memcpy(k.alg, alg, strlen(alg) + 1);
+    key_print(k.print, v);
     keys->list[keys->len++] = k;
 }
 
@@ -139,6 +155,16 @@ void pw_jwks_free(pw_jwks *keys)
 size_t pw_jwks_len(const pw_jwks *keys)
 {
     return keys != NULL ? keys->len : 0;
+}
+
+bool pw_jwks_has(const pw_jwks *keys, const uint8_t print[PW_DIGEST_SIZE])
+{
+    for (size_t i = 0; keys != NULL && i < keys->len; i++) {
+        if (memcmp(keys->list[i].print, print, PW_DIGEST_SIZE) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- the parts of a token ---- */
@@ -404,6 +430,7 @@ static pw_oauth_verdict verdict(struct check *c, const pw_jwks *keys, const char
         (void)wrong(c, "no key of its issuer is the one that it names");
         return known ? PW_OAUTH_BAD : PW_OAUTH_NO_KEY;
     }
+    memcpy(ret->key, k->print, sizeof ret->key);
     return signature_ok(c, token, alg, k) &&
                    claims_ok(c, part(c->scope, payload, strcspn(payload, ".")), ret)
                ? PW_OAUTH_OK

@@ -22,6 +22,7 @@ typedef struct pw_claims {
     char workspace[128]; /* "" = none */
     char scopes[1024];   /* with one space between them */
     int64_t expires_ms;
+    uint8_t key[PW_DIGEST_SIZE]; /* that signed it: pw_jwks_has */
 } pw_claims;
 
 typedef enum pw_oauth_verdict {
@@ -36,6 +37,8 @@ bool pw_oauth_is_built_in(void);
 pawl_status pw_jwks_read(const char *json, size_t size, pw_jwks **ret_keys, pawl_error *err);
 void pw_jwks_free(pw_jwks *keys); /* accepts NULL */
 size_t pw_jwks_len(const pw_jwks *keys);
+/** A key that once was there still is, under whatever name. */
+bool pw_jwks_has(const pw_jwks *keys, const uint8_t print[PW_DIGEST_SIZE]);
 
 /** Whose keys are to be tried; NULL = nobody's whom we believe. */
 const pw_issuer *pw_oauth_issuer(const pw_rights *rights, const char *token);

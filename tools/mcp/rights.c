@@ -133,16 +133,49 @@ static bool same_names(const pw_names *a, const pw_names *b)
     return same;
 }
 
+static bool same_role(const pw_role *x, const pw_role *y)
+{
+    return x->operations == y->operations && x->any == y->any && x->all_runs == y->all_runs &&
+           same_names(&x->tools, &y->tools) && same_names(&x->workflows, &y->workflows);
+}
+
 bool pw_who_same(const pw_who *a, const pw_who *b)
 {
     bool same = a->roles_len == b->roles_len && strcmp(a->owner, b->owner) == 0;
     for (size_t i = 0; same && i < a->roles_len; i++) {
-        const pw_role *x = a->roles[i];
-        const pw_role *y = b->roles[i];
-        same = x->operations == y->operations && x->any == y->any && x->all_runs == y->all_runs &&
-               same_names(&x->tools, &y->tools) && same_names(&x->workflows, &y->workflows);
+        same = same_role(a->roles[i], b->roles[i]);
     }
     return same;
+}
+
+/* Names of its own, or a wider rule of the other. */
+static bool names_within(const pw_names *now, const pw_names *was)
+{
+    bool within = true;
+    for (size_t i = 0; within && i < was->len; i++) {
+        within = pw_names_match(now, was->list[i]);
+    }
+    return within;
+}
+
+static bool role_covers(const pw_role *now, const pw_role *was)
+{
+    return (was->operations & ~now->operations) == 0 && (now->all_runs || !was->all_runs) &&
+           (now->any || (!was->any && names_within(&now->tools, &was->tools) &&
+                         names_within(&now->workflows, &was->workflows)));
+}
+
+bool pw_who_covers(const pw_who *now, const pw_who *was)
+{
+    bool covers = strcmp(now->owner, was->owner) == 0;
+    for (size_t i = 0; covers && i < was->roles_len; i++) {
+        bool found = false;
+        for (size_t k = 0; !found && k < now->roles_len; k++) {
+            found = role_covers(now->roles[k], was->roles[i]);
+        }
+        covers = found;
+    }
+    return covers;
 }
 
 /* ---- verdicts ---- */

@@ -22,7 +22,9 @@
 #define PW_MCP_RIGHTS_H
 
 #include "sdk/base/error.h"
+#include "sdk/base/hash.h"
 #include "sdk/pawl_value.h"
+#include "tools/mcp/peer.h"
 
 #define PW_PRINCIPAL_BYTES_MAX 256 /* "issuer:subject" */
 
@@ -92,6 +94,7 @@ typedef struct pw_rights {
         held_bytes; /* of bodies and unread answers of all clients: beyond it no body is taken */
     int64_t head_s; /* from a connection to its first request */
     int64_t body_s; /* from a request's head to the end of its body */
+    pw_peer_ranges proxies; /* whose X-Forwarded-For is believed */
 } pw_rights;
 
 /** path NULL = the roles that there always are, and nothing else. Errors: NOTFOUND, IO, LIMIT, INVALID (names what), NOMEM. */
@@ -112,11 +115,12 @@ typedef struct pw_who {
     char owner[PW_PRINCIPAL_BYTES_MAX + 8]; /* whose runs: "p:PRINCIPAL" or "w:WORKSPACE" */
     const pw_role *roles[PW_WHO_ROLES_MAX];
     size_t roles_len;
-    char workspace[128];     /* "" = none */
-    char token_id[17];       /* of a token of the file; "" = it came with a signed token */
-    const pw_issuer *issuer; /* of a signed token */
-    char scopes[1024];       /* which it has */
-    int64_t expires_ms;      /* 0 = never */
+    char workspace[128];         /* "" = none */
+    char token_id[17];           /* of a token of the file; "" = it came with a signed token */
+    const pw_issuer *issuer;     /* of a signed token */
+    uint8_t key[PW_DIGEST_SIZE]; /* that signed it */
+    char scopes[1024];           /* which it has */
+    int64_t expires_ms;          /* 0 = never */
 } pw_who;
 
 /** workspace "" = its own runs only. roles: names; one that is not there is left out. What the file says of the principal is added. NULL: no memory,
@@ -130,6 +134,8 @@ void pw_who_release(pw_who *who); /* accepts NULL */
 
 /** True when both may do the same, whatever has been read again in between. */
 bool pw_who_same(const pw_who *a, const pw_who *b);
+/** True when now may do everything that was might: each role of was is still there, and allows no less. */
+bool pw_who_covers(const pw_who *now, const pw_who *was);
 
 /* In all of these NULL may do everything: the server knows no rights. */
 

@@ -319,6 +319,21 @@ static void read_issuers(struct reading *r, const pawl_value *list)
     }
 }
 
+/* ---- proxies ---- */
+
+static void read_proxies(struct reading *r, const pawl_value *v)
+{
+    const pw_names list = texts_in(r, v, "proxies", "the file:");
+    pw_peer_range *ranges = pw_alloc(r->rights->scope, (list.len + 1) * sizeof *ranges);
+    for (size_t i = 0; ranges != NULL && i < list.len; i++) {
+        if (!pw_peer_range_parse(list.list[i], &ranges[i])) {
+            wrong(r, "\"proxies\":", "are addresses: 10.0.0.7, or 10.0.0.0/8");
+            return;
+        }
+    }
+    r->rights->proxies = (pw_peer_ranges){ranges, ranges != NULL ? list.len : 0};
+}
+
 /* ---- the file ---- */
 
 static void read_limits(struct reading *r, const pawl_value *v)
@@ -372,8 +387,8 @@ static pawl_status file_text(const char *path, pawl_scope *scope, const char **r
 
 static pawl_status read_value(struct reading *r, const char *path)
 {
-    static const char *const known[] = {"resource", "roles",  "principals",
-                                        "issuers",  "limits", NULL};
+    static const char *const known[] = {"resource", "roles",   "principals", "issuers",
+                                        "limits",   "proxies", NULL};
     const pawl_value *v = NULL;
     const char *text = "{}";
     size_t size = 2;
@@ -392,6 +407,7 @@ static pawl_status read_value(struct reading *r, const char *path)
     read_principals(r, pawl_get(v, "principals"));
     read_issuers(r, pawl_get(v, "issuers"));
     read_limits(r, pawl_get(v, "limits"));
+    read_proxies(r, pawl_get(v, "proxies"));
     return pw_scope_failed(r->rights->scope)
                ? pw_err(r->err, PAWL_NOMEM, "no memory for the rights")
                : r->status;

@@ -289,7 +289,8 @@ static bool take_one(pw_up *up)
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *reply = NULL;
     pawl_error err = {0};
-    if (scope == NULL) {
+    if (scope == NULL) { /* what was read already no poll tells of */
+        uv_timer_start(up->timer, on_timer, READY_AGAIN_MS, 0);
         return false;
     }
     pawl_status status = pw_client_next(up->client, 0, 0, scope, &reply, &err);
