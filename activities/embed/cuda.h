@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define PW_CUDA_VERSION 2u /* of this border: both sides must have the same */
+#define PW_CUDA_VERSION 3u /* of this border: both sides must have the same */
 #define PW_CUDA_LAYERS_MAX 48u
 #define PW_CUDA_MESSAGE_BYTES 200u
 #define PW_CUDA_TOKENS_MAX 512u /* of one text: its keys and values lie in shared memory */
@@ -27,6 +27,16 @@ typedef enum pw_cuda_status {
     PW_CUDA_NOMEM,       /* the device has no room */
     PW_CUDA_LOST         /* anything else: the device is not to be used again */
 } pw_cuda_status;
+
+/** What a device is to do without: the same result by slower ways, to find out which of the faster ones is at fault, or to go on without it. */
+typedef enum pw_cuda_without {
+    PW_CUDA_WITHOUT_GRAPHS = 1,  /* kernels go one by one */
+    PW_CUDA_WITHOUT_TENSORS = 2, /* attention, own products and scores by plain loops */
+    PW_CUDA_WITHOUT_LT = 4,      /* no product by cuBLASLt */
+    PW_CUDA_WITHOUT_OWN = 8,     /* every product by cuBLASLt; with LT too: by plain loops */
+    PW_CUDA_WITHOUT_TRIAL = 16,  /* products are those that cuBLASLt puts first, none is timed */
+    PW_CUDA_WITHOUT_SCATTER = 32 /* rows are scanned as they lie */
+} pw_cuda_without;
 
 typedef struct pw_cuda_linear {
     const float *weight; /* [out][in] */
@@ -49,6 +59,7 @@ typedef struct pw_cuda_model {
     float epsilon;
     int first; /* the first row is the vector, not the mean */
     int normalize;
+    uint32_t without; /* of pw_cuda_without */
     const float *words, *position_rows, *types;
     pw_cuda_norm norm;
     pw_cuda_layer layer[PW_CUDA_LAYERS_MAX];
@@ -66,6 +77,7 @@ typedef struct pw_cuda_rows {
     const uint16_t *halves; /* [len][stride] */
     size_t len;
     size_t stride; /* a multiple of 32 */
+    uint32_t without;
 } pw_cuda_rows;
 
 typedef struct pw_cuda_question {

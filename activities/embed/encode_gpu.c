@@ -34,6 +34,7 @@ static void describe(const pw_model *m, pw_cuda_model *to)
                           .epsilon = c->epsilon,
                           .first = c->pooling == PW_POOL_FIRST,
                           .normalize = c->normalize,
+                          .without = pw_gpu_without(),
                           .words = m->words,
                           .position_rows = m->positions,
                           .types = m->types,

@@ -5,6 +5,7 @@
 #include "activities/embed/gpu_library.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sdk/base/error.h"
@@ -43,6 +44,27 @@ pawl_status pw_gpu_library(const char *path, const pw_cuda_ops **ret_ops, pawl_e
     }
     *ret_ops = ops;
     return PAWL_OK;
+}
+
+uint32_t pw_gpu_without(void)
+{
+    static const struct {
+        const char *word;
+        uint32_t what;
+    } all[] = {{"graphs", PW_CUDA_WITHOUT_GRAPHS}, {"tensors", PW_CUDA_WITHOUT_TENSORS},
+               {"lt", PW_CUDA_WITHOUT_LT},         {"own", PW_CUDA_WITHOUT_OWN},
+               {"trial", PW_CUDA_WITHOUT_TRIAL},   {"scatter", PW_CUDA_WITHOUT_SCATTER}};
+    const char *said = getenv("PAWL_GPU_WITHOUT");
+    uint32_t without = 0;
+    for (const char *p = said != NULL ? said : ""; *p != '\0'; p += strspn(p, ",")) {
+        const size_t len = strcspn(p, ",");
+        for (size_t i = 0; i < PW_COUNT(all); i++) {
+            const bool same = strlen(all[i].word) == len && strncmp(all[i].word, p, len) == 0;
+            without |= same ? all[i].what : 0;
+        }
+        p += len;
+    }
+    return without;
 }
 
 int pw_gpu_devices(const char *path)

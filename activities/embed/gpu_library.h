@@ -12,6 +12,8 @@ pawl_status pw_gpu_library(const char *path, const pw_cuda_ops **ret_ops,
                            pawl_error *err) PAWL_MUST_USE;
 /** How many devices it sees; 0 without it. */
 int pw_gpu_devices(const char *path);
+/** What devices are to do without (pw_cuda_without): as the environment variable PAWL_GPU_WITHOUT says, words with commas. It is asked at each opening. */
+uint32_t pw_gpu_without(void);
 /** UNSUPPORTED, NOMEM, IO. */
 pawl_status pw_gpu_status(pw_cuda_status status, const char *message, pawl_error *err);
 

@@ -44,7 +44,7 @@ static pawl_status open_index(pw_index_gpu *x, const pw_rows *rows, int device, 
     }
     x->len = rows->len;
     x->stride = rows->stride;
-    const pw_cuda_rows there = {rows->halves, rows->len, rows->stride};
+    const pw_cuda_rows there = {rows->halves, rows->len, rows->stride, pw_gpu_without()};
     return pw_gpu_status(x->ops->index_open(device, &there, &x->index, message), message, err);
 }
 

@@ -1,8 +1,9 @@
 /*
  * gpu_check.c - tokenizer, plain, fast and GPU encoder on a machine that has nothing but a compiler and the model's files: checks them against the reference,
- * then times the GPU. gpu_check MODEL REFERENCE.json LIBRARY [full|quick|tiny]: quick, for a sanitizer, times nothing; tiny is for an emulated device. Exit 1:
- * a check failed; 77: no device (what needs none has been checked). Built by standalone/CMakeLists.txt; run by tools/gpu-check. Does not compare with other
- * engines: gpu_baseline.py does.
+ * then times the GPU. gpu_check MODEL REFERENCE.json LIBRARY [full|quick|tiny [PART]]: quick, for a sanitizer, times nothing; tiny is for an emulated device.
+ * A part alone (names: parts_of) is a process of its own to whoever runs them one by one: a device that stops in one leaves the others alone.
+ * PAWL_GPU_WITHOUT (gpu_library.h) leaves a fast way out. Exit 1: a check failed; 77: no device (what needs none has been checked). Built by
+ * standalone/CMakeLists.txt; run by tools/gpu-check. Does not compare with other engines: gpu_baseline.py does.
  */
 #include <math.h>
 #include <stdio.h>
@@ -58,9 +59,12 @@ double gpu_now_s(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-bool gpu_is_timed(const gpu_world *w)
+void gpu_goal(const char *what, double figure, const char *unit, double goal, bool less)
 {
-    return w->sizes->many > 0;
+    (void)printf("goal   %-58s %9.2f %-12s %s %g: %s\n", what, figure, unit,
+                 less ? "at most" : "at least", goal,
+                 (less ? figure <= goal : figure >= goal) ? "met" : "MISSED");
+    (void)fflush(stdout);
 }
 
 void gpu_verdict(gpu_world *w, bool good, const char *what, double figure)
@@ -236,30 +240,105 @@ static void check_replay(gpu_world *w)
     gpu_verdict(w, most <= 0, "GPU encoder: a recorded pass differs from the first by", most);
 }
 
-static int check_all(gpu_world *w, bool with_processor)
+/* The model with its first so many layers, against the plain encoder with as many: the first that is wrong is named. Without any: words, norm and pooling. */
+static void check_layers(gpu_world *w)
+{
+    const gpu_reference *r = &w->texts[2];
+    const pw_ids ids = {r->ids, r->len};
+    char what[80];
+    for (uint32_t layers = 0; layers <= w->m->config.layers; layers++) {
+        pw_model some = *w->m;
+        pw_encoder_gpu *e = NULL;
+        float vector[GPU_WIDTH] = {0}, expected[GPU_WIDTH] = {0};
+        pawl_error err;
+        some.config.layers = layers;
+        const bool good =
+            gpu_need(pw_encode_reference(&some, r->ids, r->len, expected, &err), &err) &&
+            gpu_need(pw_encoder_gpu_open(&some, w->library, 0, w->sizes->pass, &e, &err), &err) &&
+            gpu_need(pw_encode_gpu(e, &ids, 1, vector, &err), &err);
+        pw_encoder_gpu_close(e);
+        const double c = good ? cosine(vector, expected) : 0;
+        (void)snprintf(what, sizeof what, "GPU encoder, %u layers: cosine to the plain encoder",
+                       layers);
+        gpu_verdict(w, c >= 0.99999, what, c);
+        if (!good) {
+            return;
+        }
+    }
+}
+
+/* ---- parts ---- */
+
+static void part_processor(gpu_world *w)
 {
     pawl_error err;
-    if (with_processor) {
-        check_ids(w);
+    check_ids(w);
+    if (gpu_need(pw_encoder_cpu_open(w->m, NULL, &w->cpu, &err), &err)) {
         check_processor(w);
+    } else {
+        w->failed = 1;
+    }
+}
+
+static void part_encoder(gpu_world *w)
+{
+    check_device(w);
+    check_replay(w);
+}
+
+/* with_device: an encoder is open. */
+static const struct {
+    const char *name;
+    bool with_device, is_timing;
+    void (*run)(gpu_world *w);
+} parts_of[] = {
+    {"processor", false, false, part_processor}, {"layers", true, false, check_layers},
+    {"encoder", true, false, part_encoder},      {"search", true, false, gpu_check_search},
+    {"lengths", true, true, gpu_time_lengths},   {"passes", true, true, gpu_time_passes},
+    {"one", true, true, gpu_time_one},           {"end", true, true, gpu_time_end_to_end},
+    {"rows", true, true, gpu_time_search}};
+
+static bool open_device(gpu_world *w, int *ret_code)
+{
+    pawl_error err;
+    if (w->gpu != NULL) {
+        return true;
     }
     const pawl_status status =
         pw_encoder_gpu_open(w->m, w->library, 0, w->sizes->pass, &w->gpu, &err);
     if (status == PAWL_NOTFOUND) {
         (void)printf("skipped: %s\n", err.message);
-        return w->failed != 0 ? 1 : 77;
+        *ret_code = w->failed != 0 ? 1 : 77;
+        return false;
     }
-    if (!gpu_need(status, &err)) {
-        return 1;
+    *ret_code = 1;
+    return gpu_need(status, &err);
+}
+
+/* name: NULL, all that the sizes have. What is not right is not timed with the rest; a part that is named is. */
+static int run_parts(gpu_world *w, const char *name)
+{
+    bool any = false;
+    for (size_t i = 0; i < PW_COUNT(parts_of); i++) {
+        const bool named = name != NULL && strcmp(name, parts_of[i].name) == 0;
+        const bool usual =
+            name == NULL &&
+            (parts_of[i].is_timing ? w->sizes->many > 0 && w->failed == 0
+                                   : parts_of[i].with_device || w->sizes == &sizes_of[0]);
+        int code = 1;
+        if (!named && !usual) {
+            continue;
+        }
+        any = true;
+        if (parts_of[i].with_device && !open_device(w, &code)) {
+            return code;
+        }
+        parts_of[i].run(w);
     }
-    check_device(w);
-    check_replay(w);
-    gpu_check_search(w);
-    if (gpu_is_timed(w) && w->failed == 0) {
-        gpu_time_encoder(w);
-        gpu_time_search(w);
+    if (!any) {
+        (void)fprintf(stderr, "no part %s\n", name);
     }
-    return w->failed;
+    return any ? w->failed : 1;
 }
 
 static const gpu_sizes *find_sizes(const char *name)
@@ -278,17 +357,16 @@ int main(int argc, char **argv)
     pawl_error err;
     w.sizes = argc >= 4 ? find_sizes(argc > 4 ? argv[4] : "full") : NULL;
     if (w.sizes == NULL) {
-        (void)fprintf(stderr, "gpu_check MODEL REFERENCE.json LIBRARY [full|quick|tiny]\n");
+        (void)fprintf(stderr, "gpu_check MODEL REFERENCE.json LIBRARY [full|quick|tiny [PART]]\n");
         return 1;
     }
     w.library = argv[3];
-    if (!gpu_need(pw_model_open(argv[1], &w.m, &err), &err) ||
-        !gpu_need(pw_encoder_cpu_open(w.m, NULL, &w.cpu, &err), &err) ||
-        w.m->config.width != GPU_WIDTH || !read_reference(&w, argv[2])) {
+    if (!gpu_need(pw_model_open(argv[1], &w.m, &err), &err) || w.m->config.width != GPU_WIDTH ||
+        !read_reference(&w, argv[2])) {
         (void)fprintf(stderr, "the model or its reference cannot be used\n");
         return 1;
     }
-    const int code = check_all(&w, w.sizes == &sizes_of[0]);
+    const int code = run_parts(&w, argc > 5 ? argv[5] : NULL);
     pw_encoder_gpu_close(w.gpu);
     pw_encoder_cpu_close(w.cpu);
     pw_model_close(w.m);

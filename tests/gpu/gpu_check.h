@@ -49,11 +49,14 @@ double gpu_now_s(void);
 void gpu_verdict(gpu_world *w, bool good, const char *what, double figure);
 /** Says what is wrong. */
 bool gpu_need(pawl_status status, const pawl_error *err);
-/** A sanitizer runs the program: sizes with nothing to time. */
-bool gpu_is_timed(const gpu_world *w);
+/** Prints a figure beside what was aimed at; fails nothing. less: it is to be at most that. */
+void gpu_goal(const char *what, double figure, const char *unit, double goal, bool less);
 
-/** gpu_times.c */
-void gpu_time_encoder(gpu_world *w);
+/** gpu_times.c: by length of the texts, by size of a pass, one text, text to vector. */
+void gpu_time_lengths(gpu_world *w);
+void gpu_time_passes(gpu_world *w);
+void gpu_time_one(gpu_world *w);
+void gpu_time_end_to_end(gpu_world *w);
 /** gpu_search.c: rows, random and with ties, against nearest.c; and how fast they are read. */
 void gpu_check_search(gpu_world *w);
 void gpu_time_search(gpu_world *w);

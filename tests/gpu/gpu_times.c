@@ -2,7 +2,7 @@
  * gpu_times.c - how fast the encoder is: by length, by the size of a pass, one text, and text to vector. Each figure is the middle one of its rounds, after
  * some that do not count: kernels are loaded, passes recorded, clocks up. Checks no vector.
  */
-#include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,13 +11,12 @@
 #include "sdk/base/error.h"
 
 #define ROUNDS_MAX 512
-#define PORTION 1024 /* texts that are tokenised before they are put */
+#define PORTION 1024u /* texts that are tokenised before they are put */
 
 typedef struct room {
     uint32_t *ids;
     pw_ids *list;
     float *vectors;
-    size_t ids_len, list_len; /* that there is room for */
 } room;
 
 static int by_size(const void *a, const void *b)
@@ -76,7 +75,9 @@ static bool time_stream(pw_encoder_gpu *e, const room *r, size_t len, const gpu_
     return true;
 }
 
-static bool time_length(gpu_world *w, pw_encoder_gpu *e, room *r, size_t length, size_t pass)
+/* rate: of the kernels alone, tokens a second. */
+static bool time_length(gpu_world *w, pw_encoder_gpu *e, room *r, size_t length, size_t pass,
+                        double *ret_rate)
 {
     const size_t texts = pass / length;
     gpu_length_times t = {.length = length, .tokens = texts * length};
@@ -89,23 +90,62 @@ static bool time_length(gpu_world *w, pw_encoder_gpu *e, room *r, size_t length,
     }
     gpu_table_length(stdout, &t);
     (void)fflush(stdout);
+    *ret_rate = (double)t.tokens / t.kernel_s;
     return true;
+}
+
+/* Room for what is timed: ids that are words, at random. */
+static bool room_init(room *r, const gpu_sizes *z)
+{
+    size_t most = z->pass;
+    uint32_t random = 1;
+    for (size_t i = 0; i < PW_COUNT(z->passes); i++) {
+        most = z->passes[i] > most ? z->passes[i] : most;
+    }
+    *r = (room){.ids = calloc(most, sizeof *r->ids),
+                .list = calloc(most, sizeof *r->list),
+                .vectors = calloc(most * GPU_WIDTH, sizeof *r->vectors)};
+    for (size_t i = 0; r->ids != NULL && i < most; i++) {
+        random = random * 1664525u + 1013904223u;
+        r->ids[i] = 1000 + (random >> 16) % 20000;
+    }
+    return r->ids != NULL && r->list != NULL && r->vectors != NULL;
+}
+
+static void room_deinit(room *r)
+{
+    free(r->ids);
+    free(r->list);
+    free(r->vectors);
 }
 
 static void time_lengths(gpu_world *w, room *r)
 {
+    double rate = 0;
     (void)printf("\nby length of the texts\n");
     gpu_table_lengths_head(stdout);
     for (size_t i = 0; i < PW_COUNT(w->sizes->lengths) && w->sizes->lengths[i] > 0; i++) {
-        if (!time_length(w, w->gpu, r, w->sizes->lengths[i], w->sizes->pass)) {
+        if (!time_length(w, w->gpu, r, w->sizes->lengths[i], w->sizes->pass, &rate)) {
             return;
         }
     }
 }
 
+void gpu_time_lengths(gpu_world *w)
+{
+    room r;
+    if (room_init(&r, w->sizes)) {
+        time_lengths(w, &r);
+    } else {
+        w->failed = 1;
+    }
+    room_deinit(&r);
+}
+
 static void time_passes(gpu_world *w, room *r)
 {
     const size_t length = w->sizes->lengths[3] > 0 ? w->sizes->lengths[3] : w->sizes->lengths[0];
+    double rate = 0, best = 0;
     (void)printf("\nby size of a pass\n");
     gpu_table_lengths_head(stdout);
     for (size_t i = 0; i < PW_COUNT(w->sizes->passes) && w->sizes->passes[i] > 0; i++) {
@@ -113,79 +153,143 @@ static void time_passes(gpu_world *w, room *r)
         pawl_error err;
         if (!gpu_need(pw_encoder_gpu_open(w->m, w->library, 0, w->sizes->passes[i], &e, &err),
                       &err) ||
-            !time_length(w, e, r, length, w->sizes->passes[i])) {
+            !time_length(w, e, r, length, w->sizes->passes[i], &rate)) {
             w->failed = 1;
         }
+        best = rate > best ? rate : best;
         pw_encoder_gpu_close(e);
     }
+    gpu_goal("kernels alone, texts of 128 tokens", best * 1e-6, "M tokens/s", 12, false);
+}
+
+void gpu_time_passes(gpu_world *w)
+{
+    room r;
+    if (room_init(&r, w->sizes)) {
+        time_passes(w, &r);
+    } else {
+        w->failed = 1;
+    }
+    room_deinit(&r);
 }
 
 /* Text to vector, as a query is answered: tokenised, computed, read. */
-static void time_one(gpu_world *w, room *r)
+static bool time_text(gpu_world *w, const char *text, size_t size, size_t *ret_tokens,
+                      double *ret_us)
+{
+    double wall[ROUNDS_MAX];
+    uint32_t ids[256];
+    float vector[GPU_WIDTH];
+    const int rounds = w->sizes->warm > 0 ? 10 * w->sizes->rounds : 1;
+    for (int i = -w->sizes->warm; i < rounds; i++) {
+        pawl_error err;
+        const double begun = gpu_now_s();
+        const pw_encoding n = pw_wordpiece_encode(
+            w->m->tokenizer, (pw_view){(const uint8_t *)text, size}, false, ids, 256);
+        if (!gpu_need(pw_encode_gpu(w->gpu, &(pw_ids){ids, n.len}, 1, vector, &err), &err)) {
+            w->failed = 1;
+            return false;
+        }
+        wall[i < 0 ? 0 : i] = gpu_now_s() - begun;
+        *ret_tokens = n.len;
+    }
+    *ret_us = middle(wall, rounds) * 1e6;
+    return true;
+}
+
+void gpu_time_one(gpu_world *w)
 {
     static const char words[] =
         "retry the failed step after an error and tell the operator what it has cost so far ";
     char text[1024];
-    double wall[ROUNDS_MAX];
-    const int rounds = w->sizes->warm > 0 ? 10 * w->sizes->rounds : 1;
+    double us = 0, first = 0;
+    size_t tokens = 0;
     (void)printf("\none text, from its bytes to its vector\n%8s %14s %14s\n", "tokens", "us",
                  "kernels, us");
     for (size_t size = 20; size < sizeof text && size <= w->sizes->texts_max * 4; size *= 3) {
-        size_t tokens = 0;
         for (size_t i = 0; i < size; i++) {
             text[i] = words[i % (sizeof words - 1)];
         }
-        for (int i = -w->sizes->warm; i < rounds; i++) {
-            pawl_error err;
-            const double begun = gpu_now_s();
-            const pw_encoding n = pw_wordpiece_encode(
-                w->m->tokenizer, (pw_view){(const uint8_t *)text, size}, false, r->ids, 256);
-            if (!gpu_need(pw_encode_gpu(w->gpu, &(pw_ids){r->ids, n.len}, 1, r->vectors, &err),
-                          &err)) {
-                w->failed = 1;
-                return;
-            }
-            wall[i < 0 ? 0 : i] = gpu_now_s() - begun;
-            tokens = n.len;
+        if (!time_text(w, text, size, &tokens, &us)) {
+            return;
         }
-        (void)printf("%8zu %14.1f %14.1f\n", tokens, middle(wall, rounds) * 1e6,
-                     pw_encode_gpu_kernel_ms(w->gpu) * 1e3);
+        first = size == 20 ? us : first;
+        (void)printf("%8zu %14.1f %14.1f\n", tokens, us, pw_encode_gpu_kernel_ms(w->gpu) * 1e3);
     }
+    gpu_goal("one short text, bytes to vector", first, "us", 200, true);
 }
 
-/* The reference texts again and again; one thread tokenises the next portion while the device computes. The texts that are checked, when that are not all. */
-static size_t end_to_end(gpu_world *w, room *r)
+/* ---- end to end ---- */
+
+/* Texts that are tokenised while those before them are computed. */
+typedef struct portion {
+    const gpu_world *w;
+    size_t first, len, tokens;
+    pw_ids *list;
+    uint32_t *ids; /* [PORTION][256] */
+} portion;
+
+/* The reference texts again and again: those that are checked, when that are not all. */
+static void *tokenize(void *arg)
+{
+    portion *p = arg;
+    const size_t most = p->w->sizes->texts_max;
+    p->tokens = 0;
+    for (size_t i = 0, which = p->first; i < p->len; i++, which++) {
+        while (p->w->texts[which % GPU_TEXTS].len > most) {
+            which++;
+        }
+        const pw_encoding n =
+            pw_wordpiece_encode(p->w->m->tokenizer, p->w->texts[which % GPU_TEXTS].text, false,
+                                p->ids + p->tokens, 256);
+        p->list[i] = (pw_ids){p->ids + p->tokens, n.len};
+        p->tokens += n.len;
+    }
+    return NULL;
+}
+
+static void begin_portion(portion *p, size_t first, size_t many)
+{
+    p->first = first;
+    p->len = first >= many ? 0 : many - first < PORTION ? many - first : PORTION;
+}
+
+/* One thread puts, another tokenises what comes next. */
+static size_t end_to_end(gpu_world *w, portion *p, float *vectors)
 {
     size_t tokens = 0;
     pawl_error err;
-    for (size_t at = 0, which = 0; at < w->sizes->many; at += PORTION) {
-        size_t used = 0, len = 0;
-        for (; len < PORTION && at + len < w->sizes->many; len++, which++) {
-            while (w->texts[which % GPU_TEXTS].len > w->sizes->texts_max) {
-                which++;
-            }
-            const pw_encoding n = pw_wordpiece_encode(
-                w->m->tokenizer, w->texts[which % GPU_TEXTS].text, false, r->ids + used, 256);
-            r->list[len] = (pw_ids){r->ids + used, n.len};
-            used += n.len;
-        }
-        if (!gpu_need(pw_encode_gpu_put(w->gpu, r->list, len, r->vectors + at * GPU_WIDTH, &err),
-                      &err)) {
+    begin_portion(&p[0], 0, w->sizes->many);
+    (void)tokenize(&p[0]);
+    for (int now = 0; p[now].len > 0; now = 1 - now) {
+        pthread_t thread = 0;
+        begin_portion(&p[1 - now], p[now].first + p[now].len, w->sizes->many);
+        if (pthread_create(&thread, NULL, tokenize, &p[1 - now]) != 0) {
             return 0;
         }
-        tokens += used;
+        const bool put = gpu_need(pw_encode_gpu_put(w->gpu, p[now].list, p[now].len,
+                                                    vectors + p[now].first * GPU_WIDTH, &err),
+                                  &err);
+        (void)pthread_join(thread, NULL);
+        if (!put) {
+            return 0;
+        }
+        tokens += p[now].tokens;
     }
     return gpu_need(pw_encode_gpu_finish(w->gpu, &err), &err) ? tokens : 0;
 }
 
-static void time_end_to_end(gpu_world *w, room *r)
+static void time_end_to_end(gpu_world *w, portion *p, float *vectors)
 {
-    double wall[ROUNDS_MAX];
+    double wall[ROUNDS_MAX], alone = gpu_now_s();
     const int rounds = w->sizes->warm > 0 ? 5 : 1;
     size_t tokens = 0;
-    for (int i = w->sizes->warm > 0 ? -1 : 0; i < rounds; i++) {
+    begin_portion(&p[0], 0, w->sizes->many);
+    (void)tokenize(&p[0]);
+    alone = (double)p[0].tokens / (gpu_now_s() - alone);
+    for (int i = w->sizes->warm > 0 ? -2 : 0; i < rounds; i++) {
         const double begun = gpu_now_s();
-        tokens = end_to_end(w, r);
+        tokens = end_to_end(w, p, vectors);
         if (tokens == 0) {
             w->failed = 1;
             return;
@@ -194,37 +298,32 @@ static void time_end_to_end(gpu_world *w, room *r)
     }
     const double s = middle(wall, rounds);
     (void)printf(
-        "\nend to end, %zu texts of mixed length, one thread: %.2f M tokens/s, %.0f texts/s\n",
-        w->sizes->many, (double)tokens / s * 1e-6, (double)w->sizes->many / s);
-    (void)fflush(stdout);
+        "\nend to end, %zu texts of mixed length, %zu tokens: %.2f M tokens/s, %.0f texts/s; one thread tokenises %.1f M tokens/s\n",
+        w->sizes->many, tokens, (double)tokens / s * 1e-6, (double)w->sizes->many / s,
+        alone * 1e-6);
+    gpu_goal("end to end, text to vector, mixed lengths", (double)tokens / s * 1e-6, "M tokens/s",
+             8, false);
 }
 
-void gpu_time_encoder(gpu_world *w)
+void gpu_time_end_to_end(gpu_world *w)
 {
-    size_t most = w->sizes->pass;
-    uint32_t random = 1;
-    for (size_t i = 0; i < PW_COUNT(w->sizes->passes); i++) {
-        most = w->sizes->passes[i] > most ? w->sizes->passes[i] : most;
+    portion p[2];
+    float *vectors = calloc(w->sizes->many * GPU_WIDTH, sizeof *vectors);
+    bool good = vectors != NULL;
+    for (int i = 0; i < 2; i++) {
+        p[i] = (portion){.w = w,
+                         .list = calloc(PORTION, sizeof *p[i].list),
+                         .ids = calloc(PORTION * 256, sizeof *p[i].ids)};
+        good = good && p[i].list != NULL && p[i].ids != NULL;
     }
-    room r = {.ids_len = most > PORTION * 256 ? most : PORTION * 256,
-              .list_len = most > PORTION ? most : PORTION};
-    r.ids = calloc(r.ids_len, sizeof *r.ids);
-    r.list = calloc(r.list_len, sizeof *r.list);
-    r.vectors =
-        calloc((w->sizes->many > most ? w->sizes->many : most) * GPU_WIDTH, sizeof *r.vectors);
-    if (r.ids != NULL && r.list != NULL && r.vectors != NULL) {
-        for (size_t i = 0; i < most; i++) {
-            random = random * 1664525u + 1013904223u;
-            r.ids[i] = 1000 + (random >> 16) % 20000;
-        }
-        time_lengths(w, &r);
-        time_passes(w, &r);
-        time_one(w, &r);
-        time_end_to_end(w, &r);
+    if (good) {
+        time_end_to_end(w, p, vectors);
     } else {
         w->failed = 1;
     }
-    free(r.ids);
-    free(r.list);
-    free(r.vectors);
+    for (int i = 0; i < 2; i++) {
+        free(p[i].list);
+        free(p[i].ids);
+    }
+    free(vectors);
 }

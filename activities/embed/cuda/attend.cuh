@@ -93,10 +93,10 @@ __device__ inline void attend_step(attending *a, const __half *keys, const __hal
         most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
         most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
         most = fmaxf(most, a->most[row]);
-        const float less = exp2f(a->most[row] - most);
+        const float less = pw_power_of_two(a->most[row] - most);
         a->most[row] = most;
-        share[row] = pair_of(exp2f(scores[0][2 * row] - most), exp2f(scores[0][2 * row + 1] - most));
-        share[2 + row] = pair_of(exp2f(scores[1][2 * row] - most), exp2f(scores[1][2 * row + 1] - most));
+        share[row] = pair_of(pw_power_of_two(scores[0][2 * row] - most), pw_power_of_two(scores[0][2 * row + 1] - most));
+        share[2 + row] = pair_of(pw_power_of_two(scores[1][2 * row] - most), pw_power_of_two(scores[1][2 * row + 1] - most));
         a->shares[row] = a->shares[row] * less + sum_of_pair(share[row]) + sum_of_pair(share[2 + row]);
 #pragma unroll
         for (int n = 0; n < 4; n++) {

@@ -138,7 +138,7 @@ bool check_texts(pw_cuda_encoder *e, const pw_cuda_texts *texts)
 
 bool fits(const pw_cuda_model *m, size_t tokens)
 {
-    return m->width == m->heads * PW_CUDA_HEAD && m->inner % 8 == 0 && m->width <= PW_CUDA_WIDTH_MAX && m->layers >= 1 && m->layers <= PW_CUDA_LAYERS_MAX &&
+    return m->width == m->heads * PW_CUDA_HEAD && m->inner % 8 == 0 && m->width <= PW_CUDA_WIDTH_MAX && m->layers <= PW_CUDA_LAYERS_MAX &&
            tokens >= 1 && tokens <= pw_rooms[pw_rooms_len - 2];
 }
 
@@ -203,6 +203,7 @@ void describe(pw_cuda_encoder *e, int device, const pw_cuda_model *m, size_t tok
     e->epsilon = m->epsilon;
     e->first = m->first;
     e->normalize = m->normalize;
+    e->without = m->without;
     e->tokens = pw_rooms[room_for(tokens)];
 }
 } // namespace

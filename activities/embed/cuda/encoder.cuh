@@ -58,7 +58,7 @@ struct pw_cuda_encoder {
     uint32_t vocabulary = 0, positions = 0;
     float epsilon = 0, kernel_ms = 0, kernel_ms_so_far = 0;
     size_t tokens = 0; /* of a pass, at most: one of the rooms */
-    bool with_graphs = true;
+    uint32_t without = 0; /* of pw_cuda_without */
     cublasLtHandle_t lt = nullptr;
     pw_weights weights;
     std::unique_ptr<pw_product[]> product; /* [rooms][products] */

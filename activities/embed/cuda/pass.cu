@@ -5,6 +5,8 @@
 #include "activities/embed/cuda/encoder.cuh"
 
 #include "activities/embed/cuda/attend.cuh"
+#include "activities/embed/cuda/multiply.cuh"
+#include "activities/embed/cuda/plain.cuh"
 #include "activities/embed/cuda/rows.cuh"
 
 #include <math.h>
@@ -16,6 +18,8 @@ const size_t pw_rooms[pw_rooms_len] = {16,   32,   64,   128,  192,  256,   384,
 namespace
 {
 constexpr unsigned row_threads = 32 * row_warps;
+constexpr size_t own_room_max = 64;  /* tokens of a pass whose products are own kernels */
+constexpr size_t trial_room_min = 512; /* tokens of a pass for which products of cuBLASLt are timed */
 
 /* How attention is launched for texts of up to len tokens. */
 struct attention {
@@ -75,6 +79,10 @@ bool attend_all(const pass &p)
     const size_t bytes = attend_bytes(p.attend, heads), items = p.room * size_t(heads / some);
     const unsigned blocks = unsigned(items < size_t(p.e->blocks_at_once) ? items : size_t(p.e->blocks_at_once));
     const float scale = 1.44269504f / sqrtf(float(head_size)); /* with log2(e): powers of two are cheaper */
+    if (p.e->without & PW_CUDA_WITHOUT_TENSORS) {
+        return pw_launch(&p.e->o, "plain attention", {unsigned(p.e->blocks_at_once), plain_threads, 0}, p.s->stream, attend_plain, p.s->mix, p.texts, p.e->width,
+                         heads, scale, p.s->heads);
+    }
     return pw_launch(&p.e->o, "attention", {blocks, p.attend.threads, bytes}, p.s->stream, attend, p.s->mix, p.texts, p.e->width, heads, some, p.attend.len,
                      scale, p.s->heads);
 }
@@ -87,18 +95,45 @@ bool pool_all(const pass &p)
                      p.e->normalize, p.s->vectors_of_device);
 }
 
-bool multiply(const pass &p, const pw_layer_there &l, int kind, const __half *from, __half *to)
+/* Whether a product is an own kernel; a few rows are, unless there is to be none. */
+bool is_own(const pass &p)
 {
-    return p.e->product[p.room_at * pw_products + size_t(kind)].run(&p.e->o, p.e->lt, l.of[kind], from, to, p.s->workspace, p.s->stream);
+    return (p.e->without & PW_CUDA_WITHOUT_LT) != 0 || (p.room <= own_room_max && (p.e->without & PW_CUDA_WITHOUT_OWN) == 0);
+}
+
+bool multiply_own(const pass &p, const pw_matrix &m, int curved, const __half *from, __half *to)
+{
+    const uint32_t plain = PW_CUDA_WITHOUT_LT | PW_CUDA_WITHOUT_OWN;
+    if ((p.e->without & PW_CUDA_WITHOUT_TENSORS) != 0 || (p.e->without & plain) == plain) {
+        const size_t blocks = (p.room * size_t(m.out) + plain_threads - 1) / plain_threads;
+        return pw_launch(&p.e->o, "a plain product", {unsigned(blocks < 8192 ? blocks : 8192), plain_threads, 0}, p.s->stream, multiply_plain, from, m.weight,
+                         m.bias, m.out, m.in, curved, p.room, to);
+    }
+    return pw_launch(&p.e->o, "an own product", {unsigned(p.room / multiply_rows * size_t(m.out / multiply_columns)), 32 * multiply_warps, multiply_bytes},
+                     p.s->stream, multiply, from, m.weight, m.bias, m.out, m.in, curved, to);
+}
+
+bool multiply_lt(const pass &p, const pw_matrix &m, int kind, const __half *from, __half *to)
+{
+    return p.e->product[p.room_at * pw_products + size_t(kind)].run(&p.e->o, p.e->lt, m, from, to, p.s->workspace, p.s->stream);
+}
+
+/* to = from times a matrix of the layer. curved: and GELU. */
+bool product(const pass &p, const pw_layer_there &l, int kind, int curved, const __half *from, __half *to)
+{
+    const pw_matrix &m = l.of[kind];
+    const size_t eights = p.room * size_t(m.out) / 8;
+    if (is_own(p)) {
+        return multiply_own(p, m, curved, from, to);
+    }
+    return multiply_lt(p, m, kind, from, to) &&
+           (!curved || pw_launch(&p.e->o, "GELU", {unsigned((eights + 255) / 256), 256, 0}, p.s->stream, gelu, to, eights));
 }
 
 bool run_layer(const pass &p, const pw_layer_there &l)
 {
-    const size_t eights = p.room * size_t(p.e->inner) / 8;
-    return multiply(p, l, 0, p.s->x, p.s->mix) && attend_all(p) && multiply(p, l, 1, p.s->heads, p.s->y) && add(p, l.after_attention) &&
-           multiply(p, l, 2, p.s->x, p.s->up) &&
-           pw_launch(&p.e->o, "GELU", {unsigned((eights + 255) / 256), 256, 0}, p.s->stream, gelu, p.s->up, eights) &&
-           multiply(p, l, 3, p.s->up, p.s->y) && add(p, l.after_inner);
+    return product(p, l, 0, 0, p.s->x, p.s->mix) && attend_all(p) && product(p, l, 1, 0, p.s->heads, p.s->y) && add(p, l.after_attention) &&
+           product(p, l, 2, 1, p.s->x, p.s->up) && product(p, l, 3, 0, p.s->up, p.s->y) && add(p, l.after_inner);
 }
 
 bool run_kernels(const pass &p)
@@ -110,11 +145,28 @@ bool run_kernels(const pass &p)
     return good && pool_all(p);
 }
 
-/* The products of a room are chosen before they are recorded. */
+bool put_numbers(const pass &p, __half *to, int width)
+{
+    const size_t len = p.room * size_t(width);
+    return pw_launch(&p.e->o, "numbers to try", {unsigned((len + 255) / 256), 256, 0}, p.s->stream, some_numbers, to, len);
+}
+
+/* The products of a room are chosen before they are recorded, those of many rows by a trial, in the slot of this pass, which computes nothing at the time. */
 bool make_products(const pass &p)
 {
+    const pw_slot *const s = p.s;
+    __half *const from[pw_products] = {s->x, s->heads, s->x, s->up}, *const to[pw_products] = {s->mix, s->y, s->up, s->y};
+    pw_product *const all = &p.e->product[p.room_at * pw_products];
+    const bool tried = p.room >= trial_room_min && (p.e->without & PW_CUDA_WITHOUT_TRIAL) == 0;
+    if (is_own(p) || p.e->layers == 0 || all[pw_products - 1].made) {
+        return true;
+    }
+    if (tried && !(put_numbers(p, s->x, p.e->width) && put_numbers(p, s->heads, p.e->width) && put_numbers(p, s->up, p.e->inner))) {
+        return false;
+    }
     for (int kind = 0; kind < pw_products; kind++) {
-        if (!p.e->product[p.room_at * pw_products + size_t(kind)].make(&p.e->o, p.e->lt, p.e->weights.layer[0].of[kind], p.room)) {
+        const pw_trial trial = {from[kind], to[kind], s->workspace, s->stream, s->begun, s->ended};
+        if (!all[kind].make(&p.e->o, p.e->lt, p.e->weights.layer[0].of[kind], p.room, tried ? &trial : nullptr)) {
             return false;
         }
     }
@@ -147,8 +199,8 @@ bool record(const pass &p, cudaGraphExec_t *ret_exec)
 bool launch(const pass &p, pw_graph *graph)
 {
     graph->uses += graph->uses < 3 ? 1 : 0;
-    if (p.e->with_graphs && graph->exec == nullptr && graph->uses == 2) {
-        p.e->with_graphs = record(p, &graph->exec);
+    if ((p.e->without & PW_CUDA_WITHOUT_GRAPHS) == 0 && graph->exec == nullptr && graph->uses == 2) {
+        p.e->without |= record(p, &graph->exec) ? 0 : uint32_t(PW_CUDA_WITHOUT_GRAPHS);
     }
     return graph->exec != nullptr ? p.e->o.good(cudaGraphLaunch(graph->exec, p.s->stream), "a recorded pass") : run_kernels(p);
 }

@@ -100,9 +100,14 @@ __global__ void add_norm(__half *x, const __half *y, const float4 *scale, const 
     norm_row<steps>(row, fours, scale, shift, epsilon, x + r);
 }
 
+/* x times the share of the normal distribution below x, by Abramowitz and Stegun 7.1.26: off by at most 1.5e-7 of x, where 16 bits are off by 2.4e-4. erff has
+ * a branch, and took longer than the memory. */
 __device__ inline float gelu_of(float x)
 {
-    return 0.5f * x * (1 + erff(x * 0.70710678f));
+    const float a = fabsf(x) * 0.70710678f, t = pw_one_by(1 + 0.3275911f * a);
+    const float tail = t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
+    const float half = 0.5f * tail * pw_power_of_two(-1.44269504f * a * a); /* what is beyond |x| */
+    return x * (x < 0 ? half : 1 - half);
 }
 
 /* Eight numbers a thread. */
@@ -114,6 +119,15 @@ __global__ void gelu(__half *x, size_t eights)
             const float4 v = four_of(x + 8 * i + k);
             put_four(x + 8 * i + k, make_float4(gelu_of(v.x), gelu_of(v.y), gelu_of(v.z), gelu_of(v.w)));
         }
+    }
+}
+
+/* Numbers to try a product on: no zeros, which are multiplied faster than others. */
+__global__ void some_numbers(__half *x, size_t len)
+{
+    const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i < len) {
+        x[i] = __float2half_rn(float((uint32_t(i) * 2654435761u) >> 20) / 2048 - 1);
     }
 }
 

@@ -90,8 +90,23 @@ __device__ inline void score_group(const __half *upper, const __half *lower, con
     }
 }
 
+/* The same by plain loops. */
+template <int tiles>
+__device__ inline void score_plainly(const __half *upper, const __half *lower, const __half *queries, uint32_t stride, uint32_t apart, float (&scores)[tiles][4])
+{
+    const uint32_t t = threadIdx.x % 4;
+    for (int i = 0; i < 4 * tiles; i++) {
+        const __half *const row = i % 4 < 2 ? upper : lower, *const query = queries + (8 * uint32_t(i / 4) + 2 * t + uint32_t(i % 2)) * apart;
+        float sum = 0;
+        for (uint32_t k = 0; k < stride; k++) {
+            sum += __half2float(row[k]) * __half2float(query[k]);
+        }
+        scores[i / 4][i % 4] = sum;
+    }
+}
+
 /* Groups first to last - 1, in the order of the search. fill: all of them are listed, each in its place. */
-template <int tiles> __global__ void scan(search_there s, uint32_t first, uint32_t last, int fill, uint32_t queries_len)
+template <int tiles, bool plain> __global__ void scan(search_there s, uint32_t first, uint32_t last, int fill, uint32_t queries_len)
 {
     __half *const queries = reinterpret_cast<__half *>(pw_shared_room);
     const uint32_t apart = query_row(s.stride), eights = s.stride / 8;
@@ -103,8 +118,12 @@ template <int tiles> __global__ void scan(search_there s, uint32_t first, uint32
     for (uint32_t at = first + blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32; at < last; at += warps) {
         const uint32_t row = uint32_t(uint64_t(at) * s.by % s.groups) * group_rows + g, end = s.len - 1;
         float scores[tiles][4];
-        score_group<tiles>(s.rows + size_t(row < end ? row : end) * s.stride, s.rows + size_t(row + 8 < end ? row + 8 : end) * s.stride, queries, s.stride, apart,
-                           scores);
+        const __half *const upper = s.rows + size_t(row < end ? row : end) * s.stride, *const lower = s.rows + size_t(row + 8 < end ? row + 8 : end) * s.stride;
+        if (plain) {
+            score_plainly<tiles>(upper, lower, queries, s.stride, apart, scores);
+        } else {
+            score_group<tiles>(upper, lower, queries, s.stride, apart, scores);
+        }
 #pragma unroll
         for (int i = 0; i < 4 * tiles; i++) {
             const uint32_t query = uint32_t(8 * (i / 4)) + 2 * t + uint32_t(i % 2), which = row + 8 * uint32_t(i % 4 / 2);

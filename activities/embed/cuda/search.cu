@@ -13,6 +13,7 @@
 struct pw_cuda_index {
     pw_outcome o;
     int device = 0, blocks_at_once[4] = {1, 1, 1, 1};
+    uint32_t without = 0; /* of pw_cuda_without */
     float ms = 0;
     cudaStream_t stream = nullptr;
     cudaEvent_t begun = nullptr, ended = nullptr;
@@ -51,7 +52,8 @@ size_t scan_bytes(size_t tiles, uint32_t stride)
 template <int tiles> bool scan_by(pw_cuda_index *x, uint32_t first, uint32_t last, bool fill, const pw_cuda_question *q, int which)
 {
     const unsigned wanted = (last - first + scan_threads / 32 - 1) / (scan_threads / 32), most = unsigned(x->blocks_at_once[which]);
-    return pw_launch(&x->o, "a scan", {wanted < most ? wanted : most, scan_threads, scan_bytes(tiles, x->there.stride)}, x->stream, scan<tiles>, x->there, first,
+    const pw_shape shape = {wanted < most ? wanted : most, scan_threads, scan_bytes(tiles, x->there.stride)};
+    return pw_launch(&x->o, "a scan", shape, x->stream, (x->without & PW_CUDA_WITHOUT_TENSORS) != 0 ? scan<tiles, true> : scan<tiles, false>, x->there, first,
                      last, fill ? 1 : 0, uint32_t(q->len));
 }
 
@@ -126,8 +128,9 @@ template <int tiles> bool prepare(pw_cuda_index *x, int processors, int *ret_blo
 {
     const size_t bytes = scan_bytes(tiles, x->there.stride);
     int blocks = 0;
-    if (!x->o.good(cudaFuncSetAttribute(scan<tiles>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), "shared memory") ||
-        !x->o.good(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, scan<tiles>, int(scan_threads), bytes), "the device")) {
+    if (!x->o.good(cudaFuncSetAttribute(scan<tiles, false>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), "shared memory") ||
+        !x->o.good(cudaFuncSetAttribute(scan<tiles, true>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), "shared memory") ||
+        !x->o.good(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, scan<tiles, false>, int(scan_threads), bytes), "the device")) {
         return false;
     }
     *ret_blocks = processors * (blocks > 0 ? blocks : 1);
@@ -164,7 +167,7 @@ bool open_all(pw_cuda_index *x, const pw_cuda_rows *rows)
     s->len = uint32_t(rows->len);
     s->stride = uint32_t(rows->stride);
     s->groups = uint32_t((rows->len + group_rows - 1) / group_rows);
-    s->by = uint32_t(double(s->groups) * 0.618) + 1;
+    s->by = (rows->without & PW_CUDA_WITHOUT_SCATTER) != 0 ? 1 : uint32_t(double(s->groups) * 0.618) + 1;
     while (greatest_common(s->by, s->groups) != 1) {
         s->by++;
     }
@@ -222,6 +225,7 @@ pw_cuda_status pw_cuda_index_open(int device, const pw_cuda_rows *rows, pw_cuda_
     }
     x->o.message = message;
     x->device = device;
+    x->without = rows->without;
     try {
         (void)open_all(x, rows);
     } catch (const std::bad_alloc &) {

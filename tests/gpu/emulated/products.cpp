@@ -173,12 +173,15 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 {
     const bool fit = desc->a == CUBLAS_OP_T && a->rows == b->rows && d->rows == a->columns && d->columns == b->columns;
     const bool known = desc->epilogue == CUBLASLT_EPILOGUE_BIAS && desc->bias_type == CUDA_R_16F && a->type == CUDA_R_16F && b->type == CUDA_R_16F;
-    if (!fit || !known || wanted != 1 || a->rows % 8 != 0) {
+    if (!fit || !known || wanted < 1 || a->rows % 8 != 0) {
         return CUBLAS_STATUS_INVALID_VALUE;
     }
-    *results = {};
-    results->workspaceSize = preference->workspace_bytes;
-    *found = 1;
+    *found = wanted < 3 ? wanted : 3;
+    for (int i = 0; i < *found; i++) {
+        results[i] = {};
+        results[i].workspaceSize = preference->workspace_bytes;
+        results[i].state = i == 1 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
+    }
     return step(false);
 }
 

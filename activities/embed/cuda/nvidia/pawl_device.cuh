@@ -31,6 +31,22 @@ __device__ inline void pw_load_turned(uint32_t (&r)[4], const __half *row)
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
 }
 
+/* 2 to the power of x, to 2 units of the last place; 0 far below. */
+__device__ inline float pw_power_of_two(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/* 1 / x, to 1 unit of the last place. */
+__device__ inline float pw_one_by(float x)
+{
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* Bytes that are read once: they need not stay in the caches. */
 __device__ inline uint4 pw_load_once(const uint4 *at)
 {
