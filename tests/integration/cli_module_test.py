@@ -48,7 +48,7 @@ def it_builds_the_new_module_with_cmake_too(p):
 
 def it_overwrites_nothing(p):
     p.write("Makefile", "mine")
-    p.run("new", "order", ".").exits(2)
+    p.run("new", "order", ".").exits(9)
     equal(p.read("Makefile"), "mine")
     equal(sorted(os.listdir(p.folder)), ["Makefile"])
     for bad in ("9order", "or der", "../order", "", "a" * 61, "ö"):
