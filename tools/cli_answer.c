@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sdk/base/arena.h"
 #include "tools/cli_session.h"
@@ -52,6 +53,20 @@ static int until_parse(pw_cli *cli, const pawl_value **ret_defer)
     return pw_cli_usage(cli, "--until takes 30m, 2h, 3d, 2026-01-31 or 2026-01-31T12:00:00Z");
 }
 
+/* Nothing was answered: what the run asks, and what to type for it. */
+static int choices_say(pw_cli *cli)
+{
+    static const char what[] = "what is the answer? give a choice, --data or --defer";
+    if (!pw_cli_has(cli->args, PW_OPT_WORKFLOW_ID) || access(cli->db, F_OK) != 0) {
+        return pw_cli_usage(cli, "%s", what);
+    }
+    int code = pw_cli_target(cli, true);
+    if (code != PW_EXIT_OK) {
+        return code;
+    }
+    return pw_cli_waits_say(cli, what) ? PW_EXIT_USAGE : pw_cli_usage(cli, "%s", what);
+}
+
 /* What is said: {choice?, data?, reason?, as?} or {defer, reason?, as?}. */
 static int value_make(pw_cli *cli, const pawl_value **ret_value)
 {
@@ -62,8 +77,7 @@ static int value_make(pw_cli *cli, const pawl_value **ret_value)
         return pw_cli_usage(cli, "--until goes with --defer");
     }
     if (put_off == chosen) {
-        return pw_cli_usage(cli, put_off ? "either an answer or --defer"
-                                         : "what is the answer? give a choice, --data or --defer");
+        return put_off ? pw_cli_usage(cli, "either an answer or --defer") : choices_say(cli);
     }
     int code = put_off ? until_parse(cli, &defer) : pw_cli_json_arg(cli, PW_OPT_DATA, &data);
     if (code != PW_EXIT_OK) {

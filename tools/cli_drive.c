@@ -42,6 +42,14 @@ void pw_cli_say_kept(pw_cli *cli)
         cli->db, pw_cli_db_words(cli));
 }
 
+void pw_cli_say_still(pw_cli *cli)
+{
+    if (!pw_cli_live(cli) && cli->out.format == PW_FORMAT_TEXT) {
+        pw_cli_note(cli, "no engine runs on %s, so nothing moves until one does: pawl%s serve",
+                    cli->db, pw_cli_db_words(cli));
+    }
+}
+
 const pawl_value *pw_cli_outcome(pw_cli *cli, const char *id, const pawl_value *reply)
 {
     const pawl_value *v = pawl_typeof(reply) == PAWL_MAP ? reply : NULL;
@@ -64,6 +72,8 @@ static int journal_make(pw_cli *cli)
     }
     s = pw_sqlite_open(cli->db, "", &j, &err);
     if (s != PAWL_OK) {
+        cli->way_out =
+            s == PAWL_NOTFOUND ? "make its folder first, or name another with --db FILE" : NULL;
         return pw_cli_fail(cli, s, &err, NULL);
     }
     j->ops->close(j);

@@ -12,9 +12,13 @@
 #define ENVIRONMENT_COLUMN 16
 #define EXAMPLE_INDENT 4
 
+/* Where no terminal is (a pipe into grep, a file, a program that reads) nothing is broken: a line is an option, or a paragraph. */
 static size_t help_width(const pw_cli_out *out)
 {
-    return out->width == 0 || out->width > WIDTH_MAX ? WIDTH_MAX : out->width;
+    if (!out->terminal) {
+        return SIZE_MAX;
+    }
+    return out->width > WIDTH_MAX ? WIDTH_MAX : out->width;
 }
 
 void pw_help_wrap(pw_cli_out *out, const char *text, size_t indent, size_t width)
@@ -71,7 +75,10 @@ static void options_print(pw_cli_out *out, const pw_cli_command *command, pw_cli
         size_t from = out->text.size;
         pw_help_option(&out->text, &o, true);
         size_t used = 2 + out->text.size - from;
-        if (used + 2 > OPTION_COLUMN) {
+        if (used + 2 > OPTION_COLUMN && help_width(out) == SIZE_MAX) {
+            pw_out_puts(out, "  ");
+            used = OPTION_COLUMN;
+        } else if (used + 2 > OPTION_COLUMN) {
             pw_buf_putc(&out->text, '\n');
             used = 0;
         }

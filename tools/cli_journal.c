@@ -333,9 +333,15 @@ int pw_verb_help(pw_cli *cli)
         const pw_cli_command *c = pw_cli_command_find(a->operand[0]);
         if (c == NULL) {
             const pw_cli_command *near = pw_cli_command_near(a->operand[0]);
-            return pw_cli_usage(cli, "there is no command \"%.100s\"%s%s%s", a->operand[0],
-                                near != NULL ? "; did you mean \"" : "",
-                                near != NULL ? near->name : "", near != NULL ? "\"?" : "");
+            pw_cli_complaint no = {0};
+            (void)snprintf(no.message, sizeof no.message, "there is no command \"%.100s\"",
+                           a->operand[0]);
+            if (near != NULL) {
+                (void)snprintf(no.hint, sizeof no.hint, "did you mean \"pawl help %s\"?",
+                               near->name);
+            }
+            pw_cli_complaint_print(&cli->complain, &no);
+            return PW_EXIT_USAGE;
         }
         pw_help_command(&cli->out, c);
     }

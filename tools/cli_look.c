@@ -92,6 +92,7 @@ typedef struct listing {
     const pawl_value **all; /* json */
     size_t len;
     size_t max;
+    size_t open; /* how many of them are not closed */
     bool more;
 } listing;
 
@@ -116,6 +117,7 @@ static bool list_take(listing *l, const pawl_value *run)
         l->all[l->len] = pawl_copy(l->cli->scope, run);
     }
     l->len++;
+    l->open += pawl_int(run, "closed_ms", 0) == 0 ? 1 : 0;
     return true;
 }
 
@@ -190,6 +192,8 @@ static void list_print(listing *l)
     if (kept > 0) {
         pw_cli_note(cli, "%zu request%s kept for the next engine: pawl%s serve", kept,
                     kept == 1 ? " is" : "s are", pw_cli_db_words(cli));
+    } else if (l->open > 0) {
+        pw_cli_say_still(cli);
     }
 }
 
@@ -210,6 +214,7 @@ int pw_verb_list(pw_cli *cli)
     if (s == PAWL_OK) {
         list_print(&l);
     } else {
+        cli->next = s == PAWL_INVALID ? "pawl help list" : NULL;
         code = pw_cli_fail(cli, s, &err, NULL);
     }
     pw_grid_deinit(&l.grid);
@@ -336,6 +341,9 @@ int pw_verb_describe(pw_cli *cli)
         pw_out_json(&cli->out, run);
     } else {
         describe_text(cli, run);
+        if (pawl_int(run, "closed_ms", 0) == 0) {
+            pw_cli_say_still(cli);
+        }
     }
     return PW_EXIT_OK;
 }

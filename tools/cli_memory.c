@@ -93,22 +93,31 @@ static int search(pw_cli *cli)
 
 /* ---- changing ---- */
 
-static int change(pw_cli *cli, const char *op, const pawl_value *args, const char *done)
+/* done: " is remembered"; doing: the same of what waits for an engine, "kept: remember ". */
+static int change(pw_cli *cli, const char *op, const pawl_value *args, const char *done,
+                  const char *doing)
 {
     pawl_error err = {0};
     pawl_status s = pw_cli_request(cli, op, args, -1, NULL, &err);
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);
     }
-    if (cli->out.format == PW_FORMAT_TEXT) {
-        (void)pw_out_str(&cli->out, pawl_str(args, "key", ""));
-        pw_out_printf(&cli->out, " %s in %s%s\n", done, pawl_str(args, "space", ""),
-                      pw_cli_kept(cli) ? ", as soon as an engine runs: pawl serve" : "");
-    } else {
-        pw_out_json_item(
-            &cli->out,
-            pawl_build(cli->scope, "{space: %s, key: %s}", operand(cli, 0), operand(cli, 1)), 0);
+    const bool kept = pw_cli_kept(cli);
+    if (cli->out.format != PW_FORMAT_TEXT) {
+        const pawl_value *what =
+            pawl_build(cli->scope, "{space: %s, key: %s}", operand(cli, 0), operand(cli, 1));
+        pw_out_json_item(&cli->out,
+                         pawl_with(cli->scope, what, "kept", pawl_make_bool(cli->scope, kept)), 0);
         pw_out_json_end(&cli->out, 1);
+        return PW_EXIT_OK;
+    }
+    pw_out_puts(&cli->out, kept ? doing : "");
+    pw_out_styled(&cli->out, PW_BOLD, pawl_str(args, "key", ""));
+    pw_out_printf(&cli->out, "%s in ", kept ? "" : done);
+    (void)pw_out_str(&cli->out, pawl_str(args, "space", ""));
+    pw_out_puts(&cli->out, "\n");
+    if (kept) {
+        pw_cli_say_kept(cli);
     }
     return PW_EXIT_OK;
 }
@@ -128,7 +137,7 @@ static int put(pw_cli *cli)
         pawl_build(cli->scope, "{space: %s, key: %s, text: %s, data: %p, ttl_s: %p, by: %s}",
                    operand(cli, 0), operand(cli, 1), operand(cli, 2), pawl_v(data),
                    pawl_v(ttl > 0 ? pawl_make_num(cli->scope, ttl) : NULL), pw_cli_by(cli));
-    return change(cli, "memory_put", args, "is remembered");
+    return change(cli, "memory_put", args, " is remembered", "kept: remember ");
 }
 
 static int drop(pw_cli *cli)
@@ -139,7 +148,7 @@ static int drop(pw_cli *cli)
     return change(cli, "memory_delete",
                   pawl_build(cli->scope, "{space: %s, key: %s, by: %s}", operand(cli, 0),
                              operand(cli, 1), pw_cli_by(cli)),
-                  "is forgotten");
+                  " is forgotten", "kept: forget ");
 }
 
 int pw_verb_memory(pw_cli *cli)

@@ -164,9 +164,12 @@ static int nothing_there(pw_cli *cli, const module *m)
     for (size_t i = 0; i < pw_templates_len; i++) {
         const char *path = file_name(cli, &pw_templates[i], m);
         if (access(path, F_OK) == 0) {
-            return pw_cli_usage(
-                cli, "%.150s is there already, and nothing is overwritten; name another folder",
-                path);
+            pawl_error err = {0};
+            (void)pw_error_set(&err, PAWL_EXISTS, __FILE__, __LINE__, "%.150s is there already",
+                               path);
+            cli->way_out = "nothing is overwritten; name another folder";
+            cli->next = "pawl new NAME DIR";
+            return pw_cli_fail(cli, PAWL_EXISTS, &err, NULL);
         }
     }
     return PW_EXIT_OK;

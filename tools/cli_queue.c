@@ -43,7 +43,7 @@ static int set(pw_cli *cli, const char *name)
                    (long long)a->number[PW_OPT_CONCURRENCY],
                    pawl_v(pawl_make_num(cli->scope, rate)), (long long)a->number[PW_OPT_BURST]);
     pawl_status s = pw_cli_request(cli, "queue_set", args, -1, NULL, &err);
-    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
+    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, "cannot set the limits");
 }
 
 static void cell_count(pw_cli_grid *grid, const pawl_value *queue, const char *key, bool limit)
@@ -83,7 +83,7 @@ static int show(pw_cli *cli, const char *name)
     size_t shown = 0;
     pawl_status s = pw_cli_request(cli, "queues", NULL, -1, &queues, &err);
     if (s != PAWL_OK) {
-        return pw_cli_fail(cli, s, &err, NULL);
+        return pw_cli_fail(cli, s, &err, "cannot read the queues");
     }
     pw_grid_init(&grid, 6);
     for (size_t i = 0; i < pawl_len(queues); i++) {
@@ -104,6 +104,9 @@ static int show(pw_cli *cli, const char *name)
         (void)pw_grid_print(&cli->out, &grid, headings, 0);
     }
     pw_grid_deinit(&grid);
+    if (shown == 0 && name != NULL && cli->out.format == PW_FORMAT_TEXT) {
+        pw_cli_note(cli, "nothing is queued in \"%s\", and it has no limits", name);
+    }
     return PW_EXIT_OK;
 }
 

@@ -152,6 +152,9 @@ int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const ch
             next = next != NULL ? next : statuses[i].next;
         }
     }
+    if (next == NULL && status == PAWL_UNSUPPORTED && cli->client != NULL && !pw_cli_live(cli)) {
+        next = "pawl%d serve"; /* nobody is there to do it */
+    }
     if (way_out != NULL && *way_out != '\0') {
         pw_out_printf(o, "      %s\n", way_out);
     }

@@ -153,6 +153,8 @@ pw_cli_style pw_cli_status_style(const char *status);
 
 /** [T4] Says that the last request was kept, and what makes it happen. */
 void pw_cli_say_kept(pw_cli *cli);
+/** Says that an open run stands still while no engine runs, if that is so. Text only. */
+void pw_cli_say_still(pw_cli *cli);
 /** What a reply says, with the run's id and whether it was kept. */
 const pawl_value *pw_cli_outcome(pw_cli *cli, const char *id, const pawl_value *reply);
 
@@ -160,6 +162,8 @@ const pawl_value *pw_cli_outcome(pw_cli *cli, const char *id, const pawl_value *
 
 /** The open questions of a run; nil when they cannot be read. */
 const pawl_value *pw_cli_waits(pw_cli *cli, const char *id);
+/** A complaint with what the run of the command asks, and what to type for an answer. False: it asks nothing, and nothing was said. */
+bool pw_cli_waits_say(pw_cli *cli, const char *what);
 /** "pay: 1 of 2 votes: ann approve" on one line. Owns: the session. */
 const char *pw_cli_wait_line(pw_cli *cli, const pawl_value *wait);
 

@@ -269,7 +269,10 @@ static void stack_print(pw_cli *cli, const pawl_value *stack)
             stack, "summary", ""); /* a wait that has no row of its own: for a signal, a child */
         pw_out_puts(o, "  ");
         (void)pw_out_str(o, *summary != '\0' ? summary : "ready to go on");
-        pw_out_puts(o, pw_cli_live(cli) ? "\n" : "; no engine runs\n");
+        pw_out_puts(o, "\n");
+    }
+    if (!closed) {
+        pw_cli_say_still(cli);
     }
 }
 

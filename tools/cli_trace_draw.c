@@ -557,7 +557,11 @@ int pw_verb_trace(pw_cli *cli)
         return code;
     }
     if (!pw_cli_has(cli->args, PW_OPT_FOLLOW)) {
-        return trace_once(cli, NULL, &closed);
+        code = trace_once(cli, NULL, &closed);
+        if (code == PW_EXIT_OK && !closed) {
+            pw_cli_say_still(cli);
+        }
+        return code;
     }
     if (!cli->out.terminal || cli->out.format != PW_FORMAT_TEXT) {
         return pw_cli_usage(

@@ -458,6 +458,26 @@ const pawl_value *pw_cli_waits(pw_cli *cli, const char *id)
     return s == PAWL_OK ? waits : NULL;
 }
 
+bool pw_cli_waits_say(pw_cli *cli, const char *what)
+{
+    const pawl_value *waits = pw_cli_waits(cli, cli->run_id);
+    const pw_cli_out out = cli->out;
+    if (pawl_len(waits) == 0) {
+        return false;
+    }
+    cli->out = cli->complain; /* what is printed from here on is no result */
+    pw_out_styled(&cli->out, PW_BAD, "pawl:");
+    pw_out_printf(&cli->out, " %s\n", what);
+    for (size_t i = 0; i < pawl_len(waits); i++) {
+        pw_out_puts(&cli->out, "\n");
+        list_one(cli, waits, pawl_at(waits, i));
+    }
+    (void)pw_cli_out_flush(&cli->out);
+    cli->complain = cli->out;
+    cli->out = out;
+    return true;
+}
+
 static int print(pw_cli *cli, const pawl_value *waits, const pawl_value **some, size_t len)
 {
     bool all = cli->args->word != NULL && strcmp(cli->args->word, "show") == 0;

@@ -34,6 +34,7 @@
 #define CONNECT_PAUSE_MS \
     100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
 #define HELLO_TIMEOUT_MS 5000
+#define NO_ENGINE "no engine runs on this journal, and only one can answer \"%s\""
 #define QUEUE_BYTES_MAX (2 * (size_t)PW_FRAME_BYTES_MAX)
 
 /** A reply that came while another was waited for. */
@@ -300,9 +301,7 @@ pawl_status pw_client_queue(pw_client *c, const char *op, const pawl_value *args
     pawl_status status = PAWL_OK;
 
     if (c->fd < 0) {
-        return pw_err(
-            err, PAWL_UNSUPPORTED,
-            "%s needs a running engine, and no process owns this journal; run `pawl serve`", op);
+        return pw_err(err, PAWL_UNSUPPORTED, NO_ENGINE, op);
     }
     size_t begin = pw_frame_begin(&c->out);
     pw_request_write(&c->out, ++c->number, op,
@@ -634,9 +633,7 @@ static pawl_status ask_file(pw_client *c, const char *op, const pawl_value *args
     if (number == PW_REQ_NONE) {
         return pw_err(err, PAWL_INVALID, "there is no operation \"%s\"", op);
     }
-    return pw_err(err, PAWL_UNSUPPORTED,
-                  "%s needs a running engine, and no process owns this journal; run `pawl serve`",
-                  op);
+    return pw_err(err, PAWL_UNSUPPORTED, NO_ENGINE, op);
 }
 
 /* ---- asking ---- */

@@ -169,6 +169,15 @@ class Installed(unittest.TestCase):
                     for place in (ARGS.build, ARGS.source, self.scratch):
                         self.assertNotIn(place, text, f"{name} names {place}")
 
+    def test_licence_examples_and_service_are_there(self):
+        share = os.path.join(self.prefix, "share", "doc")
+        for path in ("pawl/copyright", "pawl/README.md", "libpawl-dev/copyright", "libpawl-dev/examples/fix_issue.c"):
+            self.assertTrue(os.path.getsize(os.path.join(share, path)), path)
+        with open(os.path.join(self.prefix, "lib", "systemd", "system", "pawl@.service"), encoding="utf-8") as f:
+            unit = f.read()
+        self.assertRegex(unit, r"(?m)^ExecStart=/\S+/bin/pawl serve --db \S+/%i\.db \$PAWL_SERVE$")
+        self.assertNotRegex(unit, r"@[A-Z_]+@")
+
     def test_the_binary_runs_and_has_its_pages(self):
         program = os.path.join(self.prefix, "bin", "pawl")
         self.assertIn(ARGS.version, run([program, "version"], env=self.environment))

@@ -30,7 +30,10 @@ def it_keeps_a_put_for_an_engine_to_come(p):
     p.run("memory", "put", "team/a", "tea", "green").exits(4)  # there is no journal yet
     p.serve()
     p.stop()
-    within(p.ok("memory", "put", "team/a", "tea", "green").out, "as soon as an engine runs")
+    kept = p.ok("memory", "put", "team/a", "tea", "green")
+    equal(kept.out, "kept: remember tea in team/a\n")
+    within(kept.err, "takes effect when one does: pawl serve")
+    equal(p.ok("memory", "delete", "team/a", "milk", "-o", "json").json(), [{"space": "team/a", "key": "milk", "kept": True}])
     equal(p.ok("memory", "list", "team/a", "-o", "json").json(), [])
     p.serve()
     p.ok("memory", "put", "team/a", "coffee", "black")  # answered after what was kept

@@ -46,9 +46,36 @@ def it_builds_the_new_module_with_cmake_too(p):
     p.ok("execute", "order", "--module", p.path("deep/build/order.so"), "-i", '{"name": "Ada"}')
 
 
+def it_backs_up_beside_an_engine_and_says_which_runs_fit_new_code(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.ok("start", "asking", "-w", "a1")
+    p.until_waiting("l1", "signal")
+    p.until_waiting("a1", "publish")
+    within(p.run("replay", "--module", p.modules[0]).exits(3).err, "backup copy.db && ")
+    copy = p.path("copy.db")
+    done = p.ok("backup", copy, "-o", "json").json()
+    equal(done["backup"], copy)
+    within(p.ok("verify", "--db", copy).out, "sound: 2 runs")
+    within(p.run("backup", copy).exits(9).err, "is there already")
+    p.run("backup", p.path("none/copy.db")).exits(4)
+    p.run("backup").exits(2)
+    equal(p.ok("replay", "--db", copy, "--module", p.modules[0]).out, "2 of 2 open runs fit\n")
+    done = p.run("replay", "--db", copy, "--module", p.modules[3]).exits(1)  # another "listening", and no "asking"
+    within(done.out, "0 of 2 open runs fit")
+    within(done.out, "cli_other_module.c:")
+    rows = {r["id"]: r for r in p.run("replay", "--db", copy, "--module", p.modules[3], "-o", "jsonl").jsonl()}
+    equal({i: (r["fits"], r["status"]) for i, r in rows.items()}, {"a1": (False, "nocode"), "l1": (False, "nondeterminism")})
+    p.run("replay", "--db", copy, "--module", p.modules[3], "-q", "workflow = asking").exits(10)
+    equal({r["status"] for r in p.ok("list", "--db", copy, "-o", "json").json()}, {"running"})  # asked, not paused
+    p.ok("signal", "l1", "go")  # after the moment of the copy
+    p.ok("result", "l1")
+    equal(p.ok("describe", "l1", "--db", copy, "-o", "json").json()["status"], "running")
+
+
 def it_overwrites_nothing(p):
     p.write("Makefile", "mine")
-    p.run("new", "order", ".").exits(2)
+    p.run("new", "order", ".").exits(9)
     equal(p.read("Makefile"), "mine")
     equal(sorted(os.listdir(p.folder)), ["Makefile"])
     for bad in ("9order", "or der", "../order", "", "a" * 61, "ö"):

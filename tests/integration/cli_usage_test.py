@@ -7,7 +7,7 @@ import subprocess
 from cli_rig import check, equal, main, within
 
 COMMANDS = ("start execute list describe show result trace cost stack stream memory concept signal query wait answer cancel terminate pause resume retry verify "
-            "serve mcp worker relay token queue new sql embed model index version help").split()
+            "serve mcp worker relay token queue new replay backup sql embed model index version help").split()
 
 
 def it_has_every_command_in_its_help(p):
@@ -52,7 +52,7 @@ def it_prints_help_and_exits_2_without_a_command(p):
 def it_says_what_was_meant(p):
     within(p.run("strat").exits(2).err, 'did you mean "pawl start"?')
     within(p.run("list", "--limt", "3").exits(2).err, "did you mean --limit?")
-    within(p.run("help", "excute").exits(2).err, 'did you mean "execute"?')
+    within(p.run("help", "excute").exits(2).err, 'did you mean "pawl help execute"?')
 
 
 def it_refuses_bad_options_with_exit_2_and_an_empty_stdout(p):
@@ -117,6 +117,14 @@ def it_writes_a_completion_script_that_bash_takes(p):
     equal(completes("pawl", "describe", ""), [])
     check("--id-reuse-policy" in completes("pawl", "start", "--id"), "options of start")
     check("--module" not in completes("pawl", "list", "--"), "options of other commands")
+
+
+def it_breaks_no_line_of_help_in_a_pipe_and_fits_a_terminal(p):
+    help_of_limit = next(line for line in p.ok("help", "serve").out.splitlines() if line.startswith("      --worker-grace"))
+    within(help_of_limit, "default 30s")
+    for columns in (80, 120):
+        for line in p.on_terminal(columns, "help", "serve").splitlines():
+            check(len(line) <= columns, f"{len(line)} columns of {columns}: {line}")
 
 
 def it_prints_colours_only_when_told_or_on_a_terminal(p):
