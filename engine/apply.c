@@ -252,7 +252,8 @@ static void budget_says(pw_live *live, const pw_event *ev, pw_cmd *cmd)
         cmd->held = pawl_bool(pw_value_view(live->scope, held.data, held.size), "ask", false)
                         ? PW_HELD_ASKS
                         : PW_HELD;
-    } else if (ev->type == PW_EV_ACTIVITY_RESERVED || ev->type == PW_EV_ACTIVITY_RETRIED) {
+    } else if (ev->type == PW_EV_ACTIVITY_RESERVED || ev->type == PW_EV_ACTIVITY_RETRIED ||
+               ev->type == PW_EV_MAP_FREED) {
         cmd->held = PW_HELD_NOT;
     }
 }
@@ -463,6 +464,10 @@ static bool apply_map(pw_live *live, const pw_event *ev)
         pw_cmd_end(
             live, cmd, NULL,
             pw_failure_new(live->scope, "Canceled", "the map was cancelled", NULL, false, NULL));
+        break;
+    case PW_EV_MAP_HELD:
+    case PW_EV_MAP_FREED:
+        budget_says(live, ev, cmd);
         break;
     default:
         cmd->cancel_requested = true;

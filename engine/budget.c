@@ -383,7 +383,7 @@ static void take_back(pw_batch *of, const pw_op *op)
                 b->reserved.n[u] -= l->reserved.n[u];
             }
         }
-        if (l->row.item == 0) { /* an item's is never open */
+        if (l->row.item == 0 || l->open) {
             forget_booking(core, &l->row);
         }
     } else if (op->type == PW_OP_LEDGER_BEGIN) {

@@ -34,6 +34,7 @@ typedef struct pw_booking {
     pw_job_key key;
     int64_t attempt, round;
     bool begun;
+    bool noted;                /* an item's: for a moment, see map_budget.c */
     const pw_batch *beginning; /* the group that says so is on its way; NULL = none */
     pw_amounts estimate;
     pw_budget *budget;
@@ -80,10 +81,13 @@ typedef struct pw_entry {
     pw_batch *batch; /* where its operation goes */
     pw_view workflow;
     int64_t now_ms;
-    pw_job_key key; /* of a map's item, too: such entries are never open */
+    pw_job_key key; /* of a map's item, too */
     int64_t attempt;
     int64_t round; /* of one that had nothing set aside; 0 = 1 */
     int64_t wall_ms;
+    bool open;    /* it may have something set aside */
+    bool begins;  /* what is set aside is for an attempt that begins when this group has landed */
+    bool unbegun; /* it surely did not begin: without a word of what it spent nothing is */
     const char *activity;
 } pw_entry;
 /** Sets it aside; it fits. round 0 = the next. */
@@ -103,6 +107,10 @@ void pw_budget_begin(pw_batch *b, pw_job_key key);
 bool pw_budget_reserves(pw_view body);
 /** In the fields of ActivityScheduled: what it reserves, and `held` if that does not fit. Else it is booked. */
 void pw_budget_call_fields(pw_emit *e, const pawl_call_options *o);
+/** In the fields of MapScheduled: what each attempt of an item reserves. Nothing is booked yet. */
+void pw_budget_map_fields(pw_emit *e, const pawl_map_options *o);
+/** The field `held`. */
+void pw_budget_held_field(pw_emit *e, const pw_short *s);
 /** In the fields of ActivityRetried, for the attempt to come. */
 void pw_budget_retry_fields(pw_emit *e, int64_t cmd, int64_t attempt);
 /** Once more, in a turn: an attempt that was held, or that a crash cut. by: who raised a limit; NULL = nobody. True: it is booked. */

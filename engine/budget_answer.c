@@ -12,7 +12,8 @@
 bool pw_budget_is_asked(pw_live *live, int64_t cmd)
 {
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
-    return job != NULL && job->state == PW_JOB_SHORT;
+    return (job != NULL && job->state == PW_JOB_SHORT) ||
+           pw_map_asks(pw_map_find(live->core, (pw_job_key){live->key, cmd, 0}));
 }
 
 /* ---- the question ---- */
@@ -56,13 +57,16 @@ static void stop(pw_live *live, int64_t cmd, const char *by)
     const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
     pawl_failure f = {.type = "BudgetExceeded",
                       .message = "its budget is used up, and was not raised"};
+    bool map = pw_map_find(live->core, (pw_job_key){live->key, cmd, 0}) != NULL;
     pw_emit e;
     pw_emit_begin(&e, live);
-    pw_budget_drop(live, cmd); /* room may have come in this turn */
-    pw_emit_int(&e, "attempt", job != NULL ? job->attempt : 1);
+    if (!map) {
+        pw_budget_drop(live, cmd); /* room may have come in this turn */
+        pw_emit_int(&e, "attempt", job != NULL ? job->attempt : 1);
+    }
     pw_emit_str(&e, "by", by);
     pw_emit_failure(&e, "failure", &f);
-    (void)pw_emit_end(&e, PW_EV_ACTIVITY_FAILED, cmd);
+    (void)pw_emit_end(&e, map ? PW_EV_MAP_FAILED : PW_EV_ACTIVITY_FAILED, cmd);
 }
 
 /* ---- raise ---- */
@@ -95,8 +99,8 @@ static pawl_status not_enough(const pw_short *s, pawl_error *err)
                   s->budget->name, needed);
 }
 
-static pawl_status raise_limit(pw_live *live, pw_job *job, const pawl_value *data, const char *by,
-                               pawl_error *err)
+static pawl_status raise_limit(pw_live *live, const pw_job *job, const pawl_value *data,
+                               const char *by, pawl_error *err)
 {
     static const char *const beside[] = {"budget", NULL};
     pw_limits asked;
@@ -129,16 +133,23 @@ static pawl_status raise_limit(pw_live *live, pw_job *job, const pawl_value *dat
         return not_enough(&s, err);
     }
     pw_budget_limit(live->batch, target, &limits);
-    (void)pw_budget_again(live, job->key.cmd, by,
-                          pawl_build(live->batch->group.scope, "{budget: %s, limits: %p}",
-                                     target->name, pawl_v(data)));
+    const pawl_value *raised = pawl_build(live->batch->group.scope, "{budget: %s, limits: %p}",
+                                          target->name, pawl_v(data));
+    pw_map *map = pw_map_find(live->core, job->key);
+    if (map != NULL) {
+        pw_map_freed(live, map, by, raised);
+    } else {
+        (void)pw_budget_again(live, job->key.cmd, by, raised);
+    }
     return PAWL_OK;
 }
 
 void pw_budget_answer(pw_live *live, int64_t cmd, const pawl_value *value, const char *by,
                       pw_budget_reply *ret)
 {
-    pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
+    const pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, cmd, 0});
+    job =
+        job != NULL ? job : pw_map_model(pw_map_find(live->core, (pw_job_key){live->key, cmd, 0}));
     ret->status = PAWL_OK;
     if (pawl_is(value, "choice", "stop")) {
         stop(live, cmd, by);

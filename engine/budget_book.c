@@ -86,7 +86,8 @@ pw_booking *pw_booking_find(pw_core *core, pw_job_key key)
     }
     pawl_error err;
     load l = {.core = core, .only = &key, .status = PAWL_OK, .err = &err};
-    pawl_status st = core->jops->ledger(core->reader, key.run, true, load_row, &l, &err);
+    int64_t of = key.item == 0 ? key.run : 0; /* (a map has many that are not open) */
+    pawl_status st = core->jops->ledger(core->reader, of, true, load_row, &l, &err);
     if (st != PAWL_OK || l.status != PAWL_OK) {
         pw_core_log(core, PAWL_ERROR, "", key.cmd, "the ledger cannot be read: %s", err.message);
     }
@@ -198,13 +199,14 @@ static int64_t next_round(const pw_entry *e)
 void pw_budget_book(const pw_entry *e, pw_budget *budget, const pw_amounts *estimate, int64_t round)
 {
     pw_core *core = e->batch->core;
-    pw_ledger_op op = {.budget = budget};
-    op.row.state = PW_LEDGER_RESERVED;
+    pw_ledger_op op = {.budget = budget, .open = true};
+    op.row.state = e->begins ? PW_LEDGER_BEGUN : PW_LEDGER_RESERVED;
     op.row.round = round > 0 ? round : next_round(e);
     op.row.estimate = *estimate;
     pw_booking b = {.key = e->key,
                     .attempt = e->attempt,
                     .round = op.row.round,
+                    .beginning = e->begins ? e->batch : NULL,
                     .estimate = *estimate,
                     .budget = budget};
     pw_booking *there = pw_booking_find(core, e->key);
@@ -276,8 +278,7 @@ static void at_least(pw_amounts *spent, const pw_amounts *estimate)
 void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
 {
     pw_core *core = e->batch->core;
-    bool item = e->key.item != 0; /* has nothing set aside */
-    pw_booking *k = item ? NULL : pw_booking_find(core, e->key);
+    pw_booking *k = e->open ? pw_booking_find(core, e->key) : NULL;
     pw_ledger_op op = {.row.state = PW_LEDGER_SETTLED, .row.round = e->round > 0 ? e->round : 1};
     bool reported = said(spent, &op.row);
     if (k == NULL && !reported) {
@@ -293,7 +294,7 @@ void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
     }
     pw_amounts none = {0};
     if (k != NULL) {
-        bool begins = may_begin(k, e->batch);
+        bool begins = may_begin(k, e->batch) && !e->unbegun;
         op.row.round = k->round;
         op.row.estimate = k->estimate;
         op.row.state = reported ? PW_LEDGER_SETTLED
@@ -309,6 +310,7 @@ void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
         at_least(&op.row.spent, &op.row.estimate);
     }
     pw_amounts was = k != NULL ? k->estimate : none;
+    op.open = k != NULL;
     if (k != NULL) {
         booking_drop(core, k);
     }

@@ -97,6 +97,7 @@ static pw_entry entry_named(pw_live *live, int64_t cmd, int64_t attempt, const c
                       .now_ms = live->now_ms,
                       .key = {live->key, cmd, 0},
                       .attempt = attempt,
+                      .open = true,
                       .wall_ms = ran ? live->now_ms - job->begun_ms : 0,
                       .activity = activity};
 }
@@ -114,7 +115,7 @@ static void put_amount(pw_buf *b, const char *key, pw_unit unit, int64_t n)
     pw_amount_put(b, unit, n);
 }
 
-static void put_held(pw_emit *e, const pw_short *s)
+void pw_budget_held_field(pw_emit *e, const pw_short *s)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
     const pw_budget *of = s->budget;
@@ -144,14 +145,32 @@ static void book_or_hold(pw_emit *e, const pw_entry *entry, const want *w)
     if (pw_budget_fits(w->budget, &w->estimate, &s)) {
         pw_budget_book(entry, w->budget, &w->estimate, 1);
     } else {
-        put_held(e, &s);
+        pw_budget_held_field(e, &s);
+    }
+}
+
+static int64_t micro(double dollars)
+{
+    return dollars > 0 ? (int64_t)ceil(dollars * 1e6 - 1e-6) : 0;
+}
+
+void pw_budget_map_fields(pw_emit *e, const pawl_map_options *o)
+{
+    pw_live *live = e->live;
+    int64_t max_cost = micro(o->max_cost);
+    if (o->reserve != NULL) {
+        pw_view reserve = pw_value_bytes(o->reserve);
+        pw_emit_value(e, "reserve", reserve);
+        pw_emit_opt(e, "max_cost", max_cost);
+        (void)want_of(live, live->next_cmd, reserve,
+                      max_cost); /* the budgets are there from now on */
     }
 }
 
 void pw_budget_call_fields(pw_emit *e, const pawl_call_options *o)
 {
     pw_live *live = e->live;
-    int64_t max_cost = o->max_cost > 0 ? (int64_t)ceil(o->max_cost * 1e6 - 1e-6) : 0;
+    int64_t max_cost = micro(o->max_cost);
     if (o->reserve == NULL && max_cost == 0) {
         return;
     }
@@ -227,7 +246,7 @@ bool pw_budget_again(pw_live *live, int64_t cmd, const char *by, const pawl_valu
     if (fits) {
         pw_budget_book(&entry, w.budget, &w.estimate, round);
     } else {
-        put_held(&e, &s);
+        pw_budget_held_field(&e, &s);
     }
     (void)pw_emit_end(&e, fits ? PW_EV_ACTIVITY_RESERVED : PW_EV_ACTIVITY_HELD, cmd);
     return fits;
@@ -280,11 +299,13 @@ void pw_budget_room(pw_core *core)
     core->budget_freed = false;
     pw_job *job, *next;
     HASH_ITER (hh, core->jobs, job, next) {
-        if (job->state == PW_JOB_SHORT && !job->again && may_go_on(core, job)) {
+        bool held = job->state == PW_JOB_SHORT && job->map == NULL;
+        if (held && !job->again && may_go_on(core, job)) {
             job->again = true;
             pw_job_tell(core, job, PW_IN_ROOM, NULL);
         }
     }
+    pw_maps_fund(core);
 }
 
 /* ---- ends ---- */

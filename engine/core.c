@@ -672,6 +672,7 @@ static int64_t step(pw_core *core)
         pw_queues_step(core);
         pw_budget_room(core);
         pw_job_dispatch_all(core);
+        pw_maps_short(core);
         pw_job_beats(core);
     }
     run_turns(core); /* when closing too: what running activities bring is still kept */

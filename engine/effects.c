@@ -205,6 +205,19 @@ static pw_view task_body(pw_live *live, const pw_cmd *cmd, int64_t id)
     return job != NULL ? job->body : (pw_view){NULL, 0};
 }
 
+static void budget_wait(pw_live *live, int64_t cmd, const char *activity, const pawl_value *held)
+{
+    pw_buf *buf = pw_batch_buf(live->batch);
+    pw_budget_wait_body(buf, activity, held);
+    live->batch->failed |= !pw_buf_ok(buf);
+    op_of(live, PW_OP_WAIT_PUT)->u.wait = (pw_wait_row){.run = live->key,
+                                                        .cmd = cmd,
+                                                        .name = text_view("budget"),
+                                                        .kind = text_view("budget"),
+                                                        .created_ms = live->now_ms,
+                                                        .body = {buf->data, buf->size}};
+}
+
 /* Its budget has no room for it: it is held, and a person is asked when nothing that comes back would help. */
 static void task_held(pw_live *live, const pw_event *ev, pw_view body, int64_t attempt, int64_t due)
 {
@@ -220,15 +233,7 @@ static void task_held(pw_live *live, const pw_event *ev, pw_view body, int64_t a
         op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
         return;
     }
-    pw_buf *buf = pw_batch_buf(live->batch);
-    pw_budget_wait_body(buf, pw_body_str(scope, body, "name", "activity"), held);
-    live->batch->failed |= !pw_buf_ok(buf);
-    op_of(live, PW_OP_WAIT_PUT)->u.wait = (pw_wait_row){.run = live->key,
-                                                        .cmd = ev->cmd,
-                                                        .name = text_view("budget"),
-                                                        .kind = text_view("budget"),
-                                                        .created_ms = live->now_ms,
-                                                        .body = {buf->data, buf->size}};
+    budget_wait(live, ev->cmd, pw_body_str(scope, body, "name", "activity"), held);
 }
 
 static bool is_held(const pw_event *ev)
@@ -385,6 +390,31 @@ static void map_cancel(pw_live *live, const pw_event *ev)
     (void)publish(live, PW_PUB_CANCEL_MAP, ev->cmd);
 }
 
+/* All its items are held, or go on. */
+static void map_budget(pw_live *live, const pw_event *ev)
+{
+    const pw_map *map = pw_map_find(live->core, (pw_job_key){live->key, ev->cmd, 0});
+    bool held = ev->type == PW_EV_MAP_HELD;
+    if (held) {
+        budget_wait(live, ev->cmd, map != NULL ? pw_map_model(map)->name : "map",
+                    pw_body_value(live->core, live->batch->group.scope, ev->body, "held"));
+    } else {
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = ev->cmd};
+    }
+    (void)publish(live, held ? PW_PUB_SHORT : PW_PUB_FUNDED, ev->cmd);
+}
+
+static void map_over(pw_live *live, int64_t cmd)
+{
+    const pw_map *map = pw_map_find(live->core, (pw_job_key){live->key, cmd, 0});
+    op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = cmd};
+    if (map == NULL || pw_map_model(map)->reserves) { /* its question goes with it */
+        op_of(live, PW_OP_WAIT_CLEAR)->u.wait = (pw_wait_row){.run = live->key, .cmd = cmd};
+    }
+    pw_map_budget_drop(live, cmd);
+    (void)publish(live, PW_PUB_DROP_JOB, cmd);
+}
+
 static void map_effects(pw_live *live, const pw_event *ev)
 {
     if (ev->type == PW_EV_MAP_SCHEDULED) {
@@ -395,9 +425,10 @@ static void map_effects(pw_live *live, const pw_event *ev)
         publish(live, PW_PUB_MAP, ev->cmd)->body = ev->body;
     } else if (ev->type == PW_EV_MAP_CANCEL_REQUESTED) {
         map_cancel(live, ev);
+    } else if (ev->type == PW_EV_MAP_HELD || ev->type == PW_EV_MAP_FREED) {
+        map_budget(live, ev);
     } else {
-        op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = ev->cmd};
-        (void)publish(live, PW_PUB_DROP_JOB, ev->cmd);
+        map_over(live, ev->cmd);
     }
 }
 
@@ -619,8 +650,7 @@ static void close_cmd(pw_live *live, const pw_cmd *cmd)
         wait_timers_clear(live, cmd);
         break;
     case PW_M_MAP:
-        op_of(live, PW_OP_MAP_CLEAR)->u.map = (pw_map_row){.run = live->key, .cmd = cmd->id};
-        (void)publish(live, PW_PUB_DROP_JOB, cmd->id);
+        map_over(live, cmd->id);
         break;
     case PW_M_SHIELD:
         timer_clear(live, cmd->due_ms, cmd->id, PW_T_SHIELD);

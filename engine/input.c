@@ -359,7 +359,10 @@ static void in_task_event(pw_live *live, pw_input *in, pw_event_type type)
 static void in_room(pw_live *live, const pw_input *in)
 {
     pw_job *job = pw_job_find(live->core, (pw_job_key){live->key, in->cmd, 0});
-    if (!activity_open(live, in->cmd)) {
+    pw_map *map = pw_map_find(live->core, (pw_job_key){live->key, in->cmd, 0});
+    if (map != NULL && pw_live_open_status(live)) {
+        pw_map_again(live, map);
+    } else if (!activity_open(live, in->cmd)) {
         drop_task(live, in->cmd);
     } else if (job != NULL && job->state == PW_JOB_SHORT) {
         job->again = false;

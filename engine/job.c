@@ -225,7 +225,11 @@ static pw_act *act_here(pw_core *core, const pw_job *job)
 /* `sent` is committed before an unsafe effect begins; its token and its place are taken already, so that it then begins at once. */
 static void send_first(pw_core *core, pw_job *job, pw_act *act)
 {
-    pw_queue_grant(core, job);
+    if (job->granted) { /* it had to reserve before */
+        pw_queue_out(core, job);
+    } else {
+        pw_queue_grant(core, job);
+    }
     if (act != NULL) {
         pw_job_take_slot(core, job, act);
     }
@@ -251,6 +255,9 @@ static bool start(pw_core *core, pw_job *job, pw_poll *poll)
         return true;
     }
     job->read_back = reads_back;
+    if (job->map != NULL && job->reserves && !job->booked) {
+        return pw_map_book(core, job, act);
+    }
     if (effect_of(job, registered) == PAWL_EFFECT_UNSAFE && !job->sent &&
         !PW_BUG_START_BEFORE_SENT) {
         send_first(core, job, act);
@@ -266,10 +273,15 @@ static bool start(pw_core *core, pw_job *job, pw_poll *poll)
 static void begin_sent(pw_core *core, pw_job *job)
 {
     pw_act *act = act_here(core, job);
-    pawl_effect effect;
+    pawl_effect effect = act != NULL ? act->effect : PAWL_EFFECT_DEFAULT;
     bool reads_back;
     pw_poll *poll = act == NULL ? pw_queue_poll_for(job, &effect, &reads_back) : NULL;
     bool can = act != NULL ? job->slot == act : poll != NULL;
+    if (can && job->map != NULL && !job->sent && effect_of(job, effect) == PAWL_EFFECT_UNSAFE &&
+        !PW_BUG_START_BEFORE_SENT) {
+        send_first(core, job, act);
+        return;
+    }
     if (!can ||
         !(act != NULL ? start_local(core, job, act) : pw_job_start_remote(core, job, poll))) {
         pw_queue_out(core, job);

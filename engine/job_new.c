@@ -83,6 +83,7 @@ static void copy_options(pw_job *job, const pw_job *model)
     job->queue = model->queue;
     job->limit_key = model->limit_key;
     job->name = model->name;
+    job->reserves = model->reserves;
     job->run_id = model->run_id;
 }
 

@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/map.h"
 
 pw_map *pw_map_find(pw_core *core, pw_job_key key)
@@ -43,7 +44,11 @@ static void unlist(pw_core *core, pw_map *map)
 
 static bool read_body(pw_core *core, pw_map *map)
 {
-    map->model = pw_job_model(map->scope, map->run_id, map->body);
+    pw_job *model = pw_job_model(map->scope, map->run_id, map->body);
+    if (model != NULL) {
+        model->key = map->key;
+    }
+    map->model = model;
     map->items = pw_body_value(core, map->scope, map->body, "input");
     map->total = pw_body_int(map->body, "total", 0);
     int64_t width = pw_body_int(map->body, "width", 16);
@@ -116,6 +121,7 @@ void pw_map_free(pw_core *core, pw_map *map)
         pw_buf_deinit(&map->tails[i].body);
     }
     pw_report_free(map->first_failed);
+    pw_buf_deinit(&map->rounds);
     HASH_DEL(core->maps, map);
     pawl_scope_free(map->scope);
     pw_free(map);
@@ -220,7 +226,8 @@ static void check_end(pw_core *core, pw_map *map)
 
 static bool may_start(const pw_core *core, const pw_map *map)
 {
-    bool open = !core->scarce && !map->held && !map->canceling && !map->ended && !map->failing;
+    bool open = !core->scarce && !map->held && !map->canceling && !map->ended && !map->failing &&
+                !map->asks && !map->cut;
     return open && map->running < map->width && map->next < map->total &&
            map->notes_len < PW_MAP_NOTES_MAX && map->note_bytes < PW_MAP_NOTE_BYTES_MAX;
 }
@@ -271,6 +278,7 @@ static bool start(pw_core *core, pw_map *map, int64_t index, pw_view input)
 static void pump(pw_core *core, pw_map *map)
 {
     map->starved = false;
+    pw_map_settle_cut(core, map);
     while (may_start(core, map) && !map->starved) {
         pw_mp before = map->cursor;
         pw_view raw = pw_mp_read_raw(&map->cursor);
@@ -309,6 +317,9 @@ static pw_map_note *note(pw_core *core, pw_job *job, int kind, pw_report *report
                        .wall_ms = wall_ms,
                        .report = report,
                        .said = job->said};
+    bool ends = kind != PW_NOTE_SENT && job->reserves;
+    n->booked = ends && pw_booking_find(core, job->key) != NULL;
+    n->unbegun = kind == PW_NOTE_SPENT && job->booked && !job->may_have;
     job->said = NULL;
     DL_APPEND(map->notes, n);
     map->notes_len++;
@@ -320,7 +331,7 @@ static pw_map_note *note(pw_core *core, pw_job *job, int kind, pw_report *report
 
 bool pw_map_note_spends(const pw_map_note *n)
 {
-    return n->said != NULL || (n->report != NULL && n->report->spent != NULL);
+    return n->booked || n->said != NULL || (n->report != NULL && n->report->spent != NULL);
 }
 
 /* Out of the list; the report of an end is the caller's. */
@@ -355,7 +366,7 @@ void pw_map_item_end(pw_core *core, pw_job *job, pw_report *report, bool failed)
     map->running--;
     if (report->kind == PW_REPORT_CANCELED) {
         map->top = job->attempt > map->top ? job->attempt : map->top;
-        if (report->spent != NULL || job->said != NULL) {
+        if (report->spent != NULL || job->said != NULL || job->reserves) {
             (void)note(core, job, PW_NOTE_SPENT, report);
         } else {
             pw_report_free(report);
@@ -479,6 +490,33 @@ void pw_maps_room(pw_core *core)
     }
 }
 
+void pw_maps_short(pw_core *core)
+{
+    pw_map *map, *next;
+    DL_FOREACH_SAFE2(core->map_work, map, next, work_next)
+    {
+        pw_map_check_short(core, map);
+    }
+}
+
+void pw_maps_fund(pw_core *core)
+{
+    pw_map *map, *next;
+    HASH_ITER (hh, core->maps, map, next) {
+        pw_map_room(core, map);
+    }
+}
+
+bool pw_map_asks(const pw_map *map)
+{
+    return map != NULL && map->asks && !map->ended;
+}
+
+const pw_job *pw_map_model(const pw_map *map)
+{
+    return map->model;
+}
+
 void pw_maps_flush(pw_core *core)
 {
     pw_map *map, *next;
@@ -519,6 +557,7 @@ static bool recover_map(void *ctx, const pw_map_row *row)
     pw_map *map = map_new(r->core, (pw_job_key){row->run, row->cmd, 0}, live, row->body);
     r->status = map != NULL ? pw_map_load(r->core, map, r->err)
                             : pw_err(r->err, PAWL_NOMEM, "a map: out of memory");
+    r->status = r->status == PAWL_OK ? pw_map_budget_load(r->core, map, r->err) : r->status;
     if (r->status != PAWL_OK) {
         pw_map_free(r->core, map);
     }

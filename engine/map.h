@@ -25,6 +25,8 @@ struct pw_map_note {
     int64_t attempt; /* the one that ended */
     int64_t wall_ms; /* that it took */
     bool failed;
+    bool booked;       /* of an end or a retry: it has something set aside */
+    bool unbegun;      /* its code surely never ran */
     pw_report *report; /* of an end; of the others when it says what was spent */
     pw_report *said;   /* of the attempt itself, when the end is that of its read-back */
     pw_map_note *prev, *next;
@@ -66,6 +68,11 @@ struct pw_map {
     pw_view failure;         /* of the first that landed */
     pw_report *first_failed; /* which holds it; NULL = the scope does */
     bool starved;            /* something found no memory: it stays listed */
+    bool is_short;           /* some items do not fit their budget */
+    bool telling;            /* its run is to look at that */
+    bool asks;               /* a person is asked: no item begins */
+    bool cut;                /* what a restart cut is not settled yet */
+    pw_buf rounds;           /* of entries from before the restart, of items that have not ended */
 
     int64_t base; /* attempts begin behind it */
     int64_t top;  /* the highest attempt that was cancelled: a retry of the run begins behind it */
@@ -94,6 +101,17 @@ struct pw_map {
 void pw_map_note_free(pw_map *map, pw_map_note *n);
 /** True: it says what an attempt spent. */
 bool pw_map_note_spends(const pw_map_note *n);
+
+/* map_budget.c */
+/** Sets aside what the item's attempt asks for, and begins it when that has landed; or holds it. False: no memory. */
+bool pw_map_book(pw_core *core, pw_job *job, pw_act *act);
+/** All its items wait for room that will not come: its run is told. */
+void pw_map_check_short(pw_core *core, pw_map *map);
+void pw_map_settle_cut(pw_core *core, pw_map *map);
+/** What the ledger knows of it. */
+pawl_status pw_map_budget_load(pw_core *core, pw_map *map, pawl_error *err);
+/** Something came back, or a limit was raised. */
+void pw_map_room(pw_core *core, pw_map *map);
 
 /* map_rows.c */
 /** Puts its notes into the group being built. False: no memory, nothing was put. True with flies unset: there was nothing. */

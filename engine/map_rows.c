@@ -151,18 +151,28 @@ static void settle(pw_map *map, pw_batch *b, const pw_map_note *n, const pawl_va
                       .attempt = n->attempt,
                       .round = round,
                       .wall_ms = n->wall_ms,
+                      .open = n->booked,
+                      .unbegun = n->unbegun,
                       .activity = map->model->name};
     pw_budget_settle(&entry, spent);
 }
 
-/* With its end, or the retry that follows. */
-static void put_spent(pw_map *map, pw_batch *b, const pw_map_note *n)
+/* With its end, or the retry that follows: what the attempt said, and what looking for its outcome did. What was set aside is settled here,
+ * also by one that said nothing. */
+static void put_spent(pw_core *core, pw_map *map, pw_batch *b, const pw_map_note *n)
 {
-    if (n->said != NULL) {
-        settle(map, b, n, n->said->spent, 1);
+    const pawl_value *spent = n->report != NULL ? n->report->spent : NULL;
+    const pw_booking *k =
+        n->booked ? pw_booking_find(core, (pw_job_key){map->key.run, map->key.cmd, n->index + 1})
+                  : NULL;
+    int64_t round = k != NULL ? k->round : 1;
+    bool looked = n->said != NULL || (k != NULL && n->report != NULL && n->report->read_back);
+    if (looked) {
+        settle(map, b, n, n->said != NULL ? n->said->spent : NULL, round);
+        round++;
     }
-    if (n->report != NULL && n->report->spent != NULL) {
-        settle(map, b, n, n->report->spent, n->said != NULL ? 2 : 1);
+    if (spent != NULL || (k != NULL && !looked)) {
+        settle(map, b, n, spent, round);
     }
 }
 
@@ -174,7 +184,7 @@ static bool put_rows(pw_core *core, pw_map *map, pw_batch *b)
     bool ok = true;
     size_t ends = 0;
     DL_FOREACH (map->notes, n) {
-        put_spent(map, b, n);
+        put_spent(core, map, b, n);
         if (ok && n->kind == PW_NOTE_END && !map->dropped) { /* else its run has let go of it */
             ok = put_end(core, map, b, n);
             ends++;

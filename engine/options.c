@@ -162,18 +162,20 @@ static void check_cache(check *c, const pawl_call_options *o)
 
 /* ---- commands ---- */
 
-static void check_reserve(check *c, const pawl_call_options *o)
+static void check_reserve(check *c, const pawl_value *reserve, double max_cost, bool of_map)
 {
-    pw_amounts amounts;
+    pw_amounts amounts = {0};
     pawl_error err;
-    pw_view bytes = pw_value_bytes(o->reserve);
+    pw_view bytes = pw_value_bytes(reserve);
     if (bytes.size > PW_BUDGET_RESERVE_BYTES_MAX) {
         refuse(c, "BadOption", "reserve has %zu bytes: it is a few amounts", bytes.size);
     } else if (pw_amounts_read(bytes, NULL, &amounts, &err) != PAWL_OK) {
         refuse(c, "BadOption", "reserve: %s", err.message);
     }
-    if (!(o->max_cost >= 0) || o->max_cost > 1e9) {
-        refuse(c, "BadOption", "max_cost is %g: it is 0 to a billion dollars", o->max_cost);
+    if (!(max_cost >= 0) || max_cost > 1e9) {
+        refuse(c, "BadOption", "max_cost is %g: it is 0 to a billion dollars", max_cost);
+    } else if (of_map && max_cost > 0 && amounts.n[PW_UNIT_USD] == 0) {
+        refuse(c, "BadOption", "max_cost of a map needs reserve.usd: what one item may use");
     }
 }
 
@@ -194,7 +196,7 @@ bool pw_call_ok(pawl_run *w, const pawl_call_options *o, const pw_asker *by)
     }
     check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
     check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
-    check_reserve(&c, o);
+    check_reserve(&c, o->reserve, o->max_cost, false);
     check_cache(&c, o);
     return !c.refused;
 }
@@ -221,6 +223,7 @@ bool pw_map_ok(pawl_run *w, const pawl_map_options *o, const pw_asker *by)
     check_choice_of(&c, "effect", (int)o->effect, PAWL_EFFECT_UNSAFE);
     check_text(&c, "queue", o->queue, PW_NAME_BYTES_MAX);
     check_text(&c, "limit_key", o->limit_key, PW_NAME_BYTES_MAX);
+    check_reserve(&c, o->reserve, o->max_cost, true);
     return !c.refused;
 }
 

@@ -261,7 +261,19 @@ void pw_map_free(pw_core *core, pw_map *map);  /* accepts NULL */
 void pw_map_drop(pw_core *core, pw_map *map);  /* the run has ended it */
 void pw_map_touch(pw_core *core, pw_map *map); /* the next step looks at it */
 void pw_maps_pump(pw_core *core);
-void pw_maps_room(pw_core *core); /* items may begin again */
+void pw_maps_room(pw_core *core);  /* items may begin again */
+void pw_maps_fund(pw_core *core);  /* budgets may have room */
+void pw_maps_short(pw_core *core); /* those of which nothing can begin any more say so */
+/** In a turn: it is held, goes on, or stays as it is. */
+void pw_map_again(pw_live *live, pw_map *map);
+/** In a turn: what held it was raised by that person, or has come. */
+void pw_map_freed(pw_live *live, pw_map *map, const char *by, const pawl_value *raised);
+/** That has landed. */
+void pw_map_funded(pw_core *core, pw_map *map, bool asks);
+/** In a turn: its items' attempts will not be heard of again. */
+void pw_map_budget_drop(pw_live *live, int64_t cmd);
+bool pw_map_asks(const pw_map *map);           /* NULL: no */
+const pw_job *pw_map_model(const pw_map *map); /* what each of its items is */
 void pw_maps_hold(pw_core *core, int64_t run, bool hold);
 void pw_map_begin(pw_core *core, const pw_publish *p);
 bool pw_maps_fly(pw_core *core, int64_t run); /* are pages of that run in flight? */

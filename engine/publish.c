@@ -178,6 +178,11 @@ static void pub_budget(pw_core *core, const pw_publish *p)
     if (!pw_live_open_status(p->live)) {
         return;
     }
+    pw_map *map = pw_map_find(core, p->job);
+    if (map != NULL) {
+        pw_map_funded(core, map, p->kind == PW_PUB_SHORT);
+        return;
+    }
     pw_job *job = pw_job_find(core, p->job);
     bool fresh = job == NULL;
     job = fresh ? job_of(core, p) : job;

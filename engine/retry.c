@@ -134,7 +134,8 @@ static bool keeps(pw_live *live, const pw_event *ev)
            ev->type != PW_EV_CANCEL_REQUESTED && cmd != NULL && !cmd->future.done &&
            !ends_badly(ev->type) && ev->type != PW_EV_ACTIVITY_RETRIED &&
            ev->type != PW_EV_ACTIVITY_SENT && ev->type != PW_EV_ACTIVITY_UNKNOWN &&
-           ev->type != PW_EV_ACTIVITY_HELD && ev->type != PW_EV_ACTIVITY_RESERVED;
+           ev->type != PW_EV_ACTIVITY_HELD && ev->type != PW_EV_ACTIVITY_RESERVED &&
+           ev->type != PW_EV_MAP_HELD && ev->type != PW_EV_MAP_FREED;
 }
 
 static bool gather(void *ctx, int64_t pos, int64_t first_seq, int64_t events, pw_view record)

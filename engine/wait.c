@@ -197,7 +197,7 @@ static const char *waits_for(const pw_cmd *cmd)
     case PW_M_CHILD:
         return "child";
     case PW_M_MAP:
-        return "map";
+        return cmd->held == PW_HELD_ASKS ? "answer: budget of" : "map";
     case PW_M_WAIT:
         return "answer";
     case PW_M_MEMORY:

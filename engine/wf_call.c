@@ -81,6 +81,7 @@ void pw_map_fields(pw_emit *e, const void *arg)
     pw_emit_str(e, "queue", o->queue);
     pw_emit_opt(e, "priority", o->priority);
     pw_emit_str(e, "limit_key", o->limit_key);
+    pw_budget_map_fields(e, o);
 }
 
 bool pw_name_ok(pawl_run *w, const char *what, const char *name)

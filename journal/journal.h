@@ -276,6 +276,7 @@ typedef struct pw_ledger_op {
     size_t chain_len;
     struct pw_budget *budget; /* the engine's: what it added to its sums, to take it back */
     pw_amounts spent, reserved;
+    bool open; /* and whether something is set aside, or was */
 } pw_ledger_op;
 
 /** A budget's limits. */

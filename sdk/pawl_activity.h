@@ -123,7 +123,7 @@ PAWL_API bool pawl_task_output(pawl_task *task, const char *channel, const void 
  * totals), unpriced (true: money was spent, and nobody knows how much), unknown (true: more may have been used: then the attempt counts as no
  * less than what it reserved). It is kept in the ledger with the attempt's end, whatever that is: say it
  * before a failure too. {} = surely nothing. An attempt that reserved and says nothing, or never ends, counts as what it reserved
- * (an item of a map reserves nothing). False: no amounts (the attempt goes on, and nothing is added). Thread: the one that runs it. */
+ * (an item of a map without .reserve: as nothing). False: no amounts (the attempt goes on, and nothing is added). Thread: the one that runs it. */
 PAWL_API bool pawl_task_spend(pawl_task *task, const pawl_value *spent);
 /** The last heartbeat detail of the attempt before this one; nil when none. */
 PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);

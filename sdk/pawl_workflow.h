@@ -168,8 +168,9 @@ PAWL_API pawl_future *pawl_call_start_at(pawl_run *w, const pawl_call_options *o
  * budget that is short (or of the one that data.budget names); stop fails the step with type "BudgetExceeded". Held only since others have set
  * aside what is left, it waits for them and asks nobody.
  *
- * Items of a map (pawl_map) do not reserve, so no limit holds them: what their attempts say they spent is booked, each with its end, and an attempt
- * that says nothing or was never heard of counts as nothing. What must keep to a hard limit is a pawl_call an item. */
+ * A map (pawl_map) reserves for each attempt of each item with .reserve, as it is begun: no more than what fits is under way. When nothing that
+ * is under way could make room any more, the map asks, once for all its items; stop fails the map, and what its items brought is there for a
+ * retry of the run. Without .reserve no limit holds a map: what its items say they spent is booked, and one that says nothing costs nothing. */
 
 /** What is left now: {left: {usd, ...}, spent: {...}, reserved: {...}, soft: bool, short: text}. left is the least of all budgets above this run,
  * of the units that have a hard limit; spent and reserved are the run's own; soft: some soft limit is passed; short: the name of the budget that
@@ -198,10 +199,14 @@ typedef struct pawl_map_options {
     const char *queue;
     int priority;
     const char *limit_key; /**< of every item */
+    const pawl_value *
+        reserve; /**< what one attempt of one item may use at most, as in pawl_call_options: set aside before it begins */
+    double
+        max_cost; /**< dollars, all items and all their attempts together; 0 = no limit. Needs reserve.usd */
 } pawl_map_options;
 
 /** Runs the activity over all items, `width` at a time, and returns the array of results in item order. One event in the journal, whatever
- * the number of items. nil items give an empty array. There is no .reserve: what items spend is booked, and held by no limit (see budgets). */
+ * the number of items. nil items give an empty array. */
 #define pawl_map(w, ...) \
     pawl_map_at((w), PAWL_OPTIONS(pawl_map_options, __VA_ARGS__), __FILE__, __LINE__)
 PAWL_API const pawl_value *pawl_map_at(pawl_run *w, const pawl_map_options *options,

@@ -34,14 +34,6 @@ static void code(rig *r)
     rig_held(r, "llm", PAWL_EFFECT_DEFAULT);
 }
 
-static void start(rig *r, const char *workflow, const char *id, const pawl_value *budget)
-{
-    const rig_reply *reply =
-        rig_ask(r, "start", "{workflow: %s, id: %s, budget: %p}", workflow, id, pawl_v(budget));
-    assert_int_equal(reply->status, PAWL_OK);
-    rig_run(r);
-}
-
 /* ---- what is asked for, wherever it is looked at ---- */
 
 static void raising_what_a_step_with_a_limit_of_its_own_waits_for(void **state)
@@ -49,7 +41,7 @@ static void raising_what_a_step_with_a_limit_of_its_own_waits_for(void **state)
     rig *r = *state;
     code(r);
     rig_workflow(r, "capped", capped);
-    start(r, "capped", "a", rig_value(r, "{usd: 0.0001}"));
+    rig_start_budget(r, "capped", "a", rig_value(r, "{usd: 0.0001}"));
     char name[40];
     rig_budget_name(r, "a", name);
     assert_string_equal(pawl_str(rig_open_waits(r), "0.show.budget", ""), name);
@@ -88,7 +80,7 @@ static void room_in_one_unit_wakes_who_waits_for_that(void **state)
     rig_workflow(r, "mixed", mixed);
     rig_held(r, "long", PAWL_EFFECT_DEFAULT);
     rig_held(r, "next", PAWL_EFFECT_DEFAULT);
-    start(r, "mixed", "a", rig_value(r, "{usd: 1, calls: 1}"));
+    rig_start_budget(r, "mixed", "a", rig_value(r, "{usd: 1, calls: 1}"));
     assert_int_equal(rig_tasks(r, "next"), 0);
     assert_true(pawl_task_spend(rig_task_find(r, "llm")->task, rig_value(r, "{usd: 0.00001}")));
     rig_done(r, rig_task_find(r, "llm"), NULL); /* it made no call after all */
@@ -113,7 +105,7 @@ static void the_question_of_a_held_step_goes_with_it_after_a_crash_too(void **st
     rig *r = *state;
     code(r);
     rig_workflow(r, "withdrawn", withdrawn);
-    start(r, "withdrawn", "a", rig_value(r, "{calls: 0}"));
+    rig_start_budget(r, "withdrawn", "a", rig_value(r, "{calls: 0}"));
     assert_int_equal(pawl_len(rig_open_waits(r)), 1);
     r->now_ms += 5000;
     for (int i = 0; i < 20 && rig_count(r, "a", "ActivityCancelRequested") == 0; i++) {
@@ -215,7 +207,7 @@ static void what_is_read_back_cost_what_was_set_aside(void **state)
     rig_workflow(r, "unsafe", unsafe);
     rig_held_read_back(r, "pay");
     static const char *const found[] = {"nothing", "done"};
-    start(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
     for (size_t i = 0; i < PW_COUNT(found); i++) {
         rig_crash(r);
         rig_run(r);
@@ -238,7 +230,7 @@ static void budgets_of_what_is_over_do_not_pile_up(void **state)
     rig *r = *state;
     code(r);
     (void)rig_ask(r, "queue_set", "{name: %s, concurrency: 1}", "default");
-    start(r, "one", "a", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 1}}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 1}}"));
     size_t most = 0;
     for (int i = 0; i < 1500; i++) {
         char id[24], names[4][40];
@@ -261,7 +253,7 @@ static void budgets_of_what_is_over_do_not_pile_up(void **state)
     rig_pay(r, 0.00001);
     rig_spent(r, "a", 10, 0);
     rig_budget_is(r, "goal:x", 10, 0);
-    start(r, "one", "b", rig_value(r, "{parent: 'goal:x'}"));
+    rig_start_budget(r, "one", "b", rig_value(r, "{parent: 'goal:x'}"));
     rig_budget_is(r, "goal:x", 10, 100);
     rig_verify(r);
 }

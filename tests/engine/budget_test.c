@@ -50,21 +50,13 @@ static void code(rig *r)
     rig_held(r, "llm", PAWL_EFFECT_DEFAULT);
 }
 
-static void start(rig *r, const char *workflow, const char *id, const pawl_value *budget)
-{
-    const rig_reply *reply =
-        rig_ask(r, "start", "{workflow: %s, id: %s, budget: %p}", workflow, id, pawl_v(budget));
-    assert_int_equal(reply->status, PAWL_OK);
-    rig_run(r);
-}
-
 /* ---- setting aside and settling ---- */
 
 static void an_attempt_sets_aside_and_settles_at_what_it_says_it_spent(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 1}"));
     rig_spent(r, "a", 0, 100);
     rig_entries(r, "a", "1.1.1B100 ");
     rig_pay(r, 0.00003);
@@ -79,10 +71,10 @@ static void a_result_that_another_run_has_paid_for_costs_nothing(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "kept", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "kept", "a", rig_value(r, "{usd: 1}"));
     rig_pay(r, 0.00003);
     rig_spent(r, "a", 30, 0);
-    start(r, "kept", "b", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "kept", "b", rig_value(r, "{usd: 1}"));
     assert_string_equal(rig_status(r, "b"), "completed");
     assert_true(pawl_is(rig_event(r, "b", "ActivityCompleted", 0), "cached.run", "a"));
     rig_spent(r, "b", 0, 0);
@@ -96,7 +88,7 @@ static void without_a_budget_what_is_spent_is_booked_all_the_same(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", NULL);
+    rig_start_budget(r, "one", "a", NULL);
     rig_pay(r, 0.00003);
     rig_spent(r, "a", 30, 0);
     rig_verify(r);
@@ -106,7 +98,7 @@ static void each_attempt_reserves_anew_and_a_failed_one_is_paid_too(void **state
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 1}"));
     rig_spend(r, 0.00002);
     rig_fail(r, rig_task_find(r, "llm"), "Refused", true);
     rig_entries(r, "a", "1.1.1S20 1.2.1R100 ");
@@ -122,7 +114,7 @@ static void one_that_says_nothing_counts_as_what_it_set_aside(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 1}"));
     rig_done(r, rig_task_find(r, "llm"), NULL);
     rig_entries(r, "a", "1.1.1E100 ");
     rig_spent(r, "a", 100, 0);
@@ -140,7 +132,7 @@ static void one_that_took_too_long_counts_as_what_it_set_aside(void **state)
     rig *r = *state;
     code(r);
     rig_workflow(r, "slow", slow);
-    start(r, "slow", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "slow", "a", rig_value(r, "{usd: 1}"));
     rig_begin(r, rig_task_find(r, "llm"));
     rig_run(r);
     rig_drop(r, rig_task_find(r, "llm"));
@@ -163,7 +155,7 @@ static void an_unsafe_one_that_nobody_heard_of_counts_and_its_next_attempt_reser
     rig *r = *state;
     code(r);
     rig_workflow(r, "unsafe", unsafe);
-    start(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "unsafe", "a", rig_value(r, "{usd: 1}"));
     rig_entries(r, "a", "1.1.1B100 ");
     rig_crash(r);
     rig_run(r);
@@ -173,7 +165,8 @@ static void an_unsafe_one_that_nobody_heard_of_counts_and_its_next_attempt_reser
     rig_run(r);
     rig_entries(r, "a", "1.1.1E100 1.2.1B100 ");
     rig_pay(r, 0.00001);
-    start(r, "unsafe", "b", NULL); /* the same without a restart: its run is ended under it */
+    rig_start_budget(r, "unsafe", "b",
+                     NULL); /* the same without a restart: its run is ended under it */
     (void)rig_ask(r, "terminate", "{id: %s}", "b");
     rig_run(r);
     rig_entries(r, "b", "1.1.1E100 ");
@@ -185,7 +178,7 @@ static void what_never_began_is_given_back(void **state)
     rig *r = *state;
     code(r);
     (void)rig_ask(r, "queue_set", "{name: %s, concurrency: 1}", "default");
-    start(r, "both", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "both", "a", rig_value(r, "{usd: 1}"));
     rig_entries(r, "a", "1.1.1B100 2.1.1R100 ");
     assert_int_equal(rig_ask(r, "terminate", "{id: %s}", "a")->status, PAWL_OK);
     rig_run(r);
@@ -234,7 +227,7 @@ static void a_crash_while_it_ran_costs_what_it_set_aside(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{usd: 1}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 1}"));
     rig_crash(r);
     rig_run(r);
     rig_entries(r, "a", "1.1.1E100 1.1.2B100 ");
@@ -258,7 +251,7 @@ static void killed_at_every_group_the_ledger_is_never_below_what_was_bought(void
     for (int kill_at = 0; kill_at < 16; kill_at++) {
         int steps = 0, mine = 0;
         (void)snprintf(id, sizeof id, "r%d", kill_at);
-        start(r, "one", id, rig_value(r, "{usd: 1}"));
+        rig_start_budget(r, "one", id, rig_value(r, "{usd: 1}"));
         for (int i = 0; i < 200 && strcmp(rig_status(r, id), "completed") != 0; i++) {
             rig_task *t = rig_task_find(r, "llm");
             if (t != NULL) {
@@ -298,7 +291,7 @@ static void a_step_that_does_not_fit_is_held_and_asks(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "three", "a", rig_value(r, "{usd: 0.00025}"));
+    rig_start_budget(r, "three", "a", rig_value(r, "{usd: 0.00025}"));
     rig_pay(r, 0.0001);
     rig_pay(r, 0.0001);
     assert_null(rig_task_find(r, "llm"));
@@ -339,7 +332,7 @@ static void a_step_that_is_stopped_fails_and_the_run_may_go_on(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{calls: 0}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{calls: 0}"));
     assert_int_equal(rig_ask(r, "answer", "{id: %s, value: {choice: %s}}", "a", "stop")->status,
                      PAWL_OK);
     rig_run(r);
@@ -353,7 +346,7 @@ static void a_paused_run_can_be_answered(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{calls: 0}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{calls: 0}"));
     (void)rig_ask(r, "pause", "{id: %s}", "a");
     rig_crash(r);
     rig_run(r);
@@ -374,7 +367,7 @@ static void an_attempt_after_a_failed_one_may_be_held_as_well(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{usd: 0.00015}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 0.00015}"));
     rig_spend(r, 0.0001);
     rig_fail(r, rig_task_find(r, "llm"), "Refused", true);
     rig_advance(r, 5000);
@@ -396,7 +389,7 @@ static void a_held_step_can_be_cancelled(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "one", "a", rig_value(r, "{calls: 0}"));
+    rig_start_budget(r, "one", "a", rig_value(r, "{calls: 0}"));
     (void)rig_ask(r, "cancel", "{id: %s}", "a");
     rig_run(r);
     assert_string_equal(rig_status(r, "a"), "canceled");
@@ -410,7 +403,7 @@ static void what_others_set_aside_is_waited_for_and_nobody_is_asked(void **state
 {
     rig *r = *state;
     code(r);
-    start(r, "both", "a", rig_value(r, "{usd: 0.00015}"));
+    rig_start_budget(r, "both", "a", rig_value(r, "{usd: 0.00015}"));
     assert_int_equal(rig_tasks(r, "llm"), 1);
     assert_int_equal(pawl_len(rig_open_waits(r)), 0);
     rig_spent(r, "a", 0, 100);
@@ -440,9 +433,9 @@ static void budgets_nest_and_runs_share_what_is_above_them(void **state)
     code(r);
     const pawl_value *b =
         rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 0.00015, parent: 'workspace:acme'}}");
-    start(r, "one", "a", b);
-    start(r, "one", "b", b);
-    start(r, "one", "c", b);
+    rig_start_budget(r, "one", "a", b);
+    rig_start_budget(r, "one", "b", b);
+    rig_start_budget(r, "one", "c", b);
     assert_int_equal(rig_tasks(r, "llm"), 1); /* never more than fits */
     rig_budget_is(r, "goal:x", 0, 100);
     rig_pay(r, 0.00004);
@@ -462,8 +455,8 @@ static void raising_what_is_above_lets_every_run_go_on(void **state)
     rig *r = *state;
     code(r);
     const pawl_value *b = rig_value(r, "{parent: {name: 'goal:x', calls: 0}}");
-    start(r, "one", "a", b);
-    start(r, "one", "b", b);
+    rig_start_budget(r, "one", "a", b);
+    rig_start_budget(r, "one", "b", b);
     assert_int_equal(pawl_len(rig_open_waits(r)), 2);
     assert_int_equal(rig_ask(r, "answer",
                              "{id: %s, value: {choice: %s, data: {budget: %s, calls: 9}}}", "a",
@@ -489,7 +482,7 @@ static void a_child_counts_in_its_parents_budget(void **state)
     rig *r = *state;
     code(r);
     rig_workflow(r, "parent", parent);
-    start(r, "parent", "a", rig_value(r, "{usd: 1, parent: 'goal:x'}"));
+    rig_start_budget(r, "parent", "a", rig_value(r, "{usd: 1, parent: 'goal:x'}"));
     rig_spent(r, "a", 0, 100);
     rig_crash(r);
     rig_run(r);
@@ -551,7 +544,7 @@ static void a_step_has_a_limit_over_all_its_attempts(void **state)
     rig *r = *state;
     code(r);
     rig_workflow(r, "capped", capped);
-    start(r, "capped", "a", NULL);
+    rig_start_budget(r, "capped", "a", NULL);
     rig_spent(r, "a", 0, 300);
     rig_spend(r, 0.0002);
     rig_fail(r, rig_task_find(r, "llm"), "Refused", true);
@@ -584,7 +577,7 @@ static void what_is_left_is_journaled_and_replay_gives_the_same(void **state)
     rig *r = *state;
     code(r);
     rig_workflow(r, "looks", looks);
-    start(r, "looks", "a", rig_value(r, "{usd: {soft: 0.00005, hard: 1}}"));
+    rig_start_budget(r, "looks", "a", rig_value(r, "{usd: {soft: 0.00005, hard: 1}}"));
     rig_pay(r, 0.00006);
     rig_crash(r);
     rig_run(r);
@@ -649,7 +642,7 @@ static void a_retried_run_reserves_for_what_was_open(void **state)
     code(r);
     rig_workflow(r, "then", then_fails);
     rig_held(r, "check", PAWL_EFFECT_DEFAULT);
-    start(r, "then", "a", rig_value(r, "{usd: 0.00015}"));
+    rig_start_budget(r, "then", "a", rig_value(r, "{usd: 0.00015}"));
     rig_advance(r, 5000);
     rig_fail(r, rig_task_find(r, "check"), "No", false);
     assert_string_equal(rig_status(r, "a"), "failed");
@@ -688,7 +681,7 @@ static void a_group_that_does_not_land_leaves_nothing_set_aside(void **state)
             rig_post(r, "start", "{workflow: %s, id: %s, budget: {usd: 1}}", "one", id);
         rig_advance(r, 2000);
         if (reply->status != PAWL_OK) {
-            start(r, "one", id, rig_value(r, "{usd: 1}"));
+            rig_start_budget(r, "one", id, rig_value(r, "{usd: 1}"));
         }
         rig_advance(r, 2000);
         assert_non_null(rig_task_find(r, "llm"));
@@ -706,7 +699,7 @@ static void what_it_cost_is_shown_by_run_and_in_totals(void **state)
 {
     rig *r = *state;
     code(r);
-    start(r, "three", "a", rig_value(r, "{usd: 1, parent: 'goal:x'}"));
+    rig_start_budget(r, "three", "a", rig_value(r, "{usd: 1, parent: 'goal:x'}"));
     rig_pay(r, 0.00003);
     PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
     pawl_error err;

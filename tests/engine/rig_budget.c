@@ -90,6 +90,20 @@ const pawl_value *rig_open_waits(rig *r)
     return pw_value_copy(r->scope, out.data, out.size);
 }
 
+void rig_start_budget_with(rig *r, const char *workflow, const char *id, const pawl_value *input,
+                           const pawl_value *budget)
+{
+    const rig_reply *reply = rig_ask(r, "start", "{workflow: %s, id: %s, input: %p, budget: %p}",
+                                     workflow, id, pawl_v(input), pawl_v(budget));
+    assert_int_equal(reply->status, PAWL_OK);
+    rig_run(r);
+}
+
+void rig_start_budget(rig *r, const char *workflow, const char *id, const pawl_value *budget)
+{
+    rig_start_budget_with(r, workflow, id, NULL, budget);
+}
+
 void rig_spend(rig *r, double usd)
 {
     assert_true(pawl_task_spend(

@@ -21,6 +21,10 @@ void rig_entries(rig *r, const char *id, const char *expected);
 /** Asserts that the journal's own check finds nothing. */
 void rig_verify(rig *r);
 const pawl_value *rig_open_waits(rig *r);
+/** Starts a run with that budget, and runs. */
+void rig_start_budget(rig *r, const char *workflow, const char *id, const pawl_value *budget);
+void rig_start_budget_with(rig *r, const char *workflow, const char *id, const pawl_value *input,
+                           const pawl_value *budget);
 
 /** The oldest attempt of "llm" says that it has spent that. */
 void rig_spend(rig *r, double usd);

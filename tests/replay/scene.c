@@ -32,6 +32,7 @@ const scene scene_list[] = {
     {.name = "fold", .code = scene_fold_code, .play = scene_fold_play},
     {.name = "convo", .code = scene_convo_code, .play = scene_convo_play},
     {.name = "budget", .code = scene_budget_code, .play = scene_budget_play},
+    {.name = "map-budget", .code = scene_map_budget_code, .play = scene_map_budget_play},
     {.name = "memory", .code = scene_memory_code, .play = scene_memory_play},
     {.name = "agent", .code = scene_agent_code, .play = scene_agent_play},
     {.name = "choose", .code = scene_choose_code, .play = scene_choose_play},

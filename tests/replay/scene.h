@@ -25,6 +25,8 @@ extern const size_t scene_count;
 
 void scene_budget_code(rig *r);
 void scene_budget_play(rig *r);
+void scene_map_budget_code(rig *r);
+void scene_map_budget_play(rig *r);
 void scene_call_code(rig *r);
 void scene_call_play(rig *r);
 void scene_unsafe_code(rig *r);

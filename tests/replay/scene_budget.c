@@ -1,5 +1,6 @@
 /*
- * scene_budget.c - scenes of budgets: what is set aside, held, raised, stopped and cut by a crash. Does not look at sums: tests/engine does.
+ * scene_budget.c - scenes of budgets: what is set aside, held, raised, stopped and cut by a crash, of a step and of a map. Does not look at
+ * sums: tests/engine does.
  */
 #include "scene.h"
 
@@ -85,4 +86,44 @@ void scene_budget_play(rig *r)
     pay(r);
     pay(r);
     scene_end(r, "again", "completed");
+}
+
+/* ---- a map ---- */
+
+static const pawl_value *map_budget(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_map(w, "model", pawl_json(w, "[1, 2, 3]"), .width = 2, .max_cost = 5,
+                   .reserve = pawl_json(w, "{usd: 0.5, calls: 1}"));
+    return pawl_budget(w);
+}
+
+void scene_map_budget_code(rig *r)
+{
+    rig_workflow(r, "map_budget", map_budget);
+    rig_held(r, "model", PAWL_EFFECT_DEFAULT);
+}
+
+static void start_map(rig *r, const char *id, double usd)
+{
+    assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, budget: {usd: %g, parent: %s}}",
+                             "map_budget", id, usd, "goal:x")
+                         ->status,
+                     PAWL_OK);
+    rig_run(r);
+}
+
+void scene_map_budget_play(rig *r)
+{
+    start_map(r, "raised", 0.8);
+    pay(r);
+    pay(r);
+    rig_crash(r);
+    rig_run(r);
+    answer(r, "raised", "raise");
+    pay(r);
+    scene_end(r, "raised", "completed");
+    start_map(r, "stopped", 0.1);
+    answer(r, "stopped", "stop");
+    scene_end(r, "stopped", "failed");
 }

@@ -47,7 +47,7 @@ static void check_result(pawl_run *w, const pawl_value *in, const pawl_value *ou
     }
 }
 
-/* Half of the calls are on a budget without limits: its sums must hold whatever crashes. */
+/* Half of the calls and maps are on a budget without limits: its sums must hold whatever crashes. */
 static const pawl_value *reserve_of(pawl_run *w, const pawl_value *in)
 {
     return pawl_int(in, "n", 0) % 2 == 0 ? pawl_json(w, "{usd: 0.01, calls: 1}") : NULL;
@@ -124,10 +124,10 @@ static void one_map(pawl_run *w, program *p)
 {
     const pawl_value *items = map_items(w, p, draw(p, 7));
     const char *name = draw(p, 3) == 0 ? "unsafe" : "work";
-    const pawl_value *out =
-        pawl_map(w, name, items, .width = (int)draw(p, 3) + 1,
-                 .mode = draw(p, 3) == 0 ? PAWL_MAP_FAIL_FAST : PAWL_MAP_COLLECT, .retries = 3,
-                 .retry_initial_s = 0.5, .timeout_s = 30);
+    const pawl_value *out = pawl_map(
+        w, name, items, .width = (int)draw(p, 3) + 1,
+        .mode = draw(p, 3) == 0 ? PAWL_MAP_FAIL_FAST : PAWL_MAP_COLLECT, .retries = 3,
+        .retry_initial_s = 0.5, .timeout_s = 30, .reserve = reserve_of(w, pawl_at(items, 0)));
     check_items(w, items, out);
 }
 
