@@ -107,12 +107,24 @@ static int show(pw_cli *cli, const pawl_value *const *items, size_t len, const c
     return PW_EXIT_OK;
 }
 
-static pawl_status concepts(pw_cli *cli, const pawl_value **ret_list, pawl_error *err)
+static pawl_status concepts(pw_cli *cli, const char *of, const pawl_value **ret_list,
+                            pawl_error *err)
 {
-    return pw_cli_request(
-        cli, "memories",
-        pawl_build(cli->scope, "{space: %s, limit: %d}", space(cli), (int)PW_CONCEPTS_MAX), -1,
-        ret_list, err);
+    return pw_cli_request(cli, "memories",
+                          pawl_build(cli->scope, "{space: %s, limit: %d}",
+                                     pw_concept_space(cli->scope, of), (int)PW_CONCEPTS_MAX),
+                          -1, ret_list, err);
+}
+
+/* As whoever searches for that workspace sees them. */
+static pawl_status concepts_seen(pw_cli *cli, const pawl_value **ret_list, pawl_error *err)
+{
+    const char *workspace = cli->args->value[PW_OPT_WORKSPACE];
+    const pawl_value *own = NULL, *shared = NULL;
+    pawl_status st = concepts(cli, NULL, &shared, err);
+    st = st == PAWL_OK && !pw_concept_shared(workspace) ? concepts(cli, workspace, &own, err) : st;
+    *ret_list = pw_concepts_join(cli->scope, own, shared);
+    return st;
 }
 
 static const pawl_value *item_of(pw_cli *cli, const pawl_value *concept)
@@ -130,7 +142,7 @@ static int list(pw_cli *cli)
 {
     const pawl_value *all = NULL;
     pawl_error err = {0};
-    const pawl_status st = concepts(cli, &all, &err);
+    const pawl_status st = concepts(cli, cli->args->value[PW_OPT_WORKSPACE], &all, &err);
     const pawl_value **items = pw_alloc(cli->scope, (pawl_len(all) + 1) * sizeof *items);
     if (st != PAWL_OK || items == NULL) {
         return pw_cli_fail(cli, st != PAWL_OK ? st : PAWL_NOMEM, &err, NULL);
@@ -226,11 +238,18 @@ typedef struct catalog {
     size_t len;
 } catalog;
 
-static void put(catalog *c, const pawl_value *item)
+static void put_concept(pw_cli *cli, catalog *c, const pawl_value *concept)
 {
-    const char *name = pawl_str(item, "name", ""), *text = pawl_str(item, "text", "");
-    c->docs[c->len] = (pw_choose_doc){name, strlen(name), text, strlen(text)};
-    c->items[c->len++] = item;
+    const char *name = pawl_str(concept, "key", ""), *text = pawl_str(concept, "text", "");
+    c->docs[c->len] = (pw_choose_doc){name, strlen(name), text, strlen(text), "", 0};
+    c->items[c->len++] = item_of(cli, concept);
+}
+
+static void put_workflow(pw_cli *cli, catalog *c, const pawl_value *w)
+{
+    pw_choose_say_workflow(cli->scope, &c->docs[c->len], w);
+    c->items[c->len++] = pawl_build(cli->scope, "{kind: 'workflow', name: %s, text: %s}",
+                                    pawl_str(w, "name", ""), pawl_str(w, "description", ""));
 }
 
 static bool catalog_make(pw_cli *cli, const pawl_value *workflows, catalog *c)
@@ -242,12 +261,10 @@ static bool catalog_make(pw_cli *cli, const pawl_value *workflows, catalog *c)
         return false;
     }
     for (size_t i = 0; i < pawl_len(c->concepts); i++) {
-        put(c, item_of(cli, pawl_at(c->concepts, i)));
+        put_concept(cli, c, pawl_at(c->concepts, i));
     }
     for (size_t i = 0; i < pawl_len(workflows); i++) {
-        const pawl_value *w = pawl_at(workflows, i);
-        put(c, pawl_build(cli->scope, "{kind: 'workflow', name: %s, text: %s}",
-                          pawl_str(w, "name", ""), pawl_str(w, "description", "")));
+        put_workflow(cli, c, pawl_at(workflows, i));
     }
     return true;
 }
@@ -293,7 +310,7 @@ static int search(pw_cli *cli)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    pawl_status st = concepts(cli, &c.concepts, &err);
+    pawl_status st = concepts_seen(cli, &c.concepts, &err);
     st = st == PAWL_OK ? pw_cli_chooser_open(cli, &err) : st;
     /* Which workflows there are is known to an engine alone. */
     if (st == PAWL_OK && pw_cli_live(cli) &&

@@ -24,8 +24,9 @@ static pawl_status toy(void *user, bool queries, const pawl_choose_text *texts, 
     return PAWL_OK;
 }
 
-static const pw_choose_doc docs[] = {
-    {"dig", 3, "a hole", 6}, {"fill", 4, "it again", 8}, {"bury", 4, "a bone", 6}};
+static const pw_choose_doc docs[] = {{"dig", 3, "a hole", 6, "", 0},
+                                     {"fill", 4, "it again", 8, "", 0},
+                                     {"bury", 4, "a bone", 6, "", 0}};
 
 /* Which of the first len fits; a chooser of its own, as after a start. Gives how many texts were embedded for it. */
 static size_t chosen(index_rig *r, pawl_index *index, size_t len, const char *query,

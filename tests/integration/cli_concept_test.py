@@ -28,6 +28,11 @@ def it_keeps_workspaces_apart_and_the_last_text_of_a_name(p):
     p.ok("concept", "add", "Lead", "who might buy", "--workspace", "sales")
     equal([row["text"] for row in p.ok("concept", "list", "--workspace", "sales", "-o", "json").json()], ["who might buy"])
     equal(names(p.ok("concept", "list", "-o", "json")), [])
+    p.ok("concept", "add", "Deal", "what may be bought by a lead")
+    p.ok("concept", "add", "Lead", "a leash")
+    found = p.ok("concept", "search", "lead", "--workspace", "lab", "-o", "json").json()  # its own, and those of all that it has no other of
+    equal(sorted((row["name"], row["text"]) for row in found), [("Deal", "what may be bought by a lead"), ("Lead", "a heavy metal")])
+    equal(sorted(row["text"] for row in p.ok("concept", "search", "lead", "-o", "json").json()), ["a leash", "what may be bought by a lead"])
     within(p.ok("memory").out, "concepts/sales")
 
 
