@@ -60,18 +60,20 @@ static void add_ranks(const pw_choice *list, size_t len, size_t deep, double *su
     }
 }
 
-static bool is_far(const pw_choose *c, size_t doc)
+/* hit: a word of a query stands in it, which is enough unless a cosine above 0 is asked for. */
+static bool is_far(const pw_choose *c, size_t doc, bool hit)
 {
-    bool far = c->by != PW_CHOOSE_WORDS && (c->extra == NULL || !(c->extra[doc] > 0));
+    bool far = c->by != PW_CHOOSE_WORDS && (c->extra == NULL || !(c->extra[doc] > 0)) &&
+               (!hit || c->at_least > 0);
     for (size_t q = 0; q < c->queries_len && far; q++) {
         far = !(c->queries[q].cosines[doc] >= c->at_least);
     }
     return far;
 }
 
-/* What one query says of each, one list of it or two. */
+/* What one query says of each, one list of it or two; and which of them have a word of it. */
 static bool join(pawl_scope *scope, const pw_choose *c, const pw_choose_query *q, pw_choice *list,
-                 double *sums)
+                 double *sums, bool *hits)
 {
     const size_t deep = 4 * c->k > PW_CHOOSE_DEEP ? 4 * c->k : PW_CHOOSE_DEEP;
     double *words =
@@ -81,6 +83,9 @@ static bool join(pawl_scope *scope, const pw_choose *c, const pw_choose_query *q
             return false;
         }
         add_ranks(list, sorted(words, c->len, 0, list), deep, sums);
+        for (size_t i = 0; i < c->len; i++) {
+            hits[i] |= words[i] > 0;
+        }
     }
     if (c->by != PW_CHOOSE_WORDS) {
         add_ranks(list, sorted(q->cosines, c->len, -2, list), deep, sums);
@@ -88,14 +93,15 @@ static bool join(pawl_scope *scope, const pw_choose *c, const pw_choose_query *q
     return true;
 }
 
-static bool join_all(pawl_scope *scope, const pw_choose *c, pw_choice *list, double *sums)
+static bool join_all(pawl_scope *scope, const pw_choose *c, pw_choice *list, double *sums,
+                     bool *hits)
 {
     bool ok = true;
     for (size_t i = 0; i < c->len; i++) {
         sums[i] = c->extra != NULL ? c->extra[i] : 0;
     }
     for (size_t q = 0; q < c->queries_len && ok; q++) {
-        ok = join(scope, c, &c->queries[q], list, sums);
+        ok = join(scope, c, &c->queries[q], list, sums, hits);
     }
     return ok;
 }
@@ -114,14 +120,18 @@ bool pw_choose_best(pawl_scope *scope, const pw_choose *c, pw_choice *ret_best, 
 {
     double *scores = pw_alloc(scope, (c->len + 1) * sizeof *scores);
     pw_choice *list = pw_alloc(scope, (c->len + 1) * sizeof *list);
+    bool *hits = pw_alloc(scope, (c->len + 1) * sizeof *hits);
     const bool one = c->queries_len == 1 && c->extra == NULL && c->by != PW_CHOOSE_HYBRID;
-    if (scores == NULL || list == NULL ||
-        !(one ? take_one(scope, c, scores) : join_all(scope, c, list, scores))) {
+    if (scores == NULL || list == NULL || hits == NULL) {
+        return false;
+    }
+    memset(hits, 0, c->len * sizeof *hits);
+    if (!(one ? take_one(scope, c, scores) : join_all(scope, c, list, scores, hits))) {
         return false;
     }
     const double none = one && c->by == PW_CHOOSE_MEANING ? -2 : 0;
     for (size_t i = 0; i < c->len; i++) {
-        scores[i] = is_far(c, i) ? none : scores[i];
+        scores[i] = is_far(c, i, hits[i]) ? none : scores[i];
     }
     const size_t len = sorted(scores, c->len, none, list);
     *ret_len = len < c->k ? len : c->k;

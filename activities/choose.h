@@ -22,12 +22,15 @@
 
 typedef enum pw_choose_by { PW_CHOOSE_WORDS, PW_CHOOSE_MEANING, PW_CHOOSE_HYBRID } pw_choose_by;
 
-/** Views, that need not end with a NUL. A name's parts (post_message, postMessage) are words, and count twice. */
+/** Views, that need not end with a NUL. A name's parts (post_message, postMessage) are words, and count twice; those of more (choose_more.c) a quarter, and
+ * it has no vector. */
 typedef struct pw_choose_doc {
     const char *name;
     size_t name_size;
     const char *text;
     size_t text_size;
+    const char *more;
+    size_t more_size;
 } pw_choose_doc;
 
 typedef struct pw_choose_query {
@@ -46,7 +49,7 @@ typedef struct pw_choose {
     pw_choose_by by;
     size_t k;
     double
-        at_least; /* of the best cosine; of words alone any common word is enough, and what has extra need not be near */
+        at_least; /* of the best cosine; of words alone, and up to 0 also of both, any common word is enough, and what has extra need not be near */
 } pw_choose;
 
 typedef struct pw_choice {
@@ -54,6 +57,12 @@ typedef struct pw_choice {
     double score; /* BM25 or cosine if there is one list, else the sum of reciprocal ranks */
 } pw_choice;
 
+/** Makes `more` of a doc, in the scope: tags, and of the JSON Schemas of what goes in and comes out the names, titles, descriptions and values of properties,
+ * at most 4000 bytes. Each may be nil; without memory there is none. */
+void pw_choose_say(pawl_scope *scope, pw_choose_doc *doc, const pawl_value *tags,
+                   const pawl_value *input, const pawl_value *output);
+/** A whole doc of a workflow, as the operation "tools" gives it; its tags and title are in `publish`. */
+void pw_choose_say_workflow(pawl_scope *scope, pw_choose_doc *doc, const pawl_value *workflow);
 /** "words", "meaning" or "hybrid". False: none of them. */
 bool pw_choose_by_of(const char *name, pw_choose_by *ret_by);
 const char *pw_choose_by_name(pw_choose_by by);

@@ -63,6 +63,18 @@ static bool among(const pawl_value *names, const char *name)
     return false;
 }
 
+/* As agents and MCP servers tell of one. */
+static pw_choose_doc doc_of(pawl_scope *scope, const pawl_value *tool)
+{
+    const char *name = pawl_str(tool, "name", ""), *text = pawl_str(tool, "description", "");
+    const pawl_value *schema = pawl_get(tool, "schema");
+    pw_choose_doc doc = {name, strlen(name), text, strlen(text), "", 0};
+    pw_choose_say(scope, &doc, pawl_get(tool, "tags"),
+                  schema != NULL ? schema : pawl_get(tool, "inputSchema"),
+                  pawl_get(tool, "outputSchema"));
+    return doc;
+}
+
 static bool docs_take(pawl_scope *scope, question *q)
 {
     const size_t len = pawl_len(q->tools);
@@ -74,12 +86,12 @@ static bool docs_take(pawl_scope *scope, question *q)
     }
     for (size_t i = 0; i < len; i++) {
         const pawl_value *tool = pawl_at(q->tools, i);
-        const char *name = pawl_str(tool, "name", ""), *text = pawl_str(tool, "description", "");
+        const char *name = pawl_str(tool, "name", "");
         if (among(q->always, name)) {
             q->first[q->first_len++] = pawl_get(tool, "name");
         } else {
             q->names[q->len] = name;
-            q->docs[q->len++] = (pw_choose_doc){name, strlen(name), text, strlen(text)};
+            q->docs[q->len++] = doc_of(scope, tool);
         }
     }
     return true;
@@ -91,6 +103,7 @@ static const char *question_take(pawl_task *task, const pawl_value *input, const
 {
     const char *by = pawl_str(input, "by", pw_chooser_by_words(c) ? "words" : "hybrid");
     const int64_t k = pawl_int(input, "k", K_DEFAULT);
+    const double least = pawl_num(input, "at_least", 0);
     q->always = pawl_get(input, "always");
     if (!queries_take(input, q)) {
         return "query is a text, or queries a list of 1 to 8 of them";
@@ -103,6 +116,9 @@ static const char *question_take(pawl_task *task, const pawl_value *input, const
     }
     if (k < 0 || k > K_MAX) {
         return "k is 0 to 1000";
+    }
+    if (!(least >= -1 && least <= 1)) {
+        return "at_least is a cosine: -1 to 1";
     }
     return docs_take(pawl_task_scope(task), q) ? NULL : "no memory for so many tools";
 }

@@ -324,24 +324,25 @@ pawl_status pw_chooser_cosines(pawl_chooser *c, pawl_scope *scope, const pw_choo
 
 /* ---- concepts of the engine ---- */
 
-const char *pw_concept_space(pawl_scope *scope, const char *workspace)
+static const pawl_value *concepts_of(pawl_chooser *c, pawl_scope *scope, const char *workspace)
 {
-    return pw_sprintf(scope, "concepts/%s",
-                      workspace != NULL && *workspace != '\0' ? workspace : "default");
+    const pawl_value *list = NULL;
+    pawl_error err;
+    const pawl_value *args = pawl_build(scope, "{space: %s, limit: %d}",
+                                        pw_concept_space(scope, workspace), (int)PW_CONCEPTS_MAX);
+    return pawl_request(c->engine, "memories", args, 5000, scope, &list, &err) == PAWL_OK ? list
+                                                                                          : NULL;
 }
 
 const pawl_value *pw_chooser_concepts(pawl_chooser *c, pawl_scope *scope, const char *workspace)
 {
-    const pawl_value *list = NULL;
-    pawl_error err;
-    if (c == NULL || c->engine == NULL ||
-        pawl_request(c->engine, "memories",
-                     pawl_build(scope, "{space: %s, limit: %d}", pw_concept_space(scope, workspace),
-                                (int)PW_CONCEPTS_MAX),
-                     5000, scope, &list, &err) != PAWL_OK) {
+    if (c == NULL || c->engine == NULL) {
         return NULL;
     }
-    return list;
+    const pawl_value *shared = concepts_of(c, scope, NULL);
+    return pw_concept_shared(workspace)
+               ? shared
+               : pw_concepts_join(scope, concepts_of(c, scope, workspace), shared);
 }
 
 void pw_chooser_of(pawl_chooser *c, pawl_engine *engine)
@@ -367,7 +368,7 @@ pawl_status pw_chooser_best(pawl_chooser *c, pawl_scope *scope, const pw_chooser
         status = pw_chooser_cosines(c, scope, ask, &cosines, &ret_found->embedded, err);
     }
     if (status == PAWL_OK && pawl_len(ask->concepts) > 0) {
-        status = pw_chooser_extra(c, scope, ask, &extra, err);
+        status = pw_chooser_extra(c, scope, ask, ret_found, &extra, err);
     }
     for (size_t q = 0; q < ask->queries_len; q++) {
         queries[q] = (pw_choose_query){ask->queries[q].data, ask->queries[q].size,

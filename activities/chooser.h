@@ -14,6 +14,7 @@
 #define PW_CHOOSER_KEPT 16384u /* vectors: 25 MB at 384 numbers */
 #define PW_CHOOSER_QUERIES_MAX 8u
 #define PW_CONCEPTS_MAX 1000 /* of a workspace that are looked at */
+#define PW_CONCEPT_HITS 5    /* that speak for what they link to */
 
 /** What is asked; texts of docs are made of name and text, unless a doc has no name. */
 typedef struct pw_chooser_ask {
@@ -30,8 +31,10 @@ typedef struct pw_chooser_ask {
 typedef struct pw_chooser_found {
     pw_choice *best; /* [len], in the scope */
     size_t len;
-    pw_choose_by by; /* as it was done */
-    size_t embedded; /* texts whose vectors had to be made */
+    pw_choose_by by;              /* as it was done */
+    size_t embedded;              /* texts whose vectors had to be made */
+    size_t hits[PW_CONCEPT_HITS]; /* concepts that are meant, best first */
+    size_t hits_len;
 } pw_chooser_found;
 
 /** chooser NULL, or without vectors: by words. Errors: NOMEM, and those of who makes vectors. Thread: any. */
@@ -41,14 +44,21 @@ pawl_status pw_chooser_best(pawl_chooser *chooser, pawl_scope *scope, const pw_c
 pawl_status pw_chooser_cosines(pawl_chooser *chooser, pawl_scope *scope, const pw_chooser_ask *ask,
                                double **ret_cosines, size_t *ret_embedded,
                                pawl_error *err) PAWL_MUST_USE;
-/** What hit concepts add to each doc, [len], in the scope. Errors: as above. */
+/** Which concepts are hit, and what they add to each doc, [len], in the scope. Errors: as above. */
 pawl_status pw_chooser_extra(pawl_chooser *chooser, pawl_scope *scope, const pw_chooser_ask *ask,
-                             double **ret_extra, pawl_error *err) PAWL_MUST_USE;
+                             pw_chooser_found *found, double **ret_extra,
+                             pawl_error *err) PAWL_MUST_USE;
 /** Does it link to what has that name? */
 bool pw_concept_links(const pawl_value *concept, const char *name, size_t size);
-/** The space of a workspace's concepts; NULL = "default". */
+/** The space of a workspace's concepts; NULL or "" = that of "default", which all workspaces share. */
 const char *pw_concept_space(pawl_scope *scope, const char *workspace);
-/** Those of a workspace in the journal of the engine that the chooser is registered with; NULL if there are none, or it is with none. */
+/** "default" alone: there is nothing else to look at. */
+bool pw_concept_shared(const char *workspace);
+/** Those of a workspace, then those of "default" that it has no other of the same name of. Either may be nil. */
+const pawl_value *pw_concepts_join(pawl_scope *scope, const pawl_value *own,
+                                   const pawl_value *shared);
+/** What a workspace sees of the journal of the engine that the chooser is registered with: its own and those of "default"; NULL if there are none, or it is
+ * with none. */
 const pawl_value *pw_chooser_concepts(pawl_chooser *chooser, pawl_scope *scope,
                                       const char *workspace);
 /** It looks at the concepts of that engine. */

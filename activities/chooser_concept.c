@@ -3,7 +3,8 @@
  *
  *   "Customer" -> crm_*, billing       "what does she owe us?" --hits--> Customer (1st) --> crm_get_account, billing: + 1 / (60 + 1) each
  *
- * Concepts are memories of a space ("concepts/WORKSPACE"): key, text, data {links: [name or prefix*]}. Does not read them: whoever asks has.
+ * Concepts are memories of a space ("concepts/WORKSPACE"): key, text, data {links: [name or prefix*]}. A workspace sees its own and those of "default", never
+ * those of another. Does not read them: whoever asks has.
  */
 #include <string.h>
 
@@ -11,8 +12,50 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 
-#define HITS_MAX 5
+#define SHARED "default"
 #define NEAR 0.3 /* least cosine: unrelated texts of the usual model are at 0.1 */
+
+const char *pw_concept_space(pawl_scope *scope, const char *workspace)
+{
+    return pw_sprintf(scope, "concepts/%s", pw_concept_shared(workspace) ? SHARED : workspace);
+}
+
+bool pw_concept_shared(const char *workspace)
+{
+    return workspace == NULL || *workspace == '\0' || strcmp(workspace, SHARED) == 0;
+}
+
+static bool among(const char *const *keys, size_t len, const char *key)
+{
+    size_t i = 0;
+    while (i < len && strcmp(keys[i], key) != 0) {
+        i++;
+    }
+    return i < len;
+}
+
+const pawl_value *pw_concepts_join(pawl_scope *scope, const pawl_value *own,
+                                   const pawl_value *shared)
+{
+    const size_t owned = pawl_len(own), most = owned + pawl_len(shared);
+    const pawl_value **list = pw_alloc(scope, (most + 1) * sizeof *list);
+    const char **keys = pw_alloc(scope, (owned + 1) * sizeof *keys);
+    size_t len = 0;
+    if (list == NULL || keys == NULL) {
+        return own;
+    }
+    for (; len < owned; len++) {
+        list[len] = pawl_at(own, len);
+        keys[len] = pawl_str(list[len], "key", "");
+    }
+    for (size_t i = 0; i < pawl_len(shared); i++) {
+        const pawl_value *c = pawl_at(shared, i);
+        if (!among(keys, owned, pawl_str(c, "key", ""))) {
+            list[len++] = c;
+        }
+    }
+    return pawl_make_array(scope, list, len);
+}
 
 bool pw_concept_links(const pawl_value *concept, const char *name, size_t size)
 {
@@ -42,7 +85,7 @@ static void speak_for(const pawl_value *concept, size_t rank, const pw_chooser_a
 }
 
 pawl_status pw_chooser_extra(pawl_chooser *chooser, pawl_scope *scope, const pw_chooser_ask *ask,
-                             double **ret_extra, pawl_error *err)
+                             pw_chooser_found *hit, double **ret_extra, pawl_error *err)
 {
     const size_t len = pawl_len(ask->concepts);
     pw_choose_doc *docs = pw_alloc(scope, (len + 1) * sizeof *docs);
@@ -55,16 +98,17 @@ pawl_status pw_chooser_extra(pawl_chooser *chooser, pawl_scope *scope, const pw_
     for (size_t i = 0; i < len; i++) {
         const pawl_value *c = pawl_at(ask->concepts, i);
         const char *name = pawl_str(c, "key", ""), *text = pawl_str(c, "text", "");
-        docs[i] = (pw_choose_doc){name, strlen(name), text, strlen(text)};
+        docs[i] = (pw_choose_doc){name, strlen(name), text, strlen(text), "", 0};
     }
     memset(extra, 0, ask->len * sizeof *extra);
     about.docs = docs;
     about.len = len;
     about.concepts = NULL;
-    about.k = HITS_MAX;
+    about.k = PW_CONCEPT_HITS;
     about.at_least = NEAR;
     const pawl_status status = pw_chooser_best(chooser, scope, &about, &found, err);
     for (size_t i = 0; status == PAWL_OK && i < found.len; i++) {
+        hit->hits[hit->hits_len++] = found.best[i].index;
         speak_for(pawl_at(ask->concepts, found.best[i].index), i + 1, ask, extra);
     }
     *ret_extra = extra;

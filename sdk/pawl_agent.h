@@ -45,6 +45,7 @@
  *   policy               "allow" (default); "ask": a person approves each call; "deny": not shown to the model, and refused
  *   timeout_s              of one attempt, or of the child's run
  *   retries, effect: "pure" | "idempotent" | "unsafe", queue      of an activity or MCP call, as pawl_call has them
+ *   tags                 [text ..]: words that it is chosen by, beside its name, description and schema; the model is not told
  *   poll                 true: the same call with the same result again is no loop}
  *
  * and gives {answer: text, or what fits answer_schema; stop, turns, usage: {..}, conversation; handed_to: the tool it was handed over by}.

@@ -12,13 +12,13 @@
  * It takes
  *
  *     query | queries      a text, or up to 8 of them, each looked for; their lists are joined
- *     tools                up to 10,000 of {name, description}, or a reference to a conversation that they are in (pawl_convo_append). Whoever may not use
- *                          one must not give it
+ *     tools                up to 10,000 of {name, description, tags: [text ..], schema | inputSchema, outputSchema}, or a reference to a conversation that
+ *                          they are in (pawl_convo_append). Whoever may not use one must not give it
  *     always               names that are in any case among the chosen, beside the k
  *     k                    how many at most; default 10
- *     at_least             the least cosine, unless it is by words alone; default 0: any that is not opposite
+ *     at_least             the least cosine (-1 to 1), unless it is by words alone; default 0: any that is not opposite, or has a word in common
  *     by                   "hybrid" (default with vectors), "meaning", "words"
- *     workspace            whose concepts count; default "default" (with a chooser)
+ *     workspace            whose concepts count, beside those of "default", which are everybody's; default: those alone (with a chooser)
  *
  * and gives {chosen: [names: always first, then best first], scores: [of the chosen after `always`], by: as it was done, model: identity of the
  * vectors, if any; why: no vectors could be made}. Without vectors it is by words, whatever was asked
@@ -28,7 +28,8 @@
  * {links: [a name, or a prefix and *]}. Up to five that fit the texts (cosine 0.3 at least, or a common word) each speak for what they link to, as a further
  * list in which those stand at the concept's rank; such a tool need not be near itself.
  *
- * By words: BM25 over names (their parts are words, and count twice) and descriptions, English endings cut. By meaning: the scalar product of vectors of
+ * By words: BM25 over names (their parts are words, and count twice), descriptions, and, a quarter each, tags and what schemas say of parameters:
+ * names, titles, descriptions, values (enum, const), up to 4000 bytes. English endings are cut. By meaning: the scalar product of vectors of
  * "name in words: description". Hybrid: the sum of 1 / (60 + rank) over both lists. Equal scores: the first given first. Vectors are remembered by a digest
  * of their text, the last 16,384 of them: what did not change is not embedded again, and with the same query nothing is.
  *

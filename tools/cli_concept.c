@@ -6,6 +6,7 @@
 
 #include "activities/chooser.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/error.h"
 #include "tools/cli_concept.h"
 #include "tools/cli_model.h"
 #include "tools/cli_table.h"
@@ -79,10 +80,10 @@ static const char *links_text(pw_cli *cli, const pawl_value *concept)
     return text;
 }
 
-/* An item: {kind, name, text, links?, score?}. */
-static int show(pw_cli *cli, const pawl_value *const *items, size_t len, const char *nothing)
+/* An item: {kind, name, text, links?, score?}. A list of concepts has their links, a search what each of them is; a column of nothing is left out. */
+static int show(pw_cli *cli, const pawl_value *const *items, size_t len, bool found)
 {
-    static const char *const headings[] = {"KIND", "NAME", "TEXT", "LINKS"};
+    static const char *const headings[] = {"KIND", "NAME", "LINKS", "TEXT"};
     pw_cli_grid grid;
     if (cli->out.format != PW_FORMAT_TEXT) {
         for (size_t i = 0; i < len; i++) {
@@ -92,27 +93,40 @@ static int show(pw_cli *cli, const pawl_value *const *items, size_t len, const c
         return PW_EXIT_OK;
     }
     if (len == 0) {
-        pw_cli_note(cli, "%s", nothing);
+        pw_cli_note(cli, "%s", found ? "nothing is found" : "there are no concepts here");
         return PW_EXIT_OK;
     }
     pw_grid_init(&grid, 4);
+    grid.yields = found ? 1 : 2;
     for (size_t i = 0; i < len; i++) {
-        pw_grid_str(&grid, PW_DIM, pawl_str(items[i], "kind", ""));
+        pw_grid_str(&grid, PW_DIM, found ? pawl_str(items[i], "kind", "") : "");
         pw_grid_str(&grid, PW_BOLD, pawl_str(items[i], "name", ""));
+        pw_grid_str(&grid, PW_PLAIN, found ? "" : pawl_str(items[i], "shown", ""));
         pw_grid_str(&grid, PW_PLAIN, pawl_str(items[i], "text", ""));
-        pw_grid_str(&grid, PW_PLAIN, pawl_str(items[i], "shown", ""));
     }
     (void)pw_grid_print(&cli->out, &grid, headings, 0);
     pw_grid_deinit(&grid);
     return PW_EXIT_OK;
 }
 
-static pawl_status concepts(pw_cli *cli, const pawl_value **ret_list, pawl_error *err)
+static pawl_status concepts(pw_cli *cli, const char *of, const pawl_value **ret_list,
+                            pawl_error *err)
 {
-    return pw_cli_request(
-        cli, "memories",
-        pawl_build(cli->scope, "{space: %s, limit: %d}", space(cli), (int)PW_CONCEPTS_MAX), -1,
-        ret_list, err);
+    return pw_cli_request(cli, "memories",
+                          pawl_build(cli->scope, "{space: %s, limit: %d}",
+                                     pw_concept_space(cli->scope, of), (int)PW_CONCEPTS_MAX),
+                          -1, ret_list, err);
+}
+
+/* As whoever searches for that workspace sees them. */
+static pawl_status concepts_seen(pw_cli *cli, const pawl_value **ret_list, pawl_error *err)
+{
+    const char *workspace = cli->args->value[PW_OPT_WORKSPACE];
+    const pawl_value *own = NULL, *shared = NULL;
+    pawl_status st = concepts(cli, NULL, &shared, err);
+    st = st == PAWL_OK && !pw_concept_shared(workspace) ? concepts(cli, workspace, &own, err) : st;
+    *ret_list = pw_concepts_join(cli->scope, own, shared);
+    return st;
 }
 
 static const pawl_value *item_of(pw_cli *cli, const pawl_value *concept)
@@ -130,7 +144,7 @@ static int list(pw_cli *cli)
 {
     const pawl_value *all = NULL;
     pawl_error err = {0};
-    const pawl_status st = concepts(cli, &all, &err);
+    const pawl_status st = concepts(cli, cli->args->value[PW_OPT_WORKSPACE], &all, &err);
     const pawl_value **items = pw_alloc(cli->scope, (pawl_len(all) + 1) * sizeof *items);
     if (st != PAWL_OK || items == NULL) {
         return pw_cli_fail(cli, st != PAWL_OK ? st : PAWL_NOMEM, &err, NULL);
@@ -138,9 +152,9 @@ static int list(pw_cli *cli)
     for (size_t i = 0; i < pawl_len(all); i++) {
         items[i] = item_of(cli, pawl_at(all, i));
     }
-    const int code = show(cli, items, pawl_len(all), "there are no concepts in this workspace");
+    const int code = show(cli, items, pawl_len(all), false);
     if (cli->out.format == PW_FORMAT_TEXT && pawl_len(all) == 0 && !pw_cli_live(cli)) {
-        pw_cli_note(cli, "what was added since an engine last ran waits for one: pawl%s serve",
+        pw_cli_note(cli, "what is kept for an engine waits for one: pawl%s serve",
                     pw_cli_db_words(cli));
     } else if (cli->out.format == PW_FORMAT_TEXT && pawl_len(all) == 0) {
         pw_cli_note(cli, "next: pawl%s concept add NAME 'TEXT' --link TOOL,...",
@@ -178,14 +192,34 @@ static int change(pw_cli *cli, const char *op, const pawl_value *args, const cha
         return pw_cli_fail(cli, st, &err, NULL);
     }
     if (cli->out.format == PW_FORMAT_TEXT) {
-        (void)pw_out_str(&cli->out, operand(cli, 0));
-        pw_out_printf(&cli->out, " %s%s\n", done,
-                      pw_cli_kept(cli) ? ", as soon as an engine runs: pawl serve" : "");
+        pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept: " : "");
+        pw_out_styled(&cli->out, PW_BOLD, operand(cli, 0));
+        pw_out_printf(&cli->out, " %s\n", done);
+        if (pw_cli_kept(cli)) {
+            pw_cli_say_kept(cli);
+        }
     } else {
-        pw_out_json_item(&cli->out, pawl_build(cli->scope, "{name: %s}", operand(cli, 0)), 0);
+        pw_out_json_item(&cli->out,
+                         pawl_build(cli->scope, "{name: %s, kept: %p}", operand(cli, 0),
+                                    pawl_v(pawl_make_bool(cli->scope, pw_cli_kept(cli)))),
+                         0);
         pw_out_json_end(&cli->out, 1);
     }
     return PW_EXIT_OK;
+}
+
+/* True also if nobody can say: what waits for an engine is in no list. */
+static bool is_there(pw_cli *cli, const char *name)
+{
+    const pawl_value *all = NULL;
+    pawl_error err;
+    bool there = !pw_cli_live(cli) ||
+                 concepts(cli, cli->args->value[PW_OPT_WORKSPACE], &all, &err) != PAWL_OK ||
+                 pawl_len(all) >= PW_CONCEPTS_MAX;
+    for (size_t i = 0; i < pawl_len(all) && !there; i++) {
+        there = pawl_is(pawl_at(all, i), "key", name);
+    }
+    return there;
 }
 
 static int add(pw_cli *cli)
@@ -211,6 +245,13 @@ static int drop(pw_cli *cli)
     if (operand(cli, 0) == NULL) {
         return pw_cli_usage(cli, "which concept? pawl concept remove NAME");
     }
+    if (!is_there(cli, operand(cli, 0))) {
+        pawl_error err = {0};
+        cli->next = "pawl concept list";
+        return pw_cli_fail(
+            cli, pw_err(&err, PAWL_NOTFOUND, "there is no concept \"%.100s\"", operand(cli, 0)),
+            &err, NULL);
+    }
     return change(cli, "memory_delete",
                   pawl_build(cli->scope, "{space: %s, key: %s, by: %s}", space(cli),
                              operand(cli, 0), pw_cli_by(cli)),
@@ -226,11 +267,18 @@ typedef struct catalog {
     size_t len;
 } catalog;
 
-static void put(catalog *c, const pawl_value *item)
+static void put_concept(pw_cli *cli, catalog *c, const pawl_value *concept)
 {
-    const char *name = pawl_str(item, "name", ""), *text = pawl_str(item, "text", "");
-    c->docs[c->len] = (pw_choose_doc){name, strlen(name), text, strlen(text)};
-    c->items[c->len++] = item;
+    const char *name = pawl_str(concept, "key", ""), *text = pawl_str(concept, "text", "");
+    c->docs[c->len] = (pw_choose_doc){name, strlen(name), text, strlen(text), "", 0};
+    c->items[c->len++] = item_of(cli, concept);
+}
+
+static void put_workflow(pw_cli *cli, catalog *c, const pawl_value *w)
+{
+    pw_choose_say_workflow(cli->scope, &c->docs[c->len], w);
+    c->items[c->len++] = pawl_build(cli->scope, "{kind: 'workflow', name: %s, text: %s}",
+                                    pawl_str(w, "name", ""), pawl_str(w, "description", ""));
 }
 
 static bool catalog_make(pw_cli *cli, const pawl_value *workflows, catalog *c)
@@ -242,12 +290,10 @@ static bool catalog_make(pw_cli *cli, const pawl_value *workflows, catalog *c)
         return false;
     }
     for (size_t i = 0; i < pawl_len(c->concepts); i++) {
-        put(c, item_of(cli, pawl_at(c->concepts, i)));
+        put_concept(cli, c, pawl_at(c->concepts, i));
     }
     for (size_t i = 0; i < pawl_len(workflows); i++) {
-        const pawl_value *w = pawl_at(workflows, i);
-        put(c, pawl_build(cli->scope, "{kind: 'workflow', name: %s, text: %s}",
-                          pawl_str(w, "name", ""), pawl_str(w, "description", "")));
+        put_workflow(cli, c, pawl_at(workflows, i));
     }
     return true;
 }
@@ -277,8 +323,7 @@ static int found(pw_cli *cli, const catalog *c)
     if (f.by == PW_CHOOSE_WORDS) {
         pw_cli_note(cli, "by words alone: no model (--model, $PAWL_MODEL; pawl model)");
     }
-    return items != NULL ? show(cli, items, f.len, "nothing is found")
-                         : pw_cli_fail(cli, PAWL_NOMEM, &err, NULL);
+    return items != NULL ? show(cli, items, f.len, true) : pw_cli_fail(cli, PAWL_NOMEM, &err, NULL);
 }
 
 static int search(pw_cli *cli)
@@ -293,7 +338,7 @@ static int search(pw_cli *cli)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    pawl_status st = concepts(cli, &c.concepts, &err);
+    pawl_status st = concepts_seen(cli, &c.concepts, &err);
     st = st == PAWL_OK ? pw_cli_chooser_open(cli, &err) : st;
     /* Which workflows there are is known to an engine alone. */
     if (st == PAWL_OK && pw_cli_live(cli) &&

@@ -148,7 +148,8 @@ int pw_verb_mcp(pw_cli *cli)
         .server = {.journal = cli->db,
                    .tools = (pw_mcpd_tools)cli->args->number[PW_OPT_TOOLS],
                    .bound_ms = cli->args->number[PW_OPT_CALL_BOUND],
-                   .task_ttl_ms = cli->args->number[PW_OPT_TASK_TTL]},
+                   .task_ttl_ms = cli->args->number[PW_OPT_TASK_TTL],
+                   .workspace = cli->args->value[PW_OPT_WORKSPACE]},
         .engine_log = pw_sprintf(cli->scope, "%s.mcp.log", cli->db),
     };
     pawl_error err = {0};

@@ -12,6 +12,7 @@
 #include "tools/token.h"
 
 #define NAMES_MAX 64
+#define WORKSPACE_BYTES_MAX 90
 
 /* "a,b" as a list; nil when the option is not there. */
 static const pawl_value *names(pw_cli *cli, pw_cli_opt option)
@@ -31,6 +32,28 @@ static const pawl_value *names(pw_cli *cli, pw_cli_opt option)
     return pawl_make_array(cli->scope, items, n);
 }
 
+/* [T21] "ISSUER:WORKSPACE" is one that an authorization server gives: whoever could name it would share its runs. What else is refused is no name of a space of
+ * concepts. */
+static bool fits_workspace(pw_cli *cli, const char *workspace)
+{
+    const char *colon = strrchr(workspace, ':');
+    bool fits = strlen(workspace) <= WORKSPACE_BYTES_MAX;
+    for (const char *p = workspace; *p != '\0' && fits; p++) {
+        fits = *p > ' ' && *p <= '~' && *p != '/';
+    }
+    if (colon != NULL) {
+        (void)pw_cli_usage(cli,
+                           "a workspace has no colon: \"ISSUER:NAME\" is one that an authorization "
+                           "server gives; try --workspace %s",
+                           colon[1] != '\0' ? colon + 1 : "NAME");
+    } else if (!fits) {
+        (void)pw_cli_usage(
+            cli, "a workspace is at most %d letters, digits and signs, without blanks and slashes",
+            WORKSPACE_BYTES_MAX);
+    }
+    return colon == NULL && fits;
+}
+
 /* What the command line says of a token. False: it said why not. */
 static bool describe(pw_cli *cli, const char *name, pw_token_grant *ret_grant)
 {
@@ -48,6 +71,10 @@ static bool describe(pw_cli *cli, const char *name, pw_token_grant *ret_grant)
                                 "authorization server says so");
         return false;
     }
+    const char *workspace = pw_cli_has(a, PW_OPT_WORKSPACE) ? a->value[PW_OPT_WORKSPACE] : "";
+    if (!fits_workspace(cli, workspace)) {
+        return false;
+    }
     *ret_grant = (pw_token_grant){
         .kind = pw_cli_has(a, PW_OPT_CLIENT_TOKENS) ? PW_TOKEN_CLIENT : PW_TOKEN_WORKER,
         .name = name,
@@ -56,7 +83,7 @@ static bool describe(pw_cli *cli, const char *name, pw_token_grant *ret_grant)
         .queues = names(cli, PW_OPT_QUEUE),
         .activities = names(cli, PW_OPT_ACTIVITY),
         .principal = principal,
-        .workspace = pw_cli_has(a, PW_OPT_WORKSPACE) ? a->value[PW_OPT_WORKSPACE] : "",
+        .workspace = workspace,
         .roles = names(cli, PW_OPT_ROLE)};
     return true;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define K_DEFAULT 10
+#define FOUND_MAX 128       /* names that the model found itself, the newest; k if that is more */
 #define SAID_BYTES_MAX 600u /* of a text that is looked for: more says too many things at once */
 
 static const char find_name[] = "find_tools";
@@ -225,19 +226,49 @@ void pw_agent_used(pw_agent *a)
     }
 }
 
+/* Names without those in others, each once. */
+static const pawl_value *without(pawl_scope *scope, const pawl_value *names,
+                                 const pawl_value *others)
+{
+    const pawl_value *list = pawl_build(scope, "[]");
+    for (size_t i = 0; i < pawl_len(names); i++) {
+        const char *name = pawl_str(pawl_at(names, i), "", "");
+        if (!has(others, name)) {
+            list = pw_agent_push(scope, list, pawl_at(names, i));
+        }
+    }
+    return list;
+}
+
+/* The newest, as many as the model may be shown of them; a name that is found again is new. */
+static const pawl_value *newest(const pw_agent *a, const pawl_value *before,
+                                const pawl_value *found)
+{
+    const int64_t k = pawl_int(pawl_get(a->config, "choose"), "k", K_DEFAULT);
+    const size_t most = k > FOUND_MAX ? (size_t)k : FOUND_MAX;
+    const pawl_value *all = pw_agent_join(a->scope, without(a->scope, before, found), found);
+    const size_t len = pawl_len(all);
+    const pawl_value *list = len > most ? pawl_build(a->scope, "[]") : all;
+    for (size_t i = len > most ? len - most : len; i < len; i++) {
+        list = pw_agent_push(a->scope, list, pawl_at(all, i));
+    }
+    return list;
+}
+
 /* What the model is told of what it found, which it sees from the next turn on. */
 const pawl_value *pw_agent_found(pw_agent *a, const pawl_value *result)
 {
     const pawl_value *names = pawl_get(result, "chosen"), *told = pawl_build(a->scope, "[]");
-    const pawl_value *given = always(a, a->scope);
+    const pawl_value *given = always(a, a->scope), *found = pawl_build(a->scope, "[]");
     for (size_t i = 0; i < pawl_len(names); i++) {
         const char *name = pawl_str(pawl_at(names, i), "", "");
         if (may_show(a, name) && !has(given, name)) {
             told = pw_agent_push(a->scope, told,
                                  pawl_build(a->scope, "{name: %s, description: %s}", name,
                                             pawl_str(pw_agent_tool(a, name), "description", "")));
-            a->found = pw_agent_push(a->scope, a->found, pawl_make_str(a->scope, name));
+            found = pw_agent_push(a->scope, found, pawl_make_str(a->scope, name));
         }
     }
+    a->found = newest(a, a->found, found);
     return pawl_build(a->scope, "{tools: %p}", pawl_v(told));
 }

@@ -39,16 +39,18 @@ static const char schema[] =
     ", \"limit\": {\"type\": \"integer\","
     "\"minimum\": 1, \"maximum\": 100}, \"ttl_s\": {\"type\": \"number\", \"minimum\": 0}}},"
     "\"choose\": {\"type\": \"object\", \"properties\": {\"k\": {\"type\": \"integer\", \"minimum\": 0, \"maximum\": 1000},"
-    "\"at_least\": {\"type\": \"number\"}, \"by\": {\"enum\": [\"hybrid\", \"meaning\", \"words\"]}, \"find\": {\"type\": \"boolean\"},"
-    "\"always\": {\"type\": \"array\", \"items\": " TEXT "}, \"activity\": " TEXT
-    ", \"workspace\": " TEXT "}},"
+    "\"at_least\": {\"type\": \"number\", \"minimum\": -1, \"maximum\": 1},"
+    "\"by\": {\"enum\": [\"hybrid\", \"meaning\", \"words\"]}, \"find\": {\"type\": \"boolean\"},"
+    "\"always\": {\"type\": \"array\", \"maxItems\": 1000, \"items\": " TEXT
+    "}, \"activity\": " TEXT ", \"workspace\": " TEXT "}},"
     "\"reserve\": " MAP
     ", \"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
     "\"cache_s\": {\"type\": \"number\", \"minimum\": 0}, \"cache_scope\": " TEXT ","
     "\"tools\": {\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"name\"],"
     "\"oneOf\": [{\"required\": [\"activity\"]}, {\"required\": [\"workflow\"]}, {\"required\": [\"mcp\"]},{\"required\": [\"handoff\"]}],"
     "\"properties\": {\"name\": " TOOL_NAME ", \"description\": " TEXT
-    ", \"schema\": {\"type\": [\"object\", \"boolean\"]},"
+    ", \"schema\": {\"type\": [\"object\", \"boolean\"]}, \"tags\": {\"type\": \"array\", \"items\": " TEXT
+    "},"
     "\"activity\": " TEXT ", \"workflow\": " TEXT ", \"mcp\": " MAP ", \"handoff\": " MAP
     ", \"input\": " MAP ","
     "\"policy\": " POLICY ", \"timeout_s\": {\"type\": \"number\", \"minimum\": 0},"

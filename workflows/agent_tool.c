@@ -33,6 +33,9 @@ const pawl_value *pw_agent_tools_shown(const pw_agent *a, pawl_scope *scope)
         list[len++] =
             pawl_build(scope, "{name: %s, description: %s, schema: %p}", pawl_str(tool, "name", ""),
                        pawl_str(tool, "description", ""), pawl_v(schema));
+        if (pawl_get(tool, "tags") != NULL) { /* for whoever chooses: no model is told */
+            list[len - 1] = pawl_with(scope, list[len - 1], "tags", pawl_get(tool, "tags"));
+        }
     }
     return list != NULL ? pawl_make_array(scope, list, len) : NULL;
 }

@@ -1,8 +1,10 @@
 /*
  * embed_kept.c - vectors of a chooser kept in a collection of the journal, so that a start embeds nothing anew: "pawl.tools", key = digest of the text. It can
- * be searched as any other, and be removed at any time: what is missing is made again.
+ * be searched as any other, and be removed at any time: what is missing is made again. When a tool changes, or a server has others, its text is another, and
+ * so is its key: what is kept is never out of date, only unused.
  *
- * Does not fail: what cannot be read or written is made, or made again. A collection of another model, or one that has grown beyond bounds, is begun anew.
+ * Does not fail: what cannot be read or written is made, or made again. A collection of another model, or one that has grown beyond bounds, is begun anew, if it
+ * is ours [V20]: one that somebody else has made under this name is neither read nor touched, and nothing is kept.
  */
 #include "activities/embed/half.h"
 #include "activities/embed/index.h"
@@ -61,15 +63,19 @@ static void recall_some(pawl_index *index, pawl_scope *scope, const char *const 
     }
 }
 
-/* [V11] */
-static bool is_ours(pawl_index *index, pawl_scope *scope, int64_t *ret_items)
+typedef enum standing { MISSING, FOREIGN, STALE, OURS } standing;
+
+/* [V11] [V20] */
+static standing look(pawl_index *index, pawl_scope *scope, int64_t *ret_items)
 {
     const pawl_value *about = NULL;
     pawl_error err;
-    const bool ours = pw_index_about(index, NAME, scope, &about, &err) == PAWL_OK &&
-                      pw_index_same(index, NAME, about, &err) == PAWL_OK;
+    const pawl_status status = pw_index_about(index, NAME, scope, &about, &err);
     *ret_items = pawl_int(about, "items", 0);
-    return ours;
+    return status == PAWL_NOTFOUND                                ? MISSING
+           : status != PAWL_OK || !pawl_is(about, "about", ABOUT) ? FOREIGN
+           : pw_index_same(index, NAME, about, &err) != PAWL_OK   ? STALE
+                                                                  : OURS;
 }
 
 static void recall(void *store, const char *const *keys, size_t len, float *ret_vectors,
@@ -78,7 +84,7 @@ static void recall(void *store, const char *const *keys, size_t len, float *ret_
     pawl_index *index = store;
     pawl_scope *scope = pawl_scope_new();
     int64_t items = 0;
-    if (scope != NULL && is_ours(index, scope, &items)) {
+    if (scope != NULL && look(index, scope, &items) == OURS) {
         for (size_t at = 0; at < len; at += PW_INDEX_ITEMS_AT_ONCE) {
             const size_t some =
                 len - at < PW_INDEX_ITEMS_AT_ONCE ? len - at : PW_INDEX_ITEMS_AT_ONCE;
@@ -95,11 +101,13 @@ static bool make_room(pawl_index *index, pawl_scope *scope)
 {
     int64_t items = 0;
     pawl_error err;
-    if (!is_ours(index, scope, &items) || items > ITEMS_MAX) {
+    const standing now = look(index, scope, &items);
+    if (now == STALE || (now == OURS && items > ITEMS_MAX)) {
         (void)(pawl_index_remove(index, NAME, &err) == PAWL_OK);
-        return pawl_index_create(index, NAME, ABOUT, &err) == PAWL_OK;
+    } else if (now != MISSING) {
+        return now == OURS;
     }
-    return true;
+    return pw_index_create(index, NAME, ABOUT, &err) == PAWL_OK;
 }
 
 static void keep(void *store, const char *const *keys, const pawl_choose_text *texts,

@@ -233,8 +233,7 @@ static pawl_status create_in(pawl_index *index, const char *name, const char *li
     return there == PAWL_OK ? pw_index_same(index, name, about, err) : there;
 }
 
-pawl_status pawl_index_create(pawl_index *index, const char *name, const char *about,
-                              pawl_error *err)
+pawl_status pw_index_create(pawl_index *index, const char *name, const char *about, pawl_error *err)
 {
     if (index->width == 0) {
         return pw_err(err, PAWL_INVALID, "a collection needs a model, or the width of its vectors");
@@ -244,6 +243,17 @@ pawl_status pawl_index_create(pawl_index *index, const char *name, const char *a
                                          : pw_err(err, PAWL_NOMEM, "no memory for a request");
     pawl_scope_free(scope);
     return st;
+}
+
+pawl_status pawl_index_create(pawl_index *index, const char *name, const char *about,
+                              pawl_error *err)
+{
+    return name != NULL && strncmp(name, PW_INDEX_OURS, sizeof PW_INDEX_OURS - 1) == 0
+               ? pw_err(err, PAWL_INVALID,
+                        "%.60s: names that begin with " PW_INDEX_OURS
+                        " are of collections that pawl keeps itself; choose another",
+                        name)
+               : pw_index_create(index, name, about, err);
 }
 
 pawl_status pawl_index_remove(pawl_index *index, const char *name, pawl_error *err)

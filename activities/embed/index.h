@@ -55,6 +55,10 @@ pawl_status pw_index_same(const pawl_index *index, const char *name, const pawl_
 pw_copy *pw_index_copy(pawl_index *index, const char *name);
 /** The collection is gone: so are its rows in memory. */
 void pw_index_forget(pawl_index *index, const char *name);
+/** As pawl_index_create, which refuses names that begin so: those of collections that are kept here, and may go at any time. */
+#define PW_INDEX_OURS "pawl."
+pawl_status pw_index_create(pawl_index *index, const char *name, const char *about,
+                            pawl_error *err) PAWL_MUST_USE;
 /** Vectors of texts that are looked for. Errors: UNSUPPORTED (no model), NOMEM. */
 pawl_status pw_index_embed(const pawl_index *index, const pawl_embed_text *texts, size_t len,
                            float *ret_vectors, pawl_error *err) PAWL_MUST_USE;

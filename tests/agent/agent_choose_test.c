@@ -167,6 +167,45 @@ static void what_the_model_finds_and_what_it_uses_it_sees_in_the_next_turn(void 
     assert_int_equal(pawl_len(inputs_of(w, "find", "choose")), 4);
 }
 
+#define FOUND_MAX 128 /* of agent_choose.c */
+#define LOOKS 16
+
+static const pawl_value *finds_much(pawl_task *t, const pawl_value *messages, int n)
+{
+    static const char *const queries[LOOKS] = {
+        "github", "slack", "stripe", "kubernetes", "aws",  "google", "jira", "list",
+        "create", "get",   "delete", "update",     "send", "search", "user", "file"};
+    (void)messages;
+    if (n > LOOKS) {
+        return say(t, "enough");
+    }
+    const pawl_value *part = pawl_task_build(
+        t, "{type: 'tool_call', id: 'f', name: 'find_tools', arguments: {query: %s}}",
+        queries[n - 1]);
+    return calls(t, &part, 1);
+}
+
+static void what_the_model_finds_does_not_pile_up_without_end(void **state)
+{
+    world *w = *state;
+    begin_with(w, "much", finds_much, "Plan an umbrella purchase", "{\"k\": 20}");
+    (void)rig_result(w->host, "much");
+    size_t most = 0;
+    for (size_t n = 0; n <= LOOKS; n++) {
+        const pawl_value *shown = parsed(w->host->scope, on_record(w, "much", n));
+        most = pawl_len(shown) > most ? pawl_len(shown) : most;
+        for (size_t i = 0; i < pawl_len(shown); i++) {
+            for (size_t k = 0; k < i; k++) {
+                assert_string_not_equal(pawl_str(pawl_at(shown, i), "", ""),
+                                        pawl_str(pawl_at(shown, k), "", ""));
+            }
+        }
+    }
+    assert_true(most > FOUND_MAX); /* more were found than are kept */
+    assert_true(most <= FOUND_MAX + 20 + 2);
+    assert_true(shows(w, on_record(w, "much", LOOKS), "find_tools"));
+}
+
 static const pawl_value *posts(pawl_task *t, const pawl_value *messages, int n)
 {
     (void)messages;
@@ -335,6 +374,7 @@ int main(void)
         test(of_many_tools_the_model_sees_those_that_fit_and_never_one_it_may_not_use),
         test(with_few_tools_nothing_is_chosen),
         test(what_the_model_finds_and_what_it_uses_it_sees_in_the_next_turn),
+        test(what_the_model_finds_does_not_pile_up_without_end),
         test(what_is_said_meanwhile_is_what_tools_are_chosen_by),
         test(by_meaning_a_tool_is_seen_that_has_no_word_of_what_was_said),
         test(what_chooses_otherwise_later_changes_no_turn_of_the_past),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "activities/chooser.h"
+#include "activities/embed/index.h"
 
 static size_t made; /* texts, queries too */
 
@@ -24,8 +25,9 @@ static pawl_status toy(void *user, bool queries, const pawl_choose_text *texts, 
     return PAWL_OK;
 }
 
-static const pw_choose_doc docs[] = {
-    {"dig", 3, "a hole", 6}, {"fill", 4, "it again", 8}, {"bury", 4, "a bone", 6}};
+static pw_choose_doc docs[] = {{"dig", 3, "a hole", 6, "", 0},
+                               {"fill", 4, "it again", 8, "", 0},
+                               {"bury", 4, "a bone", 6, "", 0}};
 
 /* Which of the first len fits; a chooser of its own, as after a start. Gives how many texts were embedded for it. */
 static size_t chosen(index_rig *r, pawl_index *index, size_t len, const char *query,
@@ -102,6 +104,50 @@ static void what_is_kept_can_be_searched_and_removed(void **state)
     assert_int_equal(chosen(r, r->index, 3, "fourteen bytes", &best), 4);
 }
 
+static int64_t items_of(index_rig *r)
+{
+    const pawl_value *about = NULL;
+    must(r, pawl_index_info(r->index, "pawl.tools", r->scope, &about, &r->err));
+    return pawl_int(about, "items", -1);
+}
+
+/* [V20] */
+static void a_collection_of_somebody_else_under_that_name_is_refused_or_left_alone(void **state)
+{
+    index_rig *r = *state;
+    size_t best = 9;
+    assert_int_equal(pawl_index_create(r->index, "pawl.tools", NULL, &r->err), PAWL_INVALID);
+    assert_non_null(strstr(r->err.message, "begin with pawl."));
+    assert_int_equal(pawl_index_create(r->index, "pawl.", NULL, &r->err), PAWL_INVALID);
+    must(r, pawl_index_create(r->index, "pawl", NULL, &r->err));
+    /* As a program of before could, or one that asks the engine itself. */
+    must(r, pw_index_create(r->index, "pawl.tools", "my own tools", &r->err));
+    const float vector[WIDTH] = {1};
+    const pawl_index_item item = {.key = "mine", .text = {"a bone", 6}, .vector = vector};
+    must(r, pawl_index_put(r->index, "pawl.tools", &item, 1, NULL, &r->err));
+    assert_int_equal(chosen(r, r->index, 3, "fourteen bytes", &best), 4);
+    assert_int_equal(best, 1);
+    pawl_index *other = index_other(r, "model two", WIDTH);
+    assert_int_equal(chosen(r, other, 3, "fourteen bytes", &best), 4);
+    pawl_index_close(other);
+    assert_int_equal(items_of(r), 1);
+}
+
+static void what_another_text_is_made_of_is_made_and_the_old_one_is_not_taken_for_it(void **state)
+{
+    index_rig *r = *state;
+    size_t best = 9;
+    (void)chosen(r, r->index, 3, "fourteen bytes", &best);
+    assert_int_equal(items_of(r), 3);
+    docs[1].text = "it again and more"; /* the server says so now */
+    docs[1].text_size = 17;
+    assert_int_equal(chosen(r, r->index, 3, "twenty-three bytes long", &best), 2);
+    assert_int_equal(best, 1);
+    assert_int_equal(items_of(r), 4);
+    docs[1].text = "it again";
+    docs[1].text_size = 8;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +157,12 @@ int main(void)
                                         index_teardown),
         cmocka_unit_test_setup_teardown(vectors_of_another_model_are_not_taken_but_made_anew,
                                         index_setup_memory, index_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_collection_of_somebody_else_under_that_name_is_refused_or_left_alone,
+            index_setup_memory, index_teardown),
+        cmocka_unit_test_setup_teardown(
+            what_another_text_is_made_of_is_made_and_the_old_one_is_not_taken_for_it,
+            index_setup_memory, index_teardown),
         cmocka_unit_test_setup_teardown(what_is_kept_can_be_searched_and_removed,
                                         index_setup_memory, index_teardown),
     };

@@ -1,7 +1,7 @@
 /*
- * tools_found.c - is a tool found by what people say they want? tools_found FOLDER MODEL [params|text]: recall and reciprocal rank of each way to look for
- * it, and how many tokens of a prompt the tools take, all of them and the chosen. With params, names of
- * parameters are embedded, too; with text, descriptions alone. Judges nothing.
+ * tools_found.c - is a tool found by what people say they want? tools_found FOLDER MODEL [bare|params|second|text]: recall and reciprocal rank of each way to
+ * look for it, and how many tokens of a prompt the tools take, all of them and the chosen. The last word: other ways to look at a tool (tools_form).
+ * Judges nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "activities/embed/embedder.h"
+#include "sdk/base/error.h"
 #include "tools_rig.h"
 
 static double now_s(void)
@@ -93,10 +94,16 @@ static void print_time(const tools_set *s, const pawl_embedder *e)
 
 static tools_form form_of(int argc, char **argv)
 {
-    const char *name = argc > 3 ? argv[3] : "";
-    return strcmp(name, "params") == 0 ? TOOLS_FORM_PARAMS
-           : strcmp(name, "text") == 0 ? TOOLS_FORM_TEXT
-                                       : TOOLS_FORM;
+    static const char *const names[] = {[TOOLS_FORM_BARE] = "bare",
+                                        [TOOLS_FORM_PARAMS] = "params",
+                                        [TOOLS_FORM_SECOND] = "second",
+                                        [TOOLS_FORM_TEXT] = "text"};
+    for (size_t i = 1; argc > 3 && i < PW_COUNT(names); i++) {
+        if (strcmp(argv[3], names[i]) == 0) {
+            return (tools_form)i;
+        }
+    }
+    return TOOLS_FORM;
 }
 
 int main(int argc, char **argv)
@@ -104,7 +111,7 @@ int main(int argc, char **argv)
     pawl_embedder *e = NULL;
     pawl_error err;
     if (argc != 3 && argc != 4) {
-        (void)fprintf(stderr, "usage: tools_found FOLDER MODEL [params|text]\n");
+        (void)fprintf(stderr, "usage: tools_found FOLDER MODEL [bare|params|second|text]\n");
         return 2;
     }
     if (pawl_embed_open(argv[2], NULL, &e, &err) != PAWL_OK) {

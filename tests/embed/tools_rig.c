@@ -11,6 +11,8 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/buf.h"
 
+#define SECOND 0.25 /* what a second vector of a tool counts */
+
 const size_t tools_depths[TOOLS_DEPTHS] = {1, 3, 5, 10, 20};
 
 static void die(const char *what, const char *why)
@@ -29,6 +31,45 @@ const char *tools_group_name(tools_group group)
 {
     static const char *const names[] = {"all", "a word in the name", "none in the name"};
     return names[group];
+}
+
+/* ---- a tool as a model is told of it ---- */
+
+/* One of "title:string!", "labels:string[]". */
+static const pawl_value *param_schema(pawl_scope *scope, const char *type, size_t size)
+{
+    if (size > 2 && type[size - 2] == '[') {
+        return pawl_build(scope, "{type: 'array', items: {type: %s}}",
+                          pw_strndup(scope, type, size - 2));
+    }
+    return pawl_build(scope, "{type: %s}", pw_strndup(scope, type, size));
+}
+
+static const pawl_value *tool_value(const tools_set *s, pawl_scope *scope, size_t tool)
+{
+    const pawl_value *properties = pawl_build(scope, "{}"), *required[32];
+    size_t required_len = 0;
+    for (const char *p = s->params[tool]; *p != '\0';) {
+        const size_t name = strcspn(p, ":"), whole = strcspn(p, " ");
+        const bool must = p[whole - 1] == '!';
+        const char *key = pw_strndup(scope, p, name);
+        properties = pawl_with(scope, properties, key,
+                               param_schema(scope, p + name + 1, whole - name - 1 - must));
+        if (must && required_len < 32) {
+            required[required_len++] = pawl_make_str(scope, key);
+        }
+        p += whole + (p[whole] != '\0');
+    }
+    return pawl_build(
+        scope,
+        "{name: %s, description: %s, input_schema: {type: 'object', properties: %p, required: %p}}",
+        s->docs[tool].name, s->docs[tool].text, pawl_v(properties),
+        pawl_v(pawl_make_array(scope, required, required_len)));
+}
+
+const char *tools_json(const tools_set *s, pawl_scope *scope, size_t tool)
+{
+    return pawl_to_json(scope, tool_value(s, scope, tool), 0);
 }
 
 /* ---- reading ---- */
@@ -108,8 +149,11 @@ static void read_all(tools_set *s, const char *folder)
     char *requests = file_text(s->scope, folder, "requests.tsv");
     char *f[3];
     while (s->len < TOOLS_MAX && row_next(&tools, f, 3, "tools.tsv")) {
-        s->docs[s->len] = (pw_choose_doc){f[0], strlen(f[0]), f[1], strlen(f[1])};
-        s->params[s->len++] = f[2];
+        s->docs[s->len] = (pw_choose_doc){f[0], strlen(f[0]), f[1], strlen(f[1]), "", 0};
+        s->params[s->len] = f[2];
+        pw_choose_say(s->scope, &s->docs[s->len], NULL,
+                      pawl_get(tool_value(s, s->scope, s->len), "input_schema"), NULL);
+        s->len++;
     }
     while (s->requests_len < REQUESTS_MAX && row_next(&requests, f, 2, "requests.tsv")) {
         tools_request *r = &s->requests[s->requests_len++];
@@ -202,19 +246,26 @@ static const char *text_of(const tools_set *s, size_t tool, tools_form form)
 
 void tools_embed(tools_set *s, const pawl_embedder *e, tools_form form)
 {
-    const size_t len = s->len + s->requests_len;
+    const size_t both = s->len + s->requests_len;
+    const size_t len = both + (form == TOOLS_FORM_SECOND ? s->len : 0);
     pawl_embed_text *texts = pw_alloc(s->scope, len * sizeof *texts);
     pawl_embed_info info;
     pawl_error err;
     pawl_embed_about(e, &info);
     s->width = info.width;
+    s->second = form == TOOLS_FORM_SECOND;
+    for (size_t i = 0; i < s->len && form == TOOLS_FORM_BARE; i++) {
+        s->docs[i].more_size = 0;
+    }
     s->vectors = malloc(len * s->width * sizeof *s->vectors);
     if (texts == NULL || s->vectors == NULL) {
         die("vectors", "no memory");
         return;
     }
     for (size_t i = 0; i < len; i++) {
-        const char *text = i < s->len ? text_of(s, i, form) : s->requests[i - s->len].text;
+        const char *text = i < s->len ? text_of(s, i, form)
+                           : i < both ? s->requests[i - s->len].text
+                                      : in_words(s->scope, s->docs[i - both].more);
         texts[i] = (pawl_embed_text){text, strlen(text)};
     }
     if (pawl_embed_texts(e, texts, len, s->vectors, NULL, &err) != PAWL_OK) {
@@ -228,6 +279,9 @@ static double cosine(const tools_set *s, size_t tool, size_t request)
     double sum = 0;
     for (size_t i = 0; i < s->width; i++) {
         sum += (double)a[i] * (double)b[i];
+    }
+    for (size_t i = 0; i < s->width && s->second; i++) {
+        sum += SECOND * (double)a[(s->len + s->requests_len) * s->width + i] * (double)b[i];
     }
     return sum;
 }
@@ -386,39 +440,4 @@ void tools_measure(const tools_set *s, tools_way way, tools_score ret_scores[TOO
         }
     }
     (void)sqlite3_close(db);
-}
-
-/* ---- a tool as a model is told of it ---- */
-
-/* One of "title:string!", "labels:string[]". */
-static const pawl_value *param_schema(pawl_scope *scope, const char *type, size_t size)
-{
-    if (size > 2 && type[size - 2] == '[') {
-        return pawl_build(scope, "{type: 'array', items: {type: %s}}",
-                          pw_strndup(scope, type, size - 2));
-    }
-    return pawl_build(scope, "{type: %s}", pw_strndup(scope, type, size));
-}
-
-const char *tools_json(const tools_set *s, pawl_scope *scope, size_t tool)
-{
-    const pawl_value *properties = pawl_build(scope, "{}"), *required[32];
-    size_t required_len = 0;
-    for (const char *p = s->params[tool]; *p != '\0';) {
-        const size_t name = strcspn(p, ":"), whole = strcspn(p, " ");
-        const bool must = p[whole - 1] == '!';
-        const char *key = pw_strndup(scope, p, name);
-        properties = pawl_with(scope, properties, key,
-                               param_schema(scope, p + name + 1, whole - name - 1 - must));
-        if (must && required_len < 32) {
-            required[required_len++] = pawl_make_str(scope, key);
-        }
-        p += whole + (p[whole] != '\0');
-    }
-    const pawl_value *v = pawl_build(
-        scope,
-        "{name: %s, description: %s, input_schema: {type: 'object', properties: %p, required: %p}}",
-        s->docs[tool].name, s->docs[tool].text, pawl_v(properties),
-        pawl_v(pawl_make_array(scope, required, required_len)));
-    return pawl_to_json(scope, v, 0);
 }

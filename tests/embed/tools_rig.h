@@ -28,8 +28,10 @@ typedef struct tools_set {
     size_t len;
     tools_request requests[REQUESTS_MAX];
     size_t requests_len;
-    float *vectors; /* of the tools, then of the requests; NULL = no model */
+    float *
+        vectors; /* of the tools, then of the requests, then the tools' second ones; NULL = no model */
     size_t width;
+    bool second;
 } tools_set;
 
 typedef enum tools_way {
@@ -55,8 +57,15 @@ typedef struct tools_score {
  * not as they should be. */
 tools_set *tools_read(const char *folder, size_t every);
 void tools_free(tools_set *s);
-/** What is embedded of a tool: "name in words: description", that with the names of its parameters, or its description alone. */
-typedef enum tools_form { TOOLS_FORM, TOOLS_FORM_PARAMS, TOOLS_FORM_TEXT } tools_form;
+/** What is looked at of a tool: "name in words: description" as a vector, and the names of its parameters beside it as words. Others: no such words (BARE); the
+ * names in the vector, too (PARAMS), or in a second one that counts a quarter (SECOND); descriptions alone as vectors (TEXT). */
+typedef enum tools_form {
+    TOOLS_FORM,
+    TOOLS_FORM_BARE,
+    TOOLS_FORM_PARAMS,
+    TOOLS_FORM_SECOND,
+    TOOLS_FORM_TEXT
+} tools_form;
 /** Vectors of all tools and requests. Ends the program if that fails. */
 void tools_embed(tools_set *s, const pawl_embedder *e, tools_form form);
 /** Ranks all requests one way. */

@@ -19,6 +19,7 @@ def it_adds_lists_searches_and_removes(p):
     within(p.ok("concept").out, "crm_*, release")
     equal(p.ok("concept", "remove", "Customer").out, "Customer is no concept any more\n")
     equal(names(p.ok("concept", "search", "that customer", "-o", "json")), [])
+    within(p.run("concept", "remove", "Customer").exits(4).err, "there is no concept")
 
 
 def it_keeps_workspaces_apart_and_the_last_text_of_a_name(p):
@@ -28,6 +29,11 @@ def it_keeps_workspaces_apart_and_the_last_text_of_a_name(p):
     p.ok("concept", "add", "Lead", "who might buy", "--workspace", "sales")
     equal([row["text"] for row in p.ok("concept", "list", "--workspace", "sales", "-o", "json").json()], ["who might buy"])
     equal(names(p.ok("concept", "list", "-o", "json")), [])
+    p.ok("concept", "add", "Deal", "what may be bought by a lead")
+    p.ok("concept", "add", "Lead", "a leash")
+    found = p.ok("concept", "search", "lead", "--workspace", "lab", "-o", "json").json()  # its own, and those of all that it has no other of
+    equal(sorted((row["name"], row["text"]) for row in found), [("Deal", "what may be bought by a lead"), ("Lead", "a heavy metal")])
+    equal(sorted(row["text"] for row in p.ok("concept", "search", "lead", "-o", "json").json()), ["a leash", "what may be bought by a lead"])
     within(p.ok("memory").out, "concepts/sales")
 
 
@@ -36,7 +42,12 @@ def it_needs_no_engine_to_look_and_says_what_is_wrong(p):
     p.ok("concept", "add", "Lead", "who may buy")
     p.stop()
     equal(names(p.ok("concept", "search", "buy", "-o", "json")), ["Lead"])
-    within(p.ok("concept", "add", "Deal", "a sale").out, "as soon as an engine runs")
+    done = p.ok("concept", "add", "Deal", "a sale")
+    equal(done.out, "kept: Deal is a concept\n")
+    within(done.err, "no engine runs")
+    within(done.err, "serve\n")
+    equal(p.ok("concept", "add", "Deal", "a sale", "-o", "json").json(), [{"name": "Deal", "kept": True}])
+    equal(names(p.ok("concept", "list", "-o", "json")), ["Lead"])
     within(p.run("concept", "add", "Lead").exits(2).err, "what is it")
     within(p.run("concept", "search").exits(2).err, "for what")
     within(p.run("concept", "add", "Many", "too many links", "--link", ",".join(f"tool{i}" for i in range(65))).exits(2).err, "64")

@@ -44,6 +44,60 @@ def it_finds_what_a_concept_links_to(f):
     assert names(found(client, "the boss")) == []
 
 
+def it_finds_by_a_tag_a_parameter_or_a_value_of_one(f):
+    client = Modern(f.serve().url)
+    assert names(found(client, "the treasury"))[0] == "approve"
+    assert names(found(client, "which contact method?"))[0] == "json_schema_2020_12_tool"
+    assert names(found(client, "by phone"))[0] == "json_schema_2020_12_tool"
+    assert names(found(client, "the street"))[0] == "json_schema_2020_12_tool"  # of a $defs
+
+
+def concepts(result):
+    return {c["concept"]: (c["text"], c["workflows"]) for c in result.get("concepts", [])}
+
+
+def it_looks_at_the_concepts_of_its_own_workspace_and_of_all_and_at_no_others(f):  # [T26]
+    (f.path / "rights.json").write_text(json.dumps({"roles": {"greeter": {"operations": ["list"], "tools": ["greet"]}}}), encoding="utf-8")
+    tokens = {name: f.pawl("token", name, "--client-tokens", str(f.path / "tokens"), *options)["token"] for name, options in {
+        "ada": ("--role", "caller", "--workspace", "web"), "bob": ("--role", "caller", "--workspace", "ops"), "cy": ("--role", "caller"),
+        "dan": ("--role", "greeter", "--workspace", "web")}.items()}
+    server = f.serve(options=("--client-tokens", str(f.path / "tokens"), "--rights", str(f.path / "rights.json")))
+    ada, bob, cy, dan = (Modern(server.url, headers={"Authorization": "Bearer " + tokens[name]}) for name in ("ada", "bob", "cy", "dan"))
+    pawl(f, "concept", "add", "Boss", "whoever has the last word", "--link", "approve,greet", "--workspace", "web")
+    pawl(f, "concept", "add", "Boss", "an ornament", "--link", "slow_*")
+    pawl(f, "concept", "add", "Pager", "whoever is on call", "--link", "failing_job", "--workspace", "ops")
+    pawl(f, "concept", "add", "Motto", "what all of us say", "--link", "greet")
+    assert concepts(found(ada, "the boss")) == {"Boss": ("whoever has the last word", ["approve", "greet"])}
+    assert concepts(found(bob, "the boss")) == concepts(found(cy, "the boss")) == {"Boss": ("an ornament", ["slow_compute"])}
+    assert list(concepts(found(bob, "the pager"))) == ["Pager"] and names(found(bob, "the pager")) == ["failing_job"]
+    for client in (ada, cy, dan):
+        assert "concepts" not in found(client, "the pager") and names(found(client, "the pager")) == []
+    for client in (ada, bob, cy, dan):
+        assert concepts(found(client, "our motto")) == {"Motto": ("what all of us say", ["greet"])}
+    assert concepts(found(dan, "the boss")) == {"Boss": ("whoever has the last word", ["greet"])}  # it may not list the other
+
+
+def it_searches_on_standard_input_for_the_workspace_that_it_is_told(f):
+    def boss(*options):
+        shim = f.shim(*options)
+        shim.ask({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}})
+        reply = shim.ask({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "pawl_search", "arguments": {"query": "the boss"}}})
+        return names(reply["result"]["structuredContent"])
+    assert boss() == []
+    pawl(f, "concept", "add", "Boss", "whoever has the last word", "--link", "approve", "--workspace", "web")
+    assert boss("--workspace", "web") == ["approve"]
+    assert boss("--workspace", "ops") == boss() == []
+
+
+def it_gives_no_token_the_workspace_of_an_issuer(f):
+    for workspace, why in (("corp:web", "--workspace web"), ("a b", "without blanks"), ("x" * 91, "at most 90")):
+        done = subprocess.run([Paths.pawl, "token", "eve", "--client-tokens", str(f.path / "tokens"), "--workspace", workspace],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and why in done.stderr, done
+        assert not (f.path / "tokens").exists()
+
+
 def it_searches_only_what_a_client_may_see(f):
     options = ("--rights", str(f.path / "rights.json"), "--client-tokens", str(f.path / "tokens"))
     (f.path / "rights.json").write_text(json.dumps({"roles": {"greeter": {"operations": ["list", "call"], "tools": ["greet"]}}}), encoding="utf-8")

@@ -13,9 +13,9 @@
 #include "activities/choose.h"
 #include "sdk/base/arena.h"
 
-#define TOOL(name, text)                               \
-    {                                                  \
-        name, sizeof(name) - 1, text, sizeof(text) - 1 \
+#define TOOL(name, text)                                      \
+    {                                                         \
+        name, sizeof(name) - 1, text, sizeof(text) - 1, "", 0 \
     }
 
 static const pw_choose_doc tools[] = {
@@ -135,6 +135,118 @@ static void both_lists_count_by_rank_and_the_least_cosine_holds_for_both(void **
     assert_int_equal(best(&c, list), 1);
 }
 
+/* A doc of its own; what is said of it is in the scope. */
+static pw_choose_doc said(pawl_scope *scope, const char *name, const pawl_value *v)
+{
+    pw_choose_doc doc = {name, strlen(name), "Does it.", 8, "", 0};
+    assert_non_null(v);
+    pw_choose_say(scope, &doc, pawl_get(v, "tags"), pawl_get(v, "in"), pawl_get(v, "out"));
+    return doc;
+}
+
+/* Which of them a request finds first, by words and by both, though the model says that it is opposite; len = none. */
+static size_t found(const pw_choose_doc *docs, size_t len, const char *query)
+{
+    static const double cosines[8] = {0.1, -0.1, -0.1, -0.1, -0.1, -0.1, -0.1, -0.1};
+    const pw_choose_query q = {query, strlen(query), cosines};
+    pw_choose c = {
+        .docs = docs, .len = len, .queries = &q, .queries_len = 1, .by = PW_CHOOSE_WORDS, .k = 2};
+    pw_choice words[2], both[2];
+    const bool hit = best(&c, words) > 0;
+    c.by = PW_CHOOSE_HYBRID;
+    for (size_t i = 0, n = best(&c, both); hit && i < n; i++) {
+        if (both[i].index == words[0].index) {
+            return words[0].index;
+        }
+    }
+    return len;
+}
+
+static void a_tag_a_parameter_or_one_of_its_values_finds_what_has_it(void **state)
+{
+    pawl_scope *scope = pawl_scope_new();
+    const pw_choose_doc docs[] = {
+        said(scope, "first", pawl_build(scope, "{}")),
+        said(scope, "second", pawl_build(scope, "{tags: ['finance', 'month-end']}")),
+        said(scope, "third",
+             pawl_build(scope, "{in: {properties: {ledger_account: {type: 'string'}}}}")),
+        said(scope, "fourth",
+             pawl_build(scope, "{in: {properties: {mode: {enum: ['squash', 'rebase', 3]}}}}")),
+        said(
+            scope, "fifth",
+            pawl_build(
+                scope,
+                "{in: {properties: {a: {items: {properties: {zip: {description: 'of the warehouse'}}}}}}}")),
+        said(scope, "sixth",
+             pawl_build(
+                 scope,
+                 "{in: {oneOf: [{properties: {b: {title: 'Carrier'}}}, {const: 'pickup'}]}}")),
+        said(
+            scope, "seventh",
+            pawl_build(
+                scope,
+                "{out: {properties: {tracking: {}}}, in: {title: 'root', description: 'of all'}}")),
+    };
+    static const struct {
+        const char *query;
+        size_t index;
+    } rows[] = {{"the finance people", 1},
+                {"at each month end", 1},
+                {"which ledger account?", 2},
+                {"rebase it", 3},
+                {"our warehouse", 4},
+                {"which carriers", 5},
+                {"she comes for pickup", 5},
+                {"tracking", 6},
+                {"root", 7}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(found(docs, 7, rows[i].query), rows[i].index);
+    }
+    pawl_scope_free(scope);
+}
+
+static void a_name_weighs_more_than_a_description_and_that_more_than_a_schema(void **state)
+{
+    pawl_scope *scope = pawl_scope_new();
+    pw_choose_doc docs[] = {
+        said(scope, "one", pawl_build(scope, "{in: {properties: {invoice: {}}}}")),
+        said(scope, "two", pawl_build(scope, "{}")),
+        said(scope, "invoice", pawl_build(scope, "{}"))};
+    const pw_choose_query q = {"invoice", 7, NULL};
+    const pw_choose c = {.docs = docs, .len = 3, .queries = &q, .queries_len = 1, .k = 3};
+    pw_choice list[3];
+    (void)state;
+    docs[1].text = "Invoice it.";
+    docs[1].text_size = 11;
+    assert_int_equal(best(&c, list), 3);
+    assert_int_equal(list[0].index, 2);
+    assert_int_equal(list[1].index, 1);
+    assert_int_equal(list[2].index, 0);
+    pawl_scope_free(scope);
+}
+
+static void a_schema_without_end_is_cut(void **state)
+{
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *deep = pawl_build(scope, "{}"), *wide = pawl_build(scope, "{}");
+    pw_choose_doc doc = {"x", 1, "", 0, "", 0};
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        deep = pawl_build(scope, "{properties: {deeper: %p}}", pawl_v(deep));
+    }
+    for (int i = 0; i < 1000; i++) {
+        wide = pawl_with(scope, wide, pw_sprintf(scope, "property_%d", i), pawl_build(scope, "{}"));
+    }
+    assert_non_null(deep);
+    pw_choose_say(scope, &doc, NULL, deep, pawl_build(scope, "{properties: %p}", pawl_v(wide)));
+    assert_memory_equal(doc.more, "deeper deeper", 13);
+    assert_true(doc.more_size > 3000 && doc.more_size <= 4001);
+    pw_choose_say(scope, &doc, pawl_build(scope, "'no list'"), pawl_build(scope, "[1, {}]"), NULL);
+    assert_int_equal(doc.more_size, 0);
+    pawl_scope_free(scope);
+}
+
 static void several_queries_and_what_else_speaks_for_a_tool_are_joined(void **state)
 {
     static const double extra[LEN] = {[3] = 1};
@@ -178,6 +290,9 @@ int main(void)
         cmocka_unit_test(by_words_only_what_has_one_of_them_is_chosen_names_first),
         cmocka_unit_test(by_meaning_what_is_too_far_is_not_chosen_and_ties_go_to_the_first),
         cmocka_unit_test(both_lists_count_by_rank_and_the_least_cosine_holds_for_both),
+        cmocka_unit_test(a_tag_a_parameter_or_one_of_its_values_finds_what_has_it),
+        cmocka_unit_test(a_name_weighs_more_than_a_description_and_that_more_than_a_schema),
+        cmocka_unit_test(a_schema_without_end_is_cut),
         cmocka_unit_test(several_queries_and_what_else_speaks_for_a_tool_are_joined),
         cmocka_unit_test(nothing_to_choose_from_gives_nothing),
         cmocka_unit_test(the_ways_have_names),

@@ -86,7 +86,7 @@ static size_t best(pawl_chooser *c, const pw_choose_doc *docs, size_t len, const
 }
 
 static const pw_choose_doc docs[] = {
-    {"dig", 3, "ooo", 3}, {"fill", 4, "eee", 3}, {"dig", 3, "xyz", 3}};
+    {"dig", 3, "ooo", 3, "", 0}, {"fill", 4, "eee", 3, "", 0}, {"dig", 3, "xyz", 3, "", 0}};
 
 static void what_did_not_change_is_not_embedded_again(void **state)
 {
@@ -110,7 +110,7 @@ static void what_did_not_change_is_not_embedded_again(void **state)
 static size_t made_of(pawl_chooser *c, const char *text)
 {
     pawl_scope *scope = pawl_scope_new();
-    const pw_choose_doc doc = {NULL, 0, text, strlen(text)};
+    const pw_choose_doc doc = {NULL, 0, text, strlen(text), "", 0};
     const pw_chooser_ask ask = {.docs = &doc, .len = 1};
     double *cosines = NULL;
     size_t made = 9;
@@ -149,7 +149,8 @@ static void *ask_much(void *user)
     for (unsigned i = 0; i < ASKS; i++) {
         size_t embedded = 0;
         (void)snprintf(text[i], sizeof text[i], "%c%u", (char)('a' + i % 20), i);
-        const pw_choose_doc d[] = {{NULL, 0, "zzz", 3}, {NULL, 0, text[i], strlen(text[i])}};
+        const pw_choose_doc d[] = {{NULL, 0, "zzz", 3, "", 0},
+                                   {NULL, 0, text[i], strlen(text[i]), "", 0}};
         wrong += best(c, d, 2, text[i], &embedded) != 1;
     }
     return wrong == 0 ? NULL : c;
@@ -191,8 +192,9 @@ static void without_vectors_it_is_by_words_whatever_was_asked_for(void **state)
 
 static void a_concept_that_is_meant_speaks_for_what_it_links_to(void **state)
 {
-    static const pw_choose_doc tools[] = {
-        {"mail_send", 9, "ooo", 3}, {"crm_get", 7, "eee", 3}, {"bill", 4, "xyz", 3}};
+    static const pw_choose_doc tools[] = {{"mail_send", 9, "ooo", 3, "", 0},
+                                          {"crm_get", 7, "eee", 3, "", 0},
+                                          {"bill", 4, "xyz", 3, "", 0}};
     toy t = {0};
     pawl_scope *scope = pawl_scope_new();
     pawl_chooser *choosers[] = {opened(&t), NULL};

@@ -79,6 +79,12 @@ static bool only_pure(const pawl_value *says, const pawl_value *activities)
     return pure;
 }
 
+/* Tags are for searches: a workflow that says nothing else of itself is published as one that says nothing. */
+static bool says_nothing(const pawl_value *publish)
+{
+    return publish == NULL || (pawl_len(publish) == 1 && pawl_get(publish, "tags") != NULL);
+}
+
 static void add_workflow(pw_mcpd_catalog *c, pawl_scope *scope, const pawl_value *w,
                          const pawl_value *activities, bool all)
 {
@@ -98,7 +104,7 @@ static void add_workflow(pw_mcpd_catalog *c, pawl_scope *scope, const pawl_value
         o.says = pawl_get(publish, kinds[i].key);
         o.published = pawl_typeof(o.says) == PAWL_MAP;
         o.pure = only_pure(o.says, activities);
-        if (o.published || (all && publish == NULL && o.kind == PW_MCPD_OFFER_TOOL)) {
+        if (o.published || (all && says_nothing(publish) && o.kind == PW_MCPD_OFFER_TOOL)) {
             add(c, scope, &o, kinds[i].name);
         }
     }

@@ -1,7 +1,11 @@
 /*
  * search.c - the tool pawl_search: workflows by what somebody wants, as an agent's tools are chosen (activities/chooser.h).
  *
- *   workflows of the engine --rights--> those of this client --concepts--> ranked: by words here, by meaning in a thread of the pool --> the first 20
+ *   workflows of the engine --rights--> those of this client --concepts of its workspace--> ranked: by words here, by meaning in a thread of the pool
+ *                                                                                         --> the first 20, and the concepts that were meant
+ *
+ * [T26] A client sees the concepts of its own workspace and those of "default", which all share, never another's: no other space is asked for. Of what
+ * a concept links to it is told what it may list.
  *
  * A model is opened by the first search, in that thread, and stays. The exchange may be gone when the thread is done: the job is on its own then, and its
  * result nobody's. Does not rank itself, and remembers nothing but vectors.
@@ -54,12 +58,41 @@ static const pawl_value *shown(const struct pw_mcpd_search *s, pawl_scope *scope
     return pawl_make_array(scope, list, len);
 }
 
+/* The first workflows of this client that it links to, by name. */
+static const pawl_value *links_of(const struct pw_mcpd_search *s, pawl_scope *scope,
+                                  const pawl_value *concept)
+{
+    const pawl_value *list[FOUND_MAX];
+    size_t len = 0;
+    for (size_t i = 0; i < s->len && len < FOUND_MAX; i++) {
+        if (pw_concept_links(concept, s->docs[i].name, s->docs[i].name_size)) {
+            list[len++] = pawl_make_str(scope, s->docs[i].name);
+        }
+    }
+    return pawl_make_array(scope, list, len);
+}
+
+static const pawl_value *meant(const struct pw_mcpd_search *s, pawl_scope *scope)
+{
+    const pawl_value *list[PW_CONCEPT_HITS];
+    for (size_t i = 0; i < s->found.hits_len; i++) {
+        const pawl_value *c = pawl_at(s->concepts, s->found.hits[i]);
+        list[i] =
+            pawl_build(scope, "{concept: %s, text: %s, workflows: %p}", pawl_str(c, "key", ""),
+                       pawl_str(c, "text", ""), pawl_v(links_of(s, scope, c)));
+    }
+    return pawl_make_array(scope, list, s->found.hits_len);
+}
+
 static void end(struct pw_mcpd_search *s)
 {
     pw_mcpd_x *x = s->x;
     const bool words = s->found.by == PW_CHOOSE_WORDS;
     const pawl_value *v = pawl_build(x->scope, "{workflows: %p, by: %s}",
                                      pawl_v(shown(s, x->scope)), pw_choose_by_name(s->found.by));
+    if (s->found.hits_len > 0) {
+        v = pawl_with(x->scope, v, "concepts", meant(s, x->scope));
+    }
     if (words) { /* a model that reads this asks in other words */
         v = pawl_with(
             x->scope, v, "note",
@@ -162,20 +195,16 @@ static bool docs_make(struct pw_mcpd_search *s)
 {
     pw_choose_doc *docs = pawl_scope_alloc(s->scope, (pawl_len(s->workflows) + 1) * sizeof *docs);
     for (size_t i = 0; i < pawl_len(s->workflows) && docs != NULL; i++) {
-        const pawl_value *w = pawl_at(s->workflows, i);
-        const char *name = pawl_str(w, "name", ""), *text = pawl_str(w, "text", "");
-        docs[s->len++] = (pw_choose_doc){name, strlen(name), text, strlen(text)};
+        pw_choose_say_workflow(s->scope, &docs[s->len++], pawl_at(s->workflows, i));
     }
     s->docs = docs;
     return docs != NULL;
 }
 
-static void on_concepts(void *user, pawl_status status, const pawl_value *reply, const char *why)
+static void begin(pw_mcpd_x *x, const pawl_value *own, const pawl_value *shared)
 {
-    pw_mcpd_x *x = user;
     pawl_scope *scope = pawl_scope_new();
     struct pw_mcpd_search *s = scope != NULL ? pawl_scope_alloc(scope, sizeof *s) : NULL;
-    (void)why;
     if (s != NULL) {
         *s = (struct pw_mcpd_search){.scope = scope,
                                      .x = x,
@@ -183,7 +212,7 @@ static void on_concepts(void *user, pawl_status status, const pawl_value *reply,
                                      .user = x->server->options.chooser_user};
         s->query = pawl_str(pawl_copy(scope, pawl_get(x->params, "arguments.query")), "", "");
         s->workflows = pawl_copy(scope, x->run.offer);
-        s->concepts = status == PAWL_OK ? pawl_copy(scope, reply) : NULL;
+        s->concepts = pw_concepts_join(scope, pawl_copy(scope, own), pawl_copy(scope, shared));
     }
     if (s == NULL || !docs_make(s)) {
         pawl_scope_free(scope);
@@ -192,6 +221,42 @@ static void on_concepts(void *user, pawl_status status, const pawl_value *reply,
     }
     x->search = s;
     go(s, x->server->loop);
+}
+
+static void ask_concepts(pw_mcpd_x *x, const char *workspace, pw_up_fn fn)
+{
+    pw_up_ask(x->server->up, "memories",
+              pawl_build(x->scope, "{space: %s, limit: %d}", pw_concept_space(x->scope, workspace),
+                         (int)PW_CONCEPTS_MAX),
+              fn, x);
+}
+
+/* "" = none but the shared one. */
+static const char *workspace_of(const pw_mcpd_x *x)
+{
+    const char *served = x->server->options.workspace;
+    return x->who != NULL ? x->who->workspace : served != NULL ? served : "";
+}
+
+/* A search without concepts is better than none. */
+static void on_own(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd_x *x = user;
+    (void)why;
+    begin(x, status == PAWL_OK ? reply : NULL, x->run.input);
+}
+
+static void on_shared(void *user, pawl_status status, const pawl_value *reply, const char *why)
+{
+    pw_mcpd_x *x = user;
+    const char *workspace = workspace_of(x);
+    (void)why;
+    if (pw_concept_shared(workspace)) {
+        begin(x, NULL, status == PAWL_OK ? reply : NULL);
+        return;
+    }
+    x->run.input = status == PAWL_OK ? pawl_copy(x->scope, reply) : NULL;
+    ask_concepts(x, workspace, on_own);
 }
 
 /* Rights first: what this client may not see takes no place among the first. */
@@ -207,20 +272,12 @@ static void on_workflows(void *user, pawl_status status, const pawl_value *reply
     }
     for (size_t i = 0; i < pawl_len(list); i++) {
         const pawl_value *w = pawl_at(list, i);
-        const char *name = pawl_str(w, "name", "");
-        if (pw_mcpd_reaches(x, PW_OP_LIST, name)) {
-            const char *about = pawl_str(w, "description", "");
-            const char *title = pawl_str(w, "publish.tool.title", "");
-            kept[len++] =
-                pawl_build(x->scope, "{name: %s, description: %s, text: %s}", name, about,
-                           title[0] != '\0' ? pw_sprintf(x->scope, "%s. %s", title, about) : about);
+        if (pw_mcpd_reaches(x, PW_OP_LIST, pawl_str(w, "name", ""))) {
+            kept[len++] = w;
         }
     }
     x->run.offer = pawl_make_array(x->scope, kept, len);
-    pw_up_ask(x->server->up, "memories",
-              pawl_build(x->scope, "{space: %s, limit: %d}", pw_concept_space(x->scope, NULL),
-                         (int)PW_CONCEPTS_MAX),
-              on_concepts, x);
+    ask_concepts(x, NULL, on_shared);
 }
 
 void pw_mcpd_search_begin(pw_mcpd_x *x)

@@ -79,6 +79,8 @@ typedef struct pw_mcpd_options {
     /** What workflows are searched with (activities/chooser.h), NULL = words; called by threads of the pool, several at once. May be NULL. */
     struct pawl_chooser *(*chooser)(void *user);
     void *chooser_user;
+    const char *
+        workspace; /* whose concepts clients without a principal search; NULL = the shared ones alone */
 } pw_mcpd_options;
 
 /** NULL when out of memory. */
