@@ -112,6 +112,25 @@ void pw_control_post(pw_control *c, pw_control_out *out)
     uv_async_send(&c->wake);
 }
 
+void pw_control_lost(pw_control *c, uint64_t client)
+{
+    atomic_store(&c->deaf[client & (PW_CLIENTS_MAX - 1)], client);
+    uv_async_send(&c->wake);
+}
+
+static void cut_deaf(pw_control *c)
+{
+    for (size_t i = 0; i < PW_CLIENTS_MAX; i++) {
+        const bool some = atomic_load_explicit(&c->deaf[i], memory_order_relaxed) != 0;
+        const uint64_t id = some ? atomic_exchange(&c->deaf[i], 0) : 0;
+        pw_control_client *client = id != 0 ? pw_control_client_find(c, id) : NULL;
+        if (client != NULL) {
+            pw_control_log(c, PAWL_WARN, "no memory for a reply: its client is cut");
+            pw_control_client_close(client);
+        }
+    }
+}
+
 static pw_control_out *take_outgoing(pw_control *c)
 {
     pw_control_out *top = atomic_exchange_explicit(&c->outgoing, NULL, memory_order_acquire);
@@ -175,6 +194,7 @@ static void on_wake(uv_async_t *wake)
     pw_control *c = wake->data;
 
     send_outgoing(c);
+    cut_deaf(c);
     if (atomic_load(&c->stop) && !c->stopping) {
         begin_stop(c);
     }

@@ -197,7 +197,8 @@ static void on_reply(pw_request *rq, pawl_status status, pw_view body, const paw
     pw_control_out *out = pw_calloc(1, sizeof *out);
 
     if (out == NULL) {
-        return; /* the client times out, as it must be able to anyway */
+        pw_control_lost(call->control, call->client);
+        return;
     }
     out->client = call->client;
     out->more = more;

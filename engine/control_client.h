@@ -52,6 +52,8 @@ struct pw_control {
     uint64_t serial;
     pw_control_client *clients[PW_CLIENTS_MAX];
     atomic_size_t clients_len;
+    _Atomic(uint64_t)
+        deaf[PW_CLIENTS_MAX]; /* in its slot the id of one to whom a reply was lost: it is cut */
     pw_control_client
         *gathering;    /* the one whose frames wait for the end of this callback; NULL = none */
     char space[65536]; /* of one read */
@@ -72,6 +74,8 @@ void pw_control_client_finish(pw_control_client *client);
 pw_control_client *pw_control_client_find(pw_control *c, uint64_t id);
 /** Any thread: hands a frame over to the I/O thread. */
 void pw_control_post(pw_control *c, pw_control_out *out);
+/** Any thread: a reply to it was lost for want of memory. It is cut, so that it asks again rather than wait. */
+void pw_control_lost(pw_control *c, uint64_t client);
 void pw_control_log(pw_control *c, pawl_level level, const char *fmt, ...) PAWL_PRINTF(3, 4);
 
 #endif

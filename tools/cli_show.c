@@ -91,8 +91,8 @@ static void hint_wait(pw_cli *cli, int64_t *number)
         pw_client_close(cli->client);
         cli->client = next;
         if (pw_client_is_live(next) &&
-            pw_client_send(next, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id), number,
-                           &err) != PAWL_OK) {
+            pw_client_watch(next, pawl_build(cli->scope, "{id: %s}", cli->run_id), number, &err) !=
+                PAWL_OK) {
             *number = 0;
         }
     }
@@ -104,8 +104,8 @@ static int follow(showing *s)
     pawl_error err = {0};
     int64_t number = 0;
     if (pw_cli_live(cli) &&
-        pw_client_send(cli->client, "watch", pawl_build(cli->scope, "{id: %s}", cli->run_id),
-                       &number, &err) != PAWL_OK) {
+        pw_client_watch(cli->client, pawl_build(cli->scope, "{id: %s}", cli->run_id), &number,
+                        &err) != PAWL_OK) {
         number = 0;
     }
     for (;;) {

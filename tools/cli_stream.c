@@ -152,9 +152,8 @@ static int follow(streaming *s)
     pawl_error err = {0};
     int64_t number = 0;
     const pawl_value *run = NULL;
-    pawl_status status = pw_client_send(
-        cli->client, "watch", pawl_build(cli->scope, "{id: %s, output: true}", cli->run_id),
-        &number, &err);
+    pawl_status status = pw_client_watch(
+        cli->client, pawl_build(cli->scope, "{id: %s, output: true}", cli->run_id), &number, &err);
     int code =
         status == PAWL_OK ? pw_cli_describe(cli, &run) : pw_cli_fail(cli, status, &err, NULL);
     if (code != PW_EXIT_OK) {

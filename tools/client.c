@@ -33,6 +33,7 @@
 #define CONNECT_SOON_MS 4
 #define CONNECT_PAUSE_MS \
     100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
+#define WATCH_TIMEOUT_MS 3000
 #define HELLO_TIMEOUT_MS 5000
 #define NO_ENGINE "no engine runs on this journal, and only one can answer \"%s\""
 #define QUEUE_BYTES_MAX (2 * (size_t)PW_FRAME_BYTES_MAX)
@@ -472,6 +473,23 @@ void pw_client_close(pw_client *c)
     }
     pawl_scope_free(c->scope);
     pw_free(c);
+}
+
+pawl_status pw_client_watch(pw_client *c, const pawl_value *args, int64_t *ret_number,
+                            pawl_error *err)
+{
+    int64_t number = 0;
+    int64_t behind = 0;
+    pawl_status status = pw_client_send(c, "watch", args, &number, err);
+
+    status = status == PAWL_OK ? pw_client_send(c, "stats", NULL, &behind, err) : status;
+    status =
+        status == PAWL_OK ? pw_client_next(c, behind, WATCH_TIMEOUT_MS, NULL, NULL, err) : status;
+    if (status == PAWL_OK || status == PAWL_TIMEOUT) {
+        *ret_number = number;
+        return PAWL_OK;
+    }
+    return status;
 }
 
 int64_t pw_client_taken(const pw_client *c)

@@ -50,6 +50,11 @@ pawl_status pw_client_flush(pw_client *c, pawl_error *err);
 /** ... and takes the next reply to `number` (0 = to any). Errors: as pw_client_request. */
 pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope,
                            const pawl_value **ret_reply, pawl_error *err);
+/** A watch that stands when this returns: what is read of the run from here on and what the watch says leave nothing out between them. Reads are
+ * answered beside the engine's thread and may otherwise be older than the watch; an operation of the engine's own comes behind it. An engine that
+ * does not answer in time may still take the watch: that is no error. Errors: as pw_client_send and pw_client_next. */
+pawl_status pw_client_watch(pw_client *c, const pawl_value *args, int64_t *ret_number,
+                            pawl_error *err);
 /** To which request the last pw_client_next took a reply; 0 = an error of the connection itself, -1 = it took none. */
 int64_t pw_client_taken(const pw_client *c);
 /** To poll beside others; -1 when not live. Ask pw_client_next with timeout 0 before polling: a reply may be buffered. */

@@ -176,7 +176,7 @@ static pw_view part(const uint8_t **data, const uint8_t *end)
 
 static void take(fuzz_mcp *f, peer *p, pw_view text, pw_mcpd_session **hosted)
 {
-    static const pw_mcpd_sink sink = {on_message, on_end, NULL};
+    static const pw_mcpd_sink sink = {.message = on_message, .end = on_end};
     const pw_mcpd_given given = {.text = (const char *)text.data,
                                  .size = text.size,
                                  .header = p->headers ? header : NULL,

@@ -58,7 +58,7 @@ static void on_end(void *user, int status, const char *text, size_t size)
 /* A stream is taken up again behind an event: one that was named here, "@" and the rest of the input, or none. */
 static void resume(fuzz_mcp *f, pawl_scope *scope, const char *text)
 {
-    static const pw_mcpd_sink sink = {on_message, on_end, NULL};
+    static const pw_mcpd_sink sink = {.message = on_message, .end = on_end};
     static peer p;
     pw_mcpd_x *x = NULL;
     const pw_mcpd_session *session = pw_mcpd_session_new(f->server, PW_MCPD_LEGACY, NULL);

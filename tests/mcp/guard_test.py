@@ -75,9 +75,9 @@ def it_shuts_out_the_address_that_brings_forged_tokens_and_no_other(f):  # [T25]
     server = serve(f)
     seen = key.sign(claims(sub="seen"))
     assert ask(server, seen, "127.0.0.2") == 200
-    flood(server, key, "127.0.0.2")
-    for i in range(20):
-        assert ask(server, key.sign(claims(sub=f"new{i}")), "127.0.0.1") == 200, "a flood from elsewhere shuts out a token that is good"
+    for text in [key.sign(claims(sub=f"new{i}")) for i in range(10)]:
+        flood(server, key, "127.0.0.2")  # again each time: what it may bring comes back with time
+        assert ask(server, text, "127.0.0.1") == 200, "a flood from elsewhere shuts out a token that is good"
     assert ask(server, seen, "127.0.0.2") == 200, "what is known is not looked at again"
 
 

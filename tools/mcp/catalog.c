@@ -30,10 +30,12 @@ static const pawl_value *json_of(pawl_scope *scope, const char *text)
 {
     const pawl_value *v = NULL;
     pawl_error err;
-    if (text[0] == '\0' || pawl_parse_json(scope, text, strlen(text), &v, &err) != PAWL_OK) {
-        return NULL;
+    const pawl_status st =
+        text[0] != '\0' ? pawl_parse_json(scope, text, strlen(text), &v, &err) : PAWL_NOT;
+    if (st == PAWL_NOMEM) {
+        pw_scope_fail(scope); /* else it would be offered without what it says */
     }
-    return v;
+    return st == PAWL_OK ? v : NULL;
 }
 
 /* Names of workflows may hold a colon, names of tools may not. */

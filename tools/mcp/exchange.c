@@ -153,7 +153,7 @@ void pw_mcpd_after(pw_mcpd_x *x, int64_t ms, pw_mcpd_fn fn)
 static const char no_memory[] = "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32603,"
                                 "\"message\":\"out of memory\"}}";
 
-/* What could not be written is an error to that request, under its id if there is memory for so much; a run of its own goes on, and counts as
+/* [T26] What could not be written is an error to that request, under its id if there is memory for so much; a run of its own goes on, and counts as
  * one whose answer was lost. */
 static void end_without_memory(pw_mcpd_x *x)
 {
@@ -253,6 +253,8 @@ static void say(pw_mcpd_x *x, pw_buf *text)
     if (pw_buf_ok(text)) {
         x->sink->message(x->sink_user, pw_buf_ok(&event) ? id : NULL, (const char *)text->data,
                          text->size);
+    } else if (x->sink->lost != NULL) {
+        x->sink->lost(x->sink_user);
     }
     pw_buf_deinit(text);
 }

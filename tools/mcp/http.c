@@ -230,7 +230,15 @@ static void sink_challenge(void *user, const char *scopes)
     pw_pass_scopes(&r->http->front, &r->pass, scopes);
 }
 
-static const pw_mcpd_sink sink = {sink_message, sink_end, sink_look};
+static void sink_lost(void *user)
+{
+    request *r = user;
+    r->stream = true;
+    r->out.failed = true;
+    pw_http_wake(r);
+}
+
+static const pw_mcpd_sink sink = {sink_message, sink_end, sink_look, sink_lost};
 
 const char *pw_http_header(void *user, const char *name)
 {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sdk/base/arena.h"
 #include "sdk/base/mem.h"
 
 #define TAG_LEN 22 /* of a digest */
@@ -154,7 +155,7 @@ static const char *tag_of(const pw_front *front, pawl_scope *scope, const pw_pas
 {
     const pawl_value *v = pawl_build(scope, "[\"session of\", %s, %s]", pass->who->principal, id);
     const char *tag = pw_mcpd_digest(front->server, scope, v);
-    return tag != NULL && strlen(tag) == TAG_LEN ? tag : NULL;
+    return !pw_scope_failed(scope) && strlen(tag) == TAG_LEN ? tag : NULL;
 }
 
 void pw_pass_session_out(const pw_front *front, const pw_pass *pass, const char *id, char *ret,

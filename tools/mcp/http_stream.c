@@ -327,8 +327,9 @@ static void on_watched(void *user, pawl_status status, const pawl_value *reply, 
     (void)status;
     (void)reply;
     (void)why;
-    PW_CHECK(scope != NULL);
-    pw_up_ask(h->streams->up, "describe", pawl_build(scope, "{id: %s}", h->id), on_run, h);
+    pw_up_ask(h->streams->up, "describe",
+              scope != NULL ? pawl_build(scope, "{id: %s}", h->id) : NULL, on_run,
+              h); /* without memory it is told so, from the loop */
     pawl_scope_free(scope);
 }
 
@@ -344,8 +345,9 @@ static void on_event(void *user, pawl_status status, const pawl_value *event, co
 static void watch(hub *h)
 {
     pawl_scope *scope = pawl_scope_new();
-    PW_CHECK(scope != NULL);
-    pw_up_watch(h->streams->up, pawl_build(scope, "{id: %s, output: true}", h->id), on_event, h);
+    pw_up_watch(h->streams->up,
+                scope != NULL ? pawl_build(scope, "{id: %s, output: true}", h->id) : NULL, on_event,
+                h);
     pawl_scope_free(scope);
     look(h);
 }
@@ -488,7 +490,9 @@ void pw_streams_close(pw_streams *s)
     if (s == NULL) {
         return;
     }
-    PW_CHECK(s->hubs == NULL);
+    while (s->hubs != NULL) {
+        end_all(s->hubs, 503, "{}");
+    }
     pw_up_close(s->up);
     pw_free(s->journal);
     pw_free(s);

@@ -170,7 +170,7 @@ static void write_listed(struct page *p, pw_mcpd_listed *l)
         pawl_with(x->scope, NULL, "tools", pawl_make_array(x->scope, p->items, p->len));
     r = x->era->stamp(x->scope, x->era->listing(x->scope, r), "complete");
     const char *json = pawl_to_json(x->scope, r, 0);
-    l->text = json != NULL ? pw_strdup(c->scope, json) : NULL;
+    l->text = json != NULL && !pw_scope_failed(x->scope) ? pw_strdup(c->scope, json) : NULL;
     l->size = l->text != NULL ? strlen(l->text) : 0;
 }
 

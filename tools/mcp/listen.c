@@ -38,6 +38,10 @@ void pw_mcpd_on_LISTEN(pw_mcpd_x *x)
         return;
     }
     x->listen = honoured(x->scope, asked);
+    if (pw_scope_failed(x->scope)) {
+        pw_mcpd_fail(x, PW_MCPD_INTERNAL, NULL, "out of memory");
+        return;
+    }
     pw_mcpd_notify(x, "notifications/subscriptions/acknowledged",
                    pw_mcpd_tagged(x, x->scope,
                                   pawl_build(x->scope, "{notifications: %p}", pawl_v(x->listen))));

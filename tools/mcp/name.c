@@ -30,6 +30,7 @@ static const char *owner_of(const pw_mcpd_x *x)
     return x->who != NULL ? x->who->owner : x->principal;
 }
 
+/* NULL: no memory, and the scope says so. What a digest without memory gives is nobody's tag. */
 static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *owner, const char *head,
                           size_t head_size)
 {
@@ -39,15 +40,15 @@ static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *owner, cons
     const pawl_value *v = pawl_build(scope, "[\"owner\", %s, %p]", owner,
                                      pawl_v(pawl_make_strn(scope, head, head_size)));
     const char *digest = pw_mcpd_digest(s, scope, v);
-    return pw_strndup(scope, digest, 8);
+    return pw_scope_failed(scope) ? NULL : pw_strndup(scope, digest, 8);
 }
 
 static void put_id(pw_mcpd_x *x, const char *workflow, const char *call, const char *random)
 {
     pw_mcpd_run *r = &x->run;
     const int n = snprintf(r->id, sizeof r->id, "%.100s-%s-%s", workflow, call, random);
-    (void)snprintf(r->id + n, sizeof r->id - (size_t)n, "-%s",
-                   tag_of(x->server, x->scope, owner_of(x), r->id, (size_t)n));
+    const char *tag = tag_of(x->server, x->scope, owner_of(x), r->id, (size_t)n);
+    (void)snprintf(r->id + n, sizeof r->id - (size_t)n, "-%s", tag != NULL ? tag : NOBODYS);
 }
 
 /* From a store that is filled now and then: the system is asked once for many calls. */

@@ -34,6 +34,8 @@ typedef struct pw_mcpd_sink {
     void (*end)(void *user, int status, const char *text, size_t size);
     /** To look whether the peer is still there: if not, the exchange is dropped now. NULL = it is told at once anyway. */
     void (*look)(void *user);
+    /** There was no memory for a message: a stream is cut, and its client comes back, rather than wait for what is not said. NULL = it cannot be. */
+    void (*lost)(void *user);
 } pw_mcpd_sink;
 
 /** One message as a transport brings it. Views are valid during the call. */

@@ -89,7 +89,7 @@ static void sink_end(void *user, int status, const char *text, size_t size)
     }
 }
 
-static const pw_mcpd_sink sink = {sink_message, sink_end, NULL};
+static const pw_mcpd_sink sink = {.message = sink_message, .end = sink_end};
 
 /* ---- in ---- */
 
