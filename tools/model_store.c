@@ -26,7 +26,7 @@
 #define MODELS_MAX 1000u
 #define NEW ".new"
 
-/* The files of a model. vouched: whose digest must be known. */
+/* The files of a model. vouched: whose digest must be known, as that of any that changes a vector: pooling, prompts and limits do, too. */
 typedef struct file_row {
     const char *name;
     bool vouched;
@@ -36,11 +36,11 @@ static const file_row rows[] = {{"config.json", true},
                                 {"model.fp16.safetensors", true},
                                 {"tokenizer.json", true},
                                 {"vocab.txt", true},
-                                {"tokenizer_config.json", false},
-                                {"pawl.json", false},
-                                {"sentence_bert_config.json", false},
-                                {"config_sentence_transformers.json", false},
-                                {"1_Pooling/config.json", false},
+                                {"tokenizer_config.json", true},
+                                {"pawl.json", true},
+                                {"sentence_bert_config.json", true},
+                                {"config_sentence_transformers.json", true},
+                                {"1_Pooling/config.json", true},
                                 {"LICENSE", false}};
 #define FILES PW_COUNT(rows)
 
@@ -320,19 +320,20 @@ static bool all_found(const char *list, const file_fact facts[FILES])
 static pawl_status check_digests(pawl_scope *scope, const file_fact facts[FILES], pw_model_add *add,
                                  pawl_error *err)
 {
-    const char *missing = "";
+    const char *missing = "", *names = "";
     for (size_t i = 0; i < FILES; i++) {
         const file_fact *f = &facts[i];
         if (rows[i].vouched && f->bytes >= 0 && f->known == NULL &&
             !given(add->sha256, f->sha256)) {
             missing = pw_sprintf(scope, "%s%s%s", missing, *missing != '\0' ? "," : "", f->sha256);
+            names = pw_sprintf(scope, "%s%s%s", names, *names != '\0' ? ", " : "", rows[i].name);
         }
     }
     add->missing = missing;
     if (!all_found(add->sha256, facts)) {
         return pw_err(err, PAWL_DENIED, "a digest of --sha256 is that of no file of the model");
     }
-    return *missing == '\0' ? PAWL_OK : pw_err(err, PAWL_DENIED, "nobody vouches for its files");
+    return *missing == '\0' ? PAWL_OK : pw_err(err, PAWL_DENIED, "nobody vouches for %s", names);
 }
 
 static const char *name_for(pawl_scope *scope, const pw_model_add *add,

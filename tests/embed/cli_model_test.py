@@ -79,6 +79,23 @@ def it_refuses_files_that_nobody_vouches_for_and_says_their_digests(p):
     equal([n for n in os.listdir(store(p)) if n != ".lock"], [])
 
 
+def it_refuses_any_file_that_changes_vectors_unless_somebody_vouches_for_it(p):
+    for i, (file, content) in enumerate((("1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}),
+                                         ("pawl.json", {"pooling": "cls"}), ("config_sentence_transformers.json", {"prompts": {"query": "ask: "}}),
+                                         ("sentence_bert_config.json", {"max_seq_length": 8}), ("tokenizer_config.json", {"do_lower_case": False}))):
+        folder, digests = tiny(p, f"some{i}")
+        data = json.dumps(content).encode()
+        os.makedirs(os.path.dirname(os.path.join(folder, file)), exist_ok=True)
+        p.write(f"some{i}/{file}", data)
+        done = p.run("model", "add", folder, "--sha256", digests).exits(11)
+        within(done.err, file)
+        within(done.err, hashlib.sha256(data).hexdigest())
+        p.ok("model", "add", folder, "--sha256", digests + "," + hashlib.sha256(data).hexdigest())
+    folder, digests = tiny(p, "licensed")
+    p.write("licensed/LICENSE", b"anything")
+    p.ok("model", "add", folder, "--sha256", digests)
+
+
 def it_refuses_what_is_no_model_and_leaves_nothing_behind(p):
     folder, digests = tiny(p)
     p.write("tiny/model.safetensors", b"short")
