@@ -308,14 +308,18 @@ static void put_usage(pw_buf *b, size_t *pairs, const pw_llm_answer *a)
                    {"cache_write_1h", a->usage.cache_write_1h},
                    {"output", a->usage.output},
                    {"reasoning", a->usage.reasoning}};
-    if (!a->usage.known) {
+    bool known = a->usage.known && a->usage.input + a->usage.output > 0;
+    for (size_t i = 0; i < PW_COUNT(classes); i++) {
+        known &= classes[i].n >= 0;
+    }
+    if (!known) { /* an answer of no tokens, or of fewer: it counts as what was reserved, not as nothing */
         return;
     }
     pw_mp_str(b, "usage");
     pw_mp_map(b, PW_COUNT(classes) + (pw_view_none(a->usage_raw) ? 0 : 1));
     for (size_t i = 0; i < PW_COUNT(classes); i++) {
         pw_mp_str(b, classes[i].name);
-        pw_mp_int(b, classes[i].n > 0 ? classes[i].n : 0);
+        pw_mp_int(b, classes[i].n);
     }
     size_t ignored = 0;
     pair_raw(b, &ignored, "raw", a->usage_raw);

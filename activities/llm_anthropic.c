@@ -421,17 +421,17 @@ static void read_usage(pw_llm_answer *a, pw_view usage)
     if (pw_view_type(usage) != PAWL_MAP) {
         return;
     }
-    const int64_t read = pw_field_int(usage, "cache_read_input_tokens", 0);
-    const int64_t written = pw_field_int(usage, "cache_creation_input_tokens", 0);
+    const int64_t read = pw_field_tokens(usage, "cache_read_input_tokens");
+    const int64_t written = pw_field_tokens(usage, "cache_creation_input_tokens");
     a->usage = (pw_llm_usage){
         .known = true,
-        .input = pw_field_int(usage, "input_tokens", 0) + read + written,
+        .input = pw_field_tokens(usage, "input_tokens") + read + written,
         .cache_read = read,
         .cache_write = written,
         .cache_write_1h =
-            pw_field_int(pw_field(usage, "cache_creation"), "ephemeral_1h_input_tokens", 0),
-        .output = pw_field_int(usage, "output_tokens", 0),
-        .reasoning = pw_field_int(pw_field(usage, "output_tokens_details"), "thinking_tokens", 0)};
+            pw_field_tokens(pw_field(usage, "cache_creation"), "ephemeral_1h_input_tokens"),
+        .output = pw_field_tokens(usage, "output_tokens"),
+        .reasoning = pw_field_tokens(pw_field(usage, "output_tokens_details"), "thinking_tokens")};
     a->usage_raw = usage;
 }
 

@@ -15,6 +15,7 @@
 
 #include "activities/llm_chat.h"
 #include "activities/secret_form.h"
+#include "sdk/base/amounts.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 
@@ -47,28 +48,19 @@ static void put_result(pw_llm_writer *w, pw_view part)
     pw_llm_puts(w, "}]}}");
 }
 
-static void put_calls(pw_llm_writer *w, pw_view message)
+static void put_call(pw_llm_writer *w, pw_view message, pw_view call)
 {
-    pw_llm_parts parts = pw_llm_parts_of(message);
-    pw_llm_part part;
-    bool any = false;
-    while (pw_llm_parts_next(&parts, &part)) {
-        if (!pw_view_is(part.type, "tool_call")) {
-            continue;
-        }
-        PW_CLEANUP(pw_buf_deinit) pw_buf arguments = PW_BUF_INIT;
-        pw_llm_puts(w, any ? ",{\"id\":" : ",\"toolCalls\":[{\"id\":");
-        pw_llm_put_text(w, pw_field_text(part.self, "id"));
-        pw_llm_puts(w, ",\"function\":{\"name\":");
-        pw_llm_put_text(w, pw_field_text(part.self, "name"));
-        pw_llm_puts(w, ",\"arguments\":");
-        pw_llm_arguments_text(w, part.self, &arguments);
-        pw_llm_put_text(w, (pw_view){arguments.data, arguments.size});
-        pw_llm_puts(w, "}}");
-        w->out->failed |= arguments.failed;
-        any = true;
-    }
-    pw_llm_puts(w, any ? "]" : "");
+    PW_CLEANUP(pw_buf_deinit) pw_buf arguments = PW_BUF_INIT;
+    (void)message;
+    pw_llm_puts(w, "{\"id\":");
+    pw_llm_put_text(w, pw_field_text(call, "id"));
+    pw_llm_puts(w, ",\"function\":{\"name\":");
+    pw_llm_put_text(w, pw_field_text(call, "name"));
+    pw_llm_puts(w, ",\"arguments\":");
+    pw_llm_arguments_text(w, call, &arguments);
+    pw_llm_put_text(w, (pw_view){arguments.data, arguments.size});
+    pw_llm_puts(w, "}}");
+    w->out->failed |= arguments.failed;
 }
 
 /* The texts of a message, joined; its results are written on the way. False: it has nothing else. */
@@ -109,7 +101,7 @@ static void put_message(pw_llm_writer *w, pw_view message)
                                                             : "{\"ofUser\":{");
     put_content(w, (pw_view){text.data, text.size});
     if (assistant) {
-        put_calls(w, message);
+        pw_llm_put_calls(w, message, "toolCalls", put_call);
     }
     pw_llm_puts(w, "}}");
     w->out->failed |= text.failed;
@@ -198,11 +190,13 @@ static int64_t count_of(pw_view map, const char *key)
 {
     char digits[24];
     const pw_view text = pw_field_text(map, key);
+    char *end = digits;
     if (pw_view_none(text)) {
-        return pw_field_int(map, key, 0);
+        return pw_field_tokens(map, key);
     }
     pw_view_copy(digits, sizeof digits, text);
-    return strtoll(digits, NULL, 10);
+    const long long n = strtoll(digits, &end, 10);
+    return end != digits && *end == '\0' && n >= 0 && n <= PW_AMOUNT_MAX ? n : PW_TOKENS_NONE;
 }
 
 static void read_usage(pw_llm_answer *a, pw_view usage)

@@ -346,12 +346,12 @@ static void read_usage(pw_llm_answer *a, pw_view usage)
     if (pw_view_type(usage) != PAWL_MAP) {
         return;
     }
-    const int64_t thoughts = pw_field_int(usage, "thoughtsTokenCount", 0);
+    const int64_t thoughts = pw_field_tokens(usage, "thoughtsTokenCount");
     a->usage = (pw_llm_usage){.known = true,
-                              .input = pw_field_int(usage, "promptTokenCount", 0) +
-                                       pw_field_int(usage, "toolUsePromptTokenCount", 0),
-                              .cache_read = pw_field_int(usage, "cachedContentTokenCount", 0),
-                              .output = pw_field_int(usage, "candidatesTokenCount", 0) + thoughts,
+                              .input = pw_field_tokens(usage, "promptTokenCount") +
+                                       pw_field_tokens(usage, "toolUsePromptTokenCount"),
+                              .cache_read = pw_field_tokens(usage, "cachedContentTokenCount"),
+                              .output = pw_field_tokens(usage, "candidatesTokenCount") + thoughts,
                               .reasoning = thoughts};
     a->usage_raw = usage;
 }

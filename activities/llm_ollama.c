@@ -32,29 +32,18 @@ static void put_images(pw_llm_writer *w, pw_view message)
     pw_llm_puts(w, any ? "]" : "");
 }
 
-static void put_calls(pw_llm_writer *w, pw_view message)
+static void put_call(pw_llm_writer *w, pw_view message, pw_view call)
 {
-    pw_llm_parts parts = pw_llm_parts_of(message);
-    pw_llm_part part;
-    bool any = false;
-    while (pw_llm_parts_next(&parts, &part)) {
-        if (!pw_view_is(part.type, "tool_call")) {
-            continue;
-        }
-        const pw_view raw = pw_llm_original(w, message, part.self);
-        pw_llm_puts(w, any ? "," : ",\"tool_calls\":[");
-        any = true;
-        if (!pw_view_none(raw)) {
-            pw_llm_put_json(w, raw);
-            continue;
-        }
-        pw_llm_puts(w, "{\"function\":{\"name\":");
-        pw_llm_put_text(w, pw_field_text(part.self, "name"));
-        pw_llm_puts(w, ",\"arguments\":");
-        pw_llm_put_arguments(w, part.self);
-        pw_llm_puts(w, "}}");
+    const pw_view raw = pw_llm_original(w, message, call);
+    if (!pw_view_none(raw)) {
+        pw_llm_put_json(w, raw);
+        return;
     }
-    pw_llm_puts(w, any ? "]" : "");
+    pw_llm_puts(w, "{\"function\":{\"name\":");
+    pw_llm_put_text(w, pw_field_text(call, "name"));
+    pw_llm_puts(w, ",\"arguments\":");
+    pw_llm_put_arguments(w, call);
+    pw_llm_puts(w, "}}");
 }
 
 /* All texts (or all reasoning) of a message, joined. False: there is none. */
@@ -126,7 +115,7 @@ static void put_message(pw_llm_writer *w, pw_view message)
     }
     put_images(w, message);
     if (assistant) {
-        put_calls(w, message);
+        pw_llm_put_calls(w, message, "tool_calls", put_call);
     }
     pw_buf_putc(w->out, '}');
     w->out->failed |= text.failed || thoughts.failed;
@@ -228,8 +217,8 @@ static void read_answer(pw_llm_answer *a, pw_view response)
     if (!pw_view_none(pw_field(response, "eval_count")) ||
         !pw_view_none(pw_field(response, "prompt_eval_count"))) {
         a->usage = (pw_llm_usage){.known = true,
-                                  .input = pw_field_int(response, "prompt_eval_count", 0),
-                                  .output = pw_field_int(response, "eval_count", 0)};
+                                  .input = pw_field_tokens(response, "prompt_eval_count"),
+                                  .output = pw_field_tokens(response, "eval_count")};
     }
     a->model = pw_field_text(response, "model");
     pw_llm_say_stop(a, PW_LLM_WIRE_OLLAMA, pw_view_none(reason) ? pw_view_of("stop") : reason);

@@ -143,21 +143,6 @@ static void put_call(pw_llm_writer *w, pw_view message, pw_view part)
     w->out->failed |= arguments.failed;
 }
 
-static void put_calls(pw_llm_writer *w, pw_view message)
-{
-    pw_llm_parts parts = pw_llm_parts_of(message);
-    pw_llm_part part;
-    bool any = false;
-    while (pw_llm_parts_next(&parts, &part)) {
-        if (pw_view_is(part.type, "tool_call")) {
-            pw_llm_puts(w, any ? "," : ",\"tool_calls\":[");
-            put_call(w, message, part.self);
-            any = true;
-        }
-    }
-    pw_llm_puts(w, any ? "]" : "");
-}
-
 /* Reasoning and refusals, in the fields that they came in; then the fields that no part stands for. */
 static void put_rest(pw_llm_writer *w, pw_view message)
 {
@@ -251,7 +236,7 @@ static void put_message(pw_llm_writer *w, pw_view message)
     put_content(w, message);
     if (assistant) {
         put_rest(w, message);
-        put_calls(w, message);
+        pw_llm_put_calls(w, message, "tool_calls", put_call);
     }
     pw_buf_putc(w->out, '}');
 }
@@ -532,11 +517,11 @@ void pw_llm_read_openai_usage(pw_llm_answer *a, pw_view usage, bool chat)
         pw_field(usage, chat ? "completion_tokens_details" : "output_tokens_details");
     a->usage = (pw_llm_usage){
         .known = true,
-        .input = pw_field_int(usage, chat ? "prompt_tokens" : "input_tokens", 0),
-        .cache_read = pw_field_int(in, "cached_tokens", 0),
-        .cache_write = pw_field_int(in, "cache_write_tokens", 0),
-        .output = pw_field_int(usage, chat ? "completion_tokens" : "output_tokens", 0),
-        .reasoning = pw_field_int(out, "reasoning_tokens", 0)};
+        .input = pw_field_tokens(usage, chat ? "prompt_tokens" : "input_tokens"),
+        .cache_read = pw_field_tokens(in, "cached_tokens"),
+        .cache_write = pw_field_tokens(in, "cache_write_tokens"),
+        .output = pw_field_tokens(usage, chat ? "completion_tokens" : "output_tokens"),
+        .reasoning = pw_field_tokens(out, "reasoning_tokens")};
     a->usage_raw = usage;
 }
 

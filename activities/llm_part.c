@@ -229,3 +229,20 @@ void pw_llm_put_result_text(pw_llm_writer *w, pw_view part)
         w->out->failed |= json.failed;
     }
 }
+
+void pw_llm_put_calls(pw_llm_writer *w, pw_view message, const char *key, pw_llm_call_fn put)
+{
+    pw_llm_parts parts = pw_llm_parts_of(message);
+    pw_llm_part part;
+    bool any = false;
+    while (pw_llm_parts_next(&parts, &part)) {
+        if (pw_view_is(part.type, "tool_call")) {
+            pw_llm_puts(w, any ? "," : ",\"");
+            pw_llm_puts(w, any ? "" : key);
+            pw_llm_puts(w, any ? "" : "\":[");
+            put(w, message, part.self);
+            any = true;
+        }
+    }
+    pw_llm_puts(w, any ? "]" : "");
+}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sdk/base/amounts.h"
 #include "sdk/base/limits.h"
 
 pw_view pw_view_of(const char *text)
@@ -163,6 +164,13 @@ int64_t pw_field_int(pw_view map, const char *key, int64_t otherwise)
     }
     const int64_t n = type == PAWL_INT ? pw_mp_read_int(&r) : otherwise;
     return r.bad ? otherwise : n;
+}
+
+int64_t pw_field_tokens(pw_view map, const char *key)
+{
+    const pawl_type type = pw_view_type(pw_field(map, key));
+    const int64_t n = pw_field_int(map, key, type == PAWL_NIL ? 0 : PW_TOKENS_NONE);
+    return n >= 0 && n <= PW_AMOUNT_MAX ? n : PW_TOKENS_NONE;
 }
 
 bool pw_field_bool(pw_view map, const char *key, bool otherwise)

@@ -27,6 +27,9 @@ pw_view pw_field_in(pw_view map, const char *outer, const char *key);
 pw_view pw_field_text(pw_view map, const char *key);
 bool pw_field_is(pw_view map, const char *key, const char *text);
 int64_t pw_field_int(pw_view map, const char *key, int64_t otherwise);
+/** A count of tokens: 0 when nothing is said, PW_TOKENS_NONE when what is said can be none. Sums of a few of those stay below 0. */
+#define PW_TOKENS_NONE (-(INT64_C(1) << 60))
+int64_t pw_field_tokens(pw_view map, const char *key);
 bool pw_field_bool(pw_view map, const char *key, bool otherwise);
 /** Copies text into `ret`, cut at a whole UTF-8 character, always terminated; NUL and control characters become spaces. */
 void pw_view_copy(char *ret, size_t size, pw_view text);

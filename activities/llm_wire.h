@@ -116,6 +116,9 @@ void pw_llm_put_image_data(pw_llm_writer *w, pw_view part);
 void pw_llm_arguments_text(pw_llm_writer *w, pw_view part, pw_buf *ret_text);
 /** Arguments of a call as an object, whatever they are. */
 void pw_llm_put_arguments(pw_llm_writer *w, pw_view part);
+/** `,"KEY":[...]` of a message's tool calls, each by put; nothing when it has none. */
+typedef void (*pw_llm_call_fn)(pw_llm_writer *w, pw_view message, pw_view call);
+void pw_llm_put_calls(pw_llm_writer *w, pw_view message, const char *key, pw_llm_call_fn put);
 /** What a tool gave, as one quoted string: its text, its texts joined, or JSON. */
 void pw_llm_put_result_text(pw_llm_writer *w, pw_view part);
 /** True if a result's content is an array of parts with an image in it. */

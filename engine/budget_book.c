@@ -251,14 +251,12 @@ void pw_booking_begun(pw_core *core, pw_job_key key)
 
 /* ---- what was spent ---- */
 
-static const char *const said_beside[] = {"model", "unpriced", "unknown", NULL};
-
 /* False: it said nothing, or what is none. */
 static bool said(const pawl_value *spent, pw_ledger_row *row)
 {
     pawl_error err;
     return spent != NULL &&
-           pw_amounts_read(pw_value_bytes(spent), said_beside, &row->spent, &err) == PAWL_OK;
+           pw_amounts_read(pw_value_bytes(spent), pw_spent_beside, &row->spent, &err) == PAWL_OK;
 }
 
 /* Its attempt may have begun, or may before this turn lands: `begun` is in a group that lands first. */
@@ -272,6 +270,25 @@ static void at_least(pw_amounts *spent, const pw_amounts *estimate)
 {
     for (int u = 0; u < PW_UNITS; u++) {
         spent->n[u] = spent->n[u] > estimate->n[u] ? spent->n[u] : estimate->n[u];
+    }
+}
+
+/* Its tokens are known, its dollars are not, and that is not nothing: it counts as what was set aside; and where dollars are limited and none were
+ * set aside, as all that is left and a bit, so that what comes next is held and a person asked. */
+static void count_unpriced(pw_ledger_row *row, const pw_budget *budget)
+{
+    int64_t usd = row->estimate.n[PW_UNIT_USD];
+    for (const pw_budget *b = usd == 0 ? budget : NULL; b != NULL; b = b->parent) {
+        int64_t limit = b->limits.hard.n[PW_UNIT_USD];
+        int64_t left = limit - b->spent.n[PW_UNIT_USD];
+        usd = limit == PW_NO_LIMIT         ? usd
+              : left < 0                   ? usd
+              : usd == 0 || left + 1 < usd ? left + 1
+                                           : usd;
+    }
+    if (row->spent.n[PW_UNIT_USD] < usd) {
+        row->state = PW_LEDGER_ESTIMATED;
+        row->spent.n[PW_UNIT_USD] = usd;
     }
 }
 
@@ -308,6 +325,8 @@ void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
     if (reported && pawl_bool(spent, "unknown", false)) {
         op.row.state = PW_LEDGER_ESTIMATED;
         at_least(&op.row.spent, &op.row.estimate);
+    } else if (op.row.unpriced && k != NULL) {
+        count_unpriced(&op.row, op.budget);
     }
     pw_amounts was = k != NULL ? k->estimate : none;
     op.open = k != NULL;

@@ -15,6 +15,7 @@
 #include "engine/queue.h"
 #include "engine/requests.h"
 #include "engine/stream.h"
+#include "sdk/base/amounts.h"
 
 #define SECRET_HEX (2 * PW_TOKEN_SECRET_BYTES)
 #define TOKEN_TEXT_MAX (120 + 1 + SECRET_HEX)
@@ -249,6 +250,21 @@ static pw_report_kind kind_of(pw_req_op op)
     }
 }
 
+/* What a worker says it spent; what is no amount is kept as "unknown": then it counts as no less than what was reserved. */
+static const pawl_value *spent_of(pawl_scope *scope, const pawl_value *said)
+{
+    pw_amounts amounts;
+    pawl_error err;
+    pw_view bytes = pw_value_bytes(said);
+    if (said == NULL || pawl_typeof(said) == PAWL_NIL) {
+        return NULL;
+    }
+    bool fine = bytes.size <= PW_BUDGET_SPENT_BYTES_MAX &&
+                pw_amounts_read(bytes, pw_spent_beside, &amounts, &err) == PAWL_OK;
+    return fine ? pawl_copy(scope, said)
+                : pawl_with(scope, pawl_build(scope, "{}"), "unknown", pawl_make_bool(scope, true));
+}
+
 static pw_report *report_of(const pw_request *rq, const pw_token *token)
 {
     pw_report *r = pw_calloc(1, sizeof *r);
@@ -278,8 +294,7 @@ static pw_report *report_of(const pw_request *rq, const pw_token *token)
                 : v;
     }
     r->value = pw_value_bytes(v);
-    const pawl_value *spent = pawl_get(rq->args, "spent");
-    r->spent = spent != NULL ? pawl_copy(scope, spent) : NULL;
+    r->spent = spent_of(scope, pawl_get(rq->args, "spent"));
     if (pw_scope_failed(scope) || pw_scope_failed(rq->scope)) {
         pw_report_free(r);
         return NULL;

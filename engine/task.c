@@ -611,10 +611,9 @@ const pawl_value *pawl_task_retry_after(pawl_task *task, double seconds)
 
 bool pawl_task_spend(pawl_task *task, const pawl_value *spent)
 {
-    static const char *const beside[] = {"model", "unpriced", "unknown", NULL};
     pw_amounts more;
     pawl_error err;
-    if (pw_amounts_read(pw_value_bytes(spent), beside, &more, &err) != PAWL_OK) {
+    if (pw_amounts_read(pw_value_bytes(spent), pw_spent_beside, &more, &err) != PAWL_OK) {
         return false;
     }
     const char *model = pawl_str(spent, "model", NULL);
@@ -625,6 +624,9 @@ bool pawl_task_spend(pawl_task *task, const pawl_value *spent)
     task->spent_unknown |= pawl_bool(spent, "unknown", false);
     task->model = kept != NULL ? kept : task->model;
     pw_amounts_add(&task->spent, &more);
+    for (int u = 0; u < PW_UNITS; u++) { /* so that the sum is an amount, too */
+        task->spent.n[u] = task->spent.n[u] < PW_AMOUNT_MAX ? task->spent.n[u] : PW_AMOUNT_MAX;
+    }
     return true;
 }
 

@@ -120,10 +120,11 @@ PAWL_API bool pawl_task_heartbeat(pawl_task *task, const pawl_value *detail);
 PAWL_API bool pawl_task_output(pawl_task *task, const char *channel, const void *data, size_t size);
 /** Adds to what this attempt has spent: {usd: 0.0021, input: 800, cache_read: 0, output: 120, calls: 1, ...}. Units (all optional; usd in dollars):
  * usd, tokens (default: input + output), input, cache_read, cache_write, output, reasoning, calls, gpu_ms, wall_ms. Further keys: model (text, for
- * totals), unpriced (true: money was spent, and nobody knows how much), unknown (true: more may have been used: then the attempt counts as no
- * less than what it reserved). It is kept in the ledger with the attempt's end, whatever that is: say it
- * before a failure too. {} = surely nothing. An attempt that reserved and says nothing, or never ends, counts as what it reserved
- * (an item of a map without .reserve: as nothing). False: no amounts (the attempt goes on, and nothing is added). Thread: the one that runs it. */
+ * totals), unpriced (true: money was spent, and nobody knows how much: it counts as the dollars that were reserved; where none were, and a budget
+ * limits them, as all that is left), unknown (true: more may have been used: then the attempt counts as no less than what it reserved). It is
+ * kept in the ledger with the attempt's end, whatever that is: say it before a failure too. {} = surely nothing. An attempt that reserved and
+ * says nothing, or never ends, counts as what it reserved (an item of a map without .reserve: as nothing). False: no amounts (the attempt goes
+ * on, and nothing is added). Thread: the one that runs it. */
 PAWL_API bool pawl_task_spend(pawl_task *task, const pawl_value *spent);
 /** The last heartbeat detail of the attempt before this one; nil when none. */
 PAWL_API const pawl_value *pawl_task_last_detail(pawl_task *task);

@@ -90,8 +90,9 @@
  *
  * in dollars for a million tokens; model, input and output are needed. `*` stands for anything; the first row that fits wins: rows with
  * above_input (for more input tokens than that) and longer names first, and of the same name the newest `from` (the day it counts from, UTC).
- * A class without a price costs what it is a part of. A model that is in no row costs tokens and is shown as "unpriced", not as 0. An answer
- * whose usage is not known, and a request of which nothing was heard, count as no less than what the call reserved.
+ * A class without a price costs what it is a part of. A model that is in no row costs tokens and is shown as "unpriced", not as 0: in a budget
+ * it counts as the dollars that the call reserved, and where none were reserved and dollars are limited as all that is left. A model that is
+ * free has a row with 0. An answer whose usage is not known, and a request of which nothing was heard, count as no less than what the call reserved.
  *
  * Replay: not for workflow code itself; its result is in the journal, and is not bought again. An attempt whose answer was lost is bought again,
  * since providers have no idempotency keys for it (background excepted); as an unsafe effect it is asked about instead. Its heartbeat says, before

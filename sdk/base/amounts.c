@@ -12,13 +12,14 @@
 #include "sdk/base/error.h"
 
 #define MICRO 1e6
-#define AMOUNT_MAX 1e13 /* ten million dollars: a million such amounts can be added */
 
 static const char *const keys[PW_UNITS] = {
 #define U(name, key) #key,
     PW_UNITS_LIST(U)
 #undef U
 };
+
+const char *const pw_spent_beside[] = {"model", "unpriced", "unknown", NULL};
 
 const char *pw_unit_key(pw_unit unit)
 {
@@ -57,7 +58,7 @@ static pawl_status read_one(pw_view raw, pw_unit unit, bool up, int64_t *ret, pa
     pawl_type type = pw_mp_peek(&r);
     double d = type == PAWL_INT || type == PAWL_DOUBLE ? pw_mp_read_double(&r) : -1;
     d = unit == PW_UNIT_USD ? d * MICRO : d;
-    if (!(d >= 0 && d <= AMOUNT_MAX)) {
+    if (!(d >= 0 && d <= (double)PW_AMOUNT_MAX)) {
         return pw_err(err, PAWL_INVALID, "%s must be a number, 0 or more", keys[unit]);
     }
     *ret = rounded(d, up);

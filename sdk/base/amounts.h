@@ -21,12 +21,16 @@ typedef struct pw_amounts {
     int64_t n[PW_UNITS];
 } pw_amounts;
 
+#define PW_AMOUNT_MAX \
+    INT64_C(10000000000000) /* ten million dollars: a million such amounts can be added */
 #define PW_NO_LIMIT (-1)
 typedef struct pw_limits {
     pw_amounts soft, hard; /* PW_NO_LIMIT = none */
 } pw_limits;
 
 const char *pw_unit_key(pw_unit unit);
+/** What may stand beside amounts where it is said what was spent: model, unpriced, unknown. NULL-terminated. */
+extern const char *const pw_spent_beside[];
 /** PW_UNITS when there is none of that name. */
 pw_unit pw_unit_named(pw_view key);
 

@@ -8,6 +8,7 @@
         task.beat({"done": 1})            # alive; the detail is what the next attempt gets as task.detail
         if task.stop.is_set():            # the run was cancelled, or the attempt is over
             raise worker.Canceled()
+        task.spend(usd=0.002, calls=1)    # what it cost, for budgets and `pawl cost`: said before it fails, too
         return {"width": value["width"]}  # or raise worker.Failed("Type", "why", retryable=False)
 
     worker.serve("pawl.db", parallel=4)
@@ -19,6 +20,7 @@ engine/README-control.md; this file is all there is to it. Run by itself it serv
     python3 worker.py pawl.db                                    # "upper" and "wait"
     PAWL_WORKER_TOKEN=... python3 worker.py --connect HOST:PORT [CA]
 """
+import math
 import os
 import select
 import signal
@@ -36,6 +38,7 @@ OK = 0
 FRAME_MAX = 64 << 20
 PING_S = 15  # an engine far away wants to hear something at least once a minute
 ACTIVITIES = {}  # name -> (function, effect)
+UNITS = ("usd", "tokens", "input", "cache_read", "cache_write", "output", "reasoning", "calls", "gpu_ms", "wall_ms")
 
 
 class Failed(Exception):
@@ -193,6 +196,22 @@ class Task:
         self.input, self.detail, self.checks = body.get("input"), body.get("detail"), body.get("read_back", False)
         self.stop = threading.Event()
         self.ended = False
+        self.spent = None
+
+    def spend(self, model=None, unpriced=False, unknown=False, **amounts):
+        """Adds to what this attempt has spent; it is told with the attempt's end, whatever that is. amounts: usd (dollars), tokens (default: input +
+        output), input, cache_read, cache_write, output, reasoning, calls, gpu_ms, wall_ms. model: whose name the totals have. unpriced: money was
+        spent, and nobody knows how much; unknown: more may have been used: then it counts as no less than what the step reserved. An attempt that
+        reserved and never calls this counts as what it reserved; spend() alone: surely nothing."""
+        for unit, n in amounts.items():
+            if unit not in UNITS or isinstance(n, bool) or not isinstance(n, (int, float)) or not math.isfinite(n) or n < 0:
+                raise ValueError(f"{unit}={n!r} is no amount: a number, 0 or more, of {', '.join(UNITS)}")
+        said = dict(self.spent or {})
+        amounts.setdefault("tokens", amounts.get("input", 0) + amounts.get("output", 0))
+        for unit, n in amounts.items():
+            said[unit] = said.get(unit, 0) + n
+        said.update({key: value for key, value in (("model", model), ("unpriced", unpriced), ("unknown", unknown)) if value})
+        self.spent = said
 
     def beat(self, detail=None):
         """Still alive."""
@@ -206,6 +225,8 @@ class Task:
         """Runs the code and reports its end. A connection that is gone has lost the attempt: nothing is to be told then."""
         try:
             op, args = self._end()
+            if self.spent is not None:
+                args["spent"] = self.spent
             self.ended = True
             self.connection.send(op, {"token": self.token, **args})
         except OSError:

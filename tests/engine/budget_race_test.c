@@ -258,6 +258,114 @@ static void budgets_of_what_is_over_do_not_pile_up(void **state)
     rig_verify(r);
 }
 
+/* ---- hostile numbers ---- */
+
+static const pawl_value *calls_only(pawl_run *w, const pawl_value *in)
+{
+    for (int i = 0; i < 2; i++) {
+        (void)pawl_call(w, "llm", .input = in, .reserve = pawl_json(w, "{calls: 1}"));
+    }
+    return NULL;
+}
+
+static void end_unpriced(rig *r)
+{
+    assert_true(pawl_task_spend(rig_task_find(r, "llm")->task,
+                                rig_value(r, "{input: 10, calls: 1, unpriced: %p}",
+                                          pawl_v(pawl_make_bool(r->scope, true)))));
+    rig_done(r, rig_task_find(r, "llm"), NULL);
+}
+
+static void what_has_no_price_is_not_free(void **state)
+{
+    rig *r = *state;
+    code(r);
+    rig_workflow(r, "calls_only", calls_only);
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 1}"));
+    end_unpriced(r);
+    assert_string_equal(rig_status(r, "a"), "completed");
+    rig_entries(r, "a", "1.1.1E100 "); /* what it had set aside */
+    rig_start_budget(
+        r, "calls_only", "b",
+        rig_value(r, "{parent: {name: 'goal:x', usd: 0.5, parent: {name: 'w', usd: 1}}}"));
+    end_unpriced(r); /* none were set aside, and dollars are limited */
+    rig_budget_is(r, "goal:x", 500001, 0);
+    assert_null(rig_task_find(r, "llm"));
+    assert_string_equal(pawl_str(rig_open_waits(r), "0.show.budget", ""), "goal:x");
+    rig_start_budget(r, "calls_only", "c", rig_value(r, "{calls: 2}"));
+    end_unpriced(r); /* no limit of dollars: only its tokens count */
+    end_unpriced(r);
+    assert_string_equal(rig_status(r, "c"), "completed");
+    rig_spent(r, "c", 0, 0);
+    rig_verify(r);
+}
+
+static void amounts_that_are_none_are_refused_and_sums_do_not_overflow(void **state)
+{
+    static const double bad[] = {-1, -1e-9, 1e308, 1e14};
+    rig *r = *state;
+    code(r);
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 1}"));
+    pawl_task *t = rig_task_find(r, "llm")->task;
+    for (size_t i = 0; i < PW_COUNT(bad); i++) {
+        assert_false(pawl_task_spend(t, rig_value(r, "{usd: %g}", bad[i])));
+        assert_false(pawl_task_spend(t, rig_value(r, "{tokens: %g}", bad[i] * 10)));
+    }
+    static const uint8_t nan_usd[] = {0x81, 0xa3, 'u', 's', 'd', 0xcb, 0x7f, 0xf8,
+                                      0,    0,    0,   0,   0,   0,    0};
+    assert_false(pawl_task_spend(t, pw_value_copy(r->scope, nan_usd, sizeof nan_usd)));
+    for (int i = 0; i < 3; i++) {
+        assert_true(
+            pawl_task_spend(t, rig_value(r, "{usd: %g, calls: %lld}", 9999999.0, 9999999999999LL)));
+    }
+    rig_done(r, rig_task_find(r, "llm"), NULL);
+    rig_entries(r, "a", "1.1.1S10000000000000 ");
+    rig_start_budget(r, "one", "b", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 100}}"));
+    rig_pay(r, 9999999.0); /* far more than what it had set aside */
+    rig_budget_is(r, "goal:x", 9999999000000, 0);
+    rig_start_budget(r, "one", "c", rig_value(r, "{parent: 'goal:x'}"));
+    assert_null(rig_task_find(r, "llm"));
+    rig_verify(r);
+}
+
+static void of_two_runs_only_one_gets_the_last_dollar(void **state)
+{
+    rig *r = *state;
+    code(r);
+    const pawl_value *budget = rig_value(r, "{parent: {name: 'goal:x', usd: 0.0001}}");
+    for (int i = 0; i < 2; i++) { /* both in one step of the core */
+        (void)rig_post(r, "start", "{workflow: 'one', id: %s, budget: %p}", i == 0 ? "a" : "b",
+                       pawl_v(budget));
+    }
+    rig_run(r);
+    assert_int_equal(rig_tasks(r, "llm"), 1);
+    rig_budget_is(r, "goal:x", 0, 100);
+    rig_pay(r, 0.0001);
+    rig_run(r);
+    assert_int_equal(rig_tasks(r, "llm"), 0);
+    assert_int_equal(pawl_len(rig_open_waits(r)), 1);
+    rig_verify(r);
+}
+
+/* Budgets have no windows: what is spent stays spent, whatever the clock says. */
+static void a_clock_that_jumps_gives_nothing_back(void **state)
+{
+    rig *r = *state;
+    code(r);
+    rig_start_budget(r, "one", "a", rig_value(r, "{usd: 0.0001, parent: 'goal:x'}"));
+    r->now_ms += INT64_C(400) * 86400000;
+    r->jumped_ms += INT64_C(400) * 86400000;
+    rig_run(r);
+    rig_budget_is(r, "goal:x", 0, 100);
+    r->now_ms -= INT64_C(800) * 86400000;
+    r->jumped_ms -= INT64_C(800) * 86400000;
+    rig_crash(r);
+    rig_run(r);
+    rig_budget_is(r, "goal:x", 100, 0); /* it was cut, and asks for more */
+    assert_int_equal(pawl_len(rig_open_waits(r)), 1);
+    rig_verify(r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -269,6 +377,10 @@ int main(void)
         RIG_TEST(a_group_behind_them_keeps_the_limits_it_counts_on),
         RIG_TEST(what_is_read_back_cost_what_was_set_aside),
         RIG_TEST(budgets_of_what_is_over_do_not_pile_up),
+        RIG_TEST(what_has_no_price_is_not_free),
+        RIG_TEST(amounts_that_are_none_are_refused_and_sums_do_not_overflow),
+        RIG_TEST(of_two_runs_only_one_gets_the_last_dollar),
+        RIG_TEST(a_clock_that_jumps_gives_nothing_back),
     };
     return rig_run_modes(tests, sizeof tests / sizeof tests[0], true);
 }

@@ -17,6 +17,7 @@ typedef struct world {
     rig *host;
     net_rig *net;
     char prices[300];
+    int calls;
 } world;
 
 #define PRICE 0.00006 /* of one answer: 10 at $2 and 4 at $10 for a million */
@@ -41,7 +42,10 @@ static int setup(void **state)
     (void)snprintf(w->prices, sizeof w->prices, "%s/prices", w->net->server.folder);
     FILE *f = fopen(w->prices, "w");
     assert_non_null(f);
-    (void)fputs("{\"prices\": [{\"model\": \"m*\", \"input\": 2, \"output\": 10}]}", f);
+    (void)fputs(
+        "{\"prices\": [{\"model\": \"m*\", \"input\": 2, \"output\": 10, \"cache_read\": 0.1},"
+        " {\"model\": \"dear\", \"input\": 20, \"output\": 100}]}",
+        f);
     (void)fclose(f);
     static const char *const loopback[] = {"127.0.0.1", NULL};
     const pawl_net_options net = {
@@ -67,24 +71,39 @@ static int teardown(void **state)
 }
 
 /* Calls, and gives the ledger's entries of it. */
-static const pawl_value *entries(world *w, const char *steps, const char *request, int retries)
+static const pawl_value *entries_of(world *w, const char *endpoints, const char *request,
+                                    int retries)
 {
     rig *h = w->host;
-    char url[1000];
-    const pawl_value *more = NULL, *v = NULL;
-    (void)snprintf(url, sizeof url, "%s", net_url(w->net, "/%s/a", steps));
+    char id[16];
+    const pawl_value *more = NULL, *at = NULL, *v = NULL;
+    (void)snprintf(id, sizeof id, "a%d", w->calls);
     ok(h, pawl_parse_json(h->scope, request, strlen(request), &more, &h->err));
-    const pawl_value *input = pawl_build(
-        h->scope,
-        "{call: {endpoint: {wire: 'openai-chat', base_url: %s}, request: %p}, retries: %d}", url,
-        pawl_v(more), retries);
-    const pawl_start_options o = {.workflow = "ask", .id = "a", .input = input};
+    ok(h, pawl_parse_json(h->scope, endpoints, strlen(endpoints), &at, &h->err));
+    const pawl_value *input =
+        pawl_build(h->scope, "{call: {endpoints: %p, request: %p}, retries: %d}", pawl_v(at),
+                   pawl_v(more), retries);
+    const pawl_start_options o = {.workflow = "ask", .id = id, .input = input};
     ok(h, pawl_start(h->engine, &o, sizeof o, NULL, &h->err));
-    const pawl_status ended = pawl_result(h->engine, "a", 30000, h->scope, &v, &h->err);
+    const pawl_status ended = pawl_result(h->engine, id, 30000, h->scope, &v, &h->err);
     assert_true(ended == PAWL_OK || ended == PAWL_FAILED);
-    ok(h, pawl_cost(h->engine, "a", NULL, h->scope, &v, &h->err));
+    ok(h, pawl_cost(h->engine, id, NULL, h->scope, &v, &h->err));
     assert_int_equal(pawl_len(pawl_get(v, "reserved")), 0);
     return pawl_get(v, "entries");
+}
+
+static const char *url_of(world *w, const char *steps)
+{
+    return net_url(w->net, "/%s/a%d", steps, w->calls);
+}
+
+static const pawl_value *entries(world *w, const char *steps, const char *request, int retries)
+{
+    char endpoints[1200];
+    w->calls++;
+    (void)snprintf(endpoints, sizeof endpoints,
+                   "[{\"wire\": \"openai-chat\", \"base_url\": \"%s\"}]", url_of(w, steps));
+    return entries_of(w, endpoints, request, retries);
 }
 
 #define PLAIN "{\"model\": \"m1\", \"messages\": [{\"role\": \"user\", \"text\": \"Hi\"}]}"
@@ -127,8 +146,57 @@ static void a_model_without_a_price_is_unpriced_and_its_tokens_count(void **stat
         entries(*state, "ok",
                 "{\"model\": \"other\", \"messages\": [{\"role\": \"user\", \"text\": \"Hi\"}]}",
                 PAWL_RETRY_NONE);
-    expect_entry(list, 0, "settled", 1, 10, 0);
+    expect_entry(list, 0, "estimated", 1, 10, 0.001); /* dollars: no less than what was reserved */
     assert_true(pawl_bool(list, "0.unpriced", false));
+}
+
+/* usage-WHAT: the stand-in says that it used so much. */
+static void a_usage_that_can_be_none_counts_as_what_was_reserved(void **state)
+{
+    static const char *const steps[] = {"usage-negative", "usage-huge", "usage-zero", "usage-text",
+                                        "usage-empty"};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        const pawl_value *list = entries(*state, steps[i], PLAIN, PAWL_RETRY_NONE);
+        assert_int_equal(pawl_len(list), 1);
+        expect_entry(list, 0, "estimated", 1, 100, 0.001);
+    }
+}
+
+static void more_than_was_reserved_is_booked_as_it_is(void **state)
+{
+    const pawl_value *list = entries(*state, "usage-more", PLAIN, PAWL_RETRY_NONE);
+    expect_entry(list, 0, "settled", 1, 1000000, 6);
+}
+
+static void what_came_from_a_cache_has_its_own_price(void **state)
+{
+    const pawl_value *list = entries(*state, "usage-cached", PLAIN, PAWL_RETRY_NONE);
+    expect_entry(list, 0, "settled", 1, 1000, 0.000040 + 200 * 2e-6 + 800 * 0.1e-6);
+    assert_int_equal(pawl_int(list, "0.spent.cache_read", 0), 800);
+}
+
+static void a_stream_that_is_cut_in_the_middle_is_paid_and_so_is_the_attempt_after_it(void **state)
+{
+    const pawl_value *list = entries(*state, "broken+ok", PLAIN, 2);
+    assert_int_equal(pawl_len(list), 2);
+    expect_entry(list, 0, "estimated", 1, 100, 0.001);
+    expect_entry(list, 1, "settled", 1, 10, PRICE);
+}
+
+static void what_another_model_answers_has_that_ones_price(void **state)
+{
+    world *w = *state;
+    char first[500], endpoints[1200];
+    w->calls++;
+    (void)snprintf(first, sizeof first, "%s", url_of(w, "s404"));
+    (void)snprintf(endpoints, sizeof endpoints,
+                   "[{\"wire\": \"openai-chat\", \"base_url\": \"%s\"}, "
+                   "{\"wire\": \"openai-chat\", \"base_url\": \"%sb\", \"model\": \"dear\"}]",
+                   first, url_of(w, "ok"));
+    const pawl_value *list = entries_of(w, endpoints, PLAIN, PAWL_RETRY_NONE);
+    assert_int_equal(pawl_len(list), 1);
+    expect_entry(list, 0, "settled", 1, 10, 10 * PRICE);
+    assert_string_equal(pawl_str(list, "0.model", ""), "dear");
 }
 
 static void what_a_server_that_failed_has_used_counts_as_what_was_reserved(void **state)
@@ -191,6 +259,11 @@ int main(void)
         T(a_usage_that_was_not_said_counts_as_what_was_reserved),
         T(a_refused_request_costs_nothing),
         T(a_wait_that_the_provider_asks_for_costs_nothing),
+        T(a_usage_that_can_be_none_counts_as_what_was_reserved),
+        T(more_than_was_reserved_is_booked_as_it_is),
+        T(what_came_from_a_cache_has_its_own_price),
+        T(a_stream_that_is_cut_in_the_middle_is_paid_and_so_is_the_attempt_after_it),
+        T(what_another_model_answers_has_that_ones_price),
         T(a_price_table_that_cannot_be_read_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,24 @@ def acts(turns):
     return step
 
 
+USED = {
+    "negative": {"prompt_tokens": -1000, "completion_tokens": 4},
+    "huge": {"prompt_tokens": 10, "completion_tokens": 9 * 10 ** 30},
+    "zero": {"prompt_tokens": 0, "completion_tokens": 0},
+    "text": {"prompt_tokens": "ten", "completion_tokens": [4]},
+    "empty": {},
+    "more": {"prompt_tokens": 1000000, "completion_tokens": 400000},
+    "cached": {"prompt_tokens": 1000, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 800}},
+}
+
+
+def used(what):
+    """An answer, and what it says it used."""
+    def step(conn, rq, body):
+        chunked(conn, chat("Hello")[1] + ["data: " + json.dumps({"id": "c1", "choices": [], "usage": USED[what]}) + "\n\n", "data: [DONE]\n\n"])
+    return step
+
+
 STEPS = {
     "ok": say, "split": split, "broken": broken, "ended": ended, "unsaid": unsaid, "slow": slow, "loris": loris, "silent": silent, "oversized": oversized,
     "malformed": malformed, "told": told, "thinks": thinks, "pending": pending, "money": moneyless,
@@ -267,7 +285,7 @@ STEPS = {
     "s529": lambda c, r, b: answer(c, 529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
     "page": lambda c, r, b: c.answer(502, b"<html>Bad Gateway</html>", ("Content-Type: text/html",)),
     "whole": lambda c, r, b: answer(c, 200, wire_of(r.path)("Hello w\u00f6rld")[0]),
-    **{f"wait-{form}": limited(form) for form in FORMS},
+    **{f"wait-{form}": limited(form) for form in FORMS}, **{f"usage-{what}": used(what) for what in USED},
 }
 
 

@@ -38,6 +38,29 @@ def busy(task, value):
     return {"attempt": task.attempt}
 
 
+@worker.activity("spends")
+def spends(task, value):
+    put(value, "did", task)
+    for amounts in ({"usd": -1}, {"usd": float("nan")}, {"euros": 1}, {"calls": "many"}):
+        try:
+            task.spend(**amounts)
+            raise AssertionError(f"{amounts} was taken")
+        except ValueError:
+            pass
+    task.spend(usd=0.01, input=100, output=20, calls=1, model="m")
+    task.spend(usd=0.02, input=10, calls=1)
+    if task.attempt == 1:
+        raise worker.Failed("Busy", "and it was paid")
+    return {"attempt": task.attempt}
+
+
+@worker.activity("garbage")
+def garbage(task, value):
+    put(value, "did", task)
+    task.spent = {"usd": 1e308, "what": ["is", "this"] * 10000}  # past the door of spend: as a worker that is none of ours
+    return None
+
+
 def pay(task, value):
     with open(value["ledger"], "a") as f:
         f.write(task.key + "\n")

@@ -57,6 +57,28 @@ def it_says_when_to_try_again_and_that_costs_no_attempt(p):
     equal(lines(p), [f"did r1 {i}" for i in range(1, 5)])
 
 
+def it_says_what_its_attempts_spent_and_a_failed_one_counts(p):
+    p.serve()
+    python_worker(p, PYTHON)
+    start(p, "r1", "spends")
+    equal(result(p, "r1"), {"attempt": 2})
+    cost = p.ok("cost", "r1", "-o", "json").json()
+    spent = [{k: v for k, v in e["spent"].items() if k != "wall_ms"} for e in cost["entries"]]
+    equal(spent, [{"usd": 0.03, "tokens": 130, "input": 110, "output": 20, "calls": 2}] * 2)
+    equal([e["model"] for e in cost["entries"]], ["m", "m"])
+    equal(round(cost["spent"]["usd"], 6), 0.06)
+
+
+def what_is_no_amount_counts_as_unknown_and_is_not_kept(p):
+    p.serve()
+    python_worker(p, PYTHON)
+    start(p, "r1", "garbage")
+    result(p, "r1")
+    equal([e["state"] for e in p.ok("cost", "r1", "-o", "json").json()["entries"]], ["estimated"])
+    shown = p.ok("show", "r1", "-o", "jsonl").out
+    equal("this" in shown, False, "what it said is in the journal")
+
+
 def it_stops_when_the_run_is_cancelled_and_outlives_the_engine(p):
     p.serve()
     python_worker(p, PYTHON)
