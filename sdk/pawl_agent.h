@@ -56,7 +56,8 @@
  *   timeout_s, retries, effect, queue     of each call}
  * They are listed before the first turn, at most 2000; the lists are journaled. Its tool T is called NAME_T (what providers do not take becomes _, at most 64
  * bytes), after `tools`, whose names come first; tagged NAME; and chosen among as any other (`choose`). When a call meets UnknownTool, or the signal "relist"
- * comes, they are listed again before the next turn: "mcp" keeps a list until the server says that it has changed.
+ * comes, they are listed again before the next turn (a server that is away then keeps its tools): "mcp" keeps a list until the server says that it has
+ * changed.
  *
  * and gives {answer: text, or what fits answer_schema; stop, turns, usage: {..}, conversation; handed_to: the tool it was handed over by}.
  *

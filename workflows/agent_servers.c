@@ -5,9 +5,9 @@
  *   each tool --> {name: crm_TOOL, description, schema, tags: [crm], policy, mcp: {from: crm, tool: TOOL}}, after the agent's own tools
  *
  * They are listed before the first turn, and again before a turn if a tool that was called is unknown to its server, or somebody says so (signal
- * "relist"). The same tools again change nothing. Rights come first: what `only` does not name, or the server's schema spoils, is no tool at all; what
- * `deny` names is shown to nobody and ranked by nobody. Does not call tools and keeps no connection: the activity "mcp" does, and hears when a server's
- * list has changed.
+ * "relist"). The same tools again change nothing; a server that cannot be asked again keeps those it had. Rights come first: what `only` does not name,
+ * or the server's schema spoils, is no tool at all; what `deny` names is shown to nobody and ranked by nobody. Does not call tools and keeps no
+ * connection: the activity "mcp" does, and hears when a server's list has changed.
  */
 #include "workflows/agent.h"
 
@@ -138,32 +138,67 @@ static const pawl_value *tool_of(pawl_scope *scope, const char *server, const pa
 typedef struct tools {
     const pawl_value **list; /* [TOOLS_MAX + 1] */
     size_t len;
+    const char **names; /* of the agent's own tools, then of these */
+    size_t names_len;
 } tools;
 
-static bool taken(const pw_agent *a, const tools *t, const char *name)
+static bool tools_make(const pw_agent *a, pawl_scope *scope, tools *t)
 {
     const pawl_value *own = pawl_get(a->config, "tools");
-    bool is = false;
-    for (size_t i = 0; i < pawl_len(own) && !is; i++) {
-        is = pawl_is(pawl_at(own, i), "name", name);
+    const size_t len = pawl_len(own);
+    t->list = pawl_scope_alloc(scope, (TOOLS_MAX + 1) * sizeof *t->list);
+    t->names = pawl_scope_alloc(scope, (len + TOOLS_MAX + 1) * sizeof *t->names);
+    for (size_t i = 0; i < len && t->names != NULL; i++) {
+        t->names[t->names_len++] = pawl_str(pawl_at(own, i), "name", "");
     }
-    for (size_t i = 0; i < t->len && !is; i++) {
-        is = pawl_is(t->list[i], "name", name);
-    }
-    return is;
+    return t->list != NULL && t->names != NULL;
 }
 
+static bool taken(const tools *t, const char *name)
+{
+    size_t i = 0;
+    while (i < t->names_len && strcmp(t->names[i], name) != 0) {
+        i++;
+    }
+    return i < t->names_len;
+}
+
+static void add(tools *t, const pawl_value *tool)
+{
+    const char *shown = pawl_str(tool, "name", "");
+    if (!taken(t, shown)) {
+        t->names[t->names_len++] = shown;
+        t->list[t->len++] = tool;
+    }
+}
+
+/* Those that it had before: it could not be asked again. */
+static void add_former(const pw_agent *a, const char *server, tools *t)
+{
+    const pawl_value *former = pawl_get(a->config, "listed");
+    for (size_t i = 0; i < pawl_len(former) && t->len < TOOLS_MAX; i++) {
+        const pawl_value *tool = pawl_at(former, i);
+        if (pawl_is(tool, "mcp.from", server)) {
+            add(t, tool);
+        }
+    }
+}
+
+/* False: there are too many. */
 static bool add_all(const pw_agent *a, pawl_scope *scope, size_t server, tools *t)
 {
-    const char *name = pawl_key_at(servers_of(a), server);
+    const char *key = pawl_key_at(servers_of(a), server), *name = key != NULL ? key : "";
     const pawl_value *s = pawl_at(servers_of(a), server), *given = a->listing[server].tools;
+    if (given == NULL) {
+        add_former(a, name, t);
+    }
     for (size_t i = 0; i < pawl_len(given); i++) {
-        const pawl_value *tool = tool_of(scope, name != NULL ? name : "", s, pawl_at(given, i));
+        const pawl_value *tool = tool_of(scope, name, s, pawl_at(given, i));
         if (tool != NULL && t->len == TOOLS_MAX) {
             return false;
         }
-        if (tool != NULL && !taken(a, t, pawl_str(tool, "name", ""))) {
-            t->list[t->len++] = tool;
+        if (tool != NULL) {
+            add(t, tool);
         }
     }
     return true;
@@ -179,17 +214,18 @@ static bool same(const pawl_value *a, const pawl_value *b)
 static void all_listed(pw_agent *a)
 {
     pawl_scope *scope = pawl_scope_new();
-    tools t = {.list = pawl_scope_alloc(scope, (TOOLS_MAX + 1) * sizeof *t.list)};
+    tools t = {.len = 0};
+    const bool room = scope != NULL && tools_make(a, scope, &t);
     bool few = true;
-    for (size_t i = 0; i < pawl_len(servers_of(a)) && t.list != NULL && few; i++) {
+    for (size_t i = 0; i < pawl_len(servers_of(a)) && room && few; i++) {
         few = add_all(a, scope, i, &t);
     }
-    if (t.list == NULL || !few) {
+    if (!room || !few) {
         memset(a->listing, 0, sizeof a->listing);
         pw_agent_fail(
-            a, few ? "OutOfMemory" : "BadInput",
-            few ? "no memory for the tools of servers"
-                : "the servers have more than 2000 tools: name those that are wanted in `only`");
+            a, room ? "BadInput" : "OutOfMemory",
+            room ? "the servers have more than 2000 tools: name those that are wanted in `only`"
+                 : "no memory for the tools of servers");
         pawl_scope_free(scope);
         return;
     }
@@ -215,7 +251,8 @@ void pw_agent_list_done(pw_agent *a, int64_t command, const pawl_value *result,
             l->command = 0;
             l->over = true;
             l->tools = pawl_copy(a->scope, pawl_get(result, "tools"));
-            if (result == NULL && !pawl_bool(pawl_at(servers, i), "optional", false)) {
+            if (result == NULL && pawl_get(a->config, "listed") == NULL &&
+                !pawl_bool(pawl_at(servers, i), "optional", false)) {
                 char text[300];
                 (void)snprintf(text, sizeof text, "the tools of the server \"%.64s\": %.200s",
                                pawl_key_at(servers, i),

@@ -36,6 +36,9 @@ static const pawl_value *server(pawl_task *t, const pawl_value *in, void *user)
     const bool crm = pawl_is(in, "server.url", "https://crm.example/mcp");
     if (pawl_is(in, "method", "tools/list")) {
         atomic_fetch_add(&w->listed, 1);
+        if (crm && atomic_load(&w->changed) == 2) {
+            return pawl_task_fail_with(t, "Unauthorized", "no token", NULL, false);
+        }
         return crm ? crm_tools(t, w)
                    : pawl_task_build(
                          t, "{tools: [{name: 'drain.node', description: 'Empties a machine'},"
@@ -189,6 +192,20 @@ tools_are_listed_again_when_somebody_says_so_and_the_same_list_changes_nothing(v
     assert_string_equal(w->sent[1], w->sent[0]);
 }
 
+static void a_server_that_cannot_be_asked_again_keeps_its_tools(void **state)
+{
+    world *w = *state;
+    with_servers(w, server);
+    begin(w, "keeps", deletes, "," SERVERS ", \"tools\": []");
+    (void)question(w, "keeps", "approve-1-1");
+    atomic_store(&w->changed, 2);
+    ok(w->host, pawl_signal_post(w->host->engine, "keeps", "relist", NULL, NULL, &w->host->err));
+    answer(w, "keeps", "approve-1-1", "{\"choice\": \"approve\"}");
+    (void)rig_result(w->host, "keeps");
+    assert_int_equal(atomic_load(&w->listed), 4);
+    assert_string_equal(w->sent[1], w->sent[0]);
+}
+
 /* ---- a server that is away ---- */
 
 static void a_server_that_is_away_fails_the_run_unless_it_is_optional(void **state)
@@ -316,6 +333,7 @@ int main(void)
         test(the_agent_chooses_among_them_and_by_the_name_of_their_server),
         test(tools_are_listed_again_when_one_is_gone),
         test(tools_are_listed_again_when_somebody_says_so_and_the_same_list_changes_nothing),
+        test(a_server_that_cannot_be_asked_again_keeps_its_tools),
         test(a_server_that_is_away_fails_the_run_unless_it_is_optional),
         cmocka_unit_test(a_snapshot_at_any_point_of_the_listing_loses_nothing),
         cmocka_unit_test(too_many_tools_are_refused_and_not_cut),
