@@ -12,6 +12,7 @@
  *                          `llm`: further members of each call of "llm" (stream, repairs, timeout_s ...)
  *     system               text
  *     tools                [TOOL ...]
+ *     servers              {NAME: SERVER, up to 16}: MCP servers whose tools are the agent's too, without being named one by one
  *     max_turns            model calls; default 20. In the last one it may call no tool and is told so
  *     answer_schema        JSON Schema: the final answer is a value that fits
  *     conversation         a reference (pawl_convo_append): what was said before; `conversation` of an earlier result
@@ -47,6 +48,16 @@
  *   retries, effect: "pure" | "idempotent" | "unsafe", queue      of an activity or MCP call, as pawl_call has them
  *   tags                 [text ..]: words that it is chosen by, beside its name, description and schema; the model is not told
  *   poll                 true: the same call with the same result again is no loop}
+ *
+ * SERVER = {server: as "mcp" takes it (pawl_net.h), and, all optional,
+ *   only, ask, deny      names of its tools, a last * stands for the rest: all others are none of the agent's; policies of these
+ *   policy               of its other tools: "allow" (default), "ask", "deny"
+ *   optional             true: without it, if it cannot be asked; default: the run fails as "mcp" does
+ *   timeout_s, retries, effect, queue     of each call}
+ * They are listed before the first turn, at most 2000; the lists are journaled. Its tool T is called NAME_T (what providers do not take becomes _, at most 64
+ * bytes), after `tools`, whose names come first; tagged NAME; and chosen among as any other (`choose`). When a call meets UnknownTool, or the signal "relist"
+ * comes, they are listed again before the next turn (a server that is away then keeps its tools): "mcp" keeps a list until the server says that it has
+ * changed.
  *
  * and gives {answer: text, or what fits answer_schema; stop, turns, usage: {..}, conversation; handed_to: the tool it was handed over by}.
  *

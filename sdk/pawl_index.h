@@ -117,8 +117,8 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_index_open(const pawl_index_options *opt
 PAWL_API void pawl_index_close(pawl_index *index);
 
 /** Makes a collection with this index's model; one that is there with the same model is OK. name: as an id, 1 to 100 of letters, digits and . _ - : /
- * @ + , not beginning with "pawl.", which are pawl's own; about: a line for people, may be NULL. Errors: CONFLICT (there with another model: says which, and what differs), INVALID, NOSPACE, FULL (1,000
- * collections), IO. */
+ * @ +, not beginning with "pawl.", which are pawl's own; about: a line for people, may be NULL. Errors: CONFLICT (there with another model: says which, and
+ * what differs), INVALID, NOSPACE, FULL (1,000 collections), IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_create(pawl_index *index, const char *name,
                                                      const char *about, pawl_error *err);
 /** Puts items; those under a key that is there are replaced, the last of several under one key counts. On disk when it returns. ret_counts may be NULL.

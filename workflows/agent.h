@@ -23,7 +23,8 @@ enum {
     PW_AGENT_USAGE = 6,       /* classes of tokens */
     PW_AGENT_ROUNDS_MAX = 8,  /* how often the server of one call may ask something */
     PW_AGENT_KEEP_TURNS = 6,  /* that a compaction leaves as they are, unless the input says */
-    PW_AGENT_BEFORE_MAX = 16  /* compactions that can be taken back */
+    PW_AGENT_BEFORE_MAX = 16, /* compactions that can be taken back */
+    PW_AGENT_SERVERS_MAX = 16 /* MCP servers whose tools are all its own */
 };
 
 typedef enum pw_agent_phase {
@@ -74,6 +75,13 @@ typedef struct pw_agent_strike {
     int64_t level; /* 1 = told, 2 = blocked, 3 = tried all the same */
 } pw_agent_strike;
 
+/** One MCP server, while tools are listed. */
+typedef struct pw_agent_listing {
+    int64_t command; /* 0 = none is open */
+    bool over;
+    const pawl_value *tools; /* as it gave them; NULL = it could not be asked */
+} pw_agent_listing;
+
 /** All of it is made by events, and written down by pw_agent_save. */
 typedef struct pw_agent {
     pawl_scope *keep;               /* holds this struct and the configuration */
@@ -107,6 +115,8 @@ typedef struct pw_agent {
     const pawl_value *found, *used; /* names: tools that the model found itself, and called last */
     pw_agent_call *calls;
     size_t calls_len;
+    pw_agent_listing listing[PW_AGENT_SERVERS_MAX];
+    bool relist; /* before the next turn */
 
     pw_agent_phase phase;
     int64_t turn; /* model calls so far */
@@ -141,6 +151,8 @@ const pawl_value *pw_agent_save(const void *state, pawl_scope *scope);
 void *pw_agent_load(const pawl_value *saved, void *user);
 /** Takes the configuration out of a run's input. */
 void pw_agent_configure(pw_agent *a, const pawl_value *input);
+/** The same with another configuration: its servers have other tools (key "listed"). */
+void pw_agent_tools_listed(pw_agent *a, const pawl_value *config);
 /** A new scope, with what outlives a turn in it; the old one goes. */
 void pw_agent_renew(pw_agent *a);
 const char *pw_agent_phase_text(pw_agent_phase phase);
@@ -235,6 +247,24 @@ const pawl_value *pw_agent_wish(pawl_scope *scope, const pawl_value *messages);
 void pw_agent_wished(pw_agent *a);
 void pw_agent_said(pw_agent *a, const pawl_value *parts);
 void pw_agent_used(pw_agent *a);
+
+/* agent_servers.c: tools of MCP servers */
+
+bool pw_agent_lists(const pw_agent *a);
+/** They are to be listed now. */
+void pw_agent_list_begin(pw_agent *a);
+/** Asks those that were not asked. False: refused. */
+bool pw_agent_list_ask(const pw_agent *a, pawl_fold *f);
+void pw_agent_list_asked(pw_agent *a, int64_t command);
+/** One is over; result NULL: it failed. */
+void pw_agent_list_done(pw_agent *a, int64_t command, const pawl_value *result,
+                        const pawl_failure *f);
+/** What "mcp" is to be called with for a tool, but its arguments. */
+const pawl_value *pw_agent_server_of(const pw_agent *a, pawl_scope *scope, const pawl_value *tool);
+/** A call of it failed: the server may have other tools by now. */
+void pw_agent_list_doubt(pw_agent *a, const pawl_value *tool, const char *type);
+const pawl_value *pw_agent_list_save(const pw_agent *a, pawl_scope *scope);
+void pw_agent_list_load(pw_agent *a, const pawl_value *saved);
 
 /* agent_memory.c */
 

@@ -42,6 +42,8 @@ static void started(pw_agent *a, const pawl_value *input)
     a->inbox = pw_agent_messages(a->scope, pawl_get(input, "task"));
     if (pawl_len(a->inbox) == 0 && a->convo == NULL) {
         pw_agent_fail(a, "BadInput", "the task must be text, a message, or a list of messages");
+    } else if (a->phase == PW_AGENT_READY && pw_agent_lists(a)) {
+        pw_agent_list_begin(a);
     }
 }
 
@@ -56,6 +58,7 @@ static void signaled(pw_agent *a, const pawl_fold_event *e)
                       pawl_get(v, "parts") != NULL;
     a->compact_asked |= strcmp(e->name, "compact") == 0;
     a->restore_asked |= strcmp(e->name, "uncompact") == 0;
+    a->relist |= strcmp(e->name, "relist") == 0 && pw_agent_lists(a);
     if (a->phase == PW_AGENT_READY) {
         pw_agent_ready(a);
     }
@@ -130,6 +133,10 @@ static void scheduled(pw_agent *a, const pawl_fold_event *e)
         made(call_wanted(a, PW_AGENT_ACTIVITY), PW_AGENT_OPEN, e->command);
         return;
     }
+    if (a->phase == PW_AGENT_LISTING) {
+        pw_agent_list_asked(a, e->command);
+        return;
+    }
     const bool gathers = a->phase == PW_AGENT_READY && pawl_get(a->config, "context") != NULL;
     const bool sums = a->phase == PW_AGENT_SUMMARISE;
     const bool chooses = !gathers && pw_agent_chooses(a) &&
@@ -149,6 +156,8 @@ static void completed(pw_agent *a, const pawl_fold_event *e)
     if (call != NULL) {
         pw_agent_call_done(a, call, e->value);
         pw_agent_acted(a);
+    } else if (a->phase == PW_AGENT_LISTING) {
+        pw_agent_list_done(a, e->command, e->value, NULL);
     } else if (e->command == a->command && a->phase == PW_AGENT_GATHERING) {
         a->more = pw_agent_messages(a->scope, pawl_get(e->value, "messages") != NULL
                                                   ? pawl_get(e->value, "messages")
@@ -180,8 +189,11 @@ static void failed(pw_agent *a, const pawl_fold_event *e)
         return; /* it goes on when the question is answered */
     }
     if (call != NULL) {
+        pw_agent_list_doubt(a, call->tool, type);
         pw_agent_call_failed(a, call, type, message);
         pw_agent_acted(a);
+    } else if (a->phase == PW_AGENT_LISTING) {
+        pw_agent_list_done(a, e->command, NULL, f);
     } else if (a->command == 0 || e->command != a->command) {
         return;
     } else if (a->phase == PW_AGENT_CHOOSING) {

@@ -52,7 +52,9 @@ static bool is_full(const pw_agent *a)
 void pw_agent_ready(pw_agent *a)
 {
     a->phase = PW_AGENT_READY;
-    if (a->restore_asked) {
+    if (a->relist) {
+        pw_agent_list_begin(a);
+    } else if (a->restore_asked) {
         a->restore_asked = false;
         a->phase = pawl_len(a->before) > 0 ? PW_AGENT_RESTORING : PW_AGENT_READY;
     } else if (a->convo != NULL && (a->compact_asked || is_full(a))) {

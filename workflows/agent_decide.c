@@ -285,6 +285,8 @@ static bool go(const pw_agent *a, pawl_fold *f, const refs *r)
         return hand_over(a, f, r);
     case PW_AGENT_HANDED:
         return pass_on(a, f);
+    case PW_AGENT_LISTING:
+        return pw_agent_list_ask(a, f);
     case PW_AGENT_GATHERING:
     case PW_AGENT_CHOOSING:
     case PW_AGENT_THINKING:
@@ -364,6 +366,14 @@ void pw_agent_decide(void *state, pawl_fold *f)
     pw_agent a = *(const pw_agent *)state;
     if (a.canceled) {
         pawl_fold_canceled(f);
+        return;
+    }
+    if (a.phase == PW_AGENT_LISTING) {
+        const refs none = {a.system_ref, a.tools_ref, a.convo};
+        show(&a, f, &none);
+        if (!pw_agent_list_ask(&a, f)) {
+            pawl_fold_fail(f, "ToolRefused", "the servers cannot be asked; the log says why");
+        }
         return;
     }
     const refs first = append(&a, f);

@@ -15,6 +15,7 @@ static const char description[] =
 #define PEOPLE "{\"type\": \"integer\", \"minimum\": 0, \"maximum\": 100}"
 #define COUNT "{\"type\": \"integer\", \"minimum\": 0}"
 #define MAP "{\"type\": \"object\"}"
+#define NAMES "{\"type\": \"array\", \"maxItems\": 1000, \"items\": " TEXT "}"
 #define TOOL_NAME "{\"type\": \"string\", \"minLength\": 1, \"maxLength\": 64}"
 
 static const char schema[] =
@@ -43,6 +44,12 @@ static const char schema[] =
     "\"by\": {\"enum\": [\"hybrid\", \"meaning\", \"words\"]}, \"find\": {\"type\": \"boolean\"},"
     "\"always\": {\"type\": \"array\", \"maxItems\": 1000, \"items\": " TEXT
     "}, \"activity\": " TEXT ", \"workspace\": " TEXT "}},"
+    "\"servers\": {\"type\": \"object\", \"maxProperties\": 16, \"propertyNames\": {\"pattern\": \"^[A-Za-z0-9_-]{1,32}$\"},"
+    "\"additionalProperties\": {\"type\": \"object\", \"required\": [\"server\"], \"additionalProperties\": false, \"properties\": {"
+    "\"server\": " MAP ", \"only\": " NAMES ", \"ask\": " NAMES ", \"deny\": " NAMES
+    ", \"policy\": " POLICY ", \"optional\": {\"type\": \"boolean\"},"
+    "\"timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"retries\": {\"type\": \"integer\", \"minimum\": -1},"
+    "\"effect\": {\"enum\": [\"pure\", \"idempotent\", \"unsafe\"]}, \"queue\": " TEXT "}}},"
     "\"reserve\": " MAP
     ", \"model_timeout_s\": {\"type\": \"number\", \"minimum\": 0}, \"model_retries\": {\"type\": \"integer\", \"minimum\": -1},"
     "\"cache_s\": {\"type\": \"number\", \"minimum\": 0}, \"cache_scope\": " TEXT ","

@@ -50,10 +50,11 @@ void pw_agent_free(void *state)
     }
 }
 
-/* One by one, since a place in a list is found by walking to it. */
+/* The agent's own, then those of servers, then the engine's. One by one, since a place in a list is found by walking to it. */
 static void tools_keep(pw_agent *a)
 {
-    const pawl_value *lists[] = {pawl_get(a->config, "tools"), a->memory_tools, a->find_tools};
+    const pawl_value *lists[] = {pawl_get(a->config, "tools"), pawl_get(a->config, "listed"),
+                                 a->memory_tools, a->find_tools};
     size_t len = 0;
     for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++) {
         len += pawl_len(lists[k]);
@@ -104,6 +105,14 @@ void pw_agent_configure(pw_agent *a, const pawl_value *input)
         pw_agent_fail(a, "OutOfMemory", "no memory for the configuration");
     }
     check_tools(a);
+}
+
+void pw_agent_tools_listed(pw_agent *a, const pawl_value *config)
+{
+    config_keep(a, config);
+    if (a->config == NULL) {
+        pw_agent_fail(a, "OutOfMemory", "no memory for the configuration");
+    }
 }
 
 static const char *text_in(pawl_scope *scope, const char *text)
@@ -328,6 +337,7 @@ const pawl_value *pw_agent_save(const void *state, pawl_scope *scope)
         (long long)a->command, (int)a->canceled, (long long)a->shown_turn, a->shown_phase);
     const pawl_value *v = pawl_build(scope, "{v: 1, values: %p, words: %p, later: %p}",
                                      pawl_v(values), pawl_v(words), pawl_v(save_later(a, scope)));
+    v = pw_agent_lists(a) ? pawl_with(scope, v, "servers", pw_agent_list_save(a, scope)) : v;
     return pawl_get(a->config, "choose") != NULL
                ? pawl_with(scope, v, "choice", save_choice(a, scope))
                : v;
@@ -361,6 +371,7 @@ void *pw_agent_load(const pawl_value *saved, void *user)
     load_values(a, pawl_get(saved, "values"));
     load_later(a, saved);
     load_choice(a, saved);
+    pw_agent_list_load(a, pawl_get(saved, "servers"));
     a->stop = pawl_str(w, "stop", NULL);
     a->stuck = pawl_str(w, "stuck", NULL);
     a->failure_type = pawl_str(w, "failure_type", NULL);

@@ -130,10 +130,11 @@ static const pawl_value *input_of(const pw_agent_call *call, pawl_scope *scope)
     return input;
 }
 
-static const pawl_value *mcp_input_of(const pw_agent_call *call, pawl_scope *scope)
+static const pawl_value *mcp_input_of(const pw_agent *a, const pw_agent_call *call,
+                                      pawl_scope *scope)
 {
-    const pawl_value *input =
-        pawl_with(scope, pawl_get(call->tool, "mcp"), "arguments", input_of(call, scope));
+    const pawl_value *input = pawl_with(scope, pw_agent_server_of(a, scope, call->tool),
+                                        "arguments", input_of(call, scope));
     if (pawl_get(input, "tool") == NULL) {
         input = pawl_with(scope, input, "tool", pawl_make_str(scope, call->name));
     }
@@ -174,7 +175,7 @@ int64_t pw_agent_call_make(const pw_agent *a, const pw_agent_call *call, pawl_fo
     const bool mcp = pawl_get(call->tool, "mcp") != NULL;
     const pawl_call_options options = {
         .name = mcp ? "mcp" : pawl_str(call->tool, "activity", ""),
-        .input = mcp ? mcp_input_of(call, scope) : input_of(call, scope),
+        .input = mcp ? mcp_input_of(a, call, scope) : input_of(call, scope),
         .timeout_s = pawl_num(call->tool, "timeout_s", 0),
         .retries = (int)pawl_int(call->tool, "retries", 0),
         .effect = effect_of(call->tool),

@@ -35,6 +35,15 @@ const pawl_value *call_one(pawl_task *t, const char *tool, int n)
     return calls(t, &part, 1);
 }
 
+static void keep_sent(world *w, const pawl_value *tools, int n)
+{
+    size_t at = 0;
+    for (size_t i = 0; n < 8 && i < pawl_len(tools) && at < sizeof w->sent[0] - 70; i++) {
+        at += (size_t)snprintf(w->sent[n] + at, sizeof w->sent[0] - at, "%s%.64s", i > 0 ? " " : "",
+                               pawl_str(pawl_at(tools, i), "name", ""));
+    }
+}
+
 static const pawl_value *model(pawl_task *t, const pawl_value *in, void *user)
 {
     world *w = user;
@@ -55,7 +64,9 @@ static const pawl_value *model(pawl_task *t, const pawl_value *in, void *user)
     (void)snprintf(w->only, sizeof w->only, "%s",
                    pawl_to_json(pawl_task_scope(t), pawl_get(request, "tools_only"), 0));
     (void)snprintf(w->system, sizeof w->system, "%s", pawl_str(pawl_at(system, 0), "text", ""));
-    return w->script(t, messages, atomic_fetch_add(&w->asked, 1) + 1);
+    const int n = atomic_fetch_add(&w->asked, 1);
+    keep_sent(w, tools, n);
+    return w->script(t, messages, n + 1);
 }
 
 /* The last message, and a part of it. */
@@ -156,7 +167,8 @@ void open_world(world *w)
     ok(w->host, pawl_register_activity(*e, "stone", stone, &user, &w->host->err));
     ok(w->host, pawl_register_activity(*e, "surroundings", surroundings, &user, &w->host->err));
     ok(w->host, pawl_register_activity(*e, "large", large, &user, &w->host->err));
-    ok(w->host, pawl_register_activity(*e, "mcp", mcp, &user, &w->host->err));
+    ok(w->host,
+       pawl_register_activity(*e, "mcp", w->mcp != NULL ? w->mcp : mcp, &user, &w->host->err));
     ok(w->host, pawl_resume_all(*e, &w->host->err));
 }
 

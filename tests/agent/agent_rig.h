@@ -26,9 +26,13 @@ struct world {
     atomic_int summed;   /* summaries that were asked for */
     const char *summary; /* what they say */
     size_t tools_seen;
+    char sent[8][400];       /* the names of the tools of the first model calls */
     char only[3000];         /* request.tools_only as JSON */
     pawl_chooser *chooser;   /* NULL = by words */
     pawl_activity_fn choose; /* instead of the built-in; NULL = that */
+    pawl_activity_fn mcp;    /* instead of the server that asks; NULL = that */
+    atomic_int listed;       /* how often a server was asked for its tools */
+    atomic_int changed;      /* it has other tools now */
     char system[60];
 };
 
