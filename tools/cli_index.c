@@ -104,7 +104,7 @@ static int create(pw_cli *cli)
         cli, &(pw_cli_index_need){.writes = true, .makes = true, .model = model}, &x);
     if (code == PW_EXIT_OK) {
         const pawl_status st = pawl_index_create(x.index, name, operand(cli, 1), &err);
-        code = st == PAWL_OK ? code : pw_cli_fail(cli, st, &err, NULL);
+        code = st == PAWL_OK ? code : pw_cli_index_fail(&x, name, st, &err);
     }
     if (code == PW_EXIT_OK && is_text(cli)) {
         (void)pw_out_str(&cli->out, name);
@@ -256,11 +256,7 @@ static int find(pw_cli_index *x, pawl_index_mode mode)
         pawl_index_search(x->index, operand(cli, 0), &q, cli->scope, &found, &err);
     pw_cli_index_hush(x);
     if (st != PAWL_OK) {
-        cli->way_out = st == PAWL_CONFLICT
-                           ? "name the model that it was made with, or put the texts "
-                             "into a collection of the other model"
-                           : NULL;
-        return pw_cli_fail(cli, st, &err, NULL);
+        return pw_cli_index_fail(x, operand(cli, 0), st, &err);
     }
     if (is_text(cli)) {
         say_found(cli, found);
@@ -294,6 +290,7 @@ static int search(pw_cli *cli)
     } else if (code == PW_EXIT_OK && model != NULL) {
         code = pw_cli_index_open(cli, &(pw_cli_index_need){.model = model}, &x);
         if (code != PW_EXIT_OK) {
+            pw_cli_index_say_model(&x, operand(cli, 0), model);
             pw_cli_note(cli, "words are found without it: pawl%s index search %s %s --mode words",
                         pw_cli_db_words(cli), pw_cli_shell_word(cli->scope, operand(cli, 0)),
                         pw_cli_shell_word(cli->scope, operand(cli, 1)));

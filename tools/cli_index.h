@@ -35,6 +35,11 @@ const char *pw_cli_index_model(pw_cli_index *x, const char *name, pawl_error *er
 pawl_status pw_cli_index_ask(pw_cli_index *x, const char *op, const pawl_value *args,
                              const pawl_value **ret_reply, pawl_error *err);
 
+/** Says why a call about a collection failed, and what to do about it. The exit code. */
+int pw_cli_index_fail(pw_cli_index *x, const char *name, pawl_status status, const pawl_error *err);
+/** The model of a collection could not be opened: where else it may be. */
+void pw_cli_index_say_model(pw_cli_index *x, const char *name, const char *model);
+
 /** "1,024 of 10,000 texts (12 s)" on a terminal, after a second, ten times a second; total 0: not known. */
 void pw_cli_index_say(pw_cli_index *x, uint64_t done, uint64_t total, const char *what);
 /** Takes that line away. */

@@ -105,7 +105,7 @@ static int put(adding *a)
     if (a->lines > AT_ONCE) {
         (void)pw_error_wrap(&err, st, "after %" PRIu64 " texts that are in", a->all.put);
     }
-    return pw_cli_fail(a->x->cli, st, &err, NULL);
+    return pw_cli_index_fail(a->x, a->name, st, &err);
 }
 
 /* The texts before that line are put, and then it is said what is wrong with it. */
@@ -282,6 +282,9 @@ int pw_cli_index_add(pw_cli *cli)
         code = pw_cli_fail(cli, err.status, &err, NULL);
     } else if (code == PW_EXIT_OK) {
         code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true, .model = model}, &x);
+        if (code != PW_EXIT_OK && model != NULL) {
+            pw_cli_index_say_model(&x, name, model);
+        }
     }
     code = code == PW_EXIT_OK ? add_to(&x, name) : code;
     pw_cli_index_close(&x);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "tools/cli_index.h"
 #include "tools/cli_model.h"
@@ -87,6 +88,29 @@ pawl_status pw_cli_index_ask(pw_cli_index *x, const char *op, const pawl_value *
 {
     return x->own != NULL ? pawl_request(x->own, op, args, -1, x->cli->scope, ret_reply, err)
                           : ask(x, op, args, x->cli->scope, ret_reply, err);
+}
+
+int pw_cli_index_fail(pw_cli_index *x, const char *name, pawl_status status, const pawl_error *err)
+{
+    pw_cli *cli = x->cli;
+    pw_cli_index_hush(x);
+    if (status == PAWL_CONFLICT) {
+        PW_CLEANUP(pw_buf_deinit) pw_buf next = PW_BUF_INIT;
+        pw_buf_printf(&next, "pawl index info %s", pw_cli_shell_word(cli->scope, name));
+        cli->way_out = "name the model that it was made with (--model), or put the texts into a "
+                       "collection of the other model";
+        cli->next = pw_strndup(cli->scope, pw_buf_cstr(&next), next.size);
+    }
+    return pw_cli_fail(cli, status, err, NULL);
+}
+
+void pw_cli_index_say_model(pw_cli_index *x, const char *name, const char *model)
+{
+    if (pw_cli_model_wanted(x->cli) == NULL) { /* it stands in the collection alone */
+        pw_cli_note(x->cli,
+                    "%s was made with \"%s\": if that was a folder of yours, name it with --model",
+                    name, model);
+    }
 }
 
 static int own_engine(pw_cli_index *x)

@@ -143,6 +143,7 @@ pawl_status pawl_embed_open(const char *folder, const pawl_embed_options *option
         return pw_error_wrap(err, status, "model %s", folder);
     }
     identify(e, e->identity);
+    pw_model_trim(e->model); /* every encoder has packed or loaded its own */
     *ret_embedder = e;
     return PAWL_OK;
 }

@@ -26,6 +26,19 @@ typedef struct pw_multiply {
     pw_finish finish;
 } pw_multiply;
 
+#define PW_DOT_VECTORS 4u /* for so many a row is widened once */
+
+/** Scalar products of some vectors with rows of 16-bit numbers. */
+typedef struct pw_dots {
+    const uint16_t
+        *rows; /* [len][stride]; stride is a multiple of 32, what lies beyond the width is zero */
+    size_t len;
+    size_t stride;
+    const float *vectors; /* [count][stride] */
+    size_t count;
+    float *ret_dots; /* [count][len] */
+} pw_dots;
+
 typedef struct pw_kernels {
     const char *name;
     size_t panel;
@@ -34,9 +47,7 @@ typedef struct pw_kernels {
     void (*softmax)(float *row, size_t len, float scale);
     /** row = (row - mean) / deviation * scale + shift. */
     void (*norm)(float *row, size_t len, const float *scale, const float *shift, float epsilon);
-    /** Scalar products of a vector with so many rows of 16-bit numbers; stride is a multiple of 32, what lies beyond the width is zero. */
-    void (*dots)(const uint16_t *rows, size_t len, size_t stride, const float *vector,
-                 float *ret_dots);
+    void (*dots)(const pw_dots *d);
     /** 16-bit numbers as floats; len is a multiple of 32. */
     void (*widen)(const uint16_t *from, size_t len, float *to);
 } pw_kernels;

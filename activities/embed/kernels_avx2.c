@@ -3,6 +3,7 @@
  */
 #define LANES 8
 #define ROWS_MAX 6
+#define DOT_ROWS 2
 #define CASE(n)         \
     case n:             \
         tile(m, at, n); \

@@ -3,6 +3,7 @@
  */
 #define LANES 16
 #define ROWS_MAX 14
+#define DOT_ROWS 4
 #define CASE(n)         \
     case n:             \
         tile(m, at, n); \

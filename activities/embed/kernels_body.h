@@ -1,6 +1,6 @@
 /*
  * kernels_body.h - the kernels over vectors of LANES floats, in the compilers' vector types. Included once by each kernels_*.c, which says LANES, the
- * rows of a tile (ROWS_MAX, with CASES for each number of them), how 16-bit numbers are read (load_halves), and has the table of them at its end.
+ * rows of a tile (ROWS_MAX, with CASES for each number of them) and of scalar products with several vectors (DOT_ROWS), how 16-bit numbers are read (load_halves), and has the table of them at its end.
  * The compiler turns each line into the set's instructions.
  *
  * A tile is ROWS_MAX rows by two vectors: its sums stay in registers while it walks down a panel, and a row of the left matrix is read as it lies.
@@ -252,15 +252,84 @@ static INLINE void dots_of(const uint16_t *rows, size_t stride, const float *vec
     }
 }
 
-static void dots(const uint16_t *rows, size_t len, size_t stride, const float *vector,
-                 float *ret_dots)
+/* Several vectors: each row is read and widened once for all of them. rows and count are constants where this is called. */
+static INLINE void dots_for(const pw_dots *d, size_t first, size_t vector, const size_t rows,
+                            const size_t count)
+{
+    const uint16_t *at = d->rows + first * d->stride;
+    const float *with = d->vectors + vector * d->stride;
+    vec sums[DOT_ROWS][PW_DOT_VECTORS];
+#pragma GCC unroll 4
+    for (size_t r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (size_t v = 0; v < count; v++) {
+            sums[r][v] = splat(0);
+        }
+    }
+    for (size_t k = 0; k < d->stride; k += LANES) {
+        vec row[DOT_ROWS];
+#pragma GCC unroll 4
+        for (size_t r = 0; r < rows; r++) {
+            row[r] = load_halves(at + r * d->stride + k);
+        }
+#pragma GCC unroll 4
+        for (size_t v = 0; v < count; v++) {
+            const vec x = load(with + v * d->stride + k);
+#pragma GCC unroll 4
+            for (size_t r = 0; r < rows; r++) {
+                sums[r][v] += x * row[r];
+            }
+        }
+    }
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t v = 0; v < count; v++) {
+            d->ret_dots[(vector + v) * d->len + first + r] = sum_of(sums[r][v]);
+        }
+    }
+}
+
+static INLINE void dots_with(const pw_dots *d, size_t vector, const size_t count)
 {
     size_t i = 0;
-    for (; i + 4 <= len; i += 4) {
-        dots_of(rows + i * stride, stride, vector, ret_dots + i, 4);
+    for (; i + DOT_ROWS <= d->len; i += DOT_ROWS) {
+        dots_for(d, i, vector, DOT_ROWS, count);
     }
-    for (; i < len; i++) {
-        dots_of(rows + i * stride, stride, vector, ret_dots + i, 1);
+    for (; i < d->len; i++) {
+        dots_for(d, i, vector, 1, count);
+    }
+}
+
+static void dots_one(const pw_dots *d, size_t vector)
+{
+    const float *with = d->vectors + vector * d->stride;
+    float *to = d->ret_dots + vector * d->len;
+    size_t i = 0;
+    for (; i + 4 <= d->len; i += 4) {
+        dots_of(d->rows + i * d->stride, d->stride, with, to + i, 4);
+    }
+    for (; i < d->len; i++) {
+        dots_of(d->rows + i * d->stride, d->stride, with, to + i, 1);
+    }
+}
+
+static void dots(const pw_dots *d)
+{
+    size_t v = 0;
+    for (; v + 4 <= d->count; v += 4) {
+        dots_with(d, v, 4);
+    }
+    switch (d->count - v) {
+    case 3:
+        dots_with(d, v, 3);
+        break;
+    case 2:
+        dots_with(d, v, 2);
+        break;
+    case 1:
+        dots_one(d, v);
+        break;
+    default:
+        break;
     }
 }
 

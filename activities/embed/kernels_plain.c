@@ -3,6 +3,7 @@
  */
 #define LANES 4
 #define ROWS_MAX 4
+#define DOT_ROWS 2
 #define CASE(n)         \
     case n:             \
         tile(m, at, n); \

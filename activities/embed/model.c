@@ -168,6 +168,60 @@ pawl_status pw_model_open(const char *folder, pw_model **ret_model, pawl_error *
     return PAWL_OK;
 }
 
+/* The first `len` numbers behind *at; *at is moved behind them. */
+static const float *pass(const float **at, size_t len)
+{
+    const float *from = *at;
+    *at += len;
+    return from;
+}
+
+static void pass_norm(const float **at, pw_norm *norm, size_t width)
+{
+    norm->scale = pass(at, width);
+    norm->shift = pass(at, width);
+}
+
+/* Where things are in a trimmed block. */
+static void place_kept(pw_model *m)
+{
+    static const pw_linear none = {NULL, NULL};
+    const pw_model_config *c = &m->config;
+    const float *at = m->numbers;
+    m->words = pass(&at, (size_t)c->vocabulary * c->width);
+    m->positions = pass(&at, (size_t)c->positions * c->width);
+    m->types = pass(&at, (size_t)c->types * c->width);
+    pass_norm(&at, &m->norm, c->width);
+    for (uint32_t i = 0; i < c->layers; i++) {
+        pw_layer *l = &m->layers[i];
+        l->query = l->key = l->value = l->out = l->up = l->down = none;
+        pass_norm(&at, &l->after_attention, c->width);
+        pass_norm(&at, &l->after_inner, c->width);
+    }
+}
+
+static float *keep(float *to, const pw_norm *norm, size_t width)
+{
+    memmove(to, norm->scale, width * sizeof *to);
+    memmove(to + width, norm->shift, width * sizeof *to);
+    return to + 2 * width;
+}
+
+/* The tables stand first in the block. The norms of the layers move up behind them, each over what is not needed any more; then the block ends there. */
+void pw_model_trim(pw_model *m)
+{
+    const pw_model_config *c = &m->config;
+    float *to = m->numbers + ((size_t)c->vocabulary + c->positions + c->types + 2) * c->width;
+    for (uint32_t i = 0; i < c->layers; i++) {
+        to = keep(to, &m->layers[i].after_attention, c->width);
+        to = keep(to, &m->layers[i].after_inner, c->width);
+    }
+    m->numbers_len = (size_t)(to - m->numbers);
+    float *less = pw_realloc(m->numbers, m->numbers_len * sizeof *less);
+    m->numbers = less != NULL ? less : m->numbers;
+    place_kept(m);
+}
+
 void pw_model_close(pw_model *m)
 {
     if (m != NULL) {

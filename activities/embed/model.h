@@ -56,7 +56,7 @@ typedef struct pw_model {
     const float *types;     /* [types][width] */
     pw_norm norm;
     pw_layer layers[PW_EMBED_LAYERS_MAX];
-    float *numbers; /* all of the above */
+    float *numbers; /* all of the above, in this order */
     size_t numbers_len;
     pw_wordpiece *tokenizer;
 } pw_model;
@@ -66,6 +66,9 @@ typedef struct pw_model {
  * LIMIT, NOMEM, IO. */
 pawl_status pw_model_open(const char *folder, pw_model **ret_model, pawl_error *err) PAWL_MUST_USE;
 void pw_model_close(pw_model *m); /* accepts NULL */
+/** Frees the matrices of the layers and their biases, which encoders have packed: half of the memory. The tables of words and positions and the norms stay;
+ * the reference encoder, and encoders opened later, need what is gone. Nobody may be encoding. */
+void pw_model_trim(pw_model *m);
 
 /** The two halves of it. Errors: as open. */
 pawl_status pw_model_config_read(const char *folder, pw_model_config *ret_config,

@@ -1,6 +1,6 @@
 /*
  * nearest.c - one pass over the rows in single precision; a row that could be among the k best so far is looked at again in double, where its product is
- * exact. One query at a time is bound by memory; more go through the matrix kernel, so that each row is read once for all of them. Threads have a range of
+ * exact. A few queries are bound by memory, and their products are taken side by side; more go through the matrix kernel. Threads have a range of
  * rows each, and their lists are joined: exact scores make the joined list that of one thread.
  *
  * Keeps no index and skips no row that is wanted: what it returns is exact.
@@ -17,7 +17,8 @@
 
 #define BLOCK_ROWS 64u
 #define QUERIES_MAX 128u /* at a time: their panels stay in a core's cache */
-#define FEW_QUERIES 3u   /* so many are faster one by one */
+#define FEW_QUERIES \
+    16u /* so many are faster by scalar products than by the matrix kernel, which fills a panel */
 #define THREADS_MAX 64u
 
 /* ---- rows ---- */
@@ -170,9 +171,10 @@ static void take_block(pass *p, size_t first, size_t len)
     const pw_rows *rows = p->rows;
     const uint16_t *halves = rows->halves + first * rows->stride;
     if (p->queries_len <= FEW_QUERIES) {
+        const pw_dots d = {halves, len, rows->stride, p->asked, p->queries_len, p->scores};
+        p->kernels->dots(&d);
         for (size_t q = 0; q < p->queries_len; q++) {
-            p->kernels->dots(halves, len, rows->stride, p->asked + q * rows->stride, p->scores);
-            consider(p, first, len, q, p->scores, 1);
+            consider(p, first, len, q, p->scores + q * len, 1);
         }
         return;
     }

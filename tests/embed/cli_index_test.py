@@ -78,6 +78,7 @@ def it_refuses_another_model_by_name(p):
         check(done.code not in (0, 1), done.says())
         within(done.err, "tiny")
         within(done.err, "another")
+        within(done.err, "index info docs")
     equal(p.ok("index", "info", "docs", "-o", "json").json()["items"], 3)
 
 
@@ -89,7 +90,10 @@ def it_names_the_way_out(p):
     within(p.run("index", "info", "no").exits(4).err, "pawl index list")
     within(p.run("index", "search", "no", "x", "--model", folder).exits(4).err, "pawl index list")
     within(p.run("index", "add", "no", "k", "t", "--model", folder).exits(4).err, "pawl index create")
-    within(p.run("index", "search", "docs", "x").exits(4).err, "--mode words")  # the model was a folder, and is not installed
+    done = p.run("index", "search", "docs", "x").exits(4)  # the model was a folder, and is not installed
+    within(done.err, "--mode words")
+    within(done.err, 'docs was made with "tiny"')
+    within(p.run("index", "add", "docs", "k", "t").exits(4).err, 'docs was made with "tiny"')
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a"}\n').err, "line 1")
     within(p.run("index", "add", "docs", "--model", folder, stdin="not json\n").err, "line 1: an unknown word at column 1")
     within(p.run("index", "add", "docs", "--model", folder, stdin='{"key": "a", "text": "b", "workspace": 7}\n').err, "workspace is a line")

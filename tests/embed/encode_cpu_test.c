@@ -227,6 +227,27 @@ static void the_real_model_gives_the_vectors_of_the_reference(void **state)
     pawl_scope_free(scope);
 }
 
+/* Its panels, the tables and the norms are all that it reads. */
+static void an_encoder_needs_no_matrices_of_its_model(void **state)
+{
+    static const uint32_t ids[40] = {2, 7, 1, 8, 2, 8, 1, 8, 2, 8, 4, 5, 9, 0, 4, 5};
+    const pw_ids text = {ids, 40};
+    float before[32], after[32];
+    pawl_error err;
+    pw_encoder_cpu *e = NULL;
+    pw_model *m = small_model(32, 2, 48, PW_POOL_MEAN);
+    (void)state;
+    assert_int_equal(pw_encoder_cpu_open(m, NULL, &e, &err), PAWL_OK);
+    assert_int_equal(pw_encode_cpu(e, &text, 1, 1, before, &err), PAWL_OK);
+    const size_t all = m->numbers_len;
+    pw_model_trim(m);
+    assert_int_equal(all - m->numbers_len, 2 * (4 * (32 * 32 + 32) + 2 * 32 * 48 + 32 + 48));
+    assert_int_equal(pw_encode_cpu(e, &text, 1, 1, after, &err), PAWL_OK);
+    assert_memory_equal(before, after, sizeof before);
+    pw_encoder_cpu_close(e);
+    pw_model_close(m);
+}
+
 int main(int argc, char **argv)
 {
     bool all = argc > 1 && strcmp(argv[1], "all") == 0;
@@ -234,6 +255,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(all_kernels_agree_with_the_plain_encoder_on_sizes_that_fit_no_vector),
         cmocka_unit_test(a_text_that_the_model_cannot_take_is_refused),
         cmocka_unit_test(an_encoder_without_memory_says_so),
+        cmocka_unit_test(an_encoder_needs_no_matrices_of_its_model),
     };
     const struct CMUnitTest real[] = {
         cmocka_unit_test_prestate(the_real_model_gives_the_vectors_of_the_reference, &all),
