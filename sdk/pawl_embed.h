@@ -78,7 +78,7 @@ typedef struct pawl_embed_info {
     uint32_t
         gpus; /**< devices that are in use; one that failed is not, and its texts went elsewhere */
     char identity
-        [65]; /**< of weights, tokenizer, tokens_max, pooling and plain: what vectors must share to be compared */
+        [65]; /**< of weights, tokenizer, tokens_max, pooling, prompts and plain: what vectors must share to be compared */
 } pawl_embed_info;
 
 /** UTF-8; bytes that are none are left out. */

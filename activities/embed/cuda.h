@@ -93,7 +93,8 @@ typedef struct pw_cuda_index pw_cuda_index;
 
 typedef struct pw_cuda_ops {
     uint32_t version;
-    int (*devices)(void); /* 0 when there is none, or no driver */
+    /** 0 when there is none, or no driver; message then says why, unless NULL: PW_CUDA_MESSAGE_BYTES. */
+    int (*devices)(char *message);
     /** A context for one device, with room for so many tokens at a time. message: PW_CUDA_MESSAGE_BYTES. */
     pw_cuda_status (*open)(int device, const pw_cuda_model *m, size_t tokens,
                            pw_cuda_encoder **ret_encoder, char *message);

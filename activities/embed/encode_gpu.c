@@ -52,8 +52,10 @@ static pawl_status open_device(pw_encoder_gpu *e, const pw_model *m, int device,
                                pawl_error *err)
 {
     char message[PW_CUDA_MESSAGE_BYTES] = "";
-    if (device >= e->ops->devices()) {
-        return pw_err(err, PAWL_NOTFOUND, "no GPU: %d devices", e->ops->devices());
+    const int there = e->ops->devices(message);
+    if (device >= there) {
+        return pw_err(err, PAWL_NOTFOUND, "no GPU: %d devices%s%s", there,
+                      message[0] != '\0' ? ", " : "", message);
     }
     pw_cuda_model *model = pw_malloc(sizeof *model);
     if (model == NULL) {

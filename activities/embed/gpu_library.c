@@ -70,5 +70,5 @@ uint32_t pw_gpu_without(void)
 int pw_gpu_devices(const char *path)
 {
     const pw_cuda_ops *ops = NULL;
-    return pw_gpu_library(path, &ops, NULL) == PAWL_OK ? ops->devices() : 0;
+    return pw_gpu_library(path, &ops, NULL) == PAWL_OK ? ops->devices(NULL) : 0;
 }

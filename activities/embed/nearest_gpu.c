@@ -33,8 +33,10 @@ static float error_of(const uint16_t *query, size_t stride)
 static pawl_status open_index(pw_index_gpu *x, const pw_rows *rows, int device, pawl_error *err)
 {
     char message[PW_CUDA_MESSAGE_BYTES] = "";
-    if (device >= x->ops->devices()) {
-        return pw_err(err, PAWL_NOTFOUND, "no GPU: %d devices", x->ops->devices());
+    const int there = x->ops->devices(message);
+    if (device >= there) {
+        return pw_err(err, PAWL_NOTFOUND, "no GPU: %d devices%s%s", there,
+                      message[0] != '\0' ? ", " : "", message);
     }
     x->candidates =
         pw_malloc((size_t)PW_CUDA_QUERIES_MAX * PW_CUDA_CANDIDATES_MAX * sizeof *x->candidates);
@@ -44,8 +46,8 @@ static pawl_status open_index(pw_index_gpu *x, const pw_rows *rows, int device, 
     }
     x->len = rows->len;
     x->stride = rows->stride;
-    const pw_cuda_rows there = {rows->halves, rows->len, rows->stride, pw_gpu_without()};
-    return pw_gpu_status(x->ops->index_open(device, &there, &x->index, message), message, err);
+    const pw_cuda_rows all = {rows->halves, rows->len, rows->stride, pw_gpu_without()};
+    return pw_gpu_status(x->ops->index_open(device, &all, &x->index, message), message, err);
 }
 
 pawl_status pw_index_gpu_open(const pw_rows *rows, const char *path, int device,

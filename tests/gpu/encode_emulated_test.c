@@ -126,6 +126,38 @@ static void rows_of_every_width_are_normed(void **state)
         false); /* 1056: more than eight */
 }
 
+/* Each fast way may be at fault on a device: without it the result must be the same. */
+static void every_slower_way_computes_the_same(void **state)
+{
+    static const char *const ways[] = {
+        "graphs", "tensors", "lt", "own", "trial", "own,lt", "tensors,own,lt,graphs,trial,scatter"};
+    static const size_t lengths[] = {1, 16, 33, 5};
+    (void)state;
+    for (size_t i = 0; i < PW_COUNT(ways); i++) {
+        assert_int_equal(setenv("PAWL_GPU_WITHOUT", ways[i], 1), 0);
+        run(&(random_model_sizes){1, 3, 104, 50, 64}, lengths, PW_COUNT(lengths), 64, false);
+    }
+    assert_int_equal(unsetenv("PAWL_GPU_WITHOUT"), 0);
+}
+
+/* Short texts, for attention takes long here: 26 of 15 ids are a pass of 512 rows. */
+static const size_t many_lengths[] = {15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+                                      15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15};
+
+static void products_of_many_rows_are_chosen_by_a_trial(void **state)
+{
+    const random_model_sizes sizes = {1, 1, 32, 50, 32};
+    const emulated_control *c = emulated_fresh();
+    const unsigned long before = c->kernels();
+    (void)state;
+    run(&sizes, many_lengths, PW_COUNT(many_lengths), 512, false);
+    const unsigned long tried = c->kernels() - before;
+    assert_int_equal(setenv("PAWL_GPU_WITHOUT", "trial", 1), 0);
+    run(&sizes, many_lengths, PW_COUNT(many_lengths), 512, false);
+    assert_int_equal(unsetenv("PAWL_GPU_WITHOUT"), 0);
+    assert_int_equal(tried, c->kernels() - before - tried + 3); /* numbers to try on */
+}
+
 /* ---- passes and graphs ---- */
 
 static void a_pass_that_comes_again_is_replayed_with_its_own_texts(void **state)
@@ -189,14 +221,17 @@ static void what_the_device_cannot_take_is_refused_and_leaves_the_rest_alone(voi
 
 /* ---- failures ---- */
 
-/* The texts three times, each a pass. */
+/* Two texts three times, each a pass; many at once. */
 static pawl_status attempt(const pw_model *m, const texts *t, float *vectors, pawl_error *err)
 {
     pw_encoder_gpu *e = NULL;
-    pawl_status status = pw_encoder_gpu_open(m, emulated_library(), 0, 32, &e, err);
-    for (size_t i = 0; i < 3 * t->len && status == PAWL_OK; i++) {
-        status = pw_encode_gpu_put(e, &t->list[i % t->len], 1,
-                                   vectors + i % t->len * m->config.width, err);
+    const size_t some = t->len > 2 ? t->len : 1, passes = t->len > 2 ? 1 : 3 * t->len;
+    pawl_status status =
+        pw_encoder_gpu_open(m, emulated_library(), 0, some > 1 ? 512 : 32, &e, err);
+    for (size_t i = 0; i < passes && status == PAWL_OK; i++) {
+        const size_t first = i * some % t->len;
+        status =
+            pw_encode_gpu_put(e, &t->list[first], some, vectors + first * m->config.width, err);
     }
     status = status == PAWL_OK ? pw_encode_gpu_finish(e, err) : status;
     if (e != NULL) {
@@ -206,16 +241,16 @@ static pawl_status attempt(const pw_model *m, const texts *t, float *vectors, pa
 }
 
 /* The 1st, 2nd, 3rd ... call of all fails, until there were not so many: either it is said, or it did no harm. */
-static void fail_each_call(bool lost)
+static void fail_each_call(bool lost, const size_t *lengths, size_t len, unsigned step)
 {
     const random_model_sizes sizes = {1, 1, 32, 20, 32};
     const emulated_control *c = emulated_fresh();
     pw_model m;
     size_t said = 0, harmless = 0;
     random_model_init(&m, &sizes);
-    texts *t = make_texts((size_t[]){5, 9}, 2, sizes.vocabulary);
-    float *vectors = calloc(2 * m.config.width, sizeof *vectors);
-    for (unsigned long nth = 1;; nth += lost ? 3 : 1) {
+    texts *t = make_texts(lengths, len, sizes.vocabulary);
+    float *vectors = calloc(len * m.config.width, sizeof *vectors);
+    for (unsigned long nth = 1;; nth += step) {
         pawl_error err;
         c->fail_at(nth, lost ? 1 : 0);
         const pawl_status status = attempt(&m, t, vectors, &err);
@@ -232,7 +267,7 @@ static void fail_each_call(bool lost)
     check(&m, t, vectors);
     (void)printf("of %zu failures %zu were said, %zu did no harm (recording a graph, closing)\n",
                  said + harmless, said, harmless);
-    assert_true(said > 30 && harmless > 5);
+    assert_true(said >= 30 / step && harmless >= 1);
     free(vectors);
     free(t);
     random_model_deinit(&m);
@@ -241,13 +276,22 @@ static void fail_each_call(bool lost)
 static void a_call_that_fails_is_said_and_everything_is_given_back(void **state)
 {
     (void)state;
-    fail_each_call(false);
+    fail_each_call(false, (size_t[]){5, 9}, 2, 1);
+    assert_int_equal(setenv("PAWL_GPU_WITHOUT", "own", 1), 0); /* products by cuBLASLt */
+    fail_each_call(false, (size_t[]){5, 9}, 2, 1);
+    assert_int_equal(unsetenv("PAWL_GPU_WITHOUT"), 0);
+}
+
+static void a_call_that_fails_in_a_trial_is_said_or_does_no_harm(void **state)
+{
+    (void)state;
+    fail_each_call(false, many_lengths, PW_COUNT(many_lengths), 9);
 }
 
 static void a_device_that_is_lost_is_said_and_everything_is_given_back(void **state)
 {
     (void)state;
-    fail_each_call(true);
+    fail_each_call(true, (size_t[]){5, 9}, 2, 3);
 }
 
 /* ---- the real model ---- */
@@ -297,10 +341,13 @@ int main(void)
         cmocka_unit_test(the_longest_text_fits_into_shared_memory),
         cmocka_unit_test(a_models_first_row_can_be_its_vector),
         cmocka_unit_test(rows_of_every_width_are_normed),
+        cmocka_unit_test(every_slower_way_computes_the_same),
+        cmocka_unit_test(products_of_many_rows_are_chosen_by_a_trial),
         cmocka_unit_test(a_pass_that_comes_again_is_replayed_with_its_own_texts),
         cmocka_unit_test(what_the_device_cannot_take_is_refused_and_leaves_the_rest_alone),
         cmocka_unit_test(a_call_that_fails_is_said_and_everything_is_given_back),
         cmocka_unit_test(a_device_that_is_lost_is_said_and_everything_is_given_back),
+        cmocka_unit_test(a_call_that_fails_in_a_trial_is_said_or_does_no_harm),
         cmocka_unit_test(some_texts_of_the_reference_have_its_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

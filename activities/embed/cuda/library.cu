@@ -5,14 +5,20 @@
 
 #include <cuda_runtime.h>
 
+#include <stdio.h>
+
 namespace
 {
-int devices(void)
+int devices(char *message)
 {
     int count = 0;
-    if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error != cudaSuccess) {
         (void)cudaGetLastError();
-        return 0;
+        count = 0;
+    }
+    if (count == 0 && message != nullptr) {
+        (void)snprintf(message, PW_CUDA_MESSAGE_BYTES, "%s", cudaGetErrorString(error != cudaSuccess ? error : cudaErrorNoDevice));
     }
     return count;
 }
