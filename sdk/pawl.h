@@ -23,6 +23,12 @@
  * Exit: without pawl_close nothing acknowledged is lost; the next open recovers as after kill -9.
  * Files: nothing in the process may open the journal file by itself: a close of such a descriptor drops SQLite's POSIX locks.
  *
+ * Owns: what is handed in - options, names, values - is copied before the call returns; functions and what is called `user` must outlive the
+ * engine, or, given to an _async call or a watch, their last callback. What is given out belongs to the scope that was passed; the handle to who
+ * opened it.
+ * Units: names end with them (_ms, _s, _bytes); times are milliseconds since 1970, UTC.
+ * Replay: nothing here is for workflow code, which gets MISUSE.
+ *
  * Clean as C99 and C++11.
  */
 #ifndef PAWL_H

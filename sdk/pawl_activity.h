@@ -15,6 +15,8 @@
  *         return pawl_task_build(t, "{text: %s}", pawl_str(in, "name", "you"));
  *     }
  *
+ * Owns: what a task is asked for belongs to the task and dies with it; what is handed to it is copied.
+ * Replay: nothing here is for workflow code; that calls activities (pawl_call) and gets what they returned from the journal.
  * Thread: an activity runs on a pool thread; what may be called from any thread says so. Clean as C99 and C++11.
  */
 #ifndef PAWL_ACTIVITY_H

@@ -91,6 +91,8 @@
  * TooManyCalls, ToolRefused (a tool that cannot be called: its name, its options), OutOfMemory, or as "llm" does. A failed run can be retried: what
  * was answered stands.
  *
+ * Owns: nothing is kept of what is handed in.
+ * Replay: the functions are the host's; a workflow starts an agent as a child (pawl_child), whose result is in its journal.
  * Thread: any. Clean as C99 and C++11.
  */
 #ifndef PAWL_AGENT_H

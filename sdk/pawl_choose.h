@@ -33,6 +33,8 @@
  * "name in words: description". Hybrid: the sum of 1 / (60 + rank) over both lists. Equal scores: the first given first. Vectors are remembered by a digest
  * of their text, the last 16,384 of them: what did not change is not embedded again, and with the same query nothing is.
  *
+ * Owns: a chooser is who opened it's; what it was opened with is copied, `user` and `store` excepted.
+ * Replay: the functions are the host's; a workflow calls "choose" (pawl_call), and what was chosen is in its journal.
  * Thread: any. Clean as C99 and C++11.
  */
 #ifndef PAWL_CHOOSE_H

@@ -38,6 +38,8 @@
  * 1e-6. A GPU computes with numbers of 16 bits: its vectors differ from the processor's by up to 1e-3 in a number (cosine above 0.99999), and a text's by
  * as little among others. Vectors of different identities must not be compared.
  *
+ * Owns: an embedder is who opened it's; vectors go where the caller says.
+ * Replay: the functions are the host's; a workflow calls "embed" or "nearest" (pawl_call), and what they gave is in its journal.
  * Thread: any, several at once. Clean as C99 and C++11.
  */
 #ifndef PAWL_EMBED_H

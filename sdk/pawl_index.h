@@ -33,6 +33,7 @@
  * between such pieces, and may be repeated.
  *
  * Replay: workflow code must not call these (they block); it calls the activities "nearest" and "index" of pawl_index_register.
+ * Owns: an index is who opened it's; what is found belongs to the scope that was passed.
  * Thread: any, several at once; never the engine's own. Clean as C99 and C++11.
  */
 #ifndef PAWL_INDEX_H

@@ -2,7 +2,8 @@
  * pawl_llm.h - the activity "llm": one model call, whoever the provider is. It is registered by pawl_net_register (pawl_net.h).
  *
  *     const pawl_value *a = pawl_call(w, "llm", .input = pawl_json(w,
- *         "{endpoint: {wire: 'anthropic', key: 'env:PAWL_SECRET_ANTHROPIC'}, request: {model: %s, messages: [{role: 'user', text: %s}]}}", ...));
+ *         "{endpoint: {wire: 'anthropic', key: 'env:PAWL_SECRET_ANTHROPIC'}, request: {model: %s, messages: [{role: 'user', text: %s}]}}",
+ *         "MODEL", "Why does a ratchet need a pawl?"));
  *
  * It takes
  *
@@ -98,6 +99,7 @@
  * since providers have no idempotency keys for it (background excepted); as an unsafe effect it is asked about instead. Its heartbeat says, before
  * the request leaves: {state, digest, endpoint, provider}, then also {id, text: the last of the answer so far}.
  *
+ * Owns: the text that the function below gives back is the scope's, or static.
  * Thread: any. Clean as C99 and C++11.
  */
 #ifndef PAWL_LLM_H

@@ -30,6 +30,8 @@
  * The rules: one module is loaded once and stays until its engine is closed. Its code is pinned by the name and version of its workflows, as
  * any other.
  *
+ * Owns: what an entry registers is copied, functions and `user` excepted; the module stays in memory as long as the engine.
+ * Replay: a module's workflows and activities are as those of a program: pawl_workflow.h, pawl_activity.h.
  * Clean as C99 and C++11. Thread: the entry is called on the thread of pawl_load_module; the rest as the headers of the functions say.
  */
 #ifndef PAWL_MODULE_H

@@ -73,6 +73,8 @@
  *
  * The activity "llm" has its own manual: pawl_llm.h.
  *
+ * Owns: nothing is kept of what is handed in.
+ * Replay: the functions are the host's; a workflow calls "http" or "mcp" (pawl_call), and what they gave is in its journal.
  * Thread: any. Clean as C99 and C++11.
  */
 #ifndef PAWL_NET_H

@@ -5,6 +5,8 @@
  * JSON at every edge. Every value belongs to a scope and dies with it; a NULL value is nil, and every function
  * here accepts it. Inside a workflow the run is the scope, inside an activity the task is; a host makes its own.
  *
+ * Owns: what these functions give belongs to the scope that they are given, or to that of the value they read; nothing is freed by itself.
+ * Replay: yes, everything here, with the run's scope (pawl_run_scope).
  * Clean as C99 and C++11. Thread: a scope and its values belong to one thread at a time.
  */
 #ifndef PAWL_VALUE_H

@@ -38,6 +38,8 @@
  * kept and is used elsewhere - on another thread, after its turn, in another run, by another branch - does nothing and returns nil: where code
  * runs, that code fails with type "Misuse", elsewhere standard error names the call. (A branch may use its run's other handles for memory, values,
  * logs and time.) Host calls (pawl.h) from here are MISUSE.
+ * Owns: what these functions give belongs to the run and is there as long as it is in memory; what is handed to them is copied,
+ * the arg of a branch, of a query handler and of an unwind excepted: that lives in the run's memory (pawl_alloc).
  * Replay: everything here is safe in replay; that is what it is for.
  */
 #ifndef PAWL_WORKFLOW_H

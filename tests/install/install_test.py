@@ -6,6 +6,7 @@ what the shared library shows, what it needs, and what the program about itself 
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -85,6 +86,49 @@ class Installed(unittest.TestCase):
         self.assertNotIn("libpawl", self.needs(os.path.join(folder, "hello_static")))
         self.says_hello(os.path.join(folder, "hello_shared"))
         self.says_hello(os.path.join(folder, "hello_static"))
+
+    def test_the_guide_is_followed_to_its_end(self):
+        with open(os.path.join(ARGS.source, "sdk", "GUIDE.md"), encoding="utf-8") as f:
+            guide = f.read()
+        folder = os.path.join(self.scratch, "guide")
+        os.mkdir(folder)
+        for name, language in (("order.c", "c"), ("CMakeLists.txt", "cmake")):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                f.write(re.search(rf"^```{language}\n(.*?)^```", guide, re.M | re.S).group(1))
+        build = os.path.join(folder, "build")
+        run([ARGS.cmake, "-S", folder, "-B", build, "-G", "Ninja", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror", f"-DCMAKE_C_COMPILER={ARGS.cc}",
+             f"-DCMAKE_PREFIX_PATH={self.prefix}"])
+        run([ARGS.cmake, "--build", build])
+        self.assertEqual('ok {"shipped":true,"cents":1200}\n', run([os.path.join(build, "order")], env=self.environment))
+        self.it_survives(os.path.join(build, "order"), os.path.join(self.prefix, "bin", "pawl"), os.path.join(folder, "agents.db"))
+
+    def it_survives(self, program, pawl, journal):
+        """Hosted, killed while it asks, hosted again, answered; and backed up meanwhile."""
+        def hosted():
+            host = subprocess.Popen([program, journal], env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL)
+            while host.poll() is None and not json.loads(asked("version", "-o", "json")).get("journal", {}).get("owner_pid") == host.pid:
+                pass
+            return host
+
+        def asked(*command):
+            return run([pawl, "--db", journal, *command], env=self.environment)
+
+        host = hosted()
+        self.addCleanup(host.kill)
+        asked("start", "order", "-w", "order-7", "-i", '{"cents": 7}')
+        while "ship" not in asked("wait", "-o", "jsonl"):
+            pass
+        host.kill()
+        host.wait()
+        host = hosted()
+        self.addCleanup(host.kill)
+        asked("backup", journal + ".copy")
+        asked("answer", "order-7", "yes")
+        self.assertEqual({"shipped": True, "cents": 7}, json.loads(asked("result", "order-7", "-o", "json"))["result"])
+        host.terminate()
+        self.assertEqual(0, host.wait())
+        self.assertIn("sound: 1 run,", run([pawl, "--db", journal + ".copy", "verify"], env=self.environment))
 
     def is_denied(self, program):
         self.assertEqual("EgressDenied\n", run([program], env=self.environment))

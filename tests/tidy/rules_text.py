@@ -124,15 +124,16 @@ def doc_comments(tree):
 
 @rule("doc-fields")
 def doc_fields(tree):
-    """A status names its errors ("Errors of all below" serves its section); the overview has the thread, and replay where it matters."""
+    """A status names its errors ("Errors of all below" serves its section); the overview says thread, ownership and replay for the whole."""
     for file in tree.files:
         if not file.is_public_header:
             continue
         opening = file.comments[0][2] if file.comments else ""
         if not re.search(r"\bThreads?:", opening):
             yield file, 1, "the overview has no Thread: field"
-        if file.path == "sdk/pawl_workflow.h" and "Replay:" not in opening:
-            yield file, 1, "the overview has no Replay: field"
+        for field in ("Owns", "Replay"):
+            if f"{field}:" not in opening:
+                yield file, 1, f"the overview has no {field}: field"
         for number, prototype, comment in prototypes(file):
             if comment and "pawl_status " in prototype.split("(")[0] and "rrors" not in comment + section_of(file, number):
                 yield file, number, f"{prototype_name(prototype)} returns a status: say Errors: and which"

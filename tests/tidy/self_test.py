@@ -20,7 +20,7 @@ def at(rule, path, bad, good, line, **others):
 LONG = "static int f(void)\n{\n" + "    g();\n" * 68 + "}\n"
 DEEP = "int f(int a)\n{\n    if (a) {\n        while (a) {\n            if (a) {\n                %s\n            }\n        }\n    }\n}\n"
 TAGGED = {"journal__README_DOT_md": "| [J1] | a commit that returned OK is on disk |\n", "tests__journal__x_test_DOT_c": "/* [J1] */\n"}
-PUBLIC = "/*\n * pawl.h - a thing. Thread: any.\n */\n"
+PUBLIC = "/*\n * pawl.h - a thing. Thread: any. Owns: nothing. Replay: yes.\n */\n"
 
 CASES = [
     at("layers", "journal/x.c", c('#include "engine/core.h"\n'), c('#include "sdk/base/mem.h"\n'), 4),
@@ -74,7 +74,9 @@ CASES = [
     at("doc-comments", "sdk/pawl.h", PUBLIC + "PAWL_API int f(void);\n", PUBLIC + "/** Does. */\nPAWL_API int f(void);\nPAWL_API int g(void);\n", 4),
     at("doc-fields", "sdk/pawl.h", PUBLIC + "/** Does. */\nPAWL_API pawl_status f(void);\n",
        PUBLIC + "/** Does. Errors: IO. */\nPAWL_API pawl_status f(void);\n", 5),
-    at("doc-fields", "sdk/pawl.h", "/*\n * pawl.h - a thing.\n */\n", PUBLIC, 1),
+    at("doc-fields", "sdk/pawl.h", "/*\n * pawl.h - a thing. Owns: nothing. Replay: yes.\n */\n", PUBLIC, 1),
+    at("doc-fields", "sdk/pawl.h", "/*\n * pawl.h - a thing. Thread: any. Replay: yes.\n */\n", PUBLIC, 1),
+    at("doc-fields", "sdk/pawl.h", "/*\n * pawl.h - a thing. Thread: any. Owns: nothing.\n */\n", PUBLIC, 1),
     at("sources-listed", "engine/x.c", c(""), None, 1, engine__CMakeLists_DOT_txt="pawl_objects(pawl_engine y.c)\n"),
     at("folder-readme", "engine/x.c", c(""), None, 1),
     at("links", "engine/README.md", "a\n[b](gone.md)\n", "[b](../sdk/pawl.h) [c](https://a.b/c) [d](#e)\n", 2, sdk__pawl_DOT_h="\n"),
