@@ -9,16 +9,12 @@
 
 pw_view pw_body_get(pw_view body, const char *key)
 {
-    pw_mp r = pw_mp_reader(body.data, body.size);
-    size_t pairs = body.size > 0 ? pw_mp_read_map(&r) : 0;
-    for (size_t i = 0; i < pairs && pw_mp_ok(&r); i++) {
-        pw_view k = pw_mp_read_str(&r);
-        pw_view v = pw_mp_read_raw(&r);
-        if (pw_mp_ok(&r) && pw_view_is(k, key)) {
-            return v;
-        }
+    pw_view found = {NULL, 0};
+    if (body.size > 0) {
+        pw_mp r = pw_mp_reader(body.data, body.size);
+        (void)pw_mp_find(&r, (pw_view){(const uint8_t *)key, strlen(key)}, &found);
     }
-    return (pw_view){NULL, 0};
+    return found;
 }
 
 static bool key_is(pw_view key, const char *text)

@@ -7,7 +7,34 @@
 #include "engine/budget.h"
 #include "engine/requests.h"
 
+/* What a start may say, X(NAME, key). */
+#define ARGS(X)                   \
+    X(ID, "id")                   \
+    X(WORKFLOW, "workflow")       \
+    X(VERSION, "version")         \
+    X(INPUT, "input")             \
+    X(REUSE, "reuse")             \
+    X(CONFLICT, "conflict")       \
+    X(SIGNAL, "signal")           \
+    X(BY, "by")                   \
+    X(TRACEPARENT, "traceparent") \
+    X(TIMEOUT_S, "timeout_s")     \
+    X(TIMEOUT_MS, "timeout_ms")   \
+    X(PARENT, "parent")           \
+    X(PARENT_CMD, "parent_cmd")   \
+    X(PARENT_ID, "parent_id")     \
+    X(POLICY, "policy")           \
+    X(BUDGET, "budget")
+
+typedef enum arg {
+#define X_NAME(name, key) ARG_##name,
+    ARGS(X_NAME)
+#undef X_NAME
+        ARG_COUNT
+} arg;
+
 typedef struct start_args {
+    pawl_value of[ARG_COUNT]; /* as it stands there; data NULL: it does not */
     pw_view id;
     const char *workflow;
     const char *version;
@@ -15,6 +42,44 @@ typedef struct start_args {
     const char *conflict;
     const char *signal;
 } start_args;
+
+/* In one pass: each look-up walks over the whole input, which may be large. */
+static void pick(const pw_request *rq, start_args *ret)
+{
+    static const pw_view keys[ARG_COUNT] = {
+#define X_KEY(name, key) {(const uint8_t *)key, sizeof(key) - 1},
+        ARGS(X_KEY)
+#undef X_KEY
+    };
+    pw_view found[ARG_COUNT];
+    pw_view bytes = pw_value_bytes(rq->args);
+    pw_mp r = pw_mp_reader(bytes.data, bytes.size);
+    pw_mp_pick(&r, keys, ARG_COUNT, found);
+    for (size_t i = 0; i < ARG_COUNT; i++) {
+        ret->of[i] = (pawl_value){found[i].data, found[i].size, rq->scope};
+    }
+}
+
+static const pawl_value *arg_of(const start_args *a, arg which)
+{
+    const pawl_value *v = &a->of[which];
+    return v->data != NULL && v->data[0] != 0xc0 ? v : NULL; /* nil is as if it were not there */
+}
+
+static const char *str_of(const start_args *a, arg which, const char *otherwise)
+{
+    return pawl_str(arg_of(a, which), NULL, otherwise);
+}
+
+static int64_t int_of(const start_args *a, arg which)
+{
+    return pawl_int(arg_of(a, which), NULL, 0);
+}
+
+static pw_view raw_of(const start_args *a, arg which)
+{
+    return (pw_view){a->of[which].data, a->of[which].size};
+}
 
 static bool tell_parent(pw_core *core, const pw_buf *fields)
 {
@@ -83,20 +148,21 @@ void pw_request_start_event(pw_live *live, const pw_request *rq)
 {
     pw_core *core = live->core;
     uint64_t seed;
+    start_args a;
+    pick(rq, &a);
     core->env.random(core->env.ctx, &seed, sizeof seed);
-    double timeout_s = pawl_num(rq->args, "timeout_s", 0);
-    timeout_s = timeout_s > 0
-                    ? timeout_s
-                    : (double)pawl_int(rq->args, "timeout_ms", 0) / 1000.0; /* of a child */
+    double timeout_s = pawl_num(arg_of(&a, ARG_TIMEOUT_S), NULL, 0);
+    timeout_s =
+        timeout_s > 0 ? timeout_s : (double)int_of(&a, ARG_TIMEOUT_MS) / 1000.0; /* of a child */
     pw_emit e;
     pw_emit_begin(&e, live);
     pw_emit_str(&e, "workflow", (const char *)live->row.workflow.data);
     pw_emit_str(&e, "version", (const char *)live->row.version.data);
     pw_emit_str(&e, "id", live->id);
-    pw_emit_value(&e, "input", pw_body_get(pw_value_bytes(rq->args), "input"));
+    pw_emit_value(&e, "input", raw_of(&a, ARG_INPUT));
     pw_emit_uint(&e, "seed", seed);
-    pw_emit_str(&e, "traceparent", pw_arg_str(rq, "traceparent"));
-    pw_emit_str(&e, "by", pw_arg_str(rq, "by"));
+    pw_emit_str(&e, "traceparent", str_of(&a, ARG_TRACEPARENT, ""));
+    pw_emit_str(&e, "by", str_of(&a, ARG_BY, ""));
     if (timeout_s > 0) {
         double ms = timeout_s * 1000.0;
         pw_emit_int(&e, "deadline_ms",
@@ -104,8 +170,8 @@ void pw_request_start_event(pw_live *live, const pw_request *rq)
     }
     pw_emit_opt(&e, "parent", live->row.parent_key);
     pw_emit_opt(&e, "parent_cmd", live->row.parent_cmd);
-    pw_emit_str(&e, "parent_id", pw_arg_str(rq, "parent_id"));
-    pw_emit_value(&e, "budget", pw_body_get(pw_value_bytes(rq->args), "budget"));
+    pw_emit_str(&e, "parent_id", str_of(&a, ARG_PARENT_ID, ""));
+    pw_emit_value(&e, "budget", raw_of(&a, ARG_BUDGET));
     (void)pw_emit_end(&e, PW_EV_RUN_STARTED, 0);
 }
 
@@ -136,17 +202,17 @@ static pw_input *signal_input(pw_request *rq, const char *name)
                                 pawl_v(pawl_get(rq->args, "signal_value")), pw_arg_str(rq, "by")));
 }
 
-static pw_live *created(pw_core *core, const pw_request *rq, const start_args *a, const pw_def *def)
+static pw_live *created(pw_core *core, const start_args *a, const pw_def *def)
 {
     pw_run_row row = {.key = core->next_key,
                       .id = a->id,
                       .workflow = str_view(a->workflow),
                       .version = str_view(def != NULL ? def->version : a->version),
-                      .traceparent = str_view(pw_arg_str(rq, "traceparent")),
+                      .traceparent = str_view(str_of(a, ARG_TRACEPARENT, "")),
                       .created_ms = pw_core_now(core),
-                      .parent_key = pawl_int(rq->args, "parent", 0),
-                      .parent_cmd = pawl_int(rq->args, "parent_cmd", 0),
-                      .parent_policy = (int)pawl_int(rq->args, "policy", 0),
+                      .parent_key = int_of(a, ARG_PARENT),
+                      .parent_cmd = int_of(a, ARG_PARENT_CMD),
+                      .parent_policy = (int)int_of(a, ARG_POLICY),
                       .status = PW_RUN_RUNNING,
                       .waiting = str_view(""),
                       .reason = str_view(""),
@@ -177,7 +243,7 @@ static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_
     pw_input *in = pw_input_new(PW_IN_START);
     pw_input *sig = signals ? signal_input(rq, a->signal) : NULL;
     bool ok = in != NULL && (!signals || sig != NULL) && !pw_scope_failed(rq->scope);
-    pw_live *live = ok ? created(core, rq, a, def) : NULL;
+    pw_live *live = ok ? created(core, a, def) : NULL;
     if (live == NULL) {
         pw_free(in);
         if (sig != NULL) {
@@ -230,9 +296,9 @@ static bool resolve_existing(pw_core *core, pw_request *rq, const start_args *a,
         }
         return true;
     }
-    int64_t parent = pawl_int(rq->args, "parent", 0);
+    int64_t parent = int_of(a, ARG_PARENT);
     if (parent != 0 && old->row.parent_key == parent &&
-        old->row.parent_cmd == pawl_int(rq->args, "parent_cmd", 0)) {
+        old->row.parent_cmd == int_of(a, ARG_PARENT_CMD)) {
         reply_existing(core, rq, old); /* the same message twice */
         return false;
     }
@@ -269,12 +335,13 @@ static bool check_args(pw_core *core, pw_request *rq, start_args *a)
 {
     static const char *const reuses[] = {"allow", "if-failed", "reject", NULL};
     static const char *const conflicts[] = {"fail", "use-existing", "terminate", NULL};
-    a->workflow = pw_arg_str(rq, "workflow");
-    a->version = pw_arg_str(rq, "version");
-    a->reuse = pawl_str(rq->args, "reuse", "allow");
-    a->conflict = pawl_str(rq->args, "conflict", "fail");
-    a->signal = pw_arg_str(rq, "signal");
-    const char *id = pw_arg_str(rq, "id");
+    pick(rq, a);
+    a->workflow = str_of(a, ARG_WORKFLOW, "");
+    a->version = str_of(a, ARG_VERSION, "");
+    a->reuse = str_of(a, ARG_REUSE, "allow");
+    a->conflict = str_of(a, ARG_CONFLICT, "fail");
+    a->signal = str_of(a, ARG_SIGNAL, "");
+    const char *id = str_of(a, ARG_ID, "");
     if (id[0] == 0) {
         char text[37];
         uint8_t random[10];
@@ -306,7 +373,7 @@ static bool check_args(pw_core *core, pw_request *rq, start_args *a)
     }
     if (st == PAWL_OK) {
         what = "budget";
-        st = pw_budget_check(pawl_get(rq->args, "budget"), &err);
+        st = pw_budget_check(arg_of(a, ARG_BUDGET), &err);
     }
     if (st != PAWL_OK) {
         refuse(core, rq, st, "%s: %s", what, err.message);
@@ -329,10 +396,8 @@ void pw_request_start(pw_core *core, pw_request *rq)
     }
     pw_live *old;
     pawl_error err;
-    pawl_status st = def != NULL
-                         ? pw_fits(def->input_fits, pw_body_get(pw_value_bytes(rq->args), "input"),
-                                   "the input", &err)
-                         : PAWL_OK;
+    pawl_status st =
+        def != NULL ? pw_fits(def->input_fits, raw_of(&a, ARG_INPUT), "the input", &err) : PAWL_OK;
     if (st != PAWL_OK) {
         refuse(core, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
         return;

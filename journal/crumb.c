@@ -31,7 +31,8 @@ typedef struct site {
     _Atomic uint64_t turn; /* odd: being written */
     _Atomic int64_t run;   /* 0 = nobody in there */
     _Atomic int64_t since_ns;
-    _Atomic uint64_t text[SITE_WORDS]; /* NUL-padded */
+    _Atomic uint64_t
+        text[SITE_WORDS]; /* ends with a NUL; what stands behind it is of another time */
 } site;
 
 typedef struct task_slot {
@@ -162,12 +163,15 @@ pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_cru
 void pw_crumb_enter(pw_crumb *c, int slot, int64_t run, const char *where, int64_t since_ns)
 {
     site *s = &c->page->sites[slot];
-    char text[PW_CRUMB_SITE_BYTES] = {0};
-    memcpy(text, where, strnlen(where, sizeof(text) - 1));
+    size_t size = strnlen(where, PW_CRUMB_SITE_BYTES - 1);
     atomic_fetch_add_explicit(&s->turn, 1, memory_order_acquire);
-    for (size_t i = 0; i < SITE_WORDS; i++) {
-        uint64_t word;
-        memcpy(&word, text + 8 * i, 8);
+    for (size_t i = 0; i <= size / 8; i++) { /* as far as the text goes, and its end */
+        uint64_t word = 0;
+        if (i < size / 8) {
+            memcpy(&word, where + 8 * i, 8);
+        } else {
+            memcpy(&word, where + 8 * i, size % 8);
+        }
         atomic_store_explicit(&s->text[i], word, memory_order_relaxed);
     }
     atomic_store_explicit(&s->since_ns, since_ns, memory_order_relaxed);

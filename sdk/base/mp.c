@@ -382,7 +382,7 @@ static bool read_head(const pw_mp *r, head *h)
 
 /* ---- the short forms, which nearly everything has; each returns false to leave the rest to read_head ---- */
 
-static bool has(const pw_mp *r, size_t size)
+static inline bool has(const pw_mp *r, size_t size)
 {
     return !r->bad && (size_t)(r->end - r->p) >= size;
 }
@@ -408,7 +408,7 @@ static bool long_uint(pw_mp *r, uint64_t *ret)
     return true;
 }
 
-static bool short_str(pw_mp *r, pw_view *ret)
+static inline bool short_str(pw_mp *r, pw_view *ret)
 {
     if (has(r, 2) && r->p[0] == 0xd9 && has(r, 2 + (size_t)r->p[1])) {
         *ret = (pw_view){r->p + 2, (size_t)r->p[1]};
@@ -434,7 +434,7 @@ static bool short_count(pw_mp *r, int lead, size_t least, size_t *ret)
 }
 
 /* Bytes of a whole leaf; 0 = not a leaf of a known length, or cut. */
-static size_t leaf_size(const pw_mp *r)
+static inline size_t leaf_size(const pw_mp *r)
 {
     static const uint8_t sizes[32] = {
         1, 0, 1, 1, 0, 0, 0, 0, 0, 0,
@@ -443,16 +443,15 @@ static size_t leaf_size(const pw_mp *r)
         return 0;
     }
     int lead = r->p[0];
-    size_t size = 1;
-    if (lead >= 0xc0 && lead < 0xe0) {
-        size = sizes[lead - 0xc0];
-    } else if (lead >= 0xa0 && lead < 0xc0) {
-        size = 1 + (size_t)(lead & 0x1f);
-    } else if (lead >= 0x80 && lead < 0xa0) {
-        size = 0;
+    if (lead < 0x80 || lead >= 0xe0) {
+        return 1;
     }
-    if ((lead == 0xd9 || lead == 0xc4) && has(r, 2)) { /* ids, digests: up to 255 bytes */
-        size = 2 + (size_t)r->p[1];
+    size_t size = 0;
+    if (lead >= 0xc0) {
+        bool short_size = (lead == 0xd9 || lead == 0xc4) && has(r, 2); /* ids, digests */
+        size = short_size ? 2 + (size_t)r->p[1] : sizes[lead - 0xc0];
+    } else if (lead >= 0xa0) {
+        size = 1 + (size_t)(lead & 0x1f);
     }
     return has(r, size) ? size : 0;
 }
@@ -484,6 +483,12 @@ bool pw_mp_at_end(const pw_mp *r)
 pawl_type pw_mp_peek(const pw_mp *r)
 {
     head h;
+    if (has(r, 1) && (r->p[0] < 0x80 || r->p[0] >= 0xe0)) {
+        return PAWL_INT;
+    }
+    if (has(r, 1) && (r->p[0] & 0xf0) == 0x80 && has(r, 1 + 2 * (size_t)(r->p[0] & 0x0f))) {
+        return PAWL_MAP;
+    }
     return read_head(r, &h) ? h.type : PAWL_NIL;
 }
 
@@ -658,9 +663,55 @@ void pw_mp_skip(pw_mp *r)
     (void)pw_mp_read_raw(r);
 }
 
+/* Most keys are short, and most values leaves. False: not well formed. */
+static inline bool next_pair(pw_mp *r, pw_view *ret_key, pw_view *ret)
+{
+    if (!short_str(r, ret_key)) {
+        *ret_key = pw_mp_read_str(r);
+    }
+    size_t leaf = leaf_size(r);
+    *ret = (pw_view){r->p, leaf};
+    if (leaf > 0) {
+        r->p += leaf;
+    } else {
+        *ret = read_nested(r);
+    }
+    return !r->bad;
+}
+
+bool pw_mp_find(pw_mp *r, pw_view key, pw_view *ret)
+{
+    pw_view k, v;
+    for (size_t n = pw_mp_read_map(r); n > 0 && next_pair(r, &k, &v); n--) {
+        if (pw_view_eq(k, key)) {
+            *ret = v;
+            return true;
+        }
+    }
+    return false;
+}
+
+void pw_mp_pick(pw_mp *r, const pw_view *keys, size_t len, pw_view *ret)
+{
+    pw_view k, v;
+    memset(ret, 0, len * sizeof *ret);
+    for (size_t n = pw_mp_read_map(r); n > 0 && next_pair(r, &k, &v); n--) {
+        for (size_t i = 0; i < len; i++) {
+            if (keys[i].size == k.size && ret[i].data == NULL &&
+                memcmp(keys[i].data, k.data, k.size) == 0) {
+                ret[i] = v;
+                break;
+            }
+        }
+    }
+}
+
 bool pw_mp_read_ext(pw_mp *r, int type, pw_view *ret_data)
 {
     head h;
+    if (!has(r, 1) || r->p[0] < 0xc7 || r->p[0] > 0xd8) { /* no extension begins like that */
+        return false;
+    }
     if (!read_head(r, &h) || !h.is_ext || h.ext_type != type) {
         return false;
     }

@@ -61,6 +61,10 @@ size_t pw_mp_read_map(pw_mp *r);
 /** The raw bytes of the next whole value, any type, moving past it (bounded depth PW_DEPTH_MAX, no recursion). */
 pw_view pw_mp_read_raw(pw_mp *r);
 void pw_mp_skip(pw_mp *r);
+/** The value under a key of the map at r; false: no such key, no map, or not well formed as far as was looked. ret is written only on true. */
+bool pw_mp_find(pw_mp *r, pw_view key, pw_view *ret);
+/** The values under several keys of the map at r, in one pass: of a key that stands twice the first, of one that is not there {NULL, 0}. */
+void pw_mp_pick(pw_mp *r, const pw_view *keys, size_t len, pw_view *ret);
 /** True and fills if the next value is an ext of that type. Moves only when true. */
 bool pw_mp_read_ext(pw_mp *r, int type, pw_view *ret_data);
 

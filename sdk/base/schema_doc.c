@@ -21,11 +21,13 @@ enum { DRAFT_7 = 1, DRAFT_2020 = 2, DRAFT_BOTH = 3 };
 
 static const struct {
     const char *text;
+    size_t size;
     holds holds;
     int draft;
     vocabulary vocabulary;
 } keywords[PW_KW_COUNT] = {
-#define X(name, text, holds, draft, vocabulary) {text, holds, DRAFT_##draft, vocabulary},
+#define X(name, text, holds, draft, vocabulary) \
+    {text, sizeof(text) - 1, holds, DRAFT_##draft, vocabulary},
 #include "sdk/base/schema_keywords.def"
 #undef X
 };
@@ -63,21 +65,13 @@ bool pw_schema_get(pw_view map, const char *key, pw_view *ret)
     if (pw_mp_peek(&r) != PAWL_MAP) {
         return false;
     }
-    for (size_t n = pw_mp_read_map(&r); n > 0; n--) {
-        pw_view k = pw_mp_read_str(&r);
-        pw_view v = pw_mp_read_raw(&r);
-        if (pw_view_is(k, key)) {
-            *ret = v;
-            return true;
-        }
-    }
-    return false;
+    return pw_mp_find(&r, (pw_view){(const uint8_t *)key, strlen(key)}, ret);
 }
 
 static bool keyword_of(pw_view key, pw_keyword *ret)
 {
     for (int i = 0; i < PW_KW_COUNT; i++) {
-        if (pw_view_is(key, keywords[i].text)) {
+        if (key.size == keywords[i].size && memcmp(key.data, keywords[i].text, key.size) == 0) {
             *ret = (pw_keyword)i;
             return true;
         }

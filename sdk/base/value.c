@@ -54,20 +54,6 @@ pawl_type pawl_typeof(const pawl_value *v)
 
 /* ---- walking ---- */
 
-static bool find_key(pw_mp *r, pw_view key, pw_view *ret)
-{
-    size_t n = pw_mp_read_map(r);
-    for (size_t i = 0; i < n && pw_mp_ok(r); i++) {
-        pw_view k = pw_mp_read_str(r);
-        pw_view v = pw_mp_read_raw(r);
-        if (pw_mp_ok(r) && pw_view_eq(k, key)) {
-            *ret = v;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool find_index(pw_mp *r, size_t index, pw_view *ret)
 {
     bool map = pw_mp_peek(r) == PAWL_MAP;
@@ -107,7 +93,7 @@ static bool walk(const pawl_value *v, const char *path, pw_view *ret)
         pw_mp r = pw_mp_reader(ret->data, ret->size);
         pawl_type t = pw_mp_peek(&r);
         size_t index;
-        bool found = (t == PAWL_MAP && find_key(&r, part, ret)) ||
+        bool found = (t == PAWL_MAP && pw_mp_find(&r, part, ret)) ||
                      (t == PAWL_ARRAY && parse_index(part, &index) && find_index(&r, index, ret));
         if (!found) {
             return false;
