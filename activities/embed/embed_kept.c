@@ -3,8 +3,8 @@
  * be searched as any other, and be removed at any time: what is missing is made again. When a tool changes, or a server has others, its text is another, and
  * so is its key: what is kept is never out of date, only unused.
  *
- * Does not fail: what cannot be read or written is made, or made again. A collection of another model, or one that has grown beyond bounds, is begun anew,
- * if it is ours [V20]: one that somebody else has made under this name is neither read nor touched, and nothing is kept.
+ * Does not fail: what cannot be read or written is made, or made again. A collection of another model, or one that has grown beyond bounds, is begun
+ * anew, if it is ours [V20]: one that somebody else has made under this name is neither read nor touched, and nothing is kept.
  */
 #include "activities/embed/half.h"
 #include "activities/embed/index.h"

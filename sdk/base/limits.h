@@ -93,7 +93,7 @@
 #define PW_OPEN_COMMANDS_MAX 10000 /* of one run */
 #define PW_BUDGET_DEPTH_MAX \
     16 /* budgets one above the other; what is deeper counts beside its parent */
-#define PW_BUDGET_NAMED_MAX 8            /* above one run, by name; INVALID */
+#define PW_BUDGET_NAMED_MAX 8          /* above one run, by name; INVALID */
 #define PW_BUDGET_SPENT_BYTES_MAX 2000 /* of what a worker says was spent; more counts as unknown */
 #define PW_BUDGET_RESERVE_BYTES_MAX 1000 /* of what a call reserves, as a value; BadOption */
 #define PW_BUDGET_NAME_MAX 100           /* bytes; INVALID */
