@@ -221,7 +221,7 @@ const pawl_value *failure(world *w, const char *id, const char *type)
 {
     const pawl_value *v = NULL;
     expect(w->host, PAWL_FAILED,
-           pawl_result(w->host->engine, id, 20000, w->host->scope, &v, &w->host->err));
+           pawl_result(w->host->engine, id, HOST_PATIENCE_MS, w->host->scope, &v, &w->host->err));
     if (!pawl_is(v, "type", type)) {
         fail_msg("%s, not %s", pawl_to_json(w->host->scope, v, 0), type);
     }

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +25,15 @@
 #include "journal/journal.h"
 
 #define MARK "PAWL_KILL_SWEEP"
+enum { KERNEL_MAX = 512 };
 
 typedef struct sweep {
     const char *scenario;
     char dir[3000];
     char mark[64];
     long kills, repeats, unknowns;
+    long skip[KERNEL_MAX]; /* processes without an environment when it began: the kernel's own */
+    size_t skips;
 } sweep;
 
 static int64_t now_ms(void)
@@ -135,6 +139,36 @@ static bool has_mark(const char *pid, const char *mark)
     return false;
 }
 
+static bool is_process(const sweep *s, const char *name)
+{
+    long pid = strtol(name, NULL, 10);
+    for (size_t i = 0; i < s->skips; i++) {
+        if (s->skip[i] == pid) {
+            return false;
+        }
+    }
+    return pid > 0;
+}
+
+static void learn_kernel(sweep *s)
+{
+    DIR *d = opendir("/proc");
+    for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
+        char path[300], byte;
+        (void)snprintf(path, sizeof path, "/proc/%s/environ", e->d_name);
+        int fd = is_process(s, e->d_name) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        if (fd >= 0 && read(fd, &byte, 1) == 0 && s->skips < KERNEL_MAX) {
+            s->skip[s->skips++] = strtol(e->d_name, NULL, 10);
+        }
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+    }
+    if (d != NULL) {
+        (void)closedir(d);
+    }
+}
+
 static int orphans(const sweep *s)
 {
     int64_t until = now_ms() + 5000;
@@ -143,8 +177,7 @@ static int orphans(const sweep *s)
         found = 0;
         DIR *d = opendir("/proc");
         for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
-            found +=
-                e->d_name[0] >= '1' && e->d_name[0] <= '9' && has_mark(e->d_name, s->mark) ? 1 : 0;
+            found += is_process(s, e->d_name) && has_mark(e->d_name, s->mark) ? 1 : 0;
         }
         if (d != NULL) {
             (void)closedir(d);
@@ -280,11 +313,18 @@ static const char *check_journal(const sweep *s)
 
 /* ---- the sweep ---- */
 
+static int drop(const char *path, const struct stat *at, int kind, struct FTW *where)
+{
+    (void)at;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
 static void clean(const sweep *s)
 {
-    char command[3200];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", s->dir);
-    if (system(command) != 0 || mkdir(s->dir, 0700) != 0) {
+    bool gone = nftw(s->dir, drop, 8, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT;
+    if (!gone || mkdir(s->dir, 0700) != 0) {
         (void)fprintf(stderr, "kill_sweep: cannot make %s\n", s->dir);
         exit(1);
     }
@@ -347,6 +387,7 @@ int main(int argc, char **argv)
     }
     sweep s = {.scenario = argv[1]};
     (void)snprintf(s.dir, sizeof s.dir, "%s", argv[2]);
+    learn_kernel(&s);
     long n = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
     long kills = argc > 4 ? strtol(argv[4], NULL, 10) : 2000;
     long second = argc > 5 ? strtol(argv[5], NULL, 10) : 0;

@@ -535,7 +535,7 @@ static void a_killed_supervisor_takes_the_program_along(void **state)
     FILE *f = fifo_open(r);
     (void)snprintf(
         json, sizeof json,
-        "{\"argv\": [\"sh\", \"-c\", \"echo $$ >%s/fifo; kill -KILL $PPID; sleep 1000\"]}",
+        "{\"argv\": [\"sh\", \"-c\", \"echo $$ >%s/fifo; kill -KILL $PPID; exec sleep 1000\"]}",
         r->folder);
     const pawl_value *v = rig_run(r, pawl_activity_exec, json, PW_REPORT_FAILED);
     assert_string_equal(pawl_str(v, "type", ""), "SupervisorLost");

@@ -253,7 +253,7 @@ const pawl_value *rig_result(rig *r, const char *id)
 {
     const pawl_value *v = NULL;
 
-    ok(r, pawl_result(r->engine, id, 20000, r->scope, &v, &r->err));
+    ok(r, pawl_result(r->engine, id, HOST_PATIENCE_MS, r->scope, &v, &r->err));
     return v;
 }
 
@@ -287,7 +287,7 @@ void rig_event(rig *r)
 {
     struct pollfd p = {.fd = pawl_poll_fd(r->engine), .events = POLLIN};
 
-    if (poll(&p, 1, 20000) != 1) {
+    if (poll(&p, 1, HOST_PATIENCE_MS) != 1) {
         fail_msg("nothing happened for 20 s");
     }
     (void)pawl_dispatch(r->engine);

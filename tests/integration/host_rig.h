@@ -18,6 +18,9 @@
 #include "sdk/base/error.h"
 #include "sdk/pawl.h"
 
+/* Within this comes what comes at all: short enough to name a hang, long enough on a busy machine. */
+enum { HOST_PATIENCE_MS = 60000 };
+
 typedef struct rig {
     char folder[64];
     char path[100];      /* of the journal */

@@ -95,7 +95,7 @@ const pawl_value *http_failure(http_rig *r, const char *id)
 {
     const pawl_value *v = NULL;
     expect(r->host, PAWL_FAILED,
-           pawl_result(r->host->engine, id, 20000, r->host->scope, &v, &r->host->err));
+           pawl_result(r->host->engine, id, HOST_PATIENCE_MS, r->host->scope, &v, &r->host->err));
     return v;
 }
 

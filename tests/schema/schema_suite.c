@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
@@ -16,7 +17,7 @@
 
 #define REMOTE "http://localhost:1234/"
 #define SCHEMAS "/usr/lib/python3/dist-packages/jsonschema/schemas"
-#define FILE_BYTES_MAX (4u << 20)
+#define FILE_BYTES_MAX (4 << 20)
 
 typedef struct suite {
     pawl_scope *scope;
@@ -27,8 +28,10 @@ typedef struct suite {
 static const pawl_value *read_json(pawl_scope *scope, const char *path)
 {
     FILE *f = fopen(path, "rb");
-    char *text = f != NULL ? pw_malloc(FILE_BYTES_MAX) : NULL;
-    size_t size = text != NULL ? fread(text, 1, FILE_BYTES_MAX, f) : 0;
+    struct stat at = {0};
+    bool small = f != NULL && fstat(fileno(f), &at) == 0 && at.st_size <= FILE_BYTES_MAX;
+    char *text = small ? pw_malloc((size_t)at.st_size + 1) : NULL;
+    size_t size = text != NULL ? fread(text, 1, (size_t)at.st_size, f) : 0;
     if (f != NULL) {
         (void)fclose(f);
     }
