@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "workflows/agent.h"
+
 #define K 8
 #define TOOLS_BYTES_MAX (1u << 20)
 
@@ -167,43 +169,46 @@ static void what_the_model_finds_and_what_it_uses_it_sees_in_the_next_turn(void 
     assert_int_equal(pawl_len(inputs_of(w, "find", "choose")), 4);
 }
 
-#define FOUND_MAX 128 /* of agent_choose.c */
-#define LOOKS 16
+#define FOUND_MAX 128u /* of agent_choose.c */
 
-static const pawl_value *finds_much(pawl_task *t, const pawl_value *messages, int n)
+/* Names t<from> to t<to - 1>. */
+static const pawl_value *numbered(pawl_scope *scope, int from, int to, bool tools)
 {
-    static const char *const queries[LOOKS] = {
-        "github", "slack", "stripe", "kubernetes", "aws",  "google", "jira", "list",
-        "create", "get",   "delete", "update",     "send", "search", "user", "file"};
-    (void)messages;
-    if (n > LOOKS) {
-        return say(t, "enough");
+    const pawl_value *items[300];
+    for (int i = from; i < to; i++) {
+        char name[20];
+        (void)snprintf(name, sizeof name, "t%d", i);
+        items[i - from] = tools ? pawl_build(scope, "{name: %s, activity: 'dig'}", name)
+                                : pawl_make_str(scope, name);
     }
-    const pawl_value *part = pawl_task_build(
-        t, "{type: 'tool_call', id: 'f', name: 'find_tools', arguments: {query: %s}}",
-        queries[n - 1]);
-    return calls(t, &part, 1);
+    return pawl_make_array(scope, items, (size_t)(to - from));
+}
+
+static void found(pw_agent *a, pawl_scope *scope, int from, int to)
+{
+    const pawl_value *told = pw_agent_found(
+        a, pawl_build(scope, "{chosen: %p}", pawl_v(numbered(scope, from, to, false))));
+    assert_int_equal(pawl_len(pawl_get(told, "tools")), to - from);
 }
 
 static void what_the_model_finds_does_not_pile_up_without_end(void **state)
 {
-    world *w = *state;
-    begin_with(w, "much", finds_much, "Plan an umbrella purchase", "{\"k\": 20}");
-    (void)rig_result(w->host, "much");
-    size_t most = 0;
-    for (size_t n = 0; n <= LOOKS; n++) {
-        const pawl_value *shown = parsed(w->host->scope, on_record(w, "much", n));
-        most = pawl_len(shown) > most ? pawl_len(shown) : most;
-        for (size_t i = 0; i < pawl_len(shown); i++) {
-            for (size_t k = 0; k < i; k++) {
-                assert_string_not_equal(pawl_str(pawl_at(shown, i), "", ""),
-                                        pawl_str(pawl_at(shown, k), "", ""));
-            }
-        }
+    pawl_scope *scope = pawl_scope_new();
+    pw_agent *a = pw_agent_new(NULL);
+    (void)state;
+    pw_agent_configure(a, pawl_build(scope, "{task: 't', tools: %p, choose: {k: 20}}",
+                                     pawl_v(numbered(scope, 0, 300, true))));
+    for (int i = 0; i < 300; i += 20) {
+        found(a, scope, i, i + 20);
     }
-    assert_true(most > FOUND_MAX); /* more were found than are kept */
-    assert_true(most <= FOUND_MAX + 20 + 2);
-    assert_true(shows(w, on_record(w, "much", LOOKS), "find_tools"));
+    assert_int_equal(pawl_len(a->found), FOUND_MAX);
+    assert_true(pawl_is(pawl_at(a->found, 0), "", "t172"));
+    found(a, scope, 180, 190); /* what is found again is new, and there once */
+    assert_int_equal(pawl_len(a->found), FOUND_MAX);
+    assert_true(pawl_is(pawl_at(a->found, 8), "", "t190"));
+    assert_true(pawl_is(pawl_at(a->found, FOUND_MAX - 1), "", "t189"));
+    pw_agent_free(a);
+    pawl_scope_free(scope);
 }
 
 static const pawl_value *posts(pawl_task *t, const pawl_value *messages, int n)
@@ -374,7 +379,7 @@ int main(void)
         test(of_many_tools_the_model_sees_those_that_fit_and_never_one_it_may_not_use),
         test(with_few_tools_nothing_is_chosen),
         test(what_the_model_finds_and_what_it_uses_it_sees_in_the_next_turn),
-        test(what_the_model_finds_does_not_pile_up_without_end),
+        cmocka_unit_test(what_the_model_finds_does_not_pile_up_without_end),
         test(what_is_said_meanwhile_is_what_tools_are_chosen_by),
         test(by_meaning_a_tool_is_seen_that_has_no_word_of_what_was_said),
         test(what_chooses_otherwise_later_changes_no_turn_of_the_past),
