@@ -1,7 +1,7 @@
 /*
  * kernels_body.h - the kernels over vectors of LANES floats, in the compilers' vector types. Included once by each kernels_*.c, which says LANES, the
- * rows of a tile (ROWS_MAX, with CASES for each number of them) and of scalar products with several vectors (DOT_ROWS), how 16-bit numbers are read (load_halves), and has the table of them at its end.
- * The compiler turns each line into the set's instructions.
+ * rows of a tile (ROWS_MAX, with CASES for each number of them) and of scalar products with several vectors (DOT_ROWS), how 16-bit numbers are read
+ * (load_halves), and has the table of them at its end. The compiler turns each line into the set's instructions.
  *
  * A tile is ROWS_MAX rows by two vectors: its sums stay in registers while it walks down a panel, and a row of the left matrix is read as it lies.
  */
