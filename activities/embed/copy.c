@@ -127,6 +127,7 @@ void pw_copy_init(pw_copy *c)
     memset(c, 0, sizeof *c);
     (void)pthread_rwlock_init(&c->lock, NULL);
     (void)pthread_mutex_init(&c->device_lock, NULL);
+    pw_gather_init(&c->gather);
 }
 
 void pw_copy_deinit(pw_copy *c)
@@ -134,6 +135,7 @@ void pw_copy_deinit(pw_copy *c)
     clear(c);
     (void)pthread_rwlock_destroy(&c->lock);
     (void)pthread_mutex_destroy(&c->device_lock);
+    pw_gather_deinit(&c->gather);
 }
 
 static bool reserve(pw_copy *c, size_t rows)

@@ -13,7 +13,7 @@
 
 #include <pthread.h>
 
-#include "activities/embed/nearest.h"
+#include "activities/embed/gather.h"
 #include "sdk/base/mp.h"
 
 struct pw_label;
@@ -29,6 +29,7 @@ typedef struct pw_copy {
     uint64_t *alive;  /* a bit for each row */
     size_t len, cap, dead;
     struct pw_label *labels;
+    pw_gather gather;            /* searches without a filter, of those who hold it */
     pthread_mutex_t device_lock; /* around the rest (copy_device.h) */
     struct pw_index_gpu *device; /* the rows there; NULL: they are not */
     size_t searches;             /* since the rows changed */

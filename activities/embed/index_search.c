@@ -134,6 +134,19 @@ static size_t alike(const batch *b, const search *const *wanting, size_t first)
     return len;
 }
 
+typedef struct whole {
+    pw_copy *copy;
+    const pw_device_wish *device;
+    const pw_rows *rows;
+} whole;
+
+static pawl_status scan_whole(void *user, const pw_search *s, pw_near *ret_near, size_t *ret_len,
+                              pawl_error *err)
+{
+    const whole *w = user;
+    return pw_copy_nearest(w->copy, w->device, w->rows, s, ret_near, ret_len, err);
+}
+
 static pawl_status scan(batch *b, pw_copy *c, const search *first, size_t at, size_t len,
                         pawl_error *err)
 {
@@ -153,8 +166,11 @@ static pawl_status scan(batch *b, pw_copy *c, const search *first, size_t at, si
                                .k = b->each,
                                .threads = threads < b->index->threads ? (unsigned)threads
                                                                       : b->index->threads};
-        st = pw_copy_nearest(c, &b->index->device, &rows, &all, b->near + at * b->each,
-                             b->near_len + at, err);
+        whole w = {c, &b->index->device, &rows};
+        pw_near *near = b->near + at * b->each;
+        st = wanted == NULL ? pw_gather_nearest(&c->gather, c->stride, &all, scan_whole, &w, near,
+                                                b->near_len + at, err)
+                            : scan_whole(&w, &all, near, b->near_len + at, err);
     }
     pw_free(wanted);
     return st;
