@@ -35,10 +35,13 @@
 /* What the kernel holds of it: left alone it takes megabytes for a client that never reads, and nothing is known of them here. */
 #define SEND_BYTES (256 << 10)
 #define IDLE_S 300
+#define HALF_S 1  /* when it has closed its side */
 #define TAKE_S 10 /* without a byte taken of an answer that is whole: the client is cut */
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define LOOK_MS 500 /* at files of rights, and at connections that make no headway */
 #define BEAT_MS 15000
+#define VAIN_MAX 64   /* rounds of nothing */
+#define VAIN_MS 10    /* then, between two of them */
 #define LINGER_MS 50  /* a peer that goes is noticed within twice that */
 #define DEAF_MS 100   /* after a connection that could not be taken, for want of a descriptor */
 #define GONE_MS 30000 /* a peer that acknowledges nothing for so long is gone */
@@ -145,7 +148,7 @@ static void sink_look(void *user)
 }
 
 /* Most are answered before their peer is worth a watch of its own, which costs as much as half a request. */
-static void sleep_until_woken(request *r)
+void pw_http_sleep(request *r)
 {
     r->suspended = true;
     r->since = uv_now(r->http->loop);
@@ -249,104 +252,6 @@ const char *pw_http_header(void *user, const char *name)
         return r->named;
     }
     return value;
-}
-
-/* ---- answers ---- */
-
-static ssize_t read_stream(void *user, uint64_t at, char *space, size_t size)
-{
-    request *r = user;
-    (void)at;
-    const size_t left = r->out.size - r->sent;
-    if (!pw_buf_ok(&r->out)) {
-        pw_mcpd_drop(r->x); /* too slow, or no memory */
-        r->x = NULL;
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-    if (left == 0 && r->ended) {
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    if (left == 0 && r->http->closing) {
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    if (left == 0) {
-        sleep_until_woken(r);
-        return 0;
-    }
-    const size_t n = left < size ? left : size;
-    memcpy(space, r->out.data + r->sent, n);
-    r->sent += n;
-    if (r->sent == r->out.size) {
-        pw_buf_reset(&r->out);
-        r->sent = 0;
-        pw_follower_drained(r->follower);
-    }
-    return (ssize_t)n;
-}
-
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
-{
-    (void)MHD_add_response_header(response, name, value);
-}
-
-static struct MHD_Response *stream_response(request *r)
-{
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16384, read_stream, r, NULL);
-    if (response != NULL) {
-        add_header(response, "Content-Type", "text/event-stream");
-        add_header(response, "Cache-Control", "no-cache, no-transform");
-        add_header(response, "X-Accel-Buffering", "no");
-    }
-    return response;
-}
-
-static struct MHD_Response *plain_response(request *r)
-{
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(r->out.size, r->out.data, MHD_RESPMEM_MUST_COPY);
-    if (response != NULL && r->out.size > 0) {
-        add_header(response, "Content-Type", "application/json");
-    }
-    if (response != NULL && r->allow != NULL) {
-        add_header(response, "Allow", r->allow);
-    }
-    if (response != NULL && r->pass.challenge[0] != '\0') {
-        add_header(response, "WWW-Authenticate", r->pass.challenge);
-    }
-    if (response != NULL && r->pass.retry_after_s > 0) {
-        char seconds[24];
-        (void)snprintf(seconds, sizeof seconds, "%lld", (long long)r->pass.retry_after_s);
-        add_header(response, "Retry-After", seconds);
-    }
-    return response;
-}
-
-static enum MHD_Result respond(request *r)
-{
-    struct MHD_Response *response = r->stream ? stream_response(r) : plain_response(r);
-    if (response == NULL) {
-        return MHD_NO;
-    }
-    if (r->session[0] != '\0') {
-        add_header(response, "Mcp-Session-Id", r->session);
-    }
-    const unsigned status = r->stream ? 200 : (unsigned)r->status;
-    const enum MHD_Result queued = MHD_queue_response(r->connection, status, response);
-    MHD_destroy_response(response);
-    r->queued = true;
-    pw_conn_set(r->connection, r->stream ? PW_CONN_WORK : PW_CONN_ANSWER, pw_http_now_ms(r->http));
-    return queued;
-}
-
-void pw_http_refuse(request *r, int status, const char *why)
-{
-    r->status = status;
-    r->ended = true;
-    pw_buf_puts(&r->out,
-                "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\"message\":\"");
-    pw_buf_puts(&r->out, why);
-    pw_buf_puts(&r->out, "\"}}");
 }
 
 /* ---- requests ---- */
@@ -466,11 +371,12 @@ static void take_head(request *r)
 {
     pw_mcpd_http *http = r->http;
     pw_conn_set(r->connection, PW_CONN_BODY, pw_http_now_ms(http));
+    pw_conn_moved(r->connection, r->chunked, pw_http_now_ms(http));
     pw_http_set_peer(r);
     pw_pass_head(&http->front, &r->pass, pw_http_header(r, "Authorization"), pw_http_now_ms(http));
     if (r->pass.waiting) {
         r->head_again = true;
-        sleep_until_woken(r);
+        pw_http_sleep(r);
     }
 }
 
@@ -479,6 +385,7 @@ static void take_body(request *r, const char *data, size_t size)
 {
     pw_mcpd_http *http = r->http;
     const size_t held_max = (size_t)pw_front_rights(&http->front)->held_bytes;
+    pw_conn_moved(r->connection, r->chunked, pw_http_now_ms(http));
     r->too_large |= r->body.size + size > BODY_BYTES_MAX;
     r->no_room |= http->held + size > held_max;
     if (r->too_large || r->no_room || r->pass.status != 0) {
@@ -487,6 +394,20 @@ static void take_body(request *r, const char *data, size_t size)
         pw_buf_put(&r->body, data, size);
     }
     pw_http_account(r);
+}
+
+/* [T27] A head that can be read in two ways is answered before its body, and that ends the connection. */
+static enum MHD_Result begin_head(request *r)
+{
+    const char *why = pw_http_frame_problem(r->connection, &r->chunked);
+    if (why == NULL) {
+        take_head(r);
+        return MHD_YES;
+    }
+    r->misframed = true;
+    r->begun = true;
+    pw_http_refuse(r, 400, why);
+    return pw_http_respond(r);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
@@ -498,13 +419,11 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (((const pw_mcpd_http *)cls)->closing && (r == NULL || !r->begun)) {
         return MHD_NO; /* libmicrohttpd ends the process when something still sleeps as it is stopped */
     }
+    ((pw_mcpd_http *)cls)->moves++;
     if (r == NULL) {
         r = request_new(cls, connection);
         *state = r;
-        if (r != NULL) {
-            take_head(r);
-        }
-        return r != NULL ? MHD_YES : MHD_NO;
+        return r != NULL ? begin_head(r) : MHD_NO;
     }
     if (r->head_again) { /* libmicrohttpd gives a head again that went to sleep */
         r->head_again = false;
@@ -526,23 +445,25 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     if (!r->ended && !r->stream) {
-        sleep_until_woken(r);
+        pw_http_sleep(r);
         return MHD_YES;
     }
-    return respond(r);
+    return pw_http_respond(r);
 }
 
 /* What it was answered went into a buffer that nobody will read. A peer that read all of it may close at once too: then it has acknowledged
  * everything; the system of one that leaves something unread, or went before, answers with a reset. */
-static bool has_closed(struct MHD_Connection *connection)
+static bool has_closed(struct MHD_Connection *connection, bool *ret_half)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct pollfd fd = {.fd = info != NULL ? info->connect_fd : -1, .events = POLLRDHUP};
     int unheard = 0;
+    *ret_half = false;
     if (poll(&fd, 1, 0) <= 0 || (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) == 0) {
         return false;
     }
+    *ret_half = true;
     return (fd.revents & (POLLHUP | POLLERR)) != 0 || ioctl(fd.fd, SIOCOUTQ, &unheard) != 0 ||
            unheard > 0;
 }
@@ -552,15 +473,18 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 {
     request *r = *state;
     (void)cls;
-    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
-        set_timeout(connection, IDLE_S); /* until the next request */
+    bool half = false; /* its peer has closed its side: no request comes but what is here already */
+    const bool answered = why == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    const bool closed = answered && has_closed(connection, &half);
+    if (answered) {
+        set_timeout(connection, half ? HALF_S : IDLE_S); /* until the next request */
     }
     if (r == NULL) {
         return;
     }
     *state = NULL;
-    if (why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN &&
-        (why != MHD_REQUEST_TERMINATED_COMPLETED_OK || has_closed(connection))) {
+    r->http->moves++;
+    if (why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN && (!answered || closed)) {
         pw_mcpd_lose(r->http->server, r->answers);
     }
     no_gone(r);
@@ -606,6 +530,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     const int size = SEND_BYTES;
+    http->moves++;
     pw_conn_notify(&http->conns, connection, state, what, pw_http_now_ms(http));
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         if (info != NULL) {
@@ -623,16 +548,33 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 
 static void on_timer(uv_timer_t *timer);
 
+static void on_more(uv_idle_t *more)
+{
+    pw_http_run(more->data);
+}
+
+/* In the next round of the loop. Not by a timer: one of 0 ms that is started again by itself is run again before anything else is. */
+static void kick(pw_mcpd_http *http)
+{
+    (void)uv_idle_start(http->more, on_more);
+}
+
+/* What has something to do and does nothing, again and again, waits: a connection that libmicrohttpd neither goes on with nor gives up (http_conn.h)
+ * takes no processor of its own until it is cut. */
 void pw_http_run(pw_mcpd_http *http)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
+    const uint64_t before = http->moves;
     uv_timer_stop(http->timer);
+    (void)uv_idle_stop(http->more);
     http->again = false;
     (void)MHD_run(http->daemon);
-    if (http->again) {
-        uv_timer_start(http->timer, on_timer, 0, 0);
-    } else if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
-        uv_timer_start(http->timer, on_timer, ms, 0);
+    http->vain = http->moves == before ? http->vain + 1 : 0;
+    const bool timed = MHD_get_timeout(http->daemon, &ms) == MHD_YES;
+    if (http->again || (timed && ms == 0 && http->vain < VAIN_MAX)) {
+        kick(http);
+    } else if (timed) {
+        uv_timer_start(http->timer, on_timer, ms > 0 ? ms : VAIN_MS, 0);
     }
 }
 
@@ -664,11 +606,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-static void kick(pw_mcpd_http *http)
-{
-    uv_timer_start(http->timer, on_timer, 0, 0);
-}
-
 /* A comment on every stream, so that a peer that has gone is seen, and those in between keep the connection. */
 static void on_beat(uv_timer_t *timer)
 {
@@ -698,6 +635,7 @@ static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
         {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)pw_http_frame_unescape, NULL},
         {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)http->cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)http->key},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
@@ -757,6 +695,18 @@ static bool timer_new(pw_mcpd_http *http, uv_timer_t **ret_timer)
     return true;
 }
 
+static bool idle_new(pw_mcpd_http *http)
+{
+    uv_idle_t *more = pw_calloc(1, sizeof *more);
+    if (more == NULL) {
+        return false;
+    }
+    (void)uv_idle_init(http->loop, more);
+    more->data = http;
+    http->more = more;
+    return true;
+}
+
 static bool poll_new(pw_mcpd_http *http)
 {
     const union MHD_DaemonInfo *fd = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -792,9 +742,10 @@ pawl_status pw_mcpd_http_open(uv_loop_t *loop, pw_mcpd *server, const pw_mcpd_ht
     }
     *http = (pw_mcpd_http){.loop = loop, .server = server, .address = a, .options = *options};
     status = open_daemon(http, err);
-    if (status == PAWL_OK && !(timer_new(http, &http->timer) && timer_new(http, &http->beat) &&
-                               timer_new(http, &http->deaf) && timer_new(http, &http->look) &&
-                               timer_new(http, &http->linger) && poll_new(http))) {
+    if (status == PAWL_OK &&
+        !(timer_new(http, &http->timer) && timer_new(http, &http->beat) &&
+          timer_new(http, &http->deaf) && timer_new(http, &http->look) &&
+          timer_new(http, &http->linger) && idle_new(http) && poll_new(http))) {
         status = pw_err(err, PAWL_NOMEM, "no memory for a server");
     }
     if (status != PAWL_OK) {
@@ -830,6 +781,7 @@ void pw_mcpd_http_close(pw_mcpd_http *http)
     close_daemon(http);
     close_handle(http->look);
     close_handle(http->timer);
+    close_handle(http->more);
     close_handle(http->beat);
     close_handle(http->linger);
     pw_free(http);

@@ -3,6 +3,7 @@
  */
 #include "tools/mcp/http_conn.h"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "sdk/base/mem.h"
@@ -12,6 +13,9 @@ struct pw_conn {
     struct MHD_Connection *connection;
     pw_conn_at at;
     int64_t since_ms;
+    int64_t moved_ms; /* a piece of its body has come */
+    bool chunked;
+    bool stuck; /* at the last look bytes waited for it */
 };
 
 static pw_conn *conn_of(struct MHD_Connection *connection)
@@ -52,7 +56,38 @@ void pw_conn_set(struct MHD_Connection *connection, pw_conn_at at, int64_t now_m
     if (c != NULL) {
         c->at = at;
         c->since_ms = now_ms;
+        c->chunked = false;
+        c->stuck = false;
     }
+}
+
+void pw_conn_moved(struct MHD_Connection *connection, bool chunked, int64_t now_ms)
+{
+    pw_conn *c = conn_of(connection);
+    if (c != NULL) {
+        c->chunked = chunked;
+        c->moved_ms = now_ms;
+        c->stuck = false;
+    }
+}
+
+static bool has_bytes(const pw_conn *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int size = 0;
+    return info != NULL && ioctl(info->connect_fd, FIONREAD, &size) == 0 && size > 0;
+}
+
+/* True: what it sends is not taken, and never will be. */
+static bool is_stuck(pw_conn *c, int64_t now_ms)
+{
+    if (c->at != PW_CONN_BODY || !c->chunked) {
+        return false;
+    }
+    const bool before = c->stuck;
+    c->stuck = has_bytes(c);
+    return (before && c->stuck) || now_ms - c->moved_ms > PW_CONN_CHUNK_MS;
 }
 
 static int64_t patience_ms(const pw_conn *c, const pw_rights *rights)
@@ -75,7 +110,7 @@ static int64_t patience_ms(const pw_conn *c, const pw_rights *rights)
 void pw_conns_look(pw_conns *conns, const pw_rights *rights, int64_t now_ms)
 {
     for (pw_conn *c = conns->first; c != NULL; c = c->next) {
-        if (now_ms - c->since_ms > patience_ms(c, rights)) {
+        if (now_ms - c->since_ms > patience_ms(c, rights) || is_stuck(c, now_ms)) {
             c->since_ms = now_ms; /* once is enough */
             pw_conn_cut(c->connection);
         }

@@ -2,6 +2,9 @@
  * http_conn.h - connections by what they are at, so that one that makes no headway is cut: before its first request, between two of them, in the
  * body of one, in an answer that is not read. libmicrohttpd's own timeout begins again with every byte; this one does not.
  *
+ * A line between chunks that is longer than its buffer libmicrohttpd neither takes nor refuses: it has something to do for ever. Such a connection is
+ * cut when bytes wait for it and nothing of it has been taken from one look to the next, else when no piece has come for PW_CONN_CHUNK_MS.
+ *
  * Thread: the loop's.
  */
 #ifndef PW_MCP_HTTP_CONN_H
@@ -12,6 +15,7 @@
 #include "tools/mcp/rights.h"
 
 #define PW_CONN_IDLE_MS INT64_C(300000)   /* between two requests */
+#define PW_CONN_CHUNK_MS INT64_C(5000)    /* between two pieces of a body in chunks */
 #define PW_CONN_ANSWER_MS INT64_C(300000) /* for an answer that is no stream to be read */
 
 typedef struct pw_conn pw_conn;
@@ -32,6 +36,8 @@ void pw_conn_notify(pw_conns *conns, struct MHD_Connection *connection, void **s
                     enum MHD_ConnectionNotificationCode what, int64_t now_ms);
 /** The connection is at something else from now on. */
 void pw_conn_set(struct MHD_Connection *connection, pw_conn_at at, int64_t now_ms);
+/** A piece of its body has come. chunked: in chunks. */
+void pw_conn_moved(struct MHD_Connection *connection, bool chunked, int64_t now_ms);
 /** Cuts those that have been at one thing for too long. */
 void pw_conns_look(pw_conns *conns, const pw_rights *rights, int64_t now_ms);
 /** libmicrohttpd sees it and closes. */

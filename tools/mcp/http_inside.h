@@ -1,7 +1,8 @@
 /*
  * http_inside.h - what the files of the HTTP side share: the server, a request, and who does what with them.
  *
- *   http.c           libmicrohttpd on our loop: a request's head, body and answer
+ *   http.c           libmicrohttpd on our loop: a request's head and body, and when it sleeps
+ *   http_answer.c    its answer
  *   http_rights.c    files of rights, what is held, metadata
  *   http_follow.c    GET /runs/{id}/stream: whose run it is, and the sink
  */
@@ -14,6 +15,7 @@
 #include "tools/mcp/http.h"
 #include "tools/mcp/http_address.h"
 #include "tools/mcp/http_conn.h"
+#include "tools/mcp/http_frame.h"
 #include "tools/mcp/http_pass.h"
 #include "tools/mcp/http_stream.h"
 #include "tools/mcp/inside.h"
@@ -41,8 +43,11 @@ struct pw_mcpd_http {
     uv_timer_t *deaf;
     pw_mcpd_http_request *requests;
     atomic_size_t clients;
-    bool closing; /* nothing may begin, and nothing sleep */
-    bool again;   /* libmicrohttpd has more to do than it says */
+    uv_idle_t *more; /* libmicrohttpd has something to do in the next round of the loop */
+    uint64_t moves;  /* whatever it does for a request, counted */
+    int vain;        /* rounds in a row in which it had something to do, and did nothing */
+    bool closing;    /* nothing may begin, and nothing sleep */
+    bool again;      /* libmicrohttpd has more to do than it says */
 };
 
 struct pw_mcpd_http_request {
@@ -64,7 +69,8 @@ struct pw_mcpd_http_request {
     char named[256];                   /* as it brings it, for the server */
     char answers[PW_ID_BYTES_MAX + 1]; /* the run whose answer this is: it may get lost */
     char run[PW_ID_BYTES_MAX + 1];     /* that is to be followed: its client may go at any time */
-    bool begun, too_large, no_room, asking, head_again, suspended, stream, ended, queued;
+    bool begun, too_large, no_room, asking, head_again, suspended, stream, ended, queued, chunked,
+        misframed;
 };
 
 /* ---- http.c ---- */
@@ -74,10 +80,17 @@ int64_t pw_http_now_ms(const pw_mcpd_http *http);
 void pw_http_wake(pw_mcpd_http_request *r);
 /** Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
 void pw_http_end(pw_mcpd_http_request *r);
-/** An answer instead of what it asks for. */
-void pw_http_refuse(pw_mcpd_http_request *r, int status, const char *why);
 void pw_http_run(pw_mcpd_http *http);
 const char *pw_http_header(void *user, const char *name);
+/** Nothing is done for it until it is woken; its peer is watched. */
+void pw_http_sleep(pw_mcpd_http_request *r);
+
+/* ---- http_answer.c ---- */
+
+/** Begins its answer: a stream, or all of what is there. */
+enum MHD_Result pw_http_respond(pw_mcpd_http_request *r);
+/** An answer instead of what it asks for. */
+void pw_http_refuse(pw_mcpd_http_request *r, int status, const char *why);
 
 /* ---- http_rights.c ---- */
 

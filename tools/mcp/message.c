@@ -47,6 +47,37 @@ static bool find_key(const pawl_value *map, const char *key, pw_view *ret)
     return false;
 }
 
+/* One of those stands there twice: who is between us and its client may have read the other. */
+static bool is_twice(const pawl_value *map, const char *const *keys, size_t keys_len)
+{
+    const pw_view bytes = pw_value_bytes(map);
+    pw_mp r = pw_mp_reader(bytes.data, bytes.size);
+    const size_t len = pw_mp_peek(&r) == PAWL_MAP ? pw_mp_read_map(&r) : 0;
+    unsigned seen = 0;
+    for (size_t i = 0; i < len && pw_mp_ok(&r); i++) {
+        const pw_view key = pw_mp_read_str(&r);
+        (void)pw_mp_read_raw(&r);
+        size_t k = 0;
+        while (k < keys_len && !pw_view_is(key, keys[k])) {
+            k++;
+        }
+        if (k < keys_len && (seen >> k & 1u) != 0) {
+            return true;
+        }
+        seen |= k < keys_len ? 1u << k : 0;
+    }
+    return false;
+}
+
+static bool says_twice(const pawl_value *message)
+{
+    static const char *const keys[] = {"jsonrpc", "id", "method", "params", "result", "error"};
+    static const char *const params[] = {
+        "_meta", "name", "uri", "arguments", "taskId", "cursor", "inputResponses", "requestState"};
+    return is_twice(message, keys, PW_COUNT(keys)) ||
+           is_twice(pw_mcpd_key(message, "params"), params, PW_COUNT(params));
+}
+
 const pawl_value *pw_mcpd_key(const pawl_value *map, const char *key)
 {
     pw_view at;
@@ -90,6 +121,8 @@ static void read_object(const pawl_value *v, pw_mcpd_message *m)
         refuse(m, "it does not say \"jsonrpc\": \"2.0\"");
     } else if (pw_mcpd_has(v, "id") && m->id == NULL) {
         refuse(m, "an id is a text or an integer");
+    } else if (says_twice(v)) {
+        refuse(m, "a key stands there twice");
     } else if (!pw_mcpd_has(v, "method")) {
         read_answer(v, m);
     } else if (pawl_str(v, "method", NULL) == NULL) {
