@@ -147,6 +147,21 @@ static void check_ids(gpu_world *w)
                 (double)equal);
 }
 
+/* How fast one thread tokenises them: the bound of what is computed end to end. */
+static void time_ids(const gpu_world *w)
+{
+    const int rounds = w->sizes == &sizes_of[0] ? 200 : 1;
+    size_t tokens = 0;
+    const double begun = gpu_now_s();
+    for (size_t i = 0; i < GPU_TEXTS * (size_t)rounds; i++) {
+        uint32_t ids[256];
+        tokens +=
+            pw_wordpiece_encode(w->m->tokenizer, w->texts[i % GPU_TEXTS].text, false, ids, 256).len;
+    }
+    (void)printf("one thread tokenises the reference texts, M tokens/s: %.1f\n",
+                 (double)tokens / (gpu_now_s() - begun) * 1e-6);
+}
+
 static double difference(const float *a, const float *b)
 {
     double worst = 0;
@@ -273,6 +288,7 @@ static void part_processor(gpu_world *w)
 {
     pawl_error err;
     check_ids(w);
+    time_ids(w);
     if (gpu_need(pw_encoder_cpu_open(w->m, NULL, &w->cpu, &err), &err)) {
         check_processor(w);
     } else {
