@@ -131,6 +131,10 @@ void pw_budget_room(pw_core *core);
 /** What is left, for people and code. */
 const pawl_value *pw_budget_left(pw_live *live, pawl_scope *scope);
 
+/* ---- budget_set.c: an operator sets limits ---- */
+
+void pw_budget_request(pw_core *core, pw_request *rq);
+
 /* ---- budget_answer.c: a person raises it, or stops ---- */
 
 /** True: the wait of that command is one of ours, and was answered or refused (the caller has replied otherwise). */

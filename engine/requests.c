@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/answer.h"
+#include "engine/budget.h"
 #include "engine/bugs.h"
 #include "engine/collection.h"
 #include "engine/memo.h"
@@ -361,6 +362,9 @@ static void dispatch(pw_core *core, pw_request *rq)
         break;
     case PW_REQ_QUEUES:
         pw_queue_list(core, rq);
+        break;
+    case PW_REQ_BUDGET_SET:
+        pw_budget_request(core, rq);
         break;
     case PW_REQ_MEMORY_PUT:
     case PW_REQ_MEMORY_DELETE:

@@ -291,6 +291,9 @@ static pawl_status answer(pw_reader *reader, pw_req_op op, const pawl_value *arg
     if (op == PW_REQ_COST) {
         return pw_view_cost(reader, args, scope, out, err);
     }
+    if (op == PW_REQ_BUDGETS) {
+        return pw_view_budgets(reader, args, scope, out, err);
+    }
     if (op == PW_REQ_HISTORY) {
         return pw_view_history(reader, args, scope, out, err);
     }

@@ -31,6 +31,8 @@ pawl_status pw_view_result(pw_reader *reader, const pawl_value *args, pawl_scope
                            pw_buf *out, pawl_error *err);
 pawl_status pw_view_waits(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
                           pawl_error *err);
+pawl_status pw_view_budgets(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
+                            pw_buf *out, pawl_error *err);
 pawl_status pw_view_cost(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
                          pawl_error *err);
 pawl_status pw_view_stack(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,

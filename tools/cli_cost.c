@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "sdk/base/amounts.h"
-#include "tools/cli_session.h"
+#include "tools/cli_budget.h"
 
-enum { BAR_COLUMNS = 20, TEXT_MAX = 160, KEY_MAX = 20 };
+enum { BAR_COLUMNS = 20, TEXT_MAX = PW_AMOUNT_TEXT, KEY_MAX = 20 };
 
 /* ---- amounts ---- */
 
@@ -39,7 +39,7 @@ static void usd_text(double usd, char ret[32])
     }
 }
 
-static void amount_text(const char *unit, double n, char ret[TEXT_MAX])
+void pw_cli_amount_text(const char *unit, double n, char ret[PW_AMOUNT_TEXT])
 {
     char text[32];
     if (strcmp(unit, "usd") == 0) {
@@ -154,7 +154,7 @@ static const char *shown_name(const pawl_value *budget, size_t index)
     return !of_run ? name : index == 0 ? "this run" : "the run above";
 }
 
-static bool is_limited(const pawl_value *budget)
+bool pw_cli_budget_limited(const pawl_value *budget)
 {
     return pawl_len(pawl_get(budget, "limits.hard")) > 0 ||
            pawl_len(pawl_get(budget, "limits.soft")) > 0;
@@ -171,20 +171,26 @@ static void one_limit(pw_cli *cli, const pawl_value *budget, const char *unit)
         return;
     }
     double limit = pawl_num(hard != NULL ? hard : warn, "", 0);
-    amount_text(unit, spent, used);
-    amount_text(unit, limit, of);
+    pw_cli_amount_text(unit, spent, used);
+    pw_cli_amount_text(unit, limit, of);
     if (strcmp(unit, "usd") != 0) {
         count_text((int64_t)spent, used); /* "1 of 3 calls" */
     }
     bar(cli, spent, reserved, limit);
     pw_out_printf(&cli->out, "  %s of %s", used, of);
     if (reserved > 0) {
-        amount_text(unit, reserved, used);
+        pw_cli_amount_text(unit, reserved, used);
         used[strcspn(used, " ")] = '\0';
         pw_out_printf(&cli->out, ", %s reserved", used);
     }
+    if (hard != NULL) {
+        double left = limit - spent - reserved;
+        pw_cli_amount_text(unit, left > 0 ? left : 0, used);
+        used[strcspn(used, " ")] = '\0';
+        pw_out_printf(&cli->out, ", %s left", used);
+    }
     if (warn != NULL && hard != NULL) {
-        amount_text(unit, pawl_num(warn, "", 0), soft);
+        pw_cli_amount_text(unit, pawl_num(warn, "", 0), soft);
         soft[strcspn(soft, " ")] = '\0';
         pw_out_printf(&cli->out, " (soft %s)", soft);
     } else if (hard == NULL) {
@@ -193,17 +199,29 @@ static void one_limit(pw_cli *cli, const pawl_value *budget, const char *unit)
     pw_out_puts(&cli->out, "\n");
 }
 
-static void budgets(pw_cli *cli, const pawl_value *list)
+void pw_cli_budget_limits(pw_cli *cli, const pawl_value *budget, size_t indent)
 {
     static const char *const units[] = {
 #define U(name, key) #key,
         PW_UNITS_LIST(U)
 #undef U
     };
+    const pawl_value *limits = pawl_get(budget, "limits");
+    for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
+        if (pawl_get(pawl_get(limits, "hard"), units[u]) != NULL ||
+            pawl_get(pawl_get(limits, "soft"), units[u]) != NULL) {
+            pw_out_pad(&cli->out, indent);
+            one_limit(cli, budget, units[u]);
+        }
+    }
+}
+
+static void budgets(pw_cli *cli, const pawl_value *list)
+{
     size_t indent = 0;
     bool any = false;
     for (size_t i = 0; i < pawl_len(list); i++) {
-        any |= is_limited(pawl_at(list, i));
+        any |= pw_cli_budget_limited(pawl_at(list, i));
     }
     if (!any) {
         return;
@@ -213,15 +231,8 @@ static void budgets(pw_cli *cli, const pawl_value *list)
         const pawl_value *b = pawl_at(list, i - 1);
         pw_out_pad(&cli->out, indent);
         (void)pw_out_str(&cli->out, shown_name(b, i - 1));
-        pw_out_puts(&cli->out, is_limited(b) ? "\n" : "  no limit\n");
-        for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
-            const pawl_value *limits = pawl_get(b, "limits");
-            if (pawl_get(pawl_get(limits, "hard"), units[u]) != NULL ||
-                pawl_get(pawl_get(limits, "soft"), units[u]) != NULL) {
-                pw_out_pad(&cli->out, indent + 2);
-                one_limit(cli, b, units[u]);
-            }
-        }
+        pw_out_puts(&cli->out, pw_cli_budget_limited(b) ? "\n" : "  no limit\n");
+        pw_cli_budget_limits(cli, b, indent + 2);
         indent += 2;
     }
 }
@@ -242,7 +253,7 @@ static void cell_cost(pw_cli_grid *grid, const pawl_value *entry, bool open)
     char text[48];
     bool estimated = pawl_is(entry, "state", "estimated");
     double n = pawl_num(pawl_get(entry, open ? "estimate" : "spent"), "usd", 0);
-    if (pawl_bool(entry, "unpriced", false)) {
+    if (pawl_bool(entry, "unpriced", false) && n <= 0) {
         pw_grid_str(grid, PW_WARN, "unpriced");
         return;
     }

@@ -1,7 +1,8 @@
 /*
  * agent_kill_test.c - the agent under kill -9, with the real activity "llm" against stub.py: what reached the journal is not asked for again, and a
  * tool whose result reached it does not run again; and the ledger has no less than the provider's own count, and just that where an answer
- * arrived. This program is its own victim: "agent_kill_test work ...". Not here: power cuts (fault/).
+ * arrived. Nothing is sent whose beginning was not on disk before. This program is its own victim: "agent_kill_test work ...". Not here: power
+ * cuts (fault/).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -139,8 +140,22 @@ static void look(kill_rig *r, seen *s)
 /* What the journal has: answers, and calls of the tool that have a result. */
 typedef struct kept {
     int answers;
+    int begun; /* model calls that the ledger knows may have been sent */
     bool dug[DIGS];
 } kept;
+
+static int begun_of(pawl_engine *e, pawl_scope *scope)
+{
+    const pawl_value *cost = NULL;
+    pawl_error err;
+    int n = 0;
+    const pawl_value *entries =
+        pawl_cost(e, "a", NULL, scope, &cost, &err) == PAWL_OK ? pawl_get(cost, "entries") : NULL;
+    for (size_t i = 0; i < pawl_len(entries); i++) {
+        n += pawl_is(pawl_at(entries, i), "state", "reserved") ? 0 : 1;
+    }
+    return n;
+}
 
 static void keep(kill_rig *r, kept *k)
 {
@@ -166,6 +181,7 @@ static void keep(kill_rig *r, kept *k)
             }
         }
     }
+    k->begun = begun_of(e, r->scope);
     pawl_close(e, 1000);
 }
 
@@ -269,6 +285,11 @@ static void what_reached_the_journal_is_not_bought_again_by_an_agent_that_is_kil
         assert_true(kills < KILLS_MAX);
         look(r, &then[kills]);
         keep(r, &k[kills]);
+        int sent = 0;
+        for (int i = 0; i <= TURNS; i++) {
+            sent += then[kills].asked[i];
+        }
+        assert_true(sent <= k[kills].begun); /* nothing was sent whose beginning was not on disk */
         now = then[kills++];
     }
     look(r, &now);

@@ -344,10 +344,50 @@ def it_keeps_an_answer_without_an_engine_and_says_what_came_of_it(p):
 CALL = {"usd": 0.02, "input": 12000, "cache_read": 8000, "output": 345, "calls": 1, "model": "a-model-with-a-long-name-2026-01-31"}
 
 
+def it_shows_budgets_as_a_tree_and_sets_their_limits(p):
+    p.serve()
+    budget = {"usd": 0.06, "calls": 50, "parent": {"name": "goal:x", "usd": 0.5, "parent": {"name": "workspace:acme", "usd": 2}}}
+    p.ok("start", "spending", "-w", "c1", "-i", json.dumps([CALL, CALL]), "--budget", json.dumps(budget))
+    p.until_waiting("c1", "budget")
+    for args in (["budget"], ["budget", "list"], ["budget", "show", "c1"], ["budget", "show", "goal:x"], ["budget", "all"]):
+        text = p.ok(*args).out
+        for part in ("workspace:acme", "  goal:x", "run c1", "$0.02 of $0.06", "held: step", "pawl answer c1 --name budget raise --data"):
+            within(text, part)
+        for line in p.on_terminal(80, *args).splitlines():
+            check(len(line) <= 80, f"{args}: {line!r} has {len(line)} columns")
+    rows = {r["name"]: r for r in p.ok("budget", "-o", "json").json()}
+    equal((rows["goal:x"]["parent"], rows["goal:x"]["limits"]["hard"], len(rows)), ("workspace:acme", {"usd": 0.5}, 3))
+    own = next(r for r in rows.values() if "run" in r)
+    equal((own["run"]["id"], [h["name"] for h in own["held"]]), ("c1", ["budget"]))
+    within(p.run("budget", "raise", "c1", "usd=0.02").exits(2).err, "raises nothing")
+    within(p.run("budget", "raise", "c1", "usd=-1").exits(2).err, "0 or more")
+    within(p.run("budget", "raise", "c1", "euros=1").exits(2).err, "no unit")
+    within(p.run("budget", "raise", "c1", "usd").exits(2).err, "usd=2")
+    within(p.run("budget", "raise", "nobody", "usd=1").exits(4).err, "nobody")
+    p.run("budget", "raise", "c1").exits(2)
+    text = p.ok("budget", "raise", "c1", "usd=1,calls=60", "--by", "ada").out
+    within(text, "by ada")
+    p.until_status("c1", "completed")
+    p.ok("budget", "set", "workspace:acme", '{"usd": {"soft": 0.01, "hard": 0.03}}')  # less than is spent
+    within(p.ok("budget", "show", "workspace:acme").out, "$0.00 left")
+    p.ok("start", "spending", "-w", "c2", "-i", json.dumps([CALL]), "--budget", '{"parent": "goal:x"}')
+    p.until_waiting("c2", "budget")
+    equal(p.ok("wait", "-o", "json").json()[0]["show"]["budget"], "workspace:acme")
+    p.stop()
+    within(p.ok("budget", "raise", "workspace:acme", "usd=5").out, "workspace:acme")  # kept for the next engine
+    p.serve()
+    p.ok("budget", "raise", "goal:x", "usd=5")
+    p.until_status("c2", "completed")
+    p.ok("start", "spending", "-w", "c3", "-i", json.dumps([]))
+    p.until_status("c3", "completed")
+    within(p.ok("budget", "set", "c3", "usd=1").out, "of $1.00")  # it had none
+    p.ok("verify")
+
+
 def it_shows_what_a_run_cost_and_lets_its_budget_be_raised(p):
     p.serve()
     calls = [CALL, {"input": 10, "output": 5, "calls": 1, "model": "free", "unpriced": True}, CALL, CALL]
-    budget = {"usd": {"soft": 0.05, "hard": 0.08}, "calls": 50, "parent": {"name": "goal:x", "usd": 2, "parent": "workspace:acme"}}
+    budget = {"usd": {"soft": 0.05, "hard": 0.13}, "calls": 50, "parent": {"name": "goal:x", "usd": 2, "parent": "workspace:acme"}}
     p.run("start", "spending", "--budget", '{"eur": 1}').exits(2)
     p.ok("start", "spending", "-w", "c1", "-i", json.dumps(calls), "--budget", json.dumps(budget))
     p.until_waiting("c1", "budget")
@@ -356,10 +396,10 @@ def it_shows_what_a_run_cost_and_lets_its_budget_be_raised(p):
     within(p.ok("stack", "c1").out, "its budget is used up")
     p.stop()
     text = p.ok("cost", "c1").out  # no engine from here on
-    for part in ("$0.04", "24,705 tokens", "goal:x", "workspace:acme", "this run", "of $0.08", "unpriced", "a-model-with"):
+    for part in ("$0.09", "24,705 tokens", "goal:x", "workspace:acme", "this run", "of $0.13", "unpriced", "a-model-with"):
         within(text, part)
     value = p.ok("cost", "c1", "-o", "json").json()
-    equal(([e["state"] for e in value["entries"]], value["unpriced"]), (["settled"] * 3, 1))
+    equal(([e["state"] for e in value["entries"]], value["unpriced"]), (["settled", "estimated", "settled"], 1))  # without a price: as much as was set aside
     equal([b["name"] for b in value["budgets"]][1:], ["goal:x", "workspace:acme"])
     for args in (["cost", "c1"], ["cost"], ["cost", "--by", "model"]):
         for line in p.on_terminal(80, *args).splitlines():
@@ -368,7 +408,7 @@ def it_shows_what_a_run_cost_and_lets_its_budget_be_raised(p):
     p.serve()
     p.until_status("c1", "completed")
     value = p.ok("cost", "c1", "-o", "json").json()
-    equal((len(value["entries"]), round(value["spent"]["usd"], 6), value["spent"]["calls"]), (4, 0.06, 4))
+    equal((len(value["entries"]), round(value["spent"]["usd"], 6), value["spent"]["calls"]), (4, 0.11, 4))
     equal([t["key"] for t in p.ok("cost", "--by", "model", "-o", "json").json()["totals"]], ["a-model-with-a-long-name-2026-01-31", "free"])
     equal([t["key"] for t in p.ok("cost", "-o", "json").json()["totals"]], ["spending"])
     within(p.run("cost", "--by", "week").exits(2).err, "workflow, model or day")

@@ -6,7 +6,7 @@ import subprocess
 
 from cli_rig import check, equal, main, within
 
-COMMANDS = ("start execute list describe show result trace cost stack stream memory concept signal query wait answer cancel terminate pause resume retry verify "
+COMMANDS = ("start execute list describe show result trace cost budget stack stream memory concept signal query wait answer cancel terminate pause resume retry verify "
             "serve mcp worker relay token queue new replay backup sql embed model index version help").split()
 
 

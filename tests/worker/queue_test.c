@@ -244,6 +244,30 @@ static void limits_and_rates_hold_across_crashes(void **state)
     assert_int_equal(pawl_int(queue_of(r, "q"), "burst", 0), 2);
 }
 
+/* [Q1] An engine that dies sooner than a token comes starts nothing: it never bursts, whatever the burst. */
+static void a_crash_loop_starts_less_than_the_rate_and_never_more(void **state)
+{
+    rig *r = begin(state);
+    limit(r, "q", 0, 2, 10);
+    calls(r, "a", 40, "q", "ada", 0);
+    size_t first = rig_tasks(r, "work");
+    assert_int_equal(first, 10);
+    while (rig_task_find(r, "work") != NULL) {
+        rig_done(r, rig_task_find(r, "work"), NULL);
+    }
+    int started = 0;
+    for (int i = 0; i < 50; i++) { /* ten seconds: 20 tokens */
+        rig_crash(r);
+        rig_advance(r, 200);
+        for (; rig_task_find(r, "work") != NULL; started++) {
+            rig_done(r, rig_task_find(r, "work"), NULL);
+        }
+    }
+    assert_int_equal(started, 0);
+    rig_advance(r, 500); /* as soon as it lives that long */
+    assert_int_equal(rig_tasks(r, "work"), 1);
+}
+
 static void an_unsafe_effect_is_sent_only_when_it_may_start(void **state)
 {
     rig *r = begin(state);
@@ -361,6 +385,7 @@ int main(void)
         RIG_TEST(a_key_without_a_token_holds_up_no_other),
         RIG_TEST(an_activity_without_room_holds_up_no_other),
         RIG_TEST(limits_and_rates_hold_across_crashes),
+        RIG_TEST(a_crash_loop_starts_less_than_the_rate_and_never_more),
         RIG_TEST(an_unsafe_effect_is_sent_only_when_it_may_start),
         RIG_TEST(what_is_paused_or_cancelled_gives_its_place_to_others),
         RIG_TEST(a_clock_that_jumps_back_stops_no_key_for_longer_than_its_burst),
