@@ -291,6 +291,21 @@ static void by_meaning_a_tool_is_seen_that_has_no_word_of_what_was_said(void **s
     pawl_chooser_close(chooser);
 }
 
+static void bounds_of_a_choice_are_held_at_the_start_of_the_run(void **state)
+{
+    static const char *const wrong[] = {"{\"k\": 1001}", "{\"k\": -1}", "{\"at_least\": 1.5}",
+                                        "{\"at_least\": -2}", "{\"by\": \"luck\"}"};
+    world *w = *state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const pawl_value *input =
+            pawl_build(w->host->scope, "{task: 't', choose: %p, model: 'm', endpoint: {}}",
+                       pawl_v(parsed(w->host->scope, wrong[i])));
+        const pawl_start_options o = {.workflow = "agent", .id = "wrong", .input = input};
+        expect(w->host, PAWL_INVALID,
+               pawl_start(w->host->engine, &o, sizeof o, NULL, &w->host->err));
+    }
+}
+
 /* ---- what was chosen stays chosen ---- */
 
 static const pawl_value *another(pawl_task *t, const pawl_value *in, void *user)
@@ -382,6 +397,7 @@ int main(void)
         cmocka_unit_test(what_the_model_finds_does_not_pile_up_without_end),
         test(what_is_said_meanwhile_is_what_tools_are_chosen_by),
         test(by_meaning_a_tool_is_seen_that_has_no_word_of_what_was_said),
+        test(bounds_of_a_choice_are_held_at_the_start_of_the_run),
         test(what_chooses_otherwise_later_changes_no_turn_of_the_past),
         test(if_nobody_can_choose_the_model_sees_all_it_may_use),
         test(after_kill_9_the_model_is_asked_with_the_tools_that_were_chosen),
