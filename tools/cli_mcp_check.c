@@ -330,15 +330,14 @@ static void print_warnings(survey *s)
             continue;
         }
         for (size_t k = 0; k < pawl_len(t->warnings); k++) {
-            pw_buf_printf(&text, "%s%s", k > 0 ? "; " : "",
+            pw_buf_printf(&text, "%s%s", k > 0 ? "; " : "", k > 0 ? "" : t->name);
+            pw_buf_printf(&text, "%s%s", k > 0 ? "" : ": ",
                           pawl_str(pawl_at(t->warnings, k), "", ""));
         }
         pw_out_puts(o, any ? "" : "\n");
         any = true;
         pw_out_styled(o, PW_WARN, "warning");
         pw_out_puts(o, "  ");
-        (void)pw_out_str(o, t->name);
-        pw_out_puts(o, ": ");
         pw_out_wrap(o, pw_buf_cstr(&text), 9);
         pw_out_puts(o, "\n");
     }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -46,10 +47,36 @@ static void one_that_listens_does_not_keep_all_that_came_after_it(void **state)
     pw_free(s);
 }
 
+/* What it takes is printed, not judged: a machine may have other things to do. */
+static void each_of_as_many_as_there_can_be_is_found(void **state)
+{
+    pw_mcpd *s = pw_calloc(1, sizeof *s);
+    struct timespec begin, end;
+    (void)state;
+    assert_non_null(s);
+    for (int i = 0; i < PW_MCPD_SESSIONS_MAX; i++) {
+        assert_non_null(pw_mcpd_session_new(s, PW_MCPD_LEGACY, NULL));
+    }
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+    for (pw_mcpd_session *one = s->sessions; one != NULL; one = one->next) {
+        assert_ptr_equal(pw_mcpd_session_find(s, one->id), one);
+    }
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+    print_message(
+        "%.2f us to find one of %d sessions\n",
+        ((double)(end.tv_sec - begin.tv_sec) * 1e6 + (double)(end.tv_nsec - begin.tv_nsec) / 1e3) /
+            PW_MCPD_SESSIONS_MAX,
+        PW_MCPD_SESSIONS_MAX);
+    assert_int_equal(s->sessions_len, PW_MCPD_SESSIONS_MAX);
+    pw_mcpd_sessions_free(s);
+    pw_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_listens_does_not_keep_all_that_came_after_it),
+        cmocka_unit_test(each_of_as_many_as_there_can_be_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,7 +145,8 @@ struct pw_mcpd_session {
     size_t uris_len;
     bool ending; /* its end is being committed */
     bool ended;
-    bool used; /* while one is looked for that is not */
+    bool used;         /* while one is looked for that is not */
+    UT_hash_handle hh; /* by id */
 };
 
 /** A call whose answer was lost; run "" = it was looked for, and found or not. */
@@ -171,7 +172,8 @@ struct pw_mcpd {
     pw_up *up;
     pw_mcpd_catalog catalog;
     pw_mcpd_x *xs;
-    pw_mcpd_session *sessions;
+    pw_mcpd_session *sessions;       /* the newest first */
+    pw_mcpd_session *sessions_by_id; /* a table of them */
     size_t sessions_len;
     uint8_t key[PW_KEY_SIZE]; /* of seals */
     int64_t began_ms;

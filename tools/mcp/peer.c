@@ -12,8 +12,8 @@
 #include "engine/hash.h"
 #include "sdk/base/mem.h"
 
-#define BAD_RATE 50   /* bad tokens of one address, a second */
-#define BAD_BURST 200 /* and so many at once */
+#define BAD_RATE 10   /* bad tokens of one address, a second */
+#define BAD_BURST 100 /* and so many at once */
 /* Looked at for all of one kind together, a second: about 100 us each, a tenth of a core. */
 #define LOOK_RATE 1000
 #define LOOK_BURST 4000

@@ -65,6 +65,7 @@ static void forget_oldest(pw_mcpd *s)
         if (old->next != NULL) {
             old->next->prev = old->prev;
         }
+        HASH_DEL(s->sessions_by_id, old);
         session_free(old);
         s->sessions_len--;
     }
@@ -89,6 +90,11 @@ static pw_mcpd_session *keep(pw_mcpd *s, const char *id, const pawl_value *name)
     (void)snprintf(session->id, sizeof session->id, "%s", id);
     (void)snprintf(session->version, sizeof session->version, "%s",
                    pawl_str(name, "1", PW_MCPD_LEGACY));
+    HASH_ADD_STR(s->sessions_by_id, id, session);
+    if (session->hh.tbl == NULL) { /* no memory */
+        session_free(session);
+        return NULL;
+    }
     session->next = s->sessions;
     if (s->sessions != NULL) {
         s->sessions->prev = session;
@@ -127,14 +133,14 @@ pw_mcpd_session *pw_mcpd_session_new(pw_mcpd *s, const char *version, const pawl
 
 pw_mcpd_session *pw_mcpd_session_find(pw_mcpd *s, const char *id)
 {
-    for (pw_mcpd_session *session = s->sessions; session != NULL; session = session->next) {
-        if (strcmp(session->id, id) == 0) {
-            return session->ended ? NULL : session;
-        }
+    pw_mcpd_session *session = NULL;
+    HASH_FIND_STR(s->sessions_by_id, id, session);
+    if (session != NULL) {
+        return session->ended ? NULL : session;
     }
     pawl_scope *scope = pawl_scope_new();
     const pawl_value *name = scope != NULL ? pw_mcpd_unseal(s, scope, "session", id) : NULL;
-    pw_mcpd_session *session = pawl_int(name, "3", 0) > pw_mcpd_now_ms() ? keep(s, id, name) : NULL;
+    session = pawl_int(name, "3", 0) > pw_mcpd_now_ms() ? keep(s, id, name) : NULL;
     pawl_scope_free(scope);
     return session;
 }
@@ -211,6 +217,7 @@ void pw_mcpd_session_task(pw_mcpd_session *session, const char *run_id)
 
 void pw_mcpd_sessions_free(pw_mcpd *s)
 {
+    HASH_CLEAR(hh, s->sessions_by_id);
     while (s->sessions != NULL) {
         pw_mcpd_session *next = s->sessions->next;
         session_free(s->sessions);
