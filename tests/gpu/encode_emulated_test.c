@@ -129,9 +129,9 @@ static void rows_of_every_width_are_normed(void **state)
 /* Each fast way may be at fault on a device: without it the result must be the same. */
 static void every_slower_way_computes_the_same(void **state)
 {
-    static const char *const ways[] = {
-        "graphs", "tensors", "lt", "own", "trial", "own,lt", "tensors,own,lt,graphs,trial,scatter"};
-    static const size_t lengths[] = {1, 16, 33, 5};
+    static const char *const ways[] = {"graphs", "tensors", "own", "own,lt",
+                                       "lt,graphs,trial,scatter"};
+    static const size_t lengths[] = {1, 16, 33};
     (void)state;
     for (size_t i = 0; i < PW_COUNT(ways); i++) {
         assert_int_equal(setenv("PAWL_GPU_WITHOUT", ways[i], 1), 0);
@@ -240,7 +240,8 @@ static pawl_status attempt(const pw_model *m, const texts *t, float *vectors, pa
     return status;
 }
 
-/* The 1st, 2nd, 3rd ... call of all fails, until there were not so many: either it is said, or it did no harm. */
+/* The 1st, then each so many later call of all fails, until there were not so many: either it is said, or it did no harm. A step of 1 reaches all, and takes
+ * minutes beside other work. */
 static void fail_each_call(bool lost, const size_t *lengths, size_t len, unsigned step)
 {
     const random_model_sizes sizes = {1, 1, 32, 20, 32};
@@ -267,7 +268,7 @@ static void fail_each_call(bool lost, const size_t *lengths, size_t len, unsigne
     check(&m, t, vectors);
     (void)printf("of %zu failures %zu were said, %zu did no harm (recording a graph, closing)\n",
                  said + harmless, said, harmless);
-    assert_true(said >= 30 / step && harmless >= 1);
+    assert_true(said >= 20 / step && harmless >= 1);
     free(vectors);
     free(t);
     random_model_deinit(&m);
@@ -276,22 +277,22 @@ static void fail_each_call(bool lost, const size_t *lengths, size_t len, unsigne
 static void a_call_that_fails_is_said_and_everything_is_given_back(void **state)
 {
     (void)state;
-    fail_each_call(false, (size_t[]){5, 9}, 2, 1);
+    fail_each_call(false, (size_t[]){5, 9}, 2, 2);
     assert_int_equal(setenv("PAWL_GPU_WITHOUT", "own", 1), 0); /* products by cuBLASLt */
-    fail_each_call(false, (size_t[]){5, 9}, 2, 1);
+    fail_each_call(false, (size_t[]){5, 9}, 2, 3);
     assert_int_equal(unsetenv("PAWL_GPU_WITHOUT"), 0);
 }
 
 static void a_call_that_fails_in_a_trial_is_said_or_does_no_harm(void **state)
 {
     (void)state;
-    fail_each_call(false, many_lengths, PW_COUNT(many_lengths), 9);
+    fail_each_call(false, many_lengths, PW_COUNT(many_lengths), 17);
 }
 
 static void a_device_that_is_lost_is_said_and_everything_is_given_back(void **state)
 {
     (void)state;
-    fail_each_call(true, (size_t[]){5, 9}, 2, 3);
+    fail_each_call(true, (size_t[]){5, 9}, 2, 5);
 }
 
 /* ---- the real model ---- */
