@@ -3,14 +3,15 @@
  *
  * Statements are prepared when first used: most connections use few of them, and opening stays
  * cheap. Bound bytes are not copied (SQLITE_STATIC): they must live until the statement is given
- * back. Does not know what the tables mean, and never calls sqlite3_config: that belongs to the
- * host.
+ * back. Does not know what the tables mean, and never calls sqlite3_config by itself: that belongs
+ * to the host.
  */
 #include "journal/db.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
+#include "journal/journal.h"
 #include "journal/place.h"
 
 static const char *const sql_text[PW_SQL_COUNT] = {
@@ -18,6 +19,11 @@ static const char *const sql_text[PW_SQL_COUNT] = {
 #include "journal/sql.def"
 #undef X
 };
+
+void pw_sqlite_alone(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
 
 static pawl_status status_of(int rc)
 {

@@ -540,6 +540,9 @@ struct pw_reader {
 /** The in-memory journal of the simulator and of tests. faults: journal/memory.h. */
 pawl_status pw_memory_open(pw_journal **ret_journal, pawl_error *err);
 
+/** Says that this program is pawl's own: SQLite then does not count its allocations, each under a lock of the process, a twentieth of what a commit
+ * takes. Before the first connection; a library never calls it, for the host may use SQLite too. */
+void pw_sqlite_alone(void);
 /** The SQLite journal as an owner: takes the owner lock, creates or migrates the file. Does not bump the epoch (lease does).
  * socket: the control socket's path, written into the lock file; "" = none.
  * Errors: BUSY (naming the pid), FOREIGN, NEWER, DAMAGED, READONLY, IO, UNSUPPORTED (network file system). */

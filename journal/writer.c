@@ -247,8 +247,9 @@ void pw_writer_submit(pw_writer *w, pw_group *group)
         w->groups = group;
     }
     w->last_group = group;
-    pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
+    pthread_cond_signal(
+        &w->wake); /* after: who wakes finds the lock free, and is not put to sleep again */
 }
 
 static void put_item(pw_writer *w, item *i)

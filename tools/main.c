@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <string.h>
 
+#include "journal/journal.h"
 #include "tools/cli_help.h"
 #include "tools/cli_session.h"
 
@@ -39,6 +40,7 @@ int main(int argc, char *argv[])
     pw_cli_args args;
     pw_cli_complaint complaint;
     pw_cli cli;
+    pw_sqlite_alone();
     (void)setlocale(LC_CTYPE, "");
     if (!pw_cli_args_parse(argc, argv, &args, &complaint)) {
         return complain(&complaint);

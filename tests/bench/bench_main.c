@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "journal/journal.h"
 #include "tests/bench/bench.h"
 
 static const bench_section sections[] = {
@@ -68,6 +69,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+    pw_sqlite_alone(); /* as the program pawl; raw has it as well */
     if (argc >= 3 && strcmp(argv[1], "--cold") == 0) {
         return bench_cold_child(argv[2]);
     }
