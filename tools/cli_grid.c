@@ -11,6 +11,7 @@
 
 #define GAP 2
 #define LAST_MIN 12
+#define LONG 40 /* columns that are never cut: a UUID is 36 */
 
 void pw_grid_init(pw_cli_grid *grid, size_t columns)
 {
@@ -59,6 +60,25 @@ typedef struct layout {
     size_t indent;
 } layout;
 
+/* One id of 190 characters must not push every row over the edge: columns beyond LONG are cut while the row does not fit. */
+static size_t long_cut(layout *l, size_t used, size_t width)
+{
+    while (used + LAST_MIN > width) {
+        size_t widest = 0;
+        for (size_t c = 1; c < l->last; c++) {
+            widest = l->width[c] > l->width[widest] ? c : widest;
+        }
+        if (l->last == 0 || l->width[widest] <= LONG) {
+            break;
+        }
+        size_t over = used + LAST_MIN - width;
+        size_t now = l->width[widest] > over + LONG ? l->width[widest] - over : LONG;
+        used -= l->width[widest] - now;
+        l->width[widest] = now;
+    }
+    return used;
+}
+
 static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
                     layout *l)
 {
@@ -85,6 +105,9 @@ static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *
         size_t now = *width > over + least ? *width - over : least;
         used -= *width - now;
         *width = now;
+    }
+    if (out->width != 0) {
+        used = long_cut(l, used, out->width);
     }
     l->last_max = out->width == 0 ? 0 : out->width > used + LAST_MIN ? out->width - used : LAST_MIN;
 }

@@ -9,6 +9,7 @@
 
 #define WIDTH_MAX 100
 #define OPTION_COLUMN 30
+#define COMMAND_COLUMN 14
 #define ENVIRONMENT_COLUMN 16
 #define EXAMPLE_INDENT 4
 
@@ -115,7 +116,8 @@ void pw_help_all(pw_cli_out *out)
         for (size_t i = 0; i < PW_CMD_COUNT; i++) {
             const pw_cli_command *c = pw_cli_command_at(i);
             if (c->group == (pw_cli_group)g) {
-                pw_out_printf(out, "  %-11s %s\n", c->name, c->summary);
+                pw_out_printf(out, "  %-11s ", c->name);
+                pw_help_wrap(out, c->summary, COMMAND_COLUMN, help_width(out));
             }
         }
     }

@@ -236,7 +236,7 @@ static void field_str(pw_cli_out *o, const char *label, const char *text)
 {
     if (text != NULL && *text != '\0') {
         field(o, label);
-        pw_out_lines(o, text, strlen(text), 13);
+        pw_out_wrap(o, text, 13);
         pw_out_puts(o, "\n");
     }
 }

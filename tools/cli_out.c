@@ -282,10 +282,9 @@ static void break_line(pw_cli_out *o, size_t indent)
     pw_out_pad(o, indent);
 }
 
-/* One line of foreign text, broken between words. */
-static void wrap_line(pw_cli_out *o, const char *text, size_t size, size_t indent)
+/* One line of foreign text that begins in a column, broken between words. */
+static void wrap_line(pw_cli_out *o, const char *text, size_t size, size_t indent, size_t column)
 {
-    size_t column = indent;
     for (size_t at = 0; at < size;) {
         size_t word = 0;
         while (at + word < size && text[at + word] != ' ') {
@@ -306,9 +305,18 @@ static void wrap_line(pw_cli_out *o, const char *text, size_t size, size_t inden
 
 void pw_out_wrap(pw_cli_out *o, const char *text, size_t indent)
 {
-    while (*text != '\0') {
+    pw_out_wrap_from(o, text, indent, indent);
+}
+
+void pw_out_wrap_from(pw_cli_out *o, const char *text, size_t indent, size_t column)
+{
+    if (strchr(text, '\t') != NULL) { /* it is laid out already */
+        pw_out_lines(o, text, strlen(text), indent);
+        return;
+    }
+    for (; *text != '\0'; column = indent) {
         size_t line = strcspn(text, "\n");
-        wrap_line(o, text, line, indent);
+        wrap_line(o, text, line, indent, column);
         text += line;
         if (*text == '\n' && *++text != '\0') {
             break_line(o, indent);

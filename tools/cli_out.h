@@ -63,6 +63,8 @@ void pw_out_pad(pw_cli_out *out, size_t columns);
 void pw_out_lines(pw_cli_out *out, const char *text, size_t size, size_t indent);
 /** The same, broken between words where the terminal ends. */
 void pw_out_wrap(pw_cli_out *out, const char *text, size_t indent);
+/** The same of a text whose first line begins in a column that is not its indent. */
+void pw_out_wrap_from(pw_cli_out *out, const char *text, size_t indent, size_t column);
 
 /** "3 min ago", ISO or raw, by --time-format. 0 is "-". */
 void pw_out_time(pw_cli_out *out, int64_t ms);

@@ -203,7 +203,9 @@ void pw_out_failure(pw_cli_out *out, const pawl_value *failure, size_t indent)
         pw_out_styled(out, PW_BAD, pawl_str(failure, "type", "Unknown"));
         if (*message != '\0') {
             pw_out_puts(out, ": ");
-            pw_out_lines(out, message, strlen(message), indent + 2);
+            const char *type = pawl_str(failure, "type", "Unknown");
+            size_t column = indent + (level > 0 ? strlen("because ") : 0) + strlen(type) + 2;
+            pw_out_wrap_from(out, message, indent + 2, column);
         }
         pw_buf_putc(&out->text, '\n');
         if (pawl_get(failure, "details") != NULL) {
