@@ -13,10 +13,8 @@
 #define QUERIES_MAX 128u /* of one scan: so many a core keeps in its cache */
 
 typedef struct pw_gather_call {
+    const pw_gather_scan *scan;
     const pw_search *search;
-    size_t stride;
-    pw_gather_fn scan;
-    void *user;
     pw_near *near;
     size_t *len;
     bool done;
@@ -57,7 +55,7 @@ static call *take_some(pw_gather *g)
 
 static void scan_alone(call *c)
 {
-    c->status = c->scan(c->user, c->search, c->near, c->len, &c->err);
+    c->status = c->scan->fn(c->scan->user, c->search, c->near, c->len, &c->err);
 }
 
 /* What was found for all of them, to each. */
@@ -85,12 +83,12 @@ static bool scan_together(call *some)
         all.len += c->search->len;
         all.k = c->search->k > all.k ? c->search->k : all.k;
     }
-    uint16_t *queries = pw_malloc(all.len * some->stride * sizeof *queries);
+    uint16_t *queries = pw_malloc(all.len * some->scan->stride * sizeof *queries);
     pw_near *near = pw_malloc(all.len * all.k * sizeof *near);
     size_t *len = pw_calloc(all.len, sizeof *len);
     const bool room = queries != NULL && near != NULL && len != NULL;
     DL_FOREACH (some, c) {
-        const size_t size = c->search->len * c->stride;
+        const size_t size = c->search->len * c->scan->stride;
         if (room) {
             memcpy(queries + at, c->search->queries, size * sizeof *queries);
         }
@@ -98,7 +96,8 @@ static bool scan_together(call *some)
     }
     all.queries = queries;
     pawl_error err = {.status = PAWL_OK};
-    const pawl_status st = room ? some->scan(some->user, &all, near, len, &err) : PAWL_NOMEM;
+    const pawl_status st =
+        room ? some->scan->fn(some->scan->user, &all, near, len, &err) : PAWL_NOMEM;
     if (st == PAWL_OK) {
         hand_out(some, &all, near, len);
     }
@@ -117,7 +116,7 @@ static void run_some(pw_gather *g)
 {
     call *some = take_some(g), *c, *next;
     (void)pthread_mutex_unlock(&g->lock);
-    if (some->next == NULL || !scan_together(some)) {
+    if (some == NULL || some->next == NULL || !scan_together(some)) {
         DL_FOREACH (some, c) {
             scan_alone(c);
         }
@@ -128,17 +127,10 @@ static void run_some(pw_gather *g)
     }
 }
 
-pawl_status pw_gather_nearest(pw_gather *g, size_t stride, const pw_search *search,
-                              pw_gather_fn scan, void *user, pw_near *ret_near, size_t *ret_len,
-                              pawl_error *err)
+pawl_status pw_gather_nearest(pw_gather *g, const pw_gather_scan *scan, const pw_search *search,
+                              pw_near *ret_near, size_t *ret_len, pawl_error *err)
 {
-    call c = {.search = search,
-              .stride = stride,
-              .scan = scan,
-              .user = user,
-              .near = ret_near,
-              .len = ret_len,
-              .status = PAWL_OK};
+    call c = {.scan = scan, .search = search, .near = ret_near, .len = ret_len, .status = PAWL_OK};
     (void)pthread_mutex_lock(&g->lock);
     DL_APPEND(g->calls, &c);
     g->waiting++;

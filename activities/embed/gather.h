@@ -23,11 +23,16 @@ typedef struct pw_gather {
 typedef pawl_status (*pw_gather_fn)(void *user, const pw_search *search, pw_near *ret_near,
                                     size_t *ret_len, pawl_error *err);
 
+typedef struct pw_gather_scan {
+    pw_gather_fn fn;
+    void *user;
+    size_t stride; /* of a row, and of a query */
+} pw_gather_scan;
+
 void pw_gather_init(pw_gather *g);
 void pw_gather_deinit(pw_gather *g); /* nobody is in it */
 /** scan, of this call or of another that leads, with these queries among others. Lists are those of the call alone. Errors: those of scan. */
-pawl_status pw_gather_nearest(pw_gather *g, size_t stride, const pw_search *search,
-                              pw_gather_fn scan, void *user, pw_near *ret_near, size_t *ret_len,
-                              pawl_error *err) PAWL_MUST_USE;
+pawl_status pw_gather_nearest(pw_gather *g, const pw_gather_scan *scan, const pw_search *search,
+                              pw_near *ret_near, size_t *ret_len, pawl_error *err) PAWL_MUST_USE;
 
 #endif

@@ -168,9 +168,10 @@ static pawl_status scan(batch *b, pw_copy *c, const search *first, size_t at, si
                                                                       : b->index->threads};
         whole w = {c, &b->index->device, &rows};
         pw_near *near = b->near + at * b->each;
-        st = wanted == NULL ? pw_gather_nearest(&c->gather, c->stride, &all, scan_whole, &w, near,
-                                                b->near_len + at, err)
-                            : scan_whole(&w, &all, near, b->near_len + at, err);
+        st = wanted == NULL
+                 ? pw_gather_nearest(&c->gather, &(pw_gather_scan){scan_whole, &w, c->stride}, &all,
+                                     near, b->near_len + at, err)
+                 : scan_whole(&w, &all, near, b->near_len + at, err);
     }
     pw_free(wanted);
     return st;

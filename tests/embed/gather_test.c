@@ -58,8 +58,8 @@ static void *search(void *arg)
 {
     caller *a = arg;
     pawl_error err;
-    a->status =
-        pw_gather_nearest(&a->c->gather, STRIDE, &a->search, scan, a->c, a->near, a->len, &err);
+    const pw_gather_scan with = {scan, a->c, STRIDE};
+    a->status = pw_gather_nearest(&a->c->gather, &with, &a->search, a->near, a->len, &err);
     return NULL;
 }
 

@@ -3,6 +3,7 @@
  * FILE, which must not be there yet; then the copy is made, and searches are timed, each by the clock. Judges nothing.
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #define AT_ONCE 256
 #define WORDS 12
 #define SEARCHES 21
+#define CALLERS_MAX 16u
 
 static double now_s(void)
 {
@@ -113,6 +115,58 @@ static void time_searches(pawl_index *index, const char *what, pawl_index_query 
     free(vector);
 }
 
+/* ---- several callers ---- */
+
+typedef struct caller {
+    pawl_index *index;
+    size_t width;
+    uint32_t seed;
+    pthread_t thread;
+} caller;
+
+static void *search_all(void *arg)
+{
+    caller *c = arg;
+    float *vector = calloc(c->width, sizeof *vector);
+    pawl_error err;
+    for (size_t i = 0; i < SEARCHES && vector != NULL; i++) {
+        pawl_scope *scope = pawl_scope_new();
+        const pawl_value *found = NULL;
+        random_vector(&c->seed, vector, c->width);
+        const pawl_index_query q = {
+            .struct_size = sizeof q, .vector = vector, .mode = PAWL_INDEX_VECTOR, .brief = true};
+        must(pawl_index_search(c->index, "c", &q, scope, &found, &err), &err);
+        pawl_scope_free(scope);
+    }
+    free(vector);
+    return NULL;
+}
+
+static double cpu_s(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static void time_callers(pawl_index *index, size_t width, size_t len)
+{
+    caller callers[CALLERS_MAX];
+    const double begun = now_s(), cpu = cpu_s();
+    for (size_t i = 0; i < len; i++) {
+        callers[i] = (caller){index, width, (uint32_t)(i + 1), 0};
+        if (pthread_create(&callers[i].thread, NULL, search_all, &callers[i]) != 0) {
+            exit(1);
+        }
+    }
+    for (size_t i = 0; i < len; i++) {
+        (void)pthread_join(callers[i].thread, NULL);
+    }
+    const double searches = (double)(len * SEARCHES);
+    (void)printf("by vector, %2zu callers at once       %9.1f searches/s, %9.2f CPU-ms each\n", len,
+                 searches / (now_s() - begun), (cpu_s() - cpu) / searches * 1e3);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const tag[] = {"t3"};
@@ -153,6 +207,9 @@ int main(int argc, char **argv)
     time_searches(index, "by four words", &q, width);
     q.mode = PAWL_INDEX_HYBRID;
     time_searches(index, "both", &q, width);
+    for (size_t callers = 1; callers <= CALLERS_MAX; callers *= 4) {
+        time_callers(index, width, callers);
+    }
     pawl_scope_free(scope);
     free(first);
     pawl_close(engine, 1000);
