@@ -262,8 +262,8 @@ static void a_run_that_returns_leaves_nothing_open(void **state)
 static const pawl_value *loops(pawl_run *w, const pawl_value *in)
 {
     (void)in;
-    for (int i = 0; i >= 0; i++) {
-        pawl_set(w, "i", pawl_json(w, "%d", i));
+    for (unsigned i = 0;; i++) {
+        pawl_set(w, "i", pawl_json(w, "%d", (int)(i & 0xffff)));
     }
     return NULL;
 }
