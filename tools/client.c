@@ -600,8 +600,8 @@ static pawl_status post_write(pw_client *c, const char *op, const pawl_value *ar
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     const char *dedup = pawl_str(args, "dedup", "");
     int64_t inbox_id = 0;
-    bool of_run = strcmp(op, "start") != 0 && strncmp(op, "memory_", 7) != 0 &&
-                  strcmp(op, "budget_set") != 0;
+    bool of_run =
+        strcmp(op, "start") != 0 && strncmp(op, "memory_", 7) != 0 && strcmp(op, "budget_set") != 0;
     pawl_status status = of_run ? check_target(c, op, args, err) : need_file(c, op, err);
 
     if (status != PAWL_OK) {

@@ -213,7 +213,7 @@ def it_finishes_a_call_over_a_kill(f):
     f.serve(port=server.port)
     end = client.call("note_and_wait", arguments)
     assert end["result"]["structuredContent"] == {"line": "once"}, (end, f.runs("note_and_wait"))
-    assert f.lines("n") == ["once"] and len(f.runs("note_and_wait")) == 1
+    assert (f.lines("n"), len(f.runs("note_and_wait"))) == (["once"], 1), (f.lines("n"), f.runs("note_and_wait"))
 
 
 def it_finishes_a_task_over_a_kill(f):  # [T11] [T8]
@@ -251,7 +251,7 @@ def it_takes_a_legacy_stream_up_again_after_a_kill(f):
     f.serve(port=server.port)
     answers = [m for m in client.resume(event_id).messages() if m.get("id") == client.number]
     assert answers[0]["result"]["structuredContent"] == {"line": "once"}
-    assert f.lines("n") == ["once"] and len(f.runs("note_and_wait")) == 1
+    assert (f.lines("n"), len(f.runs("note_and_wait"))) == (["once"], 1), (f.lines("n"), f.runs("note_and_wait"))
     assert client.post("ping").json["result"] == {}, "the session lives on"
 
 
