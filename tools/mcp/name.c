@@ -1,11 +1,8 @@
 /*
  * name.c - the ids of runs that calls begin, which say without any table whose a run is and which call it answers.
  *
- *   WORKFLOW-TIME-CALL-RANDOM-OWNER   CALL: a keyed digest of principal, tool and arguments    OWNER: one of the rest and whose it is
- *   WORKFLOW-KEY--OWNER               KEY:  a keyed digest of principal, tool and idempotency key
- *
- * TIME comes first and grows: calls that come together stand together in the journal's index of ids. Digests there would make every call write,
- * and every look for it read, a page of its own.
+ *   WORKFLOW-CALL-RANDOM-OWNER      CALL: a keyed digest of principal, tool and arguments      OWNER: one of the rest and whose it is
+ *   WORKFLOW-KEY--OWNER             KEY:  a keyed digest of principal, tool and idempotency key
  *
  * [T8] So an id cannot be guessed; one of another principal is known for what it is; a call that is made again under its key finds its run by
  * starting it; and one without a key finds the run of the identical call whose answer was lost:
@@ -24,7 +21,6 @@
 #define LATE_MS 10000
 #define TAG_BYTES 6
 #define CALL_LEN 22
-#define TIME_LEN 9         /* of 45 bits: a thousand years */
 #define NOBODYS "anyone--" /* a tag that no owner's is, but for one chance in 2^48 */
 #define NEWEST 500         /* runs that are looked at for lost calls, all at once */
 
@@ -47,21 +43,10 @@ static const char *tag_of(pw_mcpd *s, pawl_scope *scope, const char *owner, cons
     return pw_scope_failed(scope) ? NULL : pw_strndup(scope, digest, 8);
 }
 
-/* Milliseconds as nine digits that sort as they do. */
-static void put_time(char ret[TIME_LEN + 1], int64_t ms)
-{
-    for (int i = TIME_LEN - 1; i >= 0; i--, ms >>= 5) {
-        ret[i] = "0123456789abcdefghijklmnopqrstuv"[ms & 31];
-    }
-    ret[TIME_LEN] = '\0';
-}
-
-/* time: "" or TIME with its dash. */
-static void put_id(pw_mcpd_x *x, const char *workflow, const char *time, const char *call,
-                   const char *random)
+static void put_id(pw_mcpd_x *x, const char *workflow, const char *call, const char *random)
 {
     pw_mcpd_run *r = &x->run;
-    const int n = snprintf(r->id, sizeof r->id, "%.100s-%s%s-%s", workflow, time, call, random);
+    const int n = snprintf(r->id, sizeof r->id, "%.100s-%s-%s", workflow, call, random);
     const char *tag = tag_of(x->server, x->scope, owner_of(x), r->id, (size_t)n);
     (void)snprintf(r->id + n, sizeof r->id - (size_t)n, "-%s", tag != NULL ? tag : NOBODYS);
 }
@@ -89,14 +74,8 @@ void pw_mcpd_name_run(pw_mcpd_x *x, const char *workflow, const pawl_value *inpu
     take_random(x->server, random);
     x->run.keyed = key != NULL;
     x->run.call = pw_mcpd_digest(x->server, x->scope, call);
-    if (key != NULL) {
-        put_id(x, workflow, "", x->run.call, "");
-        return;
-    }
-    char time[TIME_LEN + 2];
-    put_time(time, pw_mcpd_now_ms());
-    (void)memcpy(time + TIME_LEN, "-", 2);
-    put_id(x, workflow, time, x->run.call, pw_mcpd_base64(x->scope, random, sizeof random));
+    put_id(x, workflow, x->run.call,
+           key != NULL ? "" : pw_mcpd_base64(x->scope, random, sizeof random));
 }
 
 static bool has_tag(pw_mcpd *s, const char *owner, const char *id, size_t size)
