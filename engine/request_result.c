@@ -1,7 +1,7 @@
 /*
  * request_result.c - who waits for the end of a run, who follows what it does, and a start that is answered with how far its run has come.
  *
- *   result                    a waiter, until the run closes
+ *   result                    a waiter, until the run closes; with {wait: false} TIMEOUT at once while it is open
  *   watch                     a watcher, until it is taken back or its client goes
  *   start {follow: true}      answered once, after its commit: with the run's end when its first turn was its last; else the request becomes
  *                             a watcher, and nothing of the run is missed: what it said so far stands in the answer
@@ -148,6 +148,11 @@ void pw_request_result(pw_core *core, pw_request *rq)
     bool closed = live->row.closed_ms != 0;
     if (closed && live->row.status != PW_RUN_CONTINUED) {
         reply_result(core, rq, live);
+        return;
+    }
+    if (!pawl_bool(rq->args, "wait", true)) {
+        st = pw_err(&err, PAWL_TIMEOUT, "run %s has not ended", id);
+        pw_reply_now(core, rq, st, &err, (pw_view){NULL, 0});
         return;
     }
     pw_waiter *w = pw_calloc(1, sizeof *w);

@@ -205,8 +205,8 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_answer_with(pawl_engine *e, const char *
                                                     const pawl_answer_options *options,
                                                     size_t options_size, pawl_scope *scope,
                                                     const pawl_value **ret_value, pawl_error *err);
-/** Waits for the end: OK with the result; FAILED, CANCELED, TERMINATED with {type, message, ...} in *ret_value; TIMEOUT. timeout_ms < 0 = for ever.
- * Follows continue-as-new. */
+/** Waits for the end: OK with the result; FAILED, CANCELED, TERMINATED with {type, message, ...} in *ret_value; TIMEOUT. timeout_ms < 0 = for ever,
+ * 0 = only look: TIMEOUT means that it has not ended, and it is seen to have ended once its last event was delivered. Follows continue-as-new. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_result(pawl_engine *e, const char *id, int64_t timeout_ms,
                                                pawl_scope *scope, const pawl_value **ret_value,
                                                pawl_error *err);
