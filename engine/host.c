@@ -414,15 +414,10 @@ static void release_callers(pawl_engine *e)
     }
 }
 
-/** A clean end, unless nobody has counted yet what the last owner left: then it is left again. */
+/** A clean end. Of an engine that was never told to go on nothing is in the file. */
 static void close_crumb(pawl_engine *e)
 {
-    bool counted = atomic_load(&e->recovered);
-
-    if (e->crumb != NULL && !counted) {
-        pw_crumb_put_back(e->crumb, &e->crumb_found);
-    }
-    pw_crumb_close(e->crumb, counted);
+    pw_crumb_close(e->crumb, atomic_load(&e->recovered));
     e->crumb = NULL;
 }
 
@@ -605,8 +600,11 @@ static pawl_status recover_on_loop(void *ctx, pawl_error *err)
 {
     pawl_engine *e = ctx;
 
-    return e->core != NULL ? pw_core_recover(e->core, err)
-                           : pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
+    if (e->core == NULL) {
+        return pw_err(err, PAWL_SHUTDOWN, "the engine is closing");
+    }
+    pawl_status status = pw_crumb_own(e->crumb, err);
+    return status == PAWL_OK ? pw_core_recover(e->core, err) : status;
 }
 
 pawl_status pawl_resume_all(pawl_engine *e, pawl_error *err)

@@ -7,8 +7,11 @@
  * written, so a reader that saw it odd or changed says "nobody". A task's slot is claimed by -1 in
  * `run`, and counts once its run stands there.
  *
- * What the last owner left is read before it is cleared. The mapping goes with its last user: a
- * thread of the pool may outlive the engine. Does not create anything when the path is NULL.
+ * What the last owner left is read, and stays in the file until pw_crumb_own: up to then the page is
+ * a private copy. An engine that only looks (a query, `pawl replay` of code that is to be deployed)
+ * so leaves nothing, however it ends, and loses nothing of what has still to be counted. The mapping
+ * goes with its last user: a thread of the pool may outlive the engine. Does not create anything
+ * when the path is NULL.
  */
 #include "journal/crumb.h"
 
@@ -53,6 +56,7 @@ typedef struct page {
 
 struct pw_crumb {
     page *page;
+    int fd; /* of the file as long as the page is a copy; -1 = it is the file's, or there is none */
     atomic_int refs;    /* the owner's, and one for each attempt that runs */
     atomic_bool closed; /* the file may be another owner's by now */
 };
@@ -113,26 +117,26 @@ static void take_found(const page *p, pw_crumb_found *found)
     }
 }
 
-static pawl_status map_page(const char *journal_path, page **ret_page, pawl_error *err)
+static pawl_status map_page(const char *journal_path, page **ret_page, int *ret_fd, pawl_error *err)
 {
     int fd = -1;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
     if (journal_path != NULL) {
         pawl_status st = open_file(journal_path, &fd, err);
         if (st != PAWL_OK) {
             return st;
         }
-        flags = MAP_SHARED;
     }
+    const int flags = MAP_PRIVATE | (fd < 0 ? MAP_ANONYMOUS : 0);
     void *p = mmap(NULL, CRUMB_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
-    int code = errno;
-    if (fd >= 0) {
-        close(fd);
-    }
     if (p == MAP_FAILED) {
+        int code = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
         return pw_err(err, PAWL_NOMEM, "mapping the breadcrumb: %s", strerror(code));
     }
     *ret_page = p;
+    *ret_fd = fd;
     return PAWL_OK;
 }
 
@@ -144,7 +148,7 @@ pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_cru
     if (c == NULL) {
         return pw_err(err, PAWL_NOMEM, "out of memory");
     }
-    pawl_status st = map_page(journal_path, &p, err);
+    pawl_status st = map_page(journal_path, &p, &c->fd, err);
     if (p == NULL) {
         pw_free(c);
         return st;
@@ -157,6 +161,24 @@ pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_cru
     atomic_init(&c->refs, 1);
     atomic_init(&c->closed, false);
     *ret_crumb = c;
+    return PAWL_OK;
+}
+
+pawl_status pw_crumb_own(pw_crumb *c, pawl_error *err)
+{
+    if (c == NULL || c->fd < 0) {
+        return PAWL_OK;
+    }
+    /* the file first: whoever looks at the page meanwhile sees the same in both */
+    if (pwrite(c->fd, c->page, CRUMB_BYTES, 0) != (ssize_t)CRUMB_BYTES) {
+        return pw_err(err, PAWL_IO, "writing the breadcrumb: %s", strerror(errno));
+    }
+    if (mmap(c->page, CRUMB_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, c->fd, 0) ==
+        MAP_FAILED) {
+        return pw_err(err, PAWL_NOMEM, "mapping the breadcrumb: %s", strerror(errno));
+    }
+    close(c->fd);
+    c->fd = -1;
     return PAWL_OK;
 }
 
@@ -252,25 +274,16 @@ void pw_crumb_task_end(pw_crumb *c, int slot)
 
 /* ---- the end ---- */
 
-void pw_crumb_put_back(pw_crumb *c, const pw_crumb_found *found)
-{
-    pw_crumb_enter(c, PW_CRUMB_LOOP, found->run, found->site, 0);
-    pw_crumb_enter(c, PW_CRUMB_JOURNAL, found->tx_run, found->tx_site, 0);
-    for (size_t i = 0; i < found->tasks_len; i++) {
-        task_slot *t = &c->page->tasks[i];
-        atomic_store(&t->cmd, found->tasks[i].cmd);
-        atomic_store(&t->item, found->tasks[i].item);
-        atomic_store(&t->attempt, found->tasks[i].attempt);
-        atomic_store(&t->run, found->tasks[i].run);
-    }
-}
-
 void pw_crumb_close(pw_crumb *c, bool clean)
 {
     if (c == NULL) {
         return;
     }
     atomic_store(&c->closed, true);
+    if (c->fd >= 0) {
+        close(c->fd);
+        c->fd = -1;
+    }
     for (int i = 0; clean && i < PW_CRUMB_SITES; i++) {
         pw_crumb_leave(c, i);
     }

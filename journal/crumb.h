@@ -31,9 +31,13 @@ typedef struct pw_crumb_found {
     pw_crumb_task tasks[PW_CRUMB_TASKS_MAX]; /* attempts that had begun */
 } pw_crumb_found;
 
-/** Maps <journal>.crumb, creating it; tells what the last owner left. path NULL = anonymous memory (simulator). */
+/** Maps <journal>.crumb, creating it; tells what the last owner left, which stays there until pw_crumb_own: up to then nothing that is stored here
+ * gets into the file. path NULL = anonymous memory (simulator). */
 pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found,
                           pawl_error *err);
+/** From here on what is stored survives this process; what was found is gone from the file, and the caller counts it. No code of a run is inside.
+ * Again, or NULL: no matter. Errors: IO, NOMEM: it is as before. */
+pawl_status pw_crumb_own(pw_crumb *c, pawl_error *err);
 /** Before code of a run is entered / after it came back. A few stores, no syscall. since_ns: CLOCK_MONOTONIC, 0 = unknown. */
 void pw_crumb_enter(pw_crumb *c, int slot, int64_t run, const char *site, int64_t since_ns);
 void pw_crumb_leave(pw_crumb *c, int slot);
@@ -44,8 +48,6 @@ int64_t pw_crumb_peek(const pw_crumb *c, int slot, int64_t *ret_since_ns,
  * comes back after the close finds the mapping still there, and leaves no trace in it. */
 int pw_crumb_task_begin(pw_crumb *c, const pw_crumb_task *task);
 void pw_crumb_task_end(pw_crumb *c, int slot); /* accepts -1 */
-/** Leaves again what was found: nobody has counted it yet. */
-void pw_crumb_put_back(pw_crumb *c, const pw_crumb_found *found);
 void pw_crumb_close(pw_crumb *c, bool clean); /* clean: nobody is in there any more; accepts NULL */
 
 #endif

@@ -585,8 +585,8 @@ pawl_status pw_sqlite_verify(const char *path, pw_verify_fn fn, void *ctx,
                              pw_verify_stats *ret_stats, pawl_error *err);
 
 /** `pawl backup`: the journal as it is at one moment, copied to a file that must not be there; also while an engine runs on it. fn (may be NULL)
- * hears of pages done of all, and stops it with false. The copy is synced, whole or not there. Errors: EXISTS, NOTFOUND, CANCELED, READONLY, NOSPACE,
- * DAMAGED, IO, and those of reading. */
+ * hears of pages done of all, and stops it with false. The copy is synced, whole or not there. Errors: EXISTS, BUSY (another backup writes that
+ * file), NOTFOUND, CANCELED, READONLY, NOSPACE, DAMAGED, IO, and those of reading. */
 typedef bool (*pw_backup_fn)(void *ctx, int done, int total);
 pawl_status pw_sqlite_backup(const char *path, const char *target, pw_backup_fn fn, void *ctx,
                              pawl_error *err);

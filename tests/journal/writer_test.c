@@ -234,7 +234,8 @@ static void a_crumb_survives_sigkill_and_is_cleared_by_a_clean_end(void **state)
     assert_int_equal(pipe(ready), 0);
     pid_t child = fork();
     if (child == 0) {
-        if (pw_crumb_open(t->path, &c, &found, NULL) == PAWL_OK) {
+        if (pw_crumb_open(t->path, &c, &found, NULL) == PAWL_OK &&
+            pw_crumb_own(c, NULL) == PAWL_OK) {
             pw_crumb_enter(c, PW_CRUMB_LOOP, 42, "step build", 7);
             (void)!write(ready[1], "x", 1);
         }
@@ -248,6 +249,7 @@ static void a_crumb_survives_sigkill_and_is_cleared_by_a_clean_end(void **state)
     assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
     assert_int_equal(found.run, 42);
     assert_string_equal(found.site, "step build");
+    assert_int_equal(pw_crumb_own(c, &t->err), PAWL_OK);
     pw_crumb_enter(c, PW_CRUMB_LOOP, 43, "other", 9);
     pw_crumb_leave(c, PW_CRUMB_LOOP);
     pw_crumb_close(c, true);
@@ -267,6 +269,8 @@ static void attempts_and_transactional_steps_leave_crumbs_of_their_own(void **st
     pw_crumb *c = NULL;
     pw_crumb_found found;
     assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    assert_int_equal(pw_crumb_own(c, &t->err), PAWL_OK);
+    assert_int_equal(pw_crumb_own(c, &t->err), PAWL_OK);
     pw_crumb_enter(c, PW_CRUMB_JOURNAL, 5, "tx", 1);
     int first = pw_crumb_task_begin(c, &(pw_crumb_task){7, 1, 0, 2});
     int second = pw_crumb_task_begin(c, &(pw_crumb_task){8, 2, 3, 1});
@@ -282,12 +286,14 @@ static void attempts_and_transactional_steps_leave_crumbs_of_their_own(void **st
     assert_int_equal(found.tasks[0].run, 8);
     assert_int_equal(found.tasks[0].item, 3);
     assert_int_equal(found.tasks[0].attempt, 1);
-    pw_crumb_put_back(c, &found);
+    pw_crumb_enter(c, PW_CRUMB_LOOP, 6, "a look, and the end of its process", 1);
     pw_crumb_task_end(late, second);
     pw_crumb_close(c, false);
     assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
+    assert_int_equal(found.run, 0);
     assert_int_equal(found.tx_run, 5);
     assert_int_equal(found.tasks_len, 1);
+    assert_int_equal(pw_crumb_own(c, &t->err), PAWL_OK); /* it is counted now */
     pw_crumb_close(c, true);
     assert_int_equal(pw_crumb_open(t->path, &c, &found, &t->err), PAWL_OK);
     assert_int_equal(found.tx_run + (int64_t)found.tasks_len, 0);
