@@ -147,7 +147,10 @@ void rig_held_read_back(rig *r, const char *name)
 void rig_replace(rig *r, const char *name, pawl_workflow_fn fn)
 {
     rig_code *c = rig_code_find(r, name, false);
-    assert_non_null(c);
+    if (c == NULL) {
+        fail_msg("%s was never registered", name);
+        return;
+    }
     c->missing = fn == NULL;
     c->fn = fn != NULL ? fn : c->fn;
 }
