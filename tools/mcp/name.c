@@ -328,9 +328,12 @@ void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then)
         pw_up_ask(s->up, "list", pawl_build(x->scope, "{limit: %d}", NEWEST), on_newest, s);
     }
     x->then = then;
+    const int64_t back_ms = AGAIN_MS + pw_mcpd_bound_ms(s);
+    char time[TIME_LEN + 1];
+    put_time(time, now - back_ms); /* from there on: other runs of the workflow are not looked at */
     const char *filter =
-        pw_sprintf(x->scope, "id ~ \"%.100s-%s-*\" and created > -%llds", workflow, x->run.call,
-                   (long long)(AGAIN_MS + pw_mcpd_bound_ms(s)) / 1000);
+        pw_sprintf(x->scope, "id ~ \"%.100s-*-%s-*\" and id >= \"%.100s-%s\" and created > -%llds",
+                   workflow, x->run.call, workflow, time, (long long)back_ms / 1000);
     pw_up_ask(s->up, "list", pawl_build(x->scope, "{filter: %s, limit: 1}", filter), on_list, x);
 }
 
