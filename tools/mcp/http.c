@@ -163,10 +163,12 @@ static void set_timeout(struct MHD_Connection *connection, unsigned seconds)
     (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
 }
 
-/* Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
+/* Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. Its time begins now:
+ * libmicrohttpd counts from the last byte that went, which may be long ago, unless there was no timeout before. */
 void pw_http_end(request *r)
 {
     r->ended = true;
+    set_timeout(r->connection, 0);
     set_timeout(r->connection, TAKE_S);
     pw_http_wake(r);
 }
