@@ -56,6 +56,19 @@ static void put_time(char ret[TIME_LEN + 1], int64_t ms)
     ret[TIME_LEN] = '\0';
 }
 
+/* What times from then to then begin with: a list reads no other ids of the workflow. */
+static void put_times(char ret[TIME_LEN + 1], int64_t from_ms, int64_t to_ms)
+{
+    char last[TIME_LEN + 1];
+    size_t same = 0;
+    put_time(ret, from_ms);
+    put_time(last, to_ms);
+    while (ret[same] != '\0' && ret[same] == last[same]) {
+        same++;
+    }
+    ret[same] = '\0';
+}
+
 /* time: "" or TIME with its dash. */
 static void put_id(pw_mcpd_x *x, const char *workflow, const char *time, const char *call,
                    const char *random)
@@ -330,10 +343,9 @@ void pw_mcpd_find_lost(pw_mcpd_x *x, const char *workflow, pw_mcpd_fn then)
     x->then = then;
     const int64_t back_ms = AGAIN_MS + pw_mcpd_bound_ms(s);
     char time[TIME_LEN + 1];
-    put_time(time, now - back_ms); /* from there on: other runs of the workflow are not looked at */
-    const char *filter =
-        pw_sprintf(x->scope, "id ~ \"%.100s-*-%s-*\" and id >= \"%.100s-%s\" and created > -%llds",
-                   workflow, x->run.call, workflow, time, (long long)back_ms / 1000);
+    put_times(time, now - back_ms, now);
+    const char *filter = pw_sprintf(x->scope, "id ~ \"%.100s-%s*-%s-*\" and created > -%llds",
+                                    workflow, time, x->run.call, (long long)back_ms / 1000);
     pw_up_ask(s->up, "list", pawl_build(x->scope, "{filter: %s, limit: 1}", filter), on_list, x);
 }
 
