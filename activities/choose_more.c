@@ -2,7 +2,8 @@
  * choose_more.c - what else is said of a thing that is looked for: its tags, and of its JSON Schema the names of properties, their titles and descriptions, and
  * the values that they may have. One text, for BM25 (choose_words.c).
  *
- * Walks a stack of its own, so deep, so wide and so long; what lies beyond is left out. Follows no $ref and knows no other keyword.
+ * Walks a stack of its own, so deep, so wide and so long; what lies beyond is left out. Schemas come from strangers, too: each level is read on from where
+ * it was left, for to count to the nth entry each time takes seconds where an entry is large. Follows no $ref and knows no other keyword.
  */
 #include <string.h>
 
@@ -10,29 +11,39 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/buf.h"
 #include "sdk/base/error.h"
+#include "sdk/base/value.h"
 
 #define BYTES_MAX 4000u /* of the text: a schema of 40 KB says most at its beginning */
 #define DEPTH_MAX 8u
 #define VISITS_MAX 4000u /* of schemas and entries of maps, in all */
 
+/* A map of schemas, or a list of them. */
 typedef struct level {
-    const pawl_value *children; /* a map of schemas, or a list of them */
-    bool named;                 /* a map, whose keys are said */
-    size_t next;
+    pw_mp rest; /* what of it has not been visited */
+    size_t left;
+    bool named; /* a map, whose keys are said */
 } level;
 
 typedef struct walk {
+    pawl_scope *scope;
     pw_buf text;
     level stack[DEPTH_MAX];
     size_t depth, visits;
 } walk;
 
-static void say(walk *w, const char *text)
+static void say_view(walk *w, pw_view text)
 {
     const size_t left = w->text.size < BYTES_MAX ? BYTES_MAX - w->text.size : 0;
-    if (text[0] != '\0' && left > 0) {
-        pw_buf_printf(&w->text, "%s%.*s", w->text.size > 0 ? " " : "", (int)left, text);
+    const size_t size = text.size < left ? text.size : left;
+    if (size > 0) {
+        pw_buf_printf(&w->text, "%s%.*s", w->text.size > 0 ? " " : "", (int)size,
+                      (const char *)text.data);
     }
+}
+
+static void say(walk *w, const char *text)
+{
+    say_view(w, (pw_view){(const uint8_t *)text, strlen(text)});
 }
 
 static void say_all(walk *w, const pawl_value *list)
@@ -46,7 +57,10 @@ static void below(walk *w, const pawl_value *children, bool named)
 {
     const pawl_type type = pawl_typeof(children);
     if (w->depth < DEPTH_MAX && type == (named ? PAWL_MAP : PAWL_ARRAY)) {
-        w->stack[w->depth++] = (level){children, named, 0};
+        const pw_view bytes = pw_value_bytes(children);
+        level *l = &w->stack[w->depth++];
+        *l = (level){.rest = pw_mp_reader(bytes.data, bytes.size), .named = named};
+        l->left = named ? pw_mp_read_map(&l->rest) : pw_mp_read_array(&l->rest);
     }
 }
 
@@ -74,22 +88,30 @@ static void look(walk *w, const pawl_value *schema, bool root)
     below(w, pawl_get(schema, "properties"), true);
 }
 
+static void visit(walk *w, level *l)
+{
+    l->left--;
+    w->visits++;
+    if (l->named) {
+        say_view(w, pw_mp_read_str(&l->rest));
+    }
+    const uint8_t *from = l->rest.p;
+    pw_mp_skip(&l->rest);
+    if (pw_mp_ok(&l->rest)) {
+        look(w, pw_value_view(w->scope, from, (size_t)(l->rest.p - from)), false);
+    }
+}
+
 static void say_schema(walk *w, const pawl_value *schema)
 {
     look(w, schema, true);
     while (w->depth > 0 && w->text.size < BYTES_MAX && w->visits < VISITS_MAX) {
         level *l = &w->stack[w->depth - 1];
-        if (l->next >= pawl_len(l->children)) {
+        if (l->left == 0 || !pw_mp_ok(&l->rest)) {
             w->depth--;
-            continue;
+        } else {
+            visit(w, l);
         }
-        const size_t at = l->next++;
-        w->visits++;
-        if (l->named) {
-            const char *name = pawl_key_at(l->children, at);
-            say(w, name != NULL ? name : "");
-        }
-        look(w, pawl_at(l->children, at), false);
     }
 }
 
@@ -98,7 +120,7 @@ static void say_schema(walk *w, const pawl_value *schema)
 void pw_choose_say(pawl_scope *scope, pw_choose_doc *doc, const pawl_value *tags,
                    const pawl_value *input, const pawl_value *output)
 {
-    walk w = {.text = PW_BUF_INIT};
+    walk w = {.scope = scope, .text = PW_BUF_INIT};
     say_all(&w, tags);
     say_schema(&w, input);
     say_schema(&w, output);

@@ -456,7 +456,7 @@ static void a_run_whose_last_event_came_has_a_result_at_once(void **state)
         }
         ok(r, pawl_result(r->engine, id, 0, r->scope, &result, &r->err));
     }
-    rig_start(r, "APPR", "a-1", NULL);
+    rig_start(r, "asker", "a-1", NULL);
     expect(r, PAWL_TIMEOUT, pawl_result(r->engine, "a-1", 0, r->scope, &result, &r->err));
 }
 

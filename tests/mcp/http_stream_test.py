@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from server_rig import WAIT_S, Paths, main
+from server_rig import WAIT_S, Folder, Paths, main
 
 PIECE_SIZE = 4096  # as in stream_module.c
 READY = b": following\n\n"
@@ -206,13 +206,17 @@ def it_lets_a_client_that_goes_away_go(f):
     assert list(again.events())[-1] == ("closed", {"status": "completed"})
 
 
-def flood(f, pieces, followers):
+def flood_all_but_the_end(f, pieces, reader):
     """Lets the activity say everything; a follower that reads tells when an eighth is through."""
-    reader = followers[0]
     for eighth in range(8):
         gate(f, "first")
         end = (eighth + 1) * (pieces // 8) * PIECE_SIZE
         reader.until(lambda name, data: name == "lost" or data.get("at", -1) + PIECE_SIZE >= end)
+
+
+def flood(f, pieces, followers):
+    reader = followers[0]
+    flood_all_but_the_end(f, pieces, reader)
     gate(f, "second")
     list(reader.events())
 
@@ -260,6 +264,20 @@ def it_cuts_a_client_that_never_reads(f):
 
 
 def it_cuts_a_client_that_does_not_take_the_end(f):
+    with Folder() as other:  # a run that goes on for longer than that beside it
+        pieces = 1600
+        server = start(other, "ask_flood", "r1", pieces=pieces)
+        reader = Stream(server, "/runs/r1/stream").follow()
+        slow = Stream(server, "/runs/r1/stream", small=True).follow()
+        flood_all_but_the_end(other, pieces, reader)
+        cut_what_does_not_take_the_end(f)
+        gate(other, "second")
+        list(reader.events())
+        list(slow.events())
+        assert [n for n, _ in slow.said][-2:] == ["ended", "closed"], "its time begins with the end, not with the last byte that it took"
+
+
+def cut_what_does_not_take_the_end(f):
     pieces = 1600  # 6.25 MiB: more than what sockets hold, and less than what it is cut for while the run goes on
     server = start(f, "ask_flood", "r1", pieces=pieces)
     reader = Stream(server, "/runs/r1/stream").follow()

@@ -1,6 +1,7 @@
 """Signed tokens of an authorization server over HTTP: which are taken, and every forged one that is not. oauth_server_test.py PAWL MODULE [NAME...]"""
 import http.client
 import json
+import select
 import shutil
 import socket
 import sys
@@ -241,6 +242,23 @@ def it_lets_nobody_in_who_says_no_more_while_keys_are_fetched(f):  # [T22]
             assert not said_to_it or said_to_it.startswith((b"HTTP/1.1 401", b"HTTP/1.1 500")), (head, said_to_it)
         keys.open.set()
         assert not f.runs("note_and_wait")
+
+
+def it_lets_a_body_in_chunks_wait_while_keys_are_fetched(f):  # [T22]
+    key = Key("ES256", f.path, "k")
+    with KeyServer([key]) as keys:
+        keys.open.clear()
+        server = serve_fetching(f, keys)
+        body = json.dumps(as_modern(server, "x").message("tools/list", {}, None))
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as s:
+            s.sendall(f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer {key.sign(claims())}\r\nMcp-Method: tools/list\r\n"
+                      "Content-Type: application/json\r\nMCP-Protocol-Version: 2026-07-28\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            until(lambda: keys.fetches > 0, "keys are never fetched")
+            s.sendall(f"{len(body):x}\r\n{body}\r\n0\r\n\r\n".encode())
+            cut, _, _ = select.select([s], [], [], 2)  # more than two looks of the server
+            assert not cut, "it is cut for what it was kept from"
+            keys.open.set()
+            assert s.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def it_takes_new_keys_of_a_file_and_no_longer_the_old(f):

@@ -132,6 +132,21 @@ class Folder:
     def runs(self, workflow):
         return [r for r in self.pawl("list", "--limit", "0") if r["workflow"] == workflow]
 
+    def until_runs(self, workflow, fits, what):
+        until = time.monotonic() + WAIT_S
+        while not fits(self.runs(workflow)):
+            assert time.monotonic() < until, f"{what}: {self.runs(workflow)}"
+
+    def until_noted(self, workflow="note_and_wait"):
+        """Until the effect is in the journal, and its run sleeps: one that is not would be asked about after a kill, for nobody can know."""
+        until = time.monotonic() + WAIT_S
+        while True:
+            runs = self.runs(workflow)
+            if any("timer" in (r["waiting"] or "") for r in runs):
+                return
+            assert all(r["status"] == "running" for r in runs), f"it slept too short to be seen: {runs}"
+            assert time.monotonic() < until, f"it never sleeps: {runs}"
+
     def lines(self, name):
         path = self.path / name
         return path.read_text(encoding="utf-8").split() if path.exists() else []

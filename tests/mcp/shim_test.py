@@ -55,9 +55,8 @@ def it_says_how_far_a_call_is(f):  # [T10]: on a fresh journal, whose engine is 
 def it_gets_its_answer_from_the_next_engine_when_one_is_killed(f):
     shim = f.shim()
     shim.ask(call(1, "greet", {"name": "Ada"}))
-    shim.send(call(2, "note_and_wait", {"path": str(f.path / "n"), "seconds": 1}))
-    while not any("timer" in (r["waiting"] or "") for r in f.runs("note_and_wait")):
-        pass
+    shim.send(call(2, "note_and_wait", {"path": str(f.path / "n"), "seconds": 2}))
+    f.until_noted()
     os.kill(f.owner(), signal.SIGKILL)
     shim.send(call(3, "greet", {"name": "Bob"}))
     answers = {m["id"]: m for m in (shim.next(), shim.next())}
@@ -67,12 +66,11 @@ def it_gets_its_answer_from_the_next_engine_when_one_is_killed(f):
 
 
 def it_gives_a_client_that_comes_back_the_run_it_lost(f):
-    arguments = {"path": str(f.path / "n"), "seconds": 1}
+    arguments = {"path": str(f.path / "n"), "seconds": 2}
     shim = f.shim()
     shim.ask(call(0, "greet", {"name": "an engine"}))
     shim.send(call(1, "note_and_wait", arguments))
-    while not any("timer" in (r["waiting"] or "") for r in f.runs("note_and_wait")):
-        pass
+    f.until_noted()
     shim.process.kill()
     shim.process.wait()
     again = f.shim()
@@ -89,8 +87,7 @@ def it_cancels_what_the_client_cancels(f):
     assert shim.next()["id"] == 2
     shim.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
     assert text_of(shim.ask(call(3, "greet", {"name": "Bob"}))) == "Hello, Bob!"
-    while f.runs("slow_compute")[0]["status"] != "canceled":
-        pass
+    f.until_runs("slow_compute", lambda runs: runs[0]["status"] == "canceled", "it is not canceled")
 
 
 def it_answers_what_was_asked_before_the_end_of_file(f):
@@ -112,8 +109,7 @@ def full_pipe(f, shim):
     big = "x" * 20000
     for i in range(1, 11):
         shim.send(call(i, "note_and_wait", {"path": str(f.path / "n"), "line": big}))
-    while [r["status"] for r in f.runs("note_and_wait")] != ["completed"] * 10:
-        pass
+    f.until_runs("note_and_wait", lambda runs: [r["status"] for r in runs] == ["completed"] * 10, "they do not end")
 
 
 def it_gives_a_slow_reader_every_answer(f):

@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "activities/choose.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/buf.h"
 
 #define TOOL(name, text)                                      \
     {                                                         \
@@ -247,6 +249,42 @@ static void a_schema_without_end_is_cut(void **state)
     pawl_scope_free(scope);
 }
 
+/* Seconds of the processor to say a schema: one property of many numbers, and so many others. */
+static double cost_of(size_t others)
+{
+    pawl_scope *scope = pawl_scope_new();
+    pw_buf json = PW_BUF_INIT;
+    const pawl_value *schema = NULL;
+    pawl_error err;
+    pw_choose_doc doc = {"x", 1, "", 0, "", 0};
+    pw_buf_puts(&json, "{\"properties\":{\"first\":{\"default\":[0");
+    for (size_t i = 0; i < 30000; i++) {
+        pw_buf_puts(&json, ",0");
+    }
+    pw_buf_puts(&json, "]}");
+    for (size_t i = 0; i < others; i++) {
+        pw_buf_printf(&json, ",\"%zx\":{}", i);
+    }
+    pw_buf_puts(&json, "}}");
+    assert_int_equal(pawl_parse_json(scope, (const char *)json.data, json.size, &schema, &err),
+                     PAWL_OK);
+    const clock_t begun = clock();
+    pw_choose_say(scope, &doc, NULL, schema, NULL);
+    const double cost = (double)(clock() - begun) / CLOCKS_PER_SEC;
+    assert_memory_equal(doc.more, "first", 5);
+    assert_int_equal(doc.more_size > 1000, others > 0);
+    pw_buf_deinit(&json);
+    pawl_scope_free(scope);
+    return cost;
+}
+
+static void a_large_property_is_not_read_again_for_each_that_follows(void **state)
+{
+    const double one = cost_of(0), many = cost_of(1000);
+    (void)state;
+    assert_true(many < 30 * one + 0.1);
+}
+
 static void several_queries_and_what_else_speaks_for_a_tool_are_joined(void **state)
 {
     static const double extra[LEN] = {[3] = 1};
@@ -293,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_tag_a_parameter_or_one_of_its_values_finds_what_has_it),
         cmocka_unit_test(a_name_weighs_more_than_a_description_and_that_more_than_a_schema),
         cmocka_unit_test(a_schema_without_end_is_cut),
+        cmocka_unit_test(a_large_property_is_not_read_again_for_each_that_follows),
         cmocka_unit_test(several_queries_and_what_else_speaks_for_a_tool_are_joined),
         cmocka_unit_test(nothing_to_choose_from_gives_nothing),
         cmocka_unit_test(the_ways_have_names),

@@ -520,15 +520,16 @@ bool pw_guard_look(pw_guard *g)
     if (tokens && !gone) {
         taken(g, tokens_take(g, &err), &err, &g->tokens_stat);
     }
+    /* Before keys may come: who is known names issuers of the rights before. */
+    if (rights || tokens) {
+        known_clear(g);
+    }
     if (g->keys != NULL) {
         pw_keys_look(g->keys);
     }
     const bool keys = g->keys_came;
     g->keys_came = false;
     pw_refusals_look(&g->refusals, now_ms(g), on_log, g);
-    if (rights || tokens) {
-        known_clear(g);
-    }
     if (rights) {
         g->options.came(
             g->options.user); /* who waited for keys waits for others now, or for none */

@@ -163,10 +163,12 @@ static void set_timeout(struct MHD_Connection *connection, unsigned seconds)
     (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, seconds);
 }
 
-/* Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
+/* Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. Its time begins now:
+ * libmicrohttpd counts from the last byte that went, which may be long ago, unless there was no timeout before. */
 void pw_http_end(request *r)
 {
     r->ended = true;
+    set_timeout(r->connection, 0);
     set_timeout(r->connection, TAKE_S);
     pw_http_wake(r);
 }
@@ -367,14 +369,20 @@ static request *request_new(pw_mcpd_http *http, struct MHD_Connection *connectio
     return r;
 }
 
+static void expect_body(request *r)
+{
+    pw_conn_set(r->connection, PW_CONN_BODY, pw_http_now_ms(r->http));
+    pw_conn_moved(r->connection, r->chunked, pw_http_now_ms(r->http));
+}
+
 static void take_head(request *r)
 {
     pw_mcpd_http *http = r->http;
-    pw_conn_set(r->connection, PW_CONN_BODY, pw_http_now_ms(http));
-    pw_conn_moved(r->connection, r->chunked, pw_http_now_ms(http));
+    expect_body(r);
     pw_http_set_peer(r);
     pw_pass_head(&http->front, &r->pass, pw_http_header(r, "Authorization"), pw_http_now_ms(http));
-    if (r->pass.waiting) {
+    if (r->pass.waiting) { /* its body is not read meanwhile, and it is not its fault */
+        pw_conn_set(r->connection, PW_CONN_WORK, pw_http_now_ms(http));
         r->head_again = true;
         pw_http_sleep(r);
     }
@@ -427,6 +435,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     }
     if (r->head_again) { /* libmicrohttpd gives a head again that went to sleep */
         r->head_again = false;
+        expect_body(r);
         if (*size == 0) {
             return MHD_YES;
         }
