@@ -197,8 +197,11 @@ static const pawl_value *whose(pw_cli *cli, const char *what, pawl_status *ret_s
     }
     *ret_status = pw_cli_request(cli, "describe", by_id, -1, &page, err);
     if (*ret_status == PAWL_NOTFOUND) {
-        (void)snprintf(err->message, sizeof err->message,
-                       "no budget and no run is named \"%.100s\"", what);
+        (void)snprintf(
+            err->message, sizeof err->message,
+            "no budget and no run is named \"%.100s\": a named budget is made by the first "
+            "run that is started below it, --budget '{\"parent\": \"NAME\"}'",
+            what);
     }
     return by_id;
 }
