@@ -221,6 +221,8 @@ static bool operand(parser *p, const char *text)
         const pw_cli_command *near = pw_cli_command_near(text);
         if (near != NULL) {
             hint(p, "did you mean \"pawl %s\"?", near->name);
+        } else if (strcmp(text, "completion") == 0 || strcmp(text, "man") == 0) {
+            hint(p, "did you mean \"pawl help --%s\"?", text);
         }
         return complain(p, "there is no command \"%.100s\"", text);
     }

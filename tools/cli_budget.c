@@ -62,12 +62,24 @@ static void heading(pw_cli *cli, const pawl_value *b)
     pw_out_puts(&cli->out, "\n");
 }
 
+/* Tokens and calls, too: a model without a price has spent those and no dollars. */
 static void unlimited(pw_cli *cli, const pawl_value *b, size_t indent)
 {
+    static const char *const units[] = {"usd", "tokens", "calls"};
+    const pawl_value *spent = pawl_get(b, "spent");
     char text[PW_AMOUNT_TEXT];
-    pw_cli_amount_text("usd", pawl_num(b, "spent.usd", 0), text);
+    bool any = false;
     pw_out_pad(&cli->out, indent);
-    pw_out_printf(&cli->out, "no limit, %s spent\n", text);
+    pw_out_puts(&cli->out, "no limit, ");
+    for (size_t i = 0; i < PW_COUNT(units); i++) {
+        const double amount = pawl_num(spent, units[i], 0);
+        if (amount > 0) {
+            pw_cli_amount_text(units[i], amount, text);
+            pw_out_printf(&cli->out, "%s%s", any ? ", " : "", text);
+            any = true;
+        }
+    }
+    pw_out_puts(&cli->out, any ? " spent\n" : "nothing spent\n");
 }
 
 /* Which limit would let it go on, and what is to be typed. */
@@ -197,8 +209,11 @@ static const pawl_value *whose(pw_cli *cli, const char *what, pawl_status *ret_s
     }
     *ret_status = pw_cli_request(cli, "describe", by_id, -1, &page, err);
     if (*ret_status == PAWL_NOTFOUND) {
-        (void)snprintf(err->message, sizeof err->message,
-                       "no budget and no run is named \"%.100s\"", what);
+        (void)snprintf(
+            err->message, sizeof err->message,
+            "no budget and no run is named \"%.100s\": a named budget is made by the first "
+            "run that is started below it, --budget '{\"parent\": \"NAME\"}'",
+            what);
     }
     return by_id;
 }

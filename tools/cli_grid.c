@@ -1,8 +1,8 @@
 /*
  * cli_grid.c - aligned tables. Cells are collected, widths measured in terminal columns, and the last column shown is cut to the
- * terminal's width, so that a row is a line.
+ * terminal's width, so that a row is a line. Where a sentence in it would be cut to nothing (grid.below) it goes below its row, whole.
  *
- * Does not wrap and draws no lines. A pipe gets everything, uncut.
+ * Draws no lines. A pipe gets everything, uncut.
  */
 #include "tools/cli_out.h"
 
@@ -11,6 +11,7 @@
 
 #define GAP 2
 #define LAST_MIN 12
+#define BELOW_INDENT 4
 #define LONG 40 /* columns that are never cut: a UUID is 36 */
 
 void pw_grid_init(pw_cli_grid *grid, size_t columns)
@@ -58,12 +59,13 @@ typedef struct layout {
     size_t last;
     size_t last_max; /* 0 = uncut */
     size_t indent;
+    bool below; /* the last column is on lines of its own, below the row */
 } layout;
 
 /* One id of 190 characters must not push every row over the edge: columns beyond LONG are cut while the row does not fit. */
-static size_t long_cut(layout *l, size_t used, size_t width)
+static size_t long_cut(layout *l, size_t used, size_t last, size_t width)
 {
-    while (used + LAST_MIN > width) {
+    while (used + last > width) {
         size_t widest = 0;
         for (size_t c = 1; c < l->last; c++) {
             widest = l->width[c] > l->width[widest] ? c : widest;
@@ -71,7 +73,7 @@ static size_t long_cut(layout *l, size_t used, size_t width)
         if (l->last == 0 || l->width[widest] <= LONG) {
             break;
         }
-        size_t over = used + LAST_MIN - width;
+        size_t over = used + last - width;
         size_t now = l->width[widest] > over + LONG ? l->width[widest] - over : LONG;
         used -= l->width[widest] - now;
         l->width[widest] = now;
@@ -98,8 +100,15 @@ static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *
     for (size_t c = 0; c < l->last; c++) {
         used += l->width[c] > 0 ? l->width[c] + GAP : 0;
     }
-    if (grid->yields != 0 && out->width != 0 && used + LAST_MIN > out->width) {
-        size_t over = used + LAST_MIN - out->width;
+    size_t last = LAST_MIN;
+    size_t wish = grid->below < l->width[l->last] ? grid->below : l->width[l->last];
+    if (grid->below != 0 && out->width != 0 && l->last > 0 && used + wish > out->width) {
+        l->below = true;
+        last = 0;
+        used -= GAP;
+    }
+    if (grid->yields != 0 && out->width != 0 && used + last > out->width) {
+        size_t over = used + last - out->width;
         size_t *width = &l->width[grid->yields];
         size_t least = *width < LAST_MIN ? *width : LAST_MIN;
         size_t now = *width > over + least ? *width - over : least;
@@ -107,7 +116,7 @@ static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *
         *width = now;
     }
     if (out->width != 0) {
-        used = long_cut(l, used, out->width);
+        used = long_cut(l, used, last, out->width);
     }
     l->last_max = out->width == 0 ? 0 : out->width > used + LAST_MIN ? out->width - used : LAST_MIN;
 }
@@ -139,6 +148,18 @@ static void trim_line(pw_cli_out *out)
     pw_buf_putc(&out->text, '\n');
 }
 
+static void print_below(pw_cli_out *out, const pw_cli_grid *grid, const layout *l,
+                        const pw_cli_cell *cell)
+{
+    trim_line(out);
+    pw_out_pad(out, l->indent + BELOW_INDENT);
+    pw_out_style(out, PW_DIM);
+    char *text = strndup(cell_text(grid, cell), cell->size);
+    pw_out_wrap(out, text != NULL ? text : "", l->indent + BELOW_INDENT);
+    free(text);
+    pw_out_style(out, PW_PLAIN);
+}
+
 bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
                    size_t indent)
 {
@@ -150,7 +171,9 @@ bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *
     if (headings != NULL) {
         pw_out_pad(out, indent);
         for (size_t c = 0; c < grid->columns; c++) {
-            print_cell(out, &l, c, PW_DIM, headings[c], strlen(headings[c]));
+            if (c != l.last || !l.below) {
+                print_cell(out, &l, c, PW_DIM, headings[c], strlen(headings[c]));
+            }
         }
         trim_line(out);
     }
@@ -159,7 +182,11 @@ bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *
         if (i % grid->columns == 0) {
             pw_out_pad(out, indent);
         }
-        print_cell(out, &l, i % grid->columns, cell->style, cell_text(grid, cell), cell->size);
+        if (l.below && i % grid->columns == l.last) {
+            print_below(out, grid, &l, cell);
+        } else {
+            print_cell(out, &l, i % grid->columns, cell->style, cell_text(grid, cell), cell->size);
+        }
         if (i % grid->columns == grid->columns - 1) {
             trim_line(out);
         }

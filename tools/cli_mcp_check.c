@@ -245,6 +245,7 @@ static void print_tools(survey *s)
     pw_cli_grid grid;
     pw_grid_init(&grid, 6);
     grid.yields = 2;
+    grid.below = 40;
     for (size_t i = 0; i < s->len; i++) {
         const tool *t = &s->tools[i];
         if (among(t, s->mode)) {
@@ -302,20 +303,21 @@ static void print_rest(survey *s)
 /* What a client would not see: the first question about one's own module. */
 static void print_hidden(survey *s)
 {
-    pw_cli_out *o = &s->cli->out;
-    const char *between = "\nnot listed: ";
+    PW_CLEANUP(pw_buf_deinit) pw_buf text = PW_BUF_INIT;
     for (size_t i = 0; i < s->len; i++) {
         if (!among(&s->tools[i], s->mode)) {
-            pw_out_puts(o, between);
-            (void)pw_out_str(o, s->tools[i].name);
-            between = ", ";
+            pw_buf_printf(&text, "%s%s", text.size > 0 ? ", " : "not listed: ", s->tools[i].name);
         }
     }
-    if (between[0] == ',') {
-        pw_out_puts(o, s->mode == PW_MCPD_TOOLS_META
-                           ? "; --tools pinned lists what is published, --tools all every one\n"
-                           : "; a workflow is listed when it is published (pawl_workflow_options), "
-                             "or with --tools all\n");
+    if (text.size > 0) {
+        pw_buf_puts(&text,
+                    s->mode == PW_MCPD_TOOLS_META
+                        ? "; --tools pinned lists what is published, --tools all every one"
+                        : "; a workflow is listed when it is published (pawl_workflow_options), "
+                          "or with --tools all");
+        pw_out_puts(&s->cli->out, "\n");
+        pw_out_wrap(&s->cli->out, pw_buf_cstr(&text), 0);
+        pw_out_puts(&s->cli->out, "\n");
     }
 }
 

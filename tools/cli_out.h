@@ -102,6 +102,8 @@ typedef struct pw_cli_grid {
     size_t columns;
     size_t
         yields; /* the column that is cut when a terminal is too narrow for all; 0 = none but the last */
+    size_t
+        below; /* the last column, where fewer columns than this are left for it, goes below its row, wrapped; 0 = it is cut */
     pw_cli_cell *cells;
     size_t len;
     size_t capacity;

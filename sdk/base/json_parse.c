@@ -543,7 +543,9 @@ static bool value(parser *s, bool *ret_opened)
     case 'n':
         return word(s, "null", 0xc0);
     default:
-        return number(s);
+        return *s->p == '-' || is_digit(s, s->p)
+                   ? number(s)
+                   : fail(s, "no value begins like this; a text is in quotes");
     }
 }
 

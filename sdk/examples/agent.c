@@ -5,7 +5,7 @@
  *     cc agent.c $(pkg-config --cflags --libs pawl-net-static) -o agent
  *     OPENAI_BASE_URL=http://127.0.0.1:8000/v1 ./agent agent.db "Count the files here and note how many"
  *
- * The model is what the environment names: OLLAMA_HOST, OPENAI_BASE_URL with or without OPENAI_API_KEY, or ANTHROPIC_API_KEY; and PAWL_MODEL. A
+ * The model is what the environment names: OLLAMA_HOST, OPENAI_BASE_URL with or without OPENAI_API_KEY, or ANTHROPIC_API_KEY; and PAWL_AGENT_MODEL. A
  * server of a private network must be named in PAWL_EGRESS, too; one on 127.0.0.1 need not. PAWL_PRICES may name a price table (pawl_llm.h): then
  * the ledger counts dollars, too. A third argument answers the agent's questions: approve, or reject. Without, they are asked on the terminal, or
  * wait for `pawl answer`. Does not do anything without a model.
@@ -56,7 +56,7 @@ static const pawl_value *endpoint(pawl_scope *scope)
                  {"anthropic", "", "ANTHROPIC_API_KEY"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         const char *url = getenv(known[i].url), *key = getenv(known[i].key);
-        const char *model = getenv("PAWL_MODEL");
+        const char *model = getenv("PAWL_AGENT_MODEL");
         char at[300], secret[100];
         if (url == NULL && (known[i].url[0] != '\0' || key == NULL)) {
             continue;

@@ -195,6 +195,8 @@ def main(tests):
     only = [a for a in arguments if not os.path.exists(a)]
     paths = [os.path.abspath(a) for a in arguments if os.path.exists(a)]
     failed = 0
+    for path in (a for a in only if "/" in a):
+        print(f"there is no {path}: is it built?", flush=True)
     every = [n for n in tests if n.startswith("it_")]
     names = [n for n in every if any(o in n for o in only) or (not only and not getattr(tests[n], "long", False))]
     for name in names:

@@ -1,7 +1,13 @@
 """`pawl mcp --check`: what a client would see, against what a client sees. check_test.py PAWL MODULE [NAME...]"""
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 
 from server_rig import META, MODERN, Modern, Paths, main
 
@@ -84,6 +90,33 @@ def it_is_a_table_for_people(f):
     assert any(line.split()[:2] == ["meta", "7"] for line in lines) and "shown above" in "\n".join(lines)
     assert any(line.startswith("warning  greet: ") for line in lines)
     assert not any(line.startswith("warning  release") for line in lines)
+
+
+def on_terminal(f, columns):
+    """The lines that it writes to a terminal so wide."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    with subprocess.Popen([Paths.pawl, "mcp", "--check", "--db", f.db, "--color", "never"], stdout=theirs) as child:
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # its end of the terminal is closed
+            while more := os.read(ours, 65536):
+                text += more
+        assert child.wait(timeout=60) == 0
+    os.close(ours)
+    return text.decode().replace("\r\n", "\n").splitlines()
+
+
+def it_shows_whole_sentences_on_a_narrow_terminal(f):
+    piped = check(f).stdout.splitlines()
+    does = piped[1][piped[0].index("DOES"):]
+    narrow, wide = on_terminal(f, 80), on_terminal(f, 200)
+    assert narrow[0].split() == ["TOOL", "TOKENS", "INPUT", "TASK", "HINTS"] and all(len(line) <= 80 for line in narrow), narrow
+    at = next(i for i, line in enumerate(narrow) if line.startswith("pawl_answer "))
+    end = next(i for i, line in enumerate(narrow) if line.startswith("pawl_cancel "))
+    assert " ".join(line.strip() for line in narrow[at + 1:end]) == does, narrow
+    assert wide[0].split()[-1] == "DOES" and wide[1].startswith("pawl_answer "), wide
+    assert does[:40] in wide[1] and wide[2].startswith("pawl_cancel "), wide
 
 
 def it_says_of_what_only_looks_that_it_only_looks(f):
