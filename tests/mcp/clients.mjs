@@ -168,7 +168,7 @@ async function tasks(mode) {
     const session = createTaskSessionFromClient(client, { endpointId: 'test', onInputRequest,
                                                           tools: { currentTool: name => tools.find(tool => tool.name === name) },
                                                           ...(mode === 'modern' ? modern : {}) });
-    const cases = [['slow_compute', { seconds: 0.5, label: 'x' }, /x/]];
+    const cases = [['slow_compute', { seconds: 2, label: 'x' }, /x/]];
     if (mode === 'modern') {
         cases.push(['confirm_delete', { filename: 'f' }, /f/], ['test_tool_with_task', {}, /ada|yes/]);
     }
