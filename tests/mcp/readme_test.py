@@ -120,5 +120,5 @@ def it_serves_a_client_with_a_token_and_none_without(f):
 
 
 if __name__ == "__main__":
-    Rig.npm = npm_rig.ready(Path(sys.argv[3]).resolve(), INSPECTOR)
+    Rig.npm = npm_rig.ready(Path(sys.argv[3]).resolve(), *npm_rig.CLIENTS)
     sys.exit(server_rig.main(globals(), [*sys.argv[:3], *sys.argv[4:]]))
