@@ -55,11 +55,24 @@ typedef struct page {
 #define CRUMB_BYTES ((sizeof(page) + 4095) / 4096 * 4096)
 
 struct pw_crumb {
-    page *page;
-    int fd; /* of the file as long as the page is a copy; -1 = it is the file's, or there is none */
+    _Atomic(page *) page; /* the draft, then the file's */
+    page *draft;          /* a private copy; stays to the end: somebody may be looking at it */
+    int fd; /* of the file as long as the page is the draft; -1 = it is the file's, or there is none */
     atomic_int refs;    /* the owner's, and one for each attempt that runs */
     atomic_bool closed; /* the file may be another owner's by now */
 };
+
+static page *page_of(const pw_crumb *c)
+{
+    return atomic_load_explicit(&c->page, memory_order_acquire);
+}
+
+static void clear(page *p, bool in_file)
+{
+    memset(p, 0, CRUMB_BYTES);
+    p->magic = CRUMB_MAGIC;
+    p->mapped = in_file ? 1 : 2;
+}
 
 static void get_text(const site *s, char text[PW_CRUMB_SITE_BYTES])
 {
@@ -154,10 +167,9 @@ pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_cru
         return st;
     }
     take_found(p, ret_found);
-    memset(p, 0, CRUMB_BYTES);
-    p->magic = CRUMB_MAGIC;
-    p->mapped = journal_path != NULL ? 1 : 2;
-    c->page = p;
+    clear(p, journal_path != NULL);
+    c->draft = p;
+    atomic_init(&c->page, p);
     atomic_init(&c->refs, 1);
     atomic_init(&c->closed, false);
     *ret_crumb = c;
@@ -169,14 +181,13 @@ pawl_status pw_crumb_own(pw_crumb *c, pawl_error *err)
     if (c == NULL || c->fd < 0) {
         return PAWL_OK;
     }
-    /* the file first: whoever looks at the page meanwhile sees the same in both */
-    if (pwrite(c->fd, c->page, CRUMB_BYTES, 0) != (ssize_t)CRUMB_BYTES) {
-        return pw_err(err, PAWL_IO, "writing the breadcrumb: %s", strerror(errno));
-    }
-    if (mmap(c->page, CRUMB_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, c->fd, 0) ==
-        MAP_FAILED) {
+    /* At a place of its own, and not over the draft: the watchdog may be reading that. */
+    void *p = mmap(NULL, CRUMB_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
+    if (p == MAP_FAILED) {
         return pw_err(err, PAWL_NOMEM, "mapping the breadcrumb: %s", strerror(errno));
     }
+    clear(p, true);
+    atomic_store_explicit(&c->page, p, memory_order_release);
     close(c->fd);
     c->fd = -1;
     return PAWL_OK;
@@ -184,7 +195,7 @@ pawl_status pw_crumb_own(pw_crumb *c, pawl_error *err)
 
 void pw_crumb_enter(pw_crumb *c, int slot, int64_t run, const char *where, int64_t since_ns)
 {
-    site *s = &c->page->sites[slot];
+    site *s = &page_of(c)->sites[slot];
     size_t size = strnlen(where, PW_CRUMB_SITE_BYTES - 1);
     atomic_fetch_add_explicit(&s->turn, 1, memory_order_acquire);
     for (size_t i = 0; i <= size / 8; i++) { /* as far as the text goes, and its end */
@@ -203,13 +214,13 @@ void pw_crumb_enter(pw_crumb *c, int slot, int64_t run, const char *where, int64
 
 void pw_crumb_leave(pw_crumb *c, int slot)
 {
-    atomic_store_explicit(&c->page->sites[slot].run, 0, memory_order_release);
+    atomic_store_explicit(&page_of(c)->sites[slot].run, 0, memory_order_release);
 }
 
 int64_t pw_crumb_peek(const pw_crumb *c, int slot, int64_t *ret_since_ns,
                       char where[PW_CRUMB_SITE_BYTES])
 {
-    const site *s = &c->page->sites[slot];
+    const site *s = &page_of(c)->sites[slot];
     uint64_t before = atomic_load_explicit(&s->turn, memory_order_acquire);
     int64_t run = atomic_load_explicit(&s->run, memory_order_relaxed);
     int64_t since = atomic_load_explicit(&s->since_ns, memory_order_relaxed);
@@ -240,11 +251,12 @@ static int claim(page *p)
 
 int pw_crumb_task_begin(pw_crumb *c, const pw_crumb_task *task)
 {
-    int slot = claim(c->page);
+    page *p = page_of(c);
+    int slot = claim(p);
     if (slot < 0) {
         return -1;
     }
-    task_slot *t = &c->page->tasks[slot];
+    task_slot *t = &p->tasks[slot];
     atomic_fetch_add(&c->refs, 1);
     atomic_store_explicit(&t->cmd, task->cmd, memory_order_relaxed);
     atomic_store_explicit(&t->item, task->item, memory_order_relaxed);
@@ -256,7 +268,11 @@ int pw_crumb_task_begin(pw_crumb *c, const pw_crumb_task *task)
 static void unref(pw_crumb *c)
 {
     if (atomic_fetch_sub(&c->refs, 1) == 1) {
-        munmap(c->page, CRUMB_BYTES);
+        page *p = page_of(c);
+        munmap(p, CRUMB_BYTES);
+        if (p != c->draft) {
+            munmap(c->draft, CRUMB_BYTES);
+        }
         pw_free(c);
     }
 }
@@ -267,7 +283,7 @@ void pw_crumb_task_end(pw_crumb *c, int slot)
         return;
     }
     if (!atomic_load(&c->closed)) {
-        atomic_store_explicit(&c->page->tasks[slot].run, 0, memory_order_release);
+        atomic_store_explicit(&page_of(c)->tasks[slot].run, 0, memory_order_release);
     }
     unref(c);
 }
@@ -288,7 +304,7 @@ void pw_crumb_close(pw_crumb *c, bool clean)
         pw_crumb_leave(c, i);
     }
     for (int i = 0; clean && i < PW_CRUMB_TASKS_MAX; i++) {
-        atomic_store(&c->page->tasks[i].run, 0);
+        atomic_store(&page_of(c)->tasks[i].run, 0);
     }
     unref(c);
 }

@@ -36,7 +36,7 @@ typedef struct pw_crumb_found {
 pawl_status pw_crumb_open(const char *journal_path, pw_crumb **ret_crumb, pw_crumb_found *ret_found,
                           pawl_error *err);
 /** From here on what is stored survives this process; what was found is gone from the file, and the caller counts it. No code of a run is inside.
- * Again, or NULL: no matter. Errors: IO, NOMEM: it is as before. */
+ * Again, or NULL: no matter. Errors: NOMEM: it is as before. */
 pawl_status pw_crumb_own(pw_crumb *c, pawl_error *err);
 /** Before code of a run is entered / after it came back. A few stores, no syscall. since_ns: CLOCK_MONOTONIC, 0 = unknown. */
 void pw_crumb_enter(pw_crumb *c, int slot, int64_t run, const char *site, int64_t since_ns);

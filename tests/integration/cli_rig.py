@@ -181,10 +181,11 @@ class Place:
             self.engine.kill()
             self.engine.wait()
             self.engine.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
         end = time.monotonic() + DEADLINE
-        while os.path.exists(self.folder) and time.monotonic() < end:  # a process that ends now may still write
+        while os.path.exists(self.folder) and not os.path.ismount(self.folder) and time.monotonic() < end:
+            time.sleep(0.01)  # a process that ends now may still write
             shutil.rmtree(self.folder, ignore_errors=True)
-            time.sleep(0.01)
 
 
 def plain(text):
