@@ -2,7 +2,7 @@
  * sim.c - the engine's real core under a seed.
  *
  *   pawl-sim SEED [STEPS]      one seed, twice: the second run must be the same to the bit
- *   pawl-sim --ci SECONDS      seeds 1, 2, 3 ... as many as fit; PAWL_LONG=1: fresh ones
+ *   pawl-sim --ci SECONDS [N]  seeds 1, 2, 3 ... as many as fit, N (24) at least; PAWL_LONG=1: fresh ones
  *
  * One thread, a virtual clock, a journal in memory. Crashes drop the core between any two moves: decided, written, answered, published.
  * When the steps are over faults stop, clients and workers go on, and every run has to reach its end.
@@ -322,14 +322,14 @@ static int run_one(uint64_t seed, long steps)
     return 0;
 }
 
-static int run_many(double seconds)
+static int run_many(double seconds, uint64_t seeds_min)
 {
     double from = seconds_now();
     bool fresh = getenv("PAWL_LONG") != NULL;
     uint64_t from_seed = fresh ? (uint64_t)time(NULL) * 1000
                                : FIRST_SEED; /* in a build server the same ones each time */
     long seeds = 0, crashes = 0, steps = 0, attempts = 0, acks = 0;
-    for (uint64_t i = 0; i < SEEDS_MIN || seconds_now() - from < seconds; i++) {
+    for (uint64_t i = 0; i < seeds_min || seconds_now() - from < seconds; i++) {
         (void)simulate(from_seed + i, STEPS_DEFAULT);
         seeds++;
         crashes += the_sim.crashes;
@@ -349,7 +349,8 @@ int main(int argc, char **argv)
     (void)signal(SIGABRT, on_signal);
     (void)atexit(on_exit_early);
     if (argc > 1 && strcmp(argv[1], "--ci") == 0) {
-        return run_many(argc > 2 ? strtod(argv[2], NULL) : 40);
+        return run_many(argc > 2 ? strtod(argv[2], NULL) : 40,
+                        argc > 3 ? strtoull(argv[3], NULL, 10) : SEEDS_MIN);
     }
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : FIRST_SEED;
     return run_one(seed, argc > 2 ? strtol(argv[2], NULL, 10) : STEPS_DEFAULT);
