@@ -255,6 +255,20 @@ pawl_status pw_db_run(pw_db *db, pw_sql id, sqlite3_stmt *st, int *ret_changes, 
     return status;
 }
 
+pawl_status pw_db_run_ints(pw_db *db, pw_sql id, int64_t a, int64_t b, pawl_error *err)
+{
+    sqlite3_stmt *st = pw_db_take(db, id, err);
+    if (st == NULL) {
+        return pw_db_untaken(db);
+    }
+    pw_bind bind = {st, 0};
+    pw_bind_int(&bind, a);
+    if (sqlite3_bind_parameter_count(st) > 1) {
+        pw_bind_int(&bind, b);
+    }
+    return pw_db_run(db, id, st, NULL, err);
+}
+
 pawl_status pw_db_simple(pw_db *db, pw_sql id, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(db, id, err);

@@ -58,6 +58,8 @@ void pw_db_give(pw_db *db, pw_sql id, sqlite3_stmt *st);
 pawl_status pw_db_step(pw_db *db, sqlite3_stmt *st, bool *ret_row, pawl_error *err);
 /** Runs a taken statement to its end and gives it back; *ret_changes (may be NULL) = rows changed. */
 pawl_status pw_db_run(pw_db *db, pw_sql id, sqlite3_stmt *st, int *ret_changes, pawl_error *err);
+/** Takes, binds and runs a statement of one or two numbers; b counts for nothing with one. */
+pawl_status pw_db_run_ints(pw_db *db, pw_sql id, int64_t a, int64_t b, pawl_error *err);
 /** Takes and runs a statement without parameters. */
 pawl_status pw_db_simple(pw_db *db, pw_sql id, pawl_error *err);
 

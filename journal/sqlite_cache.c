@@ -12,18 +12,6 @@
 #define TRIM_COST ((int64_t)4 << 20)
 #define ROW_COST (TRIM_COST / PW_CACHE_SWEEP_ROWS)
 
-static pawl_status run_ints(pw_sqlite *j, pw_sql sql, int64_t a, int64_t b, pawl_error *err)
-{
-    sqlite3_stmt *st = pw_db_take(&j->db, sql, err);
-    if (st == NULL) {
-        return pw_db_untaken(&j->db);
-    }
-    pw_bind bind = {st, 0};
-    pw_bind_int(&bind, a);
-    pw_bind_int(&bind, b);
-    return pw_db_run(&j->db, sql, st, NULL, err);
-}
-
 static pawl_status put(pw_sqlite *j, const pw_cache_row *row, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CACHE_PUT, err);
@@ -44,11 +32,13 @@ static pawl_status put(pw_sqlite *j, const pw_cache_row *row, pawl_error *err)
 pawl_status pw_sqlite_cache_put(pw_sqlite *j, const pw_cache_row *row, pawl_error *err)
 {
     pawl_status st = put(j, row, err);
-    st = st == PAWL_OK ? run_ints(j, PW_SQL_CACHE_SWEEP, row->at_ms, PW_CACHE_SWEEP_ROWS, err) : st;
+    st = st == PAWL_OK
+             ? pw_db_run_ints(&j->db, PW_SQL_CACHE_SWEEP, row->at_ms, PW_CACHE_SWEEP_ROWS, err)
+             : st;
     j->cache_left -= (int64_t)row->body.size + ROW_COST;
     if (st == PAWL_OK && j->cache_left < 0) { /* the first time, too: it may have been left so */
         j->cache_left = TRIM_COST;
-        st = run_ints(j, PW_SQL_CACHE_TRIM, PW_CACHE_ROWS_MAX, PW_CACHE_BYTES_MAX, err);
+        st = pw_db_run_ints(&j->db, PW_SQL_CACHE_TRIM, PW_CACHE_ROWS_MAX, PW_CACHE_BYTES_MAX, err);
     }
     return st;
 }

@@ -119,20 +119,6 @@ static pawl_status create(pw_sqlite *j, const pw_collection_row *row, pawl_error
 
 /* ---- items that go with their collection ---- */
 
-static pawl_status run_ints(pw_sqlite *j, pw_sql sql, int64_t a, int64_t b, pawl_error *err)
-{
-    sqlite3_stmt *st = pw_db_take(&j->db, sql, err);
-    if (st == NULL) {
-        return pw_db_untaken(&j->db);
-    }
-    pw_bind bind = {st, 0};
-    pw_bind_int(&bind, a);
-    if (sqlite3_bind_parameter_count(st) > 1) {
-        pw_bind_int(&bind, b);
-    }
-    return pw_db_run(&j->db, sql, st, NULL, err);
-}
-
 /* The id of the PURGE_ROWSth item of it, or of its last; 0: it has none. */
 static pawl_status purge_end(pw_sqlite *j, int64_t collection, int64_t *ret_end, pawl_error *err)
 {
@@ -157,12 +143,13 @@ static pawl_status purge_of(pw_sqlite *j, int64_t collection, pawl_error *err)
     int64_t end = 0;
     pawl_status st = purge_end(j, collection, &end, err);
     if (st == PAWL_OK && end == 0) {
-        st = run_ints(j, PW_SQL_GONE_PURGE, collection, INT64_MAX, err);
-        return st == PAWL_OK ? run_ints(j, PW_SQL_COLLECTION_END, collection, 0, err) : st;
+        st = pw_db_run_ints(&j->db, PW_SQL_GONE_PURGE, collection, INT64_MAX, err);
+        return st == PAWL_OK ? pw_db_run_ints(&j->db, PW_SQL_COLLECTION_END, collection, 0, err)
+                             : st;
     }
     const int64_t begin = pw_item_id(collection, 0);
-    st = st == PAWL_OK ? run_ints(j, PW_SQL_ITEMS_PURGE, begin, end, err) : st;
-    return st == PAWL_OK ? run_ints(j, PW_SQL_VECTORS_PURGE, begin, end, err) : st;
+    st = st == PAWL_OK ? pw_db_run_ints(&j->db, PW_SQL_ITEMS_PURGE, begin, end, err) : st;
+    return st == PAWL_OK ? pw_db_run_ints(&j->db, PW_SQL_VECTORS_PURGE, begin, end, err) : st;
 }
 
 static pawl_status dropped(pw_sqlite *j, int64_t *ret_collection, pawl_error *err)
@@ -206,7 +193,7 @@ static pawl_status drop(pw_sqlite *j, int64_t collection, pawl_error *err)
     if (st != PAWL_OK) {
         return st == PAWL_NOTFOUND ? PAWL_OK : st;
     }
-    st = run_ints(j, PW_SQL_COLLECTION_DROP, collection, 0, err);
+    st = pw_db_run_ints(&j->db, PW_SQL_COLLECTION_DROP, collection, 0, err);
     return st == PAWL_OK && words ? words_once(&j->db, WORDS_UNMAKE, collection, err) : st;
 }
 
@@ -237,8 +224,8 @@ static pawl_status drop_item(change *c, int64_t id, pw_view key, pw_view body)
     c->items--;
     c->bytes -= (int64_t)(key.size + body.size) + c->row.width * 2;
     pawl_status st = change_words(c, c->drop_words, pw_item_number(id), body);
-    st = st == PAWL_OK ? run_ints(c->j, PW_SQL_VECTOR_DROP, id, 0, c->err) : st;
-    st = st == PAWL_OK ? run_ints(c->j, PW_SQL_ITEM_DROP, id, 0, c->err) : st;
+    st = st == PAWL_OK ? pw_db_run_ints(&c->j->db, PW_SQL_VECTOR_DROP, id, 0, c->err) : st;
+    st = st == PAWL_OK ? pw_db_run_ints(&c->j->db, PW_SQL_ITEM_DROP, id, 0, c->err) : st;
     sqlite3_stmt *gone = st == PAWL_OK ? pw_db_take(&c->j->db, PW_SQL_GONE_PUT, c->err) : NULL;
     if (gone == NULL) {
         return st == PAWL_OK ? pw_db_untaken(&c->j->db) : st;
@@ -323,7 +310,7 @@ static pawl_status change_end(change *c)
     pw_bind_int(&b, row->last);
     pawl_status status = pw_db_run(&c->j->db, PW_SQL_COLLECTION_COUNT, st, NULL, c->err);
     status = status == PAWL_OK
-                 ? run_ints(c->j, PW_SQL_GONE_PURGE, row->number, row->horizon, c->err)
+                 ? pw_db_run_ints(&c->j->db, PW_SQL_GONE_PURGE, row->number, row->horizon, c->err)
                  : status;
     if (c->put_words != NULL) { /* a savepoint makes FTS5 write what it has kept */
         status = status == PAWL_OK ? pw_db_simple(&c->j->db, PW_SQL_WORDS_HOLD, c->err) : status;
