@@ -25,6 +25,8 @@ void pw_job_lost(pw_core *core, pw_job *job, const char *type, const char *messa
 void pw_job_cancel_now(pw_core *core, pw_job *job);
 /** Its place here, until it is given back. */
 void pw_job_take_slot(pw_core *core, pw_job *job, pw_act *act);
+/** Its place in queue and pool is taken; it begins when the commit that says so has landed. act NULL: of a worker elsewhere. */
+void pw_job_sending(pw_core *core, pw_job *job, pw_act *act);
 void pw_job_give_place(pw_core *core, pw_job *job);
 /** The attempt is over, or was not to be: what it holds is given back. */
 void pw_job_release(pw_core *core, pw_job *job);

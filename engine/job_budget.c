@@ -10,6 +10,15 @@
 #include "engine/job.h"
 #include "engine/queue.h"
 
+void pw_job_sending(pw_core *core, pw_job *job, pw_act *act)
+{
+    pw_queue_grant(core, job);
+    if (act != NULL) {
+        pw_job_take_slot(core, job, act);
+    }
+    job->state = PW_JOB_SENDING;
+}
+
 bool pw_job_book(pw_core *core, pw_job *job, pw_act *act)
 {
     pw_batch *b = pw_batch_get(core);
@@ -26,11 +35,7 @@ bool pw_job_book(pw_core *core, pw_job *job, pw_act *act)
         pw_batch_undo(b, &mark);
         return false;
     }
-    pw_queue_grant(core, job);
-    if (act != NULL) {
-        pw_job_take_slot(core, job, act);
-    }
-    job->state = PW_JOB_SENDING;
+    pw_job_sending(core, job, act);
     return true;
 }
 

@@ -160,11 +160,7 @@ bool pw_map_book(pw_core *core, pw_job *job, pw_act *act)
         pw_batch_undo(b, &mark);
         return false;
     }
-    pw_queue_grant(core, job);
-    if (act != NULL) {
-        pw_job_take_slot(core, job, act);
-    }
-    job->state = PW_JOB_SENDING;
+    pw_job_sending(core, job, act);
     return true;
 }
 
