@@ -15,6 +15,7 @@ from server_rig import WAIT_S, Folder, Paths, main
 PIECE_SIZE = 4096  # as in stream_module.c
 READY = b": following\n\n"
 CUT_AFTER = 8 << 20
+CUT_AFTER_S = 1
 
 
 class Stream:
@@ -30,6 +31,7 @@ class Stream:
         self.socket.sendall((f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()) + "\r\n").encode())
         self.response = None
         self.said = []
+        self.heard = 0  # bytes of the last attempt up to here, said or lost
 
     def begin(self, method="GET"):
         self.response = http.client.HTTPResponse(self.socket, method=method)
@@ -52,7 +54,12 @@ class Stream:
             if line.startswith("event: "):
                 name = line[7:]
             elif line.startswith("data: "):
-                self.said.append((name, json.loads(line[6:])))
+                data = json.loads(line[6:])
+                self.said.append((name, data))
+                if name == "output":
+                    self.heard = data["at"] + len(data.get("text", ""))
+                elif name == "lost":
+                    self.heard += data.get("bytes", 0)
                 yield self.said[-1]
 
     def until(self, wanted):
@@ -206,12 +213,16 @@ def it_lets_a_client_that_goes_away_go(f):
     assert list(again.events())[-1] == ("closed", {"status": "completed"})
 
 
-def flood_all_but_the_end(f, pieces, reader):
-    """Lets the activity say everything; a follower that reads tells when an eighth is through."""
-    for eighth in range(8):
+def flood_eighths(f, pieces, reader, eighths):
+    """Lets the activity say so much more; a follower that reads tells when an eighth is through: it has heard of every byte of it, said or lost."""
+    for eighth in eighths:
         gate(f, "first")
         end = (eighth + 1) * (pieces // 8) * PIECE_SIZE
-        reader.until(lambda name, data: name == "lost" or data.get("at", -1) + PIECE_SIZE >= end)
+        reader.until(lambda name, data: reader.heard >= end)
+
+
+def flood_all_but_the_end(f, pieces, reader):
+    flood_eighths(f, pieces, reader, range(8))
 
 
 def flood(f, pieces, followers):
@@ -250,10 +261,15 @@ def it_cuts_a_client_that_never_reads(f):
     reader = Stream(server, "/runs/r1/stream").follow()
     never = Stream(server, "/runs/r1/stream", small=True).follow()
     before = sockets_of(server)
-    flood(f, pieces, [reader])
-    assert reader.said[-1] == ("closed", {"status": "completed"})
+    flood_eighths(f, pieces, reader, range(7))
+    until = time.monotonic() + CUT_AFTER_S  # it has lost enough by now, and what comes after that time cuts it
+    wait_for(lambda: time.monotonic() > until)
+    flood_eighths(f, pieces, reader, range(7, 8))
+    wait_for(lambda: sockets_of(server) == before - 1)  # while the run goes on
+    gate(f, "second")
+    list(reader.events())
+    assert reader.said[-1] == ("closed", {"status": "completed"}), reader.said[-1]
     reader.close()
-    wait_for(lambda: sockets_of(server) <= before - 2)
     try:
         for _ in never.events():
             pass

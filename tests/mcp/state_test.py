@@ -175,6 +175,7 @@ def it_takes_a_key_as_an_argument_too_and_knows_it_after_a_kill(f):
     start = {"workflow": "note_and_wait", "input": arguments, "idempotency_key": "s"}
     first = client.call("note_and_wait", keyed)["result"]["structuredContent"]
     run = client.call("pawl_start", start)["result"]["structuredContent"]["run_id"]
+    f.until_runs("note_and_wait", lambda runs: all(r["status"] == "completed" or "timer" in (r["waiting"] or "") for r in runs), "it never sleeps")
     server.kill()
     client = Modern(f.serve(port=server.port).url)
     assert client.call("note_and_wait", keyed)["result"]["structuredContent"] == first

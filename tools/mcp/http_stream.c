@@ -25,9 +25,10 @@
 
 #define FOLLOWERS_MAX 1000
 #define UNREAD_BYTES_MAX (256u << 10) /* of one follower; more output is lost to it */
-#define PASSED_BYTES_MAX (8u << 20)   /* lost while it read nothing: it is cut */
-#define TAIL_BYTES_MAX (64u << 10)    /* of an attempt; text is longer than what the engine keeps */
-#define HUB_BYTES_MAX (4u << 20)      /* of all attempts of a run */
+#define PASSED_BYTES_MAX (8u << 20)   /* lost while it read nothing, */
+#define PASSED_MS 1000 /* for so long: it is cut. A burst alone is no fault of its client's */
+#define TAIL_BYTES_MAX (64u << 10) /* of an attempt; text is longer than what the engine keeps */
+#define HUB_BYTES_MAX (4u << 20)   /* of all attempts of a run */
 #define EVENT_BYTES_MAX \
     (256u << 10) /* a piece is 16 KiB, of which JSON may make six times as much */
 
@@ -61,8 +62,9 @@ struct pw_follower {
     void *user;
     bool open;
     int64_t lost_pieces, lost_bytes;
-    size_t passed; /* lost since it last read something */
-    size_t unread; /* when it last lost something */
+    size_t passed;  /* lost since it last read something */
+    uint64_t since; /* the first of it, by the loop's clock */
+    size_t unread;  /* when it last lost something */
 };
 
 struct pw_streams {
@@ -192,9 +194,14 @@ static bool pass(pw_follower *f, size_t size, size_t said)
     f->lost_pieces++;
     f->lost_bytes += (int64_t)said;
     const size_t unread = f->sink->unread(f->user);
-    f->passed = unread < f->unread ? size : f->passed + size; /* a slow one reads, too */
+    const uint64_t now = uv_now(f->hub->streams->loop);
+    if (f->passed == 0 || unread < f->unread) { /* a slow one reads, too */
+        f->passed = 0;
+        f->since = now;
+    }
+    f->passed += size;
     f->unread = unread;
-    if (f->passed <= PASSED_BYTES_MAX) {
+    if (f->passed <= PASSED_BYTES_MAX || now - f->since < PASSED_MS) {
         return true;
     }
     f->sink->cut(f->user);
