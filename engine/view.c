@@ -110,12 +110,6 @@ static void put_text(pw_buf *out, const char *key, pw_view text)
     }
 }
 
-static void put_int(pw_buf *out, const char *key, int64_t number)
-{
-    pw_mp_str(out, key);
-    pw_mp_int(out, number);
-}
-
 static bool put_id(void *ctx, const pw_run_row *row)
 {
     pw_mp_strn(ctx, (const char *)row->id.data, row->id.size);
@@ -148,8 +142,8 @@ static void put_progress(pw_buf *out, const pw_run_row *row)
         return;
     }
     pw_mp_map(out, 3);
-    put_int(out, "done", row->progress_done);
-    put_int(out, "total", row->progress_total);
+    pw_view_put_int(out, "done", row->progress_done);
+    pw_view_put_int(out, "total", row->progress_total);
     put_text(out, "text", row->progress_text);
 }
 
@@ -198,16 +192,16 @@ pawl_status pw_view_show_run(pw_reader *reader, const pw_run_row *row, bool keys
     pw_mp_str(out, pw_run_status_name(row->status));
     put_text(out, "waiting", row->waiting);
     put_text(out, "reason", row->reason);
-    put_int(out, "created_ms", row->created_ms);
-    put_int(out, "updated_ms", row->updated_ms);
-    put_int(out, "closed_ms", row->closed_ms);
-    put_int(out, "events", row->seq);
+    pw_view_put_int(out, "created_ms", row->created_ms);
+    pw_view_put_int(out, "updated_ms", row->updated_ms);
+    pw_view_put_int(out, "closed_ms", row->closed_ms);
+    pw_view_put_int(out, "events", row->seq);
     put_progress(out, row);
-    put_int(out, "unread", row->unread);
-    put_int(out, "crashes", row->crashes);
+    pw_view_put_int(out, "unread", row->unread);
+    pw_view_put_int(out, "crashes", row->crashes);
     put_text(out, "traceparent", row->traceparent);
-    put_int(out, "key", row->key);
-    put_int(out, "previous_key", row->prev_key);
+    pw_view_put_int(out, "key", row->key);
+    pw_view_put_int(out, "previous_key", row->prev_key);
     pawl_status status = put_parent(reader, row->parent_key, out, err);
     return status == PAWL_OK && keys ? put_keys(reader, row->key, out, err) : status;
 }

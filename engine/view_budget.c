@@ -25,12 +25,6 @@ typedef struct list {
     pawl_scope *scope;
 } list;
 
-static void put_text(pw_buf *out, const char *key, pw_view text)
-{
-    pw_mp_str(out, key);
-    pw_mp_strn(out, text.size > 0 ? (const char *)text.data : "", text.size);
-}
-
 /* ---- the run that it is of ---- */
 
 static bool put_run(void *ctx, const pw_run_row *row)
@@ -38,8 +32,8 @@ static bool put_run(void *ctx, const pw_run_row *row)
     pw_buf *out = ctx;
     pw_mp_str(out, "run");
     pw_mp_map(out, 3);
-    put_text(out, "id", row->id);
-    put_text(out, "workflow", row->workflow);
+    pw_view_put_text(out, "id", row->id);
+    pw_view_put_text(out, "workflow", row->workflow);
     pw_mp_str(out, "status");
     pw_mp_str(out, pw_run_status_name(row->status));
     return false;
@@ -98,13 +92,29 @@ static bool put_set(void *ctx, pw_view key, pw_view value)
 
 /* ---- one ---- */
 
+void pw_view_put_budget(pw_buf *out, const pw_budget_row *row)
+{
+    pw_view_put_text(out, "name", row->name);
+    pw_view_put_text(out, "parent", row->parent);
+    pw_mp_str(out, "limits");
+    pw_mp_map(out, 2);
+    pw_mp_str(out, "soft");
+    pw_amounts_put_limits(out, &row->limits.soft);
+    pw_mp_str(out, "hard");
+    pw_amounts_put_limits(out, &row->limits.hard);
+    pw_mp_str(out, "spent");
+    pw_amounts_put(out, &row->spent);
+    pw_mp_str(out, "reserved");
+    pw_amounts_put(out, &row->reserved);
+}
+
 static void put_one(list *l, const pw_budget_row *row)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf more = PW_BUF_INIT;
     pw_buf *out = l->out;
     pawl_error err;
     const pw_journal_ops *j = l->reader->ops;
-    size_t pairs = 6;
+    size_t pairs = PW_VIEW_BUDGET_FIELDS + 1;
     int64_t run = run_of(row->name);
     char key[PW_BUDGET_NAME_MAX + 16];
     (void)snprintf(key, sizeof key, "budget/%.*s", (int)row->name.size,
@@ -116,18 +126,7 @@ static void put_one(list *l, const pw_budget_row *row)
     (void)j->keys(l->reader, 0, (pw_view){(const uint8_t *)key, strlen(key)}, put_set, &more, &err);
     pairs += more.size > before ? 1 : 0;
     pw_mp_map(out, pairs);
-    put_text(out, "name", row->name);
-    put_text(out, "parent", row->parent);
-    pw_mp_str(out, "limits");
-    pw_mp_map(out, 2);
-    pw_mp_str(out, "soft");
-    pw_amounts_put_limits(out, &row->limits.soft);
-    pw_mp_str(out, "hard");
-    pw_amounts_put_limits(out, &row->limits.hard);
-    pw_mp_str(out, "spent");
-    pw_amounts_put(out, &row->spent);
-    pw_mp_str(out, "reserved");
-    pw_amounts_put(out, &row->reserved);
+    pw_view_put_budget(out, row);
     put_held(l, row->name);
     pw_buf_put(out, more.data, more.size);
     l->len++;

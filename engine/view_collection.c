@@ -29,12 +29,6 @@ static size_t limit_of(const pawl_value *args, int64_t otherwise, int64_t max)
 
 /* ---- collections ---- */
 
-static void put_int(pw_buf *out, const char *key, int64_t n)
-{
-    pw_mp_str(out, key);
-    pw_mp_int(out, n);
-}
-
 static void put_view(pw_buf *out, const char *key, pw_view v)
 {
     pw_mp_str(out, key);
@@ -48,13 +42,13 @@ static void put_collection(pw_buf *out, const pw_collection_row *row)
     const size_t more = pw_mp_read_map(&r);
     pw_mp_map(out, 8 + more);
     put_view(out, "name", row->name);
-    put_int(out, "number", row->number);
-    put_int(out, "items", row->items);
-    put_int(out, "bytes", row->bytes);
-    put_int(out, "width", row->width);
-    put_int(out, "version", row->version);
-    put_int(out, "horizon", row->horizon);
-    put_int(out, "created_ms", row->created_ms);
+    pw_view_put_int(out, "number", row->number);
+    pw_view_put_int(out, "items", row->items);
+    pw_view_put_int(out, "bytes", row->bytes);
+    pw_view_put_int(out, "width", row->width);
+    pw_view_put_int(out, "version", row->version);
+    pw_view_put_int(out, "horizon", row->horizon);
+    pw_view_put_int(out, "created_ms", row->created_ms);
     pw_buf_put(out, r.p, (size_t)(r.end - r.p));
 }
 
@@ -143,7 +137,7 @@ static bool put_item(void *ctx, const pw_item_row *row)
     const size_t more = pw_mp_read_map(&r);
     pw_mp_map(p->out, 2 + more + (p->rows ? 1 : 0));
     put_view(p->out, "key", row->key);
-    put_int(p->out, "id", row->number);
+    pw_view_put_int(p->out, "id", row->number);
     if (p->rows) {
         pw_mp_str(p->out, "row");
         pw_mp_bin(p->out, row->halves.data, row->halves.size);
@@ -244,11 +238,11 @@ static bool lack_row(void *ctx, const pw_item_row *row)
 static void put_lacking(pw_buf *out, const lacking *l)
 {
     pw_mp_map(out, 10);
-    put_int(out, "number", l->row.number);
-    put_int(out, "width", l->row.width);
-    put_int(out, "version", l->row.version);
-    put_int(out, "horizon", l->row.horizon);
-    put_int(out, "items", l->row.items);
+    pw_view_put_int(out, "number", l->row.number);
+    pw_view_put_int(out, "width", l->row.width);
+    pw_view_put_int(out, "version", l->row.version);
+    pw_view_put_int(out, "horizon", l->row.horizon);
+    pw_view_put_int(out, "items", l->row.items);
     pw_mp_str(out, "more");
     pw_mp_bool(out, l->more);
     pw_mp_str(out, "gone");

@@ -14,18 +14,6 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/mem.h"
 
-static void put_text(pw_buf *out, const char *key, pw_view text)
-{
-    pw_mp_str(out, key);
-    pw_mp_strn(out, text.size > 0 ? (const char *)text.data : "", text.size);
-}
-
-static void put_int(pw_buf *out, const char *key, int64_t number)
-{
-    pw_mp_str(out, key);
-    pw_mp_int(out, number);
-}
-
 static void put_amounts(pw_buf *out, const char *key, const pw_amounts *a)
 {
     pw_mp_str(out, key);
@@ -59,7 +47,7 @@ static void put_sums(pw_buf *out, const sums *s)
     put_amounts(out, "spent", &s->spent);
     put_amounts(out, "reserved", &s->reserved);
     put_amounts(out, "estimated", &s->estimated);
-    put_int(out, "unpriced", s->unpriced);
+    pw_view_put_int(out, "unpriced", s->unpriced);
 }
 
 /* ---- one run ---- */
@@ -89,20 +77,20 @@ static void put_row(cost *c, const pw_ledger_row *row, int64_t items)
 {
     pw_buf *out = c->out;
     pw_mp_map(out, 12);
-    put_int(out, "command", row->cmd);
-    put_int(out, "items", items);
-    put_int(out, "attempt", row->attempt);
-    put_int(out, "round", row->round);
+    pw_view_put_int(out, "command", row->cmd);
+    pw_view_put_int(out, "items", items);
+    pw_view_put_int(out, "attempt", row->attempt);
+    pw_view_put_int(out, "round", row->round);
     pw_mp_str(out, "state");
     pw_mp_str(out, state_name(row->state));
-    put_text(out, "activity", row->activity);
-    put_text(out, "model", row->model);
-    put_text(out, "budget", row->budget);
+    pw_view_put_text(out, "activity", row->activity);
+    pw_view_put_text(out, "model", row->model);
+    pw_view_put_text(out, "budget", row->budget);
     pw_mp_str(out, "unpriced");
     pw_mp_bool(out, row->unpriced);
     put_amounts(out, "estimate", &row->estimate);
     put_amounts(out, "spent", &row->spent);
-    put_int(out, "at_ms", row->at_ms);
+    pw_view_put_int(out, "at_ms", row->at_ms);
     c->len++;
 }
 
@@ -177,18 +165,8 @@ typedef struct up {
 static bool put_budget(void *ctx, const pw_budget_row *row)
 {
     up *u = ctx;
-    pw_buf *out = u->out;
-    pw_mp_map(out, 5);
-    put_text(out, "name", row->name);
-    put_text(out, "parent", row->parent);
-    pw_mp_str(out, "limits");
-    pw_mp_map(out, 2);
-    pw_mp_str(out, "soft");
-    pw_amounts_put_limits(out, &row->limits.soft);
-    pw_mp_str(out, "hard");
-    pw_amounts_put_limits(out, &row->limits.hard);
-    put_amounts(out, "spent", &row->spent);
-    put_amounts(out, "reserved", &row->reserved);
+    pw_mp_map(u->out, PW_VIEW_BUDGET_FIELDS);
+    pw_view_put_budget(u->out, row);
     (void)snprintf(u->next, sizeof u->next, "%.*s", (int)row->parent.size,
                    (const char *)row->parent.data);
     u->len++;
@@ -223,8 +201,8 @@ static pawl_status of_run(pw_reader *reader, const pawl_value *args, pawl_scope 
         return st;
     }
     pw_mp_map(out, 5 + SUM_FIELDS);
-    put_text(out, "id", row.id);
-    put_text(out, "workflow", row.workflow);
+    pw_view_put_text(out, "id", row.id);
+    pw_view_put_text(out, "workflow", row.workflow);
     pw_mp_str(out, "status");
     pw_mp_str(out, pw_run_status_name(row.status));
     st = put_budgets(reader, row.key, out, err);
@@ -310,7 +288,7 @@ static void put_totals(totals *t, pw_buf *out)
         pw_mp_map(out, 2 + SUM_FIELDS);
         pw_mp_str(out, "key");
         pw_mp_str(out, at->key);
-        put_int(out, "entries", at->sums.entries);
+        pw_view_put_int(out, "entries", at->sums.entries);
         put_sums(out, &at->sums);
     }
     put_sums(out, &t->all);

@@ -22,6 +22,23 @@ pawl_status pw_view_show_value(pw_reader *reader, pw_view raw, pw_buf *out, pawl
 size_t pw_view_array_begin(pw_buf *out);
 void pw_view_array_end(pw_buf *out, size_t begin, size_t len);
 
+/** A pair of a map. */
+static inline void pw_view_put_text(pw_buf *out, const char *key, pw_view text)
+{
+    pw_mp_str(out, key);
+    pw_mp_strn(out, text.size > 0 ? (const char *)text.data : "", text.size);
+}
+
+static inline void pw_view_put_int(pw_buf *out, const char *key, int64_t number)
+{
+    pw_mp_str(out, key);
+    pw_mp_int(out, number);
+}
+
+/** The pairs that every budget is shown with, of which there are so many. */
+enum { PW_VIEW_BUDGET_FIELDS = 5 };
+void pw_view_put_budget(pw_buf *out, const pw_budget_row *row);
+
 /* one per operation; args are a map */
 pawl_status pw_view_list(pw_reader *reader, const pawl_value *args, pawl_scope *scope, pw_buf *out,
                          pawl_error *err);

@@ -17,18 +17,6 @@ struct shown {
     size_t len;
 };
 
-static void put_text(pw_buf *out, const char *key, pw_view text)
-{
-    pw_mp_str(out, key);
-    pw_mp_strn(out, text.size > 0 ? (const char *)text.data : "", text.size);
-}
-
-static void put_int(pw_buf *out, const char *key, int64_t number)
-{
-    pw_mp_str(out, key);
-    pw_mp_int(out, number);
-}
-
 /* ---- described waits ---- */
 
 static bool put_run_id(void *ctx, const pw_run_row *row)
@@ -94,11 +82,11 @@ static bool show_wait(void *ctx, const pw_wait_row *row)
 
     pw_mp_map(s->out, 6 + count_body(row->body));
     s->status = put_owner(s, row->run);
-    put_text(s->out, "name", row->name);
-    put_text(s->out, "kind", row->kind);
-    put_int(s->out, "command", row->cmd);
-    put_int(s->out, "created_ms", row->created_ms);
-    put_int(s->out, "deadline_ms", row->deadline_ms);
+    pw_view_put_text(s->out, "name", row->name);
+    pw_view_put_text(s->out, "kind", row->kind);
+    pw_view_put_int(s->out, "command", row->cmd);
+    pw_view_put_int(s->out, "created_ms", row->created_ms);
+    pw_view_put_int(s->out, "deadline_ms", row->deadline_ms);
     if (s->status == PAWL_OK) {
         s->status = put_body(s, row->body);
     }
@@ -129,10 +117,10 @@ pawl_status pw_view_waits(pw_reader *reader, const pawl_value *args, pawl_scope 
 
 static void put_entry(struct shown *s, int64_t cmd, const char *kind, pw_view name)
 {
-    put_int(s->out, "command", cmd);
+    pw_view_put_int(s->out, "command", cmd);
     pw_mp_str(s->out, "kind");
     pw_mp_str(s->out, kind);
-    put_text(s->out, "name", name);
+    pw_view_put_text(s->out, "name", name);
     s->len++;
 }
 
@@ -148,9 +136,9 @@ static bool show_task(void *ctx, const pw_task_row *row)
         pw_mp_bool(s->out, true);
     }
     put_entry(s, row->cmd, "activity", row->name);
-    put_int(s->out, "since_ms", row->scheduled_ms);
-    put_int(s->out, "due_ms", row->due_ms);
-    put_int(s->out, "attempt", row->attempt);
+    pw_view_put_int(s->out, "since_ms", row->scheduled_ms);
+    pw_view_put_int(s->out, "due_ms", row->due_ms);
+    pw_view_put_int(s->out, "attempt", row->attempt);
     return true;
 }
 
@@ -160,7 +148,7 @@ static bool show_timer(void *ctx, const pw_timer_row *row)
 
     pw_mp_map(s->out, 4);
     put_entry(s, row->cmd, "timer", (pw_view){NULL, 0});
-    put_int(s->out, "due_ms", row->due_ms);
+    pw_view_put_int(s->out, "due_ms", row->due_ms);
     return true;
 }
 
@@ -170,8 +158,8 @@ static bool show_wait_entry(void *ctx, const pw_wait_row *row)
 
     pw_mp_map(s->out, 5);
     put_entry(s, row->cmd, "wait", row->name);
-    put_int(s->out, "since_ms", row->created_ms);
-    put_int(s->out, "due_ms", row->deadline_ms);
+    pw_view_put_int(s->out, "since_ms", row->created_ms);
+    pw_view_put_int(s->out, "due_ms", row->deadline_ms);
     return true;
 }
 
@@ -181,9 +169,9 @@ static bool show_map(void *ctx, const pw_map_row *row)
 
     pw_mp_map(s->out, 6);
     put_entry(s, row->cmd, "map", (pw_view){NULL, 0});
-    put_int(s->out, "done", row->done);
-    put_int(s->out, "total", row->total);
-    put_int(s->out, "failed", row->failed);
+    pw_view_put_int(s->out, "done", row->done);
+    pw_view_put_int(s->out, "total", row->total);
+    pw_view_put_int(s->out, "failed", row->failed);
     return true;
 }
 
@@ -212,11 +200,11 @@ pawl_status pw_view_stack(pw_reader *reader, const pawl_value *args, pawl_scope 
         return status;
     }
     pw_mp_map(out, 5);
-    put_text(out, "id", row.id);
+    pw_view_put_text(out, "id", row.id);
     pw_mp_str(out, "status");
     pw_mp_str(out, pw_run_status_name(row.status));
-    put_text(out, "summary", row.waiting);
-    put_text(out, "reason", row.reason);
+    pw_view_put_text(out, "summary", row.waiting);
+    pw_view_put_text(out, "reason", row.reason);
     pw_mp_str(out, "waiting");
     size_t begin = pw_view_array_begin(out);
     if (pw_run_status_is_open(row.status)) {

@@ -199,7 +199,7 @@ static void a_key_without_a_token_holds_up_no_other(void **state)
     limit(r, "q", 0, 1, 1);
     calls(r, "a", 4, "q", "ada", 9);
     calls(r, "b", 1, "q", "bob", 0);
-    call(r, "none", "q", NULL, 0);
+    call(r, "none", "q", "", 0);
     assert_int_equal(rig_tasks(r, "work"), 3);
     assert_string_equal(order(r), "a0 b0 none");
 }
