@@ -404,6 +404,34 @@ def it_shows_budgets_as_a_tree_and_sets_their_limits(p):
     p.ok("verify")
 
 
+def it_sets_a_budget_before_a_run_uses_it(p):
+    p.run("budget", "set", "goal:x", "usd=1").exits(4)  # no journal: nothing is made
+    p.serve()
+    said = p.ok("budget", "set", "goal:x", '{"usd": 0.06, "parent": {"name": "workspace:acme", "usd": 2}}', "--by", "ada")
+    within(said.out, "$0.00 of $0.06")
+    within(said.err, "that budget is made, below workspace:acme")
+    within(said.err, "to start a run below it: pawl start TYPE --budget '{\"parent\": \"goal:x\"}'")
+    check("is made" not in p.ok("budget", "set", "goal:x", '{"calls": 9, "parent": "workspace:acme"}').err, "it is there")
+    within(p.run("budget", "set", "goal:x", '{"usd": 1, "parent": "workspace:other"}').exits(2).err,
+           '"goal:x" stands below "workspace:acme" and stays there')
+    within(p.run("budget", "set", "run:1", "usd=1").exits(2).err, "does not begin with run:")
+    within(p.run("budget", "set", "goal y", "usd=1").exits(2).err, "goal y")
+    within(p.run("budget", "raise", "goal:y", "usd=1").exits(4).err, "try: pawl budget set goal:y usd=5")
+    p.ok("start", "spending", "-w", "c1", "-i", json.dumps([CALL, CALL]), "--budget", '{"parent": "goal:x"}')
+    p.until_waiting("c1", "budget")
+    rows = {r["name"]: r for r in p.ok("budget", "-o", "json").json()}
+    equal((rows["goal:x"]["parent"], rows["goal:x"]["limits"]["hard"], rows["workspace:acme"]["limits"]["hard"]),
+          ("workspace:acme", {"usd": 0.06, "calls": 9}, {"usd": 2}))
+    equal(round(rows["workspace:acme"]["spent"]["usd"], 6), 0.02)
+    p.stop()
+    equal(p.ok("budget", "set", "goal:z", "usd=1", "-o", "json").json(), [{"name": "goal:z", "kept": True}])
+    p.ok("start", "spending", "-w", "c2", "-i", "[]")
+    within(p.run("budget", "set", "c2", "usd=7").exits(1).err, "it has no budget yet")
+    p.serve()
+    within(p.ok("budget", "show", "goal:z").out, "$0.00 of $1.00")
+    p.ok("verify")
+
+
 def it_shows_what_a_run_cost_and_lets_its_budget_be_raised(p):
     p.serve()
     calls = [CALL, {"input": 10, "output": 5, "calls": 1, "model": "free", "unpriced": True}, CALL, CALL]
