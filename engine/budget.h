@@ -119,6 +119,13 @@ bool pw_budget_again(pw_live *live, int64_t cmd, const char *by, const pawl_valu
 void pw_budget_start(pw_live *live, const pawl_value *given);
 /** Errors: INVALID, which says what. nil is fine. */
 pawl_status pw_budget_check(const pawl_value *given, pawl_error *err);
+/** Not "run:..." or "step:...", and a name at all. Errors: INVALID. */
+pawl_status pw_budget_name_check(const char *name, pawl_error *err);
+/** The limits of what pw_budget_check takes, without those above. Errors: as pw_budget_check. */
+pawl_status pw_budget_limits(const pawl_value *given, pw_limits *ret_limits, pawl_error *err);
+/** The innermost of those that its `parent` names, made where they are not there; NULL = none. Errors: as pw_budget_get. */
+pawl_status pw_budget_above(pw_batch *b, const pawl_value *given, pw_budget **ret_budget,
+                            pawl_error *err);
 /** What a step that is held asks for, and of which budget: its own, or its run's. Errors: those of reading, NOTFOUND. */
 pawl_status pw_budget_asked(pw_core *core, const pw_job *job, pw_budget **ret_budget,
                             pw_amounts *ret_asked, pawl_error *err);

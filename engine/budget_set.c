@@ -3,7 +3,8 @@
  *
  * What fits then goes on by itself (pw_budget_room); what no longer fits is held when it next asks, and what is under way is let be. Who set it is
  * kept beside it, under run 0 among the published keys ("budget/NAME"): a budget has no history of its own. A question that is open stays, and
- * goes when its step does. Does not make named budgets: a run's start does, which says what is above them.
+ * goes when its step does. A named budget that is not there is made if the request says so, below what its limits name as `parent`, as by the start of
+ * a run: runs that are started below it later find its limits. What is there stays where it stands.
  */
 #include <string.h>
 
@@ -16,7 +17,9 @@
 static pawl_status check(const pw_request *rq, pw_limits *ret_limits, pawl_error *err)
 {
     const pawl_value *given = pawl_get(rq->args, "limits");
-    pawl_status st = pw_limits_read(pw_value_bytes(given), NULL, ret_limits, err);
+    pawl_status st = given != NULL && pawl_typeof(given) != PAWL_MAP
+                         ? pw_err(err, PAWL_INVALID, "limits is a map: {usd: 2}")
+                         : pw_budget_limits(given, ret_limits, err);
     bool any = false;
     for (int u = 0; u < PW_UNITS; u++) {
         any |= ret_limits->hard.n[u] != PW_NO_LIMIT || ret_limits->soft.n[u] != PW_NO_LIMIT;
@@ -27,25 +30,55 @@ static pawl_status check(const pw_request *rq, pw_limits *ret_limits, pawl_error
                : st;
 }
 
+static pawl_status find_run(pw_batch *b, pw_request *rq, pw_budget **ret_budget, pawl_error *err)
+{
+    pw_run_row row;
+    pawl_status st = pw_view_find_run(b->core->reader, rq->args, rq->scope, &row, err);
+    if (st != PAWL_OK) {
+        return st;
+    }
+    *ret_budget = pw_budget_of_key(b, row.key);
+    return *ret_budget != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a budget");
+}
+
+static pawl_status make(pw_batch *b, const pw_request *rq, const char *name, pw_budget **ret_budget,
+                        pawl_error *err)
+{
+    pw_budget *above = NULL;
+    pawl_status st = pw_budget_name_check(name, err);
+    st = st == PAWL_OK ? pw_budget_above(b, pawl_get(rq->args, "limits"), &above, err) : st;
+    return st == PAWL_OK ? pw_budget_get(b->core, name, above, ret_budget, err) : st;
+}
+
+/* Nothing is moved: what it has spent is counted above it. */
+static pawl_status check_place(const pw_request *rq, const pw_budget *budget, pawl_error *err)
+{
+    const pawl_value *given = pawl_get(rq->args, "limits.parent");
+    const char *asked = pawl_str(given, "", pawl_str(given, "name", ""));
+    const char *now = budget->parent != NULL ? budget->parent->name : "";
+    return given == NULL || strcmp(asked, now) == 0
+               ? PAWL_OK
+               : pw_err(err, PAWL_INVALID, "\"%.80s\" stands below %s%.80s%s and stays there",
+                        budget->name, *now != '\0' ? "\"" : "", *now != '\0' ? now : "nothing",
+                        *now != '\0' ? "\"" : "");
+}
+
 static pawl_status find(pw_batch *b, pw_request *rq, pw_budget **ret_budget, pawl_error *err)
 {
-    pw_core *core = b->core;
-    pw_run_row row;
     const char *name = pawl_str(rq->args, "name", "");
+    pawl_status st = PAWL_OK;
     *ret_budget = NULL;
     if (name[0] == 0) {
-        pawl_status st = pw_view_find_run(core->reader, rq->args, rq->scope, &row, err);
-        if (st != PAWL_OK) {
-            return st;
-        }
-        *ret_budget = pw_budget_of_key(b, row.key);
-        return *ret_budget != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a budget");
+        st = find_run(b, rq, ret_budget, err);
+    } else if (strlen(name) <= PW_BUDGET_NAME_MAX) {
+        st = pw_budget_find(b->core, name, ret_budget, err);
     }
-    pawl_status st =
-        strlen(name) <= PW_BUDGET_NAME_MAX ? pw_budget_find(core, name, ret_budget, err) : PAWL_OK;
-    return st == PAWL_OK && *ret_budget == NULL
-               ? pw_err(err, PAWL_NOTFOUND, "there is no budget \"%.100s\"", name)
-               : st;
+    if (st != PAWL_OK || *ret_budget != NULL) {
+        return st == PAWL_OK ? check_place(rq, *ret_budget, err) : st;
+    }
+    return pawl_bool(rq->args, "make", false)
+               ? make(b, rq, name, ret_budget, err)
+               : pw_err(err, PAWL_NOTFOUND, "there is no budget \"%.100s\"", name);
 }
 
 /* raise: each that is given is above what there is. */

@@ -341,7 +341,7 @@ void pw_budget_drop(pw_live *live, int64_t cmd)
 
 static const char *const beside_limits[] = {"parent", "name", NULL};
 
-static pawl_status check_name(const char *name, pawl_error *err)
+pawl_status pw_budget_name_check(const char *name, pawl_error *err)
 {
     if (strncmp(name, "run:", 4) == 0 || strncmp(name, "step:", 5) == 0) {
         return pw_err(err, PAWL_INVALID,
@@ -369,12 +369,19 @@ pawl_status pw_budget_check(const pawl_value *given, pawl_error *err)
             return pw_err(err, PAWL_INVALID, "budgets stand at most %d above a run",
                           PW_BUDGET_NAMED_MAX);
         }
-        st = check_name(name_of(v), err);
+        st = pw_budget_name_check(name_of(v), err);
         if (st == PAWL_OK && is_map) {
             st = pw_limits_read(pw_value_bytes(v), beside_limits, &limits, err);
         }
     }
     return st;
+}
+
+pawl_status pw_budget_limits(const pawl_value *given, pw_limits *ret_limits, pawl_error *err)
+{
+    pawl_status st = pw_budget_check(given, err);
+    return st == PAWL_OK ? pw_limits_read(pw_value_bytes(given), beside_limits, ret_limits, err)
+                         : st;
 }
 
 /* Limits that it does not have yet. */
@@ -401,26 +408,25 @@ static void fill_limits(pw_batch *b, pw_budget *budget, const pawl_value *given)
     }
 }
 
-/* Those above it, the outermost first. NULL: none, or the turn is lost. */
-static pw_budget *named_above(pw_live *live, const pawl_value *given)
+pawl_status pw_budget_above(pw_batch *b, const pawl_value *given, pw_budget **ret_budget,
+                            pawl_error *err)
 {
     const pawl_value *list[PW_BUDGET_NAMED_MAX];
     size_t len = 0;
-    pw_budget *b = NULL;
-    pawl_error err;
+    *ret_budget = NULL;
     for (const pawl_value *v = pawl_get(given, "parent"); v != NULL && len < PW_COUNT(list);
          v = pawl_get(v, "parent")) {
         list[len++] = v;
     }
-    while (len > 0) {
+    while (len > 0) { /* the outermost first */
         len--;
-        if (pw_budget_get(live->core, name_of(list[len]), b, &b, &err) != PAWL_OK) {
-            pw_scope_fail(live->scope);
-            return NULL;
+        pawl_status st = pw_budget_get(b->core, name_of(list[len]), *ret_budget, ret_budget, err);
+        if (st != PAWL_OK) {
+            return st;
         }
-        fill_limits(live->batch, b, list[len]);
+        fill_limits(b, *ret_budget, list[len]);
     }
-    return b;
+    return PAWL_OK;
 }
 
 void pw_budget_start(pw_live *live, const pawl_value *given)
@@ -435,8 +441,9 @@ void pw_budget_start(pw_live *live, const pawl_value *given)
         own = pw_budget_of_run(live);
     } else {
         (void)snprintf(name, sizeof name, "run:%lld", (long long)live->key);
-        pw_budget *above = named_above(live, given);
-        if (pw_budget_get(live->core, name, above, &own, &err) != PAWL_OK) {
+        pw_budget *above = NULL;
+        if (pw_budget_above(live->batch, given, &above, &err) != PAWL_OK ||
+            pw_budget_get(live->core, name, above, &own, &err) != PAWL_OK) {
             pw_scope_fail(live->scope);
         }
     }

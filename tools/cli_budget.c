@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sdk/base/amounts.h"
+#include "sdk/base/arena.h"
 #include "tools/cli_budget.h"
 #include "tools/cli_table.h"
 
@@ -208,12 +209,18 @@ static const pawl_value *whose(pw_cli *cli, const char *what, pawl_status *ret_s
         return by_name;
     }
     *ret_status = pw_cli_request(cli, "describe", by_id, -1, &page, err);
-    if (*ret_status == PAWL_NOTFOUND) {
-        (void)snprintf(
-            err->message, sizeof err->message,
-            "no budget and no run is named \"%.100s\": a named budget is made by the first "
-            "run that is started below it, --budget '{\"parent\": \"NAME\"}'",
-            what);
+    if (*ret_status == PAWL_NOTFOUND && pw_cli_inbox_starts(cli, what)) {
+        *ret_status = pw_error_set(
+            err, PAWL_NOT, __FILE__, __LINE__,
+            "the start of %.100s is kept for the next engine: it has no budget yet", what);
+        cli->way_out = "set it when it has begun, or start it with one: --budget";
+        cli->next = "pawl%d serve";
+    } else if (*ret_status == PAWL_NOTFOUND) {
+        (void)snprintf(err->message, sizeof err->message,
+                       "no budget and no run is named \"%.100s\"", what);
+        cli->way_out = "set makes a budget of that name, also before a run uses it";
+        cli->next = pw_sprintf(cli->scope, "pawl%%d budget set %s usd=5",
+                               pw_cli_shell_word(cli->scope, what));
     }
     return by_id;
 }
@@ -250,6 +257,33 @@ static const pawl_value *limits_of(pw_cli *cli, const char *text)
     return ok && pawl_typeof(v) == PAWL_MAP ? v : NULL;
 }
 
+/* A name that neither a budget nor a run has: a slip of the key is seen, since it is said what it is good for. */
+static const pawl_value *make(pw_cli *cli, const char *what, const pawl_value *limits)
+{
+    const pawl_value *parent = pawl_get(limits, "parent");
+    pw_cli_note(cli, "no budget and no run was named \"%.100s\": that budget is made, %s%.100s",
+                what, parent != NULL ? "below " : "with none above it",
+                pawl_str(parent, "", pawl_str(parent, "name", "")));
+    pw_cli_note(cli,
+                "to start a run below it: pawl%s start TYPE --budget '{\"parent\": \"%.100s\"}'",
+                pw_cli_db_words(cli), what);
+    return pawl_build(cli->scope, "{name: %s, make: true}", what);
+}
+
+/* What is there now; of one that is kept for the next engine and that nobody has made before there is nothing to see. */
+static int changed(pw_cli *cli, const char *what, const pawl_value *done, bool made)
+{
+    const bool kept = pawl_bool(done, "kept", false);
+    if (kept) {
+        pw_cli_note(cli, "kept: the next engine sets it: pawl%s serve", pw_cli_db_words(cli));
+    }
+    if (kept && made && cli->out.format != PW_FORMAT_TEXT) {
+        pw_out_json_item(&cli->out, pawl_build(cli->scope, "{name: %s, kept: true}", what), 0);
+        pw_out_json_end(&cli->out, 1);
+    }
+    return kept && made ? PW_EXIT_OK : look(cli, what, false);
+}
+
 static int change(pw_cli *cli, const char *what, const char *text, bool raise)
 {
     pawl_error err = {0};
@@ -261,9 +295,13 @@ static int change(pw_cli *cli, const char *what, const char *text, bool raise)
                             text);
     }
     const pawl_value *args = whose(cli, what, &s, &err);
-    if (s != PAWL_OK) {
+    const bool made = s == PAWL_NOTFOUND && !raise;
+    if (s != PAWL_OK && !made) {
         return pw_cli_fail(cli, s, &err, NULL);
     }
+    args = made ? make(cli, what, limits) : args;
+    cli->way_out = NULL;
+    cli->next = NULL;
     args = pawl_with(cli->scope, args, "limits", limits);
     args = pawl_with(cli->scope, args, "raise", pawl_make_bool(cli->scope, raise));
     args = pawl_with(cli->scope, args, "by", pawl_make_str(cli->scope, pw_cli_by(cli)));
@@ -275,10 +313,7 @@ static int change(pw_cli *cli, const char *what, const char *text, bool raise)
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);
     }
-    if (pawl_bool(done, "kept", false)) {
-        pw_cli_note(cli, "kept: the next engine sets it");
-    }
-    return look(cli, what, false);
+    return changed(cli, what, done, made);
 }
 
 int pw_verb_budget(pw_cli *cli)

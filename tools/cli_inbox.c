@@ -3,6 +3,7 @@
  *
  * Reads the file through the read-only query door; never asked while an engine owns the journal.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "engine/request.h"
@@ -59,4 +60,29 @@ bool pw_cli_inbox_starts(pw_cli *cli, const char *id)
         }
     }
     return false;
+}
+
+/* Does a kept answer name this question? Without a name it is of whatever the run asks. */
+static bool is_of(const char *given, const char *name, int64_t command)
+{
+    char exact[160];
+    (void)snprintf(exact, sizeof exact, "%.120s:%" PRId64, name, command);
+    return given == NULL || strcmp(given, name) == 0 || strcmp(given, exact) == 0;
+}
+
+bool pw_cli_inbox_answers(const pawl_value *kept, const char *id, const char *name, int64_t command,
+                          pw_buf *text)
+{
+    size_t said = 0;
+    for (size_t i = 0; i < pawl_len(kept); i++) {
+        const pawl_value *item = pawl_at(kept, i), *args = pawl_get(item, "args");
+        const pawl_value *defer = pawl_get(args, "value.defer");
+        if (pawl_is(item, "op", "answer") && pawl_is(item, "id", id) &&
+            is_of(pawl_str(args, "name", NULL), name, command)) {
+            pw_buf_printf(text, "%s%s by %s", said++ > 0 ? ", " : "",
+                          defer != NULL ? "deferred" : pawl_str(args, "value.choice", "answered"),
+                          pawl_str(args, "by", "?"));
+        }
+    }
+    return said > 0;
 }

@@ -94,6 +94,9 @@ int pw_cli_end_print(pw_cli *cli, const pawl_value *end);
 const pawl_value *pw_cli_inbox(pw_cli *cli);
 /** True when a start of that id is kept there. */
 bool pw_cli_inbox_starts(pw_cli *cli, const char *id);
+/** Appends what is kept of answers to that question of a run: "approve by ann, deferred by bob". False: nothing. */
+bool pw_cli_inbox_answers(const pawl_value *kept, const char *id, const char *name, int64_t command,
+                          pw_buf *text);
 
 /* ---- cli_host.c: an engine in this process ---- */
 

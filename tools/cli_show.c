@@ -9,11 +9,13 @@
 
 #include "sdk/base/record.h"
 #include "tools/cli_event.h"
+#include "tools/cli_follow.h"
 
 #define LOOK_EVERY_MS 500
 
 typedef struct showing {
     pw_cli *cli;
+    pw_follow ctrl_c; /* of -f */
     int64_t key;
     int64_t next_key; /* of the run this one continued as; 0 = not yet */
     int64_t last;     /* number of the last event shown */
@@ -21,7 +23,8 @@ typedef struct showing {
     int64_t count;
     int64_t max; /* 0 = all */
     bool closed;
-    bool broken; /* the reader of our output is gone */
+    bool broken;  /* the reader of our output is gone */
+    bool stopped; /* Ctrl-C */
 } showing;
 
 static bool show_event(void *ctx, const pawl_value *event)
@@ -43,10 +46,11 @@ static bool show_event(void *ctx, const pawl_value *event)
     if (strcmp(type, pw_event_name(PW_EV_RUN_CONTINUED)) == 0) {
         s->next_key = pawl_int(event, "next", 0);
     }
-    if (o->text.size > 65536 && !pw_cli_out_flush(o)) {
-        s->broken = true;
+    if (o->text.size > 65536) {
+        s->broken = !pw_cli_out_flush(o);
+        s->stopped = pw_follow_wait(&s->ctrl_c, -1, 0);
     }
-    return !s->broken && (s->max == 0 || s->count < s->max);
+    return !s->broken && !s->stopped && (s->max == 0 || s->count < s->max);
 }
 
 /* Shows what is new. A run that continued as new goes on under the same id and another key, with numbers from 1. */
@@ -67,26 +71,12 @@ static pawl_status show_new(showing *s, pawl_error *err)
     return status;
 }
 
-/* Waits for a hint, or for a while. Connects again when the engine has gone or come. */
-static void hint_wait(pw_cli *cli, int64_t *number)
+/* Connects again when the engine has gone or come. *number 0: no engine says when something is new. */
+static void watch_again(pw_cli *cli, int64_t *number)
 {
-    const pawl_value *event = NULL;
     pawl_error err = {0};
-    if (*number != 0) {
-        pawl_scope *scope = pawl_scope_new();
-        pawl_status s = pw_client_next(cli->client, *number, LOOK_EVERY_MS, scope, &event, &err);
-        while (s == PAWL_OK) {
-            s = pw_client_next(cli->client, *number, 0, scope, &event, &err);
-        }
-        pawl_scope_free(scope);
-        if (s == PAWL_TIMEOUT) {
-            return;
-        }
-    } else {
-        (void)pw_cli_signal_take(LOOK_EVERY_MS);
-    }
-    *number = 0;
     pw_client *next = NULL;
+    *number = 0;
     if (pw_client_open(cli->db, &next, &err) == PAWL_OK) {
         pw_client_close(cli->client);
         cli->client = next;
@@ -95,6 +85,33 @@ static void hint_wait(pw_cli *cli, int64_t *number)
                 PAWL_OK) {
             *number = 0;
         }
+    }
+}
+
+/* Waits for a hint, or for a while. */
+static void hint_wait(showing *s, int64_t *number)
+{
+    pw_cli *cli = s->cli;
+    const pawl_value *event = NULL;
+    pawl_error err = {0};
+    pawl_scope *scope = pawl_scope_new();
+    pawl_status status = PAWL_TIMEOUT;
+    if (*number != 0) {
+        status = pw_client_next(cli->client, *number, 0, scope, &event, &err);
+    }
+    if (status == PAWL_TIMEOUT) {
+        s->stopped = pw_follow_wait(&s->ctrl_c, *number != 0 ? pw_client_fd(cli->client) : -1,
+                                    LOOK_EVERY_MS);
+        status = *number != 0 && !s->stopped
+                     ? pw_client_next(cli->client, *number, 0, scope, &event, &err)
+                     : status;
+    }
+    while (status == PAWL_OK) { /* what several hints are about is read at once */
+        status = pw_client_next(cli->client, *number, 0, scope, &event, &err);
+    }
+    pawl_scope_free(scope);
+    if (!s->stopped && (*number == 0 || status != PAWL_TIMEOUT)) {
+        watch_again(cli, number);
     }
 }
 
@@ -116,13 +133,18 @@ static int follow(showing *s)
         if (s->closed || s->broken || (s->max != 0 && s->count >= s->max)) {
             return PW_EXIT_OK;
         }
-        hint_wait(cli, &number);
+        if (!s->stopped) {
+            hint_wait(s, &number);
+        }
+        if (s->stopped) {
+            return pw_follow_stopped(cli, "show");
+        }
     }
 }
 
 int pw_verb_show(pw_cli *cli)
 {
-    showing s = {.cli = cli, .max = cli->args->number[PW_OPT_LIMIT]};
+    showing s = {.cli = cli, .max = cli->args->number[PW_OPT_LIMIT], .ctrl_c = {.fd = -1}};
     pawl_error err = {0};
     const pawl_value *run = NULL;
     int code = pw_cli_target(cli, false);
@@ -135,7 +157,10 @@ int pw_verb_show(pw_cli *cli)
         if (cli->out.format == PW_FORMAT_JSON) {
             return pw_cli_usage(cli, "one JSON document cannot be followed; use -o jsonl");
         }
-        return follow(&s);
+        pw_follow_init(&s.ctrl_c);
+        code = follow(&s);
+        pw_follow_deinit(&s.ctrl_c);
+        return code;
     }
     pawl_status status = show_new(&s, &err);
     if (status != PAWL_OK) {

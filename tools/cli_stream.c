@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/cli_event.h"
+#include "tools/cli_follow.h"
 
 typedef struct source {
     int64_t command, index, attempt;
@@ -146,6 +147,42 @@ static int closed_already(pw_cli *cli, const pawl_value *run)
     return PW_EXIT_OK;
 }
 
+/* Nothing of what is there already is left to a wait: a reply may be buffered. True: Ctrl-C. */
+static bool piece_wait(pw_cli *cli, const pw_follow *f, int64_t number, pawl_scope *scope,
+                       const pawl_value **ret_event, pawl_status *ret_status, pawl_error *err)
+{
+    *ret_status = pw_client_next(cli->client, number, 0, scope, ret_event, err);
+    while (*ret_status == PAWL_TIMEOUT) {
+        if (pw_follow_wait(f, pw_client_fd(cli->client), -1)) {
+            return true;
+        }
+        *ret_status = pw_client_next(cli->client, number, 0, scope, ret_event, err);
+    }
+    return pw_follow_wait(f, -1, 0);
+}
+
+static int pieces(streaming *s, const pw_follow *f, int64_t number)
+{
+    pw_cli *cli = s->cli;
+    pawl_error err = {0};
+    pawl_status status = PAWL_OK;
+    bool open = true, stopped = false;
+    while (open && !stopped && status == PAWL_OK) {
+        pawl_scope *scope = pawl_scope_new();
+        const pawl_value *event = NULL;
+        stopped = piece_wait(cli, f, number, scope, &event, &status, &err);
+        open = status != PAWL_OK || show(s, event);
+        pawl_scope_free(scope);
+        if (!pw_cli_out_flush(&cli->out)) {
+            return PW_EXIT_OK; /* nobody reads */
+        }
+    }
+    line_end(s);
+    return stopped && open     ? pw_follow_stopped(cli, "stream")
+           : status == PAWL_OK ? PW_EXIT_OK
+                               : pw_cli_fail(cli, status, &err, "the stream ended");
+}
+
 static int follow(streaming *s)
 {
     pw_cli *cli = s->cli;
@@ -159,23 +196,15 @@ static int follow(streaming *s)
     if (code != PW_EXIT_OK) {
         return code;
     }
-    bool open = pawl_int(run, "closed_ms", 0) ==
-                0; /* looked at after the watch began: its end is either seen here or there */
-    if (!open) {
-        return closed_already(cli, run);
+    if (pawl_int(run, "closed_ms", 0) != 0) {
+        return closed_already(
+            cli, run); /* looked at after the watch began: its end is either seen here or there */
     }
-    while (open && status == PAWL_OK) {
-        pawl_scope *scope = pawl_scope_new();
-        const pawl_value *event = NULL;
-        status = pw_client_next(cli->client, number, -1, scope, &event, &err);
-        open = status != PAWL_OK || show(s, event);
-        pawl_scope_free(scope);
-        if (!pw_cli_out_flush(&cli->out)) {
-            return PW_EXIT_OK; /* nobody reads */
-        }
-    }
-    line_end(s);
-    return status == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, status, &err, "the stream ended");
+    pw_follow f;
+    pw_follow_init(&f);
+    code = pieces(s, &f, number);
+    pw_follow_deinit(&f);
+    return code;
 }
 
 int pw_verb_stream(pw_cli *cli)

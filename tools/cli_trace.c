@@ -97,7 +97,8 @@ static pw_node *node_add(pw_trace *t, pw_node_kind kind, const pawl_value *event
                    .kind_text = keep(t, event, "kind"),
                    .at = keep(t, event, "at"),
                    .said = "",
-                   .note = ""};
+                   .note = "",
+                   .kept = ""};
     if (strncmp(n->at, UNDO_AT, strlen(UNDO_AT)) == 0) {
         n->undoes = strtoll(n->at + strlen(UNDO_AT), NULL, 10);
         n->at = "";
@@ -453,6 +454,7 @@ pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope
     if (pawl_int(run, "closed_ms", 0) == 0) {
         stack_merge(cli, t, key);
         maps_merge(cli, t, key);
+        pw_trace_kept(cli, t);
     } else {
         cut_open(t, pawl_int(run, "closed_ms", 0));
     }
@@ -482,6 +484,9 @@ static const pawl_value *node_json(const pw_node *n, pawl_scope *scope)
     }
     if (*n->note != '\0') {
         v = pawl_with(scope, v, "note", pawl_make_str(scope, n->note));
+    }
+    if (*n->kept != '\0') {
+        v = pawl_with(scope, v, "kept", pawl_make_str(scope, n->kept));
     }
     if (n->failure != NULL) {
         v = pawl_with(scope, v, "failure", n->failure);

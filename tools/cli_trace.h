@@ -55,6 +55,7 @@ typedef struct pw_node {
     const char *at;              /* "release.c:40" or "" */
     const char *said;            /* of a question: "ann approve, deferred by bob"; "" */
     const char *note;            /* "approve by ada", "x.c" ... or "" */
+    const char *kept;            /* "approve by ada", for the next engine; "" */
     const pawl_value *failure;   /* of the end, or of the last attempt */
     pw_trace *child;
 } pw_node;
@@ -71,7 +72,8 @@ struct pw_trace {
     size_t by_command_len;
     const char **unread; /* names of signals received and not read yet, oldest first */
     size_t unread_len, unread_capacity;
-    bool failed; /* out of memory while building */
+    const pawl_value *kept; /* requests for the next engine; nil: none, or one runs */
+    bool failed;            /* out of memory while building */
     pawl_scope *scope;
 };
 
@@ -81,6 +83,8 @@ pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope
 const pawl_value *pw_trace_json(const pw_trace *trace, pawl_scope *scope);
 /** Draws it; returns the number of lines. */
 size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace);
+/** What is kept in the journal for the run, on the nodes that it is about. */
+void pw_trace_kept(pw_cli *cli, pw_trace *trace);
 const char *pw_node_kind_name(pw_node_kind kind);
 const char *pw_node_state_name(pw_node_state state);
 

@@ -1,5 +1,5 @@
 /*
- * cli_trace_draw.c - the tree of a run as lines, and the `trace` command.
+ * cli_trace_draw.c - the tree of a run as lines.
  *
  *   release-42  release@1  running for 2 min 10 s
  *   ├─ ✓ snapshot                   120 ms
@@ -12,7 +12,6 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "sdk/base/arena.h"
 #include "sdk/base/record.h"
@@ -22,7 +21,6 @@
 #define SPAN_COLUMNS 11
 #define NOTE_COLUMNS_MIN 12
 #define PREFIX_BYTES_MAX 256
-#define FOLLOW_MS 500
 
 typedef struct line {
     char prefix[PREFIX_BYTES_MAX];
@@ -93,6 +91,12 @@ static void deeper(char ret[PREFIX_BYTES_MAX], const char *prefix, const char *t
 
 /* ---- one node ---- */
 
+/* Somebody is to answer; nobody is when an answer is kept for the next engine. */
+static bool asks(const pw_node *n)
+{
+    return n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN && *n->kept == '\0';
+}
+
 static void mark_node(const drawing *d, const pw_node *n, line *l)
 {
     const glyphs *g = glyphs_of(d);
@@ -100,8 +104,7 @@ static void mark_node(const drawing *d, const pw_node *n, line *l)
         const char *mark;
         pw_cli_style style;
     } marks[] = {
-        [PW_STATE_OPEN] = {n->kind == PW_NODE_WAIT ? g->ask : g->open,
-                           n->kind == PW_NODE_WAIT ? PW_WARN : PW_NOW},
+        [PW_STATE_OPEN] = {asks(n) ? g->ask : g->open, asks(n) ? PW_WARN : PW_NOW},
         [PW_STATE_DONE] = {g->done, PW_GOOD},
         [PW_STATE_FAILED] = {g->failed, PW_BAD},
         [PW_STATE_CANCELED] = {g->canceled, PW_WARN},
@@ -231,7 +234,7 @@ static const char *note_node(const drawing *d, const pw_node *n)
         pw_buf_puts(&b, "timed out");
     }
     bool waits = n->kind == PW_NODE_WAIT || n->kind == PW_NODE_SIGNAL || n->kind == PW_NODE_TIMER;
-    if (waits && n->state == PW_STATE_OPEN && n->due_ms != 0) {
+    if (waits && n->state == PW_STATE_OPEN && n->due_ms != 0 && *n->kept == '\0') {
         add_part(&b, ", ");
         pw_cli_left(left, n->due_ms, d->out->now_ms);
         pw_buf_puts(&b, left);
@@ -239,6 +242,10 @@ static const char *note_node(const drawing *d, const pw_node *n)
     if (n->state == PW_STATE_UNKNOWN) {
         add_part(&b, ", ");
         pw_buf_puts(&b, "sent before a crash; whether it happened is not known");
+    }
+    if (*n->kept != '\0') {
+        add_part(&b, ", ");
+        pw_buf_printf(&b, "kept: %s", n->kept);
     }
     const char *note = b.size > 0 ? pw_strdup(d->scope, pw_buf_cstr(&b)) : "";
     pw_buf_deinit(&b);
@@ -281,7 +288,7 @@ static void draw_node(drawing *d, const pw_trace *t, const pw_node *n, const cha
         pw_cli_span(l->span, (n->end_ms != 0 ? n->end_ms : d->out->now_ms) - n->start_ms);
     }
     deeper(below, prefix, last ? g->none : g->down);
-    if (n->kind == PW_NODE_WAIT && n->state == PW_STATE_OPEN) {
+    if (asks(n)) {
         answer_line(d, t, n, below);
     }
     if (n->child != NULL) {
@@ -487,95 +494,4 @@ size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace)
     }
     print_end(&d, trace);
     return d.len + 2;
-}
-
-/* ---- the command ---- */
-
-static size_t terminal_rows(const pw_cli_out *out)
-{
-    struct winsize size = {0};
-    return out->terminal && ioctl(fileno(out->file), TIOCGWINSZ, &size) == 0 && size.ws_row > 2
-               ? size.ws_row
-               : 24;
-}
-
-/* Draws over what was drawn before; of a tree taller than the terminal the end is shown. */
-static void redraw(pw_cli *cli, const pw_trace *t, size_t *lines_before)
-{
-    pw_cli_out *o = &cli->out;
-    pw_cli_out page = *o;
-    pw_buf_init(&page.text, 0);
-    page.now_ms = pw_cli_now_ms();
-    (void)pw_trace_draw(cli, &page, t);
-    const char *text = pw_buf_cstr(&page.text);
-    size_t rows = terminal_rows(o) - 1;
-    size_t lines = 0;
-    for (const char *p = text; *p != '\0'; p++) {
-        lines += *p == '\n';
-    }
-    for (; lines > rows; lines--) {
-        text = strchr(text, '\n') + 1;
-    }
-    if (*lines_before > 0) {
-        pw_out_printf(o, "\033[%zuA\033[J", *lines_before);
-    }
-    pw_out_puts(o, text);
-    *lines_before = lines;
-    pw_buf_deinit(&page.text);
-}
-
-static int trace_once(pw_cli *cli, size_t *lines_before, bool *ret_closed)
-{
-    const pawl_value *run = NULL;
-    pw_trace *t = NULL;
-    pawl_error err = {0};
-    pawl_scope *scope = pawl_scope_new();
-    pawl_status s = scope == NULL ? PAWL_NOMEM
-                                  : pw_client_request(cli->client, "describe",
-                                                      pawl_build(scope, "{id: %s}", cli->run_id),
-                                                      -1, scope, &run, &err);
-    s = s == PAWL_OK ? pw_trace_build(cli, run, scope, 0, &t, &err) : s;
-    if (s == PAWL_OK && cli->out.format != PW_FORMAT_TEXT) {
-        pw_out_json(&cli->out, pw_trace_json(t, scope));
-    } else if (s == PAWL_OK && lines_before != NULL) {
-        redraw(cli, t, lines_before);
-    } else if (s == PAWL_OK) {
-        (void)pw_trace_draw(cli, &cli->out, t);
-    }
-    *ret_closed = s == PAWL_OK &&
-                  !pw_run_status_is_open(pw_run_status_from_name(pawl_str(run, "status", "")));
-    pawl_scope_free(scope);
-    return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
-}
-
-int pw_verb_trace(pw_cli *cli)
-{
-    bool closed = false;
-    size_t lines = 0;
-    int code = pw_cli_target(cli, false);
-    if (code != PW_EXIT_OK) {
-        return code;
-    }
-    if (!pw_cli_has(cli->args, PW_OPT_FOLLOW)) {
-        code = trace_once(cli, NULL, &closed);
-        if (code == PW_EXIT_OK && !closed) {
-            pw_cli_say_still(cli);
-        }
-        return code;
-    }
-    if (!cli->out.terminal || cli->out.format != PW_FORMAT_TEXT) {
-        return pw_cli_usage(
-            cli,
-            "a tree can be followed on a terminal only; for a program: pawl show %s -f -o jsonl",
-            cli->run_id);
-    }
-    for (;;) {
-        code = trace_once(cli, &lines, &closed);
-        if (!pw_cli_out_flush(&cli->out) || closed || code != PW_EXIT_OK) {
-            return code;
-        }
-        if (pw_cli_signal_take(FOLLOW_MS) != 0) {
-            return PW_EXIT_OK;
-        }
-    }
 }

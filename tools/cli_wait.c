@@ -359,6 +359,11 @@ static void fields(pw_cli *cli, const pawl_value *wait)
         put_escalation(o, &b, wait);
         field_buf(o, is_escalated(wait) ? "escalated" : "escalates", &b);
     }
+    if (pawl_get(wait, "kept") != NULL) {
+        pw_buf_printf(&b, "%s; the next engine takes it: pawl%s serve", pawl_str(wait, "kept", ""),
+                      pw_cli_db_words(cli));
+        field_buf(o, "kept", &b);
+    }
 }
 
 /* What to look at; cut in a list, where it is one of many. */
@@ -520,6 +525,16 @@ static int nothing(pw_cli *cli, bool asked)
     return PW_EXIT_OK;
 }
 
+/* With what is kept of answers to it. */
+static const pawl_value *with_kept(pw_cli *cli, const pawl_value *inbox, const pawl_value *wait)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf b = PW_BUF_INIT;
+    return pw_cli_inbox_answers(inbox, pawl_str(wait, "id", ""), pawl_str(wait, "name", ""),
+                                pawl_int(wait, "command", 0), &b)
+               ? pawl_with(cli->scope, wait, "kept", pawl_make_str(cli->scope, pw_buf_cstr(&b)))
+               : wait;
+}
+
 int pw_verb_wait(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
@@ -543,10 +558,11 @@ int pw_verb_wait(pw_cli *cli)
                      ? (size_t)a->number[PW_OPT_LIMIT]
                      : SIZE_MAX;
     const pawl_value **some = pawl_scope_alloc(cli->scope, (pawl_len(waits) + 1) * sizeof *some);
+    const pawl_value *inbox = pw_cli_inbox(cli);
     size_t len = 0;
     for (size_t i = 0; some != NULL && i < pawl_len(waits) && len < max; i++) {
         if (is_named(pawl_at(waits, i), a->value[PW_OPT_NAME])) {
-            some[len++] = pawl_at(waits, i);
+            some[len++] = with_kept(cli, inbox, pawl_at(waits, i));
         }
     }
     return len == 0 ? nothing(cli, one) : print(cli, waits, some, len);

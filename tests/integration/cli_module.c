@@ -3,6 +3,7 @@
  *
  * Activities that must leave a trace append a line to the file that the input names. Does not check anything: cli_*_test.py does.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,17 @@ static const pawl_value *square(pawl_task *t, const pawl_value *in, void *user)
     (void)user;
     int64_t n = pawl_int(in, "", 0);
     return pawl_task_build(t, "%lld", (long long)(n * n));
+}
+
+/* Says something, and goes on until it is told to stop. */
+static const pawl_value *tell(pawl_task *t, const pawl_value *in, void *user)
+{
+    (void)in;
+    (void)user;
+    struct pollfd stop = {.fd = pawl_task_cancel_fd(t), .events = POLLIN};
+    (void)pawl_task_output(t, "out", "working\n", 8);
+    (void)poll(&stop, 1, -1);
+    return pawl_task_fail(t, "Stopped", "it was told to stop");
 }
 
 /* What a model call would say of itself. */
@@ -197,6 +209,12 @@ static const pawl_value *listening(pawl_run *w, const pawl_value *in)
     return pawl_json(w, "{got: %p}", pawl_v(got));
 }
 
+static const pawl_value *telling(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    return pawl_call(w, "tell");
+}
+
 static const pawl_value *answer_price(pawl_run *w, const pawl_value *in, void *arg)
 {
     (void)arg;
@@ -295,7 +313,8 @@ PAWL_MODULE(reg, err)
         const char *name;
         pawl_activity_fn fn;
     } activities[] = {{"greet", greet}, {"fail", fail},     {"needs_file", needs_file},
-                      {"note", note},   {"square", square}, {"spend", spend}};
+                      {"note", note},   {"square", square}, {"spend", spend},
+                      {"tell", tell}};
     static const struct {
         const char *name;
         pawl_workflow_fn fn;
@@ -311,7 +330,8 @@ PAWL_MODULE(reg, err)
                      {"reverting", reverting}, {"asking_twice", asking_twice},
                      {"adopting", adopting},   {"chatty", chatty},
                      {"careless", careless},   {"wordy", wordy},
-                     {"paying", paying},       {"spending", spending}};
+                     {"paying", paying},       {"spending", spending},
+                     {"telling", telling}};
     pawl_status s = PAWL_OK;
     for (size_t i = 0; s == PAWL_OK && i < sizeof activities / sizeof activities[0]; i++) {
         s = reg->activity(reg, activities[i].name, activities[i].fn, NULL, err);

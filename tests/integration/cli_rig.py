@@ -104,6 +104,12 @@ class Place:
 
     def on_terminal(self, columns, *args):
         """What a command prints on a terminal of so many columns, without its colours."""
+        code, text = self.at_terminal(columns, None, *args)
+        check(code == 0, text)
+        return text
+
+    def at_terminal(self, columns, interrupt, *args):
+        """Its exit code and what it prints there, standard error too. interrupt: Ctrl-C once it has printed this; None = never."""
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         done = subprocess.Popen([self.pawl, *args], cwd=self.folder, env={**self.env, "TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=theirs,
@@ -113,11 +119,15 @@ class Place:
         try:
             while piece := os.read(ours, 65536):
                 text += piece
+                if interrupt is not None and interrupt.encode() in text:
+                    done.send_signal(signal.SIGINT)
+                    interrupt = None
         except OSError:  # EIO: the other end is closed
             pass
         os.close(ours)
-        check(done.wait(timeout=DEADLINE) == 0, text.decode())
-        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text.decode()).replace("\r\n", "\n")
+        code = done.wait(timeout=DEADLINE)
+        check(interrupt is None, f"it never printed {interrupt!r}: {text.decode()}")
+        return code, re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text.decode()).replace("\r\n", "\n")
 
     def ok(self, *args, **more):
         return self.run(*args, **more).exits(0)

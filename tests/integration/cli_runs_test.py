@@ -195,6 +195,18 @@ def it_signals_a_run_and_reads_what_it_publishes(p):
     equal(p.ok("query", "l1", "state", "-o", "json").json(), {"step": "done"})
 
 
+def it_shows_a_signal_that_is_kept_in_the_tree(p):
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    p.stop()
+    check("kept" not in p.ok("trace", "l1").out, "nothing is kept yet")
+    p.ok("signal", "l1", "stop", "--by", "ann")
+    check("kept" not in p.ok("trace", "l1").out, "nobody waits for that one")
+    p.ok("signal", "l1", "go", "--by", "ann")
+    within(p.ok("trace", "l1").out, "kept: sent by ann")
+
+
 def it_starts_with_a_signal(p):
     p.serve()
     p.ok("start", "listening", "-w", "l1", "--signal", "go", "--signal-input", '"first"')
@@ -333,7 +345,15 @@ def it_keeps_an_answer_without_an_engine_and_says_what_came_of_it(p):
     within(p.ok("answer", "pay1", "approve", "--by", "bob").out, "kept: answer pay1: approve")
     p.ok("answer", "pay1", "approve", "--by", "bob")
     within(p.ok("answer", "pay1", "--defer", "--by", "cid").out, "kept: defer pay1")
+    kept = "approve by bob, approve by bob, deferred by cid"
+    text = p.ok("trace", "pay1").out
+    within(text, f"kept: {kept}")
+    check("pawl wait" not in text and "left" not in text, f"it is asked still:\n{text}")
+    equal([s.get("kept") for s in p.ok("trace", "pay1", "-o", "json").json()["steps"]], [kept])
+    within(p.ok("wait", "pay1").out, f"kept       {kept}; the next engine takes it: pawl serve")
+    equal([w.get("kept") for w in p.ok("wait", "-o", "json").json()], [kept])
     p.serve()
+    within(p.ok("trace", "pay1").out, "pawl wait pay1")  # one vote of two: it is open again
     p.ok("answer", "pay1", "approve", "--by", "cid")
     equal([e["type"] for e in p.ok("show", "pay1", "-o", "jsonl").jsonl()][2:],
           ["WaitVoted", "WaitDeferred", "WaitVoted", "WaitAnswered", "RunCompleted"])
@@ -381,6 +401,34 @@ def it_shows_budgets_as_a_tree_and_sets_their_limits(p):
     p.ok("start", "spending", "-w", "c3", "-i", json.dumps([]))
     p.until_status("c3", "completed")
     within(p.ok("budget", "set", "c3", "usd=1").out, "of $1.00")  # it had none
+    p.ok("verify")
+
+
+def it_sets_a_budget_before_a_run_uses_it(p):
+    p.run("budget", "set", "goal:x", "usd=1").exits(4)  # no journal: nothing is made
+    p.serve()
+    said = p.ok("budget", "set", "goal:x", '{"usd": 0.06, "parent": {"name": "workspace:acme", "usd": 2}}', "--by", "ada")
+    within(said.out, "$0.00 of $0.06")
+    within(said.err, "that budget is made, below workspace:acme")
+    within(said.err, "to start a run below it: pawl start TYPE --budget '{\"parent\": \"goal:x\"}'")
+    check("is made" not in p.ok("budget", "set", "goal:x", '{"calls": 9, "parent": "workspace:acme"}').err, "it is there")
+    within(p.run("budget", "set", "goal:x", '{"usd": 1, "parent": "workspace:other"}').exits(2).err,
+           '"goal:x" stands below "workspace:acme" and stays there')
+    within(p.run("budget", "set", "run:1", "usd=1").exits(2).err, "does not begin with run:")
+    within(p.run("budget", "set", "goal y", "usd=1").exits(2).err, "goal y")
+    within(p.run("budget", "raise", "goal:y", "usd=1").exits(4).err, "try: pawl budget set goal:y usd=5")
+    p.ok("start", "spending", "-w", "c1", "-i", json.dumps([CALL, CALL]), "--budget", '{"parent": "goal:x"}')
+    p.until_waiting("c1", "budget")
+    rows = {r["name"]: r for r in p.ok("budget", "-o", "json").json()}
+    equal((rows["goal:x"]["parent"], rows["goal:x"]["limits"]["hard"], rows["workspace:acme"]["limits"]["hard"]),
+          ("workspace:acme", {"usd": 0.06, "calls": 9}, {"usd": 2}))
+    equal(round(rows["workspace:acme"]["spent"]["usd"], 6), 0.02)
+    p.stop()
+    equal(p.ok("budget", "set", "goal:z", "usd=1", "-o", "json").json(), [{"name": "goal:z", "kept": True}])
+    p.ok("start", "spending", "-w", "c2", "-i", "[]")
+    within(p.run("budget", "set", "c2", "usd=7").exits(1).err, "it has no budget yet")
+    p.serve()
+    within(p.ok("budget", "show", "goal:z").out, "$0.00 of $1.00")
     p.ok("verify")
 
 
@@ -655,6 +703,25 @@ def it_stops_waiting_but_not_the_run_on_interrupt(p):
     equal((waiter.returncode, out), (130, ""))
     within(err, "the run goes on")
     equal(p.state("l1")["status"], "running")
+
+
+def it_says_how_to_follow_again_on_interrupt(p):
+    """As when a result is waited for: the run goes on, and what to type is said."""
+    p.serve()
+    p.ok("start", "telling", "-w", "t1")
+    for args, first in ((["stream", "t1"], "-- tell (#1), out"), (["show", "t1", "-f"], "RunStarted")):
+        follower = p.begin(*args)
+        within(follower.stdout.readline(), first)
+        follower.send_signal(signal.SIGINT)
+        _, err = follower.communicate(timeout=60)
+        equal((follower.returncode, err), (130, f"the run goes on; to follow it again: pawl {' '.join(args)}\n"))
+    code, text = p.at_terminal(80, "telling@1", "trace", "t1", "-f")
+    equal(code, 130)
+    within(text, "the run goes on; to follow it again: pawl trace t1 -f\n")
+    equal(p.state("t1")["status"], "running")
+    p.ok("cancel", "t1")
+    p.until_status("t1", "failed")
+    within(p.ok("stream", "t1").err, "is not kept")
 
 
 main(globals())
