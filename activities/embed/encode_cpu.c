@@ -1,6 +1,6 @@
 /*
- * encode_cpu.c - packs the weights, parts texts into groups, and lets threads take one group after the other. The arithmetic is not here
- * (encode_group.c); a thread lives as long as the call that needs it.
+ * encode_cpu.c - packs the weights, parts texts into groups, and lets threads take one group after the other, or share groups where there are few
+ * (encode_team.c). The arithmetic is not here (encode_group.c); a thread lives as long as the call that needs it.
  */
 #include "activities/embed/encode_cpu.h"
 
@@ -8,12 +8,13 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#include "activities/embed/encode_group.h"
+#include "activities/embed/encode_team.h"
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
 
 #define GROUP_ROWS 256u     /* about what stays in a core's cache between two layers */
 #define GROUP_ROWS_MIN 128u /* fewer do not pay for reading all weights once more */
+#define TEAM_ROWS_MIN 48u   /* fewer are done by one thread sooner than others have come */
 #define THREADS_MAX 64u
 
 /* ---- weights into panels ---- */
@@ -176,7 +177,7 @@ typedef struct work {
     const pw_ids *texts;
     size_t len;
     float *vectors;
-    size_t *groups; /* where each begins, and len at the end */
+    pw_group *groups;
     size_t groups_len;
     size_t rows; /* of the largest group */
     size_t longest;
@@ -200,13 +201,18 @@ static pawl_status check_text(const pw_model_config *c, const pw_ids *text, size
     return PAWL_OK;
 }
 
-/* So that each thread has a group, if there is enough for all. */
-static size_t rows_of_group(const work *w, unsigned threads)
+static size_t rows_of_all(const work *w)
 {
     size_t all = 0;
     for (size_t i = 0; i < w->len; i++) {
         all += w->texts[i].len;
     }
+    return all;
+}
+
+/* So that each thread has a group, if there is enough for all. */
+static size_t rows_of_group(size_t all, unsigned threads)
+{
     const size_t share = (all + threads - 1) / threads;
     return share > GROUP_ROWS ? GROUP_ROWS : share < GROUP_ROWS_MIN ? GROUP_ROWS_MIN : share;
 }
@@ -214,36 +220,41 @@ static size_t rows_of_group(const work *w, unsigned threads)
 /* Whole texts, in order, until the next one would not fit; a long text is a group of its own. */
 static void part_texts(work *w, size_t rows_max)
 {
-    size_t rows = 0;
-    w->groups[0] = 0;
+    pw_group *g = NULL;
     for (size_t i = 0; i < w->len; i++) {
         const size_t more = w->texts[i].len;
-        if (rows > 0 && rows + more > rows_max) {
-            w->groups[++w->groups_len] = i;
-            rows = 0;
+        if (g == NULL || g->rows + more > rows_max) {
+            g = &w->groups[w->groups_len++];
+            *g = (pw_group){.e = w->e,
+                            .texts = w->texts + i,
+                            .vectors = w->vectors + i * w->e->m->config.width};
         }
-        rows += more;
-        w->rows = rows > w->rows ? rows : w->rows;
+        g->len++;
+        g->rows += more;
+        w->rows = g->rows > w->rows ? g->rows : w->rows;
         w->longest = more > w->longest ? more : w->longest;
     }
-    w->groups[++w->groups_len] = w->len;
 }
 
 static void *take_groups(void *arg)
 {
     work *w = arg;
     pw_scratch s;
-    if (!pw_scratch_take(&s, w->e, w->rows, w->longest)) {
+    if (!pw_scratch_take(&s, w->e, &(pw_scratch_need){w->rows, w->longest, NULL})) {
         atomic_store(&w->failed, true);
         return NULL;
     }
     for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < w->groups_len;) {
-        const size_t first = w->groups[i];
-        pw_encode_group(w->e, &s, w->texts + first, w->groups[i + 1] - first,
-                        w->vectors + first * w->e->m->config.width);
+        pw_group_encode(&w->groups[i], &s);
     }
     pw_scratch_give(&s, w->e);
     return NULL;
+}
+
+/* Few rows: there would be threads without a group, or with much less than others. */
+static bool is_for_team(size_t all, unsigned threads)
+{
+    return threads > 1 && all >= TEAM_ROWS_MIN && all / threads < GROUP_ROWS_MIN;
 }
 
 /* A thread that cannot be had is done without. */
@@ -275,12 +286,19 @@ pawl_status pw_encode_cpu(const pw_encoder_cpu *e, const pw_ids *texts, size_t l
     if (len == 0) {
         return PAWL_OK;
     }
-    w.groups = pw_malloc((len + 1) * sizeof *w.groups);
+    w.groups = pw_malloc(len * sizeof *w.groups);
     if (w.groups == NULL) {
         return pw_err(err, PAWL_NOMEM, "no memory for %zu texts", len);
     }
-    part_texts(&w, rows_of_group(&w, threads > 0 ? threads : 1));
-    run(&w, threads);
+    const size_t all = rows_of_all(&w);
+    if (is_for_team(all, threads)) {
+        part_texts(&w, GROUP_ROWS);
+        const pw_team_work together = {w.groups, w.groups_len, w.rows, w.longest};
+        atomic_store(&w.failed, !pw_team_encode(e, &together, threads));
+    } else {
+        part_texts(&w, rows_of_group(all, threads > 0 ? threads : 1));
+        run(&w, threads);
+    }
     pw_free(w.groups);
     return atomic_load(&w.failed) ? pw_err(err, PAWL_NOMEM, "no memory for %zu rows", w.rows)
                                   : PAWL_OK;

@@ -1,5 +1,5 @@
 /*
- * encode_group.h - some texts through all layers, on one thread: the packed weights, the scratch that a thread needs, and the walk.
+ * encode_group.h - some texts through all layers: the packed weights, the scratch that a thread needs, and the walk.
  */
 #ifndef PW_EMBED_ENCODE_GROUP_H
 #define PW_EMBED_ENCODE_GROUP_H
@@ -61,26 +61,50 @@ struct pw_encoder_cpu {
 };
 
 typedef struct pw_scratch {
-    float *x;      /* [rows][width] */
-    float *heads;  /* [rows][width + panel]: a head's last panel may reach beyond it */
+    float *x[2];   /* [rows][width + panel]: a layer reads one, and what it makes is in the other */
+    float *inner;  /* [rows][PW_CHUNK] */
     float *asked;  /* [rows][2 head]: one head's queries and keys */
     float *values; /* [head / panel][rows][panel]: its values, as panels over its numbers */
     float *keys;   /* its keys of one text, as panels over the rows */
-    float *inner;  /* [rows][PW_CHUNK] */
+    float *scores; /* [PW_SCORE_ROWS][rows, padded] */
     size_t rows;
     size_t text_len; /* of the text that is attended to */
-    float *scores;   /* [PW_SCORE_ROWS][rows, padded] */
     pw_block block;
 } pw_scratch;
 
 #define PW_SCORE_ROWS 64u
 
-/** For texts of at most rows ids together, and none longer than longest. False: out of memory. */
-bool pw_scratch_take(pw_scratch *s, const pw_encoder_cpu *e, size_t rows, size_t longest);
+/** For texts of at most rows ids together, and none longer than longest. */
+typedef struct pw_scratch_need {
+    size_t rows;
+    size_t longest;
+    const pw_scratch *of; /* whose x and inner are used, by threads that share a group; NULL: own */
+} pw_scratch_need;
+
+/** False: out of memory. */
+bool pw_scratch_take(pw_scratch *s, const pw_encoder_cpu *e, const pw_scratch_need *need);
 void pw_scratch_give(pw_scratch *s, const pw_encoder_cpu *e);
 
-/** Their vectors, one after the other. */
-void pw_encode_group(const pw_encoder_cpu *e, pw_scratch *s, const pw_ids *texts, size_t len,
-                     float *vectors);
+typedef struct pw_group {
+    const pw_encoder_cpu *e;
+    const pw_ids *texts;
+    size_t len;
+    size_t rows;    /* of all its texts */
+    float *vectors; /* to be, one after the other */
+} pw_group;
+
+typedef struct pw_span {
+    size_t first, end;
+} pw_span;
+
+/** A group from texts to vectors. */
+void pw_group_encode(const pw_group *g, pw_scratch *s);
+
+/** Its steps: words; for each layer attend for all heads, then advance for all rows; pool. Heads of a layer may be attended to by several threads at once if
+ * each fills its panels (pw_encoder_cpu.head is its size), and rows advanced in any parts; each thread with a scratch of its own. */
+void pw_group_words(const pw_group *g, const pw_scratch *s);
+void pw_group_attend(const pw_group *g, pw_scratch *s, uint32_t layer, const pw_span *heads);
+void pw_group_advance(const pw_group *g, const pw_scratch *s, uint32_t layer, const pw_span *rows);
+void pw_group_pool(const pw_group *g, const pw_scratch *s);
 
 #endif

@@ -1,10 +1,13 @@
 /*
  * encode_cpu_test.c - the fast encoder against the plain one: every set of kernels that this processor has, on a small model with sizes that fit no
- * vector, and on the real one; and that a vector does not depend on its neighbours, bit by bit. With "all": all reference texts. Measures no speed.
+ * vector, and on the real one; and that a vector does not depend on its neighbours or on threads, bit by bit. With "all": all reference texts.
+ * Measures no speed.
  */
 #include "embed_rig.h"
 
+#include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +19,7 @@
 #include "sdk/base/mem.h"
 
 #define DIFFERENCE_MAX 2e-6
+#define LAYERS 3
 
 /* ---- a small model ---- */
 
@@ -51,7 +55,7 @@ static pw_model *small_model(uint32_t width, uint32_t heads, uint32_t inner, pw_
     uint32_t state = width;
     pw_model *m = pw_calloc(1, sizeof *m);
     assert_non_null(m);
-    m->config = (pw_model_config){.layers = 2,
+    m->config = (pw_model_config){.layers = LAYERS,
                                   .width = width,
                                   .heads = heads,
                                   .inner = inner,
@@ -68,7 +72,7 @@ static pw_model *small_model(uint32_t width, uint32_t heads, uint32_t inner, pw_
     m->positions = numbers(m, &state, 150 * width, 0, 1);
     m->types = numbers(m, &state, 2 * width, 0, 1);
     m->norm = some_norm(m, &state);
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < LAYERS; i++) {
         pw_layer *l = &m->layers[i];
         l->query = some_linear(m, &state, width, width);
         l->key = some_linear(m, &state, width, width);
@@ -129,15 +133,16 @@ static void check_small(const pw_model *m, const pw_kernels *kernels)
     pw_encoder_cpu_close(e);
 }
 
+static const struct {
+    uint32_t width, heads, inner;
+    pw_pooling pooling;
+} sizes[] = {{40, 5, 72, PW_POOL_MEAN},
+             {64, 2, 128, PW_POOL_FIRST},
+             {30, 3, 50, PW_POOL_MEAN},
+             {66, 1, 33, PW_POOL_FIRST}};
+
 static void all_kernels_agree_with_the_plain_encoder_on_sizes_that_fit_no_vector(void **state)
 {
-    static const struct {
-        uint32_t width, heads, inner;
-        pw_pooling pooling;
-    } sizes[] = {{40, 5, 72, PW_POOL_MEAN},
-                 {64, 2, 128, PW_POOL_FIRST},
-                 {30, 3, 50, PW_POOL_MEAN},
-                 {66, 1, 33, PW_POOL_FIRST}};
     const pw_kernels *all[4];
     (void)pw_kernels_all(all);
     for (size_t i = 0; i < PW_COUNT(sizes); i++) {
@@ -147,6 +152,133 @@ static void all_kernels_agree_with_the_plain_encoder_on_sizes_that_fit_no_vector
         }
         pw_model_close(m);
     }
+    (void)state;
+}
+
+/* ---- threads ---- */
+
+#define MATES 8
+#define THREADS 3u
+
+/* From one part of a step for all threads to more rows than a group has. */
+static void some_texts(pw_ids texts[MATES], uint32_t ids[MATES][150])
+{
+    static const size_t lens[MATES] = {49, 150, 1, 97, 33, 120, 2, 64};
+    uint32_t state = 11;
+    for (size_t i = 0; i < MATES; i++) {
+        texts[i] = (pw_ids){ids[i], lens[i]};
+        for (size_t k = 0; k < lens[i]; k++) {
+            ids[i][k] = next_random(&state) % 50;
+        }
+    }
+}
+
+static void check_threads(const pw_model *m, const pw_kernels *kernels)
+{
+    const size_t width = m->config.width;
+    static float alone[MATES * WIDTH_MAX], got[MATES * WIDTH_MAX];
+    uint32_t ids[MATES][150];
+    pw_ids texts[MATES];
+    pawl_error err;
+    pw_encoder_cpu *e = NULL;
+    assert_int_equal(pw_encoder_cpu_open(m, kernels, &e, &err), PAWL_OK);
+    some_texts(texts, ids);
+    for (size_t i = 0; i < MATES; i++) {
+        assert_int_equal(pw_encode_cpu(e, &texts[i], 1, 1, alone + i * width, &err), PAWL_OK);
+    }
+    for (unsigned threads = 1; threads <= THREADS; threads++) {
+        for (size_t i = 0; i < 2 * MATES; i++) { /* the first 1, 2, 3 ..., then each alone */
+            const size_t first = i < MATES ? 0 : i - MATES, len = i < MATES ? i + 1 : 1;
+            memset(got, 0xff, sizeof got);
+            assert_int_equal(pw_encode_cpu(e, texts + first, len, threads, got, &err), PAWL_OK);
+            if (memcmp(got, alone + first * width, len * width * sizeof *got) != 0) {
+                fail_msg("%s, width %zu: %zu texts from %zu on %u threads differ from each alone",
+                         kernels->name, width, len, first, threads);
+            }
+        }
+    }
+    pw_encoder_cpu_close(e);
+}
+
+static void a_vector_is_the_same_on_any_threads_and_among_any_texts(void **state)
+{
+    const pw_kernels *all[4];
+    (void)pw_kernels_all(all);
+    for (size_t i = 0; i < PW_COUNT(sizes); i++) {
+        pw_model *m = small_model(sizes[i].width, sizes[i].heads, sizes[i].inner, sizes[i].pooling);
+        for (size_t k = 0; all[k] != NULL && (k == 0 || i == 1); k++) {
+            check_threads(m, all[k]);
+        }
+        pw_model_close(m);
+    }
+    (void)state;
+}
+
+static int threads_refused; /* the next ones */
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg)
+{
+    if (threads_refused > 0) {
+        threads_refused--;
+        return EAGAIN;
+    }
+    return __real_pthread_create(thread, attr, run, arg);
+}
+
+static void threads_that_cannot_be_made_are_done_without(void **state)
+{
+    pw_model *m = small_model(64, 2, 128, PW_POOL_MEAN);
+    float alone[MATES * 64], got[MATES * 64];
+    uint32_t ids[MATES][150];
+    pw_ids texts[MATES];
+    pawl_error err;
+    pw_encoder_cpu *e = NULL;
+    assert_int_equal(pw_encoder_cpu_open(m, NULL, &e, &err), PAWL_OK);
+    some_texts(texts, ids);
+    assert_int_equal(pw_encode_cpu(e, texts, MATES, 1, alone, &err), PAWL_OK);
+    for (size_t len = 1; len <= MATES; len++) {
+        threads_refused = 1;
+        assert_int_equal(pw_encode_cpu(e, texts, len, THREADS, got, &err), PAWL_OK);
+        assert_int_equal(threads_refused, 0);
+        assert_memory_equal(got, alone, len * 64 * sizeof *got);
+    }
+    pw_encoder_cpu_close(e);
+    pw_model_close(m);
+    (void)state;
+}
+
+/* What a helper has no memory for is done by the others; the caller's own memory is needed. */
+static void threads_without_memory_change_no_vector(void **state)
+{
+    pw_model *m = small_model(64, 2, 128, PW_POOL_MEAN);
+    float alone[MATES * 64], got[MATES * 64];
+    uint32_t ids[MATES][150];
+    pw_ids texts[MATES];
+    pawl_error err;
+    pw_encoder_cpu *e = NULL;
+    assert_int_equal(pw_encoder_cpu_open(m, NULL, &e, &err), PAWL_OK);
+    some_texts(texts, ids);
+    assert_int_equal(pw_encode_cpu(e, texts, MATES, 1, alone, &err), PAWL_OK);
+    pw_encoder_cpu_close(e);
+    for (int64_t nth = 1; nth <= 12; nth++) { /* sticky: none of the threads gets any */
+        pawl_status status;
+        assert_int_equal(pw_encoder_cpu_open(m, NULL, &e, &err), PAWL_OK);
+        pw_mem_fail(nth / 2 + 1, nth % 2 != 0);
+        status = pw_encode_cpu(e, texts, 2, THREADS, got, &err);
+        pw_mem_fail(0, false);
+        assert_true(status == PAWL_OK || (status == PAWL_NOMEM && nth < 4));
+        if (status == PAWL_OK) {
+            assert_memory_equal(got, alone, 2 * 64 * sizeof *got);
+        }
+        pw_encoder_cpu_close(e);
+    }
+    pw_model_close(m);
     (void)state;
 }
 
@@ -241,7 +373,7 @@ static void an_encoder_needs_no_matrices_of_its_model(void **state)
     assert_int_equal(pw_encode_cpu(e, &text, 1, 1, before, &err), PAWL_OK);
     const size_t all = m->numbers_len;
     pw_model_trim(m);
-    assert_int_equal(all - m->numbers_len, 2 * (4 * (32 * 32 + 32) + 2 * 32 * 48 + 32 + 48));
+    assert_int_equal(all - m->numbers_len, LAYERS * (4 * (32 * 32 + 32) + 2 * 32 * 48 + 32 + 48));
     assert_int_equal(pw_encode_cpu(e, &text, 1, 1, after, &err), PAWL_OK);
     assert_memory_equal(before, after, sizeof before);
     pw_encoder_cpu_close(e);
@@ -253,6 +385,9 @@ int main(int argc, char **argv)
     bool all = argc > 1 && strcmp(argv[1], "all") == 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_kernels_agree_with_the_plain_encoder_on_sizes_that_fit_no_vector),
+        cmocka_unit_test(a_vector_is_the_same_on_any_threads_and_among_any_texts),
+        cmocka_unit_test(threads_that_cannot_be_made_are_done_without),
+        cmocka_unit_test(threads_without_memory_change_no_vector),
         cmocka_unit_test(a_text_that_the_model_cannot_take_is_refused),
         cmocka_unit_test(an_encoder_without_memory_says_so),
         cmocka_unit_test(an_encoder_needs_no_matrices_of_its_model),
