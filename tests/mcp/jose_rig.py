@@ -2,6 +2,7 @@
 
     key = Key("RS256", folder, "k1");  key.jwk;  key.sign({"sub": "ada"}, header={"kid": "k1"})
     with KeyServer([key]) as s:  s.url; s.fetches; s.keys = [other]
+    with Issuer([key], "/tenant", place=1) as s:  s.url; s.asked; s.documents[s.place]["issuer"] = "another"
 """
 import base64
 import hashlib
@@ -95,13 +96,66 @@ class KeyServer:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/keys"
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
 
     def __enter__(self):
         self.thread.start()
         return self
 
     def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+OAUTH, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+
+
+class Issuer:
+    """An authorization server that says where its keys are. Each document is JSON to be said, or (status, bytes, headers)."""
+
+    def __init__(self, keys, path="", place=0, port=0):
+        self.asked, self.open, self.documents = [], threading.Event(), {}
+        self.open.set()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):  # pylint: disable=invalid-name
+                owner.asked.append(self.path)
+                owner.open.wait(30)
+                document = owner.documents.get(self.path, (404, b"none", {}))
+                status, body, headers = document if isinstance(document, tuple) else (200, json.dumps(document).encode(), {})
+                try:
+                    self.send_response(status)
+                    for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(body)
+                except OSError:
+                    pass  # it had enough
+
+            def log_message(self, *_):  # pylint: disable=arguments-differ
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self.server.server_address[1]
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.url = self.origin + path
+        self.places = [OAUTH + path.rstrip("/"), OPENID + path.rstrip("/")] + ([path.rstrip("/") + OPENID] if path.rstrip("/") else [])
+        self.place = self.places[place]
+        self.documents[self.place] = {"issuer": self.url, "jwks_uri": self.origin + "/keys"}
+        self.has(*keys)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+
+    def has(self, *keys, at="/keys"):
+        self.documents[at] = {"keys": [k.jwk for k in keys]}
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.open.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()

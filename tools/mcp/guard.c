@@ -176,10 +176,9 @@ static pw_who *who_of_claims(pw_guard *g, const pw_issuer *issuer, const char *p
     return who;
 }
 
-static pw_guard_verdict look_at(pw_guard *g, const char *token, const pw_guard_asker *asker,
+static pw_guard_verdict look_at(pw_guard *g, const char *token, const pw_peer *peer,
                                 pw_who **ret_who, const char **ret_why)
 {
-    const bool waited = asker->waited;
     const pw_issuer *issuer = pw_oauth_issuer(g->rights, token);
     pw_claims claims = {.expires_ms = 0};
     char principal[PW_PRINCIPAL_BYTES_MAX];
@@ -190,30 +189,30 @@ static pw_guard_verdict look_at(pw_guard *g, const char *token, const pw_guard_a
                    "believed";
         return PW_GUARD_REFUSED;
     }
-    if (!pw_peers_may(g->peers, asker->peer, now_ms(g))) {
+    if (!pw_peers_may(g->peers, peer, now_ms(g))) {
         return PW_GUARD_BUSY;
     }
     const pw_jwks *keys = pw_keys_of(g->keys, issuer, false, &wait);
-    if (keys == NULL && wait && !waited) {
+    if (keys == NULL && wait) {
         return PW_GUARD_LATER;
     }
     const pw_oauth_want want = {issuer, pw_guard_resource(g), wall_ms()};
     pw_oauth_verdict v = pw_oauth_check(keys, &want, token, &claims, ret_why);
-    if (v == PW_OAUTH_NO_KEY && !waited) {
+    if (v == PW_OAUTH_NO_KEY) {
         (void)pw_keys_of(g->keys, issuer, true, &wait);
         if (wait) {
             return PW_GUARD_LATER;
         }
     }
     if (v != PW_OAUTH_OK) {
-        pw_peers_bad(g->peers, asker->peer, now_ms(g));
+        pw_peers_bad(g->peers, peer, now_ms(g));
         return PW_GUARD_REFUSED;
     }
     (void)snprintf(principal, sizeof principal, "%s:%s", issuer->name, claims.subject);
     if (claims.workspace[0] != '\0') {
         (void)snprintf(workspace, sizeof workspace, "%s:%s", issuer->name, claims.workspace);
     }
-    pw_peers_good(g->peers, asker->peer);
+    pw_peers_good(g->peers, peer);
     *ret_who = who_of_claims(g, issuer, principal, workspace, &claims);
     *ret_why = "its names are too long";
     return *ret_who != NULL ? PW_GUARD_PASSED : PW_GUARD_REFUSED;
@@ -232,20 +231,20 @@ static const char *bearer(const char *authorization)
     return authorization + strspn(authorization, " ");
 }
 
-static pw_guard_verdict ask_new(pw_guard *g, const char *token, const pw_guard_asker *asker,
+static pw_guard_verdict ask_new(pw_guard *g, const char *token, const pw_peer *peer,
                                 pw_who **ret_who, const char **ret_why)
 {
     const pw_token_grant *grant =
         g->tokens != NULL ? pw_token_grant_of(g->tokens, PW_TOKEN_CLIENT, token) : NULL;
     if (grant == NULL) {
-        return look_at(g, token, asker, ret_who, ret_why);
+        return look_at(g, token, peer, ret_who, ret_why);
     }
     *ret_who = who_of_grant(g, grant);
     *ret_why = "its names are too long";
     return *ret_who != NULL ? PW_GUARD_PASSED : PW_GUARD_REFUSED;
 }
 
-static pw_guard_verdict ask(pw_guard *g, const char *authorization, const pw_guard_asker *asker,
+static pw_guard_verdict ask(pw_guard *g, const char *authorization, const pw_peer *peer,
                             pw_who **ret_who, const char **ret_why)
 {
     const char *token = bearer(authorization);
@@ -262,7 +261,7 @@ static pw_guard_verdict ask(pw_guard *g, const char *authorization, const pw_gua
     if (k != NULL) {
         who = pw_who_share(k->who);
     } else {
-        const pw_guard_verdict v = ask_new(g, token, asker, &who, ret_why);
+        const pw_guard_verdict v = ask_new(g, token, peer, &who, ret_why);
         if (v != PW_GUARD_PASSED) {
             return v;
         }
@@ -277,13 +276,13 @@ static pw_guard_verdict ask(pw_guard *g, const char *authorization, const pw_gua
     return PW_GUARD_PASSED;
 }
 
-pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, const pw_guard_asker *asker,
+pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, const pw_peer *peer,
                               pw_who **ret_who, const char **ret_why)
 {
-    const pw_guard_verdict v = ask(g, authorization, asker, ret_who, ret_why);
+    const pw_guard_verdict v = ask(g, authorization, peer, ret_who, ret_why);
     const char *why = v == PW_GUARD_BUSY ? "too many bad ones have come from there" : *ret_why;
     if ((v == PW_GUARD_REFUSED || v == PW_GUARD_BUSY) && why[0] != '\0') {
-        pw_refusals_add(&g->refusals, asker->peer, why, now_ms(g), on_log, g);
+        pw_refusals_add(&g->refusals, peer, why, now_ms(g), on_log, g);
     }
     return v;
 }

@@ -33,19 +33,14 @@ typedef enum pw_guard_verdict {
     PW_GUARD_BUSY,  /* too many bad tokens came from there: ask again in a second */
 } pw_guard_verdict;
 
-/** From where a token comes. */
-typedef struct pw_guard_asker {
-    const pw_peer *peer;
-    bool waited; /* it was LATER before */
-} pw_guard_asker;
-
 /** Errors: NOTFOUND, IO, INVALID, LIMIT, UNSUPPORTED, NOMEM. */
 pawl_status pw_guard_open(uv_loop_t *loop, const pw_guard_options *options, pw_guard **ret_guard,
                           pawl_error *err);
 void pw_guard_close(pw_guard *g); /* accepts NULL */
 
-/** authorization: the header, NULL = none. PASSED: *ret_who is the caller's. Else *ret_why is for people, and "" when no token came. */
-pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, const pw_guard_asker *asker,
+/** authorization: the header, NULL = none; peer: from where it comes. PASSED: *ret_who is the caller's. Else *ret_why is for people, and "" when no
+ * token came. */
+pw_guard_verdict pw_guard_ask(pw_guard *g, const char *authorization, const pw_peer *peer,
                               pw_who **ret_who, const char **ret_why);
 /** Reads files again that have changed. True: something has, or keys have come. */
 bool pw_guard_look(pw_guard *g);

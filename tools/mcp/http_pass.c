@@ -95,15 +95,13 @@ void pw_pass_head(pw_front *front, pw_pass *pass, const char *authorization, int
     if (front->guard == NULL || pass->who != NULL || pass->status != 0) {
         return;
     }
-    const pw_guard_asker asker = {&pass->peer, pass->waited};
     pass->waiting = false;
-    switch (pw_guard_ask(front->guard, authorization, &asker, &pass->who, &why)) {
+    switch (pw_guard_ask(front->guard, authorization, &pass->peer, &pass->who, &why)) {
     case PW_GUARD_PASSED:
         enter(front, pass, now_ms);
         return;
     case PW_GUARD_LATER:
         pass->waiting = true;
-        pass->waited = true;
         return;
     case PW_GUARD_BUSY:
         refuse(pass, 429, 1, "too many tokens that are none have come: ask again in a second");

@@ -24,7 +24,7 @@ typedef struct pw_pass {
     pw_who *who;
     pw_limit *limit;
     int status; /* 0 = it goes on */
-    bool waiting, waited;
+    bool waiting;
     pw_peer peer;          /* who asks, as far as an address says it */
     int64_t retry_after_s; /* 0 = not said */
     char why[200];

@@ -1,7 +1,9 @@
 /*
- * keys.c - key sets by issuer, and when to get them again. Does not speak HTTP (keys_fetch.c) and does not read tokens.
+ * keys.c - key sets by issuer, where they are, and when to get them again. Does not speak HTTP (keys_fetch.c), knows no metadata (keys_find.c) and
+ * reads no tokens.
  */
 #include "tools/mcp/keys.h"
+#include "tools/mcp/keys_find.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,15 +13,27 @@
 
 #define FRESH_MS INT64_C(600000)     /* then they are fetched again, in use meanwhile */
 #define STALE_MS INT64_C(86400000)   /* then they are no longer believed */
-#define FETCH_AGAIN_MS INT64_C(5000) /* at the earliest: no stranger makes us call more often */
+#define FETCH_AGAIN_MS INT64_C(5000) /* between two: no stranger makes us call more often */
+#define FAILED_DOUBLINGS 4           /* of that, while it fails: 80 s between two fetches at most */
+#define FETCH_MS INT64_C(10000)      /* for all steps of one fetch: somebody waits for it */
+#define FOUND_MS FRESH_MS            /* then it is asked again where the keys are */
 #define FILE_BYTES_MAX (256u << 10)
 
 struct set {
     pw_jwks *keys;    /* NULL = none yet */
     int64_t came_ms;  /* when they did */
     int64_t tried_ms; /* when the last fetch began */
+    int64_t ended_ms; /* and when it did */
     bool tried, fetching;
+    unsigned failed; /* fetches in a row */
     struct stat file;
+    /* of an issuer whose keys have to be found: */
+    char uri[PW_KEYS_URI_BYTES_MAX]; /* "" = not found */
+    int64_t found_ms;
+    bool finding;   /* the step is a place of its metadata, else the keys */
+    bool found_now; /* in this very fetch */
+    unsigned place;
+    char why[300]; /* "" = the last fetch did not fail */
 };
 
 struct pw_keys {
@@ -75,34 +89,136 @@ static bool same_file(const struct stat *a, const struct stat *b)
 
 /* ---- what is fetched ---- */
 
-static void on_fetched(void *user, size_t index, const char *text, size_t size, const char *why)
+static void end(pw_keys *keys, size_t index)
 {
-    pw_keys *keys = user;
+    struct set *s = &keys->sets[index];
+    s->fetching = false;
+    s->ended_ms = now_ms(keys);
+    if (s->why[0] != '\0') {
+        s->failed++;
+        say(keys, PAWL_WARN, &keys->rights->issuers[index], "cannot be fetched", s->why);
+    } else {
+        s->failed = 0;
+    }
+    keys->options.came(keys->options.user);
+}
+
+/* The step that the fetch is at, in what time it has left. False: there is none. */
+static bool step(pw_keys *keys, size_t index)
+{
+    struct set *s = &keys->sets[index];
+    const pw_issuer *issuer = &keys->rights->issuers[index];
+    const int64_t left = s->tried_ms + FETCH_MS - now_ms(keys);
+    char place[PW_KEYS_URI_BYTES_MAX];
+    const char *url = issuer->jwks_uri != NULL ? issuer->jwks_uri : s->uri;
+    if (s->finding) {
+        url = pw_keys_place(issuer->issuer, s->place, place) ? place : NULL;
+    }
+    return url != NULL && left > 0 && pw_fetcher_get(keys->fetcher, index, url, left);
+}
+
+static bool find(pw_keys *keys, size_t index)
+{
+    struct set *s = &keys->sets[index];
+    s->uri[0] = '\0';
+    s->finding = true;
+    s->place = 0;
+    if (!step(keys, index)) {
+        return false;
+    }
+    s->why[0] = '\0';
+    return true;
+}
+
+/* A place of the metadata has answered, or nobody did: then nobody does at the others. Of what is wrong, a document says more than that there was none. */
+static void on_place(pw_keys *keys, size_t index, const pw_fetched *got)
+{
+    struct set *s = &keys->sets[index];
+    const pw_issuer *issuer = &keys->rights->issuers[index];
+    pawl_error err = {0};
+    if (got->text != NULL &&
+        pw_keys_place_read(issuer->issuer, got->text, got->size, s->uri, &err) == PAWL_OK) {
+        s->found_ms = now_ms(keys);
+        s->found_now = true;
+        s->finding = false;
+        s->why[0] = '\0';
+        if (s->came_ms == 0) {
+            say(keys, PAWL_INFO, issuer, "were found", s->uri);
+        }
+        if (step(keys, index)) {
+            return;
+        }
+        (void)snprintf(s->why, sizeof s->why, "finding them took too long");
+    } else {
+        if (got->text != NULL || got->status != 404 || s->why[0] == '\0') {
+            (void)snprintf(s->why, sizeof s->why, "%s", got->text != NULL ? err.message : got->why);
+        }
+        s->place++;
+        if (got->status != 0 && step(keys, index)) {
+            return;
+        }
+    }
+    end(keys, index);
+}
+
+static void on_keys(pw_keys *keys, size_t index, const pw_fetched *got)
+{
     struct set *s = &keys->sets[index];
     pw_jwks *fresh = NULL;
     pawl_error err = {0};
-    s->fetching = false;
-    if (text != NULL && pw_jwks_read(text, size, &fresh, &err) == PAWL_OK) {
+    if (got->text != NULL && pw_jwks_read(got->text, got->size, &fresh, &err) == PAWL_OK) {
         pw_jwks_free(s->keys);
         s->keys = fresh;
         s->came_ms = now_ms(keys);
+        s->why[0] = '\0';
     } else {
-        say(keys, PAWL_WARN, &keys->rights->issuers[index], "cannot be fetched",
-            text != NULL ? err.message : why);
+        (void)snprintf(s->why, sizeof s->why, "%s", got->text != NULL ? err.message : got->why);
+        /* they may have moved; what was found just now is found anew the next time */
+        if (keys->rights->issuers[index].jwks_uri == NULL && !s->found_now && find(keys, index)) {
+            return;
+        }
+        s->uri[0] = '\0';
     }
-    keys->options.came(keys->options.user);
+    end(keys, index);
+}
+
+static void on_fetched(void *user, size_t index, const pw_fetched *got)
+{
+    pw_keys *keys = user;
+    if (keys->sets[index].finding) {
+        on_place(keys, index, got);
+    } else {
+        on_keys(keys, index, got);
+    }
+}
+
+/* From the end of one to the beginning of the next, longer each time that it fails again. Whoever waited for one has its answer when it ends: another
+ * cannot be begun then. */
+static int64_t again_ms(const struct set *s)
+{
+    const unsigned more = s->failed > 1 ? s->failed - 1 : 0;
+    return FETCH_AGAIN_MS << (more < FAILED_DOUBLINGS ? more : FAILED_DOUBLINGS);
 }
 
 static void fetch(pw_keys *keys, size_t index)
 {
     struct set *s = &keys->sets[index];
     const int64_t now = now_ms(keys);
-    if (s->fetching || (s->tried && now - s->tried_ms < FETCH_AGAIN_MS)) {
+    if (s->fetching || (s->tried && now - s->ended_ms < again_ms(s))) {
         return;
     }
     s->tried = true;
     s->tried_ms = now;
-    s->fetching = pw_fetcher_get(keys->fetcher, index);
+    s->found_now = false;
+    s->finding = false;
+    const bool known = keys->rights->issuers[index].jwks_uri != NULL ||
+                       (s->uri[0] != '\0' && now - s->found_ms < FOUND_MS);
+    s->fetching = known ? step(keys, index) : find(keys, index);
+    if (!s->fetching) {
+        s->ended_ms = now;
+        s->failed++;
+        (void)snprintf(s->why, sizeof s->why, "a fetch could not be begun");
+    }
 }
 
 const pw_jwks *pw_keys_of(pw_keys *keys, const pw_issuer *issuer, bool missing, bool *ret_wait)
@@ -111,7 +227,7 @@ const pw_jwks *pw_keys_of(pw_keys *keys, const pw_issuer *issuer, bool missing, 
     struct set *s = &keys->sets[index];
     const int64_t age = now_ms(keys) - s->came_ms;
     *ret_wait = false;
-    if (issuer->jwks_uri == NULL) {
+    if (issuer->jwks_file != NULL) {
         return s->keys;
     }
     if (s->keys != NULL && age > STALE_MS) {
@@ -144,7 +260,7 @@ void pw_keys_look(pw_keys *keys)
         struct set *s = &keys->sets[i];
         struct stat now;
         pawl_error err = {0};
-        if (s->keys != NULL && issuer->jwks_uri != NULL && now_ms(keys) - s->came_ms > FRESH_MS) {
+        if (s->keys != NULL && issuer->jwks_file == NULL && now_ms(keys) - s->came_ms > FRESH_MS) {
             fetch(keys, i);
         }
         if (issuer->jwks_file == NULL || stat(issuer->jwks_file, &now) != 0 ||
@@ -158,6 +274,19 @@ void pw_keys_look(pw_keys *keys)
             keys->options.came(keys->options.user);
         }
     }
+}
+
+void pw_keys_state_of(const pw_keys *keys, const pw_issuer *issuer, pw_keys_state *ret_state)
+{
+    const struct set *s = &keys->sets[issuer - keys->rights->issuers];
+    *ret_state = (pw_keys_state){.uri = issuer->jwks_file != NULL  ? issuer->jwks_file
+                                        : issuer->jwks_uri != NULL ? issuer->jwks_uri
+                                        : s->uri[0] != '\0'        ? s->uri
+                                                                   : NULL,
+                                 .found = issuer->jwks_file == NULL && issuer->jwks_uri == NULL,
+                                 .under_way = s->fetching,
+                                 .len = pw_jwks_len(s->keys),
+                                 .why = s->why};
 }
 
 /* ---- life ---- */

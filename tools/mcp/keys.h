@@ -3,10 +3,14 @@
  *
  *   wanted --> kept and fresh --> they are there
  *          --> none yet, or too old --> fetch --> `came`, and whoever waits asks again
- *   unknown kid --> fetch, but not within FETCH_AGAIN_MS of the last --> `came`
+ *   unknown kid --> fetch, but not within FETCH_AGAIN_MS of the last, and ever less often while it fails --> `came`
  *
- * What is fetched from where is written in the rights file and nowhere else: no token changes it, and no redirect leads to another host. Thread: the
- * loop's; fetching is done by a network thread (keys_fetch.c).
+ *   fetch: jwks_uri of the rights file, or found before --> the keys
+ *          else the issuer's metadata, place after place (keys_find.h) --> its jwks_uri --> the keys
+ *
+ * What is fetched from where is said by the rights file, and by the metadata of an issuer that stands there without a jwks_uri: no token changes it,
+ * and no redirect leads anywhere. Of each issuer one fetch is under way at a time, and takes FETCH_MS at most, however many steps it has. Thread: the
+ * loop's; fetching is done by network threads (keys_fetch.c).
  */
 #ifndef PW_MCP_KEYS_H
 #define PW_MCP_KEYS_H
@@ -45,19 +49,36 @@ pw_keys_verdict pw_keys_have(pw_keys *keys, const pw_issuer *issuer,
 /** Reads files again that have changed, and fetches what is no longer fresh. */
 void pw_keys_look(pw_keys *keys);
 
+/** How an issuer stands, for people. Texts are the keys', until the next fetch. */
+typedef struct pw_keys_state {
+    const char *uri; /* where the keys are fetched, or their file; NULL = not found yet */
+    bool found;      /* by the issuer's metadata */
+    bool under_way;
+    size_t len;      /* keys for signatures */
+    const char *why; /* the last fetch failed; "" = it did not */
+} pw_keys_state;
+void pw_keys_state_of(const pw_keys *keys, const pw_issuer *issuer, pw_keys_state *ret_state);
+
 /* ---- keys_fetch.c ---- */
 
 typedef struct pw_fetcher pw_fetcher;
-/** text NULL: it failed, why says it. From the loop. */
-typedef void (*pw_fetched_fn)(void *user, size_t index, const char *text, size_t size,
-                              const char *why);
 
+typedef struct pw_fetched {
+    const char *text; /* NULL: it failed, and why says it */
+    size_t size;
+    int status; /* of HTTP; 0 = nothing was answered */
+    const char *why;
+} pw_fetched;
+/** From the loop. It may ask for the next. */
+typedef void (*pw_fetched_fn)(void *user, size_t index, const pw_fetched *got);
+
+/** May reach what the issuers of these rights may: the host of a jwks_uri alone, or, to find one, every public address and the issuer itself. */
 pawl_status pw_fetcher_open(uv_loop_t *loop, const pw_rights *rights, const char *ca_file,
                             pw_fetched_fn fn, void *user, pw_fetcher **ret_fetcher,
                             pawl_error *err);
 /** Nothing is called after it. Accepts NULL. */
 void pw_fetcher_close(pw_fetcher *f);
-/** The jwks_uri of an issuer, by its index; one at a time of each. False: it could not be begun. */
-bool pw_fetcher_get(pw_fetcher *f, size_t index);
+/** For an issuer, by its index; one at a time of each. False: it could not be begun. */
+bool pw_fetcher_get(pw_fetcher *f, size_t index, const char *url, int64_t total_ms);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * keys_fetch.c - key sets over the HTTP client of the network activities, on a network thread of its own that is there only when an issuer has a
- * jwks_uri.
+ * keys_fetch.c - key sets and metadata over the HTTP client of the network activities. Each issuer whose keys are fetched has a network thread of
+ * its own from its first fetch on, so that none reaches what only another may.
  *
- *   loop --get--> net thread: one GET, at most 256 KiB, 10 s --> done, kept in its slot --wake--> loop: fn
+ *   loop --get--> net thread: one GET, at most 256 KiB --> done, kept in its slot --wake--> loop: fn
  *
- * Egress is the list of those hosts and nothing else; a host that is written as an address, or loopback, is allowed as that. Redirects are not
- * followed. Does not read what comes.
+ * Egress is the host of the jwks_uri and nothing else. Where that is found first, every public address is allowed, for keys are often at another
+ * host than their issuer. A host that is written as an address, or loopback, is allowed as that. Redirects are not followed. Does not read what comes.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,25 +18,27 @@
 #include "sdk/base/buf.h"
 #include "sdk/base/mem.h"
 #include "tools/mcp/keys.h"
+#include "tools/mcp/keys_find.h"
 
-#define TOTAL_MS 10000
 #define BODY_BYTES_MAX (256u << 10)
 
 /** The fetch of one issuer. The net thread writes into it until `done`, which is the last it does; the loop reads after. */
 struct slot {
     pw_fetcher *fetcher;
-    const char *url;
+    pw_egress *egress; /* NULL = its keys are in a file */
+    pw_net *net;       /* NULL = nothing was fetched yet */
     pw_http *http;
     pw_buf body;
+    char url[PW_KEYS_URI_BYTES_MAX];
     char why[300];
+    int status;
     bool ok, busy;
     atomic_bool done;
 };
 
 struct pw_fetcher {
     uv_async_t *wake; /* freed by its close callback */
-    pw_net *net;
-    pw_egress *egress;
+    const char *ca_file;
     pawl_scope *scope;
     pw_fetched_fn fn;
     void *user;
@@ -57,6 +59,7 @@ static void on_end(void *user, const pw_http_result *result)
 {
     struct slot *s = user;
     uv_async_t *wake = s->fetcher->wake;
+    s->status = result->status;
     s->ok = result->error == PW_HTTP_DONE && result->status == 200 && pw_buf_ok(&s->body);
     if (result->error != PW_HTTP_DONE) {
         (void)snprintf(s->why, sizeof s->why, "%s", result->message);
@@ -80,33 +83,52 @@ static void on_wake(uv_async_t *wake)
         s->busy = false;
         pw_http_free(s->http);
         s->http = NULL;
-        f->fn(f->user, i, s->ok ? (const char *)s->body.data : NULL, s->body.size, s->why);
+        const pw_fetched got = {.text = s->ok ? (const char *)s->body.data : NULL,
+                                .size = s->body.size,
+                                .status = s->status,
+                                .why = s->why};
+        f->fn(f->user, i, &got);
         if (wake->data == NULL) {
             return; /* closed by what it told */
         }
     }
 }
 
-bool pw_fetcher_get(pw_fetcher *f, size_t index)
+/* Its network thread; it is there from the first fetch on. */
+static pawl_status net_of(struct slot *s, pawl_error *err)
 {
-    struct slot *s = &f->slots[index];
-    pawl_error err = {0};
+    const pw_net_options net = {.egress = s->egress, .ca_file = s->fetcher->ca_file};
+    return s->net != NULL ? PAWL_OK : pw_net_start(&net, &s->net, err);
+}
+
+static pawl_status start(struct slot *s, int64_t total_ms, pawl_error *err)
+{
     const pw_http_header accept = {.name = "Accept",
                                    .value = "application/jwk-set+json, application/json"};
     const pw_http_request request = {.url = s->url,
                                      .headers = &accept,
                                      .headers_len = 1,
-                                     .total_ms = TOTAL_MS,
+                                     .total_ms = total_ms,
                                      .body_bytes_max = BODY_BYTES_MAX};
     const pw_http_callbacks callbacks = {.user = s, .data = on_data, .end = on_end};
-    if (s->busy) {
-        return true;
+    const pawl_status st = net_of(s, err);
+    return st == PAWL_OK ? pw_http_start(s->net, &request, &callbacks, &s->http, err) : st;
+}
+
+bool pw_fetcher_get(pw_fetcher *f, size_t index, const char *url, int64_t total_ms)
+{
+    struct slot *s = &f->slots[index];
+    pawl_error err = {0};
+    if (s->busy || s->egress == NULL || strlen(url) >= sizeof s->url) {
+        return false;
     }
+    (void)snprintf(s->url, sizeof s->url, "%s", url);
     pw_buf_reset(&s->body);
     atomic_store(&s->done, false);
     s->busy = true;
-    if (pw_http_start(f->net, &request, &callbacks, &s->http, &err) != PAWL_OK) {
+    if (start(s, total_ms, &err) != PAWL_OK) {
         s->ok = false;
+        s->status = 0;
         (void)snprintf(s->why, sizeof s->why, "%s", err.message);
         atomic_store(&s->done, true);
         (void)uv_async_send(f->wake);
@@ -124,31 +146,39 @@ static const char *rule_of(pawl_scope *scope, const char *url)
     return pw_strndup(scope, at, strcspn(at, "/?#"));
 }
 
-static pawl_status net_begin(pw_fetcher *f, const pw_rights *rights, const char *ca_file,
-                             pawl_error *err)
+static pawl_status slot_begin(pw_fetcher *f, struct slot *s, const pw_issuer *issuer,
+                              pawl_error *err)
 {
-    const char **rules = pw_alloc(f->scope, (2 * rights->issuers_len + 1) * sizeof *rules);
+    const char *rules[4] = {NULL};
     size_t len = 0;
-    for (size_t i = 0; rules != NULL && i < rights->issuers_len; i++) {
-        const char *url = rights->issuers[i].jwks_uri;
-        f->slots[i] =
-            (struct slot){.fetcher = f, .url = pw_strdup(f->scope, url != NULL ? url : "")};
-        pw_buf_init(&f->slots[i].body, BODY_BYTES_MAX);
-        if (url != NULL) {
-            rules[len++] = rule_of(f->scope, url);
-        }
-        if (url != NULL && rights->issuers[i].jwks_address != NULL) {
-            rules[len++] = rights->issuers[i].jwks_address;
-        }
+    *s = (struct slot){.fetcher = f};
+    pw_buf_init(&s->body, BODY_BYTES_MAX);
+    if (issuer->jwks_file != NULL) {
+        return PAWL_OK;
     }
-    if (rules == NULL || pw_scope_failed(f->scope)) {
-        return pw_err(err, PAWL_NOMEM, "no memory for keys");
+    rules[len++] = rule_of(f->scope, issuer->jwks_uri != NULL ? issuer->jwks_uri : issuer->issuer);
+    if (issuer->jwks_uri == NULL) {
+        rules[len++] = "*";
     }
-    rules[len] = NULL;
-    f->len = rights->issuers_len;
-    pawl_status st = pw_egress_new(rules, &f->egress, err);
-    const pw_net_options net = {.egress = f->egress, .ca_file = ca_file};
-    return st == PAWL_OK ? pw_net_start(&net, &f->net, err) : st;
+    if (issuer->jwks_address != NULL) {
+        rules[len++] = issuer->jwks_address;
+    }
+    return rules[0] != NULL ? pw_egress_new(rules, &s->egress, err)
+                            : pw_err(err, PAWL_NOMEM, "no memory for keys");
+}
+
+static pawl_status slots_begin(pw_fetcher *f, const pw_rights *rights, const char *ca_file,
+                               pawl_error *err)
+{
+    pawl_status st = PAWL_OK;
+    f->ca_file = ca_file != NULL ? pw_strdup(f->scope, ca_file) : NULL;
+    for (size_t i = 0; st == PAWL_OK && i < rights->issuers_len; i++) {
+        st = slot_begin(f, &f->slots[i], &rights->issuers[i], err);
+        f->len = i + 1;
+    }
+    return st == PAWL_OK && pw_scope_failed(f->scope)
+               ? pw_err(err, PAWL_NOMEM, "no memory for keys")
+               : st;
 }
 
 pawl_status pw_fetcher_open(uv_loop_t *loop, const pw_rights *rights, const char *ca_file,
@@ -168,7 +198,7 @@ pawl_status pw_fetcher_open(uv_loop_t *loop, const pw_rights *rights, const char
     *f = (pw_fetcher){.wake = wake, .scope = scope, .fn = fn, .user = user, .slots = slots};
     (void)uv_async_init(loop, wake, on_wake);
     wake->data = f;
-    const pawl_status st = net_begin(f, rights, ca_file, err);
+    const pawl_status st = slots_begin(f, rights, ca_file, err);
     if (st != PAWL_OK) {
         pw_fetcher_close(f);
         return st;
@@ -187,14 +217,15 @@ void pw_fetcher_close(pw_fetcher *f)
     if (f == NULL) {
         return;
     }
-    pw_net_stop(f->net); /* every fetch has ended after it */
+    for (size_t i = 0; i < f->len; i++) {
+        struct slot *s = &f->slots[i];
+        pw_net_stop(s->net); /* its fetch has ended after it */
+        pw_http_free(s->http);
+        pw_buf_deinit(&s->body);
+        pw_egress_free(s->egress);
+    }
     f->wake->data = NULL;
     uv_close((uv_handle_t *)f->wake, free_handle);
-    for (size_t i = 0; i < f->len; i++) {
-        pw_http_free(f->slots[i].http);
-        pw_buf_deinit(&f->slots[i].body);
-    }
-    pw_egress_free(f->egress);
     pawl_scope_free(f->scope);
     pw_free(f->slots);
     pw_free(f);

@@ -16,8 +16,8 @@ void pw_fetcher_close(pw_fetcher *f)
     (void)f;
 }
 
-bool pw_fetcher_get(pw_fetcher *f, size_t index)
+bool pw_fetcher_get(pw_fetcher *f, size_t index, const char *url, int64_t total_ms)
 {
-    (void)f, (void)index;
+    (void)f, (void)index, (void)url, (void)total_ms;
     return false;
 }

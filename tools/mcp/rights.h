@@ -60,10 +60,10 @@ typedef struct pw_scope_roles {
 typedef struct pw_issuer {
     const char *name;                 /* before the subject: "corp:ada" */
     const char *issuer;               /* as `iss` says it */
-    const char *jwks_uri, *jwks_file; /* one of them is NULL */
-    const char *
-        jwks_address; /* where the host of jwks_uri may be, beside public addresses; NULL = nowhere */
-    pw_names audience;   /* any of these; none = the resource */
+    const char *jwks_uri, *jwks_file; /* one of them is NULL; both: found by its metadata */
+    const char
+        *jwks_address; /* where the hosts of both may be, beside public addresses; NULL = nowhere */
+    pw_names audience; /* any of these; none = the resource */
     pw_names algorithms; /* those that are taken; none = all of oauth.h */
     const pw_scope_roles *scopes;
     size_t scopes_len;

@@ -11,6 +11,7 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/id.h"
 #include "sdk/base/mem.h"
+#include "tools/mcp/keys_find.h"
 #include "tools/mcp/rights.h"
 
 #define FILE_BYTES_MAX (1u << 20)
@@ -248,12 +249,6 @@ static void read_scopes(struct reading *r, const pawl_value *map, const char *wh
     issuer->scopes_len = list != NULL ? len : 0;
 }
 
-static bool is_safe(const char *url)
-{
-    return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://127.0.0.1", 16) == 0 ||
-           strncmp(url, "http://[::1]", 12) == 0;
-}
-
 static pw_names audience_of(struct reading *r, const pawl_value *v, const char *where)
 {
     const pawl_value *given = pawl_get(v, "audience");
@@ -285,10 +280,14 @@ static void read_issuer(struct reading *r, const pawl_value *v)
     if (pw_name_check(name, strlen(name), &err) != PAWL_OK || strchr(name, ':') != NULL) {
         wrong(r, where, "\"name\" is a word without a colon: it stands before the subject");
     }
-    if (i.issuer == NULL || (i.jwks_uri == NULL) == (i.jwks_file == NULL)) {
-        wrong(r, where, "needs \"issuer\", and \"jwks_uri\" or \"jwks_file\"");
+    if (i.issuer == NULL || (i.jwks_uri != NULL && i.jwks_file != NULL)) {
+        wrong(r, where, "needs \"issuer\", and has \"jwks_uri\" or \"jwks_file\", or neither");
+    } else if (i.jwks_uri == NULL && i.jwks_file == NULL && !pw_keys_findable(i.issuer)) {
+        wrong(r, where,
+              "has no \"jwks_uri\", and its keys can only be found when \"issuer\" is an https URL "
+              "without query and fragment");
     }
-    if (i.jwks_uri != NULL && !is_safe(i.jwks_uri)) {
+    if (i.jwks_uri != NULL && !pw_keys_uri_is_safe(i.jwks_uri)) {
         wrong(r, where,
               "\"jwks_uri\" is https: keys that anybody on the way can change prove nothing");
     }
@@ -400,7 +399,7 @@ static pawl_status read_value(struct reading *r, const char *path)
     }
     only_keys(r, v, "the file", known);
     r->rights->resource = text_of(r, v, "resource", "the file:");
-    if (r->rights->resource != NULL && !is_safe(r->rights->resource)) {
+    if (r->rights->resource != NULL && !pw_keys_uri_is_safe(r->rights->resource)) {
         wrong(r, "the file:", "\"resource\" is the URL of the server as clients know it, https");
     }
     read_roles(r, pawl_get(v, "roles"));
