@@ -50,6 +50,14 @@ static void add_int(struct args *a, const char *key, int64_t number)
     }
 }
 
+static void add_bool(struct args *a, const char *key, bool set)
+{
+    if (set) {
+        add_key(a, key);
+        pw_mp_bool(&a->buf, true);
+    }
+}
+
 static void add_value(struct args *a, const char *key, const pawl_value *v)
 {
     if (v != NULL) {
@@ -347,6 +355,39 @@ pawl_status pawl_cost(pawl_engine *e, const char *id, const char *by, pawl_scope
     add_str(&a, "id", id);
     add_str(&a, "by", by);
     return ask(e, "cost", &a, scope, ret_value, err);
+}
+
+pawl_status pawl_budget_set(pawl_engine *e, const pawl_budget_options *options, size_t options_size,
+                            pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
+{
+    PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
+    pawl_budget_options o = {0};
+
+    if (e == NULL || options == NULL) {
+        return pw_err(err, PAWL_INVALID, "limits of a budget without an engine or options");
+    }
+    memcpy(&o, options, options_size < sizeof o ? options_size : sizeof o);
+    if (o.name == NULL && o.id == NULL) {
+        return pw_err(err, PAWL_INVALID, "limits of which budget? name, or the id of a run");
+    }
+    add_str(&a, "name", o.name);
+    add_str(&a, "id", o.name == NULL ? o.id : NULL);
+    add_value(&a, "limits", o.limits);
+    add_bool(&a, "raise", o.raise);
+    add_str(&a, "by", o.by != NULL ? o.by : e->identity);
+    add_str(&a, "dedup", o.dedup);
+    return ask(e, "budget_set", &a, scope, ret_value, err);
+}
+
+pawl_status pawl_budgets(pawl_engine *e, const char *name, const char *id, const char *after,
+                         pawl_scope *scope, const pawl_value **ret_value, pawl_error *err)
+{
+    PW_CLEANUP(args_deinit) struct args a = ARGS_INIT;
+
+    add_str(&a, "name", name);
+    add_str(&a, "id", id);
+    add_str(&a, "after", after);
+    return ask(e, "budgets", &a, scope, ret_value, err);
 }
 
 pawl_status pawl_history(pawl_engine *e, const char *id, int64_t from_seq, int limit,

@@ -30,7 +30,7 @@ static bool take_back(const char *journal, const char *path)
     if (!room_for_it(journal)) {
         return false;
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = pw_place_open_beside(path, journal);
     if (fd < 0) {
         return false;
     }

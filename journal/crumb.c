@@ -94,7 +94,7 @@ static pawl_status open_file(const char *journal_path, int *ret_fd, pawl_error *
     if (st != PAWL_OK) {
         return st;
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = pw_place_open_beside(path, real);
     struct stat s;
     bool ok = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode);
     /* blocks, not a hole: a store into a hole on a full disk is a SIGBUS */

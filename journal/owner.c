@@ -187,7 +187,7 @@ pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **r
     if (st != PAWL_OK) {
         return st;
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = pw_place_open_beside(path, resolved);
     if (fd < 0) {
         bool denied = errno == EACCES || errno == EROFS || errno == EPERM;
         return pw_err(err,

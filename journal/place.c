@@ -2,11 +2,13 @@
  * place.c - resolving a journal's path and judging the file system under it.
  *
  * FUSE is let through: one type number covers sshfs as well as what rootless containers run on,
- * and refusing the second to stop the first would break more than it saves. Opens no file.
+ * and refusing the second to stop the first would break more than it saves. Opens no journal: a
+ * descriptor of O_PATH is none (its close drops no locks).
  */
 #include "journal/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +109,59 @@ char *pw_place_copy(const char *path)
     size_t size = strlen(path) + 1;
     char *copy = pw_malloc(size);
     return copy != NULL ? memcpy(copy, path, size) : NULL;
+}
+
+/* ---- making files ---- */
+
+/* Who should have what stands beside a journal, or is to become one. */
+static bool rightful(const char *journal, struct stat *ret)
+{
+    char folder[PATH_MAX];
+    const char *base = NULL;
+    if (stat(journal, ret) == 0) {
+        return true;
+    }
+    folder_of(journal, folder, &base);
+    return stat(folder, ret) == 0;
+}
+
+void pw_place_make_private(const char *resolved)
+{
+    struct stat like, mine;
+    const bool root = geteuid() == 0 && rightful(resolved, &like) && like.st_uid != 0;
+    if (mknod(resolved, S_IFREG | 0600, 0) != 0 || !root) {
+        return;
+    }
+    int fd = open(resolved, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+    /* (whoever has the folder may have put something else there by now) */
+    if (fd >= 0 && fstat(fd, &mine) == 0 && S_ISREG(mine.st_mode) && mine.st_nlink == 1 &&
+        mine.st_size == 0) {
+        (void)fchownat(fd, "", like.st_uid, like.st_gid, AT_EMPTY_PATH);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+int pw_place_open_beside(const char *path, const char *journal)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    struct stat like;
+    int fd = -1;
+    for (int i = 0; i < 8 && fd < 0; i++) { /* it may come and go meanwhile */
+        fd = open(path, flags);
+        if (fd >= 0 || errno != ENOENT) {
+            return fd;
+        }
+        fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+        if (fd < 0 && errno != EEXIST) {
+            return fd;
+        }
+    }
+    if (fd >= 0 && geteuid() == 0 && rightful(journal, &like) && like.st_uid != 0) {
+        (void)fchown(fd, like.st_uid, like.st_gid);
+    }
+    return fd;
 }
 
 /* ---- the control socket ---- */

@@ -26,6 +26,13 @@ pawl_status pw_place_check(const char *resolved, pw_statfs_fn statfs_fn, pawl_er
 pawl_status pw_place_beside(const char *journal, const char *suffix, char ret[PATH_MAX],
                             pawl_error *err);
 
+/** An empty file for a journal to come, 0600, unless something has that name: one that is there keeps its mode. Never opens it. That it could not be
+ * made is for SQLite to say, when it opens the journal. */
+void pw_place_make_private(const char *resolved);
+/** Opens, making it 0600, a file beside a journal; links are not followed. What root makes here belongs to whoever has the journal (or will: its
+ * folder), as SQLite does it with -wal and -shm: else its own engine could not open it the next time. -1 = errno says why. */
+int pw_place_open_beside(const char *path, const char *journal);
+
 /** A copy on the heap (pw_free). NULL when out of memory. */
 char *pw_place_copy(const char *path);
 

@@ -116,6 +116,9 @@ static pawl_status back_up(pw_sqlite *j, int version, pawl_error *err)
         return st;
     }
     unlink(draft);
+    if (j->env.vfs == NULL) {
+        pw_place_make_private(draft); /* VACUUM INTO takes an empty file */
+    }
     char *sql = sqlite3_mprintf("VACUUM INTO %Q", draft);
     st = sql == NULL ? pw_err(err, PAWL_NOMEM, "out of memory") : pw_db_exec(&j->db, sql, err);
     sqlite3_free(sql);

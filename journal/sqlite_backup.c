@@ -153,15 +153,11 @@ static pawl_status clear(const char *draft, pawl_error *err)
     return st;
 }
 
-/* An empty file with the journal's own mode: what only one may read stays so. */
-static pawl_status draft_make(const char *path, const char *draft, int *ret_fd, pawl_error *err)
+/* An empty file that only its user can read, whoever may read the journal: a copy is often put where more people come by. */
+static pawl_status draft_make(const char *draft, int *ret_fd, pawl_error *err)
 {
-    struct stat like = {0};
-    if (stat(path, &like) != 0) {
-        return say_errno(err, "read", path);
-    }
     for (int i = 0; i < DRAFT_TRIES; i++) {
-        int fd = open(draft, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, like.st_mode & 0666);
+        int fd = open(draft, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
         if (fd >= 0 && lock(fd) && is_at(fd, draft)) {
             *ret_fd = fd;
             return PAWL_OK;
@@ -189,7 +185,7 @@ static pawl_status make(pw_sqlite_reader *r, const char *draft, char target[PATH
     if (st != PAWL_OK) {
         return st;
     }
-    st = draft_make(r->path, draft, &fd, err);
+    st = draft_make(draft, &fd, err);
     st = st == PAWL_OK ? copy(&r->db, draft, fn, ctx, err) : st;
     pw_reader_leave(r);
     st = st == PAWL_OK ? publish(draft, target, err) : st;

@@ -194,7 +194,11 @@ static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socke
             "%s cannot be written: %s; read-only commands (list, show, sql, verify) still work",
             real, strerror(errno));
     }
-    return st == PAWL_OK ? pw_owner_take(real, socket, &j->owner, err) : st;
+    st = st == PAWL_OK ? pw_owner_take(real, socket, &j->owner, err) : st;
+    if (st == PAWL_OK && !there && j->env.vfs == NULL) {
+        pw_place_make_private(real);
+    }
+    return st;
 }
 
 /** What the last owner left behind when it died. A failed sync asks for the whole rite. A death within a commit asks for the

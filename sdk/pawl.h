@@ -245,6 +245,43 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_cost(pawl_engine *e, const char *id, con
                                              pawl_scope *scope, const pawl_value **ret_value,
                                              pawl_error *err);
 
+/** Which budget (pawl_workflow.h, Budgets), and what its limits are to be. */
+typedef struct pawl_budget_options {
+    size_t struct_size;
+    const char *
+        name; /**< "goal:x"; NULL = that of the run `id`. A named one is made by the first run that is started below it */
+    const char *id; /**< the run; looked at only without a name */
+    const pawl_value *
+        limits; /**< {usd: 2, calls: {soft: 40, hard: 50}}: what is named gets that limit, what is not keeps its own */
+    bool
+        raise; /**< each hard limit in it must be above the one there is, else INVALID and nothing is changed */
+    const char *
+        by; /**< who; NULL = the engine's identity. Kept beside the limits with what there was before */
+    const char *dedup; /**< idempotency key: the same key gets the first outcome again */
+} pawl_budget_options;
+
+/** Sets limits of a budget; on disk when it returns. Steps that fit then go on by themselves, and their questions are withdrawn; what no longer
+ * fits is held when it next asks; what is under way is let be. *ret_value (may be NULL, with scope): {name, limits: {soft, hard}}, all of them.
+ *
+ *     pawl_budget_options o = {.name = "goal:x", .limits = pawl_build(scope, "{usd: %g}", 5.0), .raise = true, .by = "ann"};
+ *     if (pawl_budget_set(engine, &o, sizeof o, NULL, NULL, &err) != PAWL_OK) { fprintf(stderr, "%s\n", err.message); }
+ *
+ * Thread: any; blocks until its commit. Replay: not for workflow code, which gets MISUSE.
+ * Errors: NOTFOUND (no such budget or run), INVALID (no limits, a unit that is none, raise that raises nothing), NOSPACE, IO, SHUTDOWN, MISUSE,
+ * FORKED. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_budget_set(pawl_engine *e,
+                                                   const pawl_budget_options *options,
+                                                   size_t options_size, pawl_scope *scope,
+                                                   const pawl_value **ret_value, pawl_error *err);
+/** Budgets as they are now: {budgets: [{name, parent, limits: {soft, hard}, spent, reserved, held: [{id, name, command, since_ms, show}],
+ * run: {id, workflow, status}, set: {by, at_ms, was}}], next}. held are the questions it has asked; run only of a run's own; set only when limits
+ * were set. name: it, those above it (first) and those right below; NULL and id: those of that run; both NULL: every budget with a limit or a name of
+ * its own, a thousand at a time, by name: `after` = the `next` of the page before, NULL = the first; next "" = that was all.
+ * Thread: any. Replay: not for workflow code, which has pawl_budget. Errors: NOTFOUND, IO, DAMAGED, SHUTDOWN, MISUSE, FORKED. */
+PAWL_API PAWL_MUST_USE pawl_status pawl_budgets(pawl_engine *e, const char *name, const char *id,
+                                                const char *after, pawl_scope *scope,
+                                                const pawl_value **ret_value, pawl_error *err);
+
 /* ---- task queues ---- */
 
 /** The limits of a queue (pawl_call_options.queue), for this engine and every worker of it. All zero: no limits. */

@@ -1,18 +1,27 @@
 /*
  * cli_replay.c - `replay`: do the open runs of a journal fit the code of a module? Asked before a deploy.
  *
- *     an engine in this process, standing still --stack of each run--> the run is rebuilt from its history by that code | how it differs
+ *     a process with an engine that stands still --each run--> rebuilt from its history by that code | how it differs
+ *         '--it ends, or does not come back--> which run's code that was; another process goes on behind that run
  *
- * No run moves, no activity starts, and what does not fit is said, not paused. Does not look at closed runs: nothing replays them again.
+ * No run moves, no activity starts, and what does not fit is said, not paused. The code never runs in this process (cli_replay.h). One process
+ * replays many runs, so what ends it may be what an earlier run's code did to it: a run whose process had replayed others before is replayed once
+ * more as the first of a new one, and what is said of it tells the two apart. Does not look at closed runs: nothing replays them again.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "sdk/base/arena.h"
-#include "tools/cli_session.h"
+#include "tools/cli_replay.h"
 
 #define REPLAY_TIMEOUT_MS 30000
-#define PAGE 100
+#define TICK_MS 1000
 
 typedef struct replaying {
     pw_cli *cli;
@@ -21,6 +30,16 @@ typedef struct replaying {
     size_t len, misfits, codeless;
     size_t max;
     int64_t said_ms;
+    int64_t timeout_ms; /* of one run */
+    size_t nameless;    /* ends of the process between two runs */
+    /* of the process that is asked */
+    pw_replay_place from;
+    pw_replay_note now; /* the run whose code runs, if one does */
+    int64_t due_ms;     /* 0 = none does */
+    size_t seen;        /* runs it has replayed */
+    bool done, late;
+    char suspect
+        [96]; /* what ended the process before, in the run that this one began with; "" = nothing */
 } replaying;
 
 /* A sign of life a second, on a terminal. */
@@ -35,71 +54,174 @@ static void sign(replaying *r)
     }
 }
 
-static void take(replaying *r, const pawl_value *run, pawl_status s, const char *why)
+static void take(replaying *r, const pw_replay_note *n, const char *status, int number)
 {
     pw_cli *cli = r->cli;
-    const char *id = pawl_str(run, "id", "?"), *workflow = pawl_str(run, "workflow", "?");
-    const char *version = pawl_str(run, "version", "");
+    const bool fits = strcmp(status, pawl_status_name(PAWL_OK)) == 0;
+    const bool codeless = strcmp(status, pawl_status_name(PAWL_NOCODE)) == 0;
     r->len++;
-    r->codeless += s == PAWL_NOCODE ? 1 : 0;
-    r->misfits += s != PAWL_OK && s != PAWL_NOCODE ? 1 : 0;
+    r->codeless += codeless ? 1 : 0;
+    r->misfits += !fits && !codeless ? 1 : 0;
     if (cli->out.format != PW_FORMAT_TEXT) {
-        pw_out_json_item(
-            &cli->out,
-            pawl_build(cli->scope,
-                       "{id: %s, workflow: %s, version: %s, fits: %p, status: %s, message: %s}", id,
-                       workflow, version, pawl_v(pawl_make_bool(cli->scope, s == PAWL_OK)),
-                       pawl_status_name(s), s == PAWL_OK ? NULL : why),
-            r->items++);
-    } else if (s != PAWL_OK) {
-        pw_grid_str(&r->grid, PW_PLAIN, id);
-        pw_grid_str(
-            &r->grid, PW_PLAIN,
-            pw_sprintf(cli->scope, "%s%s%s", workflow, *version != '\0' ? "@" : "", version));
-        pw_grid_str(&r->grid, s == PAWL_NOCODE ? PW_WARN : PW_BAD, why);
+        const pawl_value *item = pawl_build(
+            cli->scope, "{id: %s, workflow: %s, version: %s, fits: %p, status: %s, message: %s}",
+            n->id, n->workflow, n->version, pawl_v(pawl_make_bool(cli->scope, fits)), status,
+            fits ? NULL : n->message);
+        item = number > 0 ? pawl_with(cli->scope, item, "signal", pawl_make_int(cli->scope, number))
+                          : item;
+        pw_out_json_item(&cli->out, item, r->items++);
+    } else if (!fits) {
+        pw_grid_str(&r->grid, PW_PLAIN, n->id);
+        pw_grid_str(&r->grid, PW_PLAIN,
+                    pw_sprintf(cli->scope, "%s%s%s", n->workflow, n->version[0] != '\0' ? "@" : "",
+                               n->version));
+        pw_grid_str(&r->grid, codeless ? PW_WARN : PW_BAD, n->message);
     }
 }
 
-static pawl_status replay_one(replaying *r, const pawl_value *run)
+/* ---- one process ---- */
+
+static void behind(replaying *r, pw_replay_place place)
+{
+    r->from = (pw_replay_place){place.cursor, place.index + 1};
+    r->due_ms = 0;
+    r->suspect[0] = '\0';
+}
+
+static void hear(replaying *r, pw_replay_note *n)
+{
+    if (n->kind == PW_REPLAY_BEGINS) {
+        r->now = *n;
+        r->due_ms = pw_cli_now_ms() + r->timeout_ms;
+    } else if (n->kind == PW_REPLAY_DONE) {
+        r->done = true;
+        r->due_ms = pw_cli_now_ms() + r->timeout_ms; /* the engine's close */
+    } else {
+        const char *status = pawl_status_name(n->status);
+        if (r->suspect[0] != '\0' && n->status == PAWL_OK) {
+            (void)snprintf(n->message, sizeof n->message,
+                           "its process ended behind other runs (%s), and not when it came first: "
+                           "code of another run may have done it",
+                           r->suspect);
+            status = "crashed";
+        }
+        if (n->kind == PW_REPLAY_ENDED) {
+            take(r, n, status, 0);
+        }
+        r->seen++;
+        behind(r, n->place);
+    }
+}
+
+/* All that is there. False: there will be no more. */
+static bool hear_all(replaying *r, int fd)
+{
+    pw_replay_note n;
+    ssize_t got;
+    while ((got = read(fd, &n, sizeof n)) == (ssize_t)sizeof n) {
+        hear(r, &n);
+    }
+    return got < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* Until the process has ended, by itself or by us. Not by the end of the pipe alone: what the code started may hold that. */
+static int attend(replaying *r, const pw_replay_child *child)
+{
+    int status = 0;
+    bool open = true;
+    for (;;) {
+        const int64_t now = pw_cli_now_ms();
+        const int64_t left = r->due_ms != 0 ? r->due_ms - now : TICK_MS;
+        struct pollfd p = {.fd = open ? child->notes : -1, .events = POLLIN};
+        if (left <= 0) {
+            r->late = true;
+            (void)kill(child->pid, SIGKILL);
+            (void)waitpid(child->pid, &status, 0);
+            break;
+        }
+        (void)poll(&p, 1, !open ? 1 : left < TICK_MS ? (int)left : TICK_MS);
+        const bool ended = waitpid(child->pid, &status, WNOHANG) == child->pid;
+        open = hear_all(r, child->notes) && open;
+        sign(r);
+        if (ended) {
+            break;
+        }
+    }
+    close(child->notes);
+    return status;
+}
+
+/* ---- what its end says ---- */
+
+static const char *ending(const replaying *r, int status)
+{
+    pawl_scope *scope = r->cli->scope;
+    return WIFSIGNALED(status)
+               ? pw_sprintf(scope, "signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)))
+               : pw_sprintf(scope, "exit status %d", WEXITSTATUS(status));
+}
+
+static void run_ended_it(replaying *r, int status)
+{
+    pw_replay_note *n = &r->now;
+    const int number = WIFSIGNALED(status) && !r->late ? WTERMSIG(status) : 0;
+    if (r->late) {
+        (void)snprintf(n->message, sizeof n->message,
+                       "its code did not come back within %" PRId64 " ms: the process was ended",
+                       r->timeout_ms);
+    } else if (r->seen > 0) { /* others were here before: it is asked alone */
+        (void)snprintf(r->suspect, sizeof r->suspect, "%s", ending(r, status));
+        r->from = n->place;
+        return;
+    } else {
+        (void)snprintf(n->message, sizeof n->message, "its code ended the process: %s",
+                       ending(r, status));
+    }
+    take(r, n, r->late ? pawl_status_name(PAWL_TIMEOUT) : "crashed", number);
+    behind(r, n->place);
+}
+
+/* PW_EXIT_OK: another process goes on, or all is done. */
+static int judge(replaying *r, int status)
+{
+    const bool clean = WIFEXITED(status) && WEXITSTATUS(status) == PW_EXIT_OK && r->done;
+    if (clean || (r->due_ms != 0 && !r->done)) {
+        if (!clean) {
+            run_ended_it(r, status);
+        }
+        return PW_EXIT_OK;
+    }
+    if (r->done || r->seen > 0) {
+        r->nameless++;
+        pw_cli_note(r->cli, "the process ended %s: %s",
+                    r->done ? "as it closed" : "between two runs",
+                    r->late ? "it did not come back" : ending(r, status));
+        return PW_EXIT_OK;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) != PW_EXIT_OK) {
+        return WEXITSTATUS(status); /* it has said why */
+    }
+    pw_cli_note(r->cli, "the process ended before the first run: %s", ending(r, status));
+    return PW_EXIT_ERROR;
+}
+
+static int replay_all(replaying *r)
 {
     pawl_error err = {0};
-    const pawl_value *stack = NULL;
-    pw_cli *cli = r->cli;
-    const int64_t timeout = pw_cli_has(cli->args, PW_OPT_TIMEOUT)
-                                ? cli->args->number[PW_OPT_TIMEOUT]
-                                : REPLAY_TIMEOUT_MS;
-    pawl_scope *scope = pawl_scope_new();
-    pawl_status s =
-        pawl_request(cli->engine, "stack", pawl_build(scope, "{id: %s}", pawl_str(run, "id", "")),
-                     timeout, scope, &stack, &err);
-    pawl_scope_free(scope);
-    if (s == PAWL_NOTFOUND || s == PAWL_CLOSED) {
-        return PAWL_OK;
-    }
-    take(r, run, s, err.message);
-    sign(r);
-    return PAWL_OK;
-}
-
-static pawl_status replay_all(replaying *r, pawl_error *err)
-{
-    const char *filter = r->cli->args->value[PW_OPT_QUERY];
-    int64_t cursor = 0;
-    pawl_status s = PAWL_OK;
-    do {
-        pawl_scope *scope = pawl_scope_new();
-        const pawl_value *page = NULL;
-        s = pawl_list(r->cli->engine, filter != NULL ? filter : "status = open", cursor, PAGE,
-                      scope, &page, err);
-        const pawl_value *runs = pawl_get(page, "runs");
-        for (size_t i = 0; s == PAWL_OK && i < pawl_len(runs) && r->len < r->max; i++) {
-            const pawl_value *run = pawl_at(runs, i);
-            s = pawl_int(run, "closed_ms", 0) == 0 ? replay_one(r, run) : PAWL_OK;
+    int code = PW_EXIT_OK;
+    while (code == PW_EXIT_OK && !r->done && r->len < r->max) {
+        pw_replay_child child;
+        (void)pw_cli_out_flush(&r->cli->complain);
+        pawl_status s = pw_replay_spawn(r->cli, r->from, r->max - r->len, &child, &err);
+        if (s != PAWL_OK) {
+            return pw_cli_fail(r->cli, s, &err, NULL);
         }
-        cursor = s == PAWL_OK ? pawl_int(page, "next", 0) : 0;
-        pawl_scope_free(scope);
-    } while (cursor != 0 && r->len < r->max);
-    return s;
+        r->seen = 0;
+        r->due_ms = 0;
+        r->late = false;
+        code = judge(r, attend(r, &child));
+    }
+    return code;
 }
 
 static int verdict(replaying *r)
@@ -121,7 +243,9 @@ static int verdict(replaying *r)
         pw_out_printf(o, r->len == 1 ? "%zu of %zu open run fits\n" : "%zu of %zu open runs fit\n",
                       fits, r->len);
     }
-    return r->misfits > 0 ? PW_EXIT_ERROR : r->codeless > 0 ? PW_EXIT_NOCODE : PW_EXIT_OK;
+    return r->misfits + r->nameless > 0 ? PW_EXIT_ERROR
+           : r->codeless > 0            ? PW_EXIT_NOCODE
+                                        : PW_EXIT_OK;
 }
 
 /* An engine has the journal: its runs are where it is, and only it may open the file as owner. */
@@ -139,8 +263,6 @@ static int served(pw_cli *cli)
 int pw_verb_replay(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
-    const pw_cli_host_options options = {.log_level = PAWL_ERROR, .quiet = true, .still = true};
-    pawl_error err = {0};
     if (a->module_count == 0) {
         return pw_cli_usage(cli, "which code? --module FILE.so");
     }
@@ -153,17 +275,17 @@ int pw_verb_replay(pw_cli *cli)
     }
     pw_client_close(cli->client);
     cli->client = NULL;
-    code = pw_cli_host(cli, &options);
-    if (code != PW_EXIT_OK) {
-        return code;
-    }
-    replaying r = {.cli = cli, .max = SIZE_MAX, .said_ms = pw_cli_now_ms()};
+    replaying r = {.cli = cli,
+                   .max = SIZE_MAX,
+                   .said_ms = pw_cli_now_ms(),
+                   .timeout_ms = pw_cli_has(a, PW_OPT_TIMEOUT) ? a->number[PW_OPT_TIMEOUT]
+                                                               : REPLAY_TIMEOUT_MS};
     if (a->number[PW_OPT_LIMIT] > 0) {
         r.max = (size_t)a->number[PW_OPT_LIMIT];
     }
     pw_grid_init(&r.grid, 3);
-    pawl_status s = replay_all(&r, &err);
-    code = s == PAWL_OK ? verdict(&r) : pw_cli_fail(cli, s, &err, NULL);
+    code = replay_all(&r);
+    code = code == PW_EXIT_OK ? verdict(&r) : code;
     pw_grid_deinit(&r.grid);
     return code;
 }

@@ -73,6 +73,35 @@ def it_backs_up_beside_an_engine_and_says_which_runs_fit_new_code(p):
     equal(p.ok("describe", "l1", "--db", copy, "-o", "json").json()["status"], "running")
 
 
+def it_says_which_run_of_new_code_ends_the_process_or_does_not_come_back(p):
+    p.serve()
+    for run, workflow, waits in (("w1", "wordy", "question"), ("a1", "asking", "publish"), ("q1", "queried", "signal"), ("s1", "sleeping", "timer"),
+                                 ("l1", "listening", "signal"), ("a2", "asking", "publish"), ("w2", "wordy", "question")):
+        p.ok("start", workflow, "-w", run)
+        p.until_waiting(run, waits)
+    equal(p.stop(), 0)
+    bad = {"CLI_OTHER_MODULE_CRASHES": "1"}
+    more = ("--module", p.modules[3], "--timeout", "5")  # seconds, of one run
+    done = p.run("replay", *more, "-o", "jsonl", env=bad).exits(1)
+    rows = done.jsonl()
+    equal([(r["id"], r["workflow"], r["fits"], r["status"], r.get("signal")) for r in rows], [
+        ("w2", "wordy", True, "ok", None), ("a2", "asking", False, "crashed", 6), ("l1", "listening", False, "nondeterminism", None),
+        ("s1", "sleeping", False, "timeout", None), ("q1", "queried", False, "crashed", None), ("a1", "asking", False, "crashed", 6),
+        ("w1", "wordy", True, "ok", None)])
+    said = {r["id"]: r["message"] for r in rows}
+    within(said["a2"], "signal 6, Aborted")
+    within(said["q1"], "exit status 0")
+    within(said["s1"], "did not come back within 5000 ms")
+    text = p.run("replay", *more, "-q", "workflow = asking", env=bad).exits(1).out
+    within(text, "asking@1")
+    within(text, "0 of 2 open runs fit")
+    equal(p.run("replay", *more, "--limit", "1", env=bad).exits(0).out, "1 of 1 open run fits\n")
+    equal({r["status"] for r in p.ok("list", "-o", "json").json()}, {"running"})  # none is counted as crashed
+    p.serve()
+    p.ok("answer", "a1", "approve")
+    p.ok("result", "a1")
+
+
 def it_overwrites_nothing(p):
     p.write("Makefile", "mine")
     p.run("new", "order", ".").exits(9)

@@ -157,13 +157,13 @@ files_of_others_stay_and_what_is_left_of_a_journal_is_not_taken_for_its_own(void
     rig_close(c.t);
 }
 
-static void a_copy_has_the_rights_of_its_journal(void **state)
+static void a_copy_can_be_read_by_its_user_alone_whoever_may_read_the_journal(void **state)
 {
     (void)state;
     rig_run run;
     copying c = begin(&run);
     struct stat s;
-    assert_int_equal(chmod(c.t->path, 0600), 0);
+    assert_int_equal(chmod(c.t->path, 0644), 0);
     assert_int_equal(back_up(&c, NULL), PAWL_OK);
     assert_int_equal(stat(c.target, &s), 0);
     assert_int_equal(s.st_mode & 0777, 0600);
@@ -178,7 +178,7 @@ int main(void)
         cmocka_unit_test(what_a_kill_leaves_is_no_copy_and_goes_with_the_next),
         cmocka_unit_test(
             files_of_others_stay_and_what_is_left_of_a_journal_is_not_taken_for_its_own),
-        cmocka_unit_test(a_copy_has_the_rights_of_its_journal),
+        cmocka_unit_test(a_copy_can_be_read_by_its_user_alone_whoever_may_read_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -709,6 +709,9 @@ static void migrate_stored(int version)
     /* the way back: the backup is the old file, whole */
     snprintf(backup, sizeof(backup), "%s.v%d.bak", t->path, version);
     snprintf(t->path, sizeof(t->path), "%s/restored.db", t->folder);
+    struct stat s;
+    assert_int_equal(stat(backup, &s), 0);
+    assert_int_equal(s.st_mode & 0777, 0600);
     copy_file(backup, t->path);
     rig_restart(t);
     stored_check(t);
