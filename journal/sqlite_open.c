@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "journal/bugs.h"
@@ -77,12 +78,29 @@ static pawl_status check_writable(pw_sqlite *j, pawl_error *err)
         j->path);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/** For the lock of checkpoints SQLite does not wait, whatever its busy timeout is. A reader that came first after a death
+ * holds it to the end of its recovery, which others do not see any more once the index is written. */
+static int truncate_patiently(pw_sqlite *j)
+{
+    int64_t until = now_ms() + pw_sqlite_busy_ms(&j->env);
+    int rc;
+    do {
+        rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    } while (rc == SQLITE_BUSY && now_ms() < until && sqlite3_sleep(1) >= 0);
+    return rc;
+}
+
 /** Frames that a dead owner wrote and did not sync are synced by this before the database is touched. */
 static pawl_status empty_wal(pw_sqlite *j, pawl_error *err)
 {
-    int frames = 0;
-    int moved = 0;
-    int rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &frames, &moved);
+    int rc = truncate_patiently(j);
     if (rc == SQLITE_OK) {
         j->wal_frames = 0;
         pw_wal_mark_empty(j->mark);
@@ -91,6 +109,12 @@ static pawl_status empty_wal(pw_sqlite *j, pawl_error *err)
     if ((rc & 0xff) == SQLITE_IOERR && rc != SQLITE_IOERR_NOMEM) {
         j->mark->state =
             PW_WAL_SUSPECT; /* the next one to open must not believe what it reads either */
+    }
+    if (rc == SQLITE_BUSY) {
+        return pw_err(
+            err, PAWL_BUSY,
+            "%s: another process has been reading it all the time: end it, and open again",
+            j->path);
     }
     return pw_db_error(&j->db, rc, "checkpoint at opening", err);
 }

@@ -21,7 +21,13 @@
 #include "tests/journal/stored.h"
 
 /* Where SQLite has its locks in the file beside the WAL, and how long that is at least. */
-enum { BYTE_WRITE = 120, BYTE_RECOVER = 122, BYTE_ALIVE = 128, INDEX_BYTES = 32768 };
+enum {
+    BYTE_WRITE = 120,
+    BYTE_CHECKPOINT = 121,
+    BYTE_RECOVER = 122,
+    BYTE_ALIVE = 128,
+    INDEX_BYTES = 32768
+};
 
 #define HELD_MS 100 /* long enough for who does not wait to fail */
 
@@ -38,12 +44,9 @@ static bool somebody_is_there(int fd)
     return fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
-static void recover_slowly(const char *index, int ready)
+static void hold(int fd, int ready)
 {
-    int fd = open(index, O_RDWR | O_CREAT, 0600);
-    if (fd < 0 || ftruncate(fd, INDEX_BYTES) != 0 || !lock_byte(fd, F_RDLCK, BYTE_ALIVE) ||
-        !lock_byte(fd, F_WRLCK, BYTE_WRITE) || !lock_byte(fd, F_WRLCK, BYTE_RECOVER) ||
-        write(ready, "r", 1) != 1) {
+    if (write(ready, "r", 1) != 1) {
         _exit(1);
     }
     for (int i = 0; i < 10000 && !somebody_is_there(fd); i++) {
@@ -53,18 +56,45 @@ static void recover_slowly(const char *index, int ready)
     _exit(somebody_is_there(fd) ? 0 : 2);
 }
 
-/** The child. Its locks are held when this returns. */
-static pid_t recovery_begin(rig *t)
+static void recover_slowly(const char *path, int ready)
 {
     char index[PATH_MAX + 8];
+    snprintf(index, sizeof(index), "%s-shm", path);
+    int fd = open(index, O_RDWR | O_CREAT, 0600);
+    if (fd < 0 || ftruncate(fd, INDEX_BYTES) != 0 || !lock_byte(fd, F_RDLCK, BYTE_ALIVE) ||
+        !lock_byte(fd, F_WRLCK, BYTE_WRITE) || !lock_byte(fd, F_WRLCK, BYTE_RECOVER)) {
+        _exit(1);
+    }
+    hold(fd, ready);
+}
+
+/** At its end: the index is whole, so that everybody reads, and checkpoints are still barred. */
+static void end_recovery_slowly(const char *path, int ready)
+{
+    char index[PATH_MAX + 8];
+    pw_reader *r = NULL;
+    pawl_error err = {0};
+    snprintf(index, sizeof(index), "%s-shm", path);
+    if (pw_sqlite_reader_open(path, &r, &err) != PAWL_OK) {
+        _exit(1);
+    }
+    int fd = open(index, O_RDWR);
+    if (fd < 0 || !lock_byte(fd, F_WRLCK, BYTE_CHECKPOINT)) {
+        _exit(1);
+    }
+    hold(fd, ready);
+}
+
+/** The child. Its locks are held when this returns. */
+static pid_t recovery_begin(rig *t, void (*recover)(const char *path, int ready))
+{
     int pipe_fds[2];
     char byte = 0;
-    snprintf(index, sizeof(index), "%s-shm", t->path);
     assert_int_equal(pipe(pipe_fds), 0);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        recover_slowly(index, pipe_fds[1]);
+        recover(t->path, pipe_fds[1]);
     }
     close(pipe_fds[1]);
     assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
@@ -100,7 +130,18 @@ static void an_owner_waits_for_a_recovery(void **state)
 {
     (void)state;
     rig *t = dead_journal();
-    pid_t child = recovery_begin(t);
+    pid_t child = recovery_begin(t, recover_slowly);
+    rig_restart(t);
+    recovery_met(child);
+    stored_check(t);
+    rig_close(t);
+}
+
+static void an_owner_waits_for_the_end_of_a_recovery_that_it_does_not_see(void **state)
+{
+    (void)state;
+    rig *t = dead_journal();
+    pid_t child = recovery_begin(t, end_recovery_slowly);
     rig_restart(t);
     recovery_met(child);
     stored_check(t);
@@ -113,7 +154,7 @@ static void a_reader_waits_for_a_recovery(void **state)
     rig *t = dead_journal();
     pw_reader *r = NULL;
     pawl_error err = {0};
-    pid_t child = recovery_begin(t);
+    pid_t child = recovery_begin(t, recover_slowly);
     assert_int_equal(pw_sqlite_reader_open(t->path, &r, &err), PAWL_OK);
     recovery_met(child);
     pw_sqlite_reader_close(r);
@@ -128,7 +169,7 @@ static void who_asks_for_the_version_waits_for_a_recovery(void **state)
     rig *t = dead_journal();
     pawl_error err = {0};
     int64_t version = 0;
-    pid_t child = recovery_begin(t);
+    pid_t child = recovery_begin(t, recover_slowly);
     assert_int_equal(pw_sqlite_file_version(t->path, &version, &err), PAWL_OK);
     recovery_met(child);
     assert_true(version >= 4);
@@ -141,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_owner_waits_for_a_recovery),
+        cmocka_unit_test(an_owner_waits_for_the_end_of_a_recovery_that_it_does_not_see),
         cmocka_unit_test(a_reader_waits_for_a_recovery),
         cmocka_unit_test(who_asks_for_the_version_waits_for_a_recovery),
     };
