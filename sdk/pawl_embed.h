@@ -109,7 +109,6 @@ typedef struct pawl_embed_request {
     float *vectors;           /**< width numbers for each text, one after the other */
     pawl_embed_count *counts; /**< one for each; may be NULL */
     /** True: it is no longer wanted. NULL: it always is. Asked now and then on the caller's thread, under a lock: it must not call this library. */
-    /** True: it is no longer wanted. NULL: it always is. Asked now and then on the caller's thread, under a lock: it must not call this library. */
     bool (*stop)(void *user);
     void *user; /**< for stop */
 } pawl_embed_request;
@@ -123,12 +122,14 @@ PAWL_API PAWL_MUST_USE pawl_status pawl_embed_open(const char *folder,
 PAWL_API void pawl_embed_close(pawl_embedder *embedder);
 /** What it is. */
 PAWL_API void pawl_embed_about(const pawl_embedder *embedder, pawl_embed_info *ret_info);
-/** The vectors of texts (PAWL_EMBED_TEXT), width numbers each, one after the other; ret_counts (may be NULL) has one for each. Errors: NOMEM. */
+/** The vectors of texts (PAWL_EMBED_TEXT), width numbers each, one after the other; ret_counts (may be NULL) has one for each. Errors: NOMEM,
+ * LIMIT (the model makes no finite numbers of a text). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_texts(const pawl_embedder *embedder,
                                                     const pawl_embed_text *texts, size_t len,
                                                     float *ret_vectors,
                                                     pawl_embed_count *ret_counts, pawl_error *err);
-/** The same, of texts in a role, until it is stopped; vectors then are not to be read. Errors: INVALID, NOMEM, CANCELED. */
+/** The same, of texts in a role, until it is stopped; vectors then are not to be read. Errors: INVALID, NOMEM, CANCELED,
+ * LIMIT. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_embed_run(const pawl_embedder *embedder,
                                                   const pawl_embed_request *request,
                                                   pawl_error *err);

@@ -14,12 +14,19 @@
 typedef struct lines {
     const char *next;
     const char *end;
+    bool whole; /* one text, empty or with line ends in it */
     size_t printed;
 } lines;
 
 static size_t lines_take(lines *l, pawl_embed_text texts[AT_ONCE])
 {
     size_t len = 0;
+    if (l->whole) {
+        texts[0] = (pawl_embed_text){l->next, (size_t)(l->end - l->next)};
+        l->next = l->end;
+        l->whole = false;
+        return 1;
+    }
     while (l->next < l->end && len < AT_ONCE) {
         const char *stop = memchr(l->next, '\n', (size_t)(l->end - l->next));
         stop = stop != NULL ? stop : l->end;
@@ -101,7 +108,8 @@ int pw_verb_embed(pw_cli *cli)
     if (text == NULL) {
         status = pw_cli_file_read(cli, "-", TEXTS_BYTES_MAX, &text, &size, &err);
     }
-    lines l = {.next = text, .end = text != NULL ? text + size : NULL};
+    lines l = {
+        .next = text, .end = text != NULL ? text + size : NULL, .whole = a->operand_count > 1};
     if (status == PAWL_OK) {
         status = embed_all(cli, e, &l, &err);
     }

@@ -27,7 +27,7 @@ typedef struct pw_cli_index_need {
 /** 0, or an exit code after having said why. Always followed by close. */
 int pw_cli_index_open(pw_cli *cli, const pw_cli_index_need *need, pw_cli_index *ret);
 void pw_cli_index_close(pw_cli_index *x);
-/** The model that is meant for a collection: --model, $PAWL_MODEL, or the one that it was made with. NULL: none, and err says what is wrong with the
+/** The model that is meant for a collection: --model, or the one that it was made with, or $PAWL_MODEL. NULL: none, and err says what is wrong with the
  * collection, if anything is. Owns: the session. */
 const char *pw_cli_index_model(pw_cli_index *x, const char *name, pawl_error *err);
 

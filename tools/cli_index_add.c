@@ -54,6 +54,17 @@ static bool take_tags(pawl_scope *scope, const pawl_value *tags, pawl_index_item
     return ok;
 }
 
+/* A slip of the key would leave a filter or a vector out without a word. */
+static bool knows_all(const pawl_value *v)
+{
+    static const char *const parts[] = {"key", "text", "workspace", "tags", "data"};
+    size_t known = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        known += pawl_get(v, parts[i]) != NULL ? 1 : 0;
+    }
+    return known == pawl_len(v);
+}
+
 /* NULL, or why not. */
 static const char *take_item(pawl_scope *scope, const pawl_value *v, pawl_index_item *item)
 {
@@ -66,6 +77,9 @@ static const char *take_item(pawl_scope *scope, const pawl_value *v, pawl_index_
                               .data = pawl_get(v, "data")};
     if (pawl_typeof(v) != PAWL_MAP || pawl_get(v, "key") == NULL || !is_text) {
         return "each line is an object with key and text: {\"key\": \"tea\", \"text\": \"How tea is brewed\"}";
+    }
+    if (!knows_all(v)) {
+        return "an object has key, text, workspace, tags and data, and nothing else";
     }
     if (item->key == NULL) {
         return "key is a line of 1 to 200 bytes";

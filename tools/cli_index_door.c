@@ -11,6 +11,7 @@
 #include "sdk/base/error.h"
 #include "tools/cli_index.h"
 #include "tools/cli_model.h"
+#include "tools/model_store.h"
 
 #define SAY_AFTER_MS 1000
 #define SAY_EVERY_MS 100
@@ -106,7 +107,8 @@ int pw_cli_index_fail(pw_cli_index *x, const char *name, pawl_status status, con
 
 void pw_cli_index_say_model(pw_cli_index *x, const char *name, const char *model)
 {
-    if (pw_cli_model_wanted(x->cli) == NULL) { /* it stands in the collection alone */
+    const char *wanted = pw_cli_model_wanted(x->cli);
+    if (wanted == NULL || strcmp(wanted, model) != 0) { /* it stands in the collection alone */
         pw_cli_note(x->cli,
                     "%s was made with \"%s\": if that was a folder of yours, name it with --model",
                     name, model);
@@ -180,6 +182,15 @@ const char *pw_cli_index_model(pw_cli_index *x, const char *name, pawl_error *er
     if (st != PAWL_OK) {
         return NULL;
     }
-    wanted = wanted != NULL ? wanted : pawl_str(info, "model", NULL);
+    /* $PAWL_MODEL is the usual one; a collection has its own, which may be that one by its folder. */
+    const char *made_with = pawl_str(info, "model", ""), *folder = NULL;
+    pawl_error no_such;
+    const bool said = pw_cli_has(x->cli->args, PW_OPT_MODEL);
+    if (!said && *made_with != 0 &&
+        (wanted == NULL ||
+         (strcmp(pw_cli_model_label(wanted), made_with) != 0 &&
+          pw_model_find(x->cli->scope, made_with, &folder, &no_such) == PAWL_OK))) {
+        wanted = made_with;
+    }
     return wanted != NULL && *wanted != 0 ? wanted : NULL;
 }

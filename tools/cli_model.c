@@ -143,6 +143,7 @@ static int install(pw_cli *cli, const char *from, const char *source)
     const pawl_status status = pw_model_install(cli->scope, &add, &manifest, &err);
     if (status == PAWL_EXISTS) {
         cli->way_out = "give it another name (--name), or remove that one first";
+        cli->next = "pawl model list";
     } else if (status == PAWL_DENIED) {
         cli->way_out =
             "compare the SHA-256 of its files with what the publisher says; then vouch for them";

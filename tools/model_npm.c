@@ -137,13 +137,21 @@ static const char *packed_file(pawl_scope *scope, const char *folder)
     return found;
 }
 
+/* Not by a link: what it leads to is not of the package. */
+static bool is_own_folder(const char *path)
+{
+    struct stat s;
+    return lstat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
 /* Where in the package the model lies. */
 static const char *model_in(pawl_scope *scope, const char *temporary)
 {
     static const char *const places[] = {"package/model", "package"};
     for (size_t i = 0; i < PW_COUNT(places); i++) {
         const char *folder = pw_sprintf(scope, "%s/%s", temporary, places[i]);
-        if (access(pw_sprintf(scope, "%s/config.json", folder), R_OK) == 0) {
+        if (is_own_folder(pw_sprintf(scope, "%s/package", temporary)) && is_own_folder(folder) &&
+            access(pw_sprintf(scope, "%s/config.json", folder), R_OK) == 0) {
             return folder;
         }
     }

@@ -41,6 +41,7 @@ static const file_row rows[] = {{"config.json", true},
                                 {"sentence_bert_config.json", true},
                                 {"config_sentence_transformers.json", true},
                                 {"1_Pooling/config.json", true},
+                                {"modules.json", false}, /* only refuses */
                                 {"LICENSE", false}};
 #define FILES PW_COUNT(rows)
 
@@ -75,7 +76,7 @@ static bool is_folder(const char *path)
 static bool name_ok(const char *name)
 {
     const size_t len = strlen(name);
-    bool ok = len > 0 && len <= NAME_MAX_LEN && *name != '.';
+    bool ok = len > 0 && len <= NAME_MAX_LEN && *name != '.' && *name != '-';
     for (size_t i = 0; i < len && ok; i++) {
         const char c = name[i]; /* of ASCII, whatever the locale takes for a letter */
         ok = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -176,12 +177,19 @@ static bool copy_bytes(copying *c)
     ssize_t n = -1;
     while (space != NULL && (n = read(c->from, space, size)) > 0 &&
            c->bytes + n <= FILE_BYTES_MAX) {
-        if (write(c->to, space, (size_t)n) != n) {
+        ssize_t done = 0, put = 1;
+        while (done < n && put > 0) { /* a full disk takes a part first, and says why then */
+            put = write(c->to, space + done, (size_t)(n - done));
+            done += put > 0 ? put : 0;
+        }
+        if (done < n) {
             break;
         }
         c->bytes += n;
     }
+    const int code = errno; /* of a write that failed */
     free(space);
+    errno = code;
     return n == 0 && fsync(c->to) == 0;
 }
 
@@ -270,6 +278,11 @@ static pawl_status copy_all(pawl_scope *scope, const char *from, const char *to,
                             file_fact facts[FILES], pawl_error *err)
 {
     pawl_status status = PAWL_OK;
+    struct stat s;
+    const char *pooling = pw_sprintf(scope, "%s/1_Pooling", from);
+    if (lstat(pooling, &s) == 0 && S_ISLNK(s.st_mode)) {
+        return pw_err(err, PAWL_INVALID, "%s: it is a link", pooling);
+    }
     if (mkdir(to, 0755) != 0 || mkdir(pw_sprintf(scope, "%s/1_Pooling", to), 0755) != 0) {
         return pw_err(err, PAWL_IO, "%s: %s", to, strerror(errno));
     }
@@ -461,10 +474,14 @@ static pawl_status install(pawl_scope *scope, pw_model_add *add, const char *all
     const pawl_value *manifest = manifest_of(scope, add, name, facts, &info);
     const char *there = pw_sprintf(scope, "%s/%s", all, name);
     if (is_folder(there)) {
+        const pawl_value *manifest_there = read_manifest(scope, there);
         *ret_manifest = manifest;
-        return same_files(read_manifest(scope, there), manifest)
+        return same_files(manifest_there, manifest)
                    ? PAWL_OK
-                   : pw_err(err, PAWL_EXISTS, "another model is installed as %s", name);
+                   : pw_err(err, PAWL_EXISTS, "%s is installed as %s",
+                            manifest_there != NULL ? "another model"
+                                                   : "a folder without a manifest",
+                            name);
     }
     status = write_manifest(scope, fresh, manifest, err);
     status = status == PAWL_OK ? move_in(scope, all, fresh, name, err) : status;

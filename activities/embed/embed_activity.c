@@ -149,6 +149,12 @@ static const pawl_value *result_of(pawl_task *task, const pawl_embedder *e, cons
     }
     for (size_t i = 0; i < t->len; i++) {
         vectors[i] = vector_of(scope, t->vectors + i * width, width, as);
+        if (vectors[i] == NULL) { /* of a model whose vectors are not of length 1 */
+            return pawl_task_fail_with(task, "BadInput",
+                                       "a vector is too long for numbers of 16 bits: ask for it as "
+                                       "float",
+                                       NULL, false);
+        }
         tokens[i] = pawl_make_int(scope, t->counts[i].tokens);
         if (t->counts[i].tokens_all > t->counts[i].tokens) {
             cut[cut_len++] = pawl_make_int(scope, (int64_t)i);

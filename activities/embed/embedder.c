@@ -71,6 +71,10 @@ static void identify(const pawl_embedder *e, char identity[2 * PW_DIGEST_SIZE + 
     pw_chain_next(digest, digest, t->specials, t->specials_len * sizeof *t->specials);
     pw_chain_next(digest, digest, c->text.data, c->text.size);
     pw_chain_next(digest, digest, c->query.data, c->query.size);
+    if (!t->usual_ends) { /* others change no identity that is stored already */
+        pw_chain_next(digest, digest, (const uint32_t[]){t->cls, t->sep, t->unk},
+                      3 * sizeof(uint32_t));
+    }
     pw_hex(identity, digest, sizeof digest);
 }
 
@@ -223,6 +227,25 @@ static void *portion_tokenize(void *arg)
     return NULL;
 }
 
+/* Weights are numbers, but sums of large ones may be none: such a vector would be found by nothing, or everywhere. */
+static pawl_status portion_check(const portion *p, pawl_error *err)
+{
+    const size_t width = p->e->model->config.width;
+    const float *v = p->r->vectors + p->first * width;
+    for (size_t i = 0; i < p->len; i++, v += width) {
+        float sum = 0;
+        for (size_t k = 0; k < width; k++) {
+            sum += v[k] - v[k]; /* 0, or no number */
+        }
+        if (!(sum == 0)) {
+            return pw_err(err, PAWL_LIMIT,
+                          "text %zu has no vector: the model's numbers become too large on the way",
+                          p->first + i);
+        }
+    }
+    return PAWL_OK;
+}
+
 /* What fills a device by itself need not wait for others. */
 static pawl_status portion_encode(const portion *p, pawl_error *err)
 {
@@ -254,7 +277,8 @@ static pawl_status step(const portion *now, portion *next, pawl_error *err)
     pthread_t thread = 0;
     const bool ahead = next->len > 0 && pw_encoders_devices(now->e->encoders) > 0 &&
                        pthread_create(&thread, NULL, portion_tokenize, next) == 0;
-    const pawl_status status = portion_encode(now, err);
+    pawl_status status = portion_encode(now, err);
+    status = status == PAWL_OK ? portion_check(now, err) : status;
     if (ahead) {
         (void)pthread_join(thread, NULL);
     } else if (next->len > 0 && status == PAWL_OK) {

@@ -21,7 +21,7 @@ static pawl_status read_to_end(int fd, const char *name, pw_buf *bytes, pawl_err
     for (;;) {
         if (!pw_buf_reserve(bytes, 1)) {
             return bytes->full ? pw_err(err, PAWL_LIMIT, "%s is larger than %zu bytes", name,
-                                        bytes->bytes_max)
+                                        bytes->bytes_max - 1)
                                : pw_err(err, PAWL_NOMEM, "no memory for %s", name);
         }
         const ssize_t n = read(fd, bytes->data + bytes->size, bytes->capacity - bytes->size);

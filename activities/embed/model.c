@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "activities/embed/half.h"
 #include "activities/embed/json_file.h"
 #include "activities/embed/safetensors.h"
 #include "sdk/base/error.h"
@@ -21,6 +22,16 @@ typedef struct loader {
     pawl_status status;
     pawl_error *err;
 } loader;
+
+/* By their bits: an exponent of ones is that of no number and of the infinite. */
+static bool are_finite(const float *numbers, size_t len)
+{
+    bool ok = true;
+    for (size_t i = 0; i < len; i++) {
+        ok &= (pw_bits_of_float(numbers[i]) & 0x7f800000u) != 0x7f800000u;
+    }
+    return ok;
+}
 
 /* Takes a tensor by name with rows x columns numbers (columns 0: one dimension). Sticky: after a failure nothing is taken. */
 static const float *take(loader *l, const char *name, uint32_t rows, uint32_t columns)
@@ -48,6 +59,10 @@ static const float *take(loader *l, const char *name, uint32_t rows, uint32_t co
     if (at != NULL) {
         pw_tensor_floats(l->tensors, t, 0, at, len);
         l->next += len;
+        if (!are_finite(at, len)) {
+            l->status =
+                pw_err(l->err, PAWL_PARSE, "%s has a weight that is no finite number", full);
+        }
     }
     l->len += len;
     return at;
@@ -158,6 +173,11 @@ pawl_status pw_model_open(const char *folder, pw_model **ret_model, pawl_error *
     if (status == PAWL_OK && m->tokenizer->pieces.ids_end > m->config.vocabulary) {
         status = pw_err(err, PAWL_PARSE, "the tokenizer has the id %u, the model %u words",
                         m->tokenizer->pieces.ids_end - 1, m->config.vocabulary);
+    }
+    if (status == PAWL_OK && m->config.lower && !m->tokenizer->normal.lower) {
+        status =
+            pw_err(err, PAWL_UNSUPPORTED,
+                   "sentence_bert_config.json: do_lower_case before a tokenizer that is cased");
     }
     status = status == PAWL_OK ? read_weights(m, folder, err) : status;
     if (status != PAWL_OK) {

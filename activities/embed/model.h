@@ -28,6 +28,7 @@ typedef struct pw_model_config {
     float epsilon;       /* of the norms */
     pw_pooling pooling;
     bool normalize;  /* vectors have length 1 */
+    bool lower;      /* the tokenizer must not tell upper from lower case */
     pw_prefix text;  /* of what is found */
     pw_prefix query; /* of what is looked for */
 } pw_model_config;

@@ -26,6 +26,7 @@ typedef struct pw_wordpiece {
     size_t specials_len;
     pw_normal normal;
     uint32_t cls, sep, unk;
+    bool usual_ends;         /* these three are [CLS], [SEP] and [UNK] */
     uint32_t word_chars_max; /* a longer word is unknown */
     uint8_t kind[256];       /* of a byte: wordpiece.c */
     uint8_t lower[256];

@@ -49,6 +49,8 @@ static pawl_status finish(pw_wordpiece *t, pawl_error *err)
                       : t->sep == PW_PIECE_NONE ? "that ends a text"
                                                 : "for unknown words");
     }
+    t->usual_ends = t->cls == id_of_name(t, "[CLS]") && t->sep == id_of_name(t, "[SEP]") &&
+                    t->unk == id_of_name(t, "[UNK]");
     pw_wordpiece_ready(t);
     return PAWL_OK;
 }
@@ -117,6 +119,10 @@ static pawl_status read_special(pw_wordpiece *t, pw_mp token, pawl_error *err)
         return pw_err(err, PAWL_UNSUPPORTED,
                       "an added token is looked for in words or in normalised text");
     }
+    const uint32_t there = id_of(t, text);
+    if (there != PW_PIECE_NONE && there != (uint32_t)id) {
+        return pw_err(err, PAWL_PARSE, "added_tokens numbers one otherwise than model.vocab");
+    }
     const pawl_status status = pw_wordpiece_special(t, text.data, text.size, (uint32_t)id);
     return status == PAWL_OK ? add_piece(t, text, (uint64_t)id, err)
                              : pw_err(err, status, "too many added tokens");
@@ -134,24 +140,73 @@ static pawl_status read_specials(pw_wordpiece *t, pw_mp json, pawl_error *err)
     return status;
 }
 
+/* Under a key that may have any bytes in it. */
+static bool find_key(pw_mp map, pw_view key, pw_mp *ret_at)
+{
+    for (size_t left = pw_mp_peek(&map) == PAWL_MAP ? pw_mp_read_map(&map) : 0; left > 0; left--) {
+        const pw_view name = pw_mp_read_str(&map);
+        if (name.size == key.size && memcmp(name.data, key.data, key.size) == 0) {
+            *ret_at = map;
+            return true;
+        }
+        pw_mp_skip(&map);
+    }
+    return false;
+}
+
+/* The number that a template's token has there: -1, or that of several tokens, is none. */
+static int64_t number_of(pw_mp json, pw_view name)
+{
+    pw_mp tokens, token, ids;
+    const bool one = pw_json_find(json, "post_processor.special_tokens", &tokens) &&
+                     find_key(tokens, name, &token) && pw_json_find(token, "ids", &ids) &&
+                     pw_mp_peek(&ids) == PAWL_ARRAY && pw_mp_read_array(&ids) == 1;
+    return one && pw_mp_peek(&ids) == PAWL_INT ? pw_mp_read_int(&ids) : -1;
+}
+
+/* A token at an end of a text: by its name, which must have that number in the vocabulary, too. */
+static pawl_status take_end(const pw_wordpiece *t, pw_view name, int64_t number, uint32_t *ret_id,
+                            pawl_error *err)
+{
+    *ret_id = id_of(t, name);
+    return *ret_id == PW_PIECE_NONE || number == (int64_t)*ret_id
+               ? PAWL_OK
+               : pw_err(err, PAWL_PARSE,
+                        "its post_processor numbers %.*s otherwise than model.vocab",
+                        (int)(name.size < 60 ? name.size : 60), (const char *)name.data);
+}
+
+/* One token, the text, one token, all of the first kind. */
+static bool is_template(pw_mp json)
+{
+    pw_mp single;
+    return pw_json_is(json, "post_processor.type", "TemplateProcessing") &&
+           pw_json_find(json, "post_processor.single", &single) &&
+           pw_mp_peek(&single) == PAWL_ARRAY && pw_mp_read_array(&single) == 3 &&
+           pw_json_is(json, "post_processor.single.1.Sequence.id", "A") &&
+           pw_json_int(json, "post_processor.single.0.SpecialToken.type_id", 0) == 0 &&
+           pw_json_int(json, "post_processor.single.1.Sequence.type_id", 0) == 0 &&
+           pw_json_int(json, "post_processor.single.2.SpecialToken.type_id", 0) == 0;
+}
+
 /* What stands before and after a text. */
 static pawl_status read_ends(pw_wordpiece *t, pw_mp json, pawl_error *err)
 {
-    pw_mp single;
-    if (pw_json_is(json, "post_processor.type", "BertProcessing")) {
-        t->cls = id_of(t, pw_json_text(json, "post_processor.cls.0"));
-        t->sep = id_of(t, pw_json_text(json, "post_processor.sep.0"));
-        return PAWL_OK;
-    }
-    if (!pw_json_is(json, "post_processor.type", "TemplateProcessing") ||
-        !pw_json_find(json, "post_processor.single", &single) ||
-        pw_mp_peek(&single) != PAWL_ARRAY || pw_mp_read_array(&single) != 3) {
+    const bool bert = pw_json_is(json, "post_processor.type", "BertProcessing");
+    if (!bert && !is_template(json)) {
         return pw_err(err, PAWL_UNSUPPORTED,
                       "its post_processor does not put one token before a text and one after it");
     }
-    t->cls = id_of(t, pw_json_text(json, "post_processor.single.0.SpecialToken.id"));
-    t->sep = id_of(t, pw_json_text(json, "post_processor.single.2.SpecialToken.id"));
-    return PAWL_OK;
+    const pw_view cls = pw_json_text(json, bert ? "post_processor.cls.0"
+                                                : "post_processor.single.0.SpecialToken.id"),
+                  sep = pw_json_text(json, bert ? "post_processor.sep.0"
+                                                : "post_processor.single.2.SpecialToken.id");
+    const int64_t first =
+                      bert ? pw_json_int(json, "post_processor.cls.1", -1) : number_of(json, cls),
+                  last =
+                      bert ? pw_json_int(json, "post_processor.sep.1", -1) : number_of(json, sep);
+    const pawl_status status = take_end(t, cls, first, &t->cls, err);
+    return status == PAWL_OK ? take_end(t, sep, last, &t->sep, err) : status;
 }
 
 static pawl_status read_json(pw_wordpiece *t, pw_mp json, pawl_error *err)
@@ -247,6 +302,27 @@ pawl_status pw_wordpiece_of_list(const char *text, size_t size, const pw_normal 
 
 /* ---- a folder ---- */
 
+/* NULL, or what such a tokenizer does that is not done here. */
+static const char *class_fault(pw_mp json)
+{
+    static const char *const classes[] = {"BertTokenizer",       "BertTokenizerFast",
+                                          "DistilBertTokenizer", "DistilBertTokenizerFast",
+                                          "ElectraTokenizer",    "ElectraTokenizerFast"};
+    const pw_view said = pw_json_text(json, "tokenizer_class");
+    pw_mp never;
+    bool known = said.data == NULL;
+    for (size_t i = 0; i < PW_COUNT(classes) && !known; i++) {
+        known = pw_view_is(said, classes[i]);
+    }
+    return !known ? "its tokenizer_class is not BertTokenizer"
+           : !pw_json_bool(json, "do_basic_tokenize", true)
+               ? "it does not split at punctuation (do_basic_tokenize)"
+           : pw_json_find(json, "never_split", &never) && pw_mp_peek(&never) == PAWL_ARRAY &&
+                   pw_mp_read_array(&never) > 0
+               ? "it has words that are never split (never_split)"
+               : NULL;
+}
+
 /* The switches of a list stand in a file of their own, if it is there. */
 static pawl_status read_switches(const char *folder, pw_normal *ret_normal, pawl_error *err)
 {
@@ -256,6 +332,10 @@ static pawl_status read_switches(const char *folder, pw_normal *ret_normal, pawl
         pw_json_file_read(folder, "tokenizer_config.json", PW_CONFIG_FILE_BYTES_MAX, &value, err);
     if (status == PAWL_OK) {
         const pw_mp json = pw_mp_reader(value.data, value.size);
+        const char *fault = class_fault(json);
+        if (fault != NULL) {
+            return pw_err(err, PAWL_UNSUPPORTED, "this tokenizer is not supported: %s", fault);
+        }
         ret_normal->lower = pw_json_bool(json, "do_lower_case", true);
         ret_normal->strip = pw_json_bool(json, "strip_accents", ret_normal->lower);
         ret_normal->chinese = pw_json_bool(json, "tokenize_chinese_chars", true);

@@ -2,9 +2,14 @@
 only what is refused is tested."""
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cli_model_test import POSITIONS, tiny  # noqa: E402
 
 PAWL = ""
 MODELS = os.path.join(os.environ.get("PAWL_TEST_DATA", ""), "models")
@@ -44,6 +49,44 @@ class Embed(unittest.TestCase):
         done = pawl()
         self.assertEqual(2, done.returncode, done.stderr)
         self.assertIn("which model", done.stderr)
+
+
+class Tiny(unittest.TestCase):
+    """With a model that is made here: what becomes of texts, not whether vectors are right."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="pawl-embed-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.model, _ = tiny(Place(self.folder))
+
+    def said(self, *words, stdin=""):
+        done = pawl(self.model, *words, "-o", "json", stdin=stdin)
+        self.assertEqual(0, done.returncode, done.stderr)
+        return [(row["tokens"], row["truncated"]) for row in json.loads(done.stdout)]
+
+    def test_a_text_that_is_given_is_one_text_whatever_is_in_it(self):
+        self.assertEqual([(2, False)], self.said(""))
+        self.assertEqual([(4, False)], self.said("red\ncar"))
+        self.assertEqual([(3, False), (3, False)], self.said(stdin="red\ncar\n"))
+        self.assertEqual([(2, False)], self.said(stdin="\n"))
+        self.assertEqual([], self.said(stdin=""))
+
+    def test_what_is_cut_is_said(self):
+        self.assertEqual([(POSITIONS, True)], self.said(stdin="food " * 2000000))
+        self.assertEqual([(POSITIONS, False)], self.said("food " * (POSITIONS - 2)))
+        self.assertEqual([(POSITIONS, True)], self.said("food " * (POSITIONS - 1)))
+
+
+class Place:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb") as file:
+            file.write(content)
 
 
 if __name__ == "__main__":

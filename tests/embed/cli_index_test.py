@@ -82,6 +82,29 @@ def it_refuses_another_model_by_name(p):
     equal(p.ok("index", "info", "docs", "-o", "json").json()["items"], 3)
 
 
+def it_takes_the_model_of_the_collection_whatever_the_usual_one_is(p):
+    for name, seed in (("tiny", 5), ("other", 6)):
+        folder, digests = tiny(p, name, seed=seed)
+        p.ok("model", "add", folder, "--sha256", digests)
+    p.ok("index", "create", "docs", "--model", "tiny")
+    usual = {"PAWL_MODEL": "other"}
+    p.ok("index", "add", "docs", stdin=lines(TEXTS), env=usual)
+    check("car" in keys(p.ok("index", "search", "docs", "a red car", "-o", "json", env=usual)), "not found")
+    p.run("index", "search", "docs", "a red car", "--model", "other", env=usual).exits(9)
+    p.ok("index", "create", "others", env=usual)
+    equal(p.ok("index", "info", "others", "-o", "json").json()["model"], "other")
+    p.ok("model", "remove", "tiny")  # under another name it is still there
+    within(p.ok("index", "search", "docs", "car", "-o", "json", env={"PAWL_MODEL": p.path("tiny")}).out, "car")
+
+
+def it_refuses_a_part_of_an_item_that_it_does_not_know(p):
+    folder = filled(p)
+    for part in ({"tag": "food"}, {"vector": [1, 2]}, {"Workspace": "garage"}):
+        done = p.run("index", "add", "docs", "--model", folder, stdin=lines([{"key": "k", "text": "food", **part}])).exits(2)
+        within(done.err, "line 1: an object has key, text, workspace, tags and data, and nothing else")
+    equal(p.ok("index", "info", "docs", "-o", "json").json()["items"], 3)
+
+
 def it_names_the_way_out(p):
     within(p.run("index", "create", "docs").exits(2).err, "pawl model")
     within(p.run("index", "create", "docs", "--model", "nowhere").exits(4).err, "pawl model add")

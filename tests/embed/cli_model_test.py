@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import struct
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
@@ -109,6 +110,58 @@ def it_refuses_what_is_no_model_and_leaves_nothing_behind(p):
     os.remove(os.path.join(folder, "model.safetensors"))
     os.mkfifo(os.path.join(folder, "model.safetensors"))  # nobody writes into it
     within(p.run("model", "add", folder, "--sha256", digests).err, "not a plain file")
+
+
+def it_says_that_the_disk_is_full(p):
+    folder, digests = tiny(p)
+    # As on a full disk a write takes what fits, and the next one nothing.
+    p.write("little", f"""#!/bin/sh
+trap '' XFSZ
+ulimit -f 12
+exec {p.pawl} "$@"
+""")
+    os.chmod(p.path("little"), 0o755)
+    done = subprocess.run([p.path("little"), "model", "add", folder, "--sha256", digests], env=p.env, capture_output=True, text=True, timeout=60, check=False)
+    equal(done.returncode, 1, done.stderr)
+    within(done.stderr, "File too large")
+    equal([n for n in os.listdir(store(p)) if n != ".lock"], [])
+    p.ok("model", "add", folder, "--sha256", digests)
+
+
+def it_takes_no_folder_for_a_model_that_is_there_by_half(p):
+    folder, digests = tiny(p)
+    os.makedirs(os.path.join(store(p), "tiny"))
+    p.write(".local/share/pawl/models/tiny/config.json", "{}")
+    done = p.run("model", "add", folder, "--sha256", digests).exits(9)
+    within(done.err, "a folder without a manifest is installed as tiny")
+    within(done.err, "try: pawl model list")
+    p.ok("model", "remove", "tiny")
+    p.ok("model", "add", folder, "--sha256", digests)
+    p.run("model", "add", folder, "--sha256", digests, "--name=-o").exits(2)  # an option, wherever it is named
+
+
+def it_follows_no_link_out_of_a_folder_or_a_package(p):
+    folder, digests = tiny(p)
+    aside, _ = tiny(p, "aside")
+    os.symlink("/etc", os.path.join(aside, "1_Pooling"))
+    within(p.run("model", "add", aside, "--sha256", digests).err, "1_Pooling: it is a link")
+    env = fake_npm(p, folder)
+    p.write("bin/npm", f"""#!/bin/sh
+for last; do :; done
+mkdir -p {p.path("packed/package")} && ln -s {folder} {p.path("packed/package/model")}
+tar -czf "$last/some-model-1.0.0.tgz" -C {p.path("packed")} package
+""")
+    within(p.run("model", "add", "npm:some-model@1.0.0", "--sha256", digests, "-y", env=env).exits(4).err, "holds no model")
+    os.remove(p.path("packed/package/model"))
+    p.write("evil", "x")
+    p.write("bin/npm", f"""#!/bin/sh
+for last; do :; done
+mkdir -p {p.path("packed/package")} && cp -r {folder} {p.path("packed/package/model")}
+tar -czPf "$last/some-model-1.0.0.tgz" -C {p.path("packed")} package --transform 's,^evil,package/../../evil-out,' -C {p.folder} evil
+""")
+    within(p.run("model", "add", "npm:some-model@1.0.0", "--sha256", digests, "-y", env=env).exits(4).err, "tar failed")
+    check(not glob.glob(p.path("**/evil-out"), recursive=True), "a file beside the package")
+    equal(p.ok("model", "list", "-o", "json").json(), [])
 
 
 def it_keeps_two_models_apart_and_takes_the_same_one_twice(p):

@@ -293,6 +293,13 @@ static void a_prefix_is_as_if_it_stood_in_the_text(void **state)
 #define VOCAB "\"vocab\": {\"[UNK]\": 0, \"[CLS]\": 1, \"[SEP]\": 2, \"a\": 3}"
 #define ENDS \
     "\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2], \"cls\": [\"[CLS]\", 1]}"
+#define TEMPLATE(sequence, type, cls)                                                                             \
+    "\"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"[CLS]\", " \
+    "\"type_id\": 0}}, {\"Sequence\": {\"id\": \"" sequence "\", \"type_id\": " type                              \
+    "}}, {\"SpecialToken\": {\"id\": "                                                                            \
+    "\"[SEP]\", \"type_id\": 0}}], \"special_tokens\": {\"[CLS]\": {\"ids\": [" cls                               \
+    "]}, \"[SEP]\": {\"ids\": [2]}}}"
+#define ADDED(text, id) "\"added_tokens\": [{\"content\": \"" text "\", \"id\": " id "}], "
 #define TOKENIZER(model, lower, ends)                                                                       \
     "{\"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": true, \"handle_chinese_chars\": true," \
     " \"strip_accents\": null, \"lowercase\": " lower                                                       \
@@ -318,6 +325,19 @@ static void a_tokenizer_of_another_kind_is_refused_by_name(void **state)
          PAWL_PARSE, "begins a text"},
         {"{", PAWL_PARSE, ""},
         {"[]", PAWL_UNSUPPORTED, ""},
+        {TOKENIZER("WordPiece", "true", TEMPLATE("A", "0", "1")), PAWL_OK, ""},
+        {TOKENIZER("WordPiece", "true", TEMPLATE("B", "0", "1")), PAWL_UNSUPPORTED,
+         "post_processor"},
+        {TOKENIZER("WordPiece", "true", TEMPLATE("A", "1", "1")), PAWL_UNSUPPORTED,
+         "post_processor"},
+        {TOKENIZER("WordPiece", "true", TEMPLATE("A", "0", "3")), PAWL_PARSE, "[CLS] otherwise"},
+        {TOKENIZER("WordPiece", "true", TEMPLATE("A", "0", "1, 3")), PAWL_PARSE, "[CLS] otherwise"},
+        {TOKENIZER("WordPiece", "true",
+                   "\"post_processor\": {\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 2], "
+                   "\"cls\": [\"[CLS]\", 3]}"),
+         PAWL_PARSE, "[CLS] otherwise"},
+        {TOKENIZER("WordPiece", "true", ADDED("a", "3") ENDS), PAWL_OK, ""},
+        {TOKENIZER("WordPiece", "true", ADDED("a", "2") ENDS), PAWL_PARSE, "added_tokens"},
     };
     for (size_t i = 0; i < PW_COUNT(samples); i++) {
         pw_wordpiece *t = NULL;
