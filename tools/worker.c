@@ -752,6 +752,7 @@ static void wait_for_something(pw_worker *w, int signal_fd)
     if ((fds[1].revents & POLLIN) != 0) {
         w->draining = true;
         w->end_ms = pw_worker_now() + w->options.drain_ms;
+        pw_worker_say(w, "told to end: takes nothing new, %u running", w->attempts_len);
     }
 }
 

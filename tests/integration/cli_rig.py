@@ -18,6 +18,8 @@ import termios
 import time
 import traceback
 
+import machine
+
 DEADLINE = 60  # seconds: what does not happen by then has failed
 
 
@@ -73,7 +75,8 @@ class Place:
         self.pawl, self.modules = pawl, modules
         self.folder = tempfile.mkdtemp(prefix="pawl-cli-")
         self.db = os.path.join(self.folder, "pawl.db")
-        self.engine = None
+        self.engine, self.workers = None, []
+        self.holder, self.port = None, None  # a port that is kept for it
         self.env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": self.folder, "LC_ALL": "C.UTF-8", "PAWL_DB": self.db}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH"):
             if name in os.environ:
@@ -91,6 +94,10 @@ class Place:
         with open(self.path(name)) as f:
             return f.read()
 
+    def beside(self):
+        """Those that a command may wait for."""
+        return [process.pid for process in (self.engine, *self.workers) if process is not None]
+
     @staticmethod
     def has(program):
         return shutil.which(program) is not None
@@ -98,8 +105,10 @@ class Place:
     def run(self, *args, stdin="", env=None, timeout=DEADLINE):
         argv = [self.pawl, *args]
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(argv, input=given, capture_output=True, cwd=self.folder, env={**self.env, **(env or {})}, timeout=timeout,
-                              check=False)
+        try:
+            done = machine.run(argv, timeout, self.beside(), input=given, cwd=self.folder, env={**self.env, **(env or {})})
+        except machine.Standstill as error:
+            raise Failure(str(error)) from error
         return Done(argv, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
     def on_terminal(self, columns, *args):
@@ -153,7 +162,11 @@ class Place:
     def stop(self, number=signal.SIGTERM):
         engine, self.engine = self.engine, None
         engine.send_signal(number)
-        engine.wait(timeout=DEADLINE)
+        try:
+            engine.wait(timeout=DEADLINE)
+        except subprocess.TimeoutExpired as error:
+            self.engine = engine  # to be ended with the test
+            raise Failure(f"the engine has not ended after {DEADLINE} s\n{machine.standing(self.beside())}") from error
         engine.stdout.close()
         return engine.returncode
 
@@ -178,7 +191,7 @@ class Place:
             if done.code == 0 and wanted(done.json()):
                 return done.json()
             time.sleep(0.02)
-        raise Failure(f"{run} never got there: {self.run('describe', run).says()}\n{self.run('stack', run).says()}")
+        raise Failure(f"{run} never got there: {self.run('describe', run).says()}\n{self.run('stack', run).says()}\n{machine.standing(self.beside())}")
 
     def until_status(self, run, status):
         return self.until(run, lambda d: d["status"] == status)
@@ -187,6 +200,8 @@ class Place:
         return self.until(run, lambda d: text in (d["waiting"] or ""))
 
     def clear(self):
+        if self.holder is not None:
+            self.holder.close()
         if self.engine is not None:
             self.engine.kill()
             self.engine.wait()

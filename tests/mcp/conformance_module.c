@@ -396,6 +396,9 @@ static const pawl_value *note_and_wait(pawl_run *w, const pawl_value *in)
     (void)pawl_sleep(w, pawl_num(in, "before_s", 0));
     (void)noted(w, in, pawl_str(in, "line", "once"));
     (void)pawl_sleep(w, pawl_num(in, "seconds", 0));
+    if (pawl_bool(in, "held", false)) {
+        (void)pawl_signal(w, "go"); /* as long as the test likes */
+    }
     return pawl_json(w, "{line: %s}", pawl_str(in, "line", "once"));
 }
 

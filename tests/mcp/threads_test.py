@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 
-from server_rig import LEGACY, META, MODERN, Legacy, Modern, main, send
+from server_rig import LEGACY, META, MODERN, WAIT_S, Legacy, Modern, main, send
 
 TASKS = {"extensions": {META + "tasks": {}}}
 ROUNDS = 6
@@ -91,7 +91,7 @@ def it_serves_many_clients_at_a_time(f):
 
 def it_stops_while_they_are_at_it(f):
     server = f.serve()
-    busy, stopped = threading.Barrier(5), threading.Event()
+    busy, stopped = threading.Barrier(5, timeout=WAIT_S), threading.Event()
 
     def work(number):
         first = True

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 
-from worker_rig import begin, check, until
+from worker_rig import begin, check, keep_port, until
 
 VERSION = 1
 
@@ -36,14 +36,16 @@ def token(p, name="t", *bounds):
     return p.ok("token", name, "--worker-tokens", p.path("tokens"), *bounds, "-o", "json").json()["token"]
 
 
-def serve(p, *args, code=0, listen="0"):
-    """An engine with a port for remote workers; the first time also its certificates and the token in $TOKEN."""
+def serve(p, *args, code=0):
+    """An engine with a port for remote workers, always the same one; the first time also its certificates and the token in $TOKEN."""
     if not os.path.exists(p.path("cert.pem")):
         certificates(p)
         p.env["TOKEN"] = token(p)
-    engine = p.serve("--worker-listen", listen, "--tls-cert", p.path("cert.pem"), "--tls-key", p.path("key.pem"), "--worker-tokens", p.path("tokens"),
+    if p.port is None:
+        p.holder, p.port = keep_port()
+    engine = p.serve("--worker-listen", str(p.port), "--tls-cert", p.path("cert.pem"), "--tls-key", p.path("key.pem"), "--worker-tokens", p.path("tokens"),
                      "-o", "jsonl", *args, code=code)
-    p.port = int(json.loads(engine.ready)["workers"].rsplit(":", 1)[1])
+    check(json.loads(engine.ready)["workers"].endswith(f":{p.port}"), engine.ready)
     return engine
 
 

@@ -89,13 +89,12 @@ def it_is_lost_when_it_does_not_come_back(p):
 
 def it_survives_that_the_engine_is_gone_for_a_while(p):
     serve(p)
-    port = str(p.port)
     remote_worker(p)
     for i in range(2):
         start(p, f"r{i}", "note")
         result(p, f"r{i}")
         p.stop(signal.SIGKILL if i == 1 else signal.SIGTERM)
-        serve(p, listen=port)
+        serve(p)
     start(p, "r3", "note")
     result(p, "r3")
     equal(lines(p), ["did r0 1", "did r1 1", "did r3 1"])
@@ -126,9 +125,10 @@ def it_asks_after_a_crash_of_unsafe_code(p):
 def it_is_replaced_when_code_does_not_stop(p):
     serve(p)
     remote_worker(p, "--grace", "200ms", "--drain", "200ms")
-    start(p, "r1", "hang", timeout_s=0.3)
-    equal(result(p, "r1")["attempt"], 2)
-    equal(lines(p), ["began r1 1", "began r1 2"])
+    start(p, "r1", "hang", timeout_s=1, retries=100)
+    attempt = result(p, "r1")["attempt"]  # 2, where the second has a processor for a second
+    check(attempt >= 2, f"attempt {attempt}")
+    equal(lines(p), [f"began r1 {i}" for i in range(1, attempt + 1)])
 
 
 def it_dies_alone_when_its_memory_is_full(p):

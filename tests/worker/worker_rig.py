@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 from cli_rig import DEADLINE, Failure, check, equal, main, within  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
+from machine import keep_port, standing  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
 
 
 def with_msgpack(examples):
@@ -24,7 +25,7 @@ def begin(p, argv, name="worker"):
     log = open(p.path(name + ".log"), "ab")
     process = subprocess.Popen(argv, cwd=p.folder, env=p.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     log.close()
-    p.workers = [*getattr(p, "workers", []), process]
+    p.workers.append(process)
     return process
 
 
@@ -47,7 +48,8 @@ def until(p, truth, message, name="worker"):
     end = time.monotonic() + DEADLINE
     while not truth():
         if time.monotonic() > end:
-            raise Failure(f"{message}\n{p.read(name + '.log')}")
+            said = p.read(name + ".log") if os.path.exists(p.path(name + ".log")) else ""
+            raise Failure(f"{message() if callable(message) else message}\n{said}\n{standing(p.beside())}")
         time.sleep(0.01)
 
 
@@ -57,7 +59,7 @@ def lines(p, name="log"):
 
 
 def until_lines(p, wanted):
-    until(p, lambda: len(lines(p)) >= len(wanted), f"wanted {wanted}, log {lines(p)}")
+    until(p, lambda: len(lines(p)) >= len(wanted), lambda: f"wanted {wanted}, log {lines(p)}")
     equal(lines(p), wanted, "the log of side effects")
 
 
@@ -87,7 +89,7 @@ def run(tests):
             try:
                 test(p)
             finally:
-                for process in getattr(p, "workers", []):
+                for process in p.workers:
                     if process.poll() is None:
                         process.kill()
                         process.wait()
