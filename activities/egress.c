@@ -36,7 +36,8 @@ typedef struct rule {
 } rule;
 
 struct pw_egress {
-    bool open; /* no list at all */
+    bool open;    /* no list at all */
+    bool setting; /* PAWL_EGRESS */
     size_t len;
     rule rules[];
 };
@@ -304,6 +305,11 @@ void pw_egress_free(pw_egress *egress)
     pw_free(egress);
 }
 
+void pw_egress_of_setting(pw_egress *egress)
+{
+    egress->setting = true;
+}
+
 /* ---- answers ---- */
 
 static bool port_fits(const rule *r, int port)
@@ -347,25 +353,48 @@ static bool any_address_rule(const pw_egress *e, int port)
     return any;
 }
 
-static void why_name(pw_egress_why *why, const char *name, int port)
+/* Appends what to add, and where. Without a list every public address is allowed: one that has this alone would close the others. */
+static void how(const pw_egress *e, pw_egress_why *why, const char *wanted)
 {
-    (void)snprintf(why->text, sizeof why->text,
-                   "%.200s port %d is on no egress rule; to allow it, add the rule \"%.100s:%d\"",
-                   name, port, name, port);
+    const size_t size = strlen(why->text), room = sizeof why->text - size;
+    char *at = why->text + size;
+    if (!e->setting) {
+        (void)snprintf(at, room, "; to allow it, add the egress rule \"%s\"", wanted);
+    } else if (e->open) {
+        (void)snprintf(
+            at, room,
+            "; to allow it beside public ones: PAWL_EGRESS=\"*,%s\" for pawl serve, execute "
+            "or worker --net (a program: pawl_net_options.egress)",
+            wanted);
+    } else {
+        (void)snprintf(at, room,
+                       "; to allow it, add \"%s\" to PAWL_EGRESS of pawl serve, execute or worker "
+                       "--net (a program: pawl_net_options.egress)",
+                       wanted);
+    }
 }
 
-static void why_address(pw_egress_why *why, const address *a, const char *host, int port)
+static void why_name(const pw_egress *e, pw_egress_why *why, const char *name, int port)
 {
-    char text[INET6_ADDRSTRLEN] = "";
+    char wanted[120];
+    (void)snprintf(why->text, sizeof why->text, "%.100s port %d is on no egress rule", name, port);
+    (void)snprintf(wanted, sizeof wanted, "%.100s:%d", name, port);
+    how(e, why, wanted);
+}
+
+static void why_address(const pw_egress *e, pw_egress_why *why, const address *a, const char *host,
+                        int port)
+{
+    char text[INET6_ADDRSTRLEN] = "", wanted[INET6_ADDRSTRLEN + 10];
     address_print(a, text);
     const char *what = special(a);
     const bool named = strcmp(text, host) != 0 && host[0] != '\0';
-    (void)snprintf(why->text, sizeof why->text,
-                   "%.120s%s%s port %d%s%s%s; to allow it, add the egress rule \"%s%s%s:%d\"",
-                   named ? host : "", named ? " leads to " : "", text, port,
-                   what != NULL ? " is a " : "", what != NULL ? what : " is on no egress rule",
-                   what != NULL ? " address" : "", is_v4(a) ? "" : "[", text, is_v4(a) ? "" : "]",
-                   port);
+    (void)snprintf(why->text, sizeof why->text, "%.80s%s%s port %d%s%s%s", named ? host : "",
+                   named ? " leads to " : "", text, port, what != NULL ? " is a " : "",
+                   what != NULL ? what : " is on no egress rule", what != NULL ? " address" : "");
+    (void)snprintf(wanted, sizeof wanted, "%s%s%s:%d", is_v4(a) ? "" : "[", text,
+                   is_v4(a) ? "" : "]", port);
+    how(e, why, wanted);
 }
 
 static bool public_allowed(const pw_egress *e, const char *name, int port, pw_egress_why *why)
@@ -373,7 +402,7 @@ static bool public_allowed(const pw_egress *e, const char *name, int port, pw_eg
     if (name_ruled(e, name, port)) {
         return true;
     }
-    why_name(why, name, port);
+    why_name(e, why, name, port);
     return false;
 }
 
@@ -387,7 +416,7 @@ static bool literal_allowed(const pw_egress *e, const address *a, int port, pw_e
     if (special(a) == NULL && name_ruled(e, text, port)) {
         return true;
     }
-    why_address(why, a, "", port);
+    why_address(e, why, a, "", port);
     return false;
 }
 
@@ -440,7 +469,7 @@ bool pw_egress_address(const pw_egress *egress, const char *host, const struct s
         return true;
     }
     if (special(&a) != NULL || !name_clean(host, strlen(host), name)) {
-        why_address(ret_why, &a, host, port);
+        why_address(egress, ret_why, &a, host, port);
         return false;
     }
     return public_allowed(egress, name, port, ret_why);

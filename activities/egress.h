@@ -33,6 +33,8 @@ typedef struct pw_egress_why {
 PAWL_MUST_USE pawl_status pw_egress_new(const char *const *rules, pw_egress **ret_egress,
                                         pawl_error *err);
 void pw_egress_free(pw_egress *egress); /* accepts NULL */
+/** The rules are those of PAWL_EGRESS or pawl_net_options: a denial names the setting and its value. Right after pw_egress_new. */
+void pw_egress_of_setting(pw_egress *egress);
 
 /** Before a name is looked up: false = no address could make it allowed. `tunneled`: a proxy looks the name up, so that the name alone
  * decides; names that mean this host or a metadata service are then denied like their addresses. host: as in an address, without

@@ -50,6 +50,7 @@ static pawl_status rules_make(const pawl_net_options *o, pw_egress **ret_egress,
     if (status != PAWL_OK) {
         return status;
     }
+    pw_egress_of_setting(*ret_egress);
     status = pw_secret_rules_new(o->secrets, ret_secrets, err);
     if (status != PAWL_OK) {
         pw_egress_free(*ret_egress);

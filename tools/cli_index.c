@@ -191,7 +191,24 @@ static void score_cell(pw_cli_grid *grid, const pawl_value *v, const char *key, 
     pw_grid_str(grid, style, text);
 }
 
-static void say_found(pw_cli *cli, const pawl_value *found)
+/* Below the table, for eyes: the help has it for those who pipe. */
+static void say_scores(pw_cli_out *o, pawl_index_mode mode)
+{
+    static const char *const lines[] = {
+        [PAWL_INDEX_VECTOR] = "SCORE is the COSINE: likeness of meaning, -1 to 1\n",
+        [PAWL_INDEX_WORDS] =
+            "SCORE is that of WORDS: BM25, 0 and up, to compare within this search\n",
+        [PAWL_INDEX_HYBRID] =
+            "SCORE joins two rankings: 1/(60 + rank), added; first in both is 0.0328\n"
+            "COSINE: likeness of meaning, -1 to 1; WORDS: BM25, 0 and up\n"};
+    if (o->terminal) {
+        pw_out_style(o, PW_DIM);
+        pw_out_puts(o, lines[mode]);
+        pw_out_style(o, PW_PLAIN);
+    }
+}
+
+static void say_found(pw_cli *cli, const pawl_value *found, pawl_index_mode mode)
 {
     static const char *const headings[] = {"SCORE", " COSINE", "WORDS", "KEY", "TEXT"};
     pw_cli_grid grid;
@@ -210,6 +227,7 @@ static void say_found(pw_cli *cli, const pawl_value *found)
     }
     (void)pw_grid_print(&cli->out, &grid, headings, 0);
     pw_grid_deinit(&grid);
+    say_scores(&cli->out, mode);
 }
 
 /* False: there are too many, and without one of them too much would be found. */
@@ -259,7 +277,7 @@ static int find(pw_cli_index *x, pawl_index_mode mode)
         return pw_cli_index_fail(x, operand(cli, 0), st, &err);
     }
     if (is_text(cli)) {
-        say_found(cli, found);
+        say_found(cli, found, mode);
         return PW_EXIT_OK;
     }
     for (size_t i = 0; i < pawl_len(found); i++) {
@@ -273,9 +291,9 @@ static int search(pw_cli *cli)
 {
     pw_cli_index x = {.cli = cli};
     pawl_error err = {0};
-    const pawl_index_mode mode = pw_cli_has(cli->args, PW_OPT_MODE)
-                                     ? (pawl_index_mode)(cli->args->number[PW_OPT_MODE] + 1)
-                                     : PAWL_INDEX_DEFAULT;
+    pawl_index_mode mode = pw_cli_has(cli->args, PW_OPT_MODE)
+                               ? (pawl_index_mode)(cli->args->number[PW_OPT_MODE] + 1)
+                               : PAWL_INDEX_DEFAULT;
     if (operand(cli, 1) == NULL) {
         return pw_cli_usage(
             cli, "search where, for what? pawl index search COLLECTION 'WHAT YOU LOOK FOR'");
@@ -295,6 +313,9 @@ static int search(pw_cli *cli)
                         pw_cli_db_words(cli), pw_cli_shell_word(cli->scope, operand(cli, 0)),
                         pw_cli_shell_word(cli->scope, operand(cli, 1)));
         }
+    }
+    if (mode == PAWL_INDEX_DEFAULT) {
+        mode = model != NULL ? PAWL_INDEX_HYBRID : PAWL_INDEX_WORDS;
     }
     code = code == PW_EXIT_OK ? find(&x, mode) : code;
     pw_cli_index_close(&x);

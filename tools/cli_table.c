@@ -143,6 +143,19 @@ static bool near_enough(size_t far, size_t size)
     return far <= 2 && far < size;
 }
 
+size_t pw_cli_word_near(const char *word, const char *const *words, size_t len)
+{
+    size_t best = len, best_far = WORD_MAX;
+    for (size_t i = 0; i < len; i++) {
+        size_t far = distance(word, strlen(word), words[i]);
+        if (far < best_far) {
+            best_far = far;
+            best = i;
+        }
+    }
+    return near_enough(best_far, strlen(word)) ? best : len;
+}
+
 const pw_cli_command *pw_cli_command_near(const char *name)
 {
     size_t size = strlen(name);

@@ -1,6 +1,6 @@
 /*
  * cli_token.c - `token`: the tokens of remote workers and of MCP clients, made, listed and revoked in their file. A server that uses the file sees it
- * within a second; no engine is asked. Does not know which roles there are: serve --rights does.
+ * within a second; no engine is asked. Which roles there are beside the usual ones is known with --rights; without it, serve --rights knows.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/id.h"
 #include "tools/cli_session.h"
+#include "tools/mcp/rights.h"
 #include "tools/token.h"
 
 #define NAMES_MAX 64
@@ -88,37 +89,67 @@ static bool describe(pw_cli *cli, const char *name, pw_token_grant *ret_grant)
     return true;
 }
 
-/* A role that there always is; others are of serve --rights, which may be read elsewhere. */
-static bool usual_role(const char *name)
+/* Those that there are: always, and of --rights. Their list in a line, and the one that was meant. */
+static void role_unknown(const pw_rights *rights, const char *role, pw_buf *list,
+                         const char **ret_near)
 {
-    static const char *const roles[] = {
-#define X(name, operations, all, help) name,
-#include "tools/mcp/roles.def"
-#undef X
-    };
-    size_t i = 0;
-    while (i < PW_COUNT(roles) && strcmp(roles[i], name) != 0) {
-        i++;
+    const char *names[NAMES_MAX];
+    size_t len = 0;
+    while (len < rights->roles_len && len < NAMES_MAX) {
+        names[len] = rights->roles[len].name;
+        len++;
     }
-    return i < PW_COUNT(roles);
+    for (size_t i = 0; i < len; i++) {
+        pw_buf_printf(list, "%s%s", i == 0 ? "" : i + 1 < len ? ", " : " or ", names[i]);
+    }
+    size_t near = pw_cli_word_near(role, names, len);
+    *ret_near = near < len ? names[near] : NULL;
 }
 
-/* What it lets its holder do, where that is not what one may think. */
-static void say_roles(pw_cli *cli, const pw_token_grant *g)
+/* Where the rights are known a role that is none is refused; else it may be of those that serve has, and is doubted. */
+static int check_role(pw_cli *cli, const pw_rights *rights, const char *role)
 {
-    if (g->kind == PW_TOKEN_CLIENT && pawl_len(g->roles) == 0) {
+    PW_CLEANUP(pw_buf_deinit) pw_buf list = PW_BUF_INIT;
+    const char *near = NULL;
+    if (pw_rights_role(rights, role) != NULL) {
+        return PW_EXIT_OK;
+    }
+    role_unknown(rights, role, &list, &near);
+    const char *meant = near != NULL ? pw_sprintf(cli->scope, "; did you mean %s?", near) : "";
+    if (pw_cli_has(cli->args, PW_OPT_RIGHTS)) {
+        return pw_cli_usage(cli, "there is no role \"%.60s\" in %.80s; it is %.120s%s", role,
+                            cli->args->value[PW_OPT_RIGHTS], pw_buf_cstr(&list), meant);
+    }
+    pw_cli_note(cli,
+                "\"%.60s\" is not %s%s It gives nothing unless the file of serve --rights has it; "
+                "--rights FILE checks that here",
+                role, pw_buf_cstr(&list), *meant != '\0' ? meant : ".");
+    return PW_EXIT_OK;
+}
+
+/* What it lets its holder do, where that is not what one may think. 0, or an exit code after having said why it is refused. */
+static int check_roles(pw_cli *cli, const pw_token_grant *g)
+{
+    pawl_error err = {0};
+    pw_rights *rights = NULL;
+    int code = PW_EXIT_OK;
+    if (g->kind != PW_TOKEN_CLIENT) {
+        return code;
+    }
+    pawl_status s = pw_rights_read(cli->args->value[PW_OPT_RIGHTS], &rights, &err);
+    if (s != PAWL_OK) {
+        cli->next = "";
+        return pw_cli_fail(cli, s, &err, NULL);
+    }
+    if (pawl_len(g->roles) == 0) {
         pw_cli_note(cli, "it gives no role: it may do what --rights says of \"%s\", else nothing",
                     g->principal);
     }
-    for (size_t i = 0; i < pawl_len(g->roles); i++) {
-        const char *role = pawl_str(pawl_at(g->roles, i), "", "");
-        if (!usual_role(role)) {
-            pw_cli_note(cli,
-                        "\"%s\" is not viewer, caller, approver, user or operator: it gives "
-                        "nothing unless the file of serve --rights has it",
-                        role);
-        }
+    for (size_t i = 0; i < pawl_len(g->roles) && code == PW_EXIT_OK; i++) {
+        code = check_role(cli, rights, pawl_str(pawl_at(g->roles, i), "", ""));
     }
+    pw_rights_release(rights);
+    return code;
 }
 
 static int make(pw_cli *cli, const char *path, const char *name)
@@ -128,6 +159,10 @@ static int make(pw_cli *cli, const char *path, const char *name)
     pawl_error err = {0};
     if (!describe(cli, name, &grant)) {
         return PW_EXIT_USAGE;
+    }
+    int code = check_roles(cli, &grant);
+    if (code != PW_EXIT_OK) {
+        return code;
     }
     pawl_status s = pw_token_add(path, &grant, token, &err);
     if (s != PAWL_OK) {
@@ -143,7 +178,6 @@ static int make(pw_cli *cli, const char *path, const char *name)
         pw_out_puts(&cli->out, "\n");
         pw_cli_note(cli, "it is shown this once; the file has its hash only");
     }
-    say_roles(cli, &grant);
     return PW_EXIT_OK;
 }
 
@@ -260,16 +294,18 @@ static int list(pw_cli *cli, const char *path, pw_token_kind kind)
 static const char *mismatch(const pw_cli_args *a)
 {
     const bool worker = pw_cli_has(a, PW_OPT_QUEUE) || pw_cli_has(a, PW_OPT_ACTIVITY);
-    const bool client = pw_cli_has(a, PW_OPT_ROLE) || pw_cli_has(a, PW_OPT_PRINCIPAL) ||
-                        pw_cli_has(a, PW_OPT_WORKSPACE) || pw_cli_has(a, PW_OPT_TTL);
+    const bool client = pw_cli_has(a, PW_OPT_ROLE) || pw_cli_has(a, PW_OPT_RIGHTS) ||
+                        pw_cli_has(a, PW_OPT_PRINCIPAL) || pw_cli_has(a, PW_OPT_WORKSPACE) ||
+                        pw_cli_has(a, PW_OPT_TTL);
     const bool clients = pw_cli_has(a, PW_OPT_CLIENT_TOKENS);
     if (clients == pw_cli_has(a, PW_OPT_WORKER_TOKENS)) {
         return clients ? "one file at a time: --client-tokens FILE or --worker-tokens FILE"
                        : "which file? --client-tokens FILE or --worker-tokens FILE";
     }
     if (clients ? worker : client) {
-        return clients ? "--queue and --activity are of workers' tokens"
-                       : "--role, --principal, --workspace and --ttl are of clients' tokens";
+        return clients
+                   ? "--queue and --activity are of workers' tokens"
+                   : "--role, --rights, --principal, --workspace and --ttl are of clients' tokens";
     }
     if (a->operand_count == 0 && (worker || client || pw_cli_has(a, PW_OPT_REVOKE))) {
         return "which token? pawl token NAME";

@@ -1,5 +1,5 @@
 /*
- * cli_trace_page.c - `trace`: the tree of a run once, or drawn anew over itself as the run moves. Neither builds it nor draws it.
+ * cli_trace_page.c - `trace`: the tree of a run once, or drawn anew over itself as the run moves. Does not build it and does not draw it.
  */
 #include <string.h>
 #include <sys/ioctl.h>

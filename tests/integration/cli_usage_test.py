@@ -86,6 +86,20 @@ def it_names_the_journal_it_does_not_find(p):
     equal(done.out, "")
 
 
+def it_refuses_a_role_that_the_rights_do_not_have(p):
+    tokens, rights = p.path("clients"), p.write("rights.json", '{"roles": {"releaser": {"operations": ["list"]}}}')
+    make = ["token", "ada", "--client-tokens", tokens, "--role"]
+    done = p.run(*make, "releasr", "--rights", rights).exits(2)
+    within(done.err, f'there is no role "releasr" in {rights}; it is viewer, caller, approver, user, operator or releaser; did you mean releaser?')
+    equal((done.out, os.path.exists(tokens)), ("", False), "no token is made")
+    p.run(*make, "user", "--rights", p.path("nothing")).exits(4)
+    p.ok(*make, "releaser,user", "--rights", rights)
+    make[1] = "bob"
+    done = p.ok(*make, "operater")  # it may be of a file that only the server has
+    within(done.err, '"operater" is not viewer, caller, approver, user or operator; did you mean operator?')
+    within(p.run("token", "w", "--worker-tokens", tokens, "--rights", rights).exits(2).err, "of clients' tokens")
+
+
 def it_writes_man_pages_that_groff_takes_without_a_word(p):
     p.ok("help", "--man", p.path("man"))
     pages = sorted(os.listdir(p.path("man")))

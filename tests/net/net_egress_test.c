@@ -173,6 +173,20 @@ static void a_denial_says_what_and_how_to_allow_it(void **state)
     assert_false(pw_egress_name(e, "::1", 80, false, &why));
     assert_non_null(strstr(why.text, "\"[::1]:80\""));
     assert_true(pw_egress_name(e, "api.example", 443, false, &why));
+    pw_egress_of_setting(e);
+    assert_false(pw_egress_name(e, "evil.example", 443, false, &why));
+    assert_non_null(strstr(why.text, "add \"evil.example:443\" to PAWL_EGRESS"));
+    pw_egress_free(e);
+    e = rules(NULL);
+    pw_egress_of_setting(e); /* one that has the new rule alone would close what is public */
+    assert_false(pw_egress_name(e, "127.0.0.1", 8000, false, &why));
+    assert_non_null(strstr(why.text, "PAWL_EGRESS=\"*,127.0.0.1:8000\""));
+    assert_true(strlen(why.text) < sizeof((pawl_error *)NULL)->message);
+    pw_egress_free(e);
+    const char *const widened[] = {"*", "127.0.0.1:8000", NULL};
+    e = rules(widened);
+    assert_true(pw_egress_name(e, "127.0.0.1", 8000, false, &why));
+    assert_true(pw_egress_name(e, "api.example", 443, false, &why));
     pw_egress_free(e);
 }
 
