@@ -50,7 +50,8 @@ pawl_status pw_chooser_extra(pawl_chooser *chooser, pawl_scope *scope, const pw_
                              pawl_error *err) PAWL_MUST_USE;
 /** Does it link to what has that name? */
 bool pw_concept_links(const pawl_value *concept, const char *name, size_t size);
-/** The space of a workspace's concepts; NULL or "" = that of "default", which all workspaces share. */
+/** The space of a workspace's concepts; NULL or "" = that of "default", which all workspaces share. Any bytes: what is no name of a space, or too long
+ * for one, has the space of its digest. NULL: no memory. */
 const char *pw_concept_space(pawl_scope *scope, const char *workspace);
 /** "default" alone: there is nothing else to look at. */
 bool pw_concept_shared(const char *workspace);

@@ -3,7 +3,8 @@
  *
  *   "Customer" -> crm_*, billing       "what does she owe us?" --hits--> Customer (1st) --> crm_get_account, billing: + 1 / (60 + 1) each
  *
- * Concepts are memories of a space ("concepts/WORKSPACE"): key, text, data {links: [name or prefix*]}. A workspace sees its own and those of "default", never
+ * Concepts are memories of a space ("concepts/WORKSPACE", or "concepts~" and a digest): key, text, data {links: [name or prefix*]}. A workspace sees its own
+ * and those of "default", never
  * those of another. Does not read them: whoever asks has.
  */
 #include <string.h>
@@ -11,13 +12,29 @@
 #include "activities/chooser.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
+#include "sdk/base/hash.h"
+#include "sdk/base/id.h"
+#include "sdk/base/limits.h"
 
 #define SHARED "default"
 #define NEAR 0.3 /* least cosine: unrelated texts of the usual model are at 0.1 */
 
+/* A workspace that an authorization server gives may be longer than a space's name, or no name at all: its space is that of its digest. No name that is
+ * written out begins with "concepts~", so the two are never one. */
 const char *pw_concept_space(pawl_scope *scope, const char *workspace)
 {
-    return pw_sprintf(scope, "concepts/%s", pw_concept_shared(workspace) ? SHARED : workspace);
+    const char *plain =
+        pw_sprintf(scope, "concepts/%s", pw_concept_shared(workspace) ? SHARED : workspace);
+    const size_t size = plain != NULL ? strlen(plain) : 0;
+    uint8_t digest[PW_DIGEST_SIZE];
+    char hex[2 * PW_DIGEST_SIZE + 1];
+    if (plain == NULL ||
+        (size <= PW_MEMO_NAME_BYTES_MAX && pw_id_check(plain, size, NULL) == PAWL_OK)) {
+        return plain;
+    }
+    pw_sha256(digest, workspace, strlen(workspace));
+    pw_hex(hex, digest, sizeof digest);
+    return pw_sprintf(scope, "concepts~%s", hex);
 }
 
 bool pw_concept_shared(const char *workspace)

@@ -353,6 +353,10 @@ static pawl_status put_items(change *c, pawl_error *err)
     if (st != PAWL_OK) {
         return st;
     }
+    const int64_t number = pawl_int(c->args, "number", there.row.number);
+    if (number != there.row.number) { /* vectors for one, and another has its name now */
+        return pw_err(err, PAWL_CONFLICT, "%.60s was removed and made again meanwhile", c->name);
+    }
     const size_t len = pawl_len(items);
     if (pawl_typeof(items) != PAWL_ARRAY || len > PW_INDEX_PUT_MAX ||
         pw_value_bytes(items).size > PW_INDEX_PUT_BYTES_MAX) {

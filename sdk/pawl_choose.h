@@ -24,7 +24,8 @@
  * vectors, if any; why: no vectors could be made}. Without vectors it is by words, whatever was asked
  * for. It is pure, and fails with BadInput, NoMemory.
  *
- * Concepts are words of a business with links to what serves them (`pawl concept`): memories (pawl_memory_put) of the space "concepts/WORKSPACE", with data
+ * Concepts are words of a business with links to what serves them (`pawl concept`): memories (pawl_memory_put) of the space "concepts/WORKSPACE" (of a
+ * workspace of more than 91 bytes, or of other signs than a space's name has, "concepts~" and its SHA-256 in small hex digits), with data
  * {links: [a name, or a prefix and *]}. Up to five that fit the texts (cosine 0.3 at least, or a common word) each speak for what they link to, as a further
  * list in which those stand at the concept's rank; such a tool need not be near itself.
  *

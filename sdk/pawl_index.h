@@ -123,8 +123,8 @@ PAWL_API void pawl_index_close(pawl_index *index);
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_create(pawl_index *index, const char *name,
                                                      const char *about, pawl_error *err);
 /** Puts items; those under a key that is there are replaced, the last of several under one key counts. On disk when it returns. ret_counts may be NULL.
- * Errors: NOTFOUND (no such collection), CONFLICT (another model), INVALID (a key, text, tag or vector that may not be so; names it; nothing of the 256
- * items around it is put), FULL (10,000,000 items), NOSPACE, NOMEM, IO. */
+ * Errors: NOTFOUND (no such collection), CONFLICT (another model; or it was removed and made again while this put ran: nothing gets into the new one),
+ * INVALID (a key, text, tag or vector that may not be so; names it; nothing of the 256 items around it is put), FULL (10,000,000 items), NOSPACE, NOMEM, IO. */
 PAWL_API PAWL_MUST_USE pawl_status pawl_index_put(pawl_index *index, const char *name,
                                                   const pawl_index_item *items, size_t len,
                                                   pawl_index_counts *ret_counts, pawl_error *err);

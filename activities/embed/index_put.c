@@ -18,6 +18,7 @@
 typedef struct batch {
     pawl_index *index;
     const char *name;
+    int64_t number; /* the collection's: one that is made anew under its name is another */
     const pawl_index_item *items;
     size_t len;
     pawl_scope *scope;
@@ -132,11 +133,22 @@ static void skip_those_there(batch *b, const pawl_value *there)
     }
 }
 
+/* [V17] From the first look on it is this collection, or none. */
+static pawl_status same_collection(batch *b, const pawl_value *about, pawl_error *err)
+{
+    const int64_t number = pawl_int(about, "number", 0);
+    if (b->number != 0 && number != b->number) {
+        return pw_err(err, PAWL_CONFLICT, "%.60s was removed and made again meanwhile", b->name);
+    }
+    b->number = number;
+    return pw_index_same(b->index, b->name, about, err);
+}
+
 static pawl_status look(batch *b, pawl_error *err)
 {
     const pawl_value *about = NULL, *there = NULL;
     pawl_status st = pw_index_about(b->index, b->name, b->scope, &about, err);
-    st = st == PAWL_OK ? pw_index_same(b->index, b->name, about, err) : st;
+    st = st == PAWL_OK ? same_collection(b, about, err) : st;
     for (size_t i = 0; i < b->len && st == PAWL_OK; i++) {
         st = check_given(&b->items[i], err);
         b->bodies[i] = st == PAWL_OK ? body_of(b->scope, &b->items[i]) : NULL;
@@ -146,8 +158,8 @@ static pawl_status look(batch *b, pawl_error *err)
     }
     if (st == PAWL_OK) {
         st = pw_index_ask(b->index, "index_items",
-                          pawl_build(b->scope, "{collection: %s, keys: %p, rows: true}", b->name,
-                                     pawl_v(keys_of(b))),
+                          pawl_build(b->scope, "{number: %lld, keys: %p, rows: true}",
+                                     (long long)b->number, pawl_v(keys_of(b))),
                           b->scope, &there, err);
     }
     if (st == PAWL_OK) {
@@ -233,8 +245,10 @@ static pawl_status put_some(batch *b, pawl_index_counts *counts, pawl_error *err
         const pawl_value *items = pw_value_view(b->scope, out.data, out.size);
         st = pw_index_ask(b->index, "index_put",
                           pawl_build(b->scope,
-                                     "{collection: %s, identity: %s, model: %s, items: %p}",
-                                     b->name, b->index->identity, b->index->model, pawl_v(items)),
+                                     "{collection: %s, number: %lld, identity: %s, model: %s, "
+                                     "items: %p}",
+                                     b->name, (long long)b->number, b->index->identity,
+                                     b->index->model, pawl_v(items)),
                           b->scope, NULL, err);
     }
     if (st == PAWL_OK && counts != NULL) {
@@ -261,6 +275,7 @@ pawl_status pawl_index_put(pawl_index *index, const char *name, const pawl_index
                            size_t len, pawl_index_counts *ret_counts, pawl_error *err)
 {
     pawl_status st = PAWL_OK;
+    int64_t number = 0;
     if (ret_counts != NULL) {
         *ret_counts = (pawl_index_counts){0, 0, 0};
     }
@@ -272,11 +287,13 @@ pawl_status pawl_index_put(pawl_index *index, const char *name, const pawl_index
         if (b != NULL && scope != NULL && row != NULL) {
             b->index = index;
             b->name = name;
+            b->number = number;
             b->items = items + at;
             b->len = some;
             b->scope = scope;
             b->row = row;
             st = put_some(b, ret_counts, err);
+            number = b->number;
             pw_free(b->vectors);
         } else {
             st = pw_err(err, PAWL_NOMEM, "no memory for items");

@@ -661,6 +661,69 @@ static void everything_is_there_after_the_engine_is_opened_again(void **state)
     assert_string_equal(index_find(r, "docs", &q), "juice tea ");
 }
 
+/* ---- a collection that is made anew while vectors of the old one are on their way ---- */
+
+typedef struct gate {
+    index_rig *rig;
+    const char *op; /* before the nth of these the collection is removed, and made again */
+    int nth;
+    bool again;
+} gate;
+
+static pawl_status ask_through(void *user, const char *op, const pawl_value *args,
+                               pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
+{
+    gate *g = user;
+    if (strcmp(op, g->op) == 0 && --g->nth == 0) {
+        must(g->rig, pawl_index_remove(g->rig->index, "docs", &g->rig->err));
+        if (g->again) {
+            must(g->rig, pawl_index_create(g->rig->index, "docs", "another", &g->rig->err));
+        }
+    }
+    return pawl_request(g->rig->engine, op, args, -1, scope, ret_reply, err);
+}
+
+/* Puts len items by an index that stands behind the gate; what is in the collection then is counted. */
+static void put_through(index_rig *r, gate *g, size_t len, pawl_status expected)
+{
+    static char keys[300][24];
+    static pawl_index_item items[300];
+    const pawl_value *about = NULL;
+    pawl_index *index = NULL;
+    const pawl_index_options o = {.struct_size = sizeof o,
+                                  .ask = ask_through,
+                                  .ask_user = g,
+                                  .width = WIDTH,
+                                  .identity = "model one",
+                                  .model = "model one"};
+    for (size_t i = 0; i < len; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "k%zu", i);
+        items[i] = (pawl_index_item){.key = keys[i], .vector = east};
+    }
+    g->rig = r;
+    must(r, pawl_index_create(r->index, "docs", "what is drunk", &r->err));
+    must(r, pawl_index_open(&o, &index, &r->err));
+    must_be(r, pawl_index_put(index, "docs", items, len, NULL, &r->err), expected);
+    assert_true(g->nth <= 0);
+    if (g->again) {
+        assert_non_null(strstr(r->err.message, "made again"));
+        must(r, pawl_index_info(r->index, "docs", r->scope, &about, &r->err));
+        assert_int_equal(pawl_int(about, "items", -1), 0);
+        must(r, pawl_index_remove(r->index, "docs", &r->err));
+    }
+    pawl_index_close(index);
+}
+
+/* [V17] */
+static void vectors_made_for_a_collection_are_not_put_into_another_of_its_name(void **state)
+{
+    put_through(*state, &(gate){.op = "index_put", .nth = 1, .again = true}, 1, PAWL_CONFLICT);
+    put_through(*state, &(gate){.op = "index_items", .nth = 1, .again = true}, 1, PAWL_CONFLICT);
+    put_through(*state, &(gate){.op = "index", .nth = 2, .again = true}, 300, PAWL_CONFLICT);
+    put_through(*state, &(gate){.op = "index_put", .nth = 2, .again = true}, 300, PAWL_CONFLICT);
+    put_through(*state, &(gate){.op = "index_put", .nth = 1}, 1, PAWL_NOTFOUND);
+}
+
 #define ON_BOTH(test)                                                   \
     {"memory: " #test, test, index_setup_memory, index_teardown, NULL}, \
     {                                                                   \
@@ -687,6 +750,7 @@ int main(void)
         ON_BOTH(many_searches_at_once_find_what_each_finds_alone),
         ON_BOTH(requests_that_make_no_sense_are_refused_and_change_nothing),
         ON_BOTH(searches_go_on_while_items_are_put_and_deleted),
+        ON_BOTH(vectors_made_for_a_collection_are_not_put_into_another_of_its_name),
         ON_BOTH(random_queries_find_what_a_sort_of_the_files_rows_finds),
         {"file: everything_is_there_after_the_engine_is_opened_again",
          everything_is_there_after_the_engine_is_opened_again, index_setup_file, index_teardown,

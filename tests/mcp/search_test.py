@@ -88,6 +88,9 @@ def it_searches_on_standard_input_for_the_workspace_that_it_is_told(f):
     pawl(f, "concept", "add", "Boss", "whoever has the last word", "--link", "approve", "--workspace", "web")
     assert boss("--workspace", "web") == ["approve"]
     assert boss("--workspace", "ops") == boss() == []
+    long = "https://login.example/" + "tenant/" * 20 + ":"  # longer than a space's name: as an authorization server may give
+    pawl(f, "concept", "add", "Boss", "whoever has the last word", "--link", "greet", "--workspace", long + "one")
+    assert boss("--workspace", long + "one") == ["greet"] and boss("--workspace", long + "two") == []
 
 
 def it_gives_no_token_the_workspace_of_an_issuer(f):

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "activities/chooser.h"
+#include "engine/memo.h"
 #include "sdk/base/error.h"
 
 #define WIDTH 26u
@@ -190,6 +191,41 @@ static void without_vectors_it_is_by_words_whatever_was_asked_for(void **state)
     pawl_scope_free(scope);
 }
 
+/* What an authorization server gives has its address in front, and may be anything. */
+static void any_workspace_has_a_space_of_its_own_that_the_journal_takes(void **state)
+{
+    pawl_scope *scope = pawl_scope_new();
+    char long_one[200], other[200];
+    pawl_error err;
+    memset(long_one, 'x', sizeof long_one - 1);
+    long_one[sizeof long_one - 1] = 0;
+    memcpy(other, long_one, sizeof other);
+    other[sizeof other - 2] = 'y';
+    const char *digest = pw_concept_space(scope, long_one);
+    long_one[91] = 0; /* the longest that is written out */
+    other[92] = 0;
+    const char *const spaces[] = {pw_concept_space(scope, NULL),
+                                  pw_concept_space(scope, "web"),
+                                  pw_concept_space(scope, "https://id.example:web"),
+                                  pw_concept_space(scope, "two words"),
+                                  pw_concept_space(scope, "\xc3\xa4"),
+                                  pw_concept_space(scope, long_one),
+                                  pw_concept_space(scope, other),
+                                  pw_concept_space(scope, digest + strlen("concepts~")),
+                                  digest};
+    assert_string_equal(spaces[0], "concepts/default");
+    assert_string_equal(spaces[2], "concepts/https://id.example:web");
+    assert_int_equal(strlen(spaces[5]), 100);
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
+        assert_int_equal(pw_memo_names_ok(spaces[i], NULL, false, &err), PAWL_OK);
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(spaces[i], spaces[k]);
+        }
+    }
+    pawl_scope_free(scope);
+    (void)state;
+}
+
 static void a_concept_that_is_meant_speaks_for_what_it_links_to(void **state)
 {
     static const pw_choose_doc tools[] = {{"mail_send", 9, "ooo", 3, "", 0},
@@ -269,6 +305,7 @@ int main(void)
         cmocka_unit_test(the_oldest_is_forgotten_for_the_newest_and_all_others_are_still_found),
         cmocka_unit_test(several_threads_may_choose_at_once),
         cmocka_unit_test(without_vectors_it_is_by_words_whatever_was_asked_for),
+        cmocka_unit_test(any_workspace_has_a_space_of_its_own_that_the_journal_takes),
         cmocka_unit_test(a_concept_that_is_meant_speaks_for_what_it_links_to),
         cmocka_unit_test(a_model_that_fails_is_told_and_nothing_is_remembered_of_it),
         cmocka_unit_test(a_chooser_without_a_way_to_vectors_is_refused),
