@@ -17,6 +17,7 @@
 #include "sdk/base/record.h"
 #include "sdk/base/value.h"
 #include "tools/cli_concept.h"
+#include "tools/cli_serve.h"
 #include "tools/cli_session.h"
 #include "tools/mcp/host.h"
 #include "tools/mcp/http_address.h"
@@ -239,6 +240,9 @@ int pw_verb_serve(pw_cli *cli)
 {
     const pw_cli_args *a = cli->args;
     pw_relay *relay = NULL;
+    if (pw_cli_has(a, PW_OPT_CHECK)) {
+        return pw_cli_serve_check(cli);
+    }
     static const pawl_level levels[] = {PAWL_DEBUG, PAWL_INFO, PAWL_WARN, PAWL_ERROR};
     pw_cli_host_options options = {
         .socket = true, .log_level = PAWL_INFO, .watchdog_ms = PW_WATCHDOG_ABORT_MS};

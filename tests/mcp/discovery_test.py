@@ -1,13 +1,15 @@
 """Keys of issuers whose rights say no jwks_uri: found by their metadata, and by nothing else. discovery_test.py PAWL MODULE [NAME...]"""
 import contextlib
+import json
 import shutil
+import subprocess
 import sys
 import threading
 
 from jose_rig import Issuer, Key
 from oauth_server_test import RESOURCE, claims, issuer, status
 from rights_test import rights, until
-from server_rig import main
+from server_rig import Paths, main
 
 LOG = ("--log-level", "info")
 
@@ -148,6 +150,31 @@ def it_does_as_the_rights_say_before_it_asks_anybody(f):
         assert "can only be found" in f.fails("serve", "--http", "0", *rights(f, {"resource": RESOURCE, "issuers": [issuer(issuer=url)]})), url
     for uri in ("http://127.0.0.1.example.com/keys", "http://a.example.com"):
         assert "https" in f.fails("serve", "--http", "0", *rights(f, {"resource": RESOURCE, "issuers": [issuer(jwks_uri=uri)]})), uri
+
+
+def check(f, issuers, *options):
+    file = rights(f, {"resource": RESOURCE, "issuers": issuers})
+    done = subprocess.run([Paths.pawl, "serve", "--check", *file, *options], capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def it_says_what_it_would_find_without_a_server(f):
+    key = Key("ES256", f.path, "k")
+    (f.path / "keys.json").write_text(json.dumps({"keys": [key.jwk]}), encoding="utf-8")
+    with Issuer([key, Key("ES256", f.path, "k2")], "/t", 1) as good, Issuer([key]) as bad:
+        bad.documents[bad.place]["issuer"] = good.url
+        given = [issuer(name="found", issuer=good.url), issuer(name="file", issuer="https://a.example.com", jwks_file=str(f.path / "keys.json")),
+                 issuer(name="told", issuer="https://b.example.com", jwks_uri=good.origin + "/keys")]
+        status_, said, _ = check(f, given, "-o", "json")
+        assert status_ == 0, said
+        found = [(i["name"], i["keys"], i["at"], i["way"]) for i in json.loads(said)["issuers"]]
+        assert found == [("found", 2, good.origin + "/keys", "found by its metadata"), ("file", 1, str(f.path / "keys.json"), "file"),
+                         ("told", 2, good.origin + "/keys", "written down")], found
+        status_, said, _ = check(f, given + [issuer(name="bad", issuer=bad.url)])
+        assert status_ != 0 and "say that they are of" in " ".join(said.split()), said
+        status_, _, why = check(f, [issuer(issuer="http://login.example.com")])
+        assert status_ != 0 and "can only be found" in why, why
+        assert not f.owner() and not (f.path / "t.db").exists(), "it hosts something"
 
 
 if __name__ == "__main__":

@@ -260,7 +260,9 @@ const char *pw_http_header(void *user, const char *name)
 
 static bool is_ours(request *r)
 {
-    const char *host = pw_http_header(r, "Host");
+    const pw_http_target *target = pw_conn_target(r->connection);
+    const char *host = target != NULL && target->authority[0] != '\0' ? target->authority
+                                                                      : pw_http_header(r, "Host");
     const char *origin = pw_http_header(r, "Origin");
     return host != NULL && pw_http_host_ok(&r->http->address, host) &&
            (origin == NULL || pw_http_origin_ok(&r->http->address, origin));
@@ -324,11 +326,18 @@ static void begin_stream(request *r, const char *id, bool get)
 
 static void begin(request *r, const char *url, const char *method)
 {
+    const pw_http_target *target = pw_conn_target(r->connection);
+    url += target != NULL ? target->path_at : 0;
     const bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
     char id[PW_ID_BYTES_MAX + 1];
     if (!is_ours(r)) {
         pw_http_refuse(r, 403,
                        "this Host or Origin is not served: serve --host names more of them");
+    } else if (target != NULL &&
+               target->every) { /* OPTIONS *: what there is, of all that is here */
+        r->allow = "GET, POST, DELETE, OPTIONS";
+        r->status = 204;
+        r->ended = true;
     } else if (pw_pass_is_metadata(url)) {
         pw_http_begin_metadata(r, get);
     } else if (r->pass.status != 0) {
@@ -405,9 +414,9 @@ static void take_body(request *r, const char *data, size_t size)
 }
 
 /* [T27] A head that can be read in two ways is answered before its body, and that ends the connection. */
-static enum MHD_Result begin_head(request *r)
+static enum MHD_Result begin_head(request *r, const pw_http_line *line)
 {
-    const char *why = pw_http_frame_problem(r->connection, &r->chunked);
+    const char *why = pw_http_frame_problem(r->connection, line, &r->chunked);
     if (why == NULL) {
         take_head(r);
         return MHD_YES;
@@ -423,7 +432,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                                   size_t *size, void **state)
 {
     request *r = *state;
-    (void)version;
+    const pw_http_line line = {method, url, version};
     if (((const pw_mcpd_http *)cls)->closing && (r == NULL || !r->begun)) {
         return MHD_NO; /* libmicrohttpd ends the process when something still sleeps as it is stopped */
     }
@@ -431,7 +440,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (r == NULL) {
         r = request_new(cls, connection);
         *state = r;
-        return r != NULL ? begin_head(r) : MHD_NO;
+        return r != NULL ? begin_head(r, &line) : MHD_NO;
     }
     if (r->head_again) { /* libmicrohttpd gives a head again that went to sleep */
         r->head_again = false;
@@ -644,6 +653,8 @@ static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
         {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, pw_http_frame_strict(), NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)pw_http_frame_target, NULL},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)pw_http_frame_unescape, NULL},
         {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)http->cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)http->key},

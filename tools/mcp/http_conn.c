@@ -14,6 +14,7 @@ struct pw_conn {
     pw_conn_at at;
     int64_t since_ms;
     int64_t moved_ms; /* a piece of its body has come */
+    pw_http_target target;
     bool chunked;
     bool stuck; /* at the last look bytes waited for it */
 };
@@ -48,6 +49,12 @@ void pw_conn_notify(pw_conns *conns, struct MHD_Connection *connection, void **s
         *state = NULL;
         pw_free(c);
     }
+}
+
+pw_http_target *pw_conn_target(struct MHD_Connection *connection)
+{
+    pw_conn *c = conn_of(connection);
+    return c != NULL ? &c->target : NULL;
 }
 
 void pw_conn_set(struct MHD_Connection *connection, pw_conn_at at, int64_t now_ms)

@@ -12,6 +12,7 @@
 
 #include <microhttpd.h>
 
+#include "tools/mcp/http_frame.h"
 #include "tools/mcp/rights.h"
 
 #define PW_CONN_IDLE_MS INT64_C(300000)   /* between two requests */
@@ -34,6 +35,8 @@ typedef enum pw_conn_at {
 /** As libmicrohttpd tells it; *state is its socket context. */
 void pw_conn_notify(pw_conns *conns, struct MHD_Connection *connection, void **state,
                     enum MHD_ConnectionNotificationCode what, int64_t now_ms);
+/** The target of the request that is coming: the connection's, NULL without memory. */
+struct pw_http_target *pw_conn_target(struct MHD_Connection *connection);
 /** The connection is at something else from now on. */
 void pw_conn_set(struct MHD_Connection *connection, pw_conn_at at, int64_t now_ms);
 /** A piece of its body has come. chunked: in chunks. */
