@@ -38,8 +38,7 @@ static pawl_status find(pw_batch *b, pw_request *rq, pw_budget **ret_budget, paw
         if (st != PAWL_OK) {
             return st;
         }
-        *ret_budget = pw_budget_of_key(b, row.key);
-        return *ret_budget != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a budget");
+        return pw_budget_read(b, row.key, ret_budget, err);
     }
     pawl_status st =
         strlen(name) <= PW_BUDGET_NAME_MAX ? pw_budget_find(core, name, ret_budget, err) : PAWL_OK;
