@@ -49,6 +49,19 @@ typedef struct stored {
     bool found;
 } stored;
 
+/* Figures that only damage makes: with them nothing would ever fit, or everything. */
+static bool can_be(const stored *s)
+{
+    bool fine = true;
+    for (int u = 0; u < PW_UNITS; u++) {
+        int64_t spent = s->spent.n[u], reserved = s->reserved.n[u];
+        fine = fine && spent >= 0 && spent <= PW_BUDGET_SUM_MAX && reserved >= 0 &&
+               reserved <= PW_BUDGET_SUM_MAX && s->limits.soft.n[u] >= PW_NO_LIMIT &&
+               s->limits.hard.n[u] >= PW_NO_LIMIT;
+    }
+    return fine;
+}
+
 static bool take_stored(void *ctx, const pw_budget_row *row)
 {
     stored *s = ctx;
@@ -64,8 +77,18 @@ static bool take_stored(void *ctx, const pw_budget_row *row)
 static pawl_status read_stored(pw_core *core, const char *name, stored *ret, pawl_error *err)
 {
     ret->found = false;
-    return core->jops->budgets(core->reader, (pw_view){(const uint8_t *)name, strlen(name)},
-                               take_stored, ret, err);
+    pawl_status st = core->jops->budgets(
+        core->reader, (pw_view){(const uint8_t *)name, strlen(name)}, take_stored, ret, err);
+    return st == PAWL_OK && ret->found && !can_be(ret)
+               ? pw_err(err, PAWL_DAMAGED, "the budget \"%.100s\" has figures that cannot be", name)
+               : st;
+}
+
+static pawl_status broken_above(const char *name, bool circle, pawl_error *err)
+{
+    return circle ? pw_err(err, PAWL_DAMAGED, "the budget \"%.100s\" is above itself", name)
+                  : pw_err(err, PAWL_DAMAGED,
+                           "the budget \"%.100s\" is above others, and not there", name);
 }
 
 /* With those above it, which are read first: from the outermost down. */
@@ -81,12 +104,19 @@ pawl_status pw_budget_find(pw_core *core, const char *name, pw_budget **ret_budg
         if (st != PAWL_OK) {
             return st;
         }
+        if (!rows[len].found && len > 0) {
+            return broken_above(names[len], false, err);
+        }
         if (!rows[len].found) {
             break;
         }
         memcpy(names[len + 1], rows[len].parent, sizeof names[0]);
         len++;
         b = names[len][0] != 0 ? in_memory(core, names[len]) : NULL;
+    }
+    if (b == NULL && len == PW_BUDGET_DEPTH_MAX &&
+        names[len][0] != 0) { /* (add() makes none deeper) */
+        return broken_above(names[len], true, err);
     }
     while (len > 0) {
         len--;
@@ -163,6 +193,10 @@ static pawl_status climb(pw_core *core, pawl_scope *scope, kin **io_at, pw_budge
         if (up == 0) {
             return pw_budget_get(core, name, NULL, ret_budget, err);
         }
+        if (up >= at->key) { /* whose child it is, and what it continues, was there before it */
+            return pw_err(err, PAWL_DAMAGED, "run %lld is said to be below run %lld",
+                          (long long)at->key, (long long)up);
+        }
         kin *upper = pw_alloc(scope, sizeof *upper);
         if (upper == NULL) {
             return pw_err(err, PAWL_NOMEM, "no memory for a budget");
@@ -192,6 +226,11 @@ static pawl_status of_run(pw_core *core, pawl_scope *scope, kin *own, pw_budget 
     return st;
 }
 
+bool pw_budget_lasting(pawl_status st)
+{
+    return st == PAWL_DAMAGED || st == PAWL_NOTFOUND || st == PAWL_INVALID;
+}
+
 pw_budget *pw_budget_of_run(pw_live *live)
 {
     pw_budget *b = NULL;
@@ -202,29 +241,27 @@ pw_budget *pw_budget_of_run(pw_live *live)
     if (st == PAWL_OK) {
         return b;
     }
-    pw_core_log(live->core, PAWL_WARN, live->id, 0, "its budget cannot be read: %s", err.message);
-    pw_scope_fail(live->scope); /* the turn comes again */
+    bool lasting = pw_budget_lasting(st);
+    pw_core_log(live->core, lasting ? PAWL_ERROR : PAWL_WARN, live->id, 0,
+                "its budget cannot be read: %s", err.message);
+    if (!lasting || live->state == PW_S_RUN_RUNNING || live->created) {
+        live->unfunded = lasting;
+        pw_scope_fail(live->scope); /* the turn comes again; if it lasts, as a pause */
+    }
     return NULL;
 }
 
-pw_budget *pw_budget_of_key(pw_batch *b, int64_t run)
+pawl_status pw_budget_read(pw_batch *b, int64_t run, pw_budget **ret_budget, pawl_error *err)
 {
     char name[RUN_NAME_BYTES];
-    pw_budget *budget = NULL;
-    pawl_error err;
     kin own;
-    pawl_status st = find_of(b->core, run, name, &budget, &err); /* nearly always */
-    if (st == PAWL_OK && budget == NULL) {
-        st = kin_of(b->core, run, &own, &err);
-        st = st == PAWL_OK ? of_run(b->core, b->group.scope, &own, &budget, &err) : st;
+    *ret_budget = NULL;
+    pawl_status st = find_of(b->core, run, name, ret_budget, err); /* nearly always */
+    if (st == PAWL_OK && *ret_budget == NULL) {
+        st = kin_of(b->core, run, &own, err);
+        st = st == PAWL_OK ? of_run(b->core, b->group.scope, &own, ret_budget, err) : st;
     }
-    if (st != PAWL_OK) {
-        pw_core_log(b->core, PAWL_WARN, "", 0, "the budget of run %lld cannot be read: %s",
-                    (long long)run, err.message);
-        b->failed = true; /* it is done again */
-        return NULL;
-    }
-    return budget;
+    return st;
 }
 
 /* ---- what fits ---- */

@@ -57,10 +57,14 @@ pawl_status pw_budget_find(pw_core *core, const char *name, pw_budget **ret_budg
 /** The same, made when it is not there: under parent (NULL = none), without limits. */
 pawl_status pw_budget_get(pw_core *core, const char *name, pw_budget *parent,
                           pw_budget **ret_budget, pawl_error *err);
-/** Of a run: below the one that it continues or whose child it is. NULL: it cannot be had now, the turn is lost and comes again. */
+/** True: reading it again would say the same. Who needs it is paused, and `verify` says what is wrong. */
+bool pw_budget_lasting(pawl_status st);
+#define PW_BUDGET_UNFUNDED "its budget cannot be read: pawl verify says what is wrong"
+/** Of a run: below the one that it continues or whose child it is. NULL: it cannot be had now, the turn is lost and comes again; if that lasts, as a
+ * pause. Of a run that is paused already NULL loses nothing. */
 pw_budget *pw_budget_of_run(pw_live *live);
-/** The same, outside of a turn: NULL = it cannot be had, and the batch has failed. */
-pw_budget *pw_budget_of_key(pw_batch *b, int64_t run);
+/** The same, outside of a turn, and nothing fails. Errors: those of reading, NOMEM, DAMAGED. */
+pawl_status pw_budget_read(pw_batch *b, int64_t run, pw_budget **ret_budget, pawl_error *err);
 bool pw_budget_fits(const pw_budget *budget, const pw_amounts *asked, pw_short *ret_short);
 /** Sets its limits, in the batch; it and those above it are in the journal then. */
 void pw_budget_limit(pw_batch *b, pw_budget *budget, const pw_limits *limits);

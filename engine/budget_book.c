@@ -63,6 +63,12 @@ static bool load_row(void *ctx, const pw_ledger_row *row)
         l->status = pw_err(l->err, PAWL_DAMAGED, "the budget \"%s\" of run %lld is not there", name,
                            (long long)row->run);
     }
+    if (l->status == PAWL_DAMAGED) { /* who needs that budget is told, the others go on */
+        pw_core_log(l->core, PAWL_ERROR, "", row->cmd, "run %lld: %s", (long long)row->run,
+                    l->err->message);
+        l->status = PAWL_OK;
+        return true;
+    }
     if (l->status == PAWL_OK && booking_add(l->core, &b) == NULL) {
         l->status = pw_err(l->err, PAWL_NOMEM, "no memory for an entry of the ledger");
     }
@@ -251,6 +257,22 @@ void pw_booking_begun(pw_core *core, pw_job_key key)
 
 /* ---- what was spent ---- */
 
+/* Of an attempt that had set nothing aside. NULL: it cannot be booked, now (the turn, or group, comes again) or at all. */
+static pw_budget *budget_for(const pw_entry *e)
+{
+    pw_budget *budget = NULL;
+    pawl_error err;
+    pawl_status st = pw_budget_read(e->batch, e->key.run, &budget, &err);
+    if (st != PAWL_OK) {
+        bool lasting = pw_budget_lasting(st);
+        pw_core_log(e->batch->core, lasting ? PAWL_ERROR : PAWL_WARN, "", e->key.cmd,
+                    "what an attempt of run %lld spent is not booked%s: %s", (long long)e->key.run,
+                    lasting ? "" : ", it is tried again", err.message);
+        e->batch->failed |= !lasting;
+    }
+    return budget;
+}
+
 /* False: it said nothing, or what is none. */
 static bool said(const pawl_value *spent, pw_ledger_row *row)
 {
@@ -305,9 +327,9 @@ void pw_budget_settle(const pw_entry *e, const pawl_value *spent)
         op.row.unpriced = pawl_bool(spent, "unpriced", false);
         op.row.model = kept(e->batch->group.scope, pawl_str(spent, "model", ""));
     }
-    op.budget = k != NULL ? k->budget : pw_budget_of_key(e->batch, e->key.run);
+    op.budget = k != NULL ? k->budget : budget_for(e);
     if (op.budget == NULL) {
-        return; /* the turn is lost */
+        return;
     }
     pw_amounts none = {0};
     if (k != NULL) {

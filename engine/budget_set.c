@@ -37,8 +37,7 @@ static pawl_status find_run(pw_batch *b, pw_request *rq, pw_budget **ret_budget,
     if (st != PAWL_OK) {
         return st;
     }
-    *ret_budget = pw_budget_of_key(b, row.key);
-    return *ret_budget != NULL ? PAWL_OK : pw_err(err, PAWL_NOMEM, "no memory for a budget");
+    return pw_budget_read(b, row.key, ret_budget, err);
 }
 
 static pawl_status make(pw_batch *b, const pw_request *rq, const char *name, pw_budget **ret_budget,

@@ -53,6 +53,8 @@ void pw_run_jobs_trim(pw_core *core, pw_run_jobs *rj);
 
 /** A failure that only a person can mend pauses its run first. */
 void pw_job_pause(pw_core *core, const pw_job *job, const pw_report *r);
+/** Pauses the run of an attempt that cannot begin. False: no memory. */
+bool pw_job_pause_run(pw_core *core, const pw_job *job, const char *reason);
 
 /* read_back.c */
 

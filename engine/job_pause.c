@@ -1,5 +1,6 @@
 /*
- * job_pause.c - an attempt whose failure wants its run paused: the same request that a person would make, before the failure is told.
+ * job_pause.c - an attempt whose failure wants its run paused: the same request that a person would make, before the failure is told. And one that
+ * cannot begin, whatever is done again.
  *
  * Does not hold the attempt itself: the pause does, as any other.
  */
@@ -13,23 +14,37 @@ static const pawl_value *failure_of(const pw_report *r)
                : NULL;
 }
 
-void pw_job_pause(pw_core *core, const pw_job *job, const pw_report *r)
+/* Args are of that scope. */
+static bool ask(pw_core *core, const pw_job *job, pawl_scope *scope, const char *reason)
 {
     static const char op[] = "pause";
-    const char *reason = pawl_str(failure_of(r), "pause", "");
-    if (reason[0] == 0 || core->shutdown) {
-        return;
-    }
     pw_request *rq = NULL;
     pawl_error err;
     const pawl_value *args =
-        pawl_build(r->scope, "{id: %s, reason: %s, by: %s}", job->run_id, reason, job->name);
+        pawl_build(scope, "{id: %s, reason: %s, by: %s}", job->run_id, reason, job->name);
     pawl_status st = pw_request_new((pw_view){(const uint8_t *)op, sizeof op - 1},
                                     pw_value_bytes(args), NULL, NULL, &rq, &err);
     if (st != PAWL_OK) {
         pw_core_log(core, PAWL_WARN, job->run_id, job->key.cmd, "the run cannot be paused: %s",
                     err.message);
-        return;
+        return false;
     }
     pw_core_request(core, rq);
+    return true;
+}
+
+void pw_job_pause(pw_core *core, const pw_job *job, const pw_report *r)
+{
+    const char *reason = pawl_str(failure_of(r), "pause", "");
+    if (reason[0] != 0 && !core->shutdown) {
+        (void)ask(core, job, r->scope, reason);
+    }
+}
+
+bool pw_job_pause_run(pw_core *core, const pw_job *job, const char *reason)
+{
+    pawl_scope *scope = pawl_scope_new();
+    bool asked = scope != NULL && ask(core, job, scope, reason);
+    pawl_scope_free(scope);
+    return asked;
 }

@@ -453,6 +453,7 @@ void pw_live_reset(pw_live *live)
     live->stalls = saved.stalls;
     live->held = saved.held;
     live->crash_owed = saved.crash_owed;
+    live->unfunded = saved.unfunded;
     live->stack_peak = saved.stack_peak;
     live->created = saved.created;
     fresh_scope(live);

@@ -477,6 +477,9 @@ void pw_maps_hold(pw_core *core, int64_t run, bool hold)
     HASH_ITER (hh, core->maps, map, next) {
         if (map->key.run == run) {
             map->held = hold;
+            if (!hold) {
+                pw_map_refund(core, map);
+            }
             pw_map_touch(core, map);
         }
     }

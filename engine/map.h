@@ -69,10 +69,11 @@ struct pw_map {
     pw_report *first_failed; /* which holds it; NULL = the scope does */
     bool starved;            /* something found no memory: it stays listed */
     bool is_short;           /* some items do not fit their budget */
-    bool telling;            /* its run is to look at that */
-    bool asks;               /* a person is asked: no item begins */
-    bool cut;                /* what a restart cut is not settled yet */
-    pw_buf rounds;           /* of entries from before the restart, of items that have not ended */
+    bool unfunded; /* its budget cannot be read: some items stand aside, a pause is asked for */
+    bool telling;  /* its run is to look at that */
+    bool asks;     /* a person is asked: no item begins */
+    bool cut;      /* what a restart cut is not settled yet */
+    pw_buf rounds; /* of entries from before the restart, of items that have not ended */
 
     int64_t base; /* attempts begin behind it */
     int64_t top;  /* the highest attempt that was cancelled: a retry of the run begins behind it */
@@ -105,6 +106,8 @@ bool pw_map_note_spends(const pw_map_note *n);
 /* map_budget.c */
 /** Sets aside what the item's attempt asks for, and begins it when that has landed; or holds it. False: no memory. */
 bool pw_map_book(pw_core *core, pw_job *job, pw_act *act);
+/** Its run was resumed: what stood aside since its budget could not be read is tried again. */
+void pw_map_refund(pw_core *core, pw_map *map);
 /** All its items wait for room that will not come: its run is told. */
 void pw_map_check_short(pw_core *core, pw_map *map);
 void pw_map_settle_cut(pw_core *core, pw_map *map);

@@ -16,15 +16,12 @@
 
 /* ---- what an item asks for ---- */
 
-/* False: it cannot be had now. */
-static bool want_of(pw_batch *b, const pw_map *map, pw_budget **ret_own, pw_amounts *ret_asked)
+static pawl_status want_of(pw_batch *b, const pw_map *map, pw_budget **ret_own,
+                           pw_amounts *ret_asked, pawl_error *err)
 {
-    pawl_error err;
-    if (pw_budget_of_key(b, map->key.run) == NULL) { /* in memory from here on, with those above */
-        return false;
-    }
-    b->failed |= pw_budget_asked(b->core, map->model, ret_own, ret_asked, &err) != PAWL_OK;
-    return !b->failed;
+    /* in memory from here on, with those above */
+    pawl_status st = pw_budget_read(b, map->key.run, ret_own, err);
+    return st == PAWL_OK ? pw_budget_asked(b->core, map->model, ret_own, ret_asked, err) : st;
 }
 
 static pw_entry entry_of(const pw_map *map, pw_batch *b, pw_job_key key, int64_t attempt)
@@ -135,6 +132,34 @@ static void book(pw_map *map, pw_batch *b, pw_job *job, pw_budget *own, const pw
     p->attempt = job->attempt;
 }
 
+/* It stands aside until its run is resumed, so that others are picked. False: that could not be asked for. */
+static bool set_aside(pw_core *core, pw_map *map, pw_job *job, const pawl_error *err)
+{
+    if (!map->unfunded) {
+        pw_core_log(core, PAWL_ERROR, map->run_id, map->key.cmd, "its budget cannot be read: %s",
+                    err->message);
+        map->unfunded = pw_job_pause_run(core, job, PW_BUDGET_UNFUNDED);
+    }
+    if (map->unfunded) {
+        pw_job_short(core, job, false);
+    }
+    return map->unfunded;
+}
+
+void pw_map_refund(pw_core *core, pw_map *map)
+{
+    const pw_run_jobs *rj = map->unfunded ? pw_run_jobs_find(core, map->key.run) : NULL;
+    pw_job *job = rj != NULL ? rj->jobs : NULL;
+    map->unfunded = false;
+    while (job != NULL) {
+        pw_job *next = job->r_next;
+        if (job->map == map) {
+            pw_job_funded(core, job);
+        }
+        job = next;
+    }
+}
+
 bool pw_map_book(pw_core *core, pw_job *job, pw_act *act)
 {
     pw_map *map = job->map;
@@ -142,20 +167,26 @@ bool pw_map_book(pw_core *core, pw_job *job, pw_act *act)
     pw_budget *own = NULL;
     pw_amounts asked;
     pw_short s = {0};
+    pawl_error err;
     if (b == NULL) {
         return false;
     }
     pw_batch_mark mark = pw_batch_mark_of(b);
-    bool can = want_of(b, map, &own, &asked);
-    if (can && !pw_budget_fits(own, &asked, &s)) {
+    pawl_status st = want_of(b, map, &own, &asked, &err);
+    if (pw_budget_lasting(st)) {
+        pw_batch_undo(b, &mark);
+        return set_aside(core, map, job, &err);
+    }
+    if (st == PAWL_OK && !pw_budget_fits(own, &asked, &s)) {
         map->is_short = true;
         pw_job_short(core, job, s.alone);
         pw_map_touch(core, map);
         return true;
     }
-    if (can) {
+    if (st == PAWL_OK) {
         book(map, b, job, own, &asked);
     }
+    b->failed |= st != PAWL_OK;
     if (pw_batch_lost(b)) {
         pw_batch_undo(b, &mark);
         return false;
@@ -261,8 +292,11 @@ void pw_map_again(pw_live *live, pw_map *map)
     pw_budget *own = NULL;
     pw_amounts asked;
     pw_short s = {0};
+    pawl_error err;
     map->telling = false;
-    if (map->ended || !want_of(live->batch, map, &own, &asked)) {
+    pawl_status st = map->ended ? PAWL_NOT : want_of(live->batch, map, &own, &asked, &err);
+    if (st != PAWL_OK) { /* one that lasts is told when an item is picked */
+        live->batch->failed |= !map->ended && !pw_budget_lasting(st);
         return;
     }
     bool fits = pw_budget_fits(own, &asked, &s);

@@ -220,6 +220,8 @@ struct pw_live {
     bool held;    /* it would go on by itself, and the disk is full; survives a reset */
     bool
         crash_owed; /* it ended the last process, and the count of that has not landed [E7]; survives a reset */
+    bool
+        unfunded; /* its budget cannot be read, and that lasts: it is to be paused; survives a reset */
     bool left_timers;  /* waits that ended while it was a shell: their timers may still stand */
     bool abandoned;    /* its fibers must not run again (mismatch) */
     size_t stack_peak; /* of the stacks it gave back, bytes; survives a reset */

@@ -251,6 +251,16 @@ static void pause_crashed(pw_live *live)
     (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
 }
 
+/* A step of it needs a budget that is damaged: what the turn had done is dropped, and comes again when it is mended and resumed. */
+static void pause_unfunded(pw_live *live)
+{
+    live->unfunded = false;
+    pw_emit e;
+    pw_emit_begin(&e, live);
+    pw_emit_str(&e, "reason", PW_BUDGET_UNFUNDED);
+    (void)pw_emit_end(&e, PW_EV_RUN_PAUSED, 0);
+}
+
 static void put_record(pw_live *live, pw_buf *out, uint32_t flags)
 {
     pw_mp_array(out, 5);
@@ -376,7 +386,9 @@ static void drop_created(pw_live *live, pw_batch *b, const pw_batch_mark *mark)
 static bool drop_turn(pw_live *live, pw_batch *b, const pw_batch_mark *mark)
 {
     pw_core *core = live->core;
-    pw_core_log(core, PAWL_WARN, live->id, 0, "no memory for a turn; it is tried again");
+    pw_core_log(core, PAWL_WARN, live->id, 0,
+                live->unfunded ? "a turn is dropped, and the run is paused"
+                               : "no memory for a turn; it is tried again");
     live->frozen = false;
     end_turn(live);
     drop_created(live, b, mark);
@@ -515,6 +527,10 @@ static uint32_t turn_body(pw_live *live)
     }
     if (pw_live_crashed(live)) {
         pause_crashed(live);
+        return PW_RECORD_INPUT_ONLY;
+    }
+    if (live->unfunded && live->state == PW_S_RUN_RUNNING) {
+        pause_unfunded(live);
         return PW_RECORD_INPUT_ONLY;
     }
     if (live->left_timers) {

@@ -91,6 +91,9 @@
     10000 /* after a failure nobody looks at: the run fails with IgnoredFailure */
 #define PW_BRANCHES_MAX 1024       /* pawl_go in one run: LIMIT failure */
 #define PW_OPEN_COMMANDS_MAX 10000 /* of one run */
+#define PW_BUDGET_SUM_MAX \
+    (INT64_MAX /          \
+     2) /* of a unit, spent or reserved; DAMAGED: what can be added up stays below it for ever */
 #define PW_BUDGET_DEPTH_MAX \
     16 /* budgets one above the other; what is deeper counts beside its parent */
 #define PW_BUDGET_NAMED_MAX 8          /* above one run, by name; INVALID */

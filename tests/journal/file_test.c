@@ -456,6 +456,7 @@ static const seeded damages[] = {
     {"UPDATE pawl_maps SET total=0", "J17"},
     {"UPDATE pawl_runs SET closed_ms=5 WHERE key=2", "J14"},
     {"UPDATE pawl_runs SET parent=77 WHERE key=2", "J14"},
+    {"UPDATE pawl_runs SET prev=key WHERE key=2", "J14"},
     {"UPDATE pawl_snapshots SET seq=99", "J15"},
     {"UPDATE pawl_snapshots SET body='other'", "J15"},
     {"UPDATE pawl_nodes SET body='other' WHERE pos=2", "J16"},
@@ -465,6 +466,12 @@ static const seeded damages[] = {
     {"DELETE FROM pawl_nodes WHERE pos=1", "J16"},
     {"INSERT INTO pawl_budgets VALUES('a',''" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
          PW_UNITS_LIST(NIL) PW_UNITS_LIST(ONE) ")",
+     "J19"},
+    {"INSERT INTO pawl_budgets VALUES('a','a'" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL) ")",
+     "J19"},
+    {"INSERT INTO pawl_budgets VALUES('a',''" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
+         PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL) "); UPDATE pawl_budgets SET hard_usd=-9",
      "J19"},
     {"INSERT INTO pawl_budgets VALUES('a','b'" PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL)
          PW_UNITS_LIST(NIL) PW_UNITS_LIST(NIL) ")",
