@@ -382,10 +382,25 @@ static bool check_args(pw_core *core, pw_request *rq, start_args *a)
     return true;
 }
 
+/* Runs say whose child it is, in messages; a caller's word would put it below any run, and a run that comes later below itself. */
+static bool parent_can_be(const pw_core *core, const pw_request *rq, const start_args *a)
+{
+    int64_t parent = int_of(a, ARG_PARENT);
+    return parent == 0 || (rq->inbox_id != 0 && parent > 0 && parent < core->next_key);
+}
+
 void pw_request_start(pw_core *core, pw_request *rq)
 {
     start_args a;
     if (!check_args(core, rq, &a)) {
+        return;
+    }
+    if (!parent_can_be(core, rq, &a)) { /* (and so there is nobody to tell) */
+        pawl_error no;
+        pw_request_done(
+            core, rq,
+            pw_err(&no, PAWL_INVALID, "a start has no parent: children are begun by runs"), &no,
+            (pw_view){NULL, 0});
         return;
     }
     const pw_def *def = pw_def_find(core, str_view(a.workflow), str_view(a.version));

@@ -60,6 +60,10 @@ const char *pw_stream_problem(const pawl_value *piece)
     if (type != PAWL_STRING && type != PAWL_BYTES) {
         return "a piece of output is text or bytes";
     }
+    int64_t at = pawl_int(piece, "at", 0); /* a worker's word: what follows is counted from there */
+    if (at < 0 || at > INT64_MAX / 2) {
+        return "a piece of output stands at a place in bytes, 0 or more";
+    }
     (void)pawl_data(piece, "data", &size);
     return size > PW_STREAM_PIECE_MAX ? "a piece of output is too large: send it in several" : NULL;
 }

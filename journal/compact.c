@@ -23,7 +23,7 @@ static pawl_status choose(pw_sqlite *j, chosen *c, pawl_error *err)
     c->looked = j->compacted + PW_COMPACT_KEYS;
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_COMPACT_NEXT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, j->compacted);
@@ -56,7 +56,7 @@ static pawl_status keep_number(pw_sqlite *j, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OWNER_GROUP, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, (int64_t)j->group_no);

@@ -91,7 +91,7 @@ static pawl_status flush(packer *p)
 {
     sqlite3_stmt *st = p->row.size > 0 ? pw_db_take(&p->j->db, PW_SQL_HISTORY_PUT, p->err) : NULL;
     if (p->row.size == 0 || st == NULL) {
-        return p->row.size == 0 ? PAWL_OK : PAWL_NOMEM;
+        return p->row.size == 0 ? PAWL_OK : pw_db_untaken(&p->j->db);
     }
     pw_view bytes = {p->row.data, p->row.size};
     pw_bind b = {st, 0};
@@ -131,7 +131,7 @@ static pawl_status check_closed(pw_sqlite *j, int64_t run, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_RUN_CLOSED, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool row = false;
     pw_bind b = {st, 0};
@@ -156,7 +156,7 @@ static pawl_status drop_rows(pw_sqlite *j, int64_t run, pawl_error *err)
     for (size_t i = 0; status == PAWL_OK && i < PW_COUNT(drops); i++) {
         sqlite3_stmt *st = pw_db_take(&j->db, drops[i], err);
         if (st == NULL) {
-            return PAWL_NOMEM;
+            return pw_db_untaken(&j->db);
         }
         pw_bind b = {st, 0};
         pw_bind_int(&b, run);

@@ -154,7 +154,7 @@ static pawl_status put_first_rows(pw_sqlite *j, pawl_error *err)
         pw_db_exec(&j->db, "INSERT INTO pawl_owner(id,epoch,grp,pos) VALUES(1,0,0,0)", err);
     sqlite3_stmt *put = st == PAWL_OK ? pw_db_take(&j->db, PW_SQL_META_PUT, err) : NULL;
     if (put == NULL) {
-        return st != PAWL_OK ? st : PAWL_NOMEM;
+        return st != PAWL_OK ? st : pw_db_untaken(&j->db);
     }
     pw_bind b = {put, 0};
     pw_bind_text(&b, (pw_view){(const uint8_t *)"blob_key", 8});

@@ -16,7 +16,7 @@ static pawl_status has_blob(pw_sqlite *j, const uint8_t *digest, bool *ret_has, 
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_BLOB_HAS, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_bytes(&b, digest, PW_DIGEST_SIZE);
@@ -29,7 +29,7 @@ static pawl_status by_digest(pw_sqlite *j, pw_sql id, const uint8_t *digest, paw
 {
     sqlite3_stmt *st = pw_db_take(&j->db, id, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_bytes(&b, digest, PW_DIGEST_SIZE);
@@ -41,7 +41,7 @@ static pawl_status put_row(pw_sqlite *j, const uint8_t *digest, int64_t size, pw
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_BLOB_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_bytes(&b, digest, PW_DIGEST_SIZE);
@@ -59,7 +59,7 @@ static pawl_status check_staged(pw_sqlite *j, const uint8_t *digest, int64_t siz
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CHUNK_SIZE, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool row = false;
     pw_bind b = {st, 0};
@@ -103,7 +103,7 @@ static pawl_status put_staged(pw_sqlite *j, const uint8_t *digest, pawl_error *e
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_STAGED_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_bytes(&b, digest, PW_DIGEST_SIZE);
@@ -116,7 +116,7 @@ static pawl_status put_chunk(pw_sqlite *j, const uint8_t *digest, int64_t chunk,
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_CHUNK_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_bytes(&b, digest, PW_DIGEST_SIZE);
@@ -187,7 +187,8 @@ static bool sweep_one(pw_sqlite *j, const uint8_t *digest)
     if (st != PAWL_OK) {
         return false;
     }
-    st = has_blob(j, digest, &has, NULL);
+    st = pw_sqlite_renew(&j->base, j->epoch, NULL); /* [J4] */
+    st = st == PAWL_OK ? has_blob(j, digest, &has, NULL) : st;
     if (st == PAWL_OK && !has) {
         st = by_digest(j, PW_SQL_CHUNK_DROP, digest, NULL);
     }

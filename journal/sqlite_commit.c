@@ -55,7 +55,7 @@ static pawl_status commit_now(pw_sqlite *j, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_COMMIT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     j->commit_frames = 0;
     j->mark->state = PW_WAL_COMMITTING;
@@ -104,7 +104,7 @@ static pawl_status read_epoch(pw_sqlite *j, uint64_t *ret_epoch, pawl_error *err
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OWNER_EPOCH, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool row = false;
     pawl_status status = pw_db_step(&j->db, st, &row, err);
@@ -152,7 +152,7 @@ static pawl_status note_number(pw_sqlite *j, const pw_group *g, pawl_error *err)
     }
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OWNER_GROUP, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, (int64_t)g->number);

@@ -59,7 +59,7 @@ static pawl_status budget_set(pw_sqlite *j, const pw_budget_row *row, pawl_error
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_BUDGET_SET, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_text(&b, row->name);
@@ -73,7 +73,7 @@ static pawl_status make_budget(pw_sqlite *j, pw_view name, pw_view parent, pawl_
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_BUDGET_MAKE, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_text(&b, name);
@@ -86,7 +86,7 @@ static pawl_status add_to_budget(pw_sqlite *j, pw_view name, const pw_ledger_cha
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_BUDGET_ADD, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     bind_amounts(&b, &change->spent);
@@ -101,7 +101,7 @@ static pawl_status take_old(pw_sqlite *j, const pw_ledger_row *row, pw_ledger_ch
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_LEDGER_GET, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool has = false;
     pw_bind b = {st, 0};
@@ -122,7 +122,7 @@ static pawl_status put_row(pw_sqlite *j, const pw_ledger_row *row, pawl_error *e
     pw_sql id = row->state == PW_LEDGER_RELEASED ? PW_SQL_LEDGER_DROP : PW_SQL_LEDGER_PUT;
     sqlite3_stmt *st = pw_db_take(&j->db, id, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     bind_key(&b, row);
@@ -158,7 +158,7 @@ static pawl_status ledger_begin(pw_sqlite *j, const pw_ledger_row *row, pawl_err
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_LEDGER_BEGIN, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     bind_key(&b, row);
@@ -216,7 +216,7 @@ pawl_status pw_sqlite_budgets(pw_reader *base, pw_view name, pw_budget_fn fn, vo
     if (st != NULL && name.size > 0) {
         pw_bind_text(&b, name);
     }
-    status = st != NULL ? rows(r, id, st, fn, NULL, ctx, err) : PAWL_NOMEM;
+    status = st != NULL ? rows(r, id, st, fn, NULL, ctx, err) : pw_db_untaken(&r->db);
     pw_reader_leave(r);
     return status;
 }
@@ -236,7 +236,7 @@ pawl_status pw_sqlite_ledger(pw_reader *base, int64_t run, bool open_only, pw_le
     if (st != NULL && run != 0) {
         pw_bind_int(&b, run);
     }
-    status = st != NULL ? rows(r, id, st, NULL, pw_ledger_give, &f, err) : PAWL_NOMEM;
+    status = st != NULL ? rows(r, id, st, NULL, pw_ledger_give, &f, err) : pw_db_untaken(&r->db);
     pw_reader_leave(r);
     return status;
 }

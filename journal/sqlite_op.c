@@ -48,7 +48,7 @@ static pawl_status put_run(pw_sqlite *j, const pw_run_row *r, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_RUN_CREATE, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     bind_origin(&b, r);
@@ -62,7 +62,7 @@ static pawl_status put_born(pw_sqlite *j, const pw_run_row *r, const pw_turn_op 
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_RUN_BORN, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     bind_origin(&b, r);
@@ -78,7 +78,7 @@ static pawl_status put_log(pw_sqlite *j, const pw_group *g, const pw_turn_op *t,
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_LOG_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, ++j->pos);
@@ -97,7 +97,7 @@ static pawl_status move_run_by(pw_sqlite *j, pw_sql id, const pw_turn_op *t, int
     const pw_run_row *r = &t->row;
     sqlite3_stmt *st = pw_db_take(&j->db, id, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, r->status);
@@ -175,7 +175,7 @@ static pawl_status put_task(pw_sqlite *j, const pw_task_row *t, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_TASK_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, t->run);
@@ -197,7 +197,7 @@ static pawl_status put_wait(pw_sqlite *j, const pw_wait_row *w, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_WAIT_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, w->run);
@@ -216,7 +216,7 @@ static pawl_status put_ints(pw_sqlite *j, pw_sql id, const int64_t *ints, size_t
 {
     sqlite3_stmt *st = pw_db_take(&j->db, id, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     for (size_t i = 0; i < len; i++) {
@@ -234,7 +234,7 @@ static pawl_status put_key(pw_sqlite *j, int64_t run, pw_view key, pw_view value
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_KEY_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, run);
@@ -247,7 +247,7 @@ static pawl_status put_inbox(pw_sqlite *j, const pw_inbox_row *row, pawl_error *
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_INBOX_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_int(&b, row->posted_ms);
@@ -263,7 +263,7 @@ static pawl_status put_outcome(pw_sqlite *j, pw_view dedup, const pw_outcome *o,
     }
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OUTCOME_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     int changes = 0;
     pw_bind b = {st, 0};
@@ -299,7 +299,7 @@ static pawl_status has_parent(pw_sqlite *j, const uint8_t parent[PW_DIGEST_SIZE]
     }
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_NODE_HAS, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool has = false;
     pw_bind b = {st, 0};
@@ -325,7 +325,7 @@ static pawl_status put_node(pw_sqlite *j, const pw_op *op, pawl_error *err)
     }
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_NODE_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_bytes(&b, op->u.node.id, PW_DIGEST_SIZE);
@@ -347,7 +347,7 @@ static pawl_status put_page(pw_sqlite *j, const pw_page_row *row, pawl_error *er
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_PAGE_PUT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     int64_t body_sum = pw_page_body_sum(row->body);
     int64_t ints[] = {row->run, row->cmd, row->page, row->part, pw_page_sum(row, body_sum),

@@ -151,7 +151,7 @@ static pawl_status load_key(pw_sqlite *j, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_META_GET, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool row = false;
     pw_bind b = {st, 0};
@@ -173,7 +173,7 @@ pawl_status pw_sqlite_load(pw_sqlite *j, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OWNER_GET, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool row = false;
     pawl_status status = pw_db_step(&j->db, st, &row, err);

@@ -12,7 +12,7 @@ static pawl_status find_waiting(pw_sqlite *j, pw_view dedup, int64_t *ret_id, pa
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_INBOX_FIND, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     bool row = false;
     pw_bind b = {st, 0};
@@ -28,7 +28,7 @@ static pawl_status was_answered(pw_sqlite *j, pw_view dedup, bool *ret, pawl_err
 {
     sqlite3_stmt *st = pw_db_take(&j->db, PW_SQL_OUTCOME, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {st, 0};
     pw_bind_text(&b, dedup);
@@ -52,7 +52,7 @@ static pawl_status insert(pw_sqlite *j, pw_view dedup, pw_view body, int64_t now
     }
     sqlite3_stmt *put = pw_db_take(&j->db, PW_SQL_INBOX_PUT, err);
     if (put == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&j->db);
     }
     pw_bind b = {put, 0};
     pw_bind_int(&b, now_ms);

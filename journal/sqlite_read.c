@@ -21,7 +21,7 @@ static pawl_status load_key(pw_sqlite_reader *r, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_META_GET, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     bool row = false;
     pw_bind b = {st, 0};
@@ -309,7 +309,7 @@ pawl_status pw_sqlite_run_get(pw_reader *base, int64_t key, pw_run_fn fn, void *
     }
     size_t rows = 0;
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_RUN_GET, err);
-    status = st == NULL ? PAWL_NOMEM : PAWL_OK;
+    status = st == NULL ? pw_db_untaken(&r->db) : PAWL_OK;
     if (st != NULL) {
         pw_bind b = {st, 0};
         pw_bind_int(&b, key);
@@ -331,7 +331,7 @@ pawl_status pw_sqlite_run_find(pw_reader *base, pw_view id, pw_run_fn fn, void *
     }
     size_t rows = 0;
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_RUN_FIND, err);
-    status = st == NULL ? PAWL_NOMEM : PAWL_OK;
+    status = st == NULL ? pw_db_untaken(&r->db) : PAWL_OK;
     if (st != NULL) {
         pw_bind b = {st, 0};
         pw_bind_text(&b, id);
@@ -374,7 +374,7 @@ pawl_status pw_sqlite_run_scan(pw_reader *base, const pw_scan *scan, pw_run_fn f
         return status;
     }
     sqlite3_stmt *st = pw_db_take(&r->db, id, err);
-    status = st == NULL ? PAWL_NOMEM : PAWL_OK;
+    status = st == NULL ? pw_db_untaken(&r->db) : PAWL_OK;
     if (st != NULL) {
         pw_bind b = {st, 0};
         pw_bind_int(&b, scan->before_key > 0 ? scan->before_key : INT64_MAX);
@@ -400,7 +400,7 @@ pawl_status pw_sqlite_run_children(pw_reader *base, int64_t parent, pw_run_fn fn
     }
     size_t rows = 0;
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_RUN_CHILDREN, err);
-    status = st == NULL ? PAWL_NOMEM : PAWL_OK;
+    status = st == NULL ? pw_db_untaken(&r->db) : PAWL_OK;
     if (st != NULL) {
         pw_bind b = {st, 0};
         pw_bind_int(&b, parent);

@@ -40,7 +40,7 @@ static pawl_status list_rows(pw_sqlite_reader *r, const list_args *a, give_fn gi
 {
     sqlite3_stmt *st = pw_db_take(&r->db, a->id, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     bool row = true;
     pawl_status status = PAWL_OK;
@@ -234,9 +234,11 @@ pawl_status pw_sqlite_map_pages(pw_reader *base, const pw_page_range *range, pw_
     }
     if (st != NULL) {
         pw_db_give(&r->db, id, st);
+    } else {
+        status = pw_db_untaken(&r->db);
     }
     pw_reader_leave(r);
-    return st != NULL ? status : PAWL_NOMEM;
+    return status;
 }
 
 static bool give_inbox(pw_cols *c, row_fn fn, void *ctx)
@@ -270,7 +272,7 @@ static pawl_status get_snapshot(pw_sqlite_reader *r, int64_t run, int64_t *ret_s
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_SNAPSHOT, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     bool row = false;
     pw_bind b = {st, 0};
@@ -313,7 +315,7 @@ static pawl_status get_chunks(pw_sqlite_reader *r, const uint8_t *digest, pw_buf
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_CHUNKS, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     bool row = true;
     int64_t next = 0;
@@ -354,7 +356,7 @@ static pawl_status get_blob(pw_sqlite_reader *r, const uint8_t *digest, pw_buf *
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_BLOB, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     bool row = false;
     bool chunked = false;
@@ -399,7 +401,7 @@ static pawl_status get_node(pw_sqlite_reader *r, const uint8_t *id, uint8_t *ret
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_NODE, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     bool row = false;
     uint8_t found[PW_DIGEST_SIZE];
@@ -445,7 +447,7 @@ static pawl_status get_outcome(pw_sqlite_reader *r, pw_view dedup, pw_buf *ret_b
 {
     sqlite3_stmt *st = pw_db_take(&r->db, PW_SQL_OUTCOME, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(&r->db);
     }
     bool row = false;
     pw_bind b = {st, 0};

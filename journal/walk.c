@@ -74,7 +74,7 @@ static pawl_status walk_history(walk *w, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(w->db, PW_SQL_HISTORY_READ, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(w->db);
     }
     bool row = true;
     pawl_status status = PAWL_OK;
@@ -118,7 +118,7 @@ static pawl_status walk_log(walk *w, pawl_error *err)
 {
     sqlite3_stmt *st = pw_db_take(w->db, PW_SQL_LOG_READ, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(w->db);
     }
     bool row = true;
     pawl_status status = PAWL_OK;
@@ -142,7 +142,7 @@ static pawl_status read_head(walk *w, int64_t *ret_seq, uint8_t ret_chain[PW_DIG
 {
     sqlite3_stmt *st = pw_db_take(w->db, PW_SQL_RUN_HEAD, err);
     if (st == NULL) {
-        return PAWL_NOMEM;
+        return pw_db_untaken(w->db);
     }
     bool row = false;
     pw_bind b = {st, 0};

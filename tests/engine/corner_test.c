@@ -426,6 +426,34 @@ static void no_code_runs_before_a_crash_that_was_found_is_counted_on_disk(void *
     assert_true(ran > 0);
 }
 
+static const pawl_value *calling(pawl_run *w, const pawl_value *in)
+{
+    return pawl_call(w, "work", .input = in);
+}
+
+static void output_stands_at_no_place_that_cannot_be(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", calling);
+    const rig_reply *task = rig_post(r, "task_poll", "{activities: [%s]}", "work");
+    rig_start(r, "wf", "a");
+    assert_true(task->done);
+    const char *token = pawl_str(task->value, "token", "");
+    static const struct {
+        int64_t at;
+        pawl_status status;
+    } said[] = {
+        {INT64_MAX, PAWL_INVALID}, {INT64_MIN, PAWL_INVALID}, {-1, PAWL_INVALID}, {7, PAWL_OK}};
+    for (size_t i = 0; i < PW_COUNT(said); i++) {
+        assert_int_equal(rig_ask(r, "task_output", "{token: %s, channel: %s, data: %s, at: %lld}",
+                                 token, "text", "two", (long long)said[i].at)
+                             ->status,
+                         said[i].status);
+    }
+    assert_int_equal(rig_ask(r, "task_done", "{token: %s, result: 1}", token)->status, PAWL_OK);
+    assert_string_equal(rig_status(r, "a"), "completed");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -444,6 +472,7 @@ int main(void)
         RIG_TEST(a_turn_without_memory_is_dropped_and_tried_again),
         RIG_TEST(a_caller_hears_that_its_turn_had_no_memory),
         RIG_TEST(a_timer_of_a_run_that_has_ended_writes_nothing_into_its_history),
+        RIG_TEST(output_stands_at_no_place_that_cannot_be),
     };
     return rig_run_modes(tests, sizeof tests / sizeof tests[0], false);
 }

@@ -141,6 +141,28 @@ static void what_the_caller_said_is_on_the_record(void **state)
     assert_string_equal(pawl_str(rig_event(r, "a", "SignalReceived", 0), "by", ""), "bob");
 }
 
+static void nobody_but_a_run_says_whose_child_it_is(void **state)
+{
+    rig *r = *state;
+    open_both(r);
+    int64_t next = rig_key(r, "a") > 0 ? rig_key(r, "a") + 1 : 1;
+    for (int64_t parent = next - 1; parent < next + 3; parent++) {
+        if (parent != 0) {
+            assert_int_equal(rig_ask(r, "start", "{workflow: %s, id: %s, parent: %lld}", "waits",
+                                     "c", (long long)parent)
+                                 ->status,
+                             PAWL_INVALID);
+        }
+    }
+    rig_kill(r);
+    rig_post_inbox(r, "start", rig_value(r, "{workflow: %s, id: %s, parent: 77}", "waits", "d"),
+                   "");
+    rig_boot(r);
+    rig_run(r);
+    assert_string_equal(rig_status(r, "c"), "");
+    assert_string_equal(rig_status(r, "d"), "");
+}
+
 /* ---- dedup ---- */
 
 static void the_same_key_gets_the_first_outcome_again(void **state)
@@ -443,6 +465,7 @@ int main(void)
         RIG_TEST(a_result_is_told_when_the_run_ends_and_a_watch_sees_each_event_once),
         RIG_TEST(a_result_of_a_run_that_does_not_exist_is_not_found),
         RIG_TEST(a_followed_start_that_ends_at_once_is_answered_with_its_end),
+        RIG_TEST(nobody_but_a_run_says_whose_child_it_is),
         RIG_TEST(a_followed_start_that_waits_goes_on_as_a_watch),
         RIG_TEST(a_followed_start_says_what_its_run_asks_and_how_far_it_is),
         RIG_TEST(a_followed_start_of_a_run_that_there_is_follows_nothing),
