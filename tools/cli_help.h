@@ -1,5 +1,5 @@
 /*
- * cli_help.h - the tables for people: help on a terminal, man pages, bash completion, the README's tables.
+ * cli_help.h - the tables for people: help on a terminal, man pages, completion in three shells, the README's tables.
  */
 #ifndef PW_CLI_HELP_H
 #define PW_CLI_HELP_H
@@ -21,6 +21,8 @@ void pw_man_page(pw_buf *text, const pw_cli_command *command);
 pawl_status pw_man_write(const char *folder, size_t *ret_count, pawl_error *err);
 
 void pw_completion_bash(pw_buf *text);
+void pw_completion_zsh(pw_buf *text);
+void pw_completion_fish(pw_buf *text);
 void pw_markdown_tables(pw_buf *text);
 
 #endif

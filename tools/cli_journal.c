@@ -315,7 +315,9 @@ int pw_verb_help(pw_cli *cli)
     const pw_cli_args *a = cli->args;
     pawl_error err = {0};
     if (pw_cli_has(a, PW_OPT_COMPLETION)) {
-        pw_completion_bash(&cli->out.text);
+        static void (*const scripts[])(pw_buf * text) = {pw_completion_bash, pw_completion_zsh,
+                                                         pw_completion_fish}; /* as the choices */
+        scripts[a->number[PW_OPT_COMPLETION]](&cli->out.text);
     } else if (pw_cli_has(a, PW_OPT_MARKDOWN)) {
         pw_markdown_tables(&cli->out.text);
     } else if (pw_cli_has(a, PW_OPT_MAN)) {
