@@ -219,6 +219,65 @@ def it_serves_others_while_many_say_nothing_or_half_of_it(f):
         s.close()
 
 
+def it_gives_the_next_head_no_more_time_than_the_first(f):
+    text = token(f, "ada", "user")
+    server = f.serve(options=("--client-tokens", str(f.path / "tokens"), *rights(f, {"limits": {"head_s": 1}})))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as s:
+        s.sendall(plain(server, b"Authorization: Bearer " + text.encode()))
+        said = s.recv(65536)
+        assert said.startswith(b"HTTP/1.1 200") and said.endswith(b"}"), said
+        began = time.monotonic()
+        s.sendall(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
+        try:
+            while not select.select([s], [], [], 0.1)[0]:
+                s.sendall(b"a")
+                assert time.monotonic() - began < 20, "a drop of it keeps it alive"
+            assert s.recv(100) == b""
+        except ConnectionError:
+            pass
+
+
+def resident(server):
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
+        return int([line for line in file if line.startswith("VmRSS:")][0].split()[1])
+
+
+def it_serves_others_while_one_asks_on_and_on_and_reads_nothing(f):
+    server = f.serve()
+    assert exchange(server, plain(server) * 20, until=20)[0] == [200] * 20
+    before, sent = resident(server), 0
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as s:
+        s.setblocking(False)
+        flood = memoryview(plain(server) * 1000)
+        for _ in range(20):
+            try:
+                while sent < 16 << 20:
+                    sent += s.send(flood[sent % len(flood):])
+            except BlockingIOError:
+                pass
+            assert exchange(server, plain(server), until=1)[0] == [200]
+        assert sent < 16 << 20, "all of it is taken, though nothing is read"
+        assert resident(server) - before < 32 << 10, (before, resident(server))
+
+
+def it_ends_a_stream_whose_client_has_closed_its_side(f):
+    server = f.serve()
+    listen = json.dumps(Modern(server.url).message("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, None)).encode()
+    request = head(server, b"Content-Length: %d" % len(listen)).replace(b"tools/list", b"subscriptions/listen") + listen
+    for behind in (b"", ANOTHER, plain(server) * 50):  # what is behind it is not read, and so hides nothing
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
+            s.sendall(request)
+            said = s.recv(65536)
+            assert said.startswith(b"HTTP/1.1 200"), said
+            s.sendall(behind)
+            s.shutdown(socket.SHUT_WR)
+            try:
+                while s.recv(65536):
+                    pass
+            except ConnectionError:
+                pass
+
+
 def it_answers_a_client_that_has_said_all_and_closed_its_side(f):
     server = f.serve()
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as s:

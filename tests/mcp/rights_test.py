@@ -466,6 +466,28 @@ def it_tells_no_news_of_a_run_of_another(f):
             break
 
 
+def it_tells_news_of_others_runs_to_a_role_that_may_see_them_of_its_workflows_alone(f):
+    desk = rights(f, {"roles": {"desk": {"operations": ["read"], "workflows": ["approve"], "runs": "all"}}, "principals": {"eve": {"roles": ["desk"]}}})
+    ada, eve = token(f, "ada", "user"), token(f, "eve")
+    server = serve(f, *desk)
+    a, e = as_modern(server, ada, TASKS), as_modern(server, eve, TASKS)
+    hidden, seen = (a.call("pawl_start", {"workflow": w, "input": i})["result"]["structuredContent"]["run_id"]
+                    for w, i in (("slow_compute", {"seconds": 600}), ("approve", {})))
+    news = {"notifications": {"taskIds": [hidden, seen], "resourceSubscriptions": ["pawl://runs/" + r for r in (hidden, seen)]}}
+    events = e.post("subscriptions/listen", news).events()
+    next(events)
+    a.call("pawl_cancel", {"run_id": hidden})
+    a.call("pawl_wait", {"run_id": hidden})
+    assert "isError" not in a.call("pawl_answer", {"run_id": seen, "choice": "approve"})["result"]
+    heard = set()
+    for _, message in events:
+        params = message["params"]
+        assert hidden not in (params.get("taskId", ""), params.get("uri", "").rsplit("/", 1)[-1]), message
+        heard.add((message["method"], params.get("status")))
+        if heard >= {("notifications/tasks", "completed"), ("notifications/resources/updated", None)}:
+            break
+
+
 def it_gives_the_same_key_of_two_principals_two_runs(f):
     ada, bob = token(f, "ada", "user"), token(f, "bob", "user")
     server = serve(f)

@@ -427,6 +427,12 @@ static enum MHD_Result begin_head(request *r, const pw_http_line *line)
     return pw_http_respond(r);
 }
 
+static void *on_target(void *cls, const char *target, struct MHD_Connection *connection)
+{
+    pw_conn_begin(connection, pw_http_now_ms(cls));
+    return pw_http_frame_target(target, connection);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **state)
@@ -654,7 +660,7 @@ static pawl_status start_daemon(pw_mcpd_http *http, pawl_error *err)
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, pw_http_frame_strict(), NULL},
-        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)pw_http_frame_target, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, http},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)pw_http_frame_unescape, NULL},
         {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)http->cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)http->key},

@@ -57,6 +57,14 @@ pw_http_target *pw_conn_target(struct MHD_Connection *connection)
     return c != NULL ? &c->target : NULL;
 }
 
+void pw_conn_begin(struct MHD_Connection *connection, int64_t now_ms)
+{
+    const pw_conn *c = conn_of(connection);
+    if (c != NULL && c->at == PW_CONN_IDLE) {
+        pw_conn_set(connection, PW_CONN_NEW, now_ms);
+    }
+}
+
 void pw_conn_set(struct MHD_Connection *connection, pw_conn_at at, int64_t now_ms)
 {
     pw_conn *c = conn_of(connection);

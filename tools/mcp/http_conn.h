@@ -37,6 +37,8 @@ void pw_conn_notify(pw_conns *conns, struct MHD_Connection *connection, void **s
                     enum MHD_ConnectionNotificationCode what, int64_t now_ms);
 /** The target of the request that is coming: the connection's, NULL without memory. */
 struct pw_http_target *pw_conn_target(struct MHD_Connection *connection);
+/** The first line of a request has come: the rest of its head has as long as that of a first one. */
+void pw_conn_begin(struct MHD_Connection *connection, int64_t now_ms);
 /** The connection is at something else from now on. */
 void pw_conn_set(struct MHD_Connection *connection, pw_conn_at at, int64_t now_ms);
 /** A piece of its body has come. chunked: in chunks. */

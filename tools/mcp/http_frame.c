@@ -139,10 +139,9 @@ static bool is_absolute(const char *target, pw_http_target *t)
     return true;
 }
 
-void *pw_http_frame_target(void *cls, const char *target, struct MHD_Connection *connection)
+void *pw_http_frame_target(const char *target, struct MHD_Connection *connection)
 {
     pw_http_target *t = pw_conn_target(connection);
-    (void)cls;
     if (t != NULL) {
         *t = (pw_http_target){.size = target != NULL ? strlen(target) : 0};
         t->every = t->size == 1 && target[0] == '*';

@@ -41,7 +41,7 @@ const char *pw_http_frame_problem(struct MHD_Connection *connection, const pw_ht
 int pw_http_frame_strict(void);
 /** As libmicrohttpd's, but a text with %00 in it stays as it is: what is behind it would be cut off. */
 size_t pw_http_frame_unescape(void *cls, struct MHD_Connection *connection, char *text);
-/** For MHD_OPTION_URI_LOG_CALLBACK: looks at it before anything in it is changed, for the problem and for its connection. */
-void *pw_http_frame_target(void *cls, const char *target, struct MHD_Connection *connection);
+/** What MHD_OPTION_URI_LOG_CALLBACK gives, and is to return: looks at it before anything in it is changed, for the problem and for its connection. */
+void *pw_http_frame_target(const char *target, struct MHD_Connection *connection);
 
 #endif

@@ -311,6 +311,8 @@ typedef void (*pw_mcpd_look_fn)(pw_mcpd_x *x, int64_t n, pawl_status status, con
                                 pawl_scope *scope);
 /** fn is called once, from the loop. False: no memory, and it is not. */
 bool pw_mcpd_look_at(pw_mcpd_x *x, const char *run_id, int64_t n, pw_mcpd_look_fn fn);
+/** The run itself, when its client may see it: else none. */
+bool pw_mcpd_look_at_run(pw_mcpd_x *x, const char *run_id, pw_mcpd_look_fn fn);
 void pw_mcpd_looks_free(pw_mcpd_x *x);
 /** Of a run as `describe` shows it. */
 const pawl_value *pw_mcpd_task_fields(pw_mcpd_x *x, pawl_scope *scope, const pawl_value *run,

@@ -24,6 +24,7 @@ struct pw_mcpd_look {
     char id[PW_ID_BYTES_MAX + 1];
     int64_t n;
     pw_mcpd_look_fn fn;
+    bool run_only; /* not as a task */
     bool again;
 };
 
@@ -107,6 +108,8 @@ static const pawl_value *asking(pw_mcpd_x *x, pawl_scope *scope, const pawl_valu
 
 /* ---- looks ---- */
 
+static bool begin(const pw_mcpd_look *was, const char *run_id);
+
 static void unlink_look(pw_mcpd_look *l)
 {
     *(l->prev != NULL ? &l->prev->next : &l->x->looks) = l->next;
@@ -127,10 +130,8 @@ static void found(pw_mcpd_look *l, pawl_status status, const pawl_value *task)
     pw_mcpd_x *x = l->x;
     const bool failed = pw_scope_failed(l->scope);
     if (l->again) {
-        char id[sizeof l->id];
-        memcpy(id, l->id, sizeof id);
         unlink_look(l);
-        if (!pw_mcpd_look_at(x, id, l->n, l->fn)) {
+        if (!begin(l, l->id)) {
             l->fn(x, l->n, PAWL_NOMEM, NULL, l->scope);
         }
     } else {
@@ -158,19 +159,30 @@ static void on_described(void *user, pawl_status status, const pawl_value *reply
 {
     pw_mcpd_look *l = user;
     (void)why;
-    if (status != PAWL_OK || pw_mcpd_task_expired(l->x->server, reply)) {
+    /* [T21] a run of others may be open to them, or not: its workflow says so */
+    if (status != PAWL_OK || !pw_mcpd_sees(l->x, l->id, pawl_str(reply, "workflow", NULL))) {
         found(l, status == PAWL_NOTFOUND ? PAWL_OK : status, NULL);
         return;
     }
+    if (!l->run_only && pw_mcpd_task_expired(l->x->server, reply)) {
+        found(l, PAWL_OK, NULL);
+        return;
+    }
     l->run = pawl_copy(l->scope, reply);
+    if (l->run_only) {
+        found(l, PAWL_OK, l->run);
+        return;
+    }
     pw_up_ask(l->x->server->up, is_open(reply) ? "waits" : "result",
               pawl_build(l->scope, "{id: %s}", l->id), is_open(reply) ? on_waits : on_result, l);
 }
 
-bool pw_mcpd_look_at(pw_mcpd_x *x, const char *run_id, int64_t n, pw_mcpd_look_fn fn)
+/* One like `was`, of that run. */
+static bool begin(const pw_mcpd_look *was, const char *run_id)
 {
+    pw_mcpd_x *x = was->x;
     pw_mcpd_look *l = x->looks;
-    while (l != NULL && (strcmp(l->id, run_id) != 0 || l->fn != fn || l->n != n)) {
+    while (l != NULL && (strcmp(l->id, run_id) != 0 || l->fn != was->fn || l->n != was->n)) {
         l = l->next;
     }
     if (l != NULL) {
@@ -183,7 +195,12 @@ bool pw_mcpd_look_at(pw_mcpd_x *x, const char *run_id, int64_t n, pw_mcpd_look_f
         pw_free(l);
         return false;
     }
-    *l = (pw_mcpd_look){.x = x, .scope = scope, .n = n, .fn = fn, .next = x->looks};
+    *l = (pw_mcpd_look){.x = x,
+                        .scope = scope,
+                        .n = was->n,
+                        .fn = was->fn,
+                        .run_only = was->run_only,
+                        .next = x->looks};
     (void)snprintf(l->id, sizeof l->id, "%s", run_id);
     if (l->next != NULL) {
         l->next->prev = l;
@@ -191,6 +208,18 @@ bool pw_mcpd_look_at(pw_mcpd_x *x, const char *run_id, int64_t n, pw_mcpd_look_f
     x->looks = l;
     pw_up_ask(x->server->up, "describe", pawl_build(scope, "{id: %s}", l->id), on_described, l);
     return true;
+}
+
+bool pw_mcpd_look_at(pw_mcpd_x *x, const char *run_id, int64_t n, pw_mcpd_look_fn fn)
+{
+    const pw_mcpd_look like = {.x = x, .n = n, .fn = fn};
+    return begin(&like, run_id);
+}
+
+bool pw_mcpd_look_at_run(pw_mcpd_x *x, const char *run_id, pw_mcpd_look_fn fn)
+{
+    const pw_mcpd_look like = {.x = x, .fn = fn, .run_only = true};
+    return begin(&like, run_id);
 }
 
 void pw_mcpd_looks_free(pw_mcpd_x *x)

@@ -148,12 +148,35 @@ static void on_task(pw_mcpd_x *x, int64_t n, pawl_status status, const pawl_valu
     }
 }
 
+/* What they see, or may when its workflow is one of theirs: a look finds that out. */
+static bool may_see(pw_mcpd_x *x, const char *run_id)
+{
+    return pw_mcpd_sees(x, run_id, NULL) || pw_who_may_foreign(x->who, PW_OP_READ);
+}
+
 void pw_mcpd_tell_task(pw_mcpd_x *x, const char *run_id)
 {
-    if (!pw_mcpd_sees(x, run_id, NULL)) {
+    if (!may_see(x, run_id)) {
         return; /* to them there is no such run */
     }
     (void)pw_mcpd_look_at(x, run_id, 0, on_task); /* without memory it is not told: it is a hint */
+}
+
+static void tell_moved(pw_mcpd_x *x, pawl_scope *scope, const char *id)
+{
+    char uri[sizeof PW_MCPD_RUN_URI + PW_ID_BYTES_MAX];
+    (void)snprintf(uri, sizeof uri, PW_MCPD_RUN_URI "%s", id);
+    pw_mcpd_notify(x, "notifications/resources/updated",
+                   pw_mcpd_tagged(x, scope, pawl_build(scope, "{uri: %s}", uri)));
+}
+
+static void on_run(pw_mcpd_x *x, int64_t n, pawl_status status, const pawl_value *run,
+                   pawl_scope *scope)
+{
+    (void)n;
+    if (status == PAWL_OK && run != NULL) {
+        tell_moved(x, scope, pawl_str(run, "id", ""));
+    }
 }
 
 /* A listener hears of all runs for as long as it likes, and so nothing of an event may stay in its scope. */
@@ -169,13 +192,10 @@ static void tell_run(pw_mcpd_x *x, const char *id, bool state)
     (void)snprintf(uri, sizeof uri, PW_MCPD_RUN_URI "%s", id);
     const bool moved = listed(listen, "resourceSubscriptions", uri) || subscribed(x, uri);
     const bool task = state && (listed(listen, "taskIds", id) || has_task(x->session, id));
-    if ((moved || task) && !pw_mcpd_sees(x, id, NULL)) {
-        pawl_scope_free(scope); /* to them there is no such run */
-        return;
-    }
-    if (moved) {
-        pw_mcpd_notify(x, "notifications/resources/updated",
-                       pw_mcpd_tagged(x, scope, pawl_build(scope, "{uri: %s}", uri)));
+    if (moved && pw_mcpd_sees(x, id, NULL)) {
+        tell_moved(x, scope, id);
+    } else if (moved && may_see(x, id)) {
+        (void)pw_mcpd_look_at_run(x, id, on_run); /* as of a task */
     }
     if (task) {
         pw_mcpd_tell_task(x, id);
