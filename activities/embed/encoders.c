@@ -92,6 +92,20 @@ static void drop(pw_encoders *e, device *d)
     (void)pthread_mutex_unlock(&e->lock);
 }
 
+/* What one device has finished, too; but numbers of 16 bits end at 65,504, and what became infinite there is the processor's to compute. */
+static void settle_done(call *c, portion *const *mine, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const float *from = c->vectors + mine[i]->first * c->e->width;
+        const float *end = c->vectors + mine[i]->end * c->e->width;
+        float sum = 0;
+        for (; from < end; from++) {
+            sum += *from - *from; /* 0, or no number */
+        }
+        settle(c, &mine[i], 1, sum == 0 ? DONE : REFUSED);
+    }
+}
+
 #define AT_ONCE \
     64u /* portions between two waits: bounds what is to be done again when a device fails */
 
@@ -114,15 +128,17 @@ static void use_device(call *c, device *d)
         mine[len++] = p;
         if (status == PAWL_OK && len == AT_ONCE) {
             status = pw_encode_gpu_finish(d->encoder, NULL);
-            settle(c, mine, status == PAWL_OK ? len : 0, DONE);
+            settle_done(c, mine, status == PAWL_OK ? len : 0);
             len = status == PAWL_OK ? 0 : len;
         }
     }
     status = status == PAWL_OK && len > 0 ? pw_encode_gpu_finish(d->encoder, NULL) : status;
-    settle(c, mine, len, status == PAWL_OK ? DONE : WAITING);
     if (status != PAWL_OK) {
+        settle(c, mine, len, WAITING);
         drop(c->e, d);
+        return;
     }
+    settle_done(c, mine, len);
 }
 
 /* A device that nobody uses, else the one whose turn it is, as soon as it is free; locked. NULL: none is left. */

@@ -118,6 +118,26 @@ static void a_text_longer_than_a_device_takes_is_the_processors(void **state)
     free_rig(r);
 }
 
+static void what_numbers_of_16_bits_do_not_hold_is_the_processors(void **state)
+{
+    const emulated_control *c = emulated_fresh();
+    rig *r = make_rig(9);
+    pawl_error err;
+    (void)state;
+    float *bias = r->m.numbers + (r->m.layers[0].up.bias - r->m.numbers);
+    bias[0] = 100000; /* of one inner number: past 65,504 */
+    for (size_t i = 0; i < TEXTS; i++) {
+        need(pw_encode_reference(&r->m, r->ids[i], r->list[i].len, r->expected + i * WIDTH, &err),
+             &err);
+    }
+    open_rig(r, 16);
+    const unsigned long before = c->kernels();
+    encode(r);
+    assert_true(c->kernels() > before);             /* it was tried */
+    assert_int_equal(pw_encoders_devices(r->e), 1); /* it is no fault of the device */
+    free_rig(r);
+}
+
 static void without_devices_the_processor_does_it(void **state)
 {
     const emulated_control *c = emulated_fresh();
@@ -245,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_go_to_every_device),
         cmocka_unit_test(a_text_longer_than_a_device_takes_is_the_processors),
+        cmocka_unit_test(what_numbers_of_16_bits_do_not_hold_is_the_processors),
         cmocka_unit_test(without_devices_the_processor_does_it),
         cmocka_unit_test(devices_without_memory_are_left_out),
         cmocka_unit_test(a_device_that_is_lost_costs_no_text),
