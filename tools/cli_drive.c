@@ -158,6 +158,42 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
     return PW_EXIT_OK;
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What the engine has instead: the name that was meant, else some. NULL: it does not say. */
+static const char *instead_of(pw_cli *cli, const char *workflow)
+{
+    enum { NAMES_MAX = 256, SHOWN_MAX = 8 };
+    const pawl_value *reply = NULL, *list;
+    const char *names[NAMES_MAX], *some = "";
+    size_t len = 0;
+    pawl_error err = {0};
+    if (!pw_cli_live(cli) || pw_cli_request(cli, "tools", NULL, -1, &reply, &err) != PAWL_OK) {
+        return NULL;
+    }
+    list = pawl_get(reply, "workflows");
+    while (len < pawl_len(list) && len < NAMES_MAX) {
+        names[len] = pawl_str(pawl_at(list, len), "name", "");
+        len++;
+    }
+    qsort(names, len, sizeof names[0], by_text);
+    size_t near = pw_cli_word_near(workflow, names, len);
+    if (near < len) {
+        return pw_sprintf(cli->scope, "did you mean %s? Code comes with --module FILE.so",
+                          names[near]);
+    }
+    for (size_t i = 0; i < len && i < SHOWN_MAX && some != NULL; i++) {
+        some = pw_sprintf(cli->scope, "%s%s%s", some, i > 0 ? ", " : "", names[i]);
+    }
+    return some == NULL || len == 0
+               ? NULL
+               : pw_sprintf(cli->scope, "it has %s%s; more code comes with --module FILE.so", some,
+                            len > SHOWN_MAX ? " ..." : "");
+}
+
 static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow,
                       const pawl_value **ret_reply)
 {
@@ -166,6 +202,7 @@ static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow,
     pawl_status s = pw_cli_request(cli, "start", args, -1, ret_reply, &err);
     if (s != PAWL_OK) {
         (void)snprintf(what, sizeof what, "cannot start %s", workflow);
+        cli->way_out = s == PAWL_NOCODE ? instead_of(cli, workflow) : NULL;
         return pw_cli_fail(cli, s, &err, what);
     }
     (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", pawl_str(*ret_reply, "id", cli->run_id));
@@ -226,6 +263,8 @@ static int execute_host(pw_cli *cli, const char *workflow)
         (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
                            "no engine runs on %.120s, and %.80s is not built in", cli->db,
                            workflow);
+        cli->way_out = "its code comes with --module FILE.so";
+        cli->next = pw_sprintf(cli->scope, "pawl%%d execute %s --module FILE.so", workflow);
         return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
     }
     pw_cli_host_options options = {.log_level = PAWL_WARN, .quiet = true, .socket = true};

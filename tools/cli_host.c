@@ -97,6 +97,11 @@ static pawl_status code_register(pw_cli *cli, pawl_error *err)
                      : s;
     for (size_t i = 0; s == PAWL_OK && i < cli->args->module_count; i++) {
         s = pawl_load_module(cli->engine, cli->args->module[i], err);
+        cli->way_out = s == PAWL_NOTFOUND || s == PAWL_INVALID
+                           ? "a module is a shared library: make, in its folder, builds it; a new "
+                             "one is written by"
+                           : NULL;
+        cli->next = cli->way_out != NULL ? "pawl new NAME" : NULL;
     }
     return s;
 }
@@ -151,9 +156,12 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
     if (s != PAWL_OK) {
         bool told = s == PAWL_ABI &&
                     strstr(err.message, "headers") != NULL; /* the module has said it already */
-        cli->way_out =
-            s == PAWL_EXISTS || told ? "" : NULL; /* EXISTS: no run has that name, but other code */
-        cli->next = s == PAWL_EXISTS ? "" : NULL;
+        if (s == PAWL_EXISTS || told) { /* EXISTS: no run has that name, but other code */
+            cli->way_out = "";
+        }
+        if (s == PAWL_EXISTS) {
+            cli->next = "";
+        }
         pw_cli_unhost(cli, 0);
         return pw_cli_fail(cli, s, &err, NULL);
     }

@@ -387,6 +387,9 @@ static int query_ask(pw_cli *cli, const char *name, const pawl_value *input,
         const char *quoted = pw_cli_shell_word(cli->scope, name);
         cli->next = pw_sprintf(cli->scope, "pawl%%d query %%w %s --module FILE.so",
                                strchr(quoted, '%') == NULL ? quoted : "NAME");
+    } else if (s == PAWL_NOTFOUND) {
+        cli->way_out = "what it publishes is shown by";
+        cli->next = "pawl%d query %w";
     }
     return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
 }

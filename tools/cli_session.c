@@ -211,15 +211,32 @@ void pw_cli_complaint_print(pw_cli_out *o, const pw_cli_complaint *c)
 
 /* ---- the journal ---- */
 
+/* The folder that a journal would be in, when that is not there; NULL = it is. */
+static const char *folder_missing(pw_cli *cli)
+{
+    const char *slash = strrchr(cli->db, '/');
+    const char *folder = slash == NULL || slash == cli->db
+                             ? NULL
+                             : pw_strndup(cli->scope, cli->db, (size_t)(slash - cli->db));
+    return folder != NULL && access(folder, F_OK) != 0 ? folder : NULL;
+}
+
 static int no_journal(pw_cli *cli)
 {
     pw_cli_out *o = &cli->complain;
+    const char *folder = folder_missing(cli);
     prefix(o);
     pw_out_puts(o, "there is no journal at ");
     (void)pw_out_str(o, cli->db);
+    if (folder != NULL) {
+        pw_out_puts(o, ": there is no folder ");
+        (void)pw_out_str(o, folder);
+    }
     pw_out_puts(
-        o,
-        "\n      name one with --db FILE or $PAWL_DB; the first start, execute, serve or index create makes it\n");
+        o, folder != NULL
+               ? "\n      name one with --db FILE or $PAWL_DB\n"
+               : "\n      name one with --db FILE or $PAWL_DB; the first start, execute, serve "
+                 "or index create makes it\n");
     (void)pw_cli_out_flush(o);
     return PW_EXIT_NOTFOUND;
 }
@@ -319,7 +336,9 @@ int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value
         from = text[0] == '@' ? text + 1 : "-";
         pawl_status s = pw_cli_file_read(cli, from, INPUT_BYTES_MAX, &text, &size, &err);
         if (s != PAWL_OK) {
-            int code = pw_cli_fail(cli, s, &err, pw_cli_option_get(option)->word);
+            char what[64];
+            (void)snprintf(what, sizeof what, "--%s", pw_cli_option_get(option)->word);
+            int code = pw_cli_fail(cli, s, &err, what);
             return s == PAWL_LIMIT ? PW_EXIT_USAGE : code;
         }
     }
@@ -334,6 +353,11 @@ int pw_cli_json_arg(pw_cli *cli, pw_cli_opt option, const pawl_value **ret_value
             pw_cli_note(
                 cli, "      text needs its quotes, and the shell takes one pair: --%s '\"%.100s\"'",
                 pw_cli_option_get(option)->word, text);
+        } else if (from == NULL && s == PAWL_PARSE) {
+            pw_cli_note(cli,
+                        "      the shell takes double quotes that are not within single ones; from "
+                        "a file: --%s @FILE",
+                        pw_cli_option_get(option)->word);
         }
     }
     if (s == PAWL_OK) {

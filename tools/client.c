@@ -563,6 +563,14 @@ static bool was_answered(pw_client *c, const pawl_value *args)
                                    &body, &outcome, &why) == PAWL_OK;
 }
 
+/** A retry opens what failed, was cancelled or timed out; nothing else reaches a closed run. */
+static bool takes_nothing(int status, const char *op)
+{
+    const bool opens =
+        status == PW_RUN_FAILED || status == PW_RUN_CANCELED || status == PW_RUN_TIMED_OUT;
+    return !pw_run_status_is_open(status) && !(opens && strcmp(op, "retry") == 0);
+}
+
 /** What is said to a run that does not exist, or is closed, would be kept for nobody. A start that waits in the inbox counts as a run. */
 static pawl_status check_target(pw_client *c, const char *op, const pawl_value *args,
                                 pawl_error *err)
@@ -575,7 +583,7 @@ static pawl_status check_target(pw_client *c, const char *op, const pawl_value *
         status = c->reader->ops->run_find(c->reader, (pw_view){(const uint8_t *)p.id, strlen(p.id)},
                                           take_status, &now, err);
     }
-    bool closed = status == PAWL_OK && !pw_run_status_is_open(now) && strcmp(op, "retry") != 0;
+    bool closed = status == PAWL_OK && takes_nothing(now, op);
     if ((status != PAWL_NOTFOUND && !closed) || (closed && was_answered(c, args))) {
         return status;
     }

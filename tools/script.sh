@@ -4,10 +4,15 @@
 
 started=$(date +%s)
 step=0
+step_began=$started
+step_times=''
+
+clock() {
+    printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
+}
 
 elapsed() {
-    local seconds=$(($(date +%s) - started))
-    printf '%d:%02d' $((seconds / 60)) $((seconds % 60))
+    clock $(($(date +%s) - started))
 }
 
 # say TEXT: one progress line.
@@ -15,8 +20,19 @@ say() {
     printf '[%s %s] %s\n' "$script" "$(elapsed)" "$*"
 }
 
+# step_ended: how long the step under way took goes to step_times, "0:02 + 3:10".
+step_ended() {
+    local now
+    now=$(date +%s)
+    if [ "$step" -gt 0 ]; then
+        step_times="${step_times:+$step_times + }$(clock $((now - step_began)))"
+    fi
+    step_began=$now
+}
+
 # begin TEXT: a progress line that counts steps.
 begin() {
+    step_ended
     step=$((step + 1))
     say "step $step of $steps: $*"
 }

@@ -226,10 +226,26 @@ class Installed(unittest.TestCase):
         program = os.path.join(self.prefix, "bin", "pawl")
         self.assertIn(ARGS.version, run([program, "version"], env=self.environment))
         self.assertTrue(os.path.getsize(os.path.join(self.prefix, "share", "man", "man1", "pawl.1")))
-        completion = os.path.join(self.prefix, "share", "bash-completion", "completions", "pawl")
-        run(["bash", "-n", completion])
-        with open(completion, encoding="utf-8") as f:
-            self.assertIn("complete ", f.read())
+
+    def test_completion_is_where_each_shell_looks(self):
+        for shell, place, part in (("bash", "bash-completion/completions/pawl", "complete -F _pawl pawl"), ("zsh", "zsh/site-functions/_pawl", "#compdef pawl"),
+                                   ("fish", "fish/vendor_completions.d/pawl.fish", "complete -c pawl")):
+            script = os.path.join(self.prefix, "share", place)
+            with open(script, encoding="utf-8") as f:
+                self.assertIn(part, f.read())
+            if shutil.which(shell):
+                run([shell, "-n", script])
+
+    def test_links_of_the_pages_lead_to_what_is_installed(self):
+        pages = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(self.prefix, "share", "doc")) for name in names
+                 if name.endswith(".md")]
+        self.assertGreater(len(pages), 10)
+        for page in pages:
+            with open(page, encoding="utf-8") as f:
+                links = re.findall(r"\]\(([^)\s#]+)", f.read())
+            for link in links:
+                if "://" not in link:
+                    self.assertTrue(os.path.exists(os.path.join(os.path.dirname(page), link)), f"{page} leads to {link}")
 
 
 def main():

@@ -51,6 +51,7 @@ class Packages(unittest.TestCase):
 
     def test_each_holds_what_it_is_for(self):
         for package, part in (("pawl", r"/bin/pawl$"), ("pawl", r"/man1/pawl-start\.1$"), ("pawl", r"/completions/pawl$"),
+                              ("pawl", r"/zsh/[a-z-]+/_pawl$"), ("pawl", r"/fish/vendor_completions\.d/pawl\.fish$"), ("pawl", r"/doc/pawl/sdk/GUIDE\.md$"),
                               ("pawl", r"/systemd/system/pawl@\.service$"), (f"libpawl{ARGS.major}", rf"/libpawl\.so\.{ARGS.major}$"),
                               ("libpawl-dev", r"/include/pawl\.h$"), ("libpawl-dev", r"/pkgconfig/pawl\.pc$"),
                               ("libpawl-dev", r"/libpawl\.so$"), ("libpawl-dev", r"/libpawl\.a$"), ("libpawl-dev", r"/examples/agent\.c$")):

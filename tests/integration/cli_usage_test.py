@@ -79,6 +79,29 @@ def it_takes_options_anywhere_and_in_every_spelling(p):
     within(p.run("describe", "--db", "x.db", "--", "-w").exits(4).err, "there is no journal")
 
 
+def it_says_the_next_step_after_the_usual_mistakes(p):
+    """Those that a new user makes; the message of each has what to type, or to look at, next."""
+    module = p.write("bad.so", "")
+    for args, code, says in ((["list", "--db", p.path("no/x.db")], 4, [f"there is no folder {p.path('no')}", "--db FILE"]),
+                             (["execute", "nosuch"], 10, ["try: pawl execute nosuch --module FILE.so"]),
+                             (["start", "hello", "-i", "{name: 1}"], 2, ["--input is not JSON", "--input @FILE"]),
+                             (["start", "hello", "-i", "Ada"], 2, ["text needs its quotes", "--input '\"Ada\"'"]),
+                             (["start", "hello", "-i", "@none"], 4, ["--input: read none: No such file"]),
+                             (["serve", "--module", "none.so"], 4, ["make, in its folder, builds it", "try: pawl new NAME"]),
+                             (["serve", "--module", module], 2, ["file too short", "try: pawl new NAME"])):
+        done = p.run(*args).exits(code)
+        for part in says:
+            within(done.err, part)
+    p.serve()
+    within(p.run("start", "helo").exits(10).err, "did you mean hello?")
+    within(p.run("start", "whatever").exits(10).err, "it has adopting, agent, asking")
+    p.ok("start", "hello", "-w", "h1")
+    p.until_status("h1", "completed")
+    within(p.run("query", "h1", "nokey").exits(4).err, "try: pawl query h1\n")
+    p.stop()
+    within(p.run("resume", "h1").exits(9).err, "closed (completed)")  # the next engine would refuse it
+
+
 def it_names_the_journal_it_does_not_find(p):
     done = p.run("list").exits(4)
     within(done.err, p.db)
