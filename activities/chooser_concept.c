@@ -4,8 +4,7 @@
  *   "Customer" -> crm_*, billing       "what does she owe us?" --hits--> Customer (1st) --> crm_get_account, billing: + 1 / (60 + 1) each
  *
  * Concepts are memories of a space ("concepts/WORKSPACE", or "concepts~" and a digest): key, text, data {links: [name or prefix*]}. A workspace sees its own
- * and those of "default", never
- * those of another. Does not read them: whoever asks has.
+ * and those of "default", never those of another. Does not read them: whoever asks has.
  */
 #include <string.h>
 

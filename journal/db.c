@@ -30,6 +30,9 @@ static pawl_status status_of(int rc)
     if (rc == SQLITE_IOERR_NOMEM) {
         return PAWL_NOMEM;
     }
+    if (rc == SQLITE_IOERR_SHMSIZE) { /* the -shm file could not be made as long as it must be */
+        return PAWL_NOSPACE;
+    }
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:

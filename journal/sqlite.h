@@ -28,6 +28,8 @@
 
 #define PW_SQLITE_APPLICATION_ID 0x7061776c /* "pawl" */
 #define PW_SQLITE_PAGE_BYTES 8192
+#define PW_SQLITE_OPEN_BYTES \
+    (1u << 20) /* what a full disk is asked for: opening and a small group fit in it */
 #define PW_SQLITE_CHECKPOINT_FRAMES 1000
 #define PW_SQLITE_BUSY_MS \
     5000 /* how long an owner waits for readers of other processes at opening and in the rite */

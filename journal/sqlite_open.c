@@ -280,6 +280,12 @@ static void sqlite_close(pw_journal *base)
     pw_free(j);
 }
 
+/** Opening writes: the header of a WAL, the epoch, perhaps a schema. The ballast is there for whoever finds no room for that, too. */
+static bool makes_room(pw_sqlite *j, pawl_status st)
+{
+    return st == PAWL_NOSPACE && pw_sqlite_ballast(&j->base, true);
+}
+
 pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sqlite_env *env,
                                pw_journal **ret_journal, pawl_error *err)
 {
@@ -296,6 +302,10 @@ pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sq
         st = mend(j, err);
     }
     if (st == PAWL_OK) {
+        st = pw_sqlite_connect(j, err);
+    }
+    if (makes_room(j, st)) {
+        pw_db_close(&j->db);
         st = pw_sqlite_connect(j, err);
     }
     if (st != PAWL_OK) {
@@ -318,6 +328,26 @@ pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **re
 
 /* ---- the lease ---- */
 
+static pawl_status next_epoch(pw_sqlite *j, pawl_error *err)
+{
+    pawl_status st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
+    if (st == PAWL_OK) {
+        st = pw_db_simple(&j->db, PW_SQL_OWNER_LEASE, err);
+        st = pw_sqlite_finish(j, st, err);
+    }
+    return st;
+}
+
+/** What a person can do who is told that there is no room. */
+static pawl_status say_room(const pw_sqlite *j, pawl_status st, pawl_error *err)
+{
+    return st == PAWL_NOSPACE ? pw_err(err, st,
+                                       "the disk that holds %.140s is full, and to open it for "
+                                       "writing takes %u KiB, for its -wal file",
+                                       j->path, PW_SQLITE_OPEN_BYTES >> 10)
+                              : st;
+}
+
 pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret_group_no,
                             pawl_error *err)
 {
@@ -326,16 +356,10 @@ pawl_status pw_sqlite_lease(pw_journal *base, uint64_t *ret_epoch, uint64_t *ret
     if (st == PAWL_OK && j->failed) {
         st = pw_err(err, PAWL_NOT, "the journal must be reopened first");
     }
-    if (st == PAWL_OK) {
-        st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
-    }
+    st = st == PAWL_OK ? next_epoch(j, err) : st;
+    st = makes_room(j, st) ? next_epoch(j, err) : st;
     if (st != PAWL_OK) {
-        return st;
-    }
-    st = pw_db_simple(&j->db, PW_SQL_OWNER_LEASE, err);
-    st = pw_sqlite_finish(j, st, err);
-    if (st != PAWL_OK) {
-        return st;
+        return say_room(j, st, err);
     }
     j->epoch = 0; /* any epoch is ours now */
     int64_t epoch = 0;

@@ -15,6 +15,8 @@
 #define PANEL (2 * LANES)
 #define BASES ((ROWS_MAX + 2) / 3)
 #define LINE_BYTES 64 /* of the cache: what is read ahead at a time */
+/* So far ahead the rows of a search are fetched: the processor's own prefetching ends at each page, and begins anew in the next. */
+#define AHEAD_BYTES 4096
 
 static INLINE vec splat(float x)
 {
@@ -243,8 +245,10 @@ static INLINE void dots_of(const uint16_t *rows, size_t stride, const float *vec
         const vec low = load(vector + k), high = load(vector + k + LANES);
 #pragma GCC unroll 4
         for (size_t r = 0; r < count; r++) {
-            sums[r][0] += low * load_halves(rows + r * stride + k);
-            sums[r][1] += high * load_halves(rows + r * stride + k + LANES);
+            const uint16_t *at = rows + r * stride + k;
+            __builtin_prefetch((const char *)at + AHEAD_BYTES, 0, 0);
+            sums[r][0] += low * load_halves(at);
+            sums[r][1] += high * load_halves(at + LANES);
         }
     }
     for (size_t r = 0; r < count; r++) {
@@ -270,6 +274,7 @@ static INLINE void dots_for(const pw_dots *d, size_t first, size_t vector, const
         vec row[DOT_ROWS];
 #pragma GCC unroll 4
         for (size_t r = 0; r < rows; r++) {
+            __builtin_prefetch((const char *)(at + r * d->stride + k) + AHEAD_BYTES, 0, 0);
             row[r] = load_halves(at + r * d->stride + k);
         }
 #pragma GCC unroll 4

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import time
 
-import cli_rig
-from cli_rig import check, equal, within
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "embed"))
+import cli_rig  # noqa: E402
+from cli_model_test import tiny  # noqa: E402
+from cli_rig import check, equal, within  # noqa: E402
 
 MIB = 1 << 20
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
@@ -52,10 +54,10 @@ def small_disk(p, mib):
         sys.exit(77)
 
 
-def fill(p, leave):
+def fill(p, leave, name="filler"):
     """Takes what is free but `leave` bytes."""
     free = os.statvfs(p.folder).f_bavail * os.statvfs(p.folder).f_frsize
-    with open(p.path("filler"), "wb") as f:
+    with open(p.path(name), "wb") as f:
         os.posix_fallocate(f.fileno(), 0, free - leave)
 
 
@@ -136,6 +138,46 @@ def it_keeps_no_request_on_a_full_disk_without_an_engine_and_says_so(p):
         p.until_status(run, "completed")
     equal(p.run("describe", f"e{len(acked)}").code, 4, "what was refused")
     p.stop()
+    p.ok("verify")
+
+
+def it_takes_away_without_an_engine_on_a_full_disk_by_the_ballast_or_says_what_room_it_needs(p):
+    small_disk(p, 96)
+    if p.run("index", "list").code == 2:
+        return  # built without models, so without collections
+    folder, _ = tiny(p, "tiny")
+    p.serve()
+    p.ok("index", "create", "docs", "--model", folder)
+    p.ok("index", "add", "docs", "--model", folder, stdin="".join(json.dumps({"key": k, "text": "a red car"}) + "\n" for k in "abcd"))
+    until(lambda: ballast(p) == 16 * MIB, "there is no ballast")
+    equal(p.stop(), 0, "serve")
+    fill(p, 0)
+    p.ok("index", "delete", "docs", "a")
+    check(ballast(p) == 0, "the ballast was not given up")
+    fill(p, 0, "more")
+    refused = p.run("index", "delete", "docs", "b").exits(1)
+    within(refused.err, "full")
+    within(refused.err, "1024 KiB")
+    within(refused.err, "pawl.db")
+    os.truncate(p.path("more"), os.path.getsize(p.path("more")) - MIB)
+    p.ok("index", "delete", "docs", "b")
+    p.ok("index", "remove", "docs", "--yes")
+    p.ok("verify")
+
+
+def it_is_served_again_on_a_full_disk_by_the_ballast(p):
+    small_disk(p, 96)
+    p.serve()
+    p.ok("start", "listening", "-w", "l1")
+    p.until_waiting("l1", "signal")
+    until(lambda: ballast(p) == 16 * MIB, "there is no ballast")
+    equal(p.stop(), 0, "serve")
+    fill(p, 0)
+    p.serve()
+    check(ballast(p) == 0, "the ballast was not given up")
+    p.ok("cancel", "l1")
+    p.until_status("l1", "canceled")
+    equal(p.stop(), 0, "serve")
     p.ok("verify")
 
 
