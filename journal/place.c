@@ -125,6 +125,13 @@ static bool rightful(const char *journal, struct stat *ret)
     return stat(folder, ret) == 0;
 }
 
+/* A file system without owners leaves it to root; then they were root's before, too. */
+static void give(int fd, const struct stat *like)
+{
+    const int rc = fchownat(fd, "", like->st_uid, like->st_gid, AT_EMPTY_PATH);
+    (void)rc;
+}
+
 void pw_place_make_private(const char *resolved)
 {
     struct stat like, mine;
@@ -136,7 +143,7 @@ void pw_place_make_private(const char *resolved)
     /* (whoever has the folder may have put something else there by now) */
     if (fd >= 0 && fstat(fd, &mine) == 0 && S_ISREG(mine.st_mode) && mine.st_nlink == 1 &&
         mine.st_size == 0) {
-        (void)fchownat(fd, "", like.st_uid, like.st_gid, AT_EMPTY_PATH);
+        give(fd, &like);
     }
     if (fd >= 0) {
         close(fd);
@@ -159,7 +166,7 @@ int pw_place_open_beside(const char *path, const char *journal)
         }
     }
     if (fd >= 0 && geteuid() == 0 && rightful(journal, &like) && like.st_uid != 0) {
-        (void)fchown(fd, like.st_uid, like.st_gid);
+        give(fd, &like);
     }
     return fd;
 }

@@ -138,7 +138,9 @@ void pw_completion_fish(pw_buf *b)
         if (o->value != NULL && o->letter != 0) {
             pw_buf_printf(b, " -%c", o->letter);
         }
-        pw_buf_printf(b, o->value != NULL ? " --%s" : "", o->word);
+        if (o->value != NULL) {
+            pw_buf_printf(b, " --%s", o->word);
+        }
     }
     pw_buf_puts(b, functions);
     for (size_t i = 0; i < PW_CMD_COUNT; i++) {

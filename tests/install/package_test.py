@@ -77,7 +77,7 @@ def main():
     for name in ("cpack", "build", "major"):
         parser.add_argument(f"--{name}", required=True)
     ARGS, rest = parser.parse_known_args()
-    for tool in ("dpkg-deb", "dpkg-shlibdeps"):
+    for tool in ("dpkg-deb", "dpkg-shlibdeps", "file"):
         if not shutil.which(tool):
             print(f"skipped: {tool} is not installed")
             return 77
