@@ -312,7 +312,7 @@ static void a_timeout_is_an_unknown_outcome(void **state)
                        .server = mcp_url(r, "/modern"),
                        .tool = "hang",
                        .arguments = request_of(r, "{id: 1}"),
-                       .more = request_of(r, "{timeout_s: 0.3}"),
+                       .more = request_of(r, "{timeout_s: 2}"),
                        .with = request_of(r, "{retries: 3}")};
     const pawl_value *f = mcp_failing(r, &u, "OutcomeUnknown");
     assert_true(pawl_is(f, "details.cause", "Timeout"));

@@ -139,7 +139,7 @@ static void nothing_was_sent_when_a_name_has_no_address(void **state)
 static void each_clock_ends_a_request_under_its_own_name(void **state)
 {
     net_rig *r = *state;
-    const pw_http_request first = {.url = net_url(r, "/slow/head"), .first_byte_ms = 60};
+    const pw_http_request first = {.url = net_url(r, "/slow/head"), .first_byte_ms = 300};
     is_error(net_ask(r, &first), PW_HTTP_FIRST_BYTE_TIMEOUT);
     assert_true(r->reply.sent);
     const pw_http_request idle = {.url = net_url(r, "/slow/stall"), .idle_ms = 60};

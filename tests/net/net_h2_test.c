@@ -17,8 +17,8 @@ static const net_reply *ask(net_rig *r, const char *script, size_t bytes_max)
                                .body_size = strlen(script),
                                .version = PW_HTTP_2_ONLY,
                                .body_bytes_max = bytes_max,
-                               .idle_ms = 500,
-                               .first_byte_ms = 1000,
+                               .idle_ms = 10000,
+                               .first_byte_ms = 10000,
                                .total_ms = 20000};
     return net_ask(r, &q);
 }

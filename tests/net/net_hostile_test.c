@@ -28,7 +28,7 @@ static void lengths_that_lie_are_no_response(void **state)
                  {"nested", PW_HTTP_BAD_ENCODING},     {"unknown", PW_HTTP_BAD_ENCODING}};
     int wrong = 0;
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
-        const pw_http_request q = {.url = net_url(r, "/raw/%s", cases[i].name), .total_ms = 5000};
+        const pw_http_request q = {.url = net_url(r, "/raw/%s", cases[i].name), .total_ms = 20000};
         const net_reply *p = net_ask(r, &q);
         const bool body =
             p->error != PW_HTTP_DONE || (p->body.size == 2 && memcmp(p->body.data, "ok", 2) == 0);
@@ -55,9 +55,11 @@ static void a_flood_of_any_part_ends_at_a_limit(void **state)
                  {"extension", PW_HTTP_IDLE_TIMEOUT}};
     int wrong = 0;
     for (size_t i = 0; i < PW_COUNT(cases); i++) {
+        /* in a flood a server without a processor is not silent */
+        const bool silent = cases[i].error == PW_HTTP_IDLE_TIMEOUT;
         const pw_http_request q = {.url = net_url(r, "/flood/%s", cases[i].name),
                                    .body_bytes_max = 100000,
-                                   .idle_ms = 300,
+                                   .idle_ms = silent ? 300 : 10000,
                                    .total_ms = 20000};
         const net_reply *p = net_ask(r, &q);
         /* curl itself now and then calls it a day in the middle of a folded line, a little before our limit */

@@ -126,6 +126,11 @@ void pw_mcpd_drop(pw_mcpd_x *x)
     }
 }
 
+bool pw_mcpd_lasts(const pw_mcpd_x *x)
+{
+    return x->run.id[0] != '\0' || x->listen != NULL;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     pw_mcpd_x *x = timer->data;

@@ -54,6 +54,7 @@ static void free_handle(uv_handle_t *h)
 }
 
 static void kick(pw_mcpd_http *http);
+static void on_linger(uv_timer_t *timer);
 
 int64_t pw_http_now_ms(const pw_mcpd_http *http)
 {
@@ -69,6 +70,15 @@ void pw_http_wake(request *r)
         r->suspended = false;
         MHD_resume_connection(r->connection);
         kick(r->http);
+    }
+}
+
+/* A watch of its own is begun for it later, unless it has its answer by then. */
+static void linger(request *r)
+{
+    r->since = uv_now(r->http->loop);
+    if (!uv_is_active((uv_handle_t *)r->http->linger)) {
+        uv_timer_start(r->http->linger, on_linger, LINGER_MS, 0);
     }
 }
 
@@ -93,11 +103,18 @@ static void peer_gone(request *r)
     pw_http_wake(r);
 }
 
+/* A peer that says no more may be one that only waits for its answer. So it is looked at again, until the answer is there or is one that may never come. */
 static void on_gone(uv_poll_t *poll, int status, int events)
 {
+    request *r = poll->data;
     (void)status;
     (void)events;
-    peer_gone(poll->data);
+    if (r->x == NULL || r->stream || pw_mcpd_lasts(r->x)) {
+        peer_gone(r);
+        return;
+    }
+    no_gone(r);
+    linger(r);
 }
 
 static void watch_gone(request *r)
@@ -151,10 +168,9 @@ static void sink_look(void *user)
 void pw_http_sleep(request *r)
 {
     r->suspended = true;
-    r->since = uv_now(r->http->loop);
     MHD_suspend_connection(r->connection);
-    if (r->gone == NULL && !uv_is_active((uv_handle_t *)r->http->linger)) {
-        uv_timer_start(r->http->linger, on_linger, LINGER_MS, 0);
+    if (r->gone == NULL) {
+        linger(r);
     }
 }
 

@@ -62,6 +62,8 @@ void pw_mcpd_take(pw_mcpd *s, const pw_mcpd_given *given, pw_mcpd_x **ret_x);
 void pw_mcpd_take_session(pw_mcpd *s, const pw_mcpd_given *given, bool get, pw_mcpd_x **ret_x);
 /** Its client has gone: nothing is said any more. */
 void pw_mcpd_drop(pw_mcpd_x *x);
+/** It follows a run, or listens: it lasts for as long as that does. False: its answer comes by itself, soon. */
+bool pw_mcpd_lasts(const pw_mcpd_x *x);
 
 /* ---- the server ---- */
 
