@@ -16,7 +16,7 @@
 
 #include "sdk/base/error.h"
 
-#define ROWS_OF_PART_MIN 24u /* fewer do not pay for reading a layer's weights once more */
+#define ROWS_OF_PART_MIN 16u /* fewer do not pay for reading a layer's weights once more */
 #define SPINS 200u           /* some 10 microseconds, about what sleeping and waking costs */
 
 #if defined(__x86_64__)

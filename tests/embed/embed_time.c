@@ -87,7 +87,9 @@ static const pw_kernels *kernels_of(const char *name)
 
 int main(int argc, char **argv)
 {
-    static const shape shapes[] = {{"1x16", 1, 16, 16},      {"1x128", 1, 128, 128},
+    static const shape shapes[] = {{"1x16", 1, 16, 16},      {"1x32", 1, 32, 32},
+                                   {"1x64", 1, 64, 64},      {"1x128", 1, 128, 128},
+                                   {"3x100", 3, 100, 100},   {"8x32", 8, 32, 32},
                                    {"32x32", 32, 32, 32},    {"32x128", 32, 128, 128},
                                    {"32x256", 32, 256, 256}, {"mixed", 64, 8, 128}};
     pawl_error err;
