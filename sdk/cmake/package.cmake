@@ -3,7 +3,7 @@
 #
 #     cmake --preset package && cmake --build build/package && cpack --preset package
 #
-# Without a component (CUDA) nothing is packed: libcublas is not Debian's.
+# It takes Debian's packages file and dpkg-dev. Without a component (CUDA) nothing is packed: libcublas is not Debian's.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME pawl)
 set(CPACK_PACKAGE_VENDOR pawl)
@@ -13,6 +13,7 @@ set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_COMPONENTS_ALL cli lib dev)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_STRIP_FILES ON)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/package_pages.cmake)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS OFF)

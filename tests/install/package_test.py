@@ -50,7 +50,7 @@ class Packages(unittest.TestCase):
         self.assertEqual(len(files), len(set(files)))
 
     def test_each_holds_what_it_is_for(self):
-        for package, part in (("pawl", r"/bin/pawl$"), ("pawl", r"/man1/pawl-start\.1$"), ("pawl", r"/completions/pawl$"),
+        for package, part in (("pawl", r"/bin/pawl$"), ("pawl", r"/man1/pawl-start\.1\.gz$"), ("pawl", r"/completions/pawl$"),
                               ("pawl", r"/zsh/[a-z-]+/_pawl$"), ("pawl", r"/fish/vendor_completions\.d/pawl\.fish$"), ("pawl", r"/doc/pawl/sdk/GUIDE\.md$"),
                               ("pawl", r"/systemd/system/pawl@\.service$"), (f"libpawl{ARGS.major}", rf"/libpawl\.so\.{ARGS.major}$"),
                               ("libpawl-dev", r"/include/pawl\.h$"), ("libpawl-dev", r"/pkgconfig/pawl\.pc$"),
