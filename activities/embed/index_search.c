@@ -5,6 +5,7 @@
  * between the search and the reading of its text is left out.
  */
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,9 @@ static pawl_status check(search *s, pawl_error *err)
     }
     if (s->mode < PAWL_INDEX_VECTOR || s->mode > PAWL_INDEX_HYBRID) {
         return pw_err(err, PAWL_INVALID, "there is no such mode of a search");
+    }
+    if (isnan(q->at_least)) { /* nothing is below it: it would let all through */
+        return pw_err(err, PAWL_INVALID, "at_least is no number");
     }
     for (size_t i = 0; i < q->tags_len; i++) {
         if (q->tags[i] == NULL) {

@@ -253,6 +253,9 @@ static void what_may_not_be_kept_is_refused_whole(void **state)
     must_be(r, pawl_index_search(r->index, "docs", &q, r->scope, &after, &r->err), PAWL_INVALID);
     q = vector_query(NULL, 2);
     must_be(r, pawl_index_search(r->index, "docs", &q, r->scope, &after, &r->err), PAWL_INVALID);
+    q = (pawl_index_query){.struct_size = sizeof q, .text = {"x", 1}, .mode = PAWL_INDEX_WORDS};
+    q.at_least = NAN; /* it would let all through */
+    must_be(r, pawl_index_search(r->index, "docs", &q, r->scope, &after, &r->err), PAWL_INVALID);
 }
 
 static void a_removed_collection_is_gone_and_its_name_is_free(void **state)
