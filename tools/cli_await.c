@@ -13,7 +13,6 @@
 #define SLICE_MS 100
 #define RECONNECT_MS 300
 #define LOOK_EVERY_MS 1000
-#define EXIT_INTERRUPTED 130
 
 typedef struct await {
     pw_cli *cli;
@@ -112,7 +111,7 @@ static int interrupted(await *a)
     life_clear(a);
     pw_cli_note(a->cli, "the run goes on; to wait again: pawl%s result %s", pw_cli_db_words(a->cli),
                 pw_cli_shell_word(a->cli->scope, a->id));
-    return EXIT_INTERRUPTED;
+    return PW_EXIT_INTERRUPTED;
 }
 
 /* Has the time or the user's patience run out? Waits up to wait_ms for the user. 0 = no. */

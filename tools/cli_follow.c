@@ -10,8 +10,6 @@
 
 #include "tools/cli_follow.h"
 
-#define EXIT_INTERRUPTED 130 /* as of `result` and `execute` */
-
 void pw_follow_init(pw_follow *f)
 {
     sigset_t set;
@@ -46,5 +44,5 @@ int pw_follow_stopped(pw_cli *cli, const char *command)
     pw_cli_note(cli, "the run goes on; to follow it again: pawl%s %s %s%s", pw_cli_db_words(cli),
                 command, pw_cli_shell_word(cli->scope, cli->run_id),
                 pw_cli_has(cli->args, PW_OPT_FOLLOW) ? " -f" : "");
-    return EXIT_INTERRUPTED;
+    return PW_EXIT_INTERRUPTED;
 }

@@ -11,6 +11,8 @@
 #define OPTION_COLUMN 30
 #define COMMAND_COLUMN 14
 #define ENVIRONMENT_COLUMN 16
+#define EXIT_COLUMN 6
+#define USAGE_COLUMN 7 /* "usage: " */
 #define EXAMPLE_INDENT 4
 
 /* Where no terminal is (a pipe into grep, a file, a program that reads) nothing is broken: a line is an option, or a paragraph. */
@@ -102,6 +104,10 @@ static void environment_print(pw_cli_out *out)
         const char *name = "", *text = "";
         pw_cli_environment_at(i, &name, &text);
         pw_out_printf(out, "  %-*s", ENVIRONMENT_COLUMN - 2, name);
+        if (strlen(name) + 3 > ENVIRONMENT_COLUMN) { /* as a long option */
+            pw_out_puts(out, help_width(out) == SIZE_MAX ? "  " : "\n");
+            pw_out_pad(out, help_width(out) == SIZE_MAX ? 0 : ENVIRONMENT_COLUMN);
+        }
         pw_help_wrap(out, text, ENVIRONMENT_COLUMN, help_width(out));
     }
 }
@@ -129,7 +135,8 @@ void pw_help_all(pw_cli_out *out)
         int number = 0;
         const char *text = "";
         pw_cli_exit_at(i, &number, &text);
-        pw_out_printf(out, "  %2d  %s\n", number, text);
+        pw_out_printf(out, " %3d  ", number);
+        pw_help_wrap(out, text, EXIT_COLUMN, help_width(out));
     }
     pw_out_puts(out, "\n\"pawl help COMMAND\" shows its options and examples.\n");
 }
@@ -189,9 +196,13 @@ void pw_help_command(pw_cli_out *out, const pw_cli_command *c)
 {
     pw_out_styled(out, PW_BOLD, "pawl ");
     pw_out_styled(out, PW_BOLD, c->name);
-    pw_out_printf(out, " - %s\n\nusage: ", c->summary);
-    pw_help_usage(&out->text, c);
-    pw_buf_putc(&out->text, '\n');
+    pw_out_puts(out, " - ");
+    pw_help_wrap(out, c->summary, strlen("pawl  - ") + strlen(c->name), help_width(out));
+    pw_out_puts(out, "\nusage: ");
+    pw_buf usage = PW_BUF_INIT;
+    pw_help_usage(&usage, c);
+    pw_help_wrap(out, pw_buf_cstr(&usage), USAGE_COLUMN, help_width(out));
+    pw_buf_deinit(&usage);
     if (c->text[0] != '\0') {
         pw_buf_putc(&out->text, '\n');
         pw_help_wrap(out, c->text, 0, help_width(out));

@@ -120,10 +120,10 @@ static int check_role(pw_cli *cli, const pw_rights *rights, const char *role)
         return pw_cli_usage(cli, "there is no role \"%.60s\" in %.80s; it is %.120s%s", role,
                             cli->args->value[PW_OPT_RIGHTS], pw_buf_cstr(&list), meant);
     }
-    pw_cli_note(cli,
-                "\"%.60s\" is not %s%s It gives nothing unless the file of serve --rights has it; "
-                "--rights FILE checks that here",
-                role, pw_buf_cstr(&list), *meant != '\0' ? meant : ".");
+    pw_cli_note(cli, "\"%.60s\" is not %s%s", role, pw_buf_cstr(&list), meant);
+    pw_cli_note(
+        cli,
+        "it gives nothing unless the file of serve --rights has it: --rights FILE checks that");
     return PW_EXIT_OK;
 }
 
