@@ -70,12 +70,20 @@ static int64_t mono_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static atomic_bool step_named, tx_named; /* in the log, as what holds a thread */
+
+/* Until it is named, and a minute at most. */
+static void hold(const atomic_bool *named)
+{
+    const int64_t until = mono_ms() + 60000;
+    while (!atomic_load(named) && mono_ms() < until) {
+    }
+}
+
 static const pawl_value *step_loops(pawl_step *s, const pawl_value *in)
 {
     (void)in;
-    int64_t until = mono_ms() + 200;
-    while (mono_ms() < until) {
-    }
+    hold(&step_named);
     return pawl_step_build(s, "1");
 }
 
@@ -93,10 +101,7 @@ static pawl_status tx_loops(pawl_tx *tx, pawl_scope *scope, const pawl_value *in
     (void)in;
     (void)ret_value;
     (void)err;
-    (void)step_loops;
-    int64_t until = mono_ms() + 200;
-    while (mono_ms() < until) {
-    }
+    hold(&tx_named);
     return PAWL_OK;
 }
 
@@ -203,35 +208,27 @@ static void an_activity_that_ends_the_process_fails_after_its_attempts(void **st
 
 /* ---- slow code is named ---- */
 
-typedef struct names {
-    atomic_bool step, tx;
-} names;
-
 static void on_log(void *user, pawl_level level, const char *run_id, int64_t command,
                    const char *text)
 {
-    names *n = user;
-
+    (void)user;
     (void)level;
     (void)run_id;
     (void)command;
     if (strstr(text, "step grind holds the engine's loop") != NULL) {
-        atomic_store(&n->step, true);
+        atomic_store(&step_named, true);
     }
     if (strstr(text, "tx settle holds the journal's thread") != NULL) {
-        atomic_store(&n->tx, true);
+        atomic_store(&tx_named, true);
     }
 }
 
 static void steps_that_hold_a_thread_are_named_while_they_do(void **state)
 {
     rig *r = *state;
-    names n = {0};
     rig_close(r);
-    rig_open(r, &(pawl_options){.struct_size = sizeof(pawl_options),
-                                .log = on_log,
-                                .log_user = &n,
-                                .log_level = PAWL_WARN});
+    rig_open(r, &(pawl_options){
+                    .struct_size = sizeof(pawl_options), .log = on_log, .log_level = PAWL_WARN});
     ok(r, pawl_register_workflow(r->engine, "step_slow", "1", step_slow, NULL, &r->err));
     ok(r, pawl_register_workflow(r->engine, "tx_slow", "1", tx_slow, NULL, &r->err));
     ok(r, pawl_resume_all(r->engine, &r->err));
@@ -239,8 +236,8 @@ static void steps_that_hold_a_thread_are_named_while_they_do(void **state)
     (void)rig_result(r, "s");
     rig_start(r, "tx_slow", "t", NULL);
     (void)rig_result(r, "t");
-    assert_true(atomic_load(&n.step));
-    assert_true(atomic_load(&n.tx));
+    assert_true(atomic_load(&step_named));
+    assert_true(atomic_load(&tx_named));
 }
 
 int main(int argc, char **argv)
