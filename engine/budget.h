@@ -121,6 +121,9 @@ void pw_budget_retry_fields(pw_emit *e, int64_t cmd, int64_t attempt);
 bool pw_budget_again(pw_live *live, int64_t cmd, const char *by, const pawl_value *raised);
 /** Of RunStarted: its own limits, and those above. */
 void pw_budget_start(pw_live *live, const pawl_value *given);
+/** Before a run is made for it: can those above it be read? given and parent as of the start. Errors: those of reading. */
+pawl_status pw_budget_start_check(pw_core *core, const pawl_value *given, int64_t parent,
+                                  pawl_error *err);
 /** Errors: INVALID, which says what. nil is fine. */
 pawl_status pw_budget_check(const pawl_value *given, pawl_error *err);
 /** Not "run:..." or "step:...", and a name at all. Errors: INVALID. */

@@ -429,6 +429,22 @@ pawl_status pw_budget_above(pw_batch *b, const pawl_value *given, pw_budget **re
     return PAWL_OK;
 }
 
+pawl_status pw_budget_start_check(pw_core *core, const pawl_value *given, int64_t parent,
+                                  pawl_error *err)
+{
+    pw_budget *above = NULL;
+    pw_batch *b = given != NULL && parent != 0 ? pw_batch_get(core) : NULL;
+    if (parent != 0) {
+        return b != NULL ? pw_budget_read(b, parent, &above, err) : PAWL_OK;
+    }
+    pawl_status st = PAWL_OK;
+    for (const pawl_value *v = pawl_get(given, "parent"); v != NULL && st == PAWL_OK;
+         v = pawl_get(v, "parent")) {
+        st = pw_budget_find(core, name_of(v), &above, err);
+    }
+    return st;
+}
+
 void pw_budget_start(pw_live *live, const pawl_value *given)
 {
     char name[64];

@@ -425,5 +425,10 @@ void pw_request_start(pw_core *core, pw_request *rq)
         refuse(core, rq, st, "%s", err.message);
         return;
     }
+    st = pw_budget_start_check(core, arg_of(&a, ARG_BUDGET), int_of(&a, ARG_PARENT), &err);
+    if (pw_budget_lasting(st)) { /* its first turn would be dropped time and again */
+        refuse(core, rq, st, "budget: %s", err.message);
+        return;
+    }
     create(core, rq, &a, def);
 }

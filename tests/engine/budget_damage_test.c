@@ -34,9 +34,17 @@ static const pawl_value *plain(pawl_run *w, const pawl_value *in)
     return pawl_call(w, "free", .input = in);
 }
 
+static const pawl_value *parent(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    (void)pawl_sleep(w, 10);
+    return pawl_child(w, .workflow = "stepped", .id = "c", .budget = pawl_json(w, "{usd: 0.5}"));
+}
+
 static rig *begin(void)
 {
     rig *r = rig_open(RIG_SQLITE);
+    rig_workflow(r, "parent", parent);
     rig_workflow(r, "mapped", mapped);
     rig_workflow(r, "stepped", stepped);
     rig_workflow(r, "plain", plain);
@@ -180,11 +188,58 @@ static void a_step_whose_budget_cannot_be_pauses_its_run(void **state)
     }
 }
 
+/* Nothing is begun, and whoever asks hears why. */
+static void start_after(const char *sql)
+{
+    rig *r = begin();
+    rig_start_budget(r, "stepped", "s", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 5}}"));
+    damage(r, sql);
+    const rig_reply *reply =
+        rig_ask(r, "start", "{workflow: %s, id: %s, budget: %p}", "stepped", "t",
+                pawl_v(rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 5}}")));
+    if (reply->status != PAWL_DAMAGED || strstr(reply->message, "goal:") == NULL) {
+        fail_msg("after %s: %s, %s", sql, pawl_status_name(reply->status), reply->message);
+    }
+    mend(r);
+    rig_start_budget(r, "stepped", "t", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 5}}"));
+    rig_close(r);
+}
+
+static void a_start_below_a_budget_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i + 1 < PW_COUNT(damages); i++) { /* (and not of runs) */
+        start_after(damages[i]);
+    }
+}
+
+static void child_after(const char *sql)
+{
+    rig *r = begin();
+    rig_start_budget(r, "parent", "p", rig_value(r, "{usd: 1, parent: {name: 'goal:x', usd: 5}}"));
+    damage(r, sql);
+    rig_advance(r, 20000);
+    if (strcmp(rig_status(r, "p"), "failed") != 0) { /* its child could not be begun */
+        fail_msg("after %s: p is %s, %s", sql, rig_status(r, "p"), rig_reason(r, "p"));
+    }
+    rig_close(r);
+}
+
+static void a_child_below_a_budget_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < PW_COUNT(damages); i++) {
+        child_after(damages[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_map_whose_budget_cannot_be_is_paused_and_holds_up_nobody),
         cmocka_unit_test(a_step_whose_budget_cannot_be_pauses_its_run),
+        cmocka_unit_test(a_child_below_a_budget_that_cannot_be_is_refused),
+        cmocka_unit_test(a_start_below_a_budget_that_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
