@@ -14,7 +14,8 @@
 
 #define GROUP_ROWS 256u     /* about what stays in a core's cache between two layers */
 #define GROUP_ROWS_MIN 128u /* fewer do not pay for reading all weights once more */
-#define TEAM_ROWS_MIN 48u   /* fewer gain little when cores are free, and lose much when they are not */
+#define TEAM_ROWS_MIN \
+    48u /* fewer gain little when cores are free, and lose much when they are not */
 #define THREADS_MAX 64u
 
 /* ---- weights into panels ---- */

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sdk/pawl_embed.h"
 #include "sdk/base/error.h"
+#include "sdk/pawl_embed.h"
 #include "tiny_model.h"
 
 #define OK_ANY "" /* it opens */
