@@ -280,6 +280,13 @@ static void sqlite_close(pw_journal *base)
     pw_free(j);
 }
 
+/** The last owner's end first, whatever comes of it: what it left suspect is not read before. */
+static pawl_status enter(pw_sqlite *j, pawl_error *err)
+{
+    pawl_status st = mend(j, err);
+    return st == PAWL_OK ? pw_sqlite_connect(j, err) : st;
+}
+
 /** Opening writes: the header of a WAL, the epoch, perhaps a schema. The ballast is there for whoever finds no room for that, too. */
 static bool makes_room(pw_sqlite *j, pawl_status st)
 {
@@ -298,15 +305,11 @@ pawl_status pw_sqlite_open_env(const char *path, const char *socket, const pw_sq
     j->pid = getpid();
     pthread_mutex_init(&j->readers_lock, NULL);
     pawl_status st = claim_place(j, path, socket, err);
-    if (st == PAWL_OK) {
-        st = mend(j, err);
-    }
-    if (st == PAWL_OK) {
-        st = pw_sqlite_connect(j, err);
-    }
-    if (makes_room(j, st)) {
+    const bool ours = st == PAWL_OK; /* the ballast, too */
+    st = ours ? enter(j, err) : st;
+    if (ours && makes_room(j, st)) {
         pw_db_close(&j->db);
-        st = pw_sqlite_connect(j, err);
+        st = enter(j, err);
     }
     if (st != PAWL_OK) {
         sqlite_close(&j->base);

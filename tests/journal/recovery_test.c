@@ -1,8 +1,9 @@
 /*
  * recovery_test.c - a connection that comes while another process rebuilds the index of the WAL
- * waits for it. The other process is a child that holds the locks SQLite holds then. Does not
+ * waits for it. The other process is a child that holds the locks SQLite holds then. And the rite on a full disk. Does not
  * test what a recovery finds (power cuts do).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -178,6 +179,58 @@ static void who_asks_for_the_version_waits_for_a_recovery(void **state)
     rig_close(t);
 }
 
+/* ---- on a full disk ---- */
+
+static char ballast[PATH_MAX + 16];
+
+/* As long as the ballast is there. */
+static ssize_t full_pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+    if (access(ballast, F_OK) == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return pwrite(fd, data, size, offset);
+}
+
+/** Under both names: which one SQLite uses depends on how it was built. */
+static void replace_pwrite(ssize_t (*fn)(int, const void *, size_t, off_t))
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
+    assert_non_null(vfs);
+    (void)vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)fn);
+    (void)vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)fn);
+}
+
+/** [J9] The rite found no room: it is done again with that of the ballast, and not left out. */
+static void the_rite_is_not_spared_by_a_full_disk(void **state)
+{
+    (void)state;
+    rig *t = rig_open("sqlite");
+    pw_journal *j = NULL;
+    sqlite3 *db = NULL;
+    pawl_error err = {0};
+    stored_fill(t);
+    assert_true(t->j->ops->ballast(t->j, false));
+    snprintf(ballast, sizeof(ballast), "%s.ballast", t->path);
+    assert_int_equal(sqlite3_open(t->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE pawl_log SET sum=sum+1", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    (void)rig_start(t, "later"); /* so that it is synced, and no tail to cut off */
+    pw_sqlite_fail(pw_sqlite_of(t->j));
+    t->r->ops->reader_close(t->r);
+    t->j->ops->close(t->j);
+    t->r = NULL;
+    t->j = NULL;
+    replace_pwrite(full_pwrite);
+    const pawl_status st = pw_sqlite_open(t->path, "", &j, &err);
+    replace_pwrite(NULL);
+    assert_int_equal(st, PAWL_DAMAGED);
+    assert_int_not_equal(access(ballast, F_OK), 0);
+    rig_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +238,7 @@ int main(void)
         cmocka_unit_test(an_owner_waits_for_the_end_of_a_recovery_that_it_does_not_see),
         cmocka_unit_test(a_reader_waits_for_a_recovery),
         cmocka_unit_test(who_asks_for_the_version_waits_for_a_recovery),
+        cmocka_unit_test(the_rite_is_not_spared_by_a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
