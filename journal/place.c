@@ -152,18 +152,12 @@ void pw_place_make_private(const char *resolved)
 
 int pw_place_open_beside(const char *path, const char *journal)
 {
-    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
     struct stat like;
-    int fd = -1;
-    for (int i = 0; i < 8 && fd < 0; i++) { /* it may come and go meanwhile */
-        fd = open(path, flags);
-        if (fd >= 0 || errno != ENOENT) {
-            return fd;
-        }
-        fd = open(path, flags | O_CREAT | O_EXCL, 0600);
-        if (fd < 0 && errno != EEXIST) {
-            return fd;
-        }
+    int fd = open(path, flags | O_EXCL, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        /* With O_CREAT the system refuses what another user put into a folder of all (fs.protected_regular). */
+        return open(path, flags, 0600);
     }
     if (fd >= 0 && geteuid() == 0 && rightful(journal, &like) && like.st_uid != 0) {
         give(fd, &like);

@@ -188,6 +188,35 @@ static void a_step_whose_budget_cannot_be_pauses_its_run(void **state)
     }
 }
 
+/* It is held, by a limit of its run: that is looked at again when the engine opens. */
+static void held_after(const char *sql)
+{
+    rig *r = begin();
+    rig_start_budget(r, "stepped", "s",
+                     rig_value(r, "{usd: 0.00005, parent: {name: 'goal:x', usd: 5}}"));
+    rig_advance(r, 10000);
+    assert_int_equal(rig_tasks(r, "llm"), 0);
+    damage(r, sql);
+    rig_advance(r, 3000);
+    check_told(r, "s", sql);
+    mend(r);
+    assert_int_equal(rig_ask(r, "resume", "{id: 's'}")->status, PAWL_OK);
+    assert_int_equal(rig_ask(r, "budget_set", "{id: 's', limits: {usd: 1}}")->status, PAWL_OK);
+    rig_advance(r, 3000);
+    assert_int_equal(rig_tasks(r, "llm"), 1);
+    rig_pay(r, 0.00001);
+    assert_string_equal(rig_status(r, "s"), "completed");
+    rig_close(r);
+}
+
+static void a_held_step_whose_budget_cannot_be_pauses_its_run(void **state)
+{
+    (void)state;
+    for (size_t i = 1; i < PW_COUNT(damages); i++) {
+        held_after(damages[i]);
+    }
+}
+
 /* Nothing is begun, and whoever asks hears why. */
 static void start_after(const char *sql)
 {
@@ -238,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_map_whose_budget_cannot_be_is_paused_and_holds_up_nobody),
         cmocka_unit_test(a_step_whose_budget_cannot_be_pauses_its_run),
+        cmocka_unit_test(a_held_step_whose_budget_cannot_be_pauses_its_run),
         cmocka_unit_test(a_child_below_a_budget_that_cannot_be_is_refused),
         cmocka_unit_test(a_start_below_a_budget_that_cannot_be_is_refused),
     };

@@ -181,6 +181,17 @@ def it_is_served_again_on_a_full_disk_by_the_ballast(p):
     p.ok("verify")
 
 
+def it_enters_no_journal_without_a_lock_on_a_full_disk(p):
+    small_disk(p, 64)
+    p.serve()
+    until(lambda: ballast(p) == 16 * MIB, "there is no ballast")
+    equal(p.stop(), 0, "serve")
+    os.unlink(p.path("pawl.db.lock"))
+    fill(p, 0)
+    within(p.run("start", "echo", "-w", "e1", "-i", "1").exits(1).err, "No space left")
+    check(ballast(p) == 16 * MIB, "the ballast is the owner's to give up")
+
+
 def it_says_that_a_new_journal_does_not_fit(p):
     small_disk(p, 4)
     fill(p, 64 * 1024)

@@ -188,6 +188,34 @@ static void what_root_finds_there_keeps_its_owner(void **state)
     rig_close(t);
 }
 
+/* Only where the system does that (it is a setting of the machine). */
+static void what_another_user_put_into_a_folder_of_all_is_refused(void **state)
+{
+    (void)state;
+    char asked[8] = "0", path[PATH_MAX + 16];
+    FILE *f = fopen("/proc/sys/fs/protected_regular", "r");
+    if (f != NULL) {
+        (void)fgets(asked, sizeof(asked), f);
+        (void)fclose(f);
+    }
+    if (geteuid() != 0 || asked[0] == '0') {
+        print_message("skipped: no root, or fs.protected_regular is 0\n");
+        skip();
+    }
+    rig *t = begin("sticky.db");
+    pw_journal *j = NULL;
+    pawl_error err;
+    assert_int_equal(chmod(t->folder, 01777), 0);
+    snprintf(path, sizeof(path), "%s.lock", t->path);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(chown(path, STRANGER, STRANGER), 0);
+    assert_int_equal(pw_sqlite_open(t->path, "", &j, &err), PAWL_READONLY);
+    rig_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +224,7 @@ int main(void)
         cmocka_unit_test(what_root_leaves_beside_a_journal_is_its_owners),
         cmocka_unit_test(what_root_begins_in_the_folder_of_another_is_theirs),
         cmocka_unit_test(what_root_finds_there_keeps_its_owner),
+        cmocka_unit_test(what_another_user_put_into_a_folder_of_all_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
