@@ -10,6 +10,7 @@
 
 #include "sdk/base/amounts.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/id.h"
 #include "tools/cli_budget.h"
 #include "tools/cli_table.h"
 
@@ -201,6 +202,7 @@ static int print(pw_cli *cli, const pawl_value *list)
 static const pawl_value *whose(pw_cli *cli, const char *what, pawl_status *ret_status,
                                pawl_error *err)
 {
+    pawl_error no_name;
     const pawl_value *page = NULL;
     const pawl_value *by_name = pawl_build(cli->scope, "{name: %s}", what);
     const pawl_value *by_id = pawl_build(cli->scope, "{id: %s}", what);
@@ -218,9 +220,10 @@ static const pawl_value *whose(pw_cli *cli, const char *what, pawl_status *ret_s
     } else if (*ret_status == PAWL_NOTFOUND) {
         (void)snprintf(err->message, sizeof err->message,
                        "no budget and no run is named \"%.100s\"", what);
-        cli->way_out = "set makes a budget of that name, also before a run uses it";
-        cli->next = pw_sprintf(cli->scope, "pawl%%d budget set %s usd=5",
-                               pw_cli_shell_word(cli->scope, what));
+        if (pw_name_check(what, strlen(what), &no_name) == PAWL_OK) {
+            cli->way_out = "set makes a budget of that name, also before a run uses it";
+            cli->next = pw_sprintf(cli->scope, "pawl%%d budget set %s usd=5", what);
+        }
     }
     return by_id;
 }
@@ -258,16 +261,14 @@ static const pawl_value *limits_of(pw_cli *cli, const char *text)
 }
 
 /* A name that neither a budget nor a run has: a slip of the key is seen, since it is said what it is good for. */
-static const pawl_value *make(pw_cli *cli, const char *what, const pawl_value *limits)
+static void say_made(pw_cli *cli, const char *what, const pawl_value *limits)
 {
     const pawl_value *parent = pawl_get(limits, "parent");
-    pw_cli_note(cli, "no budget and no run was named \"%.100s\": that budget is made, %s%.100s",
-                what, parent != NULL ? "below " : "with none above it",
+    pw_cli_note(cli, "no budget and no run was named \"%s\": that budget is made, %s%.100s", what,
+                parent != NULL ? "below " : "with none above it",
                 pawl_str(parent, "", pawl_str(parent, "name", "")));
-    pw_cli_note(cli,
-                "to start a run below it: pawl%s start TYPE --budget '{\"parent\": \"%.100s\"}'",
+    pw_cli_note(cli, "to start a run below it: pawl%s start TYPE --budget '{\"parent\": \"%s\"}'",
                 pw_cli_db_words(cli), what);
-    return pawl_build(cli->scope, "{name: %s, make: true}", what);
 }
 
 /* What is there now; of one that is kept for the next engine and that nobody has made before there is nothing to see. */
@@ -299,7 +300,7 @@ static int change(pw_cli *cli, const char *what, const char *text, bool raise)
     if (s != PAWL_OK && !made) {
         return pw_cli_fail(cli, s, &err, NULL);
     }
-    args = made ? make(cli, what, limits) : args;
+    args = made ? pawl_build(cli->scope, "{name: %s, make: true}", what) : args;
     cli->way_out = NULL;
     cli->next = NULL;
     args = pawl_with(cli->scope, args, "limits", limits);
@@ -312,6 +313,9 @@ static int change(pw_cli *cli, const char *what, const char *text, bool raise)
     s = pw_cli_request(cli, "budget_set", args, -1, &done, &err);
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);
+    }
+    if (made) {
+        say_made(cli, what, limits);
     }
     return changed(cli, what, done, made);
 }

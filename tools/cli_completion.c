@@ -13,6 +13,14 @@ static const char script_head[] =
     "    pawl ${_pawl_db:+--db \"$_pawl_db\"} list -o jsonl --limit 200 2>/dev/null |\n"
     "        sed -n 's/^{\"id\":\"\\([^\"]*\\)\".*/\\1/p' | sort -u\n"
     "}\n"
+    "_pawl_offer() { # what comes from a journal is text: compgen -W would run a $(...) in it\n"
+    "    local id quoted\n"
+    "    while IFS= read -r id; do\n"
+    "        [ -n \"$id\" ] || continue\n"
+    "        printf -v quoted %q \"$id\"\n"
+    "        [[ $id != \"$current\"* && $quoted != \"$current\"* ]] || COMPREPLY+=(\"$quoted\")\n"
+    "    done <<< \"$(_pawl_ids)\"\n"
+    "}\n"
     "_pawl_words() {\n"
     "    echo '';\n";
 
@@ -70,7 +78,6 @@ static void value_case(pw_buf *b, const pw_cli_option *o)
     static const char *const actions[] = {
         [PW_TYPE_FILE] = "$(compgen -f -- \"$current\")",
         [PW_TYPE_DIR] = "$(compgen -d -- \"$current\")",
-        [PW_TYPE_ID] = "$(compgen -W \"$(_pawl_ids)\" -- \"$current\")",
     };
     pw_buf_puts(b, "        ");
     option_pattern(b, o);
@@ -78,7 +85,9 @@ static void value_case(pw_buf *b, const pw_cli_option *o)
         pw_buf_puts(b, ") COMPREPLY=($(compgen -W \"");
         choices_put(b, o->value);
         pw_buf_puts(b, "\" -- \"$current\")); return ;;\n");
-    } else if (o->type == PW_TYPE_FILE || o->type == PW_TYPE_DIR || o->type == PW_TYPE_ID) {
+    } else if (o->type == PW_TYPE_ID) {
+        pw_buf_puts(b, ") _pawl_offer; return ;;\n");
+    } else if (o->type == PW_TYPE_FILE || o->type == PW_TYPE_DIR) {
         pw_buf_printf(b, ") compopt -o filenames 2>/dev/null; COMPREPLY=(%s); return ;;\n",
                       actions[o->type]);
     } else {
@@ -147,7 +156,8 @@ void pw_completion_bash(pw_buf *b)
         "    elif [ -z \"$command\" ] || { [ $operand = command ] && [ $place = 0 ]; }; then\n"
         "        COMPREPLY=($(compgen -W \"$commands\" -- \"$current\"))\n"
         "    elif [ $operand = id ] && [ $place = 0 ]; then\n"
-        "        COMPREPLY=($(compgen -W \"$(_pawl_words | sed -n \"s/^$command //p\") $(_pawl_ids)\" -- \"$current\"))\n"
+        "        COMPREPLY=($(compgen -W \"$(_pawl_words | sed -n \"s/^$command //p\")\" -- \"$current\"))\n"
+        "        _pawl_offer\n"
         "    fi\n"
         "}\n"
         "complete -F _pawl pawl\n");

@@ -11,6 +11,7 @@ static const char head[] =
     "# zsh completion for pawl, made by: pawl help --completion zsh\n"
     "_pawl_ids() {\n"
     "    local db=${opt_args[--db]:-$_pawl_db}\n"
+    "    [[ $db != *[\\(\\`]* ]] || return 1 # as it was typed: _call_program would run what is in it\n"
     "    local -a ids\n"
     "    ids=(${(fu)\"$(_call_program runs pawl ${db:+--db} $db list -o jsonl --limit 200 2>/dev/null |\n"
     "        sed -n 's/^{\"id\":\"\\([^\"]*\\)\".*/\\1/p')\"})\n"

@@ -97,7 +97,7 @@ int pw_cli_index_fail(pw_cli_index *x, const char *name, pawl_status status, con
     pw_cli_index_hush(x);
     if (status == PAWL_CONFLICT) {
         PW_CLEANUP(pw_buf_deinit) pw_buf next = PW_BUF_INIT;
-        pw_buf_printf(&next, "pawl index info %s", pw_cli_shell_word(cli->scope, name));
+        pw_buf_printf(&next, "pawl%%d index info %s", pw_cli_shell_word(cli->scope, name));
         cli->way_out = "name the model that it was made with (--model), or put the texts into a "
                        "collection of the other model";
         cli->next = pw_strndup(cli->scope, pw_buf_cstr(&next), next.size);

@@ -99,8 +99,8 @@ int pw_verb_trace(pw_cli *cli)
     if (!cli->out.terminal || cli->out.format != PW_FORMAT_TEXT) {
         return pw_cli_usage(
             cli,
-            "a tree can be followed on a terminal only; for a program: pawl show %s -f -o jsonl",
-            cli->run_id);
+            "a tree can be followed on a terminal only; for a program: pawl%s show %s -f -o jsonl",
+            pw_cli_db_words(cli), pw_cli_shell_word(cli->scope, cli->run_id));
     }
     pw_follow f;
     pw_follow_init(&f);

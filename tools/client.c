@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/budget.h"
 #include "engine/request.h"
 #include "engine/view.h"
 #include "journal/journal.h"
@@ -602,16 +603,30 @@ static pawl_status need_file(pw_client *c, const char *op, pawl_error *err)
     return strcmp(op, "start") == 0 ? PAWL_OK : need_reader(c, err);
 }
 
+/* The next engine refuses it, and then nobody is there who asked. */
+static pawl_status check_budget(const pawl_value *args, pawl_error *err)
+{
+    pw_limits limits;
+    pawl_status status = pw_budget_limits(pawl_get(args, "limits"), &limits, err);
+
+    return status == PAWL_OK && pawl_bool(args, "make", false)
+               ? pw_budget_name_check(pawl_str(args, "name", ""), err)
+               : status;
+}
+
 static pawl_status post_write(pw_client *c, const char *op, const pawl_value *args,
                               pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
     PW_CLEANUP(pw_buf_deinit) pw_buf body = PW_BUF_INIT;
     const char *dedup = pawl_str(args, "dedup", "");
     int64_t inbox_id = 0;
-    bool of_run =
-        strcmp(op, "start") != 0 && strncmp(op, "memory_", 7) != 0 && strcmp(op, "budget_set") != 0;
+    bool of_budget = strcmp(op, "budget_set") == 0;
+    bool of_run = strcmp(op, "start") != 0 && strncmp(op, "memory_", 7) != 0 && !of_budget;
     pawl_status status = of_run ? check_target(c, op, args, err) : need_file(c, op, err);
 
+    if (status == PAWL_OK && of_budget) {
+        status = check_budget(args, err);
+    }
     if (status != PAWL_OK) {
         return status;
     }

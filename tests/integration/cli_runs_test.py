@@ -415,7 +415,11 @@ def it_sets_a_budget_before_a_run_uses_it(p):
     within(p.run("budget", "set", "goal:x", '{"usd": 1, "parent": "workspace:other"}').exits(2).err,
            '"goal:x" stands below "workspace:acme" and stays there')
     within(p.run("budget", "set", "run:1", "usd=1").exits(2).err, "does not begin with run:")
-    within(p.run("budget", "set", "goal y", "usd=1").exits(2).err, "goal y")
+    for name, limits, why in (("goal y", "usd=1", "of a name"), ("it's", "usd=1", "of a name"), ("goal:q", '{"usdd": 1}', "usdd")):
+        refused = p.run("budget", "set", name, limits).exits(2).err
+        within(refused, why)
+        check("is made" not in refused, refused)
+    check("try: pawl budget set" not in p.run("budget", "raise", "it's", "usd=1").exits(4).err, "no budget has such a name")
     within(p.run("budget", "raise", "goal:y", "usd=1").exits(4).err, "try: pawl budget set goal:y usd=5")
     p.ok("start", "spending", "-w", "c1", "-i", json.dumps([CALL, CALL]), "--budget", '{"parent": "goal:x"}')
     p.until_waiting("c1", "budget")
@@ -425,6 +429,9 @@ def it_sets_a_budget_before_a_run_uses_it(p):
     equal(round(rows["workspace:acme"]["spent"]["usd"], 6), 0.02)
     p.stop()
     equal(p.ok("budget", "set", "goal:z", "usd=1", "-o", "json").json(), [{"name": "goal:z", "kept": True}])
+    for name, limits in (("it's", "usd=1"), ("goal:q", '{"usdd": 1}')):
+        refused = p.run("budget", "set", name, limits).exits(2).err  # the next engine would, and tell nobody
+        check("is made" not in refused and "kept:" not in refused, refused)
     p.ok("start", "spending", "-w", "c2", "-i", "[]")
     within(p.run("budget", "set", "c2", "usd=7").exits(1).err, "it has no budget yet")
     p.serve()

@@ -123,6 +123,10 @@ def it_completes_in_zsh(p):
         offers(zsh.completes)
         found = zsh.completes("pawl trace first-1 --")
         check("--follow" in found and "--db" in found and "--module" not in found, found)
+        for line in ("pawl --db `touch ran` describe ", "pawl --db $(touch ran) describe ", "pawl describe --db $(touch ran) ", "pawl describe --db=`touch ran` "):
+            os.write(zsh.fd, b"\x15")
+            equal(zsh.completes(line), [], line)
+            check(not os.path.exists(p.path("ran")), f"asking ran what was only typed: {line}")
     finally:
         zsh.end()
 

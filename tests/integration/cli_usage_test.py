@@ -1,6 +1,7 @@
 """The command line itself: parsing, help, man pages, completion. No journal is needed for any of it."""
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -154,6 +155,30 @@ def it_writes_a_completion_script_that_bash_takes(p):
     equal(completes("pawl", "describe", ""), [])
     check("--id-reuse-policy" in completes("pawl", "start", "--id"), "options of start")
     check("--module" not in completes("pawl", "list", "--"), "options of other commands")
+
+
+def it_completes_ids_in_bash_as_text_whatever_they_say(p):
+    p.serve()
+    ids = ["$(touch${IFS}ran)", "`id>ran`", "*", "a;b", "order:1"]
+    for run in ids:
+        p.ok("start", "listening", "-w", run)
+    p.stop()
+    script = p.write("completion", p.ok("help", "--completion", "bash").out)
+    p.write("a-file", "")
+
+    def completes(*words):
+        line = (f"source {script}; PATH={os.path.dirname(p.pawl)}:$PATH; COMP_WORDS=({' '.join(shlex.quote(w) for w in words)}); "
+                f"COMP_CWORD={len(words) - 1}; _pawl; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=p.env, cwd=p.folder, check=False)
+        equal(done.stderr, "")
+        check(not os.path.exists(p.path("ran")), f"an id was run: {words}")
+        return done.stdout.splitlines()
+
+    for words in (["describe", ""], ["describe", "-w", ""], ["wait", "show", ""]):
+        offered = completes("pawl", *words)
+        equal(sorted(set(shlex.split(" ".join(offered))) - {"list", "show"}), sorted(ids), "what a shell reads when one is taken")
+    equal(completes("pawl", "describe", "order"), ["order:1"])
+    equal(completes("pawl", "wait", "l"), ["list"])
 
 
 def it_breaks_no_line_of_help_in_a_pipe_and_fits_a_terminal(p):

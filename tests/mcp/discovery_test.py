@@ -1,11 +1,14 @@
 """Keys of issuers whose rights say no jwks_uri: found by their metadata, and by nothing else. discovery_test.py PAWL MODULE [NAME...]"""
 import contextlib
 import json
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 
+from hostile_test import plain, statuses
 from jose_rig import Issuer, Key
 from oauth_server_test import RESOURCE, claims, issuer, status
 from rights_test import rights, until
@@ -44,13 +47,6 @@ def it_finds_keys_where_either_kind_of_metadata_is_in_their_order(f):
         assert [i.places for i in issuers][4] == ["/.well-known/oauth-authorization-server/t", "/.well-known/openid-configuration/t",
                                                   "/t/.well-known/openid-configuration"]
         assert log(f).count("were found: " + issuers[0].origin + "/keys") == 1, log(f)
-
-
-def patient(server, text):
-    """The status, when refusals before it have used up what an address may have refused (429)."""
-    said = []
-    until(lambda: said.append(status(server, text)) or said[-1] != 429, "refusals are never forgotten")
-    return said[-1]
 
 
 def wrong(one, other):
@@ -111,6 +107,23 @@ def it_asks_once_however_many_wait_and_serves_others_meanwhile(f):
         assert answers == [200] * 20 and slow.asked == [slow.place, "/keys"], (answers, slow.asked)
 
 
+def it_answers_who_has_said_all_and_closed_its_side_while_keys_are_fetched(f):
+    key = Key("ES256", f.path, "k")
+    with Issuer([key]) as slow:
+        slow.open.clear()
+        server = serve(f, slow)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as s:
+            s.sendall(plain(server, b"Authorization: Bearer " + of(key, slow).encode()))
+            s.shutdown(socket.SHUT_WR)
+            until(lambda: slow.asked, "nothing is fetched")
+            early = select.select([s], [], [], 0.5)[0]
+            slow.open.set()
+            said = b""
+            while piece := s.recv(65536):
+                said += piece
+        assert statuses(said) == [200] and not early, (early, said)
+
+
 def it_gives_up_in_a_bounded_time_and_tries_again_later(f):
     key = Key("ES256", f.path, "k")
     with Issuer([key]) as gone:
@@ -129,6 +142,13 @@ def it_gives_up_in_a_bounded_time_and_tries_again_later(f):
         assert answers == [401] and stuck.asked == stuck.places[:1], (answers, stuck.asked)
 
 
+def verdict(server, text):
+    """Its status, when so many bad ones have come from here that it is not looked at for a moment."""
+    answers = []
+    until(lambda: answers.append(status(server, text)) or answers[-1] != 429, "nothing from here is looked at any more")
+    return answers[-1]
+
+
 def it_follows_keys_that_change_and_move_and_keeps_them_when_the_issuer_is_gone(f):
     one, two, evil = (Key("ES256", f.path, kid) for kid in ("one", "two", "evil"))
     with Issuer([one]) as moves:
@@ -142,9 +162,8 @@ def it_follows_keys_that_change_and_move_and_keeps_them_when_the_issuer_is_gone(
         assert len(moves.asked) <= 5, "a stranger makes us ask"
         until(lambda: status(server, of(two, moves)) == 200, "the keys that have moved are never found")
         assert moves.asked[-3:] == ["/keys", moves.place, "/new"], moves.asked
-        assert patient(server, of(one, moves)) == 401, "a key that was withdrawn counts"
-    answer = patient(server, of(two, moves, sub="bob"))
-    assert answer == 200, (answer, "keys that were there are forgotten when their issuer is gone", log(f))
+        assert verdict(server, of(one, moves)) == 401, "a key that was withdrawn counts"
+    assert verdict(server, of(two, moves, sub="bob")) == 200, "keys that were there are forgotten when their issuer is gone"
 
 
 def it_does_as_the_rights_say_before_it_asks_anybody(f):

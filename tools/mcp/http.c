@@ -103,13 +103,15 @@ static void peer_gone(request *r)
     pw_http_wake(r);
 }
 
-/* A peer that says no more may be one that only waits for its answer. So it is looked at again, until the answer is there or is one that may never come. */
+/* A peer that says no more may be one that only waits for its answer. So it is looked at again, until the answer is there or is one that may never
+ * come. Keys that its token needs come, or do not, in a bounded time. */
 static void on_gone(uv_poll_t *poll, int status, int events)
 {
     request *r = poll->data;
     (void)status;
     (void)events;
-    if (r->x == NULL || r->stream || pw_mcpd_lasts(r->x)) {
+    const bool soon = r->pass.waiting || (r->x != NULL && !r->stream && !pw_mcpd_lasts(r->x));
+    if (!soon) {
         peer_gone(r);
         return;
     }
