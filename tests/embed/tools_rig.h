@@ -1,5 +1,5 @@
 /*
- * tools_rig.h - tools of public APIs and what people ask for (tests/embed/tools/), and how often a ranking finds the tool that is meant.
+ * tools_rig.h - tools and what people ask for (tests/embed/tools/, or what published_tools.py makes), and how often a ranking finds the tool that is meant.
  */
 #ifndef TEST_TOOLS_RIG_H
 #define TEST_TOOLS_RIG_H

@@ -77,7 +77,7 @@ def has(folder, package, version):
         return False
 
 
-def install(folder, wanted):
+def install(folder, wanted, within_s=INSTALL_S):
     """Installs what is missing. Returns None, or why it could not."""
     npm = shutil.which("npm")
     if npm is None:
@@ -89,9 +89,9 @@ def install(folder, wanted):
                "--fetch-retries=1", "--fetch-timeout=30000", *(["--omit=optional"] if any(p in BUILDS for p in wanted) else []),
                *[f"{p}@{v}" for p, v in wanted.items()]]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=within_s, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        return f"npm installed nothing within {INSTALL_S} s"
+        return f"npm installed nothing within {within_s} s"
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
         return "npm install failed: " + (errors[0] if errors else f"status {done.returncode}")
@@ -99,23 +99,31 @@ def install(folder, wanted):
     return f"npm did not install {missing[0]}" if missing else None
 
 
-def install_missing(folder, wanted):
+def install_missing(folder, wanted, within_s=INSTALL_S):
     """By one test at a time; the others find it there. Returns None, or why it could not."""
     os.makedirs(folder, exist_ok=True)
     with open(Path(folder) / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = {p: v for p, v in wanted.items() if not has(folder, p, v)}
-        return install(folder, missing) if missing else None
+        return install(folder, missing, within_s) if missing else None
 
 
 def ready(top, *packages):
     """The packages, installed, and a node that runs them; or this process ends as skipped."""
-    folder = folder_of(top, packages)
     wanted = {package: VERSIONS[package] for package in packages}
     for package in [p for p in packages if p in BUILDS]:
         if platform.machine() not in BUILDS[package]:
             skip(f"{package} has no build for {platform.machine()}")
         wanted[BUILDS[package][platform.machine()]] = wanted[package]
+    return ready_in(top, folder_of(top, packages), wanted, INSTALL_S)
+
+
+def ready_exactly(top, name, wanted, within_s=INSTALL_S):
+    """The same of packages with versions of the caller's own, in the folder of that name below TOP."""
+    return ready_in(top, Path(top) / name, wanted, within_s)
+
+
+def ready_in(top, folder, wanted, within_s):
     node = node_of_system()
     why = None
     if node is None:
@@ -125,7 +133,7 @@ def ready(top, *packages):
         own = folder_of(top, [package])
         node = str(own / "node_modules" / package / "bin" / "node")
         why = install_missing(own, {package: version})
-    why = why or install_missing(folder, wanted)
+    why = why or install_missing(folder, wanted, within_s)
     if why is not None:
         skip(why)
     return Rig(folder, node)
