@@ -41,6 +41,7 @@ typedef struct start_args {
     const char *reuse;
     const char *conflict;
     const char *signal;
+    const char *unfit; /* why its input is refused; NULL = it is not, or nothing was promised yet */
 } start_args;
 
 /* In one pass: each look-up walks over the whole input, which may be large. */
@@ -122,6 +123,10 @@ static void refuse(pw_core *core, pw_request *rq, pawl_status status, const char
             pw_request_nomem(core, rq);
             return;
         }
+    }
+    if (rq->inbox_id != 0 && parent == 0 && !passing) { /* nobody waits for the reply */
+        pw_core_log(core, PAWL_WARN, pw_arg_str(rq, "id"), 0, "a posted start was not done: %s",
+                    err.message);
     }
     pw_request_done(core, rq, status, &err, (pw_view){NULL, 0});
 }
@@ -237,12 +242,26 @@ static pw_live *created(pw_core *core, const start_args *a, const pw_def *def)
     return live;
 }
 
+/* What comes behind the start in the same turn: its signal, or why it is over before its code has begun. */
+static bool wants_second(const start_args *a)
+{
+    return a->unfit != NULL || a->signal[0] != 0;
+}
+
+static pw_input *second_input(pw_request *rq, const start_args *a)
+{
+    return a->unfit == NULL
+               ? signal_input(rq, a->signal)
+               : own_input("terminate", pawl_build(rq->scope, "{id: %s, reason: %s}",
+                                                   (const char *)a->id.data, a->unfit));
+}
+
 static void create(pw_core *core, pw_request *rq, const start_args *a, const pw_def *def)
 {
-    bool signals = a->signal[0] != 0;
+    bool second = wants_second(a);
     pw_input *in = pw_input_new(PW_IN_START);
-    pw_input *sig = signals ? signal_input(rq, a->signal) : NULL;
-    bool ok = in != NULL && (!signals || sig != NULL) && !pw_scope_failed(rq->scope);
+    pw_input *sig = second ? second_input(rq, a) : NULL;
+    bool ok = in != NULL && (!second || sig != NULL) && !pw_scope_failed(rq->scope);
     pw_live *live = ok ? created(core, a, def) : NULL;
     if (live == NULL) {
         pw_free(in);
@@ -295,6 +314,10 @@ static bool resolve_existing(pw_core *core, pw_request *rq, const start_args *a,
             return false;
         }
         return true;
+    }
+    if (a->unfit != NULL) { /* neither told nor ended by what can be no run */
+        refuse(core, rq, PAWL_INVALID, "%s", a->unfit);
+        return false;
     }
     int64_t parent = int_of(a, ARG_PARENT);
     if (parent != 0 && old->row.parent_key == parent &&
@@ -389,9 +412,16 @@ static bool parent_can_be(const pw_core *core, const pw_request *rq, const start
     return parent == 0 || (rq->inbox_id != 0 && parent > 0 && parent < core->next_key);
 }
 
+/* Who posted it was told that it is kept, and is not there any more: it becomes a run that says why nothing came of it. */
+static bool is_promised(const pw_request *rq, pawl_status unfit)
+{
+    return rq->inbox_id != 0 && pawl_int(rq->args, "parent", 0) == 0 &&
+           (unfit == PAWL_NOTFOUND || unfit == PAWL_INVALID);
+}
+
 void pw_request_start(pw_core *core, pw_request *rq)
 {
-    start_args a;
+    start_args a = {.unfit = NULL};
     if (!check_args(core, rq, &a)) {
         return;
     }
@@ -413,7 +443,9 @@ void pw_request_start(pw_core *core, pw_request *rq)
     pawl_error err;
     pawl_status st =
         def != NULL ? pw_fits(def->input_fits, raw_of(&a, ARG_INPUT), "the input", &err) : PAWL_OK;
-    if (st != PAWL_OK) {
+    if (is_promised(rq, st)) {
+        a.unfit = pw_strdup(rq->scope, err.message); /* without memory the scope says so */
+    } else if (st != PAWL_OK) {
         refuse(core, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);
         return;
     }

@@ -143,7 +143,8 @@ int pw_verb_answer(pw_cli *cli)
     const pawl_value *value = NULL, *reply = NULL;
     pawl_error err = {0};
     int code = value_make(cli, &value);
-    code = code == PW_EXIT_OK ? pw_cli_target(cli, true) : code;
+    code =
+        code == PW_EXIT_OK ? pw_cli_target(cli, false) : code; /* what has not begun asks nothing */
     if (code != PW_EXIT_OK) {
         return code;
     }

@@ -209,6 +209,23 @@ static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow,
     return PW_EXIT_OK;
 }
 
+/* The next engine would refuse it, and tell nobody. */
+static int check_not_kept(pw_cli *cli)
+{
+    const pw_cli_args *a = cli->args;
+    const char *conflict = a->value[PW_OPT_CONFLICT];
+    pawl_error err = {0};
+    if (a->value[PW_OPT_WORKFLOW_ID] == NULL || a->value[PW_OPT_DEDUP] != NULL ||
+        a->value[PW_OPT_SIGNAL] != NULL || (conflict != NULL && strcmp(conflict, "fail") != 0) ||
+        pw_cli_live(cli) || !pw_cli_inbox_starts(cli, cli->run_id)) {
+        return PW_EXIT_OK;
+    }
+    (void)pw_error_set(&err, PAWL_EXISTS, __FILE__, __LINE__,
+                       "a start of %s is kept already: it begins with the next engine",
+                       cli->run_id);
+    return pw_cli_fail(cli, PAWL_EXISTS, &err, NULL);
+}
+
 int pw_verb_start(pw_cli *cli)
 {
     const pawl_value *args = NULL;
@@ -219,6 +236,7 @@ int pw_verb_start(pw_cli *cli)
     }
     int code = start_args(cli, &args, &workflow);
     code = code == PW_EXIT_OK ? journal_make(cli) : code;
+    code = code == PW_EXIT_OK ? check_not_kept(cli) : code;
     code = code == PW_EXIT_OK ? start_send(cli, args, workflow, &reply) : code;
     if (code != PW_EXIT_OK) {
         return code;

@@ -81,6 +81,10 @@ static void ready(pw_cli *cli, const pw_relay *relay, const pw_mcpd_host *mcp)
                       mcp != NULL ? pw_mcpd_host_url(mcp) : "");
     }
     (void)pw_cli_out_flush(o);
+    if (open_runs > 0 && cli->args->module_count == 0 && o->format == PW_FORMAT_TEXT) {
+        pw_cli_note(cli, "without --module it has pawl's own workflows alone: runs of others wait "
+                         "for their code");
+    }
 }
 
 /* [T24] Beyond this machine a port asks who it is, and over TLS: a token in the clear is everybody's on the way. What is in front may do both, and

@@ -56,6 +56,62 @@ static void an_input_that_does_not_fit_starts_nothing(void **state)
         PAWL_OK);
 }
 
+static const pawl_value *never(pawl_run *w, const pawl_value *in)
+{
+    (void)in;
+    return pawl_fail(w, "Begun", "code has begun with an input that does not fit");
+}
+
+static void strict(rig *r)
+{
+    pawl_error err;
+    pawl_workflow_options o = {.struct_size = sizeof o,
+                               .input_schema = "{\"required\":[\"name\"]}"};
+    assert_int_equal(pw_core_workflow(r->core, "strict", "1", never, NULL, &o, &err), PAWL_OK);
+}
+
+static void post(rig *r, const char *conflict)
+{
+    rig_post_inbox(
+        r, "start",
+        rig_value(r, "{workflow: %s, id: %s, input: {}, conflict: %s}", "strict", "a", conflict),
+        "");
+}
+
+/* Who posted it is gone, and was told that it is kept. */
+static void a_posted_input_that_does_not_fit_is_a_run_that_says_so(void **state)
+{
+    rig *r = *state;
+    strict(r);
+    rig_kill(r);
+    post(r, "fail");
+    rig_boot(r);
+    strict(r);
+    rig_run(r);
+    assert_string_equal(rig_status(r, "a"), "terminated");
+    assert_non_null(strstr(pawl_str(rig_event(r, "a", "RunTerminated", 0), "reason", ""),
+                           "the input does not fit its schema: the value lacks \"name\""));
+    assert_int_equal(rig_count(r, "a", "RunStarted"), 1);
+    rig_crash(r);
+    rig_run(r);
+    assert_string_equal(rig_status(r, "a"), "terminated");
+}
+
+static void a_posted_input_that_does_not_fit_ends_no_run_that_is_open(void **state)
+{
+    rig *r = *state;
+    rig_workflow(r, "wf", asks);
+    strict(r);
+    rig_start(r, "wf", "a");
+    rig_kill(r);
+    post(r, "terminate");
+    rig_boot(r);
+    strict(r);
+    rig_run(r);
+    assert_string_equal(rig_status(r, "a"), "running");
+    assert_true(rig_logged(r, "a posted start was not done: the input does not fit"));
+}
+
 static void a_schema_that_is_none_is_told_at_registration(void **state)
 {
     rig *r = *state;
@@ -72,6 +128,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         RIG_TEST(an_answer_that_does_not_fit_is_refused_and_the_next_counts),
         RIG_TEST(an_input_that_does_not_fit_starts_nothing),
+        RIG_TEST(a_posted_input_that_does_not_fit_is_a_run_that_says_so),
+        RIG_TEST(a_posted_input_that_does_not_fit_ends_no_run_that_is_open),
         RIG_TEST(a_schema_that_is_none_is_told_at_registration),
     };
     return rig_run_modes(tests, PW_COUNT(tests), false);

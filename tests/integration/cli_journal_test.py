@@ -30,6 +30,17 @@ def it_keeps_what_is_posted_without_an_engine_and_delivers_it_to_the_next(p):
     check("kept" not in p.ok("list").err, "nothing is left in the inbox")
 
 
+def it_keeps_one_start_of_an_id_and_no_answer_to_what_has_not_begun(p):
+    p.ok("start", "asking", "-w", "ask1", "-i", '{"v": 1}')
+    within(p.run("start", "asking", "-w", "ask1", "-i", '{"v": 2}').exits(9).err, "a start of ask1 is kept already")
+    p.ok("start", "asking", "-w", "ask1", "--id-conflict-policy", "use-existing")
+    within(p.run("answer", "ask1", "approve").exits(10).err, "the start of ask1 is kept")
+    equal(len([r for r in p.ok("list").out.splitlines() if r.split()[:3] == ["ask1", "asking", "kept"]]), 2)
+    p.serve()
+    p.until_waiting("ask1", "publish")
+    p.ok("answer", "ask1", "approve")
+
+
 def it_works_on_a_journal_that_nobody_owns(p):
     p.serve()
     p.ok("start", "asking", "-w", "ask1", "-i", '{"v": 1}')
