@@ -299,7 +299,9 @@ const pawl_value *pw_vbuild(pawl_scope *scope, const char *fmt, va_list args, pa
     } else if (b.out.full) {
         (void)pw_err(err, PAWL_LIMIT, "the value is larger than a value may be");
     } else if (b.bad || *b.p != 0 || b.depth != 0) {
-        (void)pw_err(err, PAWL_INVALID, "column %zu of the template %.120s",
+        (void)pw_err(err, PAWL_INVALID,
+                     "column %zu of the template %.120s: what may stand there is said at "
+                     "pawl_build in pawl_value.h",
                      (size_t)(b.p - fmt) + 1, fmt);
     }
     pw_buf_deinit(&b.out);
