@@ -413,10 +413,10 @@ static bool parent_can_be(const pw_core *core, const pw_request *rq, const start
 }
 
 /* Who posted it was told that it is kept, and is not there any more: it becomes a run that says why nothing came of it. */
-static bool is_promised(const pw_request *rq, pawl_status unfit)
+static bool is_promised(const pw_request *rq, const start_args *a, pawl_status unfit)
 {
-    return rq->inbox_id != 0 && pawl_int(rq->args, "parent", 0) == 0 &&
-           (unfit == PAWL_NOTFOUND || unfit == PAWL_INVALID);
+    return (unfit == PAWL_NOTFOUND || unfit == PAWL_INVALID) && rq->inbox_id != 0 &&
+           int_of(a, ARG_PARENT) == 0;
 }
 
 void pw_request_start(pw_core *core, pw_request *rq)
@@ -443,7 +443,7 @@ void pw_request_start(pw_core *core, pw_request *rq)
     pawl_error err;
     pawl_status st =
         def != NULL ? pw_fits(def->input_fits, raw_of(&a, ARG_INPUT), "the input", &err) : PAWL_OK;
-    if (is_promised(rq, st)) {
+    if (is_promised(rq, &a, st)) {
         a.unfit = pw_strdup(rq->scope, err.message); /* without memory the scope says so */
     } else if (st != PAWL_OK) {
         refuse(core, rq, st == PAWL_NOTFOUND ? PAWL_INVALID : st, "%s", err.message);

@@ -231,54 +231,65 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
     return __real_pthread_create(thread, attr, run, arg);
 }
 
-static void threads_that_cannot_be_made_are_done_without(void **state)
-{
-    pw_model *m = small_model(64, 2, 128, PW_POOL_MEAN);
-    float alone[MATES * 64], got[MATES * 64];
+/* Texts, and what one thread makes of them. */
+typedef struct alone {
+    pw_model *m;
     uint32_t ids[MATES][150];
     pw_ids texts[MATES];
+    float vectors[MATES * 64];
+} alone;
+
+static void alone_init(alone *x)
+{
     pawl_error err;
     pw_encoder_cpu *e = NULL;
-    assert_int_equal(pw_encoder_cpu_open(m, NULL, &e, &err), PAWL_OK);
-    some_texts(texts, ids);
-    assert_int_equal(pw_encode_cpu(e, texts, MATES, 1, alone, &err), PAWL_OK);
+    x->m = small_model(64, 2, 128, PW_POOL_MEAN);
+    some_texts(x->texts, x->ids);
+    assert_int_equal(pw_encoder_cpu_open(x->m, NULL, &e, &err), PAWL_OK);
+    assert_int_equal(pw_encode_cpu(e, x->texts, MATES, 1, x->vectors, &err), PAWL_OK);
+    pw_encoder_cpu_close(e);
+}
+
+static void threads_that_cannot_be_made_are_done_without(void **state)
+{
+    alone x;
+    float got[MATES * 64];
+    pawl_error err;
+    pw_encoder_cpu *e = NULL;
+    alone_init(&x);
+    assert_int_equal(pw_encoder_cpu_open(x.m, NULL, &e, &err), PAWL_OK);
     for (size_t len = 1; len <= MATES; len++) {
         threads_refused = 1;
-        assert_int_equal(pw_encode_cpu(e, texts, len, THREADS, got, &err), PAWL_OK);
+        assert_int_equal(pw_encode_cpu(e, x.texts, len, THREADS, got, &err), PAWL_OK);
         assert_int_equal(threads_refused, 0);
-        assert_memory_equal(got, alone, len * 64 * sizeof *got);
+        assert_memory_equal(got, x.vectors, len * 64 * sizeof *got);
     }
     pw_encoder_cpu_close(e);
-    pw_model_close(m);
+    pw_model_close(x.m);
     (void)state;
 }
 
 /* What a helper has no memory for is done by the others; the caller's own memory is needed. */
 static void threads_without_memory_change_no_vector(void **state)
 {
-    pw_model *m = small_model(64, 2, 128, PW_POOL_MEAN);
-    float alone[MATES * 64], got[MATES * 64];
-    uint32_t ids[MATES][150];
-    pw_ids texts[MATES];
+    alone x;
+    float got[MATES * 64];
     pawl_error err;
     pw_encoder_cpu *e = NULL;
-    assert_int_equal(pw_encoder_cpu_open(m, NULL, &e, &err), PAWL_OK);
-    some_texts(texts, ids);
-    assert_int_equal(pw_encode_cpu(e, texts, MATES, 1, alone, &err), PAWL_OK);
-    pw_encoder_cpu_close(e);
+    alone_init(&x);
     for (int64_t nth = 1; nth <= 12; nth++) { /* sticky: none of the threads gets any */
         pawl_status status;
-        assert_int_equal(pw_encoder_cpu_open(m, NULL, &e, &err), PAWL_OK);
+        assert_int_equal(pw_encoder_cpu_open(x.m, NULL, &e, &err), PAWL_OK);
         pw_mem_fail(nth / 2 + 1, nth % 2 != 0);
-        status = pw_encode_cpu(e, texts, 2, THREADS, got, &err);
+        status = pw_encode_cpu(e, x.texts, 2, THREADS, got, &err);
         pw_mem_fail(0, false);
         assert_true(status == PAWL_OK || (status == PAWL_NOMEM && nth < 4));
         if (status == PAWL_OK) {
-            assert_memory_equal(got, alone, 2 * 64 * sizeof *got);
+            assert_memory_equal(got, x.vectors, 2 * 64 * sizeof *got);
         }
         pw_encoder_cpu_close(e);
     }
-    pw_model_close(m);
+    pw_model_close(x.m);
     (void)state;
 }
 

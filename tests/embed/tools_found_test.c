@@ -67,19 +67,27 @@ static void words_find_most_of_what_is_named_and_half_of_what_is_not(void **stat
     tools_free(s);
 }
 
-static void what_is_not_named_is_found_by_meaning_more_often_than_by_words(void **state)
+/* By every way; says what comes of this group. */
+static void measure_all(tools_set *s, tools_score scores[TOOLS_WAYS][TOOLS_GROUPS],
+                        tools_group group)
 {
-    tools_set *s = tools_read(TOOLS_FOLDER, SAMPLE);
-    tools_score scores[TOOLS_WAYS][TOOLS_GROUPS];
     pawl_embedder *e = NULL;
     pawl_error err;
-    (void)state;
     assert_int_equal(pawl_embed_open(rig_model(), NULL, &e, &err), PAWL_OK);
     tools_embed(s, e, TOOLS_FORM);
     for (tools_way way = 0; way < TOOLS_WAYS; way++) {
         tools_measure(s, way, scores[way]);
-        print(tools_way_name(way), &scores[way][TOOLS_UNNAMED]);
+        print(tools_way_name(way), &scores[way][group]);
     }
+    pawl_embed_close(e);
+}
+
+static void what_is_not_named_is_found_by_meaning_more_often_than_by_words(void **state)
+{
+    tools_set *s = tools_read(TOOLS_FOLDER, SAMPLE);
+    tools_score scores[TOOLS_WAYS][TOOLS_GROUPS];
+    (void)state;
+    measure_all(s, scores, TOOLS_UNNAMED);
     print_message("(a sample: %zu tools, %zu requests, %zu of them name none)\n", s->len,
                   s->requests_len, scores[0][TOOLS_UNNAMED].requests);
     assert_true(scores[TOOLS_MEANING][TOOLS_UNNAMED].recall[2] >
@@ -88,7 +96,6 @@ static void what_is_not_named_is_found_by_meaning_more_often_than_by_words(void 
                 scores[TOOLS_BM25][TOOLS_UNNAMED].recall[2]);
     assert_true(scores[TOOLS_HYBRID][TOOLS_UNNAMED].recall[3] > 0.8);
     assert_true(scores[TOOLS_HYBRID][TOOLS_NAMED].recall[2] > 0.98);
-    pawl_embed_close(e);
     tools_free(s);
 }
 
@@ -109,22 +116,14 @@ static void meaning_finds_twice_as_much_of_it_as_words(void **state)
 {
     tools_set *s = tools_read(published, 1);
     tools_score scores[TOOLS_WAYS][TOOLS_GROUPS];
-    pawl_embedder *e = NULL;
-    pawl_error err;
     (void)state;
-    assert_int_equal(pawl_embed_open(rig_model(), NULL, &e, &err), PAWL_OK);
-    tools_embed(s, e, TOOLS_FORM);
-    for (tools_way way = 0; way < TOOLS_WAYS; way++) {
-        tools_measure(s, way, scores[way]);
-        print(tools_way_name(way), &scores[way][TOOLS_ALL]);
-    }
+    measure_all(s, scores, TOOLS_ALL);
     assert_true(scores[TOOLS_MEANING][TOOLS_UNNAMED].recall[2] >
                 2 * scores[TOOLS_WORDS][TOOLS_UNNAMED].recall[2]);
     assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[2] > 0.48);
     assert_true(scores[TOOLS_HYBRID][TOOLS_NAMED].recall[2] > 0.9);
     assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[4] >
                 scores[TOOLS_MEANING][TOOLS_ALL].recall[4]);
-    pawl_embed_close(e);
     tools_free(s);
 }
 
