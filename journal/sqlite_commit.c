@@ -208,7 +208,7 @@ static pawl_status refuse(pw_sqlite *j, pawl_error *err)
                   "an earlier commit failed at its sync: the journal must be reopened first");
 }
 
-static int64_t mono_ns(void)
+int64_t pw_sqlite_mono_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -229,9 +229,9 @@ pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
     st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
     if (st == PAWL_OK) {
         st = apply_all(j, group, err);
-        int64_t from_ns = mono_ns();
+        int64_t from_ns = pw_sqlite_mono_ns();
         st = st == PAWL_OK && PW_BUG_ACK_BEFORE_COMMIT ? st : pw_sqlite_finish(j, st, err);
-        group->sync_ns = mono_ns() - from_ns;
+        group->sync_ns = pw_sqlite_mono_ns() - from_ns;
     }
     if (st == PAWL_OK) {
         j->group_no = group->number;

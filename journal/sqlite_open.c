@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "journal/bugs.h"
@@ -78,22 +77,15 @@ static pawl_status check_writable(pw_sqlite *j, pawl_error *err)
         j->path);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /** For the lock of checkpoints SQLite does not wait, whatever its busy timeout is. A reader that came first after a death
  * holds it to the end of its recovery, which others do not see any more once the index is written. */
 static int truncate_patiently(pw_sqlite *j)
 {
-    int64_t until = now_ms() + pw_sqlite_busy_ms(&j->env);
+    int64_t until = pw_sqlite_mono_ns() + (int64_t)pw_sqlite_busy_ms(&j->env) * 1000000;
     int rc;
     do {
         rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    } while (rc == SQLITE_BUSY && now_ms() < until && sqlite3_sleep(1) >= 0);
+    } while (rc == SQLITE_BUSY && pw_sqlite_mono_ns() < until && sqlite3_sleep(1) >= 0);
     return rc;
 }
 
