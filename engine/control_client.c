@@ -44,10 +44,10 @@ void pw_control_client_close(pw_control_client *client)
     c->gathering = c->gathering == client ? NULL : c->gathering;
     if (client->id != 0) {
         c->clients[client->id & (PW_CLIENTS_MAX - 1)] = NULL;
-        atomic_fetch_sub(&c->clients_len, 1);
         client->gone->client = client->id;
         pw_mailbox_put_gone(c->options.mailbox, client->gone);
         client->gone = NULL;
+        atomic_fetch_sub(&c->clients_len, 1); /* last: who is counted no more is forgotten */
     }
     uv_close((uv_handle_t *)&client->pipe, on_closed);
 }

@@ -110,7 +110,7 @@ static void refuse(pw_core *core, pw_request *rq, const pawl_error *err)
 
 static void free_requests(pw_core *core, const pawl_error *err)
 {
-    pw_request **lists[] = {&core->deferred, &core->inbox_queue};
+    pw_request **lists[] = {&core->early, &core->deferred, &core->inbox_queue};
     pw_polls_free(core, err);
     for (size_t i = 0; i < PW_COUNT(lists); i++) {
         while (*lists[i] != NULL) {
@@ -562,6 +562,10 @@ static void answered(pw_core *core, pw_batch *b)
 
 static void handle_deferred(pw_core *core)
 {
+    if (core->recovered || core->shutdown) {
+        LL_CONCAT(core->deferred, core->early);
+        core->early = NULL;
+    }
     pw_request *again = core->deferred;
     core->deferred = NULL;
     while (again != NULL) {

@@ -204,6 +204,13 @@ void pw_request_unwatch(pw_core *core, pw_request *rq)
 
 void pw_core_client_gone(pw_core *core, uint64_t client)
 {
+    pw_request *early, *enext;
+    LL_FOREACH_SAFE (core->early, early, enext) {
+        if (early->client == client) {
+            LL_DELETE(core->early, early);
+            pw_request_free(early);
+        }
+    }
     pw_watcher *w, *wnext;
     DL_FOREACH_SAFE (core->watchers, w, wnext) {
         if (w->rq->client == client) {

@@ -457,6 +457,13 @@ void pw_request_release(pw_core *core, const pw_request *rq)
     }
 }
 
+/* The socket listens before the program has registered its code: what needs code waits for it. Callers within know their own order. */
+static bool is_early(const pw_core *core, const pw_request *rq)
+{
+    bool needs_code = rq->op == PW_REQ_START || rq->op == PW_REQ_QUERY || rq->op == PW_REQ_RETRY;
+    return needs_code && !core->recovered && rq->client != 0 && rq->client < PW_CLIENT_HOST;
+}
+
 void pw_request_handle(pw_core *core, pw_request *rq)
 {
     core->stats.requests +=
@@ -469,6 +476,10 @@ void pw_request_handle(pw_core *core, pw_request *rq)
         pawl_error err;
         pw_reply_now(core, rq, pw_err(&err, PAWL_SHUTDOWN, "the engine is closing"), &err,
                      (pw_view){NULL, 0});
+        return;
+    }
+    if (is_early(core, rq)) {
+        LL_APPEND(core->early, rq);
         return;
     }
     bool write = pw_req_kind(rq->op) == PW_REQ_WRITE;

@@ -70,9 +70,9 @@ typedef struct pawl_options {
         no_segv_handler; /**< install no handler that names the run whose stack overflowed (above, Signals) */
 } pawl_options;
 
-/** Opens (creating or migrating) a journal as its one owner and starts the engine's threads. Runs do not move until pawl_resume_all,
- * so that code can be registered first. Errors: BUSY (names the pid), FOREIGN, NEWER, DAMAGED, READONLY, NOSPACE, IO,
- * UNSUPPORTED (network file system). */
+/** Opens (creating or migrating) a journal as its one owner and starts the engine's threads. Runs do not move until pawl_resume_all, so
+ * that code can be registered first: what another process asks for that needs code (start, query, retry) waits for it, too. Errors: BUSY
+ * (names the pid), FOREIGN, NEWER, DAMAGED, READONLY, NOSPACE, IO, UNSUPPORTED (network file system). */
 PAWL_API PAWL_MUST_USE pawl_status pawl_open(const char *path, const pawl_options *options,
                                              pawl_engine **ret_engine, pawl_error *err);
 /** Stops taking work and lets running activities finish within drain_ms; those that have not are told to stop (pawl_task_canceled) and get

@@ -163,6 +163,19 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* The versions there are of what has the name. */
+static const char *versions_of(pw_cli *cli, const pawl_value *list, const char *workflow)
+{
+    const char *all = "";
+    for (size_t i = 0; i < pawl_len(list) && all != NULL; i++) {
+        if (pawl_is(pawl_at(list, i), "name", workflow)) {
+            all = pw_sprintf(cli->scope, "%s%s%s", all, all[0] != 0 ? ", " : "",
+                             pawl_str(pawl_at(list, i), "version", ""));
+        }
+    }
+    return all == NULL ? NULL : pw_sprintf(cli->scope, "%s has version %s", workflow, all);
+}
+
 /* What the engine has instead: the name that was meant, else some. NULL: it does not say. */
 static const char *instead_of(pw_cli *cli, const char *workflow)
 {
@@ -181,6 +194,9 @@ static const char *instead_of(pw_cli *cli, const char *workflow)
     }
     qsort(names, len, sizeof names[0], by_text);
     size_t near = pw_cli_word_near(workflow, names, len);
+    if (near < len && strcmp(names[near], workflow) == 0) {
+        return versions_of(cli, list, workflow);
+    }
     if (near < len) {
         return pw_sprintf(cli->scope, "did you mean %s? Code comes with --module FILE.so",
                           names[near]);

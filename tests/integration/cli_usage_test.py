@@ -95,6 +95,7 @@ def it_says_the_next_step_after_the_usual_mistakes(p):
             within(done.err, part)
     p.serve()
     within(p.run("start", "helo").exits(10).err, "did you mean hello?")
+    within(p.run("start", "hello@9").exits(10).err, "hello has version 1")
     within(p.run("start", "whatever").exits(10).err, "it has adopting, agent, asking")
     p.ok("start", "hello", "-w", "h1")
     p.until_status("h1", "completed")

@@ -419,6 +419,63 @@ static void a_client_starts_signals_and_gets_the_result(void **state)
     pw_client_close(c);
 }
 
+/* Sends the request as number 1 and one more as number 2, which is answered: so the engine has had both. */
+static void send_and_be_seen(int fd, const char *op, const pawl_value *args)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    int64_t number = 0;
+
+    put_request(&out, 1, op, args);
+    put_request(&out, 2, "stats", NULL);
+    send_raw(fd, out.data, out.size);
+    assert_int_equal(read_reply(fd, &number), PAWL_OK);
+    assert_int_equal(number, 2);
+}
+
+static void what_needs_code_waits_until_the_code_is_there(void **state)
+{
+    rig *r = *state;
+    const pawl_options o = {.struct_size = sizeof o};
+    const pawl_start_options within = {.workflow = "hello", .id = "within"};
+    const pawl_value *v = NULL;
+    int64_t number = 0;
+
+    ok(r, pawl_open(r->path, &o, &r->engine, &r->err));
+    expect(r, PAWL_NOCODE, pawl_start(r->engine, &within, sizeof within, NULL, &r->err));
+    int stays = connect_raw(r), goes = connect_raw(r), unknown = connect_raw(r);
+    send_and_be_seen(stays, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"stays\"}"));
+    send_and_be_seen(goes, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"goes\"}"));
+    send_and_be_seen(unknown, "start", pawl_build(r->scope, "{workflow: \"hullo\", id: \"no\"}"));
+    close(goes);
+    do {
+        ok(r, pawl_stats(r->engine, r->scope, &v, &r->err));
+    } while (pawl_int(v, "clients", -1) > 2);
+    rig_register(r);
+    ok(r, pawl_resume_all(r->engine, &r->err));
+    assert_int_equal(read_reply(stays, &number), PAWL_OK);
+    assert_int_equal(number, 1);
+    (void)rig_result(r, "stays");
+    assert_int_equal(read_reply(unknown, &number), PAWL_NOCODE);
+    expect(r, PAWL_NOTFOUND, pawl_describe(r->engine, "goes", r->scope, &v, &r->err));
+    close(stays);
+    close(unknown);
+}
+
+static void an_engine_that_closes_before_it_has_code_says_so_to_who_waits(void **state)
+{
+    rig *r = *state;
+    const pawl_options o = {.struct_size = sizeof o};
+    int64_t number = 0;
+
+    ok(r, pawl_open(r->path, &o, &r->engine, &r->err));
+    int fd = connect_raw(r);
+    send_and_be_seen(fd, "start", pawl_build(r->scope, "{workflow: \"hello\"}"));
+    rig_close(r);
+    assert_int_equal(read_reply(fd, &number), PAWL_SHUTDOWN);
+    assert_int_equal(number, 1);
+    close(fd);
+}
+
 static void a_watch_streams_until_unwatch(void **state)
 {
     rig *r = *state;
@@ -682,6 +739,8 @@ int main(void)
         T(a_connection_without_memory_waits_and_the_socket_lives_on),
         T(one_client_too_many_is_told_so),
         T(a_client_starts_signals_and_gets_the_result),
+        C(what_needs_code_waits_until_the_code_is_there),
+        C(an_engine_that_closes_before_it_has_code_says_so_to_who_waits),
         T(a_watch_streams_until_unwatch),
         T(what_is_posted_with_no_owner_is_kept_and_acted_on_later),
         T(a_file_without_an_owner_answers_reads),
