@@ -740,6 +740,32 @@ static bool is_lost(bool was_live, pawl_status status)
     return was_live ? status == PAWL_IO || status == PAWL_SHUTDOWN : status == PAWL_BUSY;
 }
 
+/** Asks again: once of whoever comes after one that has gone, which may be the request's own doing; while one is closing, until the next is there or
+ * the file is nobody's. */
+static pawl_status ask_again(pw_client *c, const char *op, const pawl_value *args,
+                             int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
+                             pawl_error *err)
+{
+    const int64_t since = mono_ms();
+    bool was_live = false;
+    pawl_status status = PAWL_OK;
+
+    for (bool again = true; again;) {
+        status = find_owner(c, err);
+        if (status != PAWL_OK) {
+            return status;
+        }
+        was_live = c->fd >= 0;
+        status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
+        again =
+            is_lost(was_live, status) && status != PAWL_IO && mono_ms() - since < c->patience_ms;
+        if (again) {
+            pause_ms(CONNECT_PAUSE_MS);
+        }
+    }
+    return status;
+}
+
 pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args,
                               int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
                               pawl_error *err)
@@ -754,10 +780,7 @@ pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *ar
     bool was_live = c->fd >= 0;
     pawl_status status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
     if (is_lost(was_live, status) && strncmp(op, "task_", 5) != 0) {
-        status = find_owner(c, err);
-        if (status == PAWL_OK) {
-            status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
-        }
+        status = ask_again(c, op, args, timeout_ms, scope, ret_reply, err);
     }
     pawl_scope_free(mine);
     return status;

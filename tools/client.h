@@ -7,7 +7,7 @@
  *                      other --> UNSUPPORTED, saying what to do
  *
  * Every WRITE carries a dedup key (minted when the caller gave none), so that asking again after a lost reply is harmless; the client does so
- * once by itself when the engine dies in between.
+ * once by itself when the engine dies in between, and within its patience while one is closing.
  *
  * Thread: a client belongs to one thread.
  */
