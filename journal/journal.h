@@ -552,13 +552,18 @@ pawl_status pw_sqlite_open(const char *path, const char *socket, pw_journal **re
 /** A reader of a file that somebody else may own; creates nothing. Errors: NOTFOUND, FOREIGN, NEWER, DAMAGED, IO. */
 pawl_status pw_sqlite_reader_open(const char *path, pw_reader **ret_reader, pawl_error *err);
 
+/** Makes the journal when there is none, and lets it go again.
+ * Errors: BUSY (an owner lives: then it is there), and those of pw_sqlite_open. */
+pawl_status pw_sqlite_make(const char *path, pawl_error *err);
+
 /** With no owner alive: takes the lock, inserts into the inbox, releases. Creates the journal when there is none.
  * A dedup key that waits already gives that row's id; one that was answered gives id 0: its outcome can be read.
  * Errors: BUSY (an owner lives: use its socket), UNKNOWN (post again under the same dedup key), and those of pw_sqlite_open. */
 pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms,
                            int64_t *ret_inbox_id, pawl_error *err);
 
-/** Who owns it: pid 0 = nobody, -1 = somebody who has not said who. socket is filled ("" when none). Opens only the lock file, never the journal. */
+/** Who owns it: pid 0 = nobody, -1 = somebody who is no owner, or has not said yet who: it lasts a moment. socket is filled ("" when none).
+ * Opens only the lock file, never the journal. */
 pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epoch,
                            char socket[108], pawl_error *err);
 

@@ -3,7 +3,7 @@
  *
  * Opens only the lock file. Its text is rewritten in place (one pwrite): a reader that meets a
  * half-written file sees fields missing and says "unknown pid", never somebody else's. Does not
- * wait for the lock of a living owner.
+ * wait for the lock of a living owner; a guest's, who only puts something in, is waited for.
  */
 #include "journal/owner.h"
 
@@ -25,6 +25,9 @@
 
 #define TEXT_BYTES 512
 #define FILE_BYTES 4096
+#define LOOK_AGAIN_NS 2000000
+#define DEAD_MS 2000   /* for what a dead owner began to let go of its lock */
+#define GUEST_MS 10000 /* for a guest to end: a commit, on a slow disk, of a stopped process */
 
 /** The mapped half of the file. */
 typedef struct owner_map {
@@ -39,12 +42,14 @@ struct pw_owner {
     pid_t pid;
     owner_map *map;
     uint64_t epoch;
+    bool guest;
     char socket[108];
 };
 
 typedef struct owner_file {
     long long pid;
     unsigned long long epoch;
+    bool guest;
     char socket[108];
 } owner_file;
 
@@ -64,6 +69,7 @@ static void file_read(int fd, owner_file *ret)
         memset(ret, 0, sizeof(*ret));
         return;
     }
+    ret->guest = strcmp(state, "guest") == 0;
     if (strcmp(ret->socket, "-") == 0) {
         ret->socket[0] = '\0';
     }
@@ -74,7 +80,10 @@ static void file_write(const pw_owner *owner, bool open)
     char text[TEXT_BYTES] = {0};
     snprintf(text, sizeof(text), "pawl-owner 1\n%lld\n%llu\n%s\n%s\n",
              open ? (long long)owner->pid : 0LL, (unsigned long long)owner->epoch,
-             open ? "open" : "clean", open && owner->socket[0] != '\0' ? owner->socket : "-");
+             !open          ? "clean"
+             : owner->guest ? "guest"
+                            : "open",
+             open && owner->socket[0] != '\0' ? owner->socket : "-");
     ssize_t ignored = pwrite(owner->fd, text, sizeof(text), 0);
     (void)ignored;
 }
@@ -139,29 +148,46 @@ static bool lock_now(int fd, int *ret_errno)
     return false;
 }
 
-/* A process that was killed between fork and the closing of descriptors leaves the lock with its
- * child for a moment: an owner that is dead is waited out, a living one is not. */
-static bool wait_for_the_dead(int fd, long long pid, int *ret_errno)
+static int64_t mono_ms(void)
 {
-    struct timespec pause = {0, 2000000};
-    for (int i = 0; i < 1000 && pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH; i++) {
-        (void)nanosleep(&pause, NULL);
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* How long it is worth while to wait for this holder. A process that was killed between fork and the closing of descriptors leaves the lock with
+ * its child for a moment; a guest goes by itself; and who has not written yet, or no more, who it is, is about to. An owner stays. */
+static int64_t patience_ms(const owner_file *file)
+{
+    if (file->pid == 0 || file->guest) {
+        return GUEST_MS;
+    }
+    return kill((pid_t)file->pid, 0) != 0 && errno == ESRCH ? DEAD_MS : 0;
+}
+
+/** ret_file: who holds it, when it is not taken. */
+static bool lock_patiently(int fd, owner_file *ret_file, int *ret_errno)
+{
+    const struct timespec pause = {0, LOOK_AGAIN_NS};
+    const int64_t since = mono_ms();
+    for (;;) {
         if (lock_now(fd, ret_errno)) {
             return true;
         }
+        file_read(fd, ret_file);
+        if ((*ret_errno != EAGAIN && *ret_errno != EACCES) ||
+            mono_ms() - since >= patience_ms(ret_file)) {
+            return false;
+        }
+        (void)nanosleep(&pause, NULL);
     }
-    return false;
 }
 
 static pawl_status take_lock(int fd, const char *path, pawl_error *err)
 {
     int why = 0;
-    if (lock_now(fd, &why)) {
-        return PAWL_OK;
-    }
     owner_file file;
-    file_read(fd, &file);
-    if ((why == EAGAIN || why == EACCES) && wait_for_the_dead(fd, file.pid, &why)) {
+    if (lock_patiently(fd, &file, &why)) {
         return PAWL_OK;
     }
     if (why != EAGAIN && why != EACCES) {
@@ -175,12 +201,17 @@ static pawl_status take_lock(int fd, const char *path, pawl_error *err)
                       "this process (%lld) has opened this journal already (lock %s)", file.pid,
                       path);
     }
+    if (file.guest) {
+        return pw_err(err, PAWL_BUSY,
+                      "process %lld puts something into this journal and does not end (lock %s)",
+                      file.pid, path);
+    }
     return pw_err(err, PAWL_BUSY, "process %lld owns this journal (lock %s): stop it or talk to it",
                   file.pid, path);
 }
 
-pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **ret_owner,
-                          pawl_error *err)
+pawl_status pw_owner_take(const char *resolved, const char *socket, bool guest,
+                          pw_owner **ret_owner, pawl_error *err)
 {
     char path[PATH_MAX];
     pawl_status st = pw_place_beside(resolved, ".lock", path, err);
@@ -207,6 +238,7 @@ pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **r
     file_read(fd, &before);
     owner->fd = fd;
     owner->pid = getpid();
+    owner->guest = guest;
     owner->epoch = before.epoch;
     snprintf(owner->socket, sizeof(owner->socket), "%s", socket != NULL ? socket : "");
     st = map_file(owner, path, inode_of(resolved), err);
@@ -273,7 +305,7 @@ pawl_status pw_owner_probe(const char *path, int64_t *ret_pid, uint64_t *ret_epo
         struct flock lock = whole_file(F_WRLCK);
         file_read(fd, &file);
         bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-        file.pid = held ? (file.pid != 0 ? file.pid : -1) : 0;
+        file.pid = held ? (file.pid != 0 && !file.guest ? file.pid : -1) : 0;
         close(fd);
     }
     *ret_pid = file.pid;

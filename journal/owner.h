@@ -2,7 +2,7 @@
  * owner.h - exactly one owner: an OFD lock on <journal>.lock, and what the file says about who
  * holds it.
  *
- *   pawl-owner 1\n pid\n epoch\n state\n socket\n        state: "clean" or "open"; text, at most 512 bytes
+ *   pawl-owner 1\n pid\n epoch\n state\n socket\n        state: "clean", "open" or "guest"; text, at most 512 bytes
  *   behind them, mapped: the boot's id, the journal's inode, and the mark of the WAL (wal_mark.h)
  *
  * [J10] While one lives no other process writes the journal. The mark counts only in the boot, and
@@ -20,9 +20,10 @@
 
 typedef struct pw_owner pw_owner;
 
-/** Takes the lock of a resolved journal path. Errors: BUSY (naming the pid), READONLY, IO. */
-pawl_status pw_owner_take(const char *resolved, const char *socket, pw_owner **ret_owner,
-                          pawl_error *err);
+/** Takes the lock of a resolved journal path. A guest goes again at once, so that whoever finds one waits for its end, as for that of a dead
+ * owner's child; an owner is not waited for. Errors: BUSY (naming the pid), READONLY, IO. */
+pawl_status pw_owner_take(const char *resolved, const char *socket, bool guest,
+                          pw_owner **ret_owner, pawl_error *err);
 /** Gives the lock back; the file says clean. Accepts NULL. */
 void pw_owner_give(pw_owner *owner);
 void pw_owner_set_epoch(pw_owner *owner, uint64_t epoch);

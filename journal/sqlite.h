@@ -45,6 +45,7 @@ typedef struct pw_sqlite_env {
     int page_bytes;          /* 0 = PW_SQLITE_PAGE_BYTES */
     int checkpoint_frames;   /* 0 = PW_SQLITE_CHECKPOINT_FRAMES */
     int busy_ms;             /* 0 = PW_SQLITE_BUSY_MS */
+    bool guest;              /* no owner: puts something in and goes (owner.h) */
     pw_wal_mark *mark; /* bare: where the mark lives when the process dies; NULL = it dies too */
 } pw_sqlite_env;
 

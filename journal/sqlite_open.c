@@ -210,7 +210,7 @@ static pawl_status claim_place(pw_sqlite *j, const char *path, const char *socke
             "%s cannot be written: %s; read-only commands (list, show, sql, verify) still work",
             real, strerror(errno));
     }
-    st = st == PAWL_OK ? pw_owner_take(real, socket, &j->owner, err) : st;
+    st = st == PAWL_OK ? pw_owner_take(real, socket, j->env.guest, &j->owner, err) : st;
     if (st == PAWL_OK && !there && j->env.vfs == NULL) {
         pw_place_make_private(real);
     }

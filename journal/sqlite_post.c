@@ -1,6 +1,6 @@
 /*
  * sqlite_post.c - a message for a journal that nobody owns: take the lock, insert into the inbox,
- * give the lock back.
+ * give the lock back. Whoever wants the lock meanwhile, an owner too, waits for that (owner.h).
  *
  * Goes through the same opening as an owner, so a suspect file is mended and an old one migrated
  * first. Does not bump the epoch: the next owner does. With an owner alive the answer is BUSY, and
@@ -63,12 +63,24 @@ static pawl_status insert(pw_sqlite *j, pw_view dedup, pw_view body, int64_t now
     return st;
 }
 
+pawl_status pw_sqlite_make(const char *path, pawl_error *err)
+{
+    pw_journal *base = NULL;
+    const pw_sqlite_env guest = {.guest = true};
+    pawl_status st = pw_sqlite_open_env(path, "", &guest, &base, err);
+    if (st == PAWL_OK) {
+        base->ops->close(base);
+    }
+    return st;
+}
+
 pawl_status pw_sqlite_post(const char *path, pw_view dedup, pw_view body, int64_t now_ms,
                            int64_t *ret_inbox_id, pawl_error *err)
 {
     pw_journal *base = NULL;
     int64_t id = 0;
-    pawl_status st = pw_sqlite_open(path, "", &base, err);
+    const pw_sqlite_env guest = {.guest = true};
+    pawl_status st = pw_sqlite_open_env(path, "", &guest, &base, err);
     if (st != PAWL_OK) {
         return st;
     }

@@ -12,6 +12,7 @@
 
 #define SLICE_MS 100
 #define RECONNECT_MS 300
+#define HOST_AGAIN_MS 1000
 #define LOOK_EVERY_MS 1000
 
 typedef struct await {
@@ -126,9 +127,17 @@ static int stop_asked(await *a, int64_t wait_ms)
     return PW_EXIT_OK;
 }
 
+/* Nobody has come in a second, who might be another process of the one that went. */
+static bool hosts_again(const await *a, int64_t since_ms)
+{
+    return a->cli->host_again != NULL && a->cli->engine == NULL &&
+           pw_cli_now_ms() - since_ms >= HOST_AGAIN_MS;
+}
+
 /* The engine went away: tries for another one until told to stop. */
 static int reconnect(await *a)
 {
+    const int64_t since_ms = pw_cli_now_ms();
     pawl_error err = {0};
     if (!a->gone) {
         life_clear(a);
@@ -138,12 +147,16 @@ static int reconnect(await *a)
     for (;;) {
         pw_client_close(a->cli->client);
         a->cli->client = NULL;
-        pawl_status s = pw_client_open(a->cli->db, &a->cli->client, &err);
+        pawl_status s = pw_client_open(a->cli->db, 0, &a->cli->client, &err);
         if (s == PAWL_OK && pw_client_is_live(a->cli->client)) {
             return PW_EXIT_OK;
         }
         if (s != PAWL_OK && s != PAWL_BUSY) {
             return pw_cli_fail(a->cli, s, &err, NULL);
+        }
+        if (s == PAWL_OK && hosts_again(a, since_ms)) {
+            life_clear(a);
+            return a->cli->host_again(a->cli);
         }
         (void)snprintf(a->doing, sizeof a->doing, "no engine runs");
         life_show(a);
@@ -208,9 +221,10 @@ int pw_cli_await(pw_cli *cli, const char *id, int64_t timeout_ms, const pawl_val
     int code = PW_EXIT_OK;
     bool again = true;
     pw_cli_signals_block();
-    if (!pw_cli_live(cli)) {
+    if (!pw_cli_live(cli) && cli->host_again == NULL) {
         return await_offline(&a, ret_end);
     }
+    code = pw_cli_live(cli) ? PW_EXIT_OK : cli->host_again(cli); /* what was started was kept */
     while (again && code == PW_EXIT_OK) {
         again = false;
         code = await_once(&a, ret_end, &again);

@@ -61,23 +61,22 @@ const pawl_value *pw_cli_outcome(pw_cli *cli, const char *id, const pawl_value *
 
 /* ---- start ---- */
 
-/* A journal that is not there yet is made, so that a start has somewhere to be kept. */
+/* A journal that is not there yet is made, so that a start has somewhere to be kept; unless an engine makes it just now. */
 static int journal_make(pw_cli *cli)
 {
-    pw_journal *j = NULL;
     pawl_error err = {0};
-    pawl_status s = pw_client_open(cli->db, &cli->client, &err);
+    pawl_status s = pw_client_open(cli->db, PW_CLIENT_PATIENCE_MS, &cli->client, &err);
     if (s != PAWL_NOTFOUND) {
         return s == PAWL_OK ? PW_EXIT_OK : pw_cli_fail(cli, s, &err, NULL);
     }
-    s = pw_sqlite_open(cli->db, "", &j, &err);
-    if (s != PAWL_OK) {
+    s = pw_sqlite_make(cli->db, &err);
+    if (s == PAWL_OK) {
+        pw_cli_note(cli, "made a new journal: %s", cli->db);
+    } else if (s != PAWL_BUSY) {
         cli->way_out =
             s == PAWL_NOTFOUND ? "make its folder first, or name another with --db FILE" : NULL;
         return pw_cli_fail(cli, s, &err, NULL);
     }
-    j->ops->close(j);
-    pw_cli_note(cli, "made a new journal: %s", cli->db);
     return pw_cli_connect(cli);
 }
 
@@ -275,17 +274,33 @@ int pw_verb_start(pw_cli *cli)
 
 /* ---- execute ---- */
 
+static void say_not_hosted(pw_cli *cli)
+{
+    if (cli->args->module_count > 0) {
+        pw_cli_note(cli,
+                    "an engine runs already (pid %" PRId64 "): it is used, and --module is not",
+                    pw_client_pid(cli->client));
+    }
+}
+
+static int host_or_share(pw_cli *cli)
+{
+    pw_cli_host_options options = {
+        .log_level = PAWL_WARN, .quiet = true, .socket = true, .shared = true};
+    int code = pw_cli_host(cli, &options);
+    if (code == PW_EXIT_OK && cli->engine == NULL) {
+        say_not_hosted(cli);
+    }
+    return code;
+}
+
 /* Hosts an engine when nobody does. 0, or an exit code after having said why not. */
 static int execute_host(pw_cli *cli, const char *workflow)
 {
     pawl_error err = {0};
-    pawl_status s = pw_client_open(cli->db, &cli->client, &err);
+    pawl_status s = pw_client_open(cli->db, PW_CLIENT_PATIENCE_MS, &cli->client, &err);
     if (s == PAWL_OK && pw_cli_live(cli)) {
-        if (cli->args->module_count > 0) {
-            pw_cli_note(cli,
-                        "an engine runs already (pid %" PRId64 "): it is used, and --module is not",
-                        pw_client_pid(cli->client));
-        }
+        say_not_hosted(cli);
         return PW_EXIT_OK;
     }
     if (s != PAWL_OK && s != PAWL_NOTFOUND) {
@@ -301,8 +316,16 @@ static int execute_host(pw_cli *cli, const char *workflow)
         cli->next = pw_sprintf(cli->scope, "pawl%%d execute %s --module FILE.so", workflow);
         return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
     }
-    pw_cli_host_options options = {.log_level = PAWL_WARN, .quiet = true, .socket = true};
-    return pw_cli_host(cli, &options);
+    return host_or_share(cli);
+}
+
+/* The engine that was used was another command's, and went with that. */
+static int execute_host_again(pw_cli *cli)
+{
+    pw_client_close(cli->client);
+    cli->client = NULL;
+    int code = host_or_share(cli);
+    return code == PW_EXIT_OK ? pw_cli_connect(cli) : code;
 }
 
 int pw_verb_execute(pw_cli *cli)
@@ -316,6 +339,10 @@ int pw_verb_execute(pw_cli *cli)
     int code = start_args(cli, &args, &workflow);
     code = code == PW_EXIT_OK ? execute_host(cli, workflow) : code;
     code = code == PW_EXIT_OK ? pw_cli_connect(cli) : code;
+    if (code == PW_EXIT_OK && cli->engine == NULL &&
+        (cli->args->module_count > 0 || pw_cli_is_builtin(workflow))) {
+        cli->host_again = execute_host_again;
+    }
     code = code == PW_EXIT_OK ? start_send(cli, args, workflow, &reply) : code;
     code = code == PW_EXIT_OK ? pw_cli_await(cli, cli->run_id, timeout, &end) : code;
     code = code == PW_EXIT_OK ? pw_cli_end_print(cli, end) : code;

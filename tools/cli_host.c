@@ -141,10 +141,16 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         return code;
     }
     pw_cli_signals_block();
-    pawl_status s = pawl_open(cli->db, &o, &cli->engine, &err);
-    if (s == PAWL_BUSY && pw_client_open(cli->db, &cli->client, &err) == PAWL_OK &&
-        pw_cli_live(cli)) {
-        return served_already(cli);
+    pawl_status s = PAWL_OK;
+    do { /* again when the owner has gone meanwhile */
+        pw_client_close(cli->client);
+        cli->client = NULL;
+        s = pawl_open(cli->db, &o, &cli->engine, &err);
+    } while (s == PAWL_BUSY &&
+             pw_client_open(cli->db, PW_CLIENT_PATIENCE_MS, &cli->client, &err) == PAWL_OK &&
+             !pw_cli_live(cli));
+    if (s == PAWL_BUSY && pw_cli_live(cli)) {
+        return options->shared ? PW_EXIT_OK : served_already(cli);
     }
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);

@@ -67,7 +67,8 @@ static void note_write(pw_cli *cli, const char *modules)
 static int check_owner(pw_cli *cli, const char *modules, bool *ret_live)
 {
     pawl_error err = {0};
-    if (pw_client_open(cli->db, &cli->client, &err) != PAWL_OK || !pw_client_is_live(cli->client)) {
+    if (pw_client_open(cli->db, PW_CLIENT_PATIENCE_MS, &cli->client, &err) != PAWL_OK ||
+        !pw_client_is_live(cli->client)) {
         *ret_live = false;
         return PW_EXIT_OK;
     }

@@ -247,7 +247,7 @@ int pw_cli_connect(pw_cli *cli)
     if (cli->client != NULL) {
         return PW_EXIT_OK;
     }
-    pawl_status s = pw_client_open(cli->db, &cli->client, &err);
+    pawl_status s = pw_client_open(cli->db, PW_CLIENT_PATIENCE_MS, &cli->client, &err);
     if (s == PAWL_NOTFOUND) {
         return no_journal(cli);
     }

@@ -22,6 +22,9 @@ typedef struct pw_cli {
     pawl_scope *scope;   /* lives as long as the command */
     pw_client *client;   /* NULL until pw_cli_connect */
     pawl_engine *engine; /* hosted here; NULL = not */
+    int (*host_again)(
+        struct pw_cli
+            *cli); /* when the engine of another has gone: 0 or an exit code; NULL = wait */
     struct pawl_embedder
         *embedder;            /* of its activities embed and nearest; NULL = none (cli_model.h) */
     struct pawl_index *index; /* its collections, with that model; NULL = none */
@@ -104,7 +107,8 @@ typedef struct pw_cli_host_options {
     pawl_level log_level;
     bool quiet; /* warnings and errors only */
     bool socket;
-    bool still; /* no run moves */
+    bool shared; /* an engine that has come meanwhile is as good: it is connected to */
+    bool still;  /* no run moves */
     uint32_t threads;
     int max_live_runs; /* as pawl_options */
     int64_t watchdog_ms;

@@ -77,7 +77,7 @@ static void watch_again(pw_cli *cli, int64_t *number)
     pawl_error err = {0};
     pw_client *next = NULL;
     *number = 0;
-    if (pw_client_open(cli->db, &next, &err) == PAWL_OK) {
+    if (pw_client_open(cli->db, 0, &next, &err) == PAWL_OK) {
         pw_client_close(cli->client);
         cli->client = next;
         if (pw_client_is_live(next) &&

@@ -28,12 +28,10 @@
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
-#define CONNECT_TRIES 44
-#define CONNECT_SOON_TRIES \
-    25 /* an owner that is just coming up listens some milliseconds after it took the lock */
-#define CONNECT_SOON_MS 4
-#define CONNECT_PAUSE_MS \
-    100 /* an owner takes the lock before it listens, and unlinks its socket before it gives the lock back */
+#define CONNECT_SOON_MS \
+    100 /* an owner that is just coming up listens some milliseconds after it took the lock */
+#define CONNECT_SOON_PAUSE_MS 4
+#define CONNECT_PAUSE_MS 50
 #define WATCH_TIMEOUT_MS 3000
 #define HELLO_TIMEOUT_MS 5000
 #define NO_ENGINE "no engine runs on this journal, and only one can answer \"%s\""
@@ -51,7 +49,8 @@ struct pw_client {
     pawl_scope *scope;
     const char *path; /* in scope */
     int64_t pid;
-    int fd; /* -1 = nobody owns the journal */
+    int64_t patience_ms; /* with an owner that does not listen yet, or no more */
+    int fd;              /* -1 = nobody owns the journal */
     pw_frames in;
     pw_buf out;     /* queued */
     int64_t number; /* last given */
@@ -370,7 +369,8 @@ static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again,
     if (c->fd < 0) {
         return pw_err(
             err, PAWL_BUSY,
-            "the journal is owned by process %lld, which does not answer on %s; if it hangs, stop it",
+            "the journal is owned by process %lld, which does not listen on %s, as while it opens or "
+            "closes it; if it hangs, stop it",
             (long long)c->pid, socket);
     }
     pawl_status status = greet(c, err);
@@ -381,6 +381,10 @@ static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again,
             "the journal is owned by process %lld, which does not answer; if it hangs, stop it",
             (long long)c->pid);
     }
+    if (status == PAWL_IO) { /* it closed its socket while we came */
+        status = pw_err(err, PAWL_BUSY, "the journal is being closed by process %lld",
+                        (long long)c->pid);
+    }
     if (status == PAWL_DENIED || status == PAWL_FULL || status == PAWL_UNSUPPORTED) {
         *ret_again = false;
     }
@@ -390,36 +394,49 @@ static pawl_status connect_to(pw_client *c, const char *socket, bool *ret_again,
     return status;
 }
 
-/** Connects to the owner, or finds that there is none. */
+/** One try. ret_again: what is in the way may be gone in a moment. */
+static pawl_status find_owner_once(pw_client *c, bool *ret_again, pawl_error *err)
+{
+    char socket[108];
+    uint64_t epoch = 0;
+    pawl_status status = pw_owner_probe(c->path, &c->pid, &epoch, socket, err);
+
+    *ret_again = false;
+    if (status != PAWL_OK || c->pid == 0) {
+        return status;
+    }
+    if (c->pid < 0) {
+        *ret_again = true;
+        return pw_err(err, PAWL_BUSY, "another process is opening or closing this journal");
+    }
+    if (socket[0] == '\0') {
+        return pw_err(err, PAWL_BUSY,
+                      "the journal is owned by process %lld, which serves no control socket",
+                      (long long)c->pid);
+    }
+    return connect_to(c, socket, ret_again, err);
+}
+
+/** Connects to the owner, or finds that there is none. An owner takes the lock before it listens, and unlinks its socket before it gives the
+ * lock back: both last as long as its disk takes. */
 static pawl_status find_owner(pw_client *c, pawl_error *err)
 {
-    pawl_status status = PAWL_OK;
+    const int64_t since = mono_ms();
     bool again = true;
 
     disconnect(c);
-    for (int i = 0; i < CONNECT_TRIES && again; i++) {
-        char socket[108];
-        uint64_t epoch = 0;
-        if (i > 0) {
-            pause_ms(i <= CONNECT_SOON_TRIES ? CONNECT_SOON_MS : CONNECT_PAUSE_MS);
-        }
-        status = pw_owner_probe(c->path, &c->pid, &epoch, socket, err);
-        if (status != PAWL_OK || c->pid == 0) {
+    for (;;) {
+        pawl_status status = find_owner_once(c, &again, err);
+        int64_t waited = mono_ms() - since;
+        if (status == PAWL_OK || !again || waited >= c->patience_ms) {
             return status;
         }
-        if (socket[0] == '\0') {
-            status = pw_err(err, PAWL_BUSY,
-                            "the journal is owned by process %lld, which serves no control socket",
-                            (long long)c->pid);
-            continue; /* it may not have written its address yet */
-        }
-        status = connect_to(c, socket, &again, err);
-        again = again && status != PAWL_OK;
+        pause_ms(waited < CONNECT_SOON_MS ? CONNECT_SOON_PAUSE_MS : CONNECT_PAUSE_MS);
     }
-    return status;
 }
 
-pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, pawl_error *err)
+pawl_status pw_client_open(const char *journal_path, int64_t patience_ms, pw_client **ret_client,
+                           pawl_error *err)
 {
     if (access(journal_path, F_OK) != 0) {
         return pw_err(err, errno == ENOENT ? PAWL_NOTFOUND : PAWL_IO, "journal %.180s: %s",
@@ -433,7 +450,7 @@ pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, paw
         pw_free(c);
         return pw_err(err, PAWL_NOMEM, "no memory for a client");
     }
-    *c = (pw_client){.scope = scope, .path = path, .fd = -1};
+    *c = (pw_client){.scope = scope, .path = path, .patience_ms = patience_ms, .fd = -1};
     pw_frames_init(&c->in, PW_FRAME_BYTES_MAX);
     pw_buf_init(&c->out, QUEUE_BYTES_MAX);
     pawl_status status = find_owner(c, err);
@@ -723,6 +740,32 @@ static bool is_lost(bool was_live, pawl_status status)
     return was_live ? status == PAWL_IO || status == PAWL_SHUTDOWN : status == PAWL_BUSY;
 }
 
+/** Asks again: once of whoever comes after one that has gone, which may be the request's own doing; while one is closing, until the next is there or
+ * the file is nobody's. */
+static pawl_status ask_again(pw_client *c, const char *op, const pawl_value *args,
+                             int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
+                             pawl_error *err)
+{
+    const int64_t since = mono_ms();
+    bool was_live = false;
+    pawl_status status = PAWL_OK;
+
+    for (bool again = true; again;) {
+        status = find_owner(c, err);
+        if (status != PAWL_OK) {
+            return status;
+        }
+        was_live = c->fd >= 0;
+        status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
+        again =
+            is_lost(was_live, status) && status != PAWL_IO && mono_ms() - since < c->patience_ms;
+        if (again) {
+            pause_ms(CONNECT_PAUSE_MS);
+        }
+    }
+    return status;
+}
+
 pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *args,
                               int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
                               pawl_error *err)
@@ -737,10 +780,7 @@ pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *ar
     bool was_live = c->fd >= 0;
     pawl_status status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
     if (is_lost(was_live, status) && strncmp(op, "task_", 5) != 0) {
-        status = find_owner(c, err);
-        if (status == PAWL_OK) {
-            status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
-        }
+        status = ask_again(c, op, args, timeout_ms, scope, ret_reply, err);
     }
     pawl_scope_free(mine);
     return status;

@@ -7,7 +7,7 @@
  *                      other --> UNSUPPORTED, saying what to do
  *
  * Every WRITE carries a dedup key (minted when the caller gave none), so that asking again after a lost reply is harmless; the client does so
- * once by itself when the engine dies in between.
+ * once by itself when the engine dies in between, and within its patience while one is closing.
  *
  * Thread: a client belongs to one thread.
  */
@@ -19,9 +19,14 @@
 
 typedef struct pw_client pw_client;
 
-/** Finds out who owns the journal and connects. Errors: NOTFOUND (no journal there), BUSY (owned, but the owner does not answer: names its
- * pid), DENIED, FOREIGN, NEWER, DAMAGED, IO. */
-pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, pawl_error *err);
+/** For one who asks once: an owner that opens or closes the journal is waited for, however slow its disk is. */
+#define PW_CLIENT_PATIENCE_MS 10000
+
+/** Finds out who owns the journal and connects. patience_ms: with an owner that does not listen yet, or no more, also when its end is seen later;
+ * 0 = for who tries again by itself. Errors: NOTFOUND (no journal there), BUSY (owned, but the owner does not answer: names its pid), DENIED,
+ * FOREIGN, NEWER, DAMAGED, IO. */
+pawl_status pw_client_open(const char *journal_path, int64_t patience_ms, pw_client **ret_client,
+                           pawl_error *err);
 /** A client over a connection that somebody has made: no journal behind it, and nobody greeted yet. The socket does not block, and is the
  * client's from now on, also on error. Its requests are numbered above `number`. Errors: NOMEM. */
 pawl_status pw_client_over(int fd, int64_t number, pw_client **ret_client, pawl_error *err);

@@ -166,7 +166,7 @@ static void connect_here(pw_worker *w)
 {
     pawl_error err;
     pw_client *c = NULL;
-    pawl_status st = pw_client_open(w->options.journal_path, &c, &err);
+    pawl_status st = pw_client_open(w->options.journal_path, 0, &c, &err);
     if (st == PAWL_OK && pw_client_is_live(c)) {
         w->client = c;
         w->waiting_said = false;

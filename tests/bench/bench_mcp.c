@@ -106,7 +106,7 @@ static int64_t commits(void)
     pawl_error err;
     const pawl_value *stats = NULL;
     pawl_scope *s = pawl_scope_new();
-    if (pw_client_open(db, &c, &err) != PAWL_OK ||
+    if (pw_client_open(db, PW_CLIENT_PATIENCE_MS, &c, &err) != PAWL_OK ||
         pw_client_request(c, "stats", NULL, 10000, s, &stats, &err) != PAWL_OK) {
         die("the engine says nothing of itself");
     }

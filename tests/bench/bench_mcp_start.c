@@ -101,7 +101,7 @@ static void end_engine(const char *db)
     for (int i = 0; i < 2000; i++) {
         pw_client *c = NULL;
         pawl_error err;
-        if (pw_client_open(db, &c, &err) != PAWL_OK) {
+        if (pw_client_open(db, PW_CLIENT_PATIENCE_MS, &c, &err) != PAWL_OK) {
             return;
         }
         const int64_t pid = pw_client_pid(c);

@@ -20,6 +20,41 @@ def it_executes_a_workflow_of_a_module_without_an_engine(p):
     equal(value["result"], {"text": "Hello", "to": "Bob"})
 
 
+def it_takes_commands_that_come_with_their_engine(p):
+    """At once, in a folder without a journal: whichever makes it, each is acknowledged and none keeps the engine out."""
+    starts = [p.begin("start", "hello", "-w", f"s{i}") for i in range(3)]
+    engine = p.begin("serve", "--module", p.modules[0])
+    try:
+        for start in starts:
+            equal((start.wait(), start.stderr.read() if start.returncode else ""), (0, ""))
+        for i in range(3):
+            p.until_status(f"s{i}", "completed")
+        equal(engine.poll(), None, "the engine lives")
+    finally:
+        engine.terminate()
+        for process in (engine, *starts):
+            process.communicate()
+    executes = [p.begin("execute", "hello", "-w", f"e{i}", "--module", p.modules[0]) for i in range(3)]
+    for i, execute in enumerate(executes):
+        said = execute.communicate()[1]
+        equal(execute.returncode, 0, said)
+        equal(p.state(f"e{i}")["status"], "completed", said)
+
+
+def it_goes_on_by_itself_when_the_engine_of_another_execute_has_gone(p):
+    def execute(run):
+        process = p.begin("execute", "listening", "-w", run, "--module", p.modules[0])
+        p.until_waiting(run, "signal")
+        return process
+    first, second = execute("a"), execute("b")
+    p.ok("signal", "a", "go")
+    equal((first.communicate()[1], first.returncode), ("", 0))
+    p.ok("signal", "b", "go")
+    said = second.communicate()[1]
+    equal(second.returncode, 0, said)
+    within(said, "the engine went away")
+
+
 def it_says_how_to_execute_what_it_has_no_code_for(p):
     done = p.run("execute", "hello").exits(10)
     equal(done.out, "")

@@ -55,78 +55,6 @@ static void copy_file(const char *from, const char *to)
 
 /* ---- owners ---- */
 
-static void a_second_owner_is_refused_and_told_the_pid(void **state)
-{
-    (void)state;
-    rig *t = rig_open("sqlite");
-    char socket[108];
-    int64_t owner = 0;
-    uint64_t epoch = 0;
-    pawl_error err;
-    assert_int_equal(open_status(t->path, &err), PAWL_BUSY); /* [J10] */
-    assert_non_null(strstr(err.message, "this process ("));
-    assert_non_null(strstr(err.message, "has opened this journal already"));
-    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
-    assert_int_equal(owner, getpid());
-    assert_true(epoch == t->epoch);
-    close_journal(t);
-    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
-    assert_int_equal(owner, 0);
-    assert_string_equal(socket, "");
-    assert_int_equal(open_status(t->path, &err), PAWL_OK);
-    rig_close(t);
-}
-
-static void a_second_owner_by_another_name_is_refused(void **state)
-{
-    (void)state;
-    rig *t = rig_open("sqlite");
-    char link[PATH_MAX];
-    pawl_error err;
-    snprintf(link, sizeof(link), "%s/alias.db", t->folder);
-    assert_int_equal(symlink(t->path, link), 0);
-    assert_int_equal(open_status(link, &err), PAWL_BUSY);
-    rig_close(t);
-}
-
-static void an_owner_in_another_process_is_found_and_its_death_noticed(void **state)
-{
-    (void)state;
-    rig *t = rig_open("sqlite");
-    int ready[2];
-    int64_t owner = 0;
-    uint64_t epoch = 0;
-    char socket[108];
-    char byte = 0;
-    pawl_error err;
-    close_journal(t);
-    assert_int_equal(pipe(ready), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        pw_journal *j = NULL;
-        if (pw_sqlite_open(t->path, "/run/x.sock", &j, &err) != PAWL_OK ||
-            write(ready[1], "x", 1) != 1) {
-            _exit(1);
-        }
-        for (;;) {
-            pause();
-        }
-    }
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
-    assert_int_equal(owner, child);
-    assert_string_equal(socket, "/run/x.sock");
-    assert_int_equal(open_status(t->path, &err), PAWL_BUSY);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
-    assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
-    assert_int_equal(owner, 0);
-    assert_int_equal(open_status(t->path, &err), PAWL_OK);
-    close(ready[0]);
-    close(ready[1]);
-    rig_close(t);
-}
-
 static void a_forked_child_is_told_that_it_is_one(void **state)
 {
     (void)state;
@@ -816,9 +744,6 @@ static void the_ballast_is_taken_when_idle_and_given_up_on_demand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_second_owner_is_refused_and_told_the_pid),
-        cmocka_unit_test(a_second_owner_by_another_name_is_refused),
-        cmocka_unit_test(an_owner_in_another_process_is_found_and_its_death_noticed),
         cmocka_unit_test(a_forked_child_is_told_that_it_is_one),
         cmocka_unit_test(a_post_without_an_owner_waits_in_the_inbox),
         cmocka_unit_test(a_foreign_file_is_named_and_left_alone),

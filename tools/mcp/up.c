@@ -346,7 +346,7 @@ static bool watch_socket(pw_up *up)
 static void connect_now(pw_up *up)
 {
     pawl_error err;
-    pawl_status status = pw_client_open(up->path, &up->client, &err);
+    pawl_status status = pw_client_open(up->path, 0, &up->client, &err);
     if (status != PAWL_OK || !pw_client_is_live(up->client)) {
         bool none = status == PAWL_OK || status == PAWL_NOTFOUND;
         disconnect(up);
