@@ -19,6 +19,9 @@
 
 typedef struct pw_client pw_client;
 
+/** A minted key is this, the run's id, a slash and a UUID: what became of requests that were kept is found by their run. */
+#define PW_CLIENT_KEY "post/"
+
 /** Finds out who owns the journal and connects. Errors: NOTFOUND (no journal there), BUSY (owned, but the owner does not answer: names its
  * pid), DENIED, FOREIGN, NEWER, DAMAGED, IO. */
 pawl_status pw_client_open(const char *journal_path, pw_client **ret_client, pawl_error *err);
