@@ -257,7 +257,7 @@ void pw_batch_submit(pw_core *core)
 pw_publish *pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err,
                            pw_view body)
 {
-    pw_request_take(b, rq, status, body);
+    pw_request_take(b, rq, status, err, body);
     if (PW_BUG_ENGINE_ACK_BEFORE_COMMIT) {
         pw_reply_now(b->core, rq, status, err, body);
         return NULL;

@@ -322,7 +322,8 @@ void pw_waiters_check(pw_core *core, pw_live *live);
 void pw_queries_run(pw_live *live);
 const char *pw_arg_str(const pw_request *rq, const char *key);
 void pw_request_start_event(pw_live *live, const pw_request *rq);
-void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_view body);
+void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, const pawl_error *err,
+                     pw_view body);
 void pw_request_release(pw_core *core, const pw_request *rq);
 
 /* input.c: inputs become events */

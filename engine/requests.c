@@ -101,10 +101,26 @@ static void done_err(pw_core *core, pw_request *rq, pawl_status status, const ch
     pw_request_done(core, rq, status, &err, (pw_view){NULL, 0});
 }
 
+/* Whoever posted it is not there to hear it: what was refused, and why, is kept for those who look later. {..., refused: {op, message, ...}} */
+static pw_view refusal(pawl_scope *scope, const pw_request *rq, const pawl_error *err, pw_view body)
+{
+    const pawl_value *was = body.size > 0 ? pw_value_view(scope, body.data, body.size) : NULL;
+    const pawl_value *why =
+        pawl_build(scope, "{op: %s, message: %s, by: %s, name: %s, choice: %s}",
+                   pw_req_name(rq->op), err->message, pawl_str(rq->args, "by", NULL),
+                   pawl_str(rq->args, "name", NULL), pawl_str(rq->args, "value.choice", NULL));
+    return pw_value_bytes(
+        pawl_with(scope, pawl_typeof(was) == PAWL_MAP ? was : NULL, "refused", why));
+}
+
 /* Takes the inbox row and keeps the outcome under the dedup key, in the group that carries the request out. */
-void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, pw_view body)
+void pw_request_take(pw_batch *b, const pw_request *rq, pawl_status status, const pawl_error *err,
+                     pw_view body)
 {
     const char *dedup = pw_arg_str(rq, "dedup");
+    if (rq->inbox_id != 0 && status != PAWL_OK && err != NULL && dedup[0] != 0) {
+        body = refusal(b->group.scope, rq, err, body);
+    }
     if (rq->inbox_id == 0 && (dedup[0] == 0 || PW_BUG_DEDUP_NOT_KEPT)) {
         return;
     }
@@ -168,8 +184,10 @@ static bool answered_before(pw_core *core, pw_request *rq)
         return true;
     }
     pawl_status was = (pawl_status)outcome.status;
+    const pawl_value *kept = body.size > 0 ? pw_value_view(rq->scope, body.data, body.size) : NULL;
     (void)pw_err(&err, was, "answered before under the key \"%.*s\": %s", (int)dedup.size,
-                 (const char *)dedup.data, pawl_status_text(was));
+                 (const char *)dedup.data,
+                 pawl_str(kept, "refused.message", pawl_status_text(was)));
     if (rq->inbox_id != 0) {
         (void)drop_row(core, rq->inbox_id);
         pw_reply_now(core, rq, PAWL_OK, NULL, (pw_view){NULL, 0});

@@ -100,8 +100,10 @@ static void held(pw_cli *cli, const pawl_value *h, size_t indent)
     pw_out_style(&cli->out, PW_PLAIN);
     pw_out_puts(&cli->out, "\n");
     pw_out_pad(&cli->out, indent + 2);
-    pw_out_puts(&cli->out, "pawl answer ");
-    (void)pw_out_str(&cli->out, pawl_str(h, "id", ""));
+    pw_out_puts(&cli->out, "pawl");
+    (void)pw_out_str(&cli->out, pw_cli_db_words(cli));
+    pw_out_puts(&cli->out, " answer ");
+    (void)pw_out_str(&cli->out, pw_cli_shell_word(cli->scope, pawl_str(h, "id", "")));
     pw_out_printf(&cli->out, " --name budget raise --data '{\"%s\": %g}'\n", unit, needs);
 }
 

@@ -30,10 +30,14 @@ static const char script_main[] =
     "    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
     "    local _pawl_db='' command='' place=0 i word\n"
     "    COMPREPLY=()\n"
+    "    if [ \"$current\" = = ]; then current=''; fi # bash makes three words of --db=FILE\n"
+    "    if [ \"$before\" = = ]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
     "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "        word=${COMP_WORDS[i]}\n"
     "        case $word in\n"
-    "            --db) _pawl_db=${COMP_WORDS[i+1]}; i=$((i + 1)) ;;\n";
+    "            --db=*) _pawl_db=${word#--db=} ;;\n"
+    "            --db) if [ \"${COMP_WORDS[i+1]}\" = = ]; then i=$((i + 1)); fi\n"
+    "                _pawl_db=${COMP_WORDS[i+1]}; i=$((i + 1)) ;;\n";
 
 static const char script_words[] =
     "            -*) ;;\n"
@@ -41,6 +45,7 @@ static const char script_words[] =
     "                   place=$((place + 1)); fi ;;\n"
     "        esac\n"
     "    done\n"
+    "    _pawl_db=${_pawl_db/#\\~\\//\"$HOME/\"}\n"
     "    case $before in\n";
 
 static void option_pattern(pw_buf *b, const pw_cli_option *o)
@@ -63,7 +68,9 @@ static void values_skip(pw_buf *b)
             first = false;
         }
     }
-    pw_buf_puts(b, ") i=$((i + 1)) ;;\n");
+    pw_buf_puts(b, ")\n"
+                   "                if [ \"${COMP_WORDS[i+1]}\" = = ]; then i=$((i + 1)); fi\n"
+                   "                i=$((i + 1)) ;;\n");
 }
 
 static void choices_put(pw_buf *b, const char *choices)

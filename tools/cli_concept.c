@@ -247,7 +247,7 @@ static int drop(pw_cli *cli)
     }
     if (!is_there(cli, operand(cli, 0))) {
         pawl_error err = {0};
-        cli->next = "pawl concept list";
+        cli->next = "pawl%d concept list";
         return pw_cli_fail(
             cli, pw_err(&err, PAWL_NOTFOUND, "there is no concept \"%.100s\"", operand(cli, 0)),
             &err, NULL);

@@ -157,58 +157,6 @@ static int start_args(pw_cli *cli, const pawl_value **ret_args, const char **ret
     return PW_EXIT_OK;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The versions there are of what has the name. */
-static const char *versions_of(pw_cli *cli, const pawl_value *list, const char *workflow)
-{
-    const char *all = "";
-    for (size_t i = 0; i < pawl_len(list) && all != NULL; i++) {
-        if (pawl_is(pawl_at(list, i), "name", workflow)) {
-            all = pw_sprintf(cli->scope, "%s%s%s", all, all[0] != 0 ? ", " : "",
-                             pawl_str(pawl_at(list, i), "version", ""));
-        }
-    }
-    return all == NULL ? NULL : pw_sprintf(cli->scope, "%s has version %s", workflow, all);
-}
-
-/* What the engine has instead: the name that was meant, else some. NULL: it does not say. */
-static const char *instead_of(pw_cli *cli, const char *workflow)
-{
-    enum { NAMES_MAX = 256, SHOWN_MAX = 8 };
-    const pawl_value *reply = NULL, *list;
-    const char *names[NAMES_MAX], *some = "";
-    size_t len = 0;
-    pawl_error err = {0};
-    if (!pw_cli_live(cli) || pw_cli_request(cli, "tools", NULL, -1, &reply, &err) != PAWL_OK) {
-        return NULL;
-    }
-    list = pawl_get(reply, "workflows");
-    while (len < pawl_len(list) && len < NAMES_MAX) {
-        names[len] = pawl_str(pawl_at(list, len), "name", "");
-        len++;
-    }
-    qsort(names, len, sizeof names[0], by_text);
-    size_t near = pw_cli_word_near(workflow, names, len);
-    if (near < len && strcmp(names[near], workflow) == 0) {
-        return versions_of(cli, list, workflow);
-    }
-    if (near < len) {
-        return pw_sprintf(cli->scope, "did you mean %s? Code comes with --module FILE.so",
-                          names[near]);
-    }
-    for (size_t i = 0; i < len && i < SHOWN_MAX && some != NULL; i++) {
-        some = pw_sprintf(cli->scope, "%s%s%s", some, i > 0 ? ", " : "", names[i]);
-    }
-    return some == NULL || len == 0
-               ? NULL
-               : pw_sprintf(cli->scope, "it has %s%s; more code comes with --module FILE.so", some,
-                            len > SHOWN_MAX ? " ..." : "");
-}
-
 static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow,
                       const pawl_value **ret_reply)
 {
@@ -217,7 +165,7 @@ static int start_send(pw_cli *cli, const pawl_value *args, const char *workflow,
     pawl_status s = pw_cli_request(cli, "start", args, -1, ret_reply, &err);
     if (s != PAWL_OK) {
         (void)snprintf(what, sizeof what, "cannot start %s", workflow);
-        cli->way_out = s == PAWL_NOCODE ? instead_of(cli, workflow) : NULL;
+        cli->way_out = s == PAWL_NOCODE ? pw_cli_meant_instead(cli, workflow) : NULL;
         return pw_cli_fail(cli, s, &err, what);
     }
     (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", pawl_str(*ret_reply, "id", cli->run_id));
@@ -241,6 +189,20 @@ static int check_not_kept(pw_cli *cli)
     return pw_cli_fail(cli, PAWL_EXISTS, &err, NULL);
 }
 
+/* It is kept all the same: which code the next engine has is not known here. */
+static int kept_doubt(pw_cli *cli, const char *workflow)
+{
+    const char *meant = pw_cli_kept(cli) ? pw_cli_meant_before(cli, workflow) : NULL;
+    if (meant != NULL) {
+        pw_cli_note(
+            cli,
+            "nothing named %s is built in or ever ran in this journal: did you mean %s? To take it back: "
+            "pawl%s terminate %s",
+            workflow, meant, pw_cli_db_words(cli), pw_cli_shell_word(cli->scope, cli->run_id));
+    }
+    return PW_EXIT_OK;
+}
+
 int pw_verb_start(pw_cli *cli)
 {
     const pawl_value *args = NULL;
@@ -258,7 +220,7 @@ int pw_verb_start(pw_cli *cli)
     }
     if (cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json(&cli->out, pw_cli_outcome(cli, cli->run_id, reply));
-        return PW_EXIT_OK;
+        return kept_doubt(cli, workflow);
     }
     bool existing = pawl_bool(reply, "existing", false);
     pw_out_puts(&cli->out, pw_cli_kept(cli) ? "kept the start of "
@@ -269,7 +231,7 @@ int pw_verb_start(pw_cli *cli)
     if (pw_cli_kept(cli)) {
         pw_cli_say_kept(cli);
     }
-    return PW_EXIT_OK;
+    return kept_doubt(cli, workflow);
 }
 
 /* ---- execute ---- */

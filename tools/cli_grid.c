@@ -1,6 +1,7 @@
 /*
  * cli_grid.c - aligned tables. Cells are collected, widths measured in terminal columns, and the last column shown is cut to the
- * terminal's width, so that a row is a line. Where a sentence in it would be cut to nothing (grid.below) it goes below its row, whole.
+ * terminal's width, so that a row is a line. A cell may have a shorter text, for when rows do not fit. Where a sentence in the last
+ * column would be cut to nothing (grid.below) it goes below its row, whole.
  *
  * Draws no lines. A pipe gets everything, uncut.
  */
@@ -11,6 +12,7 @@
 
 #define GAP 2
 #define LAST_MIN 12
+#define LAST_WISH 24 /* columns for the last before anything is shortened for it */
 #define BELOW_INDENT 4
 #define LONG 40 /* columns that are never cut: a UUID is 36 */
 
@@ -40,7 +42,8 @@ void pw_grid_add(pw_cli_grid *grid, pw_cli_style style, const char *text, size_t
         grid->cells = cells;
         grid->capacity = capacity;
     }
-    grid->cells[grid->len++] = (pw_cli_cell){grid->text.size, size, style};
+    grid->cells[grid->len++] =
+        (pw_cli_cell){.offset = grid->text.size, .size = size, .style = style};
     pw_buf_put(&grid->text, text, size);
 }
 
@@ -49,9 +52,34 @@ void pw_grid_str(pw_cli_grid *grid, pw_cli_style style, const char *text)
     pw_grid_add(grid, style, text, strlen(text));
 }
 
+void pw_grid_short(pw_cli_grid *grid, size_t cell, const char *text)
+{
+    grid->cells[cell].short_offset = grid->text.size;
+    grid->cells[cell].short_size = strlen(text);
+    pw_buf_puts(&grid->text, text);
+}
+
 static const char *cell_text(const pw_cli_grid *grid, const pw_cli_cell *cell)
 {
     return cell->size == 0 ? "" : (const char *)grid->text.data + cell->offset;
+}
+
+char *pw_grid_text(const pw_cli_grid *grid, size_t cell)
+{
+    return pw_buf_ok(&grid->text)
+               ? strndup(cell_text(grid, &grid->cells[cell]), grid->cells[cell].size)
+               : NULL;
+}
+
+/* Short texts take the places of long ones. */
+static void shorten(pw_cli_grid *grid)
+{
+    for (size_t i = 0; i < grid->len; i++) {
+        if (grid->cells[i].short_size != 0) {
+            grid->cells[i].offset = grid->cells[i].short_offset;
+            grid->cells[i].size = grid->cells[i].short_size;
+        }
+    }
 }
 
 typedef struct layout {
@@ -81,15 +109,17 @@ static size_t long_cut(layout *l, size_t used, size_t last, size_t width)
     return used;
 }
 
-static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
-                    layout *l)
+/* Columns as wide as needed; returns what is used of a line before the last. */
+static size_t widths(const pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
+                     layout *l)
 {
+    size_t used = l->indent;
+    memset(l->width, 0, sizeof l->width);
     for (size_t i = 0; i < grid->len; i++) {
         size_t columns = pw_out_columns(out, cell_text(grid, &grid->cells[i]), grid->cells[i].size);
         size_t *width = &l->width[i % grid->columns];
         *width = columns > *width ? columns : *width;
     }
-    size_t used = l->indent;
     for (size_t c = 0; c < grid->columns; c++) {
         size_t heading = headings != NULL ? strlen(headings[c]) : 0;
         if (l->width[c] > 0) {
@@ -100,8 +130,20 @@ static void measure(const pw_cli_out *out, const pw_cli_grid *grid, const char *
     for (size_t c = 0; c < l->last; c++) {
         used += l->width[c] > 0 ? l->width[c] + GAP : 0;
     }
+    return used;
+}
+
+static void measure(const pw_cli_out *out, pw_cli_grid *grid, const char *const *headings,
+                    layout *l)
+{
+    size_t used = widths(out, grid, headings, l);
     size_t last = LAST_MIN;
-    size_t wish = grid->below < l->width[l->last] ? grid->below : l->width[l->last];
+    size_t wish = l->width[l->last] < LAST_WISH ? l->width[l->last] : LAST_WISH;
+    if (out->width != 0 && used + wish > out->width) {
+        shorten(grid);
+        used = widths(out, grid, headings, l);
+    }
+    wish = grid->below < l->width[l->last] ? grid->below : l->width[l->last];
     if (grid->below != 0 && out->width != 0 && l->last > 0 && used + wish > out->width) {
         l->below = true;
         last = 0;
@@ -160,8 +202,7 @@ static void print_below(pw_cli_out *out, const pw_cli_grid *grid, const layout *
     pw_out_style(out, PW_PLAIN);
 }
 
-bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
-                   size_t indent)
+bool pw_grid_print(pw_cli_out *out, pw_cli_grid *grid, const char *const *headings, size_t indent)
 {
     layout l = {.indent = indent};
     if (grid->failed || !pw_buf_ok(&grid->text)) {

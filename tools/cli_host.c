@@ -206,25 +206,30 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
     pw_cli_model_close(cli);
 }
 
-bool pw_cli_is_builtin(const char *workflow)
+const pawl_value *pw_cli_builtins(pawl_scope *scope)
 {
-    bool found = false;
     pawl_error err = {0};
     pawl_engine *e = NULL;
     const pawl_value *tools = NULL;
     pawl_options o = {
         .struct_size = sizeof o, .no_socket = true, .memory = true, .pool_threads = 1};
-    pawl_scope *scope = pawl_scope_new();
-    if (scope != NULL && pawl_open("", &o, &e, &err) == PAWL_OK &&
-        pawl_workflows_register(e, &err) == PAWL_OK &&
-        pw_cli_net_register(e, true, &err) == PAWL_OK &&
-        pawl_request(e, "tools", NULL, 5000, scope, &tools, &err) == PAWL_OK) {
-        const pawl_value *list = pawl_get(tools, "workflows");
-        for (size_t i = 0; i < pawl_len(list); i++) {
-            found = found || pawl_is(pawl_at(list, i), "name", workflow);
-        }
+    if (pawl_open("", &o, &e, &err) != PAWL_OK || pawl_workflows_register(e, &err) != PAWL_OK ||
+        pw_cli_net_register(e, true, &err) != PAWL_OK ||
+        pawl_request(e, "tools", NULL, 5000, scope, &tools, &err) != PAWL_OK) {
+        tools = NULL;
     }
     pawl_close(e, 0);
+    return pawl_get(tools, "workflows");
+}
+
+bool pw_cli_is_builtin(const char *workflow)
+{
+    bool found = false;
+    pawl_scope *scope = pawl_scope_new();
+    const pawl_value *list = scope != NULL ? pw_cli_builtins(scope) : NULL;
+    for (size_t i = 0; i < pawl_len(list); i++) {
+        found = found || pawl_is(pawl_at(list, i), "name", workflow);
+    }
     pawl_scope_free(scope);
     return found;
 }

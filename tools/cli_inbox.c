@@ -1,15 +1,19 @@
 /*
- * cli_inbox.c - what commands left in the journal while no engine ran, so that "list" can say so and a signal can follow a start.
+ * cli_inbox.c - what commands left in the journal while no engine ran, so that "list" can say so and a signal can follow a start; and what of
+ * it an engine has refused since.
  *
- * Reads the file through the read-only query door; never asked while an engine owns the journal.
+ * Reads the file through the read-only query door. What waits is never asked for while an engine owns the journal.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "engine/request.h"
 #include "journal/journal.h"
+#include "sdk/base/arena.h"
 #include "sdk/base/value.h"
 #include "tools/cli_session.h"
+
+#define UUID_BYTES ((size_t)36)
 
 typedef struct inbox {
     pw_cli *cli;
@@ -62,6 +66,21 @@ bool pw_cli_inbox_starts(pw_cli *cli, const char *id)
     return false;
 }
 
+const char *pw_cli_inbox_start_of(pw_cli *cli, const char *prefix)
+{
+    const pawl_value *kept = pw_cli_inbox(cli);
+    const char *found = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < pawl_len(kept); i++) {
+        const char *id = pawl_str(pawl_at(kept, i), "id", "");
+        if (pawl_is(pawl_at(kept, i), "op", "start") && strncmp(id, prefix, strlen(prefix)) == 0) {
+            count += found == NULL || strcmp(found, id) != 0;
+            found = id;
+        }
+    }
+    return count == 1 ? found : NULL;
+}
+
 /* Does a kept answer name this question? Without a name it is of whatever the run asks. */
 static bool is_of(const char *given, const char *name, int64_t command)
 {
@@ -85,4 +104,57 @@ bool pw_cli_inbox_answers(const pawl_value *kept, const char *id, const char *na
         }
     }
     return said > 0;
+}
+
+/* ---- what was refused ---- */
+
+static bool refusal_take(void *ctx, pw_view row_map)
+{
+    inbox *in = ctx;
+    pawl_scope *scope = in->cli->scope;
+    const pawl_value *row = pw_value_copy(scope, row_map.data, row_map.size);
+    const pawl_value *body = NULL;
+    size_t size = 0;
+    const void *bytes = pawl_data(row, "body", &size);
+    if (bytes != NULL && pawl_from_msgpack(scope, bytes, size, &body, NULL) == PAWL_OK &&
+        pawl_get(body, "refused") != NULL) {
+        in->items[in->len++] = pawl_with(scope, pawl_get(body, "refused"), "at_ms",
+                                         pawl_make_int(scope, pawl_int(row, "at_ms", 0)));
+    }
+    return in->len < sizeof in->items / sizeof in->items[0];
+}
+
+const pawl_value *pw_cli_refusals(pw_cli *cli, const char *id, int64_t since_ms)
+{
+    inbox in = {.cli = cli};
+    pawl_error err = {0};
+    /* Ids hold no quotes. The keys of a run's children begin so, too, but are longer. */
+    const char *sql = pw_sprintf(
+        cli->scope,
+        "SELECT at_ms, body FROM pawl_outcomes WHERE dedup > '" PW_CLIENT_KEY
+        "%s/' AND dedup < '" PW_CLIENT_KEY
+        "%s0' AND length(dedup) = %zu AND status <> 0 AND at_ms >= %" PRId64 " ORDER BY at_ms",
+        id, id, strlen(PW_CLIENT_KEY) + strlen(id) + 1 + UUID_BYTES, since_ms);
+    if (sql == NULL || pw_sqlite_query(cli->db, sql, refusal_take, &in, &err) != PAWL_OK ||
+        in.len == 0) {
+        return NULL;
+    }
+    return pawl_make_array(cli->scope, in.items, in.len);
+}
+
+const char *pw_cli_refusal_line(pw_cli *cli, const pawl_value *refused)
+{
+    const char *name = pawl_str(refused, "name", ""), *choice = pawl_str(refused, "choice", "");
+    const char *by = pawl_str(refused, "by", "");
+    char when[32];
+    if (cli->out.times == PW_TIME_RELATIVE) {
+        pw_cli_relative(when, pawl_int(refused, "at_ms", 0), cli->out.now_ms);
+    } else {
+        pw_cli_iso(when, pawl_int(refused, "at_ms", 0));
+    }
+    const char *line = pw_sprintf(cli->scope, "%s%s%s%s%s%s%s, kept for an engine, refused %s: %s",
+                                  pawl_str(refused, "op", "?"), *name != '\0' ? " " : "", name,
+                                  *choice != '\0' ? " " : "", choice, *by != '\0' ? " by " : "", by,
+                                  when, pawl_str(refused, "message", "?"));
+    return line != NULL ? line : "";
 }

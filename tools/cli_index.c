@@ -167,7 +167,7 @@ static int info(pw_cli *cli)
     int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = false}, &x);
     if (code == PW_EXIT_OK) {
         const pawl_status st = pawl_index_info(x.index, operand(cli, 0), cli->scope, &about, &err);
-        cli->next = st == PAWL_NOTFOUND ? "pawl index list" : NULL;
+        cli->next = st == PAWL_NOTFOUND ? "pawl%d index list" : NULL;
         code = st == PAWL_OK ? code : pw_cli_fail(cli, st, &err, NULL);
     }
     if (code == PW_EXIT_OK && is_text(cli)) {
@@ -303,7 +303,7 @@ static int search(pw_cli *cli)
                             ? pw_cli_index_model(&x, operand(cli, 0), &err)
                             : NULL;
     if (code == PW_EXIT_OK && err.status != PAWL_OK) {
-        cli->next = err.status == PAWL_NOTFOUND ? "pawl index list" : NULL;
+        cli->next = err.status == PAWL_NOTFOUND ? "pawl%d index list" : NULL;
         code = pw_cli_fail(cli, err.status, &err, NULL);
     } else if (code == PW_EXIT_OK && model != NULL) {
         code = pw_cli_index_open(cli, &(pw_cli_index_need){.model = model}, &x);

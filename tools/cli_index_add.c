@@ -292,7 +292,7 @@ int pw_cli_index_add(pw_cli *cli)
     int code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true}, &x);
     const char *model = code == PW_EXIT_OK ? pw_cli_index_model(&x, name, &err) : NULL;
     if (code == PW_EXIT_OK && err.status != PAWL_OK) {
-        cli->next = "pawl index create NAME --model MODEL";
+        cli->next = "pawl%d index create NAME --model MODEL";
         code = pw_cli_fail(cli, err.status, &err, NULL);
     } else if (code == PW_EXIT_OK) {
         code = pw_cli_index_open(cli, &(pw_cli_index_need){.writes = true, .model = model}, &x);

@@ -5,6 +5,7 @@
  * Nothing here changes a run. query may host an engine to ask code, with no run moving.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sdk/base/arena.h"
@@ -167,6 +168,25 @@ static void list_kept(listing *l, const pawl_value *kept)
     }
 }
 
+/* On a terminal: what ids are cut to when they leave no room for what runs do. */
+static void list_short(listing *l)
+{
+    pw_cli_grid *g = &l->grid;
+    const char **ids = pawl_scope_alloc(l->cli->scope, (l->len + 1) * sizeof *ids);
+    for (size_t i = 0; i < l->len && ids != NULL; i++) {
+        char *id = pw_grid_text(g, i * g->columns);
+        ids[i] = id != NULL ? pw_strdup(l->cli->scope, id) : NULL;
+        free(id);
+        ids = ids[i] != NULL ? ids : NULL;
+    }
+    if (ids == NULL || !pw_cli_prefixes(l->cli, ids, l->len)) {
+        return;
+    }
+    for (size_t i = 0; i < l->len; i++) {
+        pw_grid_short(g, i * g->columns, ids[i]);
+    }
+}
+
 static void list_print(listing *l)
 {
     static const char *const headings[] = {"ID", "WORKFLOW", "STATUS", "STARTED", "TOOK", "DOING"};
@@ -179,6 +199,9 @@ static void list_print(listing *l)
     if (cli->out.format == PW_FORMAT_JSON) {
         pw_out_json(&cli->out, pawl_make_array(cli->scope, l->all, l->len));
     } else if (cli->out.format == PW_FORMAT_TEXT && l->len > 0) {
+        if (cli->out.width != 0) {
+            list_short(l);
+        }
         (void)pw_grid_print(&cli->out, &l->grid, headings, 0);
     }
     if (l->len == 0 && cli->out.format == PW_FORMAT_TEXT && kept == 0) {
@@ -210,6 +233,7 @@ int pw_verb_list(pw_cli *cli)
         l.max = a->number[PW_OPT_LIMIT] == 0 ? SIZE_MAX : (size_t)a->number[PW_OPT_LIMIT];
     }
     pw_grid_init(&l.grid, 6);
+    l.grid.yields = 1;
     pawl_status s = list_pages(&l, &err);
     if (s == PAWL_OK) {
         list_print(&l);
@@ -305,6 +329,10 @@ static void describe_text(pw_cli *cli, const pawl_value *run)
         pw_out_wrap(o, pw_cli_wait_line(cli, pawl_at(waits, i)), 13);
         pw_out_puts(o, "\n");
     }
+    const pawl_value *refused = pawl_get(run, "refused");
+    for (size_t i = 0; i < pawl_len(refused); i++) {
+        field_str(o, i == 0 ? "refused" : "", pw_cli_refusal_line(cli, pawl_at(refused, i)));
+    }
     field_time(o, "started", created);
     field_time(o, "changed", pawl_int(run, "updated_ms", 0));
     field_time(o, "closed", closed);
@@ -337,6 +365,9 @@ int pw_verb_describe(pw_cli *cli)
     if (s != PAWL_OK) {
         return pw_cli_fail(cli, s, &err, NULL);
     }
+    const pawl_value *refused =
+        pw_cli_refusals(cli, pawl_str(run, "id", ""), pawl_int(run, "created_ms", 0));
+    run = refused != NULL ? pawl_with(cli->scope, run, "refused", refused) : run;
     if (cli->out.format != PW_FORMAT_TEXT) {
         pw_out_json(&cli->out, run);
     } else {

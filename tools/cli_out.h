@@ -97,6 +97,8 @@ typedef struct pw_cli_cell {
     size_t offset;
     size_t size;
     pw_cli_style style;
+    size_t short_offset,
+        short_size; /* what stands there on a terminal that is too narrow; 0 = the same */
 } pw_cli_cell;
 typedef struct pw_cli_grid {
     size_t columns;
@@ -115,8 +117,11 @@ void pw_grid_init(pw_cli_grid *grid, size_t columns);
 void pw_grid_deinit(pw_cli_grid *grid);
 void pw_grid_add(pw_cli_grid *grid, pw_cli_style style, const char *text, size_t size);
 void pw_grid_str(pw_cli_grid *grid, pw_cli_style style, const char *text);
+/** What a cell holds when its column would not fit in whole; of as many columns as bytes. */
+void pw_grid_short(pw_cli_grid *grid, size_t cell, const char *text);
+/** The text of a cell, copied. Owns: the caller (free); NULL: out of memory. */
+char *pw_grid_text(const pw_cli_grid *grid, size_t cell);
 /** headings: one per column, or NULL for none. Columns whose cells are all empty are left out. False: out of memory. */
-bool pw_grid_print(pw_cli_out *out, const pw_cli_grid *grid, const char *const *headings,
-                   size_t indent);
+bool pw_grid_print(pw_cli_out *out, pw_cli_grid *grid, const char *const *headings, size_t indent);
 
 #endif

@@ -76,6 +76,11 @@ const char *pw_cli_by(pw_cli *cli);
 /** Fills cli->run_id from -w: the id itself, or the one run whose id begins with it. writing: an id whose start is still kept counts too.
  * 0, or the exit code after having said why. */
 int pw_cli_target(pw_cli *cli, bool writing);
+/* ---- cli_prefix.c: ids for a narrow terminal ---- */
+
+/** Makes ids as short as all of them can be to be found by. False: the journal cannot be asked; they are as they were. Owns: the scope. */
+bool pw_cli_prefixes(pw_cli *cli, const char **ids, size_t len);
+
 typedef struct pw_cli_targets {
     const char **ids;
     size_t len;
@@ -95,11 +100,19 @@ int pw_cli_end_print(pw_cli *cli, const pawl_value *end);
 
 /** Requests kept in the journal's inbox, oldest first: [{op, id, posted_ms, args}]. Nil when there are none. */
 const pawl_value *pw_cli_inbox(pw_cli *cli);
+/** The one start kept there whose id begins so; NULL: none, or several. Owns: the session. */
+const char *pw_cli_inbox_start_of(pw_cli *cli, const char *prefix);
 /** True when a start of that id is kept there. */
 bool pw_cli_inbox_starts(pw_cli *cli, const char *id);
 /** Appends what is kept of answers to that question of a run: "approve by ann, deferred by bob". False: nothing. */
 bool pw_cli_inbox_answers(const pawl_value *kept, const char *id, const char *name, int64_t command,
                           pw_buf *text);
+
+/** What was kept for that run and refused by an engine since then, oldest first: [{op, message, by?, name?, choice?, at_ms}]. Nil: nothing; what was
+ * given a key of its own (--dedup) is answered under that. */
+const pawl_value *pw_cli_refusals(pw_cli *cli, const char *id, int64_t since_ms);
+/** One of them on a line. Owns: the scope. */
+const char *pw_cli_refusal_line(pw_cli *cli, const pawl_value *refused);
 
 /* ---- cli_host.c: an engine in this process ---- */
 
@@ -129,6 +142,8 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 /** A line of the engine's log on standard error; user: the session. Any thread. */
 void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command,
                 const char *text);
+/** The workflows that need no module: [{name, ...}]. Nil: out of memory. */
+const pawl_value *pw_cli_builtins(pawl_scope *scope);
 /** True if the built-in workflows have that name. */
 bool pw_cli_is_builtin(const char *workflow);
 void pw_cli_signals_block(void);
@@ -151,6 +166,13 @@ void pw_out_value(pw_cli_out *out, const pawl_value *value, size_t indent);
 void pw_value_line(pw_buf *text, const pawl_value *value, size_t bytes_max);
 /** "Type: message" and its causes. */
 void pw_out_failure(pw_cli_out *out, const pawl_value *failure, size_t indent);
+
+/* ---- cli_meant.c: which workflow was meant ---- */
+
+/** What the engine has instead of a workflow that it has not: the name that was meant, else some. NULL: it does not say. Owns: the scope. */
+const char *pw_cli_meant_instead(pw_cli *cli, const char *workflow);
+/** The name like it that is built in or of earlier runs, when neither has that one. NULL: nothing is odd. Owns: the scope. */
+const char *pw_cli_meant_before(pw_cli *cli, const char *workflow);
 
 /* ---- cli_look.c ---- */
 

@@ -8,7 +8,7 @@
 
 #include "sdk/base/arena.h"
 #include "sdk/base/record.h"
-#include "tools/cli_event.h"
+#include "tools/cli_trace.h"
 
 #define STACK_TIMEOUT_MS 10000
 
@@ -35,7 +35,6 @@ static void waiting_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *w)
     int64_t now = cli->out.now_ms;
     int64_t due = pawl_int(w, "due_ms", 0);
     const char *name = pawl_str(w, "name", "");
-    const char *file = pawl_str(w, "file", "");
     cell(grid, PW_DIM, pawl_int(w, "command", 0) != 0 ? "#%" PRId64 : "%.0" PRId64,
          pawl_int(w, "command", 0));
     const char *child = pawl_str(w, "child", "");
@@ -65,11 +64,7 @@ static void waiting_row(pw_cli *cli, pw_cli_grid *grid, const pawl_value *w)
          due != 0 ? span : "");
     cell(grid, PW_DIM, pawl_int(w, "branch", 0) > 0 ? "branch %" PRId64 : "%.0" PRId64,
          pawl_int(w, "branch", 0));
-    if (*file != '\0') {
-        cell(grid, PW_PLAIN, "%s:%" PRId64, file, pawl_int(w, "line", 0));
-    } else {
-        cell(grid, PW_PLAIN, "%s", pawl_str(w, "at", ""));
-    }
+    cell(grid, PW_PLAIN, "%s", pawl_str(w, "at", ""));
 }
 
 static void try_print(pw_cli *cli, const char *verb)
@@ -163,7 +158,9 @@ static void whys_print(pw_cli *cli, const pawl_value *waiting, bool paused)
         (void)pw_out_str(o, why);
         pw_out_puts(o, "\n");
         if (pawl_int(w, "command", 0) != 0 && !pawl_bool(w, "held", false)) {
-            pw_out_puts(o, "    the engine needs it: pawl serve --module FILE.so, or a worker\n");
+            pw_out_printf(o,
+                          "    the engine needs it: pawl%s serve --module FILE.so, or a worker\n",
+                          pw_cli_db_words(cli));
         }
         last = why;
     }
@@ -290,6 +287,105 @@ static int stack_without_code(pw_cli *cli, bool missing, const char *why,
     return code;
 }
 
+/* ---- what rows do not say, and history does ---- */
+
+static const pawl_value *with_text(pw_cli *cli, const pawl_value *map, const char *key,
+                                   const char *text)
+{
+    return *text == '\0' || *pawl_str(map, key, "") != '\0'
+               ? map
+               : pawl_with(cli->scope, map, key, pawl_make_str(cli->scope, text));
+}
+
+static const pawl_value *with_int(pw_cli *cli, const pawl_value *map, const char *key,
+                                  int64_t number)
+{
+    return number == 0 || pawl_int(map, key, 0) != 0
+               ? map
+               : pawl_with(cli->scope, map, key, pawl_make_int(cli->scope, number));
+}
+
+static const pw_node *node_of(const pw_trace *t, int64_t command)
+{
+    for (size_t i = 0; i < t->len; i++) {
+        if (t->nodes[i].command == command && !t->nodes[i].dropped) {
+            return &t->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static bool has_row(const pawl_value *rows, int64_t command, bool timer)
+{
+    for (size_t i = 0; i < pawl_len(rows); i++) {
+        const pawl_value *w = pawl_at(rows, i);
+        if (pawl_int(w, "command", 0) == command && (timer || !pawl_is(w, "kind", "timer"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const pawl_value *row_told(pw_cli *cli, const pawl_value *w, const pw_node *n)
+{
+    w = with_text(cli, w, "name", n->name);
+    w = with_text(cli, w, "at", n->at);
+    w = n->kind == PW_NODE_CHILD ? with_text(cli, w, "child", n->note) : w;
+    w = with_int(cli, w, "branch", n->branch);
+    return with_int(cli, w, "since_ms", n->start_ms);
+}
+
+/* The timer of a deadline is said with what has the deadline. */
+static size_t rows_told(pw_cli *cli, const pw_trace *t, const pawl_value *rows,
+                        const pawl_value **all)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < pawl_len(rows); i++) {
+        const pawl_value *w = pawl_at(rows, i);
+        const int64_t command = pawl_int(w, "command", 0);
+        const pw_node *n = node_of(t, command);
+        const bool deadline = pawl_is(w, "kind", "timer") && n != NULL && n->kind != PW_NODE_TIMER;
+        if (deadline && has_row(rows, command, false)) {
+            continue;
+        }
+        if (deadline) {
+            w = pawl_with(cli->scope, w, "kind",
+                          pawl_make_str(cli->scope, pw_node_kind_name(n->kind)));
+        }
+        all[len++] = n != NULL ? row_told(cli, w, n) : w;
+    }
+    return len;
+}
+
+/* What a run waits for has a row of its own, but for signals and children. */
+static pawl_status with_history(pw_cli *cli, const pawl_value **stack, pawl_error *err)
+{
+    const pawl_value *run = NULL, *rows = pawl_get(*stack, "waiting");
+    pw_trace *t = NULL;
+    pawl_status s = pw_cli_request(cli, "describe", pawl_build(cli->scope, "{id: %s}", cli->run_id),
+                                   -1, &run, err);
+    s = s == PAWL_OK ? pw_trace_build(cli, run, cli->scope, PW_TRACE_ALONE, &t, err) : s;
+    const pawl_value **all =
+        s == PAWL_OK ? pawl_scope_alloc(cli->scope, (t->len + pawl_len(rows) + 1) * sizeof *all)
+                     : NULL;
+    if (all == NULL) {
+        return s;
+    }
+    size_t len = rows_told(cli, t, rows, all);
+    for (size_t i = 0; i < t->len; i++) {
+        const pw_node *n = &t->nodes[i];
+        if ((n->kind == PW_NODE_SIGNAL || n->kind == PW_NODE_CHILD) && !n->dropped &&
+            n->state == PW_STATE_OPEN && !has_row(rows, n->command, true)) {
+            all[len++] = row_told(cli,
+                                  pawl_build(cli->scope, "{command: %lld, kind: %s}",
+                                             (long long)n->command, pw_node_kind_name(n->kind)),
+                                  n);
+        }
+    }
+    *stack = pawl_with(cli->scope, *stack, "waiting", pawl_make_array(cli->scope, all, len));
+    return PAWL_OK;
+}
+
 int pw_verb_stack(pw_cli *cli)
 {
     const pawl_value *stack = NULL;
@@ -302,6 +398,9 @@ int pw_verb_stack(pw_cli *cli)
     }
     pawl_status s = pw_cli_request(cli, "stack", pawl_build(cli->scope, "{id: %s}", cli->run_id),
                                    timeout, &stack, &err);
+    if (s == PAWL_OK && !pw_cli_live(cli)) {
+        s = with_history(cli, &stack, &err);
+    }
     if (s == PAWL_NOCODE || s == PAWL_NONDETERMINISM) {
         code = stack_without_code(cli, s == PAWL_NOCODE, err.message, &stack);
         s = PAWL_OK;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "tools/word.h"
+
 #define B(name) ((pw_cli_opts)1 << PW_OPT_##name)
 #define GLOBAL (B(DB) | B(OUTPUT) | B(COLOR) | B(TIME_FORMAT) | B(HELP))
 
@@ -103,72 +105,19 @@ bool pw_cli_is_word_of(const pw_cli_command *command, const char *word)
     return false;
 }
 
-/* Edit distance with transposition, of short words; anything long is far. */
-#define WORD_MAX 24
-static size_t distance(const char *a, size_t a_size, const char *b)
-{
-    size_t b_size = strlen(b);
-    size_t rows[3][WORD_MAX + 1];
-    if (a_size > WORD_MAX || b_size > WORD_MAX) {
-        return WORD_MAX;
-    }
-    for (size_t j = 0; j <= b_size; j++) {
-        rows[0][j] = j;
-    }
-    size_t *before = rows[2];
-    size_t *last = rows[0];
-    size_t *now = rows[1];
-    for (size_t i = 1; i <= a_size; i++) {
-        now[0] = i;
-        for (size_t j = 1; j <= b_size; j++) {
-            size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
-            best = last[j] + 1 < best ? last[j] + 1 : best;
-            best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < best) {
-                best = before[j - 2] + 1;
-            }
-            now[j] = best;
-        }
-        size_t *free_row = before;
-        before = last;
-        last = now;
-        now = free_row;
-    }
-    return last[b_size];
-}
-
-static bool near_enough(size_t far, size_t size)
-{
-    return far <= 2 && far < size;
-}
-
-size_t pw_cli_word_near(const char *word, const char *const *words, size_t len)
-{
-    size_t best = len, best_far = WORD_MAX;
-    for (size_t i = 0; i < len; i++) {
-        size_t far = distance(word, strlen(word), words[i]);
-        if (far < best_far) {
-            best_far = far;
-            best = i;
-        }
-    }
-    return near_enough(best_far, strlen(word)) ? best : len;
-}
-
 const pw_cli_command *pw_cli_command_near(const char *name)
 {
     size_t size = strlen(name);
     const pw_cli_command *best = NULL;
-    size_t best_far = WORD_MAX;
+    size_t best_far = PW_WORD_FAR;
     for (size_t i = 0; i < PW_CMD_COUNT; i++) {
-        size_t far = distance(name, size, commands[i].name);
+        size_t far = pw_word_distance(name, size, commands[i].name);
         if (far < best_far) {
             best_far = far;
             best = &commands[i];
         }
     }
-    return near_enough(best_far, size) ? best : NULL;
+    return pw_word_is_near(best_far, size) ? best : NULL;
 }
 
 const pw_cli_option *pw_cli_option_get(pw_cli_opt option)
@@ -222,15 +171,16 @@ pw_cli_opt pw_cli_option_letter(char letter)
 pw_cli_opt pw_cli_option_near(const char *word, size_t size, pw_cli_opts among)
 {
     pw_cli_opt best = PW_OPT_NONE;
-    size_t best_far = WORD_MAX;
+    size_t best_far = PW_WORD_FAR;
     for (size_t i = 0; i < PW_OPT_COUNT; i++) {
-        size_t far = (among >> i & 1u) != 0 ? distance(word, size, options[i].word) : WORD_MAX;
+        size_t far =
+            (among >> i & 1u) != 0 ? pw_word_distance(word, size, options[i].word) : PW_WORD_FAR;
         if (far < best_far) {
             best_far = far;
             best = (pw_cli_opt)i;
         }
     }
-    return near_enough(best_far, size) ? best : PW_OPT_NONE;
+    return pw_word_is_near(best_far, size) ? best : PW_OPT_NONE;
 }
 
 const char *pw_cli_group_title(pw_cli_group group)

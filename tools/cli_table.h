@@ -90,8 +90,6 @@ bool pw_cli_is_word_of(const pw_cli_command *command, const char *word);
 size_t pw_cli_words_size(const pw_cli_command *command);
 /** The command whose name is nearest to a mistyped one; NULL when none is near. */
 const pw_cli_command *pw_cli_command_near(const char *name);
-/** The same among other words: its index; len when none is near. */
-size_t pw_cli_word_near(const char *word, const char *const *words, size_t len);
 const pw_cli_option *pw_cli_option_get(pw_cli_opt option);
 /** As help shows it: with what it says of itself in this command; command may be NULL. */
 pw_cli_option pw_cli_option_of(const pw_cli_command *command, pw_cli_opt option);

@@ -94,11 +94,83 @@ static pawl_status candidates(pw_cli *cli, const char *prefix, const char **ids,
     return PAWL_OK;
 }
 
+/* A start that was kept and refused left no run. */
+static void say_refusals(pw_cli *cli, const char *id)
+{
+    const pawl_value *refused = pw_cli_refusals(cli, id, 0);
+    for (size_t i = 0; i < pawl_len(refused); i++) {
+        pw_cli_note(cli, "      %s", pw_cli_refusal_line(cli, pawl_at(refused, i)));
+    }
+}
+
+static int kept_only(pw_cli *cli)
+{
+    pawl_error err = {0};
+    (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
+                       "the start of %s is kept, and no engine runs: it begins with the next",
+                       cli->run_id);
+    return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
+}
+
+static int not_there(pw_cli *cli, const char *given)
+{
+    pawl_error err = {0};
+    cli->run_id[0] = '\0';
+    (void)pw_error_set(&err, PAWL_NOTFOUND, __FILE__, __LINE__,
+                       "there is no run whose id is \"%s\" or begins with it", given);
+    (void)pw_cli_fail(cli, PAWL_NOTFOUND, &err, NULL);
+    say_refusals(cli, given);
+    pw_cli_note(cli, "      try: pawl%s list", pw_cli_db_words(cli));
+    return PW_EXIT_NOTFOUND;
+}
+
+/* "019ab3c4-5d6f/7": a child, by a prefix of the run above it. */
+static bool child_find(pw_cli *cli, const char *given)
+{
+    const char *ids[CANDIDATES_SHOWN + 1];
+    const char *slash = strchr(given, '/');
+    size_t len = 0;
+    pawl_error err = {0};
+    const char *above =
+        slash != NULL ? pw_strndup(cli->scope, given, (size_t)(slash - given)) : NULL;
+    if (above == NULL || candidates(cli, above, ids, &len, &err) != PAWL_OK || len != 1) {
+        return false;
+    }
+    (void)snprintf(cli->run_id, sizeof cli->run_id, "%s%s", ids[0], slash);
+    return exists(cli, cli->run_id, &err);
+}
+
+/* No run has this very id: the one whose id begins with it. */
+static int prefix_find(pw_cli *cli, const char *given, bool writing)
+{
+    const char *ids[CANDIDATES_SHOWN + 1];
+    size_t len = 0;
+    pawl_error err = {0};
+    pawl_status s = candidates(cli, given, ids, &len, &err);
+    if (s != PAWL_OK) {
+        return pw_cli_fail(cli, s, &err, NULL);
+    }
+    if (len > 1) {
+        return ambiguous(cli, given, ids, len);
+    }
+    if (len == 1) {
+        (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", ids[0]);
+        return PW_EXIT_OK;
+    }
+    if (child_find(cli, given)) {
+        return PW_EXIT_OK;
+    }
+    const char *kept = !pw_cli_live(cli) ? pw_cli_inbox_start_of(cli, given) : NULL;
+    if (kept == NULL) {
+        return not_there(cli, given);
+    }
+    (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", kept);
+    return writing ? PW_EXIT_OK : kept_only(cli);
+}
+
 int pw_cli_target(pw_cli *cli, bool writing)
 {
     const char *given = cli->args->value[PW_OPT_WORKFLOW_ID];
-    const char *ids[CANDIDATES_SHOWN + 1];
-    size_t len = 0;
     pawl_error err = {0};
     if (given == NULL) {
         return pw_cli_usage(cli, "which run? give its id");
@@ -111,37 +183,14 @@ int pw_cli_target(pw_cli *cli, bool writing)
         return code;
     }
     (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", given);
-    bool there = exists(cli, given, &err);
-    bool kept = !there && !pw_cli_live(cli) && pw_cli_inbox_starts(cli, given);
-    if (there || (writing && kept)) {
+    if (exists(cli, given, &err)) {
         return PW_EXIT_OK;
     }
-    if (kept) {
-        (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
-                           "the start of %s is kept, and no engine runs: it begins with the next",
-                           given);
-        return pw_cli_fail(cli, PAWL_NOCODE, &err, NULL);
+    if (!pw_cli_live(cli) && pw_cli_inbox_starts(cli, given)) {
+        return writing ? PW_EXIT_OK : kept_only(cli);
     }
-    if (err.status != PAWL_NOTFOUND) {
-        return pw_cli_fail(cli, err.status, &err, NULL);
-    }
-    pawl_status s = candidates(cli, given, ids, &len, &err);
-    if (s != PAWL_OK) {
-        return pw_cli_fail(cli, s, &err, NULL);
-    }
-    if (len == 0) {
-        cli->run_id[0] = '\0';
-        (void)pw_error_set(&err, PAWL_NOTFOUND, __FILE__, __LINE__,
-                           "there is no run whose id is \"%s\" or begins with it", given);
-        (void)pw_cli_fail(cli, PAWL_NOTFOUND, &err, NULL);
-        pw_cli_note(cli, "      try: pawl%s list", pw_cli_db_words(cli));
-        return PW_EXIT_NOTFOUND;
-    }
-    if (len > 1) {
-        return ambiguous(cli, given, ids, len);
-    }
-    (void)snprintf(cli->run_id, sizeof cli->run_id, "%s", ids[0]);
-    return PW_EXIT_OK;
+    return err.status == PAWL_NOTFOUND ? prefix_find(cli, given, writing)
+                                       : pw_cli_fail(cli, err.status, &err, NULL);
 }
 
 /* ---- many ---- */

@@ -11,6 +11,7 @@
 #include "tools/cli_session.h"
 #include "tools/mcp/rights.h"
 #include "tools/token.h"
+#include "tools/word.h"
 
 #define NAMES_MAX 64
 #define WORKSPACE_BYTES_MAX 90
@@ -102,7 +103,7 @@ static void role_unknown(const pw_rights *rights, const char *role, pw_buf *list
     for (size_t i = 0; i < len; i++) {
         pw_buf_printf(list, "%s%s", i == 0 ? "" : i + 1 < len ? ", " : " or ", names[i]);
     }
-    size_t near = pw_cli_word_near(role, names, len);
+    size_t near = pw_word_near(role, names, len);
     *ret_near = near < len ? names[near] : NULL;
 }
 

@@ -16,7 +16,6 @@
 #include "sdk/base/record.h"
 #include "sdk/base/value.h"
 
-#define LEVELS_MAX 8
 #define COMMANDS_INDEXED_MAX 1000000
 #define STACK_TIMEOUT_MS 3000
 
@@ -427,7 +426,7 @@ static void maps_merge(pw_cli *cli, pw_trace *t, int64_t key)
 static void children_build(pw_cli *cli, pw_trace *t, int level)
 {
     pawl_error err = {0};
-    for (size_t i = 0; i < t->len && level < LEVELS_MAX; i++) {
+    for (size_t i = 0; i < t->len && level < PW_TRACE_LEVELS_MAX; i++) {
         pw_node *n = &t->nodes[i];
         const pawl_value *run = NULL;
         if (n->kind == PW_NODE_CHILD && !n->dropped &&
@@ -458,6 +457,8 @@ pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope
     } else {
         cut_open(t, pawl_int(run, "closed_ms", 0));
     }
+    t->refused =
+        pw_cli_refusals(cli, pawl_str(run, "id", ""), pawl_int(run, "created_ms", INT64_MAX));
     children_build(cli, t, level);
     *ret_trace = t;
     return PAWL_OK;
@@ -505,6 +506,7 @@ const pawl_value *pw_trace_json(const pw_trace *trace, pawl_scope *scope)
     }
     const pawl_value *v = pawl_with(scope, trace->run, "steps", pawl_make_array(scope, steps, len));
     const pawl_value *failure = pawl_get(trace->end, "failure");
+    v = trace->refused != NULL ? pawl_with(scope, v, "refused", trace->refused) : v;
     v = pawl_with(scope, v, "result", pawl_get(trace->end, "result"));
     return failure != NULL ? pawl_with(scope, v, "failure", failure) : v;
 }

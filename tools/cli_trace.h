@@ -72,12 +72,17 @@ struct pw_trace {
     size_t by_command_len;
     const char **unread; /* names of signals received and not read yet, oldest first */
     size_t unread_len, unread_capacity;
-    const pawl_value *kept; /* requests for the next engine; nil: none, or one runs */
-    bool failed;            /* out of memory while building */
+    const pawl_value *kept;    /* requests for the next engine; nil: none, or one runs */
+    const pawl_value *refused; /* what was kept, and refused since; nil: nothing */
+    bool failed;               /* out of memory while building */
     pawl_scope *scope;
 };
 
-/** Builds the trace of a run (and of its children, LEVELS deep). Owns: the scope. Errors: those of the requests; NOMEM. */
+#define PW_TRACE_LEVELS_MAX 8
+#define PW_TRACE_ALONE PW_TRACE_LEVELS_MAX /* without children */
+
+/** Builds the trace of a run that is so many levels below the first (and of its children, PW_TRACE_LEVELS_MAX deep).
+ * Owns: the scope. Errors: those of the requests; NOMEM. */
 pawl_status pw_trace_build(pw_cli *cli, const pawl_value *run, pawl_scope *scope, int level,
                            pw_trace **ret_trace, pawl_error *err);
 const pawl_value *pw_trace_json(const pw_trace *trace, pawl_scope *scope);

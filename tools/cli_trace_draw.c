@@ -450,9 +450,20 @@ static void print_header(const drawing *d, const pw_trace *t)
     }
 }
 
+static void print_refused(const drawing *d, const pw_trace *t)
+{
+    for (size_t i = 0; i < pawl_len(t->refused); i++) {
+        pw_out_style(d->out, PW_WARN);
+        pw_out_wrap(d->out, pw_cli_refusal_line(d->cli, pawl_at(t->refused, i)), 2);
+        pw_out_style(d->out, PW_PLAIN);
+        pw_out_puts(d->out, "\n");
+    }
+}
+
 static void print_end(const drawing *d, const pw_trace *t)
 {
     pw_cli_out *o = d->out;
+    print_refused(d, t);
     const pawl_value *failure = pawl_get(t->end, "failure");
     const pawl_value *result = pawl_get(t->end, "result");
     if (failure != NULL) {

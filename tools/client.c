@@ -713,9 +713,12 @@ static const pawl_value *complete_args(const char *op, const pawl_value *args, p
         args = pawl_with(scope, args, "id", pawl_make_str(scope, text));
     }
     if (pawl_get(args, "dedup") == NULL) {
+        const char *id = pawl_str(args, "id", "");
         pw_random(random, sizeof random);
         pw_uuid7(text, wall_ms(), random);
-        args = pawl_with(scope, args, "dedup", pawl_make_str(scope, text));
+        const char *of_run =
+            *id != '\0' ? pw_sprintf(scope, PW_CLIENT_KEY "%s/%s", id, text) : text;
+        args = pawl_with(scope, args, "dedup", pawl_make_str(scope, of_run));
     }
     return args;
 }

@@ -19,6 +19,9 @@
 
 typedef struct pw_client pw_client;
 
+/** A minted key is this, the run's id, a slash and a UUID: what became of requests that were kept is found by their run. */
+#define PW_CLIENT_KEY "post/"
+
 /** For one who asks once: an owner that opens or closes the journal is waited for, however slow its disk is. */
 #define PW_CLIENT_PATIENCE_MS 10000
 

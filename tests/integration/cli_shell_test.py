@@ -106,8 +106,8 @@ def it_completes_in_fish(p):
 
     offers(lambda line: sorted(asked(line)))
     equal(asked("pawl de"), {"describe": "show one run: state, times, what it waits for"})
-    equal(asked("pawl --db x.db stack --t"), {"--timeout": "how long to wait: 500ms, 30s, 5m, 2h, 3d; default: for ever",
-                                              "--time-format": "how text shows times: \"3 min ago\", 2026-01-31T12:00:00Z, or milliseconds since 1970"})
+    equal(asked("pawl --db x.db result --t"), {"--timeout": "how long to wait: 500ms, 30s, 5m, 2h, 3d; default: for ever",
+                                               "--time-format": "how text shows times: \"3 min ago\", 2026-01-31T12:00:00Z, or milliseconds since 1970"})
 
 
 def it_completes_in_zsh(p):

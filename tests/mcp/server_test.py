@@ -76,6 +76,15 @@ def it_starts_waits_for_and_answers_any_workflow_with_the_fixed_tools(f):
     assert client.call("pawl_wait", {"run_id": run})["result"]["structuredContent"]["choice"] == "approve"
 
 
+def it_says_which_workflow_was_meant(f):
+    client = Modern(f.serve().url)
+    for tool in ("pawl_start", "pawl_describe"):
+        said = client.call(tool, {"workflow": "aprove", "input": {}})["result"]
+        assert said["isError"] and 'did you mean "approve"?' in said["content"][0]["text"], said
+    said = client.call("pawl_start", {"workflow": "nothing_like_it", "input": {}})["result"]
+    assert said["isError"] and "did you mean" not in said["content"][0]["text"], said
+
+
 def it_asks_for_an_approval_as_a_form_of_its_choices(f):
     client = Modern(f.serve().url, {"elicitation": {"form": {}}})
     asked = client.call("approve", {"what": "it"})["result"]

@@ -180,7 +180,7 @@ static void pass_start(pw_mcpd_x *x, pw_mcpd_fn then)
     } else if (scopes[0] != '\0' || !pw_who_may(x->who, PW_OP_CALL)) {
         deny(x, PW_OP_CALL, NULL, workflow);
     } else {
-        pw_mcpd_end(x, pw_mcpd_text(x->scope, "there is no such workflow", true));
+        pw_mcpd_no_workflow(x, PW_OP_CALL, workflow);
     }
 }
 

@@ -243,6 +243,8 @@ bool pw_mcpd_offered(const pw_mcpd_x *x, pw_operation op, const pw_mcpd_offer *o
 bool pw_mcpd_offered_fixed(const pw_mcpd_x *x, const char *name);
 /** By itself, or by a tool of it. */
 bool pw_mcpd_reaches(const pw_mcpd_x *x, pw_operation op, const char *workflow);
+/** Ends the exchange: there is none of that name; and which of those that they reach was meant (meta.c). */
+void pw_mcpd_no_workflow(pw_mcpd_x *x, pw_operation op, const char *workflow);
 
 /* ---- name.c: ids of runs: whose they are, which call they answer ---- */
 

@@ -8,6 +8,7 @@
 
 #include "sdk/base/value.h"
 #include "tools/mcp/inside.h"
+#include "tools/word.h"
 
 #define X(id, name, title, hints, text, schema) \
     static void call_##id(pw_mcpd_x *x, const pawl_value *a);
@@ -128,6 +129,25 @@ static void end_started(pw_mcpd_x *x)
     pw_mcpd_end_structured(x, pawl_build(x->scope, "{run_id: %s}", x->run.id));
 }
 
+/* Of those that they reach. */
+static const char *meant(const pw_mcpd_x *x, pw_operation op, const char *workflow)
+{
+    enum { NAMES_MAX = 256 };
+    const pawl_value *list = x->server->catalog.workflows;
+    const char *names[NAMES_MAX];
+    size_t len = 0;
+    for (size_t i = 0; i < pawl_len(list) && len < NAMES_MAX; i++) {
+        const char *name = pawl_str(pawl_at(list, i), "name", "");
+        if (strcmp(name, workflow) != 0 && pw_mcpd_reaches(x, op, name)) {
+            names[len++] = name;
+        }
+    }
+    const size_t near = pw_word_near(workflow, names, len);
+    const char *text =
+        near < len ? pw_sprintf(x->scope, "; did you mean \"%s\"?", names[near]) : "";
+    return text != NULL ? text : "";
+}
+
 /* The same key again is the same run, also when that is over; so is a call whose answer was lost. */
 static void on_started(void *user, pawl_status status, const pawl_value *reply, const char *why)
 {
@@ -137,6 +157,9 @@ static void on_started(void *user, pawl_status status, const pawl_value *reply, 
         pw_mcpd_check_key(x, end_started);
     } else if (there && x->run.found != NULL) {
         end_started(x);
+    } else if (status == PAWL_NOCODE) {
+        const char *said = pw_sprintf(x->scope, "%s%s", why, meant(x, PW_OP_CALL, x->run.workflow));
+        on_written(x, status, reply, said != NULL ? said : why);
     } else {
         on_written(x, status, reply, why);
     }
@@ -221,6 +244,12 @@ static void call_STATUS(pw_mcpd_x *x, const pawl_value *a)
 
 /* ---- about workflows ---- */
 
+void pw_mcpd_no_workflow(pw_mcpd_x *x, pw_operation op, const char *workflow)
+{
+    const char *said = pw_sprintf(x->scope, "there is no such workflow%s", meant(x, op, workflow));
+    pw_mcpd_end(x, pw_mcpd_text(x->scope, said != NULL ? said : "", true));
+}
+
 static const pawl_value *json_of(pawl_scope *scope, const pawl_value *w, const char *key)
 {
     const char *text = pawl_str(w, key, "");
@@ -250,7 +279,7 @@ static void on_describe(void *user, pawl_status status, const pawl_value *reply,
             return;
         }
     }
-    pw_mcpd_end(x, pw_mcpd_text(x->scope, "there is no such workflow", true));
+    pw_mcpd_no_workflow(x, PW_OP_LIST, name);
 }
 
 static void call_DESCRIBE(pw_mcpd_x *x, const pawl_value *a)
