@@ -42,6 +42,10 @@ die() {
     exit 1
 }
 
+case $root in
+*[\"\;\$\\]*) die "CMake cannot build in a folder with a \", ;, \$ or \\ in its name: $root" ;;
+esac
+
 # lock_tree: one such script at a time in a tree; two would build and remove the same files. The lock is held by a process that ends with this one, not
 # by this one: whatever a test leaves behind would inherit it. A script that has just ended is waited for.
 lock_tree() {

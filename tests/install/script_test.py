@@ -99,6 +99,11 @@ class Script(unittest.TestCase):
             pass
         self.assertIn(f"cannot write below {self.root}", self.said("lock_tree"))
 
+    def test_a_name_that_cmake_cannot_take_is_refused(self):
+        os.rename(self.root, self.root + '"')
+        self.root += '"'
+        self.assertIn("CMake cannot build in a folder with a", self.said("lock_tree"))
+
     def test_a_full_disk_is_named(self):
         self.command("df", "echo Filesystem; echo /dev/x 100 100 0 100% /")
         self.assertIn(f"the disk is full: 0 MiB are free where {self.root}/build is", self.said("run_logged x false"))
