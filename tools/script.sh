@@ -42,6 +42,24 @@ die() {
     exit 1
 }
 
+case $root in
+*[\"\;\$\\]*) die "CMake cannot build in a folder with a \", ;, \$ or \\ in its name: $root" ;;
+esac
+
+# lock_tree: one such script at a time in a tree; two would build and remove the same files. The lock is held by a process that ends with this one, not
+# by this one: whatever a test leaves behind would inherit it. A script that has just ended is waited for.
+lock_tree() {
+    local lock at=$root/build/script.lock
+    mkdir -p "$root/build/log" && exec {lock}>>"$at" ||
+        die "cannot write below $root: it takes a clone of your own, on a disk with space"
+    flock -w 2 "$lock" ||
+        die "tools/$(cat "$at") is at work in this tree: wait until it has ended, or use another clone"
+    printf '%s (process %d)\n' "$script" $$ >"$at"
+    tail --pid=$$ -s 0.2 -f /dev/null >/dev/null 2>&1 </dev/null &
+    disown $!
+    exec {lock}>&-
+}
+
 # packages_missing KIND...: names of packages.txt that are not installed.
 packages_missing() {
     local kind name why wanted
@@ -70,14 +88,20 @@ install_packages() {
     fi
     missing=$(printf '%s' "$missing" | tr '\n' ' ')
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null 2>&1 ||
-            die "packages are missing: run this as root, or with sudo installed, or install them: apt-get install $missing"
+        # asked here, where a password can be typed
+        command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || sudo -v; } || die "packages are missing, and only root can install them. As root:
+
+    apt-get update && apt-get install --no-install-recommends $missing
+
+Then run this again, as anybody."
         as_root=(sudo)
     fi
     say "installing: $missing"
-    (run_logged packages-update "${as_root[@]}" apt-get update) || say "going on with the package lists that are here"
-    run_logged packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends $missing
+    (run_logged packages-update "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update) || say "going on with the package lists that are here"
+    (run_logged packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing) ||
+        die "these packages were not installed: $missing
+This takes Debian 12 or newer, its main archive in apt's sources, and the network."
 }
 
 # run_logged NAME COMMAND...: output to build/log/NAME.log, its last line shown now and then, its end when the command fails.
@@ -93,8 +117,20 @@ run_logged() {
     wait "$watcher" 2>/dev/null || true
     if [ "$status" -ne 0 ]; then
         tail -n 60 "$log" >&2
+        disk_is_full "$log"
         die "failed: $* (whole output: $log)"
     fi
+}
+
+# disk_is_full LOG: says so and ends, if that is why a command failed. A log on a full disk may lack the words.
+disk_is_full() {
+    local place free
+    for place in "$root/build" "${TMPDIR:-/tmp}" /var/cache/apt; do
+        free=$(df -Pm "$place" 2>/dev/null | awk 'NR == 2 { print $4 }')
+        if [ "${free:-9}" -eq 0 ] || { [ "${free:-9999}" -lt 1024 ] && grep -qi 'no space left on device\|enough free space' "$1"; }; then
+            die "the disk is full: $free MiB are free where $place is. Make space, and run this again: what is built stays"
+        fi
+    done
 }
 
 # show_growth FILE: its last line every 20 seconds, while this script lives.
@@ -108,12 +144,16 @@ show_growth() {
     done
 }
 
-# configure NAME ARG...: cmake into build/NAME, afresh if the cache there is of a checkout at another place.
+# configure NAME ARG...: cmake into build/NAME, afresh if the cache there is of a checkout at another place, or of another compiler than CC says.
 configure() {
-    local name=$1 cache=$root/build/$1/CMakeCache.txt afresh=()
+    local name=$1 cache=$root/build/$1/CMakeCache.txt afresh=() compiler=''
     shift
-    if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
-        afresh=(--fresh)
+    if [ -n "${CC-}" ]; then
+        compiler=$(command -v ${CC%% *}) || die "CC is '$CC', and there is no ${CC%% *}: install it, or unset CC"
+    fi
+    if [ -f "$cache" ]; then
+        grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache" || afresh=(--fresh)
+        [ -z "$compiler" ] || [ "$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$cache")" = "$compiler" ] || afresh=(--fresh)
     fi
     run_logged "$name-configure" cmake ${afresh[@]+"${afresh[@]}"} -S "$root" "$@"
 }
