@@ -85,10 +85,10 @@ bool pw_cli_prefixes(pw_cli *cli, const char **ids, size_t len)
     }
     for (size_t i = 0; i < len; i++) {
         const size_t root = root_size(ids[i]);
-        const char *cut =
-            root > LONG_FROM && root > p.least
-                ? pw_sprintf(cli->scope, "%.*s%s", (int)p.least, ids[i], ids[i] + root)
-                : ids[i];
+        const size_t size = p.least + (root > p.least && ids[i][p.least - 1] == '-');
+        const char *cut = root > LONG_FROM && root > size
+                              ? pw_sprintf(cli->scope, "%.*s%s", (int)size, ids[i], ids[i] + root)
+                              : ids[i];
         ids[i] = cut != NULL ? cut : ids[i];
     }
     return true;

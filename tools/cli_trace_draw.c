@@ -18,12 +18,15 @@
 #include "tools/cli_trace.h"
 
 #define LABEL_COLUMNS_MAX 56
-#define SPAN_COLUMNS 11
+#define SPAN_COLUMNS 10       /* of durations, or as many as the longest takes */
+#define SPAN_COLUMNS_NARROW 6 /* on a terminal, that notes may have the room */
 #define NOTE_COLUMNS_MIN 12
+#define NOTE_LINES_MAX 3 /* below its line, where it does not fit behind it */
 #define PREFIX_BYTES_MAX 256
 
 typedef struct line {
     char prefix[PREFIX_BYTES_MAX];
+    char below[PREFIX_BYTES_MAX]; /* of lines that belong to it */
     const char *mark;
     pw_cli_style style;
     const char *label;
@@ -130,6 +133,20 @@ static const char *label_step(const drawing *d, const pw_trace *t, const pw_node
                           : n->name; /* registered by itself */
 }
 
+/* On a terminal what its id shares with that of the run above it is left out. */
+static const char *label_child(const drawing *d, const pw_trace *t, const pw_node *n)
+{
+    const char *above = pawl_str(t->run, "id", "");
+    const size_t size = strlen(above);
+    const bool below =
+        d->out->width > 0 && strncmp(n->note, above, size) == 0 && n->note[size] == '/';
+    return pw_sprintf(d->scope, "%s%s  %s",
+                      !below            ? ""
+                      : d->out->unicode ? "…"
+                                        : "...",
+                      below ? n->note + size : n->note, n->name);
+}
+
 static const char *label_node(const drawing *d, const pw_trace *t, const pw_node *n)
 {
     char span[32];
@@ -146,7 +163,7 @@ static const char *label_node(const drawing *d, const pw_trace *t, const pw_node
         label = pw_sprintf(d->scope, "send %s to %s", n->name, n->note);
         break;
     case PW_NODE_CHILD:
-        label = pw_sprintf(d->scope, "%s  %s", n->note, n->name);
+        label = label_child(d, t, n);
         break;
     case PW_NODE_MAP:
         label = pw_sprintf(d->scope, "map %s, %" PRId64 " items", n->name, n->total);
@@ -288,6 +305,7 @@ static void draw_node(drawing *d, const pw_trace *t, const pw_node *n, const cha
         pw_cli_span(l->span, (n->end_ms != 0 ? n->end_ms : d->out->now_ms) - n->start_ms);
     }
     deeper(below, prefix, last ? g->none : g->down);
+    (void)snprintf(l->below, sizeof l->below, "%s", below);
     if (asks(n)) {
         answer_line(d, t, n, below);
     }
@@ -366,36 +384,81 @@ static void draw_trace(drawing *d, const pw_trace *t, const char *prefix)
 
 /* ---- printing ---- */
 
-/* The note, and where in the code if there is room for both. room 0 = no limit. */
-static void print_notes(pw_cli_out *o, const line *l, size_t room)
+static void print_styled(pw_cli_out *o, pw_cli_style style, const char *text, size_t size)
 {
-    size_t at_columns = *l->at != '\0' ? strlen(l->at) + 2 : 0;
-    size_t note_max = room >= at_columns + NOTE_COLUMNS_MIN ? room - at_columns : room;
-    size_t used = 0;
-    if (*l->note != '\0') {
-        pw_out_puts(o, " ");
-        pw_out_style(o, l->style == PW_GOOD ? PW_DIM : l->style);
-        used = pw_out_text(o, l->note, strlen(l->note), note_max);
-        pw_out_style(o, PW_PLAIN);
+    pw_out_style(o, style);
+    (void)pw_out_text(o, text, size, 0);
+    pw_out_style(o, PW_PLAIN);
+}
+
+/* How much of a text fits so many columns, to the end of a word where there is one. */
+static size_t fitting(const pw_cli_out *o, const char *text, size_t columns)
+{
+    size_t size = strlen(text), words = 0;
+    while (size > 0 && pw_out_columns(o, text, size) > columns) {
+        size--;
     }
-    if (*l->at != '\0' && (room == 0 || used + at_columns <= room)) {
-        pw_out_puts(o, *l->note != '\0' ? "  " : " ");
-        pw_out_styled(o, PW_DIM, l->at);
+    for (size_t i = 1; i < size && text[size] != '\0'; i++) {
+        words = text[i] == ' ' ? i : words;
+    }
+    return text[size] != '\0' && text[size] != ' ' && words > columns / 2 ? words : size;
+}
+
+/* The note on lines of its own, the last one cut. */
+static void print_note_below(pw_cli_out *o, const line *l, size_t columns)
+{
+    const char *text = l->note;
+    for (int i = 1; i <= NOTE_LINES_MAX && *text != '\0'; i++) {
+        const size_t size = fitting(o, text, columns);
+        pw_out_puts(o, "\n");
+        print_styled(o, PW_DIM, l->below, strlen(l->below));
+        pw_out_puts(o, "    ");
+        pw_out_style(o, l->style == PW_GOOD ? PW_DIM : l->style);
+        (void)pw_out_text(o, text, i < NOTE_LINES_MAX ? size : strlen(text), columns);
+        pw_out_style(o, PW_PLAIN);
+        text += size;
+        text += strspn(text, " ");
     }
 }
 
-static void print_line(const drawing *d, const line *l, size_t label_columns)
+/* The note, and where in the code. room 0 = no limit. */
+static void print_notes(pw_cli_out *o, const line *l, size_t room)
+{
+    const size_t at_columns = *l->at != '\0' ? strlen(l->at) + 2 : 0;
+    const size_t note_columns =
+        *l->note != '\0' ? pw_out_columns(o, l->note, strlen(l->note)) + 2 : 0;
+    const size_t below =
+        strlen(l->below) > 0 ? pw_out_columns(o, l->below, strlen(l->below)) + 4 : 0;
+    const bool fits = room == 0 || note_columns + at_columns <= room;
+    const bool apart = !fits && below > 0 && below + NOTE_COLUMNS_MIN < o->width;
+    if (*l->note != '\0' && !apart) {
+        pw_out_puts(o, "  ");
+        pw_out_style(o, l->style == PW_GOOD ? PW_DIM : l->style);
+        (void)pw_out_text(o, l->note, strlen(l->note), fits ? 0 : room > 2 ? room - 2 : 1);
+        pw_out_style(o, PW_PLAIN);
+    }
+    if (*l->at != '\0' && (fits || (apart && at_columns <= room))) {
+        pw_out_puts(o, "  ");
+        pw_out_styled(o, PW_DIM, l->at);
+    }
+    if (apart) {
+        print_note_below(o, l, o->width - below);
+    }
+}
+
+typedef struct columns {
+    size_t label, span;
+} columns;
+
+static void print_line(const drawing *d, const line *l, const columns *c)
 {
     pw_cli_out *o = d->out;
-    size_t prefix_columns = 0;
-    pw_out_style(o, PW_DIM);
-    pw_out_puts(o, l->prefix);
-    pw_out_style(o, PW_PLAIN);
-    prefix_columns = pw_out_columns(o, l->prefix, strlen(l->prefix));
-    size_t room = o->width > prefix_columns + 10 ? o->width - prefix_columns : 0;
+    print_styled(o, PW_DIM, l->prefix, strlen(l->prefix));
+    const size_t prefix_columns = pw_out_columns(o, l->prefix, strlen(l->prefix));
     if (l->by_itself != NULL) {
         pw_out_style(o, l->label_style);
-        (void)pw_out_text(o, l->by_itself, strlen(l->by_itself), room);
+        (void)pw_out_text(o, l->by_itself, strlen(l->by_itself),
+                          o->width > prefix_columns + 10 ? o->width - prefix_columns : 0);
         pw_out_style(o, PW_PLAIN);
         pw_out_puts(o, "\n");
         return;
@@ -405,19 +468,18 @@ static void print_line(const drawing *d, const line *l, size_t label_columns)
     pw_out_style(o, PW_PLAIN);
     pw_out_puts(o, " ");
     size_t used = prefix_columns + 2;
-    size_t label_max = label_columns > used ? label_columns - used : 8;
+    size_t label_max = c->label > used ? c->label - used : 8;
     pw_out_style(o, l->label_style);
     used += pw_out_text(o, l->label, strlen(l->label), label_max);
     pw_out_style(o, PW_PLAIN);
-    bool more = l->span[0] != '\0' || *l->note != '\0' || *l->at != '\0';
-    pw_out_pad(o, more && used < label_columns ? label_columns - used : 0);
+    const bool notes = *l->note != '\0' || *l->at != '\0';
+    const bool more = l->span[0] != '\0' || notes;
+    pw_out_pad(o, more && used < c->label ? c->label - used : 0);
     if (more) {
-        pw_out_printf(o, "  %*s", l->note[0] != '\0' || l->at[0] != '\0' ? -SPAN_COLUMNS : 0,
-                      l->span);
+        pw_out_printf(o, "  %*s", notes ? -(int)c->span : 0, l->span);
     }
-    used = label_columns + 2 + SPAN_COLUMNS;
-    room = o->width == 0 ? 0 : o->width > used + 12 ? o->width - used - 1 : 12;
-    print_notes(o, l, room);
+    used = c->label + 2 + c->span;
+    print_notes(o, l, o->width == 0 ? 0 : o->width > used + 12 ? o->width - used : 12);
     pw_out_puts(o, "\n");
 }
 
@@ -441,10 +503,14 @@ static void print_header(const drawing *d, const pw_trace *t)
     pw_out_printf(o, closed != 0 ? " after %s\n" : " for %s\n", span);
     if (pawl_int(t->run, "previous_key", 0) != 0) {
         const char *filter = pw_sprintf(d->scope, "id = \"%s\"", pawl_str(t->run, "id", "?"));
+        const char *typed =
+            pw_sprintf(d->scope, "pawl%s list -q %s", pw_cli_db_words(d->cli),
+                       filter != NULL ? pw_cli_shell_word(d->scope, filter) : "FILTER");
+        const size_t typed_columns = typed != NULL ? strlen(typed) : 0;
         pw_out_style(o, PW_DIM);
-        pw_out_printf(o, "an earlier run of this id came before: pawl%s list -q ",
-                      pw_cli_db_words(d->cli));
-        (void)pw_out_str(o, filter != NULL ? pw_cli_shell_word(d->scope, filter) : "");
+        pw_out_puts(o, "an earlier run of this id came before:");
+        pw_out_puts(o, o->width != 0 && typed_columns + 40 > o->width ? "\n  " : " ");
+        (void)pw_out_str(o, typed != NULL ? typed : "");
         pw_out_style(o, PW_PLAIN);
         pw_out_puts(o, "\n");
     }
@@ -487,21 +553,23 @@ static void print_end(const drawing *d, const pw_trace *t)
 size_t pw_trace_draw(pw_cli *cli, pw_cli_out *out, const pw_trace *trace)
 {
     drawing d = {.cli = cli, .out = out, .scope = trace->scope};
-    size_t label_columns = 20;
+    columns c = {.label = 20, .span = out->width == 0 ? SPAN_COLUMNS : SPAN_COLUMNS_NARROW};
     size_t label_max =
         out->width > 0 && out->width / 2 < LABEL_COLUMNS_MAX ? out->width / 2 : LABEL_COLUMNS_MAX;
     draw_trace(&d, trace, "");
     for (size_t i = 0; i < d.len; i++) {
         const line *l = &d.lines[i];
-        size_t columns = pw_out_columns(out, l->prefix, strlen(l->prefix)) + 2 +
-                         pw_out_columns(out, l->label, strlen(l->label));
-        if (l->by_itself == NULL && columns > label_columns) {
-            label_columns = columns < label_max ? columns : label_max;
+        size_t wide = pw_out_columns(out, l->prefix, strlen(l->prefix)) + 2 +
+                      pw_out_columns(out, l->label, strlen(l->label));
+        if (l->by_itself == NULL && wide > c.label) {
+            c.label = wide < label_max ? wide : label_max;
         }
+        const bool notes = *l->note != '\0' || *l->at != '\0';
+        c.span = notes && strlen(l->span) > c.span ? strlen(l->span) : c.span;
     }
     print_header(&d, trace);
     for (size_t i = 0; i < d.len; i++) {
-        print_line(&d, &d.lines[i], label_columns);
+        print_line(&d, &d.lines[i], &c);
     }
     print_end(&d, trace);
     return d.len + 2;

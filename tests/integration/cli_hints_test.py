@@ -84,6 +84,26 @@ def it_tells_who_asks_again_under_a_key_why_it_was_refused(p):
     within(done.err, "perhaps")
 
 
+def it_draws_a_tree_for_a_narrow_terminal(p):
+    """What failed is told whole below its step, durations take the room they need, a child's id is what it adds to its parent's."""
+    p.serve()
+    p.ok("start", "parent", "-w", "01a2018c-83f7-7c9a-8cf8-74c620993000", "-i", '{"name": "Ada"}')
+    p.ok("result", "01a2018c-83f7-7c9a-8cf8-74c620993000")
+    within(p.on_terminal(80, "trace", "01a2"), "…/1  hello")
+    within(p.ok("trace", "01a2").out, "01a2018c-83f7-7c9a-8cf8-74c620993000/1  hello")
+    message = "no disk on the machine over there, so that somebody has to go and look what is the matter with it"
+    p.run("execute", "broken", "-w", "b1", "-i", json.dumps({"message": message, "type": "NoDisk"})).exits(5)
+    for run in ("01a2", "b1"):
+        for line in p.on_terminal(80, "trace", run).splitlines():
+            check(len(line) <= 80, f"{len(line)} columns: {line!r}")
+    text = p.on_terminal(80, "trace", "b1")
+    within(text, "cli_module.c:")
+    within(" ".join(text.split()), f"NoDisk: {message}")
+    p.ok("start", "renewing", "-w", "01a2018c-83f7-7b11-9cf8-0a3ec8d5b011", "-i", '{"left": 1}')
+    p.until_status("01a2018c-83f7-7b11-9cf8-0a3ec8d5b011", "completed")
+    within(p.on_terminal(80, "trace", "01a2018c-83f7-7b11"), "came before:\n  pawl list -q 'id = ")
+
+
 def it_doubts_a_kept_start_of_what_never_ran(p):
     done = p.ok("start", "relaese", "-w", "r1", "-i", "{}")
     within(done.err, "did you mean release?")

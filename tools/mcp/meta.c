@@ -133,7 +133,7 @@ static void end_started(pw_mcpd_x *x)
 static const char *meant(const pw_mcpd_x *x, pw_operation op, const char *workflow)
 {
     enum { NAMES_MAX = 256 };
-    const pawl_value *list = x->server->catalog.workflows;
+    const pawl_value *list = pawl_get(x->server->catalog.workflows, "workflows");
     const char *names[NAMES_MAX];
     size_t len = 0;
     for (size_t i = 0; i < pawl_len(list) && len < NAMES_MAX; i++) {
