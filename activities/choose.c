@@ -53,10 +53,13 @@ double pw_choose_worth(size_t rank)
     return 1.0 / (PW_CHOOSE_RANK + (double)rank);
 }
 
-static void add_ranks(const pw_choice *list, size_t len, size_t deep, double *sums)
+/* shares: of its worth that a place counts; NULL = all of it. */
+static void add_ranks(const pw_choice *list, size_t len, size_t deep, const double *shares,
+                      double *sums)
 {
     for (size_t i = 0; i < len && i < deep; i++) {
-        sums[list[i].index] += pw_choose_worth(i + 1);
+        const size_t at = list[i].index;
+        sums[at] += (shares != NULL ? shares[at] : 1) * pw_choose_worth(i + 1);
     }
 }
 
@@ -77,18 +80,20 @@ static bool join(pawl_scope *scope, const pw_choose *c, const pw_choose_query *q
 {
     const size_t deep = 4 * c->k > PW_CHOOSE_DEEP ? 4 * c->k : PW_CHOOSE_DEEP;
     double *words =
-        c->by != PW_CHOOSE_MEANING ? pw_alloc(scope, (c->len + 1) * sizeof *words) : NULL;
+        c->by != PW_CHOOSE_MEANING ? pw_alloc(scope, (2 * c->len + 1) * sizeof *words) : NULL;
     if (c->by != PW_CHOOSE_MEANING) {
-        if (words == NULL || !pw_choose_words(scope, c->docs, c->len, q, words)) {
+        double *shares = words != NULL ? words + c->len : NULL;
+        if (words == NULL || !pw_choose_words(scope, c->docs, c->len, q, words, shares)) {
             return false;
         }
-        add_ranks(list, sorted(words, c->len, 0, list), deep, sums);
+        add_ranks(list, sorted(words, c->len, 0, list), deep,
+                  c->by == PW_CHOOSE_HYBRID ? shares : NULL, sums);
         for (size_t i = 0; i < c->len; i++) {
             hits[i] |= words[i] > 0;
         }
     }
     if (c->by != PW_CHOOSE_WORDS) {
-        add_ranks(list, sorted(q->cosines, c->len, -2, list), deep, sums);
+        add_ranks(list, sorted(q->cosines, c->len, -2, list), deep, NULL, sums);
     }
     return true;
 }
@@ -110,7 +115,7 @@ static bool join_all(pawl_scope *scope, const pw_choose *c, pw_choice *list, dou
 static bool take_one(pawl_scope *scope, const pw_choose *c, double *scores)
 {
     if (c->by == PW_CHOOSE_WORDS) {
-        return pw_choose_words(scope, c->docs, c->len, c->queries, scores);
+        return pw_choose_words(scope, c->docs, c->len, c->queries, scores, NULL);
     }
     memcpy(scores, c->queries[0].cosines, c->len * sizeof *scores);
     return true;

@@ -5,6 +5,9 @@
  *                                         +--reciprocal ranks--> at least so near? --> the k best, ties by the lowest index
  *   cosines (of whoever has a model) -----'
  *
+ * Both: 1 / (60 + place by meaning) + share / (60 + place by words), where share says how much of the query's words stand in it (pw_choose_words). A place in
+ * a list of what has one common word in ten counts little so, and a query of which each word is known counts by words as by meaning: measured, embed/README.md.
+ *
  * Rights come first, and not here: what may not be chosen is not among what is given.
  */
 #ifndef PW_CHOOSE_H
@@ -66,9 +69,11 @@ void pw_choose_say_workflow(pawl_scope *scope, pw_choose_doc *doc, const pawl_va
 /** "words", "meaning" or "hybrid". False: none of them. */
 bool pw_choose_by_of(const char *name, pw_choose_by *ret_by);
 const char *pw_choose_by_name(pw_choose_by by);
-/** BM25 (k1 1.2, b 0.75) of each, 0 where no word of the query stands; English endings and words that say nothing do not count. False: no memory. */
+/** BM25 (k1 1.2, b 0.75) of each, 0 where no word of the query stands; English endings and words that say nothing do not count. ret_shares (NULL: not
+ * wanted): 0 to 1, the root of how much of the query's words stand in it, by inverse document frequency: as vectors of words, the cosine of the query and of
+ * what the doc has of it. False: no memory. */
 bool pw_choose_words(pawl_scope *scope, const pw_choose_doc *docs, size_t len,
-                     const pw_choose_query *query, double *ret_scores);
+                     const pw_choose_query *query, double *ret_scores, double *ret_shares);
 /** What a place in one more list is worth, from 1. */
 double pw_choose_worth(size_t rank);
 /** Best first, at most k, in ret_best[k]. *ret_len is how many. False: no memory. */

@@ -207,22 +207,37 @@ static double often(const table *t, const field *f, size_t doc, size_t k)
     return f->counts[doc * t->terms_len + k] / (1 - B + B * f->words[doc] / f->mean);
 }
 
+/* Of one doc; *ret_held: the weight of those words of the query that it has. */
+static double score_of(const table *t, size_t doc, double *ret_held)
+{
+    double score = 0;
+    *ret_held = 0;
+    for (size_t k = 0; k < t->terms_len; k++) {
+        const double n = often(t, &t->main, doc, k) + MORE * often(t, &t->more, doc, k);
+        score += t->terms[k].weight * n * (K1 + 1) / (n + K1);
+        *ret_held += n > 0 ? t->terms[k].weight : 0;
+    }
+    return score;
+}
+
 bool pw_choose_words(pawl_scope *scope, const pw_choose_doc *docs, size_t len,
-                     const pw_choose_query *query, double *ret_scores)
+                     const pw_choose_query *query, double *ret_scores, double *ret_shares)
 {
     table t = {.terms_len = 0};
+    double all = 0;
     if (!table_make(scope, docs, len, query, &t)) {
         return false;
     }
     for (size_t k = 0; k < t.terms_len; k++) {
         const double n = (double)t.terms[k].docs;
         t.terms[k].weight = log(1 + ((double)len - n + 0.5) / (n + 0.5));
+        all += t.terms[k].weight;
     }
     for (size_t i = 0; i < len; i++) {
-        ret_scores[i] = 0;
-        for (size_t k = 0; k < t.terms_len; k++) {
-            const double n = often(&t, &t.main, i, k) + MORE * often(&t, &t.more, i, k);
-            ret_scores[i] += t.terms[k].weight * n * (K1 + 1) / (n + K1);
+        double held;
+        ret_scores[i] = score_of(&t, i, &held);
+        if (ret_shares != NULL) {
+            ret_shares[i] = held > 0 ? sqrt(held / all) : 0;
         }
     }
     return true;

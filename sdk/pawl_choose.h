@@ -31,8 +31,9 @@
  *
  * By words: BM25 over names (their parts are words, and count twice), descriptions, and, a quarter each, tags and what schemas say of parameters:
  * names, titles, descriptions, values (enum, const), up to 4000 bytes. English endings are cut. By meaning: the scalar product of vectors of
- * "name in words: description". Hybrid: the sum of 1 / (60 + rank) over both lists. Equal scores: the first given first. Vectors are remembered by a digest
- * of their text, the last 16,384 of them: what did not change is not embedded again, and with the same query nothing is.
+ * "name in words: description". Hybrid: 1 / (60 + rank) by meaning, and by words the same, times how much of the text's words the tool has
+ * (the root of their share by inverse document frequency, 0 to 1). Equal scores: the first given first. Vectors are remembered by a digest of their
+ * text, the last 16,384 of them: what did not change is not embedded again, and with the same query nothing is.
  *
  * Owns: a chooser is who opened it's; what it was opened with is copied, `user` and `store` excepted.
  * Replay: the functions are the host's; a workflow calls "choose" (pawl_call), and what was chosen is in its journal.

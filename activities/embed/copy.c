@@ -14,6 +14,7 @@
 #include "sdk/base/arena.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash_map.h"
+#include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
@@ -160,6 +161,14 @@ static bool reserve(pw_copy *c, size_t rows)
     return true;
 }
 
+/* At once, rather than by halves more: what the collection's count says is no promise, so nothing depends on it. */
+static void reserve_all(pw_copy *c, int64_t items)
+{
+    if (items > 0 && items <= PW_INDEX_ITEMS_MAX) {
+        (void)reserve(c, (size_t)items);
+    }
+}
+
 static bool is_alive(const pw_copy *c, size_t row)
 {
     return (c->alive[row / 64] >> row % 64 & 1) != 0;
@@ -261,9 +270,10 @@ static pawl_status add_rows(pw_copy *c, const pawl_value *page, pawl_error *err)
     if (rows_size != len * c->width * sizeof *c->halves || pw_mp_read_array(&r) != len) {
         return pw_err(err, PAWL_DAMAGED, "changes of a collection that do not fit together");
     }
-    const int64_t items = pawl_int(page, "items", 0);
-    const size_t all = c->len == 0 && items > (int64_t)len ? (size_t)items : 0;
-    if (c->len + len > UINT32_MAX || !reserve(c, c->len + len > all ? c->len + len : all)) {
+    if (c->len == 0) {
+        reserve_all(c, pawl_int(page, "items", 0));
+    }
+    if (c->len + len > UINT32_MAX || !reserve(c, c->len + len)) {
         return no_memory(err);
     }
     for (size_t i = 0; i < len; i++) {
@@ -277,11 +287,23 @@ static pawl_status add_rows(pw_copy *c, const pawl_value *page, pawl_error *err)
     return pw_mp_ok(&r) ? PAWL_OK : pw_err(err, PAWL_DAMAGED, "labels of a collection");
 }
 
+/* Numbers that a damaged file could have, and with which rows would not fit, or pages never end. */
+static bool is_sound(const pw_copy *c, const pawl_value *page)
+{
+    const int64_t width = pawl_int(page, "width", 0);
+    return width >= 1 && width <= PW_INDEX_WIDTH_MAX &&
+           (c->last == 0 || (size_t)width == c->width) &&
+           pawl_int(page, "horizon", 0) <= pawl_int(page, "version", 0);
+}
+
 /* One page. *ret_more: there is another. */
 static pawl_status take_page(pw_copy *c, const pawl_value *page, bool *ret_more, pawl_error *err)
 {
     size_t size = 0;
     const uint8_t *gone = pawl_data(page, "gone", &size);
+    if (!is_sound(c, page)) {
+        return pw_err(err, PAWL_DAMAGED, "changes of a collection that no collection has");
+    }
     if (c->last == 0) {
         c->width = (size_t)pawl_int(page, "width", 0);
         c->stride = pw_row_stride(c->width);

@@ -25,6 +25,16 @@ static INLINE vec load_halves(const uint16_t *p)
     return (vec)_mm512_cvtph_ps(h);
 }
 
+static INLINE float sum_of(vec v)
+{
+    return _mm512_reduce_add_ps((__m512)v);
+}
+
+static INLINE float most_of(vec v)
+{
+    return _mm512_reduce_max_ps((__m512)v);
+}
+
 #include "activities/embed/kernels_body.h"
 
 const pw_kernels pw_kernels_avx512 = {"avx512", PANEL, multiply, softmax, norm, dots, widen};

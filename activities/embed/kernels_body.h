@@ -1,7 +1,8 @@
 /*
  * kernels_body.h - the kernels over vectors of LANES floats, in the compilers' vector types. Included once by each kernels_*.c, which says LANES, the
  * rows of a tile (ROWS_MAX, with CASES for each number of them) and of scalar products with several vectors (DOT_ROWS), how 16-bit numbers are read
- * (load_halves), and has the table of them at its end. The compiler turns each line into the set's instructions.
+ * (load_halves) and a vector comes to one number (sum_of, most_of), and has the table of them at its end. The compiler turns each line into the set's
+ * instructions.
  *
  * A tile is ROWS_MAX rows by two vectors: its sums stay in registers while it walks down a panel, and a row of the left matrix is read as it lies.
  */
@@ -33,16 +34,6 @@ static INLINE vec smaller(vec a, vec b)
 {
     const ivec m = a < b;
     return (vec)(((ivec)a & m) | ((ivec)b & ~m));
-}
-
-static INLINE float sum_of(vec v)
-{
-    float lanes[LANES], sum = 0;
-    store(lanes, v);
-    for (size_t i = 0; i < LANES; i++) {
-        sum += lanes[i];
-    }
-    return sum;
 }
 
 /* e^x for x <= 0, to 1 unit of the last place: 2^n times Taylor's series on half of ln 2 around 0. Below -87 as -87. */
@@ -174,16 +165,11 @@ static void multiply(const pw_multiply *m)
 
 static void softmax(float *row, size_t len, float scale)
 {
-    float lanes[LANES], most;
     vec top = load(row), sum = splat(0);
     for (size_t i = LANES; i < len; i += LANES) {
         top = larger(top, load(row + i));
     }
-    store(lanes, top);
-    most = lanes[0];
-    for (size_t i = 1; i < LANES; i++) {
-        most = lanes[i] > most ? lanes[i] : most;
-    }
+    const float most = most_of(top);
     for (size_t i = 0; i < len; i += LANES) {
         const vec e = exp_of((load(row + i) - most) * scale);
         store(row + i, e);

@@ -20,6 +20,17 @@ static INLINE vec load_halves(const uint16_t *p)
                  pw_float_of_half(p[3])};
 }
 
+static INLINE float sum_of(vec v)
+{
+    return (v[0] + v[1]) + (v[2] + v[3]);
+}
+
+static INLINE float most_of(vec v)
+{
+    const float a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
+    return a > b ? a : b;
+}
+
 #include "activities/embed/kernels_body.h"
 
 const pw_kernels pw_kernels_plain = {"plain", PANEL, multiply, softmax, norm, dots, widen};

@@ -1,7 +1,7 @@
 /*
- * tools_found.c - is a tool found by what people say they want? tools_found FOLDER MODEL [bare|params|second|text]: recall and reciprocal rank of each way to
- * look for it, and how many tokens of a prompt the tools take, all of them and the chosen. The last word: other ways to look at a tool (tools_form).
- * Judges nothing.
+ * tools_found.c - is a tool found by what people say they want? tools_found FOLDER MODEL [bare|params|second|text|long]: recall and reciprocal rank of each
+ * way to look for it, by how much hybrid differs from others, and how many tokens of a prompt the tools take, all of them and the chosen. The last word: other
+ * ways to look at a tool, or longer requests (tools_form). Judges nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +35,64 @@ static void print_group(tools_score scores[TOOLS_WAYS][TOOLS_GROUPS], tools_grou
         (void)printf("  %5.3f\n", s->mrr);
     }
 }
+
+/* ---- differences ---- */
+
+#define DRAWS 4000u
+
+static double gain(size_t rank, size_t depth)
+{
+    return depth > 0 ? (double)(rank > 0 && rank <= depth) : rank > 0 ? 1.0 / (double)rank : 0;
+}
+
+static int rising(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the mean difference: what 95 of 100 draws of as many requests, with repetition, lie between (paired bootstrap). depth 0: of reciprocal ranks. */
+static void print_difference(const size_t *a, const size_t *b, size_t len, size_t depth)
+{
+    static double means[DRAWS];
+    uint64_t random = 88172645463325252u;
+    double mean = 0;
+    for (size_t i = 0; i < len; i++) {
+        mean += (gain(a[i], depth) - gain(b[i], depth)) / (double)len;
+    }
+    for (size_t d = 0; d < DRAWS; d++) {
+        means[d] = 0;
+        for (size_t i = 0; i < len; i++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            const size_t at = (size_t)(random >> 11) % len;
+            means[d] += (gain(a[at], depth) - gain(b[at], depth)) / (double)len;
+        }
+    }
+    qsort(means, DRAWS, sizeof *means, rising);
+    (void)printf("  %+.3f (%+.3f .. %+.3f)", mean, means[DRAWS / 40], means[DRAWS - DRAWS / 40]);
+}
+
+static void print_differences(const tools_set *s)
+{
+    static size_t hybrid[REQUESTS_MAX], other[REQUESTS_MAX];
+    static const tools_way others[] = {TOOLS_MEANING, TOOLS_PLAIN, TOOLS_WORDS};
+    static const size_t depths[] = {1, 5, 10, 0};
+    tools_ranks(s, TOOLS_HYBRID, hybrid);
+    (void)printf(
+        "\nhybrid, less the others: recall@1, @5, @10, MRR (between these in 95 of 100)\n");
+    for (size_t i = 0; i < PW_COUNT(others); i++) {
+        tools_ranks(s, others[i], other);
+        (void)printf("%-14s", tools_way_name(others[i]));
+        for (size_t d = 0; d < PW_COUNT(depths); d++) {
+            print_difference(hybrid, other, s->requests_len, depths[d]);
+        }
+        (void)printf("\n");
+    }
+}
+
+/* ---- what it costs ---- */
 
 static size_t tokens_of(const pawl_embedder *e, const char *text)
 {
@@ -97,7 +155,8 @@ static tools_form form_of(int argc, char **argv)
     static const char *const names[] = {[TOOLS_FORM_BARE] = "bare",
                                         [TOOLS_FORM_PARAMS] = "params",
                                         [TOOLS_FORM_SECOND] = "second",
-                                        [TOOLS_FORM_TEXT] = "text"};
+                                        [TOOLS_FORM_TEXT] = "text",
+                                        [TOOLS_FORM_LONG] = "long"};
     for (size_t i = 1; argc > 3 && i < PW_COUNT(names); i++) {
         if (strcmp(argv[3], names[i]) == 0) {
             return (tools_form)i;
@@ -111,7 +170,7 @@ int main(int argc, char **argv)
     pawl_embedder *e = NULL;
     pawl_error err;
     if (argc != 3 && argc != 4) {
-        (void)fprintf(stderr, "usage: tools_found FOLDER MODEL [bare|params|second|text]\n");
+        (void)fprintf(stderr, "usage: tools_found FOLDER MODEL [bare|params|second|text|long]\n");
         return 2;
     }
     if (pawl_embed_open(argv[2], NULL, &e, &err) != PAWL_OK) {
@@ -128,6 +187,7 @@ int main(int argc, char **argv)
     for (tools_group g = 0; g < TOOLS_GROUPS; g++) {
         print_group(scores, g);
     }
+    print_differences(s);
     print_tokens(s, e);
     print_time(s, e);
     tools_free(s);

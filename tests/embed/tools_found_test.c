@@ -120,10 +120,19 @@ static void meaning_finds_twice_as_much_of_it_as_words(void **state)
     measure_all(s, scores, TOOLS_ALL);
     assert_true(scores[TOOLS_MEANING][TOOLS_UNNAMED].recall[2] >
                 2 * scores[TOOLS_WORDS][TOOLS_UNNAMED].recall[2]);
-    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[2] > 0.48);
+    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[2] > 0.51);
     assert_true(scores[TOOLS_HYBRID][TOOLS_NAMED].recall[2] > 0.9);
-    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[4] >
-                scores[TOOLS_MEANING][TOOLS_ALL].recall[4]);
+    /* Words must not cost what meaning finds; a request or two among 303 either way is chance. */
+    for (size_t d = 0; d < TOOLS_DEPTHS; d++) {
+        assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[d] >
+                    scores[TOOLS_MEANING][TOOLS_ALL].recall[d] - 0.01);
+    }
+    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].mrr >
+                scores[TOOLS_MEANING][TOOLS_ALL].mrr - 0.005);
+    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[3] >
+                scores[TOOLS_MEANING][TOOLS_ALL].recall[3]);
+    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[2] >
+                scores[TOOLS_PLAIN][TOOLS_ALL].recall[2]);
     tools_free(s);
 }
 

@@ -13,7 +13,9 @@
 
 #define SECOND 0.25 /* what a second vector of a tool counts */
 
-const size_t tools_depths[TOOLS_DEPTHS] = {1, 3, 5, 10, 20};
+#define FIRST 20u /* as many as an agent asks for at most; what is not among them has no rank */
+
+const size_t tools_depths[TOOLS_DEPTHS] = {1, 3, 5, 10, FIRST};
 
 static void die(const char *what, const char *why)
 {
@@ -23,7 +25,8 @@ static void die(const char *what, const char *why)
 
 const char *tools_way_name(tools_way way)
 {
-    static const char *const names[] = {"BM25 (FTS5)", "words (pawl)", "meaning", "hybrid"};
+    static const char *const names[] = {"BM25 (FTS5)", "words (pawl)", "meaning", "plain fusion",
+                                        "hybrid"};
     return names[way];
 }
 
@@ -229,6 +232,19 @@ static const char *in_words(pawl_scope *scope, const char *name)
     return text;
 }
 
+static const char small_talk[] =
+    "Good morning! Thanks again for your help last week, it all went well and my colleagues were "
+    "delighted with the outcome; the weather was lovely and we had a nice lunch afterwards. I am "
+    "back at my desk now, a little tired, with a cup of coffee and a long list. Here is the next "
+    "one for you.";
+
+static void talk_first(tools_set *s)
+{
+    for (size_t i = 0; i < s->requests_len; i++) {
+        s->requests[i].text = pw_sprintf(s->scope, "%s %s", small_talk, s->requests[i].text);
+    }
+}
+
 static const char *text_of(const tools_set *s, size_t tool, tools_form form)
 {
     const pw_choose_doc *d = &s->docs[tool];
@@ -258,6 +274,9 @@ void tools_embed(tools_set *s, const pawl_embedder *e, tools_form form)
         s->docs[i].more_size = 0;
     }
     s->vectors = malloc(len * s->width * sizeof *s->vectors);
+    if (form == TOOLS_FORM_LONG) {
+        talk_first(s);
+    }
     if (texts == NULL || s->vectors == NULL) {
         die("vectors", "no memory");
         return;
@@ -352,6 +371,57 @@ static size_t fts_first(sqlite3 *db, const char *query, size_t k, size_t *ret_to
     return len;
 }
 
+typedef struct scored {
+    size_t tool;
+    double score;
+} scored;
+
+static int best_first(const void *a, const void *b)
+{
+    const scored *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score ? 1 : -1)
+                                : (x->tool > y->tool) - (x->tool < y->tool);
+}
+
+/* Those above least, sorted. */
+static size_t list_of(const double *scores, size_t len, double least, scored *ret_list)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (scores[i] > least) {
+            ret_list[n++] = (scored){i, scores[i]};
+        }
+    }
+    qsort(ret_list, n, sizeof *ret_list, best_first);
+    return n;
+}
+
+/* Reciprocal ranks as they are published: 1 / (60 + rank) of the first 100 of both lists. */
+static size_t plain_of(const tools_set *s, const pw_choose_query *query, size_t k,
+                       size_t *ret_tools)
+{
+    static double words[TOOLS_MAX], sums[TOOLS_MAX];
+    static scored list[TOOLS_MAX];
+    const double *const both[] = {words, query->cosines};
+    pawl_scope *scope = pawl_scope_new();
+    if (!pw_choose_words(scope, s->docs, s->len, query, words, NULL)) {
+        die("ranking", "no memory");
+    }
+    pawl_scope_free(scope);
+    memset(sums, 0, sizeof sums);
+    for (size_t b = 0; b < 2; b++) {
+        const size_t len = list_of(both[b], s->len, b == 0 ? 0 : -2, list);
+        for (size_t i = 0; i < len && i < 100; i++) {
+            sums[list[i].tool] += 1.0 / (60 + (double)(i + 1));
+        }
+    }
+    const size_t len = list_of(sums, s->len, 0, list);
+    for (size_t i = 0; i < len && i < k; i++) {
+        ret_tools[i] = list[i].tool;
+    }
+    return len < k ? len : k;
+}
+
 static size_t first_of(const tools_set *s, sqlite3 *db, tools_way way, size_t request, size_t k,
                        size_t *ret_tools)
 {
@@ -372,6 +442,10 @@ static size_t first_of(const tools_set *s, sqlite3 *db, tools_way way, size_t re
         cosines[i] = cosine(s, i, request);
     }
     const pw_choose_query query = {text, strlen(text), cosines};
+    if (way == TOOLS_PLAIN) {
+        pawl_scope_free(scope);
+        return plain_of(s, &query, k, ret_tools);
+    }
     const pw_choose c = {.docs = s->docs,
                          .len = s->len,
                          .queries = &query,
@@ -421,16 +495,25 @@ static void count(tools_score *score, size_t rank)
     }
 }
 
-void tools_measure(const tools_set *s, tools_way way, tools_score ret_scores[TOOLS_GROUPS])
+void tools_ranks(const tools_set *s, tools_way way, size_t ret_ranks[REQUESTS_MAX])
 {
     static size_t tools[TOOLS_MAX];
     sqlite3 *db = way == TOOLS_BM25 ? fts_open(s) : NULL;
-    memset(ret_scores, 0, TOOLS_GROUPS * sizeof *ret_scores);
     for (size_t i = 0; i < s->requests_len; i++) {
-        const tools_request *r = &s->requests[i];
-        const size_t rank = rank_of(r, tools, first_of(s, db, way, i, s->len, tools));
-        count(&ret_scores[TOOLS_ALL], rank);
-        count(&ret_scores[r->named ? TOOLS_NAMED : TOOLS_UNNAMED], rank);
+        const size_t len = first_of(s, db, way, i, FIRST, tools);
+        ret_ranks[i] = rank_of(&s->requests[i], tools, len);
+    }
+    (void)sqlite3_close(db);
+}
+
+void tools_measure(const tools_set *s, tools_way way, tools_score ret_scores[TOOLS_GROUPS])
+{
+    static size_t ranks[REQUESTS_MAX];
+    memset(ret_scores, 0, TOOLS_GROUPS * sizeof *ret_scores);
+    tools_ranks(s, way, ranks);
+    for (size_t i = 0; i < s->requests_len; i++) {
+        count(&ret_scores[TOOLS_ALL], ranks[i]);
+        count(&ret_scores[s->requests[i].named ? TOOLS_NAMED : TOOLS_UNNAMED], ranks[i]);
     }
     for (size_t g = 0; g < TOOLS_GROUPS; g++) {
         const double n = ret_scores[g].requests > 0 ? (double)ret_scores[g].requests : 1;
@@ -439,5 +522,4 @@ void tools_measure(const tools_set *s, tools_way way, tools_score ret_scores[TOO
             ret_scores[g].recall[d] /= n;
         }
     }
-    (void)sqlite3_close(db);
 }

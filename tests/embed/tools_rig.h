@@ -38,6 +38,7 @@ typedef enum tools_way {
     TOOLS_BM25,
     TOOLS_WORDS,
     TOOLS_MEANING,
+    TOOLS_PLAIN, /* both lists, each place in full: what hybrid is better than */
     TOOLS_HYBRID,
     TOOLS_WAYS
 } tools_way;
@@ -50,7 +51,7 @@ typedef struct tools_score {
     size_t requests;
     double recall
         [TOOLS_DEPTHS]; /* share of requests with a tool that is meant among the first so many */
-    double mrr;         /* mean of 1 / its rank; 0 where it is not found at all */
+    double mrr;         /* mean of 1 / its rank; 0 where it is not among the first 20 */
 } tools_score;
 
 /** Reads both files of a folder. every > 1: only each n-th request, the tools meant by them, and each n-th tool beside. Ends the program if they are
@@ -58,17 +59,21 @@ typedef struct tools_score {
 tools_set *tools_read(const char *folder, size_t every);
 void tools_free(tools_set *s);
 /** What is looked at of a tool: "name in words: description" as a vector, and the names of its parameters beside it as words. Others: no such words (BARE); the
- * names in the vector, too (PARAMS), or in a second one that counts a quarter (SECOND); descriptions alone as vectors (TEXT). */
+ * names in the vector, too (PARAMS), or in a second one that counts a quarter (SECOND); descriptions alone as vectors (TEXT). LONG: as TOOLS_FORM, and before
+ * each request stand sixty words that have nothing to do with it, as people write. */
 typedef enum tools_form {
     TOOLS_FORM,
     TOOLS_FORM_BARE,
     TOOLS_FORM_PARAMS,
     TOOLS_FORM_SECOND,
-    TOOLS_FORM_TEXT
+    TOOLS_FORM_TEXT,
+    TOOLS_FORM_LONG
 } tools_form;
 /** Vectors of all tools and requests. Ends the program if that fails. */
 void tools_embed(tools_set *s, const pawl_embedder *e, tools_form form);
-/** Ranks all requests one way. */
+/** The rank of what is meant by each request, one way, from 1; 0: not among the first 20. */
+void tools_ranks(const tools_set *s, tools_way way, size_t ret_ranks[REQUESTS_MAX]);
+/** How often one way finds it. */
 void tools_measure(const tools_set *s, tools_way way, tools_score ret_scores[TOOLS_GROUPS]);
 /** The first k tools of a request, one way; gives how many. */
 size_t tools_first(const tools_set *s, tools_way way, size_t request, size_t k, size_t *ret_tools);

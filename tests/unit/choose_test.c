@@ -137,6 +137,48 @@ static void both_lists_count_by_rank_and_the_least_cosine_holds_for_both(void **
     assert_int_equal(best(&c, list), 1);
 }
 
+/* The parts by words of the scores of the first two tools, of which the first is first by words, the second by meaning. */
+static void parts_by_words(const char *query, double parts[2])
+{
+    static const double cosines[LEN] = {0.1, 0.9, 0.05, 0.04};
+    pw_choice list[LEN];
+    pw_choose_query q;
+    const pw_choose c = asked(&q, query, cosines, PW_CHOOSE_HYBRID);
+    assert_int_equal(best(&c, list), LEN);
+    for (size_t i = 0; i < LEN; i++) {
+        if (list[i].index < 2) {
+            parts[list[i].index] = list[i].score - pw_choose_worth(list[i].index == 1 ? 1 : 2);
+        }
+    }
+}
+
+static void a_place_by_words_counts_as_much_as_the_tool_has_of_the_request(void **state)
+{
+    double all[2], half[2], less[2];
+    (void)state;
+    parts_by_words("slack channel", all);
+    assert_true(all[0] > 0.999 / 61 && all[0] < 1.001 / 61); /* both words: the place in full */
+    assert_true(all[1] > -1e-9 && all[1] < 1e-9);
+    parts_by_words("slack parsnip", half); /* the other word, which nobody has, weighs more */
+    assert_true(half[0] > 0.5 / 61 && half[0] < 0.71 / 61);
+    parts_by_words("slack parsnip turnip swede celeriac", less);
+    assert_true(less[0] > 0.2 / 61 && less[0] < half[0]);
+}
+
+static void a_request_without_a_word_that_says_anything_goes_by_meaning(void **state)
+{
+    static const double cosines[LEN] = {0.3, 0.9, 0.2, 0.1};
+    pw_choice list[LEN];
+    pw_choose_query q;
+    const pw_choose c = asked(&q, "what of it", cosines, PW_CHOOSE_HYBRID);
+    (void)state;
+    assert_int_equal(best(&c, list), LEN);
+    for (size_t i = 0; i < LEN; i++) {
+        const double worth = pw_choose_worth(i + 1);
+        assert_true(list[i].score > worth - 1e-12 && list[i].score < worth + 1e-12);
+    }
+}
+
 /* A doc of its own; what is said of it is in the scope. */
 static pw_choose_doc said(pawl_scope *scope, const char *name, const pawl_value *v)
 {
@@ -328,6 +370,8 @@ int main(void)
         cmocka_unit_test(by_words_only_what_has_one_of_them_is_chosen_names_first),
         cmocka_unit_test(by_meaning_what_is_too_far_is_not_chosen_and_ties_go_to_the_first),
         cmocka_unit_test(both_lists_count_by_rank_and_the_least_cosine_holds_for_both),
+        cmocka_unit_test(a_place_by_words_counts_as_much_as_the_tool_has_of_the_request),
+        cmocka_unit_test(a_request_without_a_word_that_says_anything_goes_by_meaning),
         cmocka_unit_test(a_tag_a_parameter_or_one_of_its_values_finds_what_has_it),
         cmocka_unit_test(a_name_weighs_more_than_a_description_and_that_more_than_a_schema),
         cmocka_unit_test(a_schema_without_end_is_cut),
