@@ -345,7 +345,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     kill_rig *r = *state;
-    static const char *const ends_of[] = {"", "-wal", "-shm", ".crumb", ".lock"};
+    static const char *const ends_of[] = {"", "-wal", "-shm", ".crumb", ".lock", ".ballast"};
     char path[300];
     for (size_t i = 0; i < PW_COUNT(ends_of); i++) {
         (void)snprintf(path, sizeof path, "%s%s", r->journal, ends_of[i]);
