@@ -299,8 +299,10 @@ int pw_verb_version(pw_cli *cli)
         pw_out_puts(o, "journal  ");
         (void)pw_out_str(o, cli->db);
         schema_print(o, schema);
-        if (pid != 0) {
+        if (pid > 0) {
             pw_out_printf(o, ", owned by pid %" PRId64 "\n", pid);
+        } else if (pid < 0) {
+            pw_out_puts(o, ", another process is just at it\n");
         } else {
             pw_out_puts(o, schema > 0 ? ", no engine runs\n" : "\n");
         }

@@ -171,7 +171,7 @@ static void learn_kernel(sweep *s)
 
 static int orphans(const sweep *s)
 {
-    int64_t until = now_ms() + 5000;
+    int64_t until = now_ms() + 60000;
     int found;
     do {
         found = 0;

@@ -28,7 +28,7 @@ class Serve(unittest.TestCase):
         server = self.serve(**variables)
         line = server.stdout.readline()
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=20)
+        _, said = server.communicate(timeout=60)
         self.assertTrue(line and json.loads(line)["ready"], said)
         self.assertEqual(0, server.returncode, said)
 
@@ -41,7 +41,7 @@ class Serve(unittest.TestCase):
     def test_a_rule_that_is_none_is_named_and_nothing_is_served(self):
         for name, rule in (("PAWL_EGRESS", "http://api.example.com/"), ("PAWL_SECRETS", "vault:x")):
             server = self.serve(**{name: f"good.example.com,{rule}" if name == "PAWL_EGRESS" else rule})
-            out, said = server.communicate(timeout=20)
+            out, said = server.communicate(timeout=60)
             self.assertNotEqual(0, server.returncode)
             self.assertEqual("", out)
             self.assertIn(rule, said)
