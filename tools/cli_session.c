@@ -4,6 +4,7 @@
  * Does not know what a request means.
  */
 #include "tools/cli_session.h"
+#include "tools/cli_help.h"
 #include "tools/cli_model.h"
 
 #include <errno.h>
@@ -140,11 +141,12 @@ int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const ch
                           : pawl_status_text(status);
     (void)pw_cli_out_flush(&cli->out);
     prefix(o);
+    size_t column = 6;
     if (what != NULL) {
-        (void)pw_out_str(o, what);
+        column += pw_out_str(o, what) + 2;
         pw_out_puts(o, ": ");
     }
-    pw_out_lines(o, why, strlen(why), 6);
+    pw_out_wrap_from(o, why, 6, column);
     pw_buf_putc(&o->text, '\n');
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         if (statuses[i].status == status) {
@@ -156,7 +158,9 @@ int pw_cli_fail(pw_cli *cli, pawl_status status, const pawl_error *err, const ch
         next = "pawl%d serve"; /* nobody is there to do it */
     }
     if (way_out != NULL && *way_out != '\0') {
-        pw_out_printf(o, "      %s\n", way_out);
+        pw_out_puts(o, "      ");
+        pw_out_wrap(o, way_out, 6);
+        pw_buf_putc(&o->text, '\n');
     }
     if (next != NULL && *next != '\0') {
         next_command(cli, next);
@@ -176,6 +180,19 @@ int pw_cli_usage(pw_cli *cli, const char *fmt, ...)
     return PW_EXIT_USAGE;
 }
 
+/* "...: pawl serve": what is to be typed goes on a line of its own where the whole is too long for one, and is not broken. */
+static const char *typed_last(const pw_cli_out *o, const char *text)
+{
+    const char *last = NULL;
+    if (o->width == 0 || pw_out_columns(o, text, strlen(text)) <= o->width) {
+        return NULL;
+    }
+    for (const char *at = strstr(text, ": pawl "); at != NULL; at = strstr(at + 1, ": pawl ")) {
+        last = at + 2;
+    }
+    return last;
+}
+
 void pw_cli_note(pw_cli *cli, const char *fmt, ...)
 {
     char text[1024];
@@ -184,7 +201,18 @@ void pw_cli_note(pw_cli *cli, const char *fmt, ...)
     (void)vsnprintf(text, sizeof text, fmt, list);
     va_end(list);
     (void)pw_cli_out_flush(&cli->out);
-    pw_out_lines(&cli->complain, text, strlen(text), 0);
+    const size_t indent = strspn(text, " ");
+    const char *typed = typed_last(&cli->complain, text);
+    const char *head =
+        typed != NULL ? pw_strndup(cli->scope, text + indent, (size_t)(typed - text) - 1 - indent)
+                      : NULL;
+    pw_out_pad(&cli->complain, indent);
+    pw_out_wrap(&cli->complain, head != NULL ? head : text + indent, indent);
+    if (head != NULL) {
+        pw_out_puts(&cli->complain, "\n");
+        pw_out_pad(&cli->complain, indent + 2);
+        (void)pw_out_str(&cli->complain, typed);
+    }
     pw_buf_putc(&cli->complain.text, '\n');
     (void)pw_cli_out_flush(&cli->complain);
 }
@@ -192,16 +220,20 @@ void pw_cli_note(pw_cli *cli, const char *fmt, ...)
 void pw_cli_complaint_print(pw_cli_out *o, const pw_cli_complaint *c)
 {
     prefix(o);
-    (void)pw_out_str(o, c->message);
+    pw_out_wrap(o, c->message, 6);
     pw_buf_putc(&o->text, '\n');
     if (c->hint[0] != '\0') {
         pw_out_puts(o, "      ");
-        (void)pw_out_str(o, c->hint);
+        pw_out_wrap(o, c->hint, 6);
         pw_buf_putc(&o->text, '\n');
     }
     if (c->command != NULL) {
-        pw_out_printf(o, "      usage: pawl %s%s%s [OPTIONS]\n", c->command->name,
-                      c->command->operands[0] != '\0' ? " " : "", c->command->operands);
+        pw_buf usage = PW_BUF_INIT;
+        pw_help_usage(&usage, c->command);
+        pw_out_puts(o, "      usage: ");
+        pw_out_wrap(o, pw_buf_cstr(&usage), 13);
+        pw_buf_putc(&o->text, '\n');
+        pw_buf_deinit(&usage);
     }
     const char *topic =
         c->command != NULL && c->command->verb != PW_CMD_HELP ? c->command->name : "";
@@ -225,18 +257,18 @@ static int no_journal(pw_cli *cli)
 {
     pw_cli_out *o = &cli->complain;
     const char *folder = folder_missing(cli);
+    const char *why =
+        pw_sprintf(cli->scope, "there is no journal at %s%s%s", cli->db,
+                   folder != NULL ? ": there is no folder " : "", folder != NULL ? folder : "");
     prefix(o);
-    pw_out_puts(o, "there is no journal at ");
-    (void)pw_out_str(o, cli->db);
-    if (folder != NULL) {
-        pw_out_puts(o, ": there is no folder ");
-        (void)pw_out_str(o, folder);
-    }
-    pw_out_puts(
-        o, folder != NULL
-               ? "\n      name one with --db FILE or $PAWL_DB\n"
-               : "\n      name one with --db FILE or $PAWL_DB; the first start, execute, serve "
-                 "or index create makes it\n");
+    pw_out_wrap(o, why != NULL ? why : "", 6);
+    pw_out_puts(o, "\n      ");
+    pw_out_wrap(o,
+                folder != NULL ? "name one with --db FILE or $PAWL_DB"
+                               : "name one with --db FILE or $PAWL_DB; the first start, execute, "
+                                 "serve or index create makes it",
+                6);
+    pw_buf_putc(&o->text, '\n');
     (void)pw_cli_out_flush(o);
     return PW_EXIT_NOTFOUND;
 }

@@ -1,4 +1,4 @@
-# What tools/quickstart and tools/check share: progress lines, packages, builds. Sourced, not run.
+# What tools/quickstart, tools/check and the demonstrations share: progress lines, packages, builds. Sourced, not run.
 #
 # Needs: script (the caller's name), root (the checkout), steps (how many steps it will announce).
 
@@ -15,9 +15,26 @@ elapsed() {
     clock $(($(date +%s) - started))
 }
 
+# Columns of the terminal that is written to; 0 = none is.
+columns=0
+if [ -t 1 ]; then
+    exec 9>&1
+    columns=$({ stty size <&9 | cut -d ' ' -f 2; } 2>/dev/null || echo 0)
+    exec 9>&-
+fi
+
+# fit INDENT: a line of standard input, broken between words where the terminal ends; what goes on is indented.
+fit() {
+    if [ "${columns:-0}" -gt $(($1 + 20)) ]; then
+        fold -s -w $((columns - $1)) | sed -e 's/ *$//' -e "2,\$s/^/$(printf '%*s' "$1" '')/"
+    else
+        cat
+    fi
+}
+
 # say TEXT: one progress line.
 say() {
-    printf '[%s %s] %s\n' "$script" "$(elapsed)" "$*"
+    printf '[%s %s] %s\n' "$script" "$(elapsed)" "$*" | fit 4
 }
 
 # step_ended: how long the step under way took goes to step_times, "0:02 + 3:10".
@@ -139,7 +156,7 @@ show_growth() {
     while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
         seconds=$((seconds + 1))
         if [ $((seconds % 20)) -eq 0 ]; then
-            say "  ... $(tail -n 1 "$1" | cut -c 1-90)"
+            say "  ... $(tail -n 1 "$1" | cut -c 1-$((columns > 60 ? columns - 34 : 90)))"
         fi
     done
 }

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 from cli_rig import check, equal, main, within
@@ -189,6 +190,32 @@ def it_says_where_a_run_waits_also_when_no_engine_runs(p):
         equal([(w["command"], w["kind"], w.get("name", ""), w["at"]) for w in still],
               [(w["command"], w["kind"], w.get("name", ""), w["at"]) for w in waiting], run)
         within(p.ok("stack", run).out, waiting[0]["at"])
+
+
+def it_breaks_what_it_says_between_words_and_no_command(p):
+    run = "01a2018c-83f7-7c9a-8cf8-74c620993000"
+    p.ok("start", "listening", "-w", run)
+    for args in (["start", "relaese"], ["list"], ["signal", run, "go", "-i", "{a"], ["describe", "none"], ["index", "frob"], ["execute", "no-such-thing"],
+                 ["list", "--db", p.path("none.db")]):
+        _, text = p.at_terminal(60, None, *args)
+        for line in text.splitlines():
+            typed = re.search(r"pawl (serve|start|list|terminate|index|execute|--db)", line) or p.folder in line
+            check(len(line) <= 60 or typed, f"{len(line)} columns: {line!r}")
+        check(not re.search(r"pawl$", text, re.M), text)
+    _, text = p.at_terminal(60, None, "start", "relaese", "-w", run + "-b")
+    within(text, f"\n  pawl terminate {run}-b\n")
+
+
+def it_breaks_the_lines_of_scripts_between_words(p):
+    tools = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools")
+    line = "this takes some minutes, most of them for the build: so long that it ends on another line of a terminal"
+    said = f". {shlex.quote(tools)}/script.sh; script=quickstart root=/ steps=1; say {shlex.quote(line)}"
+    p.pawl = shutil.which("bash")
+    for columns in (60, 80, 100):
+        text = p.on_terminal(columns, "-c", said)
+        check(all(len(one) <= columns for one in text.splitlines()), text)
+        equal(" ".join(text.split()).split("] ")[1], line)
+    equal(len(p.ok("-c", said).out.splitlines()), 1, "lines in a pipe")
 
 
 main(globals())
