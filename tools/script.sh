@@ -42,8 +42,9 @@ die() {
     exit 1
 }
 
+# CMake loses its way there; of ', ninja does, and builds everything every time.
 case $root in
-*[\"\;\$\\]*) die "CMake cannot build in a folder with a \", ;, \$ or \\ in its name: $root" ;;
+*[\"\'\;\$\\]*) die "CMake and ninja cannot build in a folder with one of \" ' ; \$ \\ in its name: $root" ;;
 esac
 
 # lock_tree: one such script at a time in a tree; two would build and remove the same files. The lock is held by a process that ends with this one, not
