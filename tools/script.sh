@@ -53,7 +53,7 @@ lock_tree() {
     local lock at=$root/build/script.lock
     mkdir -p "$root/build/log" && exec {lock}>>"$at" ||
         die "cannot write below $root: it takes a clone of your own, on a disk with space"
-    flock -w 2 "$lock" ||
+    flock -w 5 "$lock" ||
         die "tools/$(cat "$at") is at work in this tree: wait until it has ended, or use another clone"
     printf '%s (process %d)\n' "$script" $$ >"$at"
     tail --pid=$$ -s 0.2 -f /dev/null >/dev/null 2>&1 </dev/null &
