@@ -59,8 +59,9 @@ die() {
     exit 1
 }
 
+# CMake loses its way there; of ', ninja does, and builds everything every time.
 case $root in
-*[\"\;\$\\]*) die "CMake cannot build in a folder with a \", ;, \$ or \\ in its name: $root" ;;
+*[\"\'\;\$\\]*) die "CMake and ninja cannot build in a folder with one of \" ' ; \$ \\ in its name: $root" ;;
 esac
 
 # lock_tree: one such script at a time in a tree; two would build and remove the same files. The lock is held by a process that ends with this one, not
@@ -69,7 +70,7 @@ lock_tree() {
     local lock at=$root/build/script.lock
     mkdir -p "$root/build/log" && exec {lock}>>"$at" ||
         die "cannot write below $root: it takes a clone of your own, on a disk with space"
-    flock -w 2 "$lock" ||
+    flock -w 5 "$lock" ||
         die "tools/$(cat "$at") is at work in this tree: wait until it has ended, or use another clone"
     printf '%s (process %d)\n' "$script" $$ >"$at"
     tail --pid=$$ -s 0.2 -f /dev/null >/dev/null 2>&1 </dev/null &

@@ -2,7 +2,7 @@
 """Builds a release as the preset `package` does, packs it as Debian packages and looks into them: what is in which, what each depends on, what
 lintian says.
 
-Not tested: their installation (bare_root does that; it needs root, the network and a system of its own).
+They are also installed, used and purged in a bare system, where one can be made (bare_root.sh).
 """
 
 import argparse
@@ -110,6 +110,14 @@ class Packages(unittest.TestCase):
         if not shutil.which("lintian"):
             self.skipTest("lintian is not installed")
         self.assertEqual("", run(["lintian", "--no-cfg", "--fail-on", "error,warning", *self.file.values(), *self.symbols.values()]))
+
+    def test_in_a_bare_system_they_install_work_and_purge_leaves_nothing(self):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bare_root.sh")
+        done = subprocess.run(["bash", script, self.scratch, ARGS.work + "-bare"], text=True, capture_output=True, stdin=subprocess.DEVNULL)
+        if done.returncode == 77:
+            self.skipTest(done.stdout.strip().splitlines()[-1])
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn("purge leaves nothing", done.stdout)
 
 
 def main():

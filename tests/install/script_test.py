@@ -99,10 +99,14 @@ class Script(unittest.TestCase):
             pass
         self.assertIn(f"cannot write below {self.root}", self.said("lock_tree"))
 
-    def test_a_name_that_cmake_cannot_take_is_refused(self):
-        os.rename(self.root, self.root + '"')
-        self.root += '"'
-        self.assertIn("CMake cannot build in a folder with a", self.said("lock_tree"))
+    def test_a_name_that_cmake_or_ninja_cannot_take_is_refused(self):
+        for character in "\"';$\\":
+            moved = self.root + character
+            os.rename(self.root, moved)
+            self.root = moved
+            self.assertIn("CMake and ninja cannot build in a folder with one of", self.said("lock_tree"), character)
+            self.root = moved[:-1]
+            os.rename(moved, self.root)
 
     def test_a_full_disk_is_named(self):
         self.command("df", "echo Filesystem; echo /dev/x 100 100 0 100% /")

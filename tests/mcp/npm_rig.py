@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 SKIP = 77
@@ -77,11 +78,33 @@ def has(folder, package, version):
         return False
 
 
+def says(errors, status):
+    """Of what npm wrote to standard error: the line that says why."""
+    lines = [line for line in errors.splitlines() if line.startswith("npm error")]
+    return next((line for line in lines if "request to" in line), lines[0] if lines else f"status {status}")
+
+
+def unreachable(npm, folder, wanted):
+    """Why the registry does not answer, or None. An installation without a network takes minutes to say so, when npm's cache has a part of it."""
+    package, version = next(iter(wanted.items()))
+    with tempfile.TemporaryDirectory() as cache:
+        command = [npm, "view", f"{package}@{version}", "version", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000",
+                   "--cache", cache]
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            return "npm's registry does not answer within 90 s"
+    return "npm's registry cannot be asked: " + says(done.stderr, done.returncode) if done.returncode != 0 else None
+
+
 def install(folder, wanted, within_s=INSTALL_S):
     """Installs what is missing. Returns None, or why it could not."""
     npm = shutil.which("npm")
     if npm is None:
         return "npm is not installed"
+    why = unreachable(npm, folder, wanted)
+    if why is not None:
+        return why
     own = Path(folder) / "package.json"
     if not own.exists():
         own.write_text('{"private": true}\n', encoding="utf-8")
@@ -93,8 +116,7 @@ def install(folder, wanted, within_s=INSTALL_S):
     except subprocess.TimeoutExpired:
         return f"npm installed nothing within {within_s} s"
     if done.returncode != 0:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
-        return "npm install failed: " + (errors[0] if errors else f"status {done.returncode}")
+        return "npm install failed: " + says(done.stderr, done.returncode)
     missing = [p for p, v in wanted.items() if not has(folder, p, v)]
     return f"npm did not install {missing[0]}" if missing else None
 
