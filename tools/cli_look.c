@@ -381,15 +381,14 @@ int pw_verb_describe(pw_cli *cli)
 
 /* ---- query ---- */
 
-/* Nobody runs: code can still answer when the caller brings it. No run moves meanwhile. */
+/* Nobody runs: code can still answer when the caller brings it. No run moves meanwhile, so that over the socket what needs code would wait. */
 static int query_host(pw_cli *cli)
 {
     pw_client_close(cli->client);
     cli->client = NULL;
     pw_cli_host_options options = {
         .log_level = PAWL_WARN, .quiet = true, .socket = true, .still = true};
-    int code = pw_cli_host(cli, &options);
-    return code == PW_EXIT_OK ? pw_cli_connect(cli) : code;
+    return pw_cli_host(cli, &options);
 }
 
 static int query_ask(pw_cli *cli, const char *name, const pawl_value *input,
@@ -408,7 +407,7 @@ static int query_ask(pw_cli *cli, const char *name, const pawl_value *input,
         if (code != PW_EXIT_OK) {
             return code;
         }
-        s = pw_cli_request(cli, "query", args, timeout, ret_reply, &err);
+        s = pawl_request(cli->engine, "query", args, timeout, cli->scope, ret_reply, &err);
     } else if (offline) {
         (void)pw_error_set(
             &err, PAWL_NOCODE, __FILE__, __LINE__,
