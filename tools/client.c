@@ -21,6 +21,7 @@
 #include "engine/view.h"
 #include "journal/journal.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/frame.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/id.h"
@@ -60,22 +61,6 @@ struct pw_client {
     pw_reader *reader; /* opened when first needed */
     bool kept_write;
 };
-
-static int64_t mono_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void pause_ms(int64_t ms)
 {
@@ -129,13 +114,13 @@ static int try_connect(const char *path)
 static bool wait_for(int fd, short events, int64_t until_ms)
 {
     for (;;) {
-        int64_t left = until_ms < 0 ? 3600000 : until_ms - mono_ms();
+        int64_t left = until_ms < 0 ? 3600000 : until_ms - pw_mono_ms();
         struct pollfd p = {.fd = fd, .events = events};
         int n = poll(&p, 1, left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left);
         if (n > 0) {
             return true;
         }
-        if (n == 0 && until_ms >= 0 && mono_ms() >= until_ms) {
+        if (n == 0 && until_ms >= 0 && pw_mono_ms() >= until_ms) {
             return false;
         }
     }
@@ -242,7 +227,7 @@ static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value
 pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope,
                            const pawl_value **ret_reply, pawl_error *err)
 {
-    int64_t until_ms = timeout_ms < 0 ? -1 : mono_ms() + timeout_ms;
+    int64_t until_ms = timeout_ms < 0 ? -1 : pw_mono_after_ms(timeout_ms);
     struct kept *k = take_kept(c, number);
 
     c->taken = -1;
@@ -635,7 +620,7 @@ static pawl_status post_write(pw_client *c, const char *op, const pawl_value *ar
         return pw_err(err, PAWL_NOMEM, "no memory for a request");
     }
     status = pw_sqlite_post(c->path, (pw_view){(const uint8_t *)dedup, strlen(dedup)},
-                            (pw_view){body.data, body.size}, wall_ms(), &inbox_id, err);
+                            (pw_view){body.data, body.size}, pw_wall_ms(), &inbox_id, err);
     if (status == PAWL_OK) {
         c->kept_write = true;
         if (ret_reply != NULL) {
@@ -692,12 +677,12 @@ static const pawl_value *complete_args(const char *op, const pawl_value *args, p
     }
     if (number == PW_REQ_START && pawl_get(args, "id") == NULL) {
         pw_random(random, sizeof random);
-        pw_uuid7(text, wall_ms(), random);
+        pw_uuid7(text, pw_wall_ms(), random);
         args = pawl_with(scope, args, "id", pawl_make_str(scope, text));
     }
     if (pawl_get(args, "dedup") == NULL) {
         pw_random(random, sizeof random);
-        pw_uuid7(text, wall_ms(), random);
+        pw_uuid7(text, pw_wall_ms(), random);
         args = pawl_with(scope, args, "dedup", pawl_make_str(scope, text));
     }
     return args;
