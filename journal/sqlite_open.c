@@ -410,7 +410,7 @@ bool pw_sqlite_idle(pw_journal *base)
 
 const pw_journal_ops pw_sqlite_ops = {
     .name = "sqlite",
-    .caps = PW_CAP_TX,
+    .caps = PW_CAP_TX | PW_CAP_FEED,
     .close = sqlite_close,
     .lease = pw_sqlite_lease,
     .renew = pw_sqlite_renew,
