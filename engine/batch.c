@@ -13,7 +13,7 @@
 #include "engine/bugs.h"
 #include "engine/parts.h"
 
-#define HAND_OVER_NS 50000         /* to wake the journal thread, and to be woken by it */
+#define HAND_OVER_NS 50000 /* to wake the journal thread, and to be woken by it */
 #define SPARE_BUFS_MAX 4096
 #define SPARE_BUF_BYTES_MAX 1024
 
