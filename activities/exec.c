@@ -26,6 +26,7 @@
 #include "activities/exec_lock.h"
 #include "activities/exec_spawn.h"
 #include "activities/supervisor.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/limits.h"
 #include "sdk/pawl_activity.h"
 
@@ -59,18 +60,6 @@ typedef struct exec {
     pw_sup_message last; /* how it ended; kind 0 = not yet, or the supervisor vanished */
 } exec;
 
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int64_t now_ms(void)
-{
-    return clock_ms(CLOCK_MONOTONIC);
-}
-
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -85,7 +74,7 @@ static void exec_init(exec *x, pawl_task *task, const pawl_exec_options *o)
                 .lock = {.fd = -1, .path = ""},
                 .kill_at = NEVER,
                 .timeout_at = NEVER,
-                .started = now_ms()};
+                .started = pw_mono_ms()};
     x->child = (pw_child){.control = -1, .in = -1, .out = -1, .err = -1};
     pw_capture_init(&x->out, max < OUTPUT_BYTES_CAP ? max : OUTPUT_BYTES_CAP);
     pw_capture_init(&x->err, max < OUTPUT_BYTES_CAP ? max : OUTPUT_BYTES_CAP);
@@ -94,7 +83,7 @@ static void exec_init(exec *x, pawl_task *task, const pawl_exec_options *o)
         x->timeout_at = x->started + o->timeout_ms;
     }
     if (deadline > 0) {
-        x->timeout_at = earlier(x->timeout_at, x->started + (deadline - clock_ms(CLOCK_REALTIME)));
+        x->timeout_at = earlier(x->timeout_at, x->started + (deadline - pw_wall_ms()));
     }
 }
 
@@ -160,7 +149,7 @@ static const pawl_value *stopped(exec *x)
 {
     const pawl_value *details =
         pawl_task_build(x->task, "{stdout: %p, stderr: %p, ms: %lld}", pawl_v(captured(x, &x->out)),
-                        pawl_v(captured(x, &x->err)), (long long)(now_ms() - x->started));
+                        pawl_v(captured(x, &x->err)), (long long)(pw_mono_ms() - x->started));
     char message[256];
     if (x->stop == STOP_CANCELED) {
         (void)snprintf(message, sizeof message, "%.200s was cancelled", x->o->argv[0]);
@@ -193,7 +182,7 @@ static bool lock_wait(exec *x)
             (void)pawl_task_fail(x->task, "ExecFailed", "lock %s: %s", path, strerror(errno));
             return false;
         }
-        look_around(x, now_ms());
+        look_around(x, pw_mono_ms());
         if (x->stop != STOP_NONE) {
             (void)stopped(x);
             return false;
@@ -289,7 +278,7 @@ static void pump(exec *x)
 {
     const int cancel_fd = pawl_task_cancel_fd(x->task);
     for (;;) {
-        const int64_t now = now_ms();
+        const int64_t now = pw_mono_ms();
         look_around(x, now);
         stop_steps(x, now);
         struct pollfd fds[5] = {{.fd = x->child.control, .events = POLLIN},
@@ -373,7 +362,7 @@ static const pawl_value *result_of(exec *x)
             signal != 0 ? 128 + signal : WEXITSTATUS(status), signal, pawl_v(out), pawl_v(err),
             (long long)x->out.seen, (long long)x->err.seen,
             pawl_v(pawl_make_bool(scope, x->out.truncated || x->err.truncated)),
-            (long long)(now_ms() - x->started));
+            (long long)(pw_mono_ms() - x->started));
     }
     const char *limit = limit_of(x->o, signal);
     if (result != NULL && limit != NULL) {

@@ -11,9 +11,9 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "activities/http_transfer.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 
 const char *pw_http_head_find(const pw_http_head *head, const char *name)
@@ -108,13 +108,6 @@ static pw_http_header *fields(const pw_http *h)
     return list;
 }
 
-static int64_t utc_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool leads_on(const pw_http *h)
 {
     return h->request.redirects_max > 0 &&
@@ -159,7 +152,7 @@ static bool head_end(pw_http *h)
     }
     const char *location = leads_on(h) ? pw_http_head_find(&head, "location") : NULL;
     h->head_done = true;
-    h->retry_after_ms = pw_http_retry_after(&head, utc_now_ms());
+    h->retry_after_ms = pw_http_retry_after(&head, pw_wall_ms());
     if (location != NULL) {
         const size_t size = strlen(location) + 1;
         h->location = pw_malloc(size);

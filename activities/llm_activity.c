@@ -15,10 +15,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "activities/llm_quiet.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/mem.h"
@@ -526,13 +526,6 @@ static bool on_data(void *user, const void *data, size_t size)
     return pw_buf_ok(&c->body);
 }
 
-static int64_t utc_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void failed_status(llm_call *c, const pw_http_result *result)
 {
     const bool whole = pw_buf_ok(&c->body);
@@ -544,7 +537,7 @@ static void failed_status(llm_call *c, const pw_http_result *result)
                                     c->body.data != NULL && whole ? (const void *)c->body.data : "",
                                 .body_size = whole ? c->body.size : 0,
                                 .retry_after_ms = result->retry_after_ms,
-                                .now_ms = utc_ms()};
+                                .now_ms = pw_wall_ms()};
     pw_llm_failure_of(endpoint_of(c), &reply, &f);
     pw_llm_miss miss;
     pw_llm_miss_of_class(&miss, &f);

@@ -7,11 +7,11 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "activities/mcp_activity.h"
 #include "activities/mcp_use.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -179,13 +179,6 @@ static pawl_status expand(pw_mcp_call *call, const pawl_value *input, pawl_error
 
 /* ---- times ---- */
 
-static int64_t wall_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int64_t seconds_of(const pawl_value *input, const char *key, int64_t otherwise_ms)
 {
     const double s = pawl_num(input, key, -1);
@@ -197,11 +190,11 @@ static int64_t seconds_of(const pawl_value *input, const char *key, int64_t othe
 
 static void read_times(pw_mcp_call *call)
 {
-    const int64_t now = pw_mcp_now_ms();
+    const int64_t now = pw_mono_ms();
     const int64_t deadline = pawl_task_deadline_ms(call->task);
     const int64_t own = seconds_of(call->input, "timeout_s",
                                    deadline > 0 ? PW_HTTP_TIMEOUT_MS_MAX : PW_HTTP_TOTAL_MS);
-    call->task_deadline_ms = deadline > 0 ? now + (deadline - wall_ms()) : INT64_MAX;
+    call->task_deadline_ms = deadline > 0 ? now + (deadline - pw_wall_ms()) : INT64_MAX;
     call->deadline_ms = now + own < call->task_deadline_ms ? now + own : call->task_deadline_ms;
     call->idle_ms = seconds_of(call->input, "idle_timeout_s", INT64_MAX);
 }

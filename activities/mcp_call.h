@@ -72,7 +72,6 @@ typedef struct pw_mcp_call {
     bool again;                 /* the failure that is set may be tried again */
 } pw_mcp_call;
 
-int64_t pw_mcp_now_ms(void);
 /** Why the call should stop now: ANSWERED = it should not. */
 pw_mcp_cut pw_mcp_call_over(const pw_mcp_call *call, int64_t until_ms);
 /** It is cancelled: does the run not want it any more? Else the engine closes, or an attempt took too long, and there is a next one. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 #include "sdk/base/value.h"
 
@@ -97,7 +98,7 @@ static void finish(bye *b, int64_t until_ms)
     pw_buf none = PW_BUF_INIT;
     bool cancelled = false;
     while (pw_mcp_inbox_take(&b->inbox, &none) != PW_MCP_GOT_END) {
-        const int64_t left = until_ms - pw_mcp_now_ms();
+        const int64_t left = until_ms - pw_mono_ms();
         struct pollfd fd = {.fd = b->inbox.event, .events = POLLIN};
         if (left <= 0 && !cancelled) {
             pw_http_cancel(b->http); /* its end comes at once */

@@ -17,6 +17,7 @@
 #include "activities/mcp_listen.h"
 #include "activities/mcp_tool.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -110,7 +111,7 @@ static bool on_data(void *user, const void *data, size_t size)
 static void on_progress(void *user)
 {
     http_wire *w = user;
-    atomic_store(&w->touched_ms, pw_mcp_now_ms());
+    atomic_store(&w->touched_ms, pw_mono_ms());
 }
 
 static void on_end(void *user, const pw_http_result *result)
@@ -220,7 +221,7 @@ static bool start(pw_mcp_call *call, const pw_http_request *request,
 
 static pw_http_callbacks callbacks_of(http_wire *w)
 {
-    atomic_store(&w->touched_ms, pw_mcp_now_ms());
+    atomic_store(&w->touched_ms, pw_mono_ms());
     return (pw_http_callbacks){
         .user = w, .head = on_head, .data = on_data, .progress = on_progress, .end = on_end};
 }
@@ -344,8 +345,8 @@ static void renew(http_wire *w)
 static bool wait_retry(http_wire *w, pw_mcp_reply *reply)
 {
     const int64_t asked = w->retry_ms >= 0 ? w->retry_ms : RETRY_MS;
-    const int64_t until = pw_mcp_now_ms() + (asked < RETRY_MS_MAX ? asked : RETRY_MS_MAX);
-    while (pw_mcp_now_ms() < until) {
+    const int64_t until = pw_mono_ms() + (asked < RETRY_MS_MAX ? asked : RETRY_MS_MAX);
+    while (pw_mono_ms() < until) {
         const pw_mcp_cut cut = pw_mcp_call_over(w->call, INT64_MAX);
         if (cut != PW_MCP_ANSWERED) {
             pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout",

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "activities/mcp_farewell.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 #include "sdk/base/json.h"
 #include "sdk/base/limits.h"
@@ -39,13 +40,6 @@ struct pw_mcp_job {
 static pw_mcp_hub *hub_of(pawl_runner *base)
 {
     return (pw_mcp_hub *)(void *)base;
-}
-
-int64_t pw_mcp_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- threads ---- */
@@ -211,7 +205,7 @@ static void runner_stop(pawl_runner *base, int64_t deadline_ms)
     pthread_mutex_unlock(&h->lock);
     if (!left) {
         if (h->net != NULL) {
-            pw_mcp_farewell_say(h->net, h->servers, pw_mcp_now_ms() + FAREWELL_MS);
+            pw_mcp_farewell_say(h->net, h->servers, pw_mono_ms() + FAREWELL_MS);
         }
         hub_free(h);
     }
@@ -357,6 +351,6 @@ void pw_mcp_hub_give(pw_mcp_hub *hub, pw_mcp_server *server)
     }
     pthread_mutex_lock(&hub->lock);
     server->users--;
-    server->used_ms = pw_mcp_now_ms();
+    server->used_ms = pw_mono_ms();
     pthread_mutex_unlock(&hub->lock);
 }

@@ -10,6 +10,7 @@
 #include <poll.h>
 
 #include "activities/http_sse.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
@@ -62,7 +63,7 @@ static void on_end(void *user, const pw_http_result *result)
 
 static void wait_open(pw_mcp_call *call, pw_mcp_listen *l)
 {
-    const int64_t until = pw_mcp_now_ms() + OPEN_MS;
+    const int64_t until = pw_mono_ms() + OPEN_MS;
     while (atomic_load(&l->status) == 0 && !atomic_load(&l->over) &&
            pw_mcp_call_over(call, until) == PW_MCP_ANSWERED) {
         pw_mcp_call_wait(call, l->inbox.event, until);

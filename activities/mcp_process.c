@@ -25,6 +25,7 @@
 #include "activities/mcp_call.h"
 #include "activities/supervisor.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -254,7 +255,7 @@ static int poll_ms(const pw_mcp_process *p, int64_t now, bool stopping)
 /* One turn. False: it has ended. */
 static bool turn(pw_mcp_process *p)
 {
-    const int64_t now = pw_mcp_now_ms();
+    const int64_t now = pw_mono_ms();
     pthread_mutex_lock(&p->lock);
     p->stopping |= p->waiters == NULL && now - p->used_ms > PW_MCP_PROCESS_IDLE_MS;
     const bool stopping = p->stopping;
@@ -366,7 +367,7 @@ pawl_status pw_mcp_process_start(const pawl_exec_options *options, pw_mcp_proces
     pw_buf_init(&p->line, PW_MCP_MESSAGE_BYTES_MAX);
     pw_capture_init(&p->err, STDERR_BYTES);
     p->child = (pw_child){.control = -1, .in = -1, .out = -1, .err = -1};
-    p->used_ms = pw_mcp_now_ms();
+    p->used_ms = pw_mono_ms();
     (void)snprintf(p->name, sizeof p->name, "%s", options->argv[0]);
     p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     const pawl_status status = p->wake >= 0 ? process_begin(p, options, err)
@@ -437,7 +438,7 @@ void pw_mcp_process_leave(pw_mcp_process *p, pw_mcp_waiter *waiter)
     if (waiter->next != NULL) {
         waiter->next->prev = waiter->prev;
     }
-    p->used_ms = pw_mcp_now_ms();
+    p->used_ms = pw_mono_ms();
     pthread_mutex_unlock(&p->lock);
 }
 

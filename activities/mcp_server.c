@@ -14,6 +14,7 @@
 #include "activities/mcp_server.h"
 #include "activities/mcp_tool.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
@@ -177,7 +178,7 @@ static bool wait_backoff(pw_mcp_call *call, pw_mcp_reply *reply)
         wait *= 2;
     }
     const int64_t until = s->process_at_ms + wait;
-    while (pw_mcp_now_ms() < until) {
+    while (pw_mono_ms() < until) {
         const pw_mcp_cut cut = pw_mcp_call_over(call, INT64_MAX);
         if (cut != PW_MCP_ANSWERED) {
             pw_mcp_cut_set(reply, cut, cut == PW_MCP_CANCELED ? "Canceled" : "Timeout",
@@ -201,7 +202,7 @@ static bool process_start(pw_mcp_call *call, pw_mcp_reply *reply)
     const bool ready = options_of(call, &o);
     const pawl_status status = ready ? pw_mcp_process_start(&o, &fresh, &err)
                                      : pw_err(&err, PAWL_NOMEM, "no memory for a command");
-    s->process_at_ms = pw_mcp_now_ms();
+    s->process_at_ms = pw_mono_ms();
     s->process_fails++; /* until it has answered */
     if (status != PAWL_OK) {
         pw_mcp_cut_set(reply, PW_MCP_FAILED, "ServerExited", "%s", err.message);
@@ -316,7 +317,7 @@ static verdict discover(pw_mcp_call *call, pw_mcp_reply *reply)
 {
     const pw_mcp_ask ask = {.method = "server/discover"};
     const int64_t deadline = call->deadline_ms;
-    const int64_t probe = pw_mcp_now_ms() + PROBE_MS;
+    const int64_t probe = pw_mono_ms() + PROBE_MS;
     call->dialect.era = PW_MCP_MODERN;
     call->dialect.version = PW_MCP_MODERN_VERSION;
     call->deadline_ms = call->process != NULL && probe < deadline ? probe : deadline;
@@ -500,7 +501,7 @@ static const pawl_value *tools_cached(pw_mcp_call *call)
 {
     pw_mcp_server *s = call->server;
     pthread_mutex_lock(&s->lock);
-    const bool fresh = s->tools_known && pw_mcp_now_ms() < s->tools_until_ms;
+    const bool fresh = s->tools_known && pw_mono_ms() < s->tools_until_ms;
     const pawl_value *v = fresh ? pw_value_copy(call->scope, s->tools.data, s->tools.size) : NULL;
     pthread_mutex_unlock(&s->lock);
     return v;
@@ -524,7 +525,7 @@ bool pw_mcp_server_tools(pw_mcp_call *call, bool fresh, const pawl_value **ret_t
         pw_buf_reset(&s->tools);
         pw_buf_put(&s->tools, list.data, list.size);
         s->tools_known = pw_buf_ok(&s->tools);
-        s->tools_until_ms = pw_mcp_now_ms() + ttl;
+        s->tools_until_ms = pw_mono_ms() + ttl;
         pthread_mutex_unlock(&s->lock);
     }
     pw_buf_deinit(&list);

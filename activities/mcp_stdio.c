@@ -4,6 +4,7 @@
  * Does not start the process: mcp_server.c has, or the request is not sent.
  */
 #include "activities/mcp_server.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 
 typedef struct stdio_wire {
@@ -26,7 +27,7 @@ static bool next(pw_mcp_wire *wire, pw_buf *ret_text, pw_mcp_reply *reply)
     for (;;) {
         const pw_mcp_got got = pw_mcp_inbox_take(&w->inbox, ret_text);
         if (got == PW_MCP_GOT_TEXT) {
-            w->touched_ms = pw_mcp_now_ms();
+            w->touched_ms = pw_mono_ms();
             return true;
         }
         reply->sent = pw_mcp_process_sent(w->process, &w->waiter);
@@ -71,7 +72,7 @@ bool pw_mcp_stdio_open(pw_mcp_call *call, const pw_mcp_send *send, pw_mcp_wire *
     }
     w->base.ops = &ops;
     w->call = call;
-    w->touched_ms = pw_mcp_now_ms();
+    w->touched_ms = pw_mono_ms();
     w->process = call->process;
     w->waiter = (pw_mcp_waiter){.id = send->id, .inbox = &w->inbox};
     if (!pw_mcp_process_enter(w->process, &w->waiter, send->text, send->size)) {

@@ -9,6 +9,7 @@
 
 #include "activities/mcp_server.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 #include "sdk/base/mem.h"
 
@@ -22,7 +23,7 @@ static bool by_process(const pw_mcp_call *call)
 void pw_mcp_leave_soon(pw_mcp_call *call)
 {
     if (call->leave_by_ms == 0) {
-        call->leave_by_ms = pw_mcp_now_ms() + LEAVE_MS;
+        call->leave_by_ms = pw_mono_ms() + LEAVE_MS;
     }
 }
 

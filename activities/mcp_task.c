@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "activities/mcp_use.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 
 enum {
@@ -194,14 +195,14 @@ static int64_t pause_of(const follower *f)
 static bool pause_between(follower *f)
 {
     const int64_t pause = pause_of(f);
-    const int64_t until = pw_mcp_now_ms() + pause;
+    const int64_t until = pw_mono_ms() + pause;
     if (pause >= HOLD_MS) {
         (void)pw_mcp_fail(f->call, "TaskPending", "the task goes on; it is looked at again", NULL,
                           true);
         (void)pawl_task_retry_after(f->call->task, (double)pause / 1000);
         return false;
     }
-    while (pw_mcp_now_ms() < until) {
+    while (pw_mono_ms() < until) {
         const pw_mcp_cut cut = pw_mcp_call_over(f->call, INT64_MAX);
         if (cut == PW_MCP_CANCELED) {
             cancel(f);

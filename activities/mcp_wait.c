@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "activities/mcp_server.h"
+#include "sdk/base/clock.h"
 
 enum {
     BLIND_MS = 100,
@@ -21,7 +22,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 pw_mcp_cut pw_mcp_call_over(const pw_mcp_call *call, int64_t until_ms)
 {
-    const int64_t now = pw_mcp_now_ms();
+    const int64_t now = pw_mono_ms();
     if (call->leave_by_ms > 0) {
         return now >= call->leave_by_ms ? PW_MCP_TIMED_OUT : PW_MCP_ANSWERED;
     }
@@ -34,14 +35,14 @@ pw_mcp_cut pw_mcp_call_over(const pw_mcp_call *call, int64_t until_ms)
 /* The end of the engine comes through the hub before any task is told. */
 bool pw_mcp_call_unwanted(const pw_mcp_call *call)
 {
-    const bool late = call->task_deadline_ms != INT64_MAX &&
-                      pw_mcp_now_ms() + CLOCKS_MS >= call->task_deadline_ms;
+    const bool late =
+        call->task_deadline_ms != INT64_MAX && pw_mono_ms() + CLOCKS_MS >= call->task_deadline_ms;
     return pawl_task_canceled(call->task) && !late;
 }
 
 void pw_mcp_call_wait(pw_mcp_call *call, int fd, int64_t until_ms)
 {
-    const int64_t now = pw_mcp_now_ms();
+    const int64_t now = pw_mono_ms();
     const bool leaving = call->leave_by_ms > 0;
     int64_t until = leaving ? call->leave_by_ms : earlier(until_ms, call->deadline_ms);
     until = !leaving && call->cancel_fd < 0 ? earlier(until, now + BLIND_MS) : until;
@@ -54,7 +55,7 @@ void pw_mcp_call_wait(pw_mcp_call *call, int fd, int64_t until_ms)
 
 void pw_mcp_call_beat(pw_mcp_call *call, const pawl_value *progress, bool at_once)
 {
-    const int64_t now = pw_mcp_now_ms();
+    const int64_t now = pw_mono_ms();
     if (!at_once && now - call->beaten_ms < BEAT_MS) {
         return;
     }

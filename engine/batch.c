@@ -2,6 +2,8 @@
  * batch.c - a group being built: its operations, the runs frozen by it, the inputs it consumed, and what to publish after its ack.
  *
  * A group is handed over when nothing more is ready, and before that when the journal is idle and a sync is cheaper than waiting.
+ * While the journal is idle and more runs are ready, it gets the beginning of the group (pw_batch_show), so that it applies that while the rest is
+ * built: one group and one sync all the same. Only operations that nobody looks at again are shown; what cannot go on so takes the group back.
  * Everything the journal thread reads lives in the group's scope, the batch's buffers or frozen runs until the group is answered.
  * Does not publish: publish.c does, after the ack [E1].
  */
@@ -35,18 +37,24 @@ pw_batch *pw_batch_get(pw_core *core)
     return b;
 }
 
+static bool room_for(pw_batch *b, size_t cap)
+{
+    pw_batch_take_back(b); /* the array may move */
+    pw_op *grown = pw_realloc(b->group.ops, cap * sizeof *grown);
+    if (grown == NULL) {
+        return false;
+    }
+    b->group.ops = grown;
+    b->cap = cap;
+    return true;
+}
+
 pw_op *pw_batch_op(pw_batch *b, pw_op_type type)
 {
-    if (b->group.len == b->cap) {
-        size_t cap = b->cap == 0 ? 16 : b->cap * 2;
-        pw_op *grown = pw_realloc(b->group.ops, cap * sizeof *grown);
-        if (grown == NULL) {
-            b->failed = true;
-            b->spare_op = (pw_op){.type = type};
-            return &b->spare_op;
-        }
-        b->group.ops = grown;
-        b->cap = cap;
+    if (b->group.len == b->cap && !room_for(b, b->cap == 0 ? 16 : b->cap * 2)) {
+        b->failed = true;
+        b->spare_op = (pw_op){.type = type};
+        return &b->spare_op;
     }
     pw_op *op = &b->group.ops[b->group.len++];
     memset(op, 0, sizeof *op);
@@ -151,6 +159,7 @@ bool pw_batch_lost(const pw_batch *b)
 
 void pw_batch_undo(pw_batch *b, const pw_batch_mark *mark)
 {
+    PW_CHECK(mark->ops >= b->shown); /* shown is between turns, and a mark does not outlive one */
     pw_budget_undo(b, mark->ops);
     b->group.len = mark->ops;
     for (pw_publish *p = mark->publish != NULL ? mark->publish->next : b->publish; p != NULL;
@@ -208,6 +217,9 @@ bool pw_batch_full(const pw_core *core)
     if (b == NULL || b->group.len >= PW_GROUP_OPS_MAX || b->lives_len >= PW_GROUP_TURNS_MAX) {
         return b != NULL;
     }
+    if (b->open) {
+        return b->cap - b->group.len < PW_GROUP_SHOW_OPS / 8;
+    }
     return b->lives_len >= PW_GROUP_TURNS_MIN && pays_for_its_sync(core, b) && journal_idle(core);
 }
 
@@ -233,6 +245,97 @@ void pw_batch_note_sync(pw_core *core, int64_t sync_ns)
     core->sync_ns += (sync_ns - core->sync_ns) / (sync_ns < core->sync_ns ? 2 : 8);
 }
 
+/* ---- showing it while it is built ---- */
+
+/* Nobody looks at it again, and all that it points to stays where it is. */
+static bool is_plain(const pw_op *op)
+{
+    switch ((int)op->type) {
+    case PW_OP_TURN:
+        return op->u.turn.tx == NULL;
+    case PW_OP_RUN_CREATE:
+    case PW_OP_TIMER_SET:
+    case PW_OP_TIMER_CLEAR:
+    case PW_OP_TASK_PUT:
+    case PW_OP_TASK_CLEAR:
+    case PW_OP_WAIT_PUT:
+    case PW_OP_WAIT_CLEAR:
+    case PW_OP_KEY_PUT:
+    case PW_OP_SNAPSHOT_PUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Follows the last that landed and those in flight. */
+static uint64_t next_number(const pw_core *core)
+{
+    return core->group_no + core->flight_len + 1;
+}
+
+/* All that is ready fits one group whose sync is a good part of it. More pays for syncs of its own: the next group is built, and the last one
+ * published, while one is with the journal. */
+static bool is_short(const pw_core *core, const pw_batch *b)
+{
+    const int64_t turn_ns = core->turn_ns > 0 ? core->turn_ns : 1;
+    int64_t room = PW_GROUP_SHOW_SYNCS * core->sync_ns / turn_ns - (int64_t)b->lives_len;
+    for (const pw_live *live = core->ready; live != NULL; live = live->ready_next) {
+        if (--room < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void open_batch(pw_core *core, pw_batch *b)
+{
+    if (!is_short(core, b)) {
+        b->shown_turns = PW_GROUP_TURNS_MAX; /* it is not asked again */
+        return;
+    }
+    if (b->cap < PW_GROUP_SHOW_OPS && !room_for(b, PW_GROUP_SHOW_OPS)) {
+        return;
+    }
+    b->open = true;
+    b->group.number = next_number(core);
+    core->env.commit_open(core->env.ctx, &b->group, b->shown);
+}
+
+/* A quarter more each time: the journal is woken seldom, and is not far behind when the group is whole. */
+static size_t next_show(const pw_batch *b)
+{
+    const size_t quarter = b->shown_turns / 4;
+    return b->shown_turns + (quarter > PW_GROUP_SHOW_TURNS ? quarter : PW_GROUP_SHOW_TURNS);
+}
+
+void pw_batch_show(pw_core *core)
+{
+    pw_batch *b = core->building;
+    if (core->env.commit_open == NULL || core->flight_len > 0 || b == NULL ||
+        b->lives_len < next_show(b) || pw_batch_full(core)) {
+        return;
+    }
+    const size_t before = b->shown;
+    b->shown_turns = b->lives_len;
+    while (b->shown < b->group.len && is_plain(&b->group.ops[b->shown])) {
+        b->shown++;
+    }
+    if (b->open) {
+        core->env.commit_show(core->env.ctx, &b->group, b->shown, false);
+    } else if (b->shown > before) {
+        open_batch(core, b);
+    }
+}
+
+void pw_batch_take_back(pw_batch *b)
+{
+    if (b != NULL && b->open) {
+        b->open = false;
+        b->core->env.commit_back(b->core->env.ctx, &b->group);
+    }
+}
+
 void pw_batch_submit(pw_core *core)
 {
     pw_batch *b = core->building;
@@ -245,13 +348,18 @@ void pw_batch_submit(pw_core *core)
         pw_batch_free(b);
         return;
     }
-    b->group.number = core->group_no + core->flight_len +
-                      1; /* follows the last that landed and those in flight */
+    const bool open = b->open;
+    b->open = false;
+    b->group.number = next_number(core);
     LL_APPEND(core->flight, b);
     core->flight_len++;
     core->stats.groups++;
     core->stats.group_ops += (int64_t)b->group.len;
-    core->env.commit(core->env.ctx, &b->group);
+    if (open) {
+        core->env.commit_show(core->env.ctx, &b->group, b->group.len, true);
+    } else {
+        core->env.commit(core->env.ctx, &b->group);
+    }
 }
 
 pw_publish *pw_batch_reply(pw_batch *b, pw_request *rq, pawl_status status, const pawl_error *err,

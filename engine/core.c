@@ -499,6 +499,7 @@ void pw_core_fail(pw_core *core, const pawl_error *err)
     pw_core_log(core, PAWL_ERROR, "", 0, "the engine stops: %s", err->message);
     if (core->building != NULL) { /* it will never be handed over */
         pw_batch *b = core->building;
+        pw_batch_take_back(b);
         core->building = NULL;
         free_batch(core, b, err);
     }
@@ -613,6 +614,7 @@ static void run_turns(pw_core *core)
 {
     int64_t from_ns = core->env.mono_ns(core->env.ctx), turns_before = core->stats.turns;
     while (core->ready != NULL && may_commit(core)) {
+        pw_batch_show(core);
         if (pw_batch_full(core)) {
             pw_batch_submit(core);
             continue;
@@ -684,6 +686,7 @@ static int64_t step(pw_core *core)
         pw_maps_flush(core);
         pw_batch_submit(core);
     }
+    PW_CHECK(core->building == NULL || !core->building->open);
     if (core->flight_len == 0) { /* no ack will look at them */
         handle_deferred(core);
     }

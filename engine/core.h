@@ -32,6 +32,11 @@ typedef struct pw_env {
     /** Hands a group over; answered later by pw_core_committed (never from inside this call). */
     void (*commit)(void *ctx, pw_group *group);
     void (*stage)(void *ctx, const uint8_t digest[PW_DIGEST_SIZE], pw_view bytes);
+    /** Hands over the beginning of a group that is still being built: `shown` operations, which stay as they are. Then commit_show, until it is
+     * whole, as if it were handed over by `commit` then; or commit_back, and it was not handed over. NULL = groups are handed over whole. */
+    void (*commit_open)(void *ctx, pw_group *group, size_t shown);
+    void (*commit_show)(void *ctx, pw_group *group, size_t shown, bool whole);
+    void (*commit_back)(void *ctx, pw_group *group);
     /** After an UNKNOWN: reopen and resolve. OK and *ret_landed, or the engine stops for good. May block. */
     pawl_status (*resolve)(void *ctx, uint64_t epoch, uint64_t group_no, bool *ret_landed,
                            pawl_error *err);

@@ -741,6 +741,10 @@ static void close_shell_turn(pw_live *live)
 {
     size_t len = live->batch->group.len;
     for (size_t i = 0; i < len; i++) {
+        if (live->batch->group.ops[i].type ==
+            PW_OP_TURN) { /* the journal may have it, and write into it */
+            continue;
+        }
         const pw_op op = live->batch->group.ops[i]; /* (a copy: the array may move) */
         if (op.type == PW_OP_WAIT_PUT && op.u.wait.run == live->key) {
             (void)shell_wait(live, &op.u.wait);

@@ -252,6 +252,7 @@ void pw_put_value(pw_core *core, pw_batch *b, pw_buf *buf, pw_view value)
     memcpy(op->u.blob.digest, ref, PW_DIGEST_SIZE);
     op->u.blob.body = (pw_view){copy, value.size};
     if (value.size > PW_BLOB_CHUNK_BYTES) {
+        pw_batch_take_back(b); /* chunks go before their group */
         core->env.stage(core->env.ctx, ref, op->u.blob.body);
         op->u.blob.body.data = NULL; /* its chunks are on their way */
     }

@@ -23,6 +23,7 @@
 #include "engine/overflow.h"
 #include "engine/threads.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
@@ -317,26 +318,18 @@ static pawl_status tell_of_the_rest(void *ctx, pawl_error *err)
     return PAWL_OK;
 }
 
-static int64_t mono_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /** One budget for all of them. */
 static void stop_runners(pawl_engine *e)
 {
-    int64_t until_ms = mono_ms() + PW_STOP_MS;
+    int64_t until_ms = pw_mono_after_ms(PW_STOP_MS);
 
     while (e->runners_len > 0) {
         pawl_runner *runner = e->runners[--e->runners_len];
-        int64_t left_ms = until_ms - mono_ms();
+        int64_t left_ms = until_ms - pw_mono_ms();
         runner->ops->stop(runner, left_ms > 0 ? left_ms : 0);
     }
     if (e->pool != NULL) {
-        int64_t left_ms = until_ms - mono_ms();
+        int64_t left_ms = until_ms - pw_mono_ms();
         e->pool->ops->stop(e->pool, left_ms > 0 ? left_ms : 0);
         e->pool = NULL;
     }

@@ -10,29 +10,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/host.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/limits.h"
 
 static int64_t host_now_ms(void *ctx)
 {
-    struct timespec ts;
-
     (void)ctx;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return pw_wall_ms();
 }
 
 static int64_t host_mono_ns(void *ctx)
 {
-    struct timespec ts;
-
     (void)ctx;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    return pw_mono_ns();
 }
 
 static void host_random(void *ctx, void *ret, size_t size)
@@ -46,6 +40,27 @@ static void host_commit(void *ctx, pw_group *group)
     pawl_engine *e = ctx;
 
     pw_writer_submit(e->writer, group);
+}
+
+static void host_commit_open(void *ctx, pw_group *group, size_t shown)
+{
+    pawl_engine *e = ctx;
+
+    pw_writer_open(e->writer, group, shown);
+}
+
+static void host_commit_show(void *ctx, pw_group *group, size_t shown, bool whole)
+{
+    pawl_engine *e = ctx;
+
+    pw_writer_show(e->writer, group, shown, whole);
+}
+
+static void host_commit_back(void *ctx, pw_group *group)
+{
+    pawl_engine *e = ctx;
+
+    pw_writer_take_back(e->writer, group);
 }
 
 static void host_stage(void *ctx, const uint8_t digest[PW_DIGEST_SIZE], pw_view bytes)
@@ -158,6 +173,9 @@ void pw_host_env(pawl_engine *e, pw_env *ret_env)
                         .random = host_random,
                         .commit = host_commit,
                         .stage = host_stage,
+                        .commit_open = host_commit_open,
+                        .commit_show = host_commit_show,
+                        .commit_back = host_commit_back,
                         .resolve = host_resolve,
                         .dispatch = host_dispatch,
                         .cancel = host_cancel,

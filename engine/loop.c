@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "engine/threads.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
@@ -37,14 +38,6 @@ struct pw_loop {
     bool stop;               /* the thread's own */
     struct settler *settler; /* the thread's own: who waits for idleness */
 };
-
-static int64_t wall_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- the timer ---- */
 
@@ -60,7 +53,7 @@ static void arm(pw_loop *loop, int64_t at_ms)
 /** Far away, but armed: only an armed timer tells of a clock that was set. */
 static void arm_far(pw_loop *loop)
 {
-    arm(loop, wall_ms() + PW_TIMER_WINDOW_MS * (int64_t)1000);
+    arm(loop, pw_wall_ms() + PW_TIMER_WINDOW_MS * (int64_t)1000);
 }
 
 static void arm_for(pw_loop *loop, int64_t wait_ms)
@@ -68,7 +61,7 @@ static void arm_for(pw_loop *loop, int64_t wait_ms)
     if (wait_ms < 0) {
         return;
     }
-    int64_t at_ms = wall_ms() + wait_ms;
+    int64_t at_ms = pw_wall_ms() + wait_ms;
     if (at_ms < loop->armed_ms) {
         arm(loop, at_ms);
     }

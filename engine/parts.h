@@ -33,6 +33,10 @@ bool pw_batch_due(
 void pw_batch_note_pace(pw_core *core, int64_t from_ns, int64_t turns);
 void pw_batch_note_sync(pw_core *core, int64_t sync_ns);
 void pw_batch_submit(pw_core *core);
+/** Between two turns: the journal may begin with what there is, while more runs are ready. */
+void pw_batch_show(pw_core *core);
+/** Nothing of it is with the journal any more. NULL is fine. */
+void pw_batch_take_back(pw_batch *b);
 void pw_batch_free(pw_batch *b);
 void pw_batch_trim(pw_core *core); /* buffers kept for the next batch */
 /** What will be published; NULL when the request has been dealt with. */

@@ -515,6 +515,8 @@ struct pw_batch {
     pw_new_blob *blobs;
     int64_t now_ms; /* when it was begun */
     bool failed;    /* something found no memory since the last mark: see pw_batch_lost */
+    bool open;      /* the journal applies what is shown of it */
+    size_t shown, shown_turns;
     pw_op spare_op; /* what is written into when there is none */
     pw_publish spare_publish;
     pw_buf spare_buf;

@@ -5,11 +5,11 @@
  * where to go on. Keeps no index of its own.
  */
 #include <string.h>
-#include <time.h>
 
 #include "engine/filter.h"
 #include "engine/view_show.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/limits.h"
 
 #define LIST_ROWS_DEFAULT 100
@@ -88,14 +88,6 @@ static pawl_status bind_parents(pw_reader *reader, pw_filter *filter, pawl_scope
 
 /* ---- the listing ---- */
 
-static int64_t now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /** Scans in the journal's pages until this page of ours ends. */
 static pawl_status fill(struct page *p, pw_scan *scan)
 {
@@ -131,7 +123,7 @@ pawl_status pw_view_list(pw_reader *reader, const pawl_value *args, pawl_scope *
     pawl_status status = page_size(args, &p.rows_max, err);
 
     if (status == PAWL_OK) {
-        status = pw_filter_parse(scope, pawl_str(args, "filter", ""), now_ms(), &filter, err);
+        status = pw_filter_parse(scope, pawl_str(args, "filter", ""), pw_wall_ms(), &filter, err);
     }
     if (status == PAWL_OK) {
         status = bind_parents(reader, filter, scope, err);

@@ -3,10 +3,10 @@
  * Does not tell runs: a run's own search is in its history (memo.c).
  */
 #include <string.h>
-#include <time.h>
 
 #include "engine/memo.h"
 #include "engine/view_show.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/error.h"
 
 typedef struct listing {
@@ -40,13 +40,6 @@ static bool put_row(void *ctx, const pw_memo_row *row)
     return l->len < l->max;
 }
 
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static size_t limit_of(const pawl_value *args, int64_t otherwise, int64_t max)
 {
     const int64_t n = pawl_int(args, "limit", otherwise);
@@ -62,7 +55,7 @@ static pw_view view_of(const pawl_value *args, const char *key)
 pawl_status pw_view_memories(pw_reader *reader, const pawl_value *args, pawl_scope *scope,
                              pw_buf *out, pawl_error *err)
 {
-    listing l = {out, scope, clock_ms(), 0, limit_of(args, 100, PW_PAGE_ROWS_MAX)};
+    listing l = {out, scope, pw_wall_ms(), 0, limit_of(args, 100, PW_PAGE_ROWS_MAX)};
     const pw_view space = view_of(args, "space");
     const size_t begin = pw_view_array_begin(out);
     pawl_status st = space.size == 0 ? reader->ops->memo_spaces(reader, space, put_space, &l, err)
@@ -78,7 +71,7 @@ pawl_status pw_view_memory_search(pw_reader *reader, const pawl_value *args, paw
     const pawl_value *found = NULL;
     const pw_memo_query q = {.space = view_of(args, "space"),
                              .text = view_of(args, "query"),
-                             .now_ms = clock_ms(),
+                             .now_ms = pw_wall_ms(),
                              .rows_max = limit_of(args, 10, PW_MEMO_FOUND_MAX)};
     pawl_status st = pw_memo_names_ok(pawl_str(args, "space", NULL), NULL, false, err);
     st = st == PAWL_OK ? pw_memo_find(reader, &q, scope, &found, err) : st;

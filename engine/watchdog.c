@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "engine/threads.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/limits.h"
 #include "sdk/base/mem.h"
 
@@ -37,14 +38,6 @@ struct pw_watchdog {
     int64_t next_ms[PW_CRUMB_SITES];  /* when it is reported again */
 };
 
-static int64_t mono_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /** True when somebody is in there. */
 static bool look_at(pw_watchdog *wd, int slot)
 {
@@ -59,7 +52,7 @@ static bool look_at(pw_watchdog *wd, int slot)
         wd->since_ns[slot] = since_ns;
         wd->next_ms[slot] = wd->options.warn_ms;
     }
-    int64_t held_ms = (mono_ns() - since_ns) / 1000000;
+    int64_t held_ms = (pw_mono_ns() - since_ns) / 1000000;
     if (wd->options.abort_ms > 0 && held_ms >= wd->options.abort_ms) {
         wd->options.held(wd->options.ctx, slot, run, site, held_ms, true);
         abort();

@@ -28,7 +28,7 @@ typedef struct pw_journal pw_journal;
 typedef struct pw_reader pw_reader;
 
 /** What a backend can do, and another may not: transactional steps. */
-enum { PW_CAP_TX = 1 };
+enum { PW_CAP_TX = 1, PW_CAP_FEED = 2 /* applies a group while it is still being built */ };
 
 /* ---- rows ---- */
 
@@ -348,6 +348,8 @@ typedef struct pw_group {
     int64_t sync_ns;    /* out: what COMMIT took; 0 = not known */
     atomic_bool
         answered; /* out: the journal is done with it; its answer may still be on the way to the engine */
+    struct pw_feed *
+        feed; /* it is still being built: `len` and what is not shown yet are not looked at (feed.h); NULL = whole */
     struct pw_group *next; /* the writer's queue; nobody else's */
 } pw_group;
 

@@ -148,13 +148,6 @@ static bool lock_now(int fd, int *ret_errno)
     return false;
 }
 
-static int64_t mono_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* How long it is worth while to wait for this holder. A process that was killed between fork and the closing of descriptors leaves the lock with
  * its child for a moment; a guest goes by itself; and who has not written yet, or no more, who it is, is about to. An owner stays. */
 static int64_t patience_ms(const owner_file *file)
@@ -169,14 +162,14 @@ static int64_t patience_ms(const owner_file *file)
 static bool lock_patiently(int fd, owner_file *ret_file, int *ret_errno)
 {
     const struct timespec pause = {0, LOOK_AGAIN_NS};
-    const int64_t since = mono_ms();
+    const int64_t since = pw_mono_ms();
     for (;;) {
         if (lock_now(fd, ret_errno)) {
             return true;
         }
         file_read(fd, ret_file);
         if ((*ret_errno != EAGAIN && *ret_errno != EACCES) ||
-            mono_ms() - since >= patience_ms(ret_file)) {
+            pw_mono_ms() - since >= patience_ms(ret_file)) {
             return false;
         }
         (void)nanosleep(&pause, NULL);

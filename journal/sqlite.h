@@ -174,9 +174,6 @@ static inline int pw_sqlite_busy_ms(const pw_sqlite_env *env)
     return env->busy_ms > 0 ? env->busy_ms : PW_SQLITE_BUSY_MS;
 }
 
-/** A clock that nobody sets. */
-int64_t pw_sqlite_mono_ns(void);
-
 /* ---- ballast ---- */
 
 bool pw_sqlite_ballast(pw_journal *base, bool release);

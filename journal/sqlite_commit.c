@@ -16,15 +16,19 @@
  * sync can leave a group that is whole in the page cache, absent on the disk, and durable after
  * all. Then the journal fail-stops until the rite (sqlite_rite.c).
  *
+ * Of a group that is still being built (feed.h) what is shown is applied at once, and the rest when it comes; COMMIT follows when it is whole. One
+ * that is taken back meanwhile is rolled back: a NOT that nobody hears.
+ *
  * Does not retry, does not dispatch, and does not checkpoint inside the commit: settle does, after
  * the answer.
  */
 #include "journal/sqlite.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "journal/bugs.h"
+#include "journal/feed.h"
+#include "sdk/base/clock.h"
 
 pawl_status pw_sqlite_check_pid(const pw_sqlite *j, pawl_error *err)
 {
@@ -160,11 +164,11 @@ static pawl_status note_number(pw_sqlite *j, const pw_group *g, pawl_error *err)
     return pw_db_run(&j->db, PW_SQL_OWNER_GROUP, st, NULL, err);
 }
 
-static pawl_status apply_all(pw_sqlite *j, pw_group *g, pawl_error *err)
+static pawl_status apply_from(pw_sqlite *j, pw_group *g, size_t from, size_t to, pawl_error *err)
 {
-    pawl_status st = fence(j, g, err);
-    for (size_t i = 0; st == PAWL_OK && i < g->len; i++) {
-        if (i + 1 < g->len && pw_sqlite_is_birth(&g->ops[i], &g->ops[i + 1])) {
+    pawl_status st = PAWL_OK;
+    for (size_t i = from; st == PAWL_OK && i < to; i++) {
+        if (i + 1 < to && pw_sqlite_is_birth(&g->ops[i], &g->ops[i + 1])) {
             st = pw_sqlite_birth(j, g, &g->ops[i], &g->ops[i + 1], err);
             i++;
         } else {
@@ -173,6 +177,30 @@ static pawl_status apply_all(pw_sqlite *j, pw_group *g, pawl_error *err)
         if (st != PAWL_OK) {
             pw_error_wrap(err, st, "operation %zu of group %llu", i, (unsigned long long)g->number);
         }
+    }
+    return st;
+}
+
+static pawl_status apply_as_it_grows(pw_sqlite *j, pw_group *g, pawl_error *err)
+{
+    pawl_status st = PAWL_OK;
+    pw_feed_state state = PW_FEED_OPEN;
+    size_t have = 0;
+    size_t shown = 0;
+    while (st == PAWL_OK && state == PW_FEED_OPEN) {
+        state = pw_feed_wait(g->feed, have, &shown);
+        st = state == PW_FEED_WANTED ? pw_err(err, PAWL_NOT, "the group was taken back")
+                                     : apply_from(j, g, have, shown, err);
+        have = shown;
+    }
+    return st;
+}
+
+static pawl_status apply_all(pw_sqlite *j, pw_group *g, pawl_error *err)
+{
+    pawl_status st = fence(j, g, err);
+    if (st == PAWL_OK) {
+        st = g->feed != NULL ? apply_as_it_grows(j, g, err) : apply_from(j, g, 0, g->len, err);
     }
     return st == PAWL_OK ? note_number(j, g, err) : st;
 }
@@ -195,6 +223,12 @@ static pawl_status outcome_of(pawl_status st, pawl_error *err)
     }
 }
 
+/** Then nobody hears its outcome: the one that asks to reopen is kept for the next. */
+static bool is_taken_back(const pw_group *g)
+{
+    return g->feed != NULL && !pw_feed_whole(g->feed);
+}
+
 /** A failed checkpoint, chunk, sweep or compaction has no caller to tell: the next group hears UNKNOWN, so that the engine reopens. */
 static pawl_status refuse(pw_sqlite *j, pawl_error *err)
 {
@@ -208,13 +242,6 @@ static pawl_status refuse(pw_sqlite *j, pawl_error *err)
                   "an earlier commit failed at its sync: the journal must be reopened first");
 }
 
-int64_t pw_sqlite_mono_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
 {
     pw_sqlite *j = pw_sqlite_of(base);
@@ -223,22 +250,22 @@ pawl_status pw_sqlite_commit(pw_journal *base, pw_group *group, pawl_error *err)
         return st;
     }
     if (j->failed) {
-        return refuse(j, err);
+        return is_taken_back(group) ? pw_err(err, PAWL_NOT, "taken back") : refuse(j, err);
     }
     int64_t pos = j->pos;
     st = pw_db_simple(&j->db, PW_SQL_BEGIN_WRITE, err);
     if (st == PAWL_OK) {
         st = apply_all(j, group, err);
-        int64_t from_ns = pw_sqlite_mono_ns();
+        int64_t from_ns = pw_mono_ns();
         st = st == PAWL_OK && PW_BUG_ACK_BEFORE_COMMIT ? st : pw_sqlite_finish(j, st, err);
-        group->sync_ns = pw_sqlite_mono_ns() - from_ns;
+        group->sync_ns = pw_mono_ns() - from_ns;
     }
     if (st == PAWL_OK) {
         j->group_no = group->number;
     } else {
         j->pos = pos;
     }
-    j->told = j->told || st == PAWL_UNKNOWN;
+    j->told = j->told || (st == PAWL_UNKNOWN && !is_taken_back(group));
     return outcome_of(st, err);
 }
 

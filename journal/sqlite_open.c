@@ -16,6 +16,7 @@
 
 #include "journal/bugs.h"
 #include "journal/sqlite.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 
 static int count_frames(void *ctx, sqlite3 *db, const char *name, int frames)
@@ -81,11 +82,11 @@ static pawl_status check_writable(pw_sqlite *j, pawl_error *err)
  * holds it to the end of its recovery, which others do not see any more once the index is written. */
 static int truncate_patiently(pw_sqlite *j)
 {
-    int64_t until = pw_sqlite_mono_ns() + (int64_t)pw_sqlite_busy_ms(&j->env) * 1000000;
+    int64_t until_ms = pw_mono_after_ms(pw_sqlite_busy_ms(&j->env));
     int rc;
     do {
         rc = sqlite3_wal_checkpoint_v2(j->db.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    } while (rc == SQLITE_BUSY && pw_sqlite_mono_ns() < until && sqlite3_sleep(1) >= 0);
+    } while (rc == SQLITE_BUSY && pw_mono_ms() < until_ms && sqlite3_sleep(1) >= 0);
     return rc;
 }
 
@@ -409,7 +410,7 @@ bool pw_sqlite_idle(pw_journal *base)
 
 const pw_journal_ops pw_sqlite_ops = {
     .name = "sqlite",
-    .caps = PW_CAP_TX,
+    .caps = PW_CAP_TX | PW_CAP_FEED,
     .close = sqlite_close,
     .lease = pw_sqlite_lease,
     .renew = pw_sqlite_renew,

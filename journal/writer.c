@@ -4,7 +4,8 @@
  * One mutex guards the queue and nothing else; commits run outside it. Groups are linked through
  * their own `next`, so handing one over cannot fail. A blob's note is allocated; when that fails
  * the blob is not staged, and the group that refers to it ends NOT, which is the truth. After a
- * quiet second idle() is called, once, or until it has nothing more to do. Does not look into groups.
+ * quiet second idle() is called, once, or until it has nothing more to do. A group may come while it
+ * is still being built (feed.h): nothing else is queued until it is whole. Does not look into groups.
  */
 #include "journal/writer.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "journal/feed.h"
 #include "sdk/base/mem.h"
 
 #define BUSY_GROUPS_MAX \
@@ -49,6 +51,7 @@ struct pw_writer {
     pw_group *last_group;
     item *items;
     item *last_item;
+    pw_feed feed; /* of the one group that is still being built */
     bool stop;
     atomic_bool scarce; /* the ballast is given up */
     int busy;           /* groups since it was idle */
@@ -126,7 +129,14 @@ static void tell_of_chunks(pw_writer *w, pw_group *g)
 static void commit_one(pw_writer *w, pw_group *g)
 {
     const pw_journal_ops *ops = w->journal->ops;
-    g->status = ops->commit(w->journal, g, &g->error);
+    const bool feeds = g->feed != NULL && (ops->caps & PW_CAP_FEED) != 0;
+    if (g->feed == NULL || feeds || pw_feed_whole(g->feed)) {
+        g->status = ops->commit(w->journal, g, &g->error);
+    }
+    if (g->feed != NULL && !pw_feed_whole(g->feed)) {
+        pw_feed_let_go(g->feed); /* nothing was written, and nobody waits for an answer */
+        return;
+    }
     tell_of_chunks(w, g);
     if (g->status == PAWL_NOSPACE && ops->ballast != NULL && ops->ballast(w->journal, true)) {
         atomic_store(&w->scarce, true);
@@ -204,10 +214,12 @@ static void init_locks(pw_writer *w)
     pthread_cond_init(&w->answered, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&w->lock, NULL);
+    pw_feed_init(&w->feed);
 }
 
 static void free_writer(pw_writer *w)
 {
+    pw_feed_deinit(&w->feed);
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->answered);
     pthread_mutex_destroy(&w->lock);
@@ -235,7 +247,7 @@ pawl_status pw_writer_start(pw_journal *journal, pw_commit_fn done, void *ctx,
     return PAWL_OK;
 }
 
-void pw_writer_submit(pw_writer *w, pw_group *group)
+static void put_group(pw_writer *w, pw_group *group)
 {
     group->next = NULL;
     group->status = PAWL_NOT;
@@ -262,6 +274,32 @@ static void put_item(pw_writer *w, item *i)
     }
     w->last_item = i;
     pthread_cond_signal(&w->wake);
+}
+
+void pw_writer_submit(pw_writer *w, pw_group *group)
+{
+    group->feed = NULL;
+    put_group(w, group);
+}
+
+void pw_writer_open(pw_writer *w, pw_group *group, size_t shown)
+{
+    pw_feed_open(&w->feed, shown);
+    group->feed = &w->feed;
+    put_group(w, group);
+}
+
+void pw_writer_show(pw_writer *w, pw_group *group, size_t shown, bool whole)
+{
+    PW_CHECK(group->feed == &w->feed);
+    pw_feed_show(&w->feed, shown, whole);
+}
+
+void pw_writer_take_back(pw_writer *w, pw_group *group)
+{
+    PW_CHECK(group->feed == &w->feed);
+    pw_feed_take_back(&w->feed);
+    group->feed = NULL;
 }
 
 void pw_writer_stage(pw_writer *w, const uint8_t digest[PW_DIGEST_SIZE], pw_view bytes)

@@ -18,6 +18,11 @@ pawl_status pw_writer_start(pw_journal *journal, pw_commit_fn done, void *ctx,
                             pw_writer **ret_writer, pawl_error *err);
 /** Hands a group over whole. */
 void pw_writer_submit(pw_writer *w, pw_group *group);
+/** Hands over the beginning of a group, as far as it is shown; nothing else may be submitted or staged before it is whole or taken back. */
+void pw_writer_open(pw_writer *w, pw_group *group, size_t shown);
+void pw_writer_show(pw_writer *w, pw_group *group, size_t shown, bool whole);
+/** As if it had not been opened. Waits for the journal thread to roll back. */
+void pw_writer_take_back(pw_writer *w, pw_group *group);
 /** Big blobs first: stages all chunks on the journal thread before any group submitted later. Bytes must live until `done` of a
  * later group. */
 void pw_writer_stage(pw_writer *w, const uint8_t digest[PW_DIGEST_SIZE], pw_view bytes);

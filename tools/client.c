@@ -21,6 +21,7 @@
 #include "engine/view.h"
 #include "journal/journal.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/frame.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/id.h"
@@ -59,22 +60,6 @@ struct pw_client {
     pw_reader *reader; /* opened when first needed */
     bool kept_write;
 };
-
-static int64_t mono_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void pause_ms(int64_t ms)
 {
@@ -128,13 +113,13 @@ static int try_connect(const char *path)
 static bool wait_for(int fd, short events, int64_t until_ms)
 {
     for (;;) {
-        int64_t left = until_ms < 0 ? 3600000 : until_ms - mono_ms();
+        int64_t left = until_ms < 0 ? 3600000 : until_ms - pw_mono_ms();
         struct pollfd p = {.fd = fd, .events = events};
         int n = poll(&p, 1, left < 0 ? 0 : left > 3600000 ? 3600000 : (int)left);
         if (n > 0) {
             return true;
         }
-        if (n == 0 && until_ms >= 0 && mono_ms() >= until_ms) {
+        if (n == 0 && until_ms >= 0 && pw_mono_ms() >= until_ms) {
             return false;
         }
     }
@@ -241,7 +226,7 @@ static pawl_status take_reply(pw_view frame, pawl_scope *scope, const pawl_value
 pawl_status pw_client_next(pw_client *c, int64_t number, int64_t timeout_ms, pawl_scope *scope,
                            const pawl_value **ret_reply, pawl_error *err)
 {
-    int64_t until_ms = timeout_ms < 0 ? -1 : mono_ms() + timeout_ms;
+    int64_t until_ms = timeout_ms < 0 ? -1 : pw_mono_after_ms(timeout_ms);
     struct kept *k = take_kept(c, number);
 
     c->taken = -1;
@@ -421,13 +406,13 @@ static pawl_status find_owner_once(pw_client *c, bool *ret_again, pawl_error *er
  * lock back: both last as long as its disk takes. */
 static pawl_status find_owner(pw_client *c, pawl_error *err)
 {
-    const int64_t since = mono_ms();
+    const int64_t since = pw_mono_ms();
     bool again = true;
 
     disconnect(c);
     for (;;) {
         pawl_status status = find_owner_once(c, &again, err);
-        int64_t waited = mono_ms() - since;
+        int64_t waited = pw_mono_ms() - since;
         if (status == PAWL_OK || !again || waited >= c->patience_ms) {
             return status;
         }
@@ -652,7 +637,7 @@ static pawl_status post_write(pw_client *c, const char *op, const pawl_value *ar
         return pw_err(err, PAWL_NOMEM, "no memory for a request");
     }
     status = pw_sqlite_post(c->path, (pw_view){(const uint8_t *)dedup, strlen(dedup)},
-                            (pw_view){body.data, body.size}, wall_ms(), &inbox_id, err);
+                            (pw_view){body.data, body.size}, pw_wall_ms(), &inbox_id, err);
     if (status == PAWL_OK) {
         c->kept_write = true;
         if (ret_reply != NULL) {
@@ -709,13 +694,13 @@ static const pawl_value *complete_args(const char *op, const pawl_value *args, p
     }
     if (number == PW_REQ_START && pawl_get(args, "id") == NULL) {
         pw_random(random, sizeof random);
-        pw_uuid7(text, wall_ms(), random);
+        pw_uuid7(text, pw_wall_ms(), random);
         args = pawl_with(scope, args, "id", pawl_make_str(scope, text));
     }
     if (pawl_get(args, "dedup") == NULL) {
         const char *id = pawl_str(args, "id", "");
         pw_random(random, sizeof random);
-        pw_uuid7(text, wall_ms(), random);
+        pw_uuid7(text, pw_wall_ms(), random);
         const char *of_run =
             *id != '\0' ? pw_sprintf(scope, PW_CLIENT_KEY "%s/%s", id, text) : text;
         args = pawl_with(scope, args, "dedup", pawl_make_str(scope, of_run));
@@ -749,7 +734,7 @@ static pawl_status ask_again(pw_client *c, const char *op, const pawl_value *arg
                              int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
                              pawl_error *err)
 {
-    const int64_t since = mono_ms();
+    const int64_t since = pw_mono_ms();
     bool was_live = false;
     pawl_status status = PAWL_OK;
 
@@ -761,7 +746,7 @@ static pawl_status ask_again(pw_client *c, const char *op, const pawl_value *arg
         was_live = c->fd >= 0;
         status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
         again =
-            is_lost(was_live, status) && status != PAWL_IO && mono_ms() - since < c->patience_ms;
+            is_lost(was_live, status) && status != PAWL_IO && pw_mono_ms() - since < c->patience_ms;
         if (again) {
             pause_ms(CONNECT_PAUSE_MS);
         }

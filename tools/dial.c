@@ -20,10 +20,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/threads.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 #include "tools/tls.h"
 
@@ -52,13 +52,6 @@ typedef struct lane {
     uint8_t data[CHUNK];
     size_t from, to;
 } lane;
-
-static int64_t mono_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- where to ---- */
 
@@ -148,7 +141,7 @@ static bool wait_for(const pw_dial *d, int fd, short events, int64_t until_ms)
 {
     for (;;) {
         struct pollfd fds[] = {{.fd = fd, .events = events}, {.fd = d->fd, .events = 0}};
-        int64_t left = until_ms - mono_ms();
+        int64_t left = until_ms - pw_mono_ms();
         int n = poll(fds, 2, left < 0 ? 0 : (int)left);
         if (n > 0 && fds[1].revents != 0) {
             return false;
@@ -175,7 +168,7 @@ static int connect_one(const pw_dial *d, const struct addrinfo *a)
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     bool ok = connect(fd, a->ai_addr, a->ai_addrlen) == 0;
     if (!ok && errno == EINPROGRESS) {
-        ok = wait_for(d, fd, POLLOUT, mono_ms() + CONNECT_MS) &&
+        ok = wait_for(d, fd, POLLOUT, pw_mono_after_ms(CONNECT_MS)) &&
              getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) == 0 && number == 0;
         errno = number != 0 ? number : ETIMEDOUT;
     }
@@ -210,7 +203,7 @@ static int connect_any(pw_dial *d)
 
 static bool shake_hands(pw_dial *d, pw_tls *tls, int fd)
 {
-    int64_t until_ms = mono_ms() + CONNECT_MS;
+    int64_t until_ms = pw_mono_after_ms(CONNECT_MS);
     for (;;) {
         pw_tls_io io = pw_tls_handshake(tls);
         if (io == PW_TLS_DONE) {
@@ -305,8 +298,8 @@ static bool from_tls(pw_dial *d, pw_tls *tls, lane *in, bool *ret_more)
 /* What was written before the end still leaves. */
 static void flush(pw_dial *d, pw_tls *tls, int fd, lane *out)
 {
-    int64_t until_ms = mono_ms() + FLUSH_MS;
-    while (lane_left(out) > 0 && mono_ms() < until_ms && to_tls(d, tls, out)) {
+    int64_t until_ms = pw_mono_after_ms(FLUSH_MS);
+    while (lane_left(out) > 0 && pw_mono_ms() < until_ms && to_tls(d, tls, out)) {
         struct pollfd p = {.fd = fd, .events = POLLOUT};
         (void)poll(&p, 1, 100);
     }

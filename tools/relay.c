@@ -21,10 +21,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/threads.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 #include "tools/relay_inside.h"
 
@@ -32,13 +32,6 @@
 #define LOOK_EVERY_MS 1000
 #define DEAF_MS 100 /* after a connection that could not be taken, for want of a descriptor */
 #define POLL_MAX (2 + 2 * PW_RELAY_LINKS_MAX)
-
-static int64_t mono_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void pw_relay_log(const pw_relay *r, pawl_level level, const char *fmt, ...)
 {
@@ -285,7 +278,7 @@ static void turn(pw_relay *r)
     int n = poll_set(r, fds, &more);
     const int wait_ms = r->deaf_until_ms > r->now_ms ? DEAF_MS : LOOK_EVERY_MS;
     (void)poll(fds, (nfds_t)n, more ? 0 : wait_ms);
-    r->now_ms = mono_ms();
+    r->now_ms = pw_mono_ms();
     if (fds[0].revents != 0) {
         (void)!read(r->wake_fd, &count, sizeof count);
     }
@@ -350,7 +343,7 @@ pawl_status pw_relay_start(const pw_relay_options *options, pw_relay **ret_relay
     r->options = *options;
     r->options.grace_ms = options->grace_ms > 0 ? options->grace_ms : PW_RELAY_GRACE_MS;
     r->listen_fd = -1;
-    r->now_ms = mono_ms();
+    r->now_ms = pw_mono_ms();
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pawl_status st = r->wake_fd < 0
                          ? pw_err(err, PAWL_IO, "eventfd: %s", strerror(errno))

@@ -25,11 +25,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/module.h"
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 #include "tools/worker_inside.h"
 
@@ -37,13 +37,6 @@
 #define CONNECT_EVERY_MS 200
 #define AGAIN_MS 500 /* before a final report that the engine had no room for is sent again */
 #define STOP_MS 200  /* for the pool's threads at the very end */
-
-int64_t pw_worker_now(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void pw_worker_say(const pw_worker *w, const char *fmt, ...)
 {
@@ -237,7 +230,7 @@ static pawl_runner *runner_of(const pw_attempt *a)
 void pw_attempt_tell_to_stop(pw_attempt *a)
 {
     if (a->told_ms == 0) {
-        a->told_ms = pw_worker_now();
+        a->told_ms = pw_mono_ms();
         pw_task_cancel(a->task);
         pawl_runner *runner = runner_of(a);
         if (runner->ops->cancel != NULL) {
@@ -523,7 +516,7 @@ static void send_final(pw_worker *w, pw_attempt *a)
 static void send_again(pw_worker *w)
 {
     pw_attempt *all = w->unheard;
-    int64_t now = pw_worker_now();
+    int64_t now = pw_mono_ms();
     w->unheard = NULL;
     while (all != NULL) {
         pw_attempt *a = all;
@@ -555,7 +548,7 @@ static bool take_final(pw_worker *w, int64_t number, pawl_status status)
     bool over = status == PAWL_OK || status == PAWL_STALE || status == PAWL_DENIED;
     if (later) {
         a->final_number = 0;
-        a->again_ms = pw_worker_now() + AGAIN_MS;
+        a->again_ms = pw_mono_ms() + AGAIN_MS;
     } else if (!over && !a->refused) {
         a->refused = true;
         int64_t again = send_refused(w, a, "ReportRefused",
@@ -710,7 +703,7 @@ static void take_reports(pw_worker *w)
 
 static void look_for_hung(pw_worker *w)
 {
-    int64_t now = pw_worker_now();
+    int64_t now = pw_mono_ms();
     for (pw_attempt *a = w->attempts; a != NULL; a = a->next) {
         if (!w->hung && a->told_ms != 0 && now - a->told_ms > w->options.grace_ms) {
             pw_worker_say(w, "activity \"%s\" does not stop: this process is going to be replaced",
@@ -727,7 +720,7 @@ static void look_for_hung(pw_worker *w)
 /* Nothing to wait for: all has ended, or only what does not stop is left. */
 static bool is_done(const pw_worker *w)
 {
-    int64_t now = pw_worker_now();
+    int64_t now = pw_mono_ms();
     if ((!w->draining && !w->hung) || w->unpoll != 0 || (w->client != NULL && w->polls_len > 0)) {
         return false;
     }
@@ -751,7 +744,7 @@ static void wait_for_something(pw_worker *w, int signal_fd)
     (void)poll(fds, PW_COUNT(fds), w->client != NULL ? LOOK_EVERY_MS : CONNECT_EVERY_MS);
     if ((fds[1].revents & POLLIN) != 0) {
         w->draining = true;
-        w->end_ms = pw_worker_now() + w->options.drain_ms;
+        w->end_ms = pw_mono_ms() + w->options.drain_ms;
         pw_worker_say(w, "told to end: takes nothing new, %u running", w->attempts_len);
     }
 }

@@ -84,7 +84,6 @@ struct pw_worker {
     bool waiting_said;
 };
 
-int64_t pw_worker_now(void);
 void pw_worker_say(const pw_worker *w, const char *fmt, ...) PAWL_PRINTF(2, 3);
 
 /* worker.c */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "sdk/base/arena.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/mem.h"
 
@@ -90,7 +91,7 @@ static void pause_next(pw_worker *w)
     f->pause_ms = f->pause_ms == 0 ? PAUSE_MS_MIN : f->pause_ms * 2;
     f->pause_ms = f->pause_ms > PAUSE_MS_MAX ? PAUSE_MS_MAX : f->pause_ms;
     pw_random(&random, sizeof random);
-    f->next_ms = pw_worker_now() + f->pause_ms / 2 + f->pause_ms * random / 131072;
+    f->next_ms = pw_mono_ms() + f->pause_ms / 2 + f->pause_ms * random / 131072;
 }
 
 /* What was asked of the connection that was; reports that nobody answered are sent again on the next. */
@@ -133,7 +134,7 @@ void pw_worker_lost(pw_worker *w)
     disconnect(w);
     forget_requests(w);
     if (is_far(w)) {
-        w->far.lost_ms = w->far.lost_ms == 0 ? pw_worker_now() : w->far.lost_ms;
+        w->far.lost_ms = w->far.lost_ms == 0 ? pw_mono_ms() : w->far.lost_ms;
         pause_next(w);
     }
     if (!pw_worker_away(w)) {
@@ -228,12 +229,12 @@ static void connect_far(pw_worker *w)
     pw_worker_far *f = &w->far;
     pawl_error err;
     int fd = -1;
-    if (pw_worker_now() < f->next_ms) {
+    if (pw_mono_ms() < f->next_ms) {
         return;
     }
     pawl_status st = pw_dial_start(f->dialer, &f->dial, &fd, &err);
     st = st == PAWL_OK ? pw_client_over(fd, f->last_number, &w->client, &err) : st;
-    f->heard_ms = pw_worker_now();
+    f->heard_ms = pw_mono_ms();
     st = st == PAWL_OK ? say_hello(w, &err) : st;
     if (st != PAWL_OK) {
         pw_worker_say(w, "waiting: %s", err.message);
@@ -287,7 +288,7 @@ bool pw_worker_link_reply(pw_worker *w, int64_t number, pawl_status status, cons
                           const char *message)
 {
     pw_worker_far *f = &w->far;
-    f->heard_ms = pw_worker_now();
+    f->heard_ms = pw_mono_ms();
     if (number > 0 && number == f->ping) {
         f->ping = 0;
         return true;
@@ -307,7 +308,7 @@ bool pw_worker_link_reply(pw_worker *w, int64_t number, pawl_status status, cons
 static void look_alive(pw_worker *w)
 {
     pw_worker_far *f = &w->far;
-    int64_t silent_ms = pw_worker_now() - f->heard_ms;
+    int64_t silent_ms = pw_mono_ms() - f->heard_ms;
     if (silent_ms > (f->hello != 0 ? HELLO_MS : SILENT_MS)) {
         pw_worker_lost(w);
     } else if (silent_ms > PING_MS && f->hello == 0 && f->ping == 0) {
@@ -330,7 +331,7 @@ void pw_worker_link_look(pw_worker *w)
     if (is_far(w) && w->client != NULL) {
         look_alive(w);
     }
-    bool late = w->far.lost_ms != 0 && pw_worker_now() - w->far.lost_ms > w->far.grace_ms;
+    bool late = w->far.lost_ms != 0 && pw_mono_ms() - w->far.lost_ms > w->far.grace_ms;
     if (late && pw_worker_away(w)) {
         pw_worker_say(w, "it was away for too long: what it had is tried again elsewhere");
         give_up(w);

@@ -26,6 +26,11 @@
 #define PW_BLOB_CHUNK_BYTES (1u << 20) /* blobs above are written in chunks before their group */
 #define PW_GROUPS_IN_FLIGHT_MAX 2
 #define PW_GROUP_TURNS_MIN 32 /* a group with fewer turns waits for more while others are ready */
+#define PW_GROUP_SHOW_TURNS \
+    8 /* a group's turns that the journal gets at a time, while more are on their way */
+#define PW_GROUP_SHOW_SYNCS 4 /* building what is shown takes no longer than so many syncs */
+#define PW_GROUP_SHOW_OPS \
+    1024 /* that a group has room for which is shown: its array must not move */
 #define PW_GROUP_TURNS_MAX \
     4096 /* frozen runs keep their stacks: two groups in flight and one begun need 24576 mappings */
 #define PW_GROUP_OPS_MAX 16384 /* one commit: bounds latency of a group */

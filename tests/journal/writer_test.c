@@ -90,6 +90,103 @@ static void groups_are_answered_in_the_order_they_were_submitted(void **state)
     rig_close(t);
 }
 
+/* ---- groups that come while they are still being built ---- */
+
+static bool count_timer(void *ctx, const pw_timer_row *row)
+{
+    int64_t *sum = ctx;
+    *sum += row->due_ms;
+    return true;
+}
+
+/** Of all timers: which there are, in one number. */
+static int64_t sum_of_timers(rig *t)
+{
+    int64_t sum = 0;
+    assert_int_equal(t->r->ops->timers(t->r, INT64_MAX, NULL, 0, count_timer, &sum, &t->err),
+                     PAWL_OK);
+    return sum;
+}
+
+static pw_group group_of(const rig *t, pw_op *ops, size_t len)
+{
+    return (pw_group){.epoch = t->epoch, .number = t->number + 1, .ops = ops, .len = len};
+}
+
+static void a_group_that_is_shown_bit_by_bit_lands_as_one(void **state)
+{
+    answers a;
+    rig *t = rig_open(*state);
+    pw_writer *w = start(t, &a);
+    pw_op ops[4] = {timer_op(1), timer_op(10), timer_op(100), timer_op(1000)};
+    pw_group g = group_of(t, ops, 2); /* what is not shown is not looked at, its length neither */
+    pw_writer_open(w, &g, 1);
+    pw_writer_show(w, &g, 2, false);
+    assert_int_equal(sum_of_timers(t), 0); /* [J2] */
+    pw_writer_show(w, &g, 3, false);
+    g.len = 4;
+    pw_writer_show(w, &g, 4, true);
+    wait_for(&a, 1);
+    assert_int_equal(a.statuses[0], PAWL_OK);
+    assert_int_equal(sum_of_timers(t), 1111);
+    pw_writer_stop(w);
+    assert_int_equal(a.len, 1);
+    rig_close(t);
+}
+
+static void a_group_that_is_taken_back_leaves_nothing_and_may_come_again(void **state)
+{
+    answers a;
+    rig *t = rig_open(*state);
+    pw_writer *w = start(t, &a);
+    for (size_t round = 0; round < GROUPS; round++) { /* the journal is anywhere in it */
+        pw_op ops[3] = {timer_op(1), timer_op(10), timer_op(100)};
+        pw_group g = group_of(t, ops, 3);
+        pw_writer_open(w, &g, 1);
+        if (round % 3 > 0) {
+            pw_writer_show(w, &g, 3, false);
+        }
+        pw_writer_take_back(w, &g);
+        memset(ops, 0xee, sizeof ops); /* they are the builder's alone */
+    }
+    assert_int_equal(a.len, 0);
+    assert_int_equal(sum_of_timers(t), 0);
+    pw_op ops[2] = {timer_op(5), timer_op(50)};
+    pw_group g = group_of(t, ops, 2);
+    pw_writer_open(w, &g, 1);
+    pw_writer_take_back(w, &g);
+    pw_writer_submit(w, &g);
+    wait_for(&a, 1);
+    assert_int_equal(a.statuses[0], PAWL_OK);
+    assert_int_equal(sum_of_timers(t), 55);
+    pw_writer_stop(w);
+    rig_close(t);
+}
+
+static void an_operation_that_fails_is_told_when_its_group_is_whole(void **state)
+{
+    answers a;
+    rig *t = rig_open(*state);
+    pw_writer *w = start(t, &a);
+    pw_op ops[3] = {timer_op(1), {.type = PW_OP_INBOX_TAKE}, timer_op(100)};
+    ops[1].u.take.inbox_id = 77; /* is not there */
+    pw_group g = group_of(t, ops, 3);
+    pw_writer_open(w, &g, 2);
+    pw_writer_show(w, &g, 3, false);
+    pw_writer_show(w, &g, 3, true);
+    wait_for(&a, 1);
+    assert_int_equal(a.statuses[0], PAWL_CONFLICT);
+    assert_int_equal(sum_of_timers(t), 0);
+    g = group_of(t, &ops[2], 1);
+    pw_writer_open(w, &g, 1);
+    pw_writer_show(w, &g, 1, true);
+    wait_for(&a, 2);
+    assert_int_equal(a.statuses[1], PAWL_OK);
+    assert_int_equal(sum_of_timers(t), 100);
+    pw_writer_stop(w);
+    rig_close(t);
+}
+
 static void a_blob_is_staged_before_the_group_submitted_after_it(void **state)
 {
     answers a;
@@ -355,6 +452,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(groups_are_answered_in_the_order_they_were_submitted, sqlite),
         cmocka_unit_test_prestate(groups_are_answered_in_the_order_they_were_submitted, memory),
+        cmocka_unit_test_prestate(a_group_that_is_shown_bit_by_bit_lands_as_one, sqlite),
+        cmocka_unit_test_prestate(a_group_that_is_shown_bit_by_bit_lands_as_one, memory),
+        cmocka_unit_test_prestate(a_group_that_is_taken_back_leaves_nothing_and_may_come_again,
+                                  sqlite),
+        cmocka_unit_test_prestate(a_group_that_is_taken_back_leaves_nothing_and_may_come_again,
+                                  memory),
+        cmocka_unit_test_prestate(an_operation_that_fails_is_told_when_its_group_is_whole, sqlite),
+        cmocka_unit_test_prestate(an_operation_that_fails_is_told_when_its_group_is_whole, memory),
         cmocka_unit_test_prestate(a_blob_is_staged_before_the_group_submitted_after_it, sqlite),
         cmocka_unit_test_prestate(a_blob_is_staged_before_the_group_submitted_after_it, memory),
         cmocka_unit_test(a_chunk_that_found_no_room_ends_its_group_as_a_full_disk_does),

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "engine/hash.h"
 #include "sdk/base/arena.h"
 #include "sdk/base/buf.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/hash.h"
 #include "sdk/base/mem.h"
 #include "tools/mcp/refusals.h"
@@ -44,13 +44,6 @@ struct pw_guard {
     bool keys_came; /* since the last look: what was signed with one that is gone is over */
     pw_buf metadata, metadata_url, scopes;
 };
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void say(const pw_guard *g, pawl_level level, const char *text)
 {
@@ -101,7 +94,7 @@ static void known_add(pw_guard *g, const uint8_t digest[PW_DIGEST_SIZE], pw_who 
 
 static bool is_over(const pw_who *who)
 {
-    return who->expires_ms != 0 && who->expires_ms <= wall_ms();
+    return who->expires_ms != 0 && who->expires_ms <= pw_wall_ms();
 }
 
 /* The keys of an issuer have come: what was signed with one that is no longer there counts no more. */
@@ -196,7 +189,7 @@ static pw_guard_verdict look_at(pw_guard *g, const char *token, const pw_peer *p
     if (keys == NULL && wait) {
         return PW_GUARD_LATER;
     }
-    const pw_oauth_want want = {issuer, pw_guard_resource(g), wall_ms()};
+    const pw_oauth_want want = {issuer, pw_guard_resource(g), pw_wall_ms()};
     pw_oauth_verdict v = pw_oauth_check(keys, &want, token, &claims, ret_why);
     if (v == PW_OAUTH_NO_KEY) {
         (void)pw_keys_of(g->keys, issuer, true, &wait);

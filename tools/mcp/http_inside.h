@@ -1,7 +1,8 @@
 /*
  * http_inside.h - what the files of the HTTP side share: the server, a request, and who does what with them.
  *
- *   http.c           libmicrohttpd on our loop: a request's head and body, and when it sleeps
+ *   http.c           a request's head and body, and when it sleeps
+ *   http_daemon.c    libmicrohttpd on our loop: its life, its connections, when it is run
  *   http_answer.c    its answer
  *   http_rights.c    files of rights, what is held, metadata
  *   http_follow.c    GET /runs/{id}/stream: whose run it is, and the sink
@@ -19,6 +20,8 @@
 #include "tools/mcp/http_pass.h"
 #include "tools/mcp/http_stream.h"
 #include "tools/mcp/inside.h"
+
+#define PW_HTTP_IDLE_S 300 /* a connection between two requests */
 
 typedef struct pw_mcpd_http_request pw_mcpd_http_request;
 
@@ -80,10 +83,25 @@ int64_t pw_http_now_ms(const pw_mcpd_http *http);
 void pw_http_wake(pw_mcpd_http_request *r);
 /** Nothing more is put into the answer. What is left of it is held for a client that takes it, and not for one that never reads. */
 void pw_http_end(pw_mcpd_http_request *r);
-void pw_http_run(pw_mcpd_http *http);
 const char *pw_http_header(void *user, const char *name);
 /** Nothing is done for it until it is woken; its peer is watched. */
 void pw_http_sleep(pw_mcpd_http_request *r);
+
+/** libmicrohttpd's: a target before it is read, a request as it comes, and its end. */
+void *pw_http_on_target(void *cls, const char *target, struct MHD_Connection *connection);
+enum MHD_Result pw_http_on_request(void *cls, struct MHD_Connection *connection, const char *url,
+                                   const char *method, const char *version, const char *data,
+                                   size_t *size, void **state);
+void pw_http_on_completed(void *cls, struct MHD_Connection *connection, void **state,
+                          enum MHD_RequestTerminationCode why);
+
+/* ---- http_daemon.c ---- */
+
+void pw_http_run(pw_mcpd_http *http);
+/** In the next round of the loop. */
+void pw_http_kick(pw_mcpd_http *http);
+/** Of the heap; NULL is fine. */
+void pw_http_close_handle(void *handle);
 
 /* ---- http_answer.c ---- */
 
