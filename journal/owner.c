@@ -21,6 +21,7 @@
 
 #include "journal/journal.h"
 #include "journal/place.h"
+#include "sdk/base/clock.h"
 #include "sdk/base/mem.h"
 
 #define TEXT_BYTES 512
