@@ -224,6 +224,7 @@ static pawl_status ask_engine(pw_control_client *client, int64_t number, pw_view
     rq->user = call;
     rq->client = client->id;
     rq->peer_uid = client->uid;
+    rq->outside = client->outside;
     rq->number = number;
     status = client->requests < PW_CLIENT_REQUESTS_MAX
                  ? pw_mailbox_put_request(client->control->options.mailbox, rq, err)
@@ -343,6 +344,7 @@ static pawl_status check_peer(pw_control_client *client, pawl_error *err)
                       (long)peer.uid, (long)geteuid());
     }
     client->uid = (int64_t)peer.uid;
+    client->outside = peer.pid != getpid();
     return PAWL_OK;
 }
 

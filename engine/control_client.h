@@ -25,8 +25,9 @@ typedef struct pw_control_client {
     uv_pipe_t pipe;
     uv_shutdown_t shutdown;
     pw_control *control;
-    uint64_t id; /* serial number, then the slot in the low byte */
-    int64_t uid; /* of its process, as the system says */
+    uint64_t id;  /* serial number, then the slot in the low byte */
+    int64_t uid;  /* of its process, as the system says */
+    bool outside; /* it is another process */
     pw_frames in;
     pw_buf gathered; /* frames that will go out together: see pw_control_client_put */
     size_t requests; /* not answered yet */

@@ -48,6 +48,7 @@ struct pw_request {
         client; /* who: groups the live requests of one connection; 0, or from PW_CLIENT_HOST on: the host */
     int64_t
         peer_uid; /* user that the system says is at the other end; -1 = not known (the inbox) */
+    bool outside; /* another process waits for the reply */
     int64_t inbox_id;        /* taken from the inbox; 0 = not */
     bool holds_key;          /* the core's: its dedup key is held until it is answered */
     int64_t number;          /* the client's own number of it: UNWATCH names it by that; 0 = none */

@@ -457,11 +457,11 @@ void pw_request_release(pw_core *core, const pw_request *rq)
     }
 }
 
-/* The socket listens before the program has registered its code: what needs code waits for it. Callers within know their own order. */
+/* The socket listens before its process has registered its code: what needs code waits for it. Within that process one knows the order. */
 static bool is_early(const pw_core *core, const pw_request *rq)
 {
     bool needs_code = rq->op == PW_REQ_START || rq->op == PW_REQ_QUERY || rq->op == PW_REQ_RETRY;
-    return needs_code && !core->recovered && rq->client != 0 && rq->client < PW_CLIENT_HOST;
+    return needs_code && rq->outside && !core->recovered;
 }
 
 void pw_request_handle(pw_core *core, pw_request *rq)

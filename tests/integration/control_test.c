@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -419,63 +420,6 @@ static void a_client_starts_signals_and_gets_the_result(void **state)
     pw_client_close(c);
 }
 
-/* Sends the request as number 1 and one more as number 2, which is answered: so the engine has had both. */
-static void send_and_be_seen(int fd, const char *op, const pawl_value *args)
-{
-    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
-    int64_t number = 0;
-
-    put_request(&out, 1, op, args);
-    put_request(&out, 2, "stats", NULL);
-    send_raw(fd, out.data, out.size);
-    assert_int_equal(read_reply(fd, &number), PAWL_OK);
-    assert_int_equal(number, 2);
-}
-
-static void what_needs_code_waits_until_the_code_is_there(void **state)
-{
-    rig *r = *state;
-    const pawl_options o = {.struct_size = sizeof o};
-    const pawl_start_options within = {.workflow = "hello", .id = "within"};
-    const pawl_value *v = NULL;
-    int64_t number = 0;
-
-    ok(r, pawl_open(r->path, &o, &r->engine, &r->err));
-    expect(r, PAWL_NOCODE, pawl_start(r->engine, &within, sizeof within, NULL, &r->err));
-    int stays = connect_raw(r), goes = connect_raw(r), unknown = connect_raw(r);
-    send_and_be_seen(stays, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"stays\"}"));
-    send_and_be_seen(goes, "start", pawl_build(r->scope, "{workflow: \"hello\", id: \"goes\"}"));
-    send_and_be_seen(unknown, "start", pawl_build(r->scope, "{workflow: \"hullo\", id: \"no\"}"));
-    close(goes);
-    do {
-        ok(r, pawl_stats(r->engine, r->scope, &v, &r->err));
-    } while (pawl_int(v, "clients", -1) > 2);
-    rig_register(r);
-    ok(r, pawl_resume_all(r->engine, &r->err));
-    assert_int_equal(read_reply(stays, &number), PAWL_OK);
-    assert_int_equal(number, 1);
-    (void)rig_result(r, "stays");
-    assert_int_equal(read_reply(unknown, &number), PAWL_NOCODE);
-    expect(r, PAWL_NOTFOUND, pawl_describe(r->engine, "goes", r->scope, &v, &r->err));
-    close(stays);
-    close(unknown);
-}
-
-static void an_engine_that_closes_before_it_has_code_says_so_to_who_waits(void **state)
-{
-    rig *r = *state;
-    const pawl_options o = {.struct_size = sizeof o};
-    int64_t number = 0;
-
-    ok(r, pawl_open(r->path, &o, &r->engine, &r->err));
-    int fd = connect_raw(r);
-    send_and_be_seen(fd, "start", pawl_build(r->scope, "{workflow: \"hello\"}"));
-    rig_close(r);
-    assert_int_equal(read_reply(fd, &number), PAWL_SHUTDOWN);
-    assert_int_equal(number, 1);
-    close(fd);
-}
-
 static void a_watch_streams_until_unwatch(void **state)
 {
     rig *r = *state;
@@ -637,6 +581,108 @@ static void a_worker_elsewhere_does_a_task(void **state)
     assert_int_equal(pawl_int(rig_result(r, "w-1"), "", 0), 21);
     expect(r, PAWL_STALE, pw_client_request(c, "task_done", done, 20000, r->scope, &v, &r->err));
     pw_client_close(c);
+}
+
+/* ---- before there is code ---- */
+
+typedef struct other {
+    pid_t pid;
+    int said; /* a byte once the engine has its request, then the status of the reply */
+} other;
+
+/* In a child: sends the start as number 1 and one more request as number 2, whose answer means that the engine has had both. */
+static void be_another(const rig *r, const pawl_value *start, int said)
+{
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    int fd = connect_raw(r);
+
+    put_request(&out, 1, "start", start);
+    put_request(&out, 2, "stats", NULL);
+    send_raw(fd, out.data, out.size);
+    for (int64_t number = 2, got = 0; number > 0; number--) {
+        const int status = read_reply(fd, &got);
+        const uint8_t byte = (uint8_t)(got == number ? status : 255);
+        if (write(said, &byte, 1) != 1) {
+            _exit(1);
+        }
+    }
+    _exit(0);
+}
+
+static other another(const rig *r, const pawl_value *start)
+{
+    int said[2];
+    uint8_t byte = 255;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, said), 0);
+    other o = {.pid = fork(), .said = said[0]};
+    if (o.pid == 0) {
+        be_another(r, start, said[1]);
+    }
+    assert_true(o.pid > 0);
+    close(said[1]);
+    assert_true(read_exactly(o.said, &byte, 1));
+    assert_int_equal(byte, PAWL_OK);
+    return o;
+}
+
+/* What its start was answered. */
+static int another_was_told(const other *o)
+{
+    uint8_t byte = 255;
+
+    assert_true(read_exactly(o->said, &byte, 1));
+    assert_int_equal(waitpid(o->pid, NULL, 0), o->pid);
+    close(o->said);
+    return byte;
+}
+
+static void another_goes(const other *o)
+{
+    assert_int_equal(kill(o->pid, SIGKILL), 0);
+    assert_int_equal(waitpid(o->pid, NULL, 0), o->pid);
+    close(o->said);
+}
+
+static void what_needs_code_waits_until_the_code_is_there(void **state)
+{
+    rig *r = *state;
+    const pawl_options o = {.struct_size = sizeof o};
+    const pawl_start_options within = {.workflow = "hello", .id = "within"};
+    const pawl_value *v = NULL;
+    pw_client *c = NULL;
+
+    ok(r, pawl_open(r->path, &o, &r->engine, &r->err));
+    other goes = another(r, pawl_build(r->scope, "{workflow: \"hello\", id: \"goes\"}"));
+    other stays = another(r, pawl_build(r->scope, "{workflow: \"hello\", id: \"stays\"}"));
+    other wrong = another(r, pawl_build(r->scope, "{workflow: \"hullo\", id: \"wrong\"}"));
+    another_goes(&goes);
+    do {
+        ok(r, pawl_stats(r->engine, r->scope, &v, &r->err));
+    } while (pawl_int(v, "clients", -1) > 2);
+    expect(r, PAWL_NOCODE, pawl_start(r->engine, &within, sizeof within, NULL, &r->err));
+    ok(r, pw_client_open(r->path, &c, &r->err));
+    expect(r, PAWL_NOCODE,
+           pw_client_request(c, "start", pawl_build(r->scope, "{workflow: \"hello\"}"), 20000,
+                             r->scope, &v, &r->err));
+    pw_client_close(c);
+    rig_register(r);
+    ok(r, pawl_resume_all(r->engine, &r->err));
+    assert_int_equal(another_was_told(&stays), PAWL_OK);
+    assert_int_equal(another_was_told(&wrong), PAWL_NOCODE);
+    (void)rig_result(r, "stays");
+    expect(r, PAWL_NOTFOUND, pawl_describe(r->engine, "goes", r->scope, &v, &r->err));
+}
+
+static void an_engine_that_closes_before_it_has_code_says_so_to_who_waits(void **state)
+{
+    rig *r = *state;
+    const pawl_options o = {.struct_size = sizeof o};
+
+    ok(r, pawl_open(r->path, &o, &r->engine, &r->err));
+    other waits = another(r, pawl_build(r->scope, "{workflow: \"hello\"}"));
+    rig_close(r);
+    assert_int_equal(another_was_told(&waits), PAWL_SHUTDOWN);
 }
 
 /* ---- who may ---- */
