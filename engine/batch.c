@@ -350,7 +350,9 @@ void pw_batch_submit(pw_core *core)
     }
     const bool open = b->open;
     b->open = false;
-    b->group.number = next_number(core);
+    if (!open) { /* else it has it, and the journal reads it */
+        b->group.number = next_number(core);
+    }
     LL_APPEND(core->flight, b);
     core->flight_len++;
     core->stats.groups++;
