@@ -1,6 +1,6 @@
 # What tools/quickstart, tools/check and the demonstrations share: progress lines, packages, builds. Sourced, not run.
 #
-# Needs: script (the caller's name), root (the checkout), steps (how many steps it will announce).
+# Needs: script (the caller's name), root (the checkout), steps (how many steps it will announce). The demonstrations have none of them, and use fit alone.
 
 started=$(date +%s)
 step=0
@@ -59,15 +59,13 @@ die() {
     exit 1
 }
 
-# CMake loses its way there; of ', ninja does, and builds everything every time.
-case $root in
-*[\"\'\;\$\\]*) die "CMake and ninja cannot build in a folder with one of \" ' ; \$ \\ in its name: $root" ;;
-esac
-
 # lock_tree: one such script at a time in a tree; two would build and remove the same files. The lock is held by a process that ends with this one, not
 # by this one: whatever a test leaves behind would inherit it. A script that has just ended is waited for.
 lock_tree() {
     local lock at=$root/build/script.lock
+    case $root in # CMake loses its way there; of ', ninja does, and builds everything every time
+    *[\"\'\;\$\\]*) die "CMake and ninja cannot build in a folder with one of \" ' ; \$ \\ in its name: $root" ;;
+    esac
     mkdir -p "$root/build/log" && exec {lock}>>"$at" ||
         die "cannot write below $root: it takes a clone of your own, on a disk with space"
     flock -w 5 "$lock" ||

@@ -108,6 +108,23 @@ class Script(unittest.TestCase):
             self.root = moved[:-1]
             os.rename(moved, self.root)
 
+    def test_a_lock_that_cannot_be_written_is_named_too(self):
+        os.makedirs(os.path.join(self.root, "build", "script.lock"))
+        self.assertIn(f"cannot write below {self.root}", self.said("lock_tree"))
+
+    def test_the_next_one_may_begin_when_the_first_was_killed(self):
+        first = self.script("lock_tree; echo locked; read -r _")
+        self.assertEqual("locked\n", first.stdout.readline())
+        first.kill()
+        first.communicate()
+        self.assertEqual("", self.said("lock_tree", 0))
+
+    def test_who_only_draws_with_it_has_none_of_its_variables(self):
+        text = 'set -euo pipefail; . "$1/tools/script.sh"; echo proved | fit 4'
+        done = subprocess.run(["bash", "-c", text, "demo", self.root], env={"PATH": self.bin}, text=True, capture_output=True, timeout=60,
+                              stdin=subprocess.DEVNULL, check=False)
+        self.assertEqual(("proved\n", "", 0), (done.stdout, done.stderr, done.returncode))
+
     def test_a_full_disk_is_named(self):
         self.command("df", "echo Filesystem; echo /dev/x 100 100 0 100% /")
         self.assertIn(f"the disk is full: 0 MiB are free where {self.root}/build is", self.said("run_logged x false"))
