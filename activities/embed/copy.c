@@ -363,6 +363,9 @@ pawl_status pw_copy_hold(pw_copy *c, int64_t number, int64_t version, pw_copy_as
         if (c->version < version) {
             st = bring_up(c, ask, ctx, err);
         }
+        if (st == PAWL_OK && c->version < version) { /* to ask again would be for ever */
+            st = pw_err(err, PAWL_DAMAGED, "changes of a collection that end before its version");
+        }
         if (st != PAWL_OK) {
             clear(c); /* half of a page may be in it */
         }

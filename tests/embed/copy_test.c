@@ -17,11 +17,13 @@
 #define WIDTH 4
 #define ROWS 3 /* of each page */
 #define PAGES_MAX 5
+#define VERSION 7
 
 typedef struct pages {
     int64_t width, items, horizon;
-    size_t len;   /* pages that there are */
-    size_t given; /* so far */
+    int64_t version; /* that is asked for; 0: the one that they have */
+    size_t len;      /* pages that there are */
+    size_t given;    /* so far */
 } pages;
 
 static pawl_status give(void *ctx, const pawl_value *args, pawl_scope *scope,
@@ -40,9 +42,9 @@ static pawl_status give(void *ctx, const pawl_value *args, pawl_scope *scope,
     }
     *ret_reply = pawl_build(
         scope,
-        "{number: 1, width: %lld, version: 7, horizon: %lld, items: %lld, more: %p, "
+        "{number: 1, width: %lld, version: %lld, horizon: %lld, items: %lld, more: %p, "
         "gone: %p, ids: %p, rows: %p, labels: [['', []], ['', []], ['', []]]}",
-        (long long)p->width, (long long)p->horizon, (long long)p->items,
+        (long long)p->width, (long long)VERSION, (long long)p->horizon, (long long)p->items,
         pawl_v(pawl_make_bool(scope, p->given + 1 < p->len)), pawl_v(pawl_make_bytes(scope, "", 0)),
         pawl_v(pawl_make_bytes(scope, ids, sizeof ids)),
         pawl_v(pawl_make_bytes(scope, rows, sizeof rows)));
@@ -56,7 +58,8 @@ static pawl_status copied(pages *p, size_t *ret_len)
     pw_copy c;
     pawl_error err = {0};
     pw_copy_init(&c);
-    const pawl_status st = pw_copy_hold(&c, 1, 7, give, p, &err);
+    const pawl_status st =
+        pw_copy_hold(&c, 1, p->version > 0 ? p->version : VERSION, give, p, &err);
     *ret_len = c.len;
     if (st == PAWL_OK) {
         pw_copy_let(&c);
@@ -108,6 +111,17 @@ static void a_horizon_beyond_the_version_does_not_begin_it_again_for_ever(void *
     assert_int_equal(p.given, 1);
 }
 
+/* As of a file that was put back while somebody searched. */
+static void pages_that_end_before_the_version_are_not_asked_for_again_for_ever(void **state)
+{
+    pages p = {.width = WIDTH, .items = ROWS, .version = VERSION + 1, .len = 1};
+    size_t len = 1;
+    (void)state;
+    assert_int_equal(copied(&p, &len), PAWL_DAMAGED);
+    assert_int_equal(p.given, 1);
+    assert_int_equal(len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +129,7 @@ int main(void)
         cmocka_unit_test(a_count_of_items_that_is_wrong_reserves_nothing_that_is_relied_upon),
         cmocka_unit_test(rows_of_no_width_are_damage),
         cmocka_unit_test(a_horizon_beyond_the_version_does_not_begin_it_again_for_ever),
+        cmocka_unit_test(pages_that_end_before_the_version_are_not_asked_for_again_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
