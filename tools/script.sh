@@ -142,7 +142,7 @@ run_logged() {
 disk_is_full() {
     local place free
     for place in "$root/build" "${TMPDIR:-/tmp}" /var/cache/apt; do
-        free=$(df -Pm "$place" 2>/dev/null | awk 'NR == 2 { print $4 }')
+        free=$({ df -Pm "$place" 2>/dev/null || true; } | awk 'NR == 2 { print $4 }') # not each system has each place
         if [ "${free:-9}" -eq 0 ] || { [ "${free:-9999}" -lt 1024 ] && grep -qi 'no space left on device\|enough free space' "$1"; }; then
             die "the disk is full: $free MiB are free where $place is. Make space, and run this again: what is built stays"
         fi

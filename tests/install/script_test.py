@@ -129,6 +129,10 @@ class Script(unittest.TestCase):
         self.command("df", "echo Filesystem; echo /dev/x 100 100 0 100% /")
         self.assertIn(f"the disk is full: 0 MiB are free where {self.root}/build is", self.said("run_logged x false"))
 
+    def test_what_fails_is_told_where_df_knows_no_such_place(self):
+        self.command("df", "exit 1")
+        self.assertIn("quickstart: failed: false", self.said("run_logged x false"))
+
     def test_what_fails_otherwise_is_not_a_full_disk(self):
         self.command("df", "echo Filesystem; echo /dev/x 9000 100 8900 2% /")
         said = self.said("run_logged x bash -c 'echo wrong; exit 3'")
