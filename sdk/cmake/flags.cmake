@@ -48,11 +48,6 @@ else()
 endif()
 target_compile_options(pawl_flags INTERFACE ${PAWL_SANITIZE_FLAGS})
 target_link_options(pawl_flags INTERFACE ${PAWL_SANITIZE_FLAGS})
-# GCC's shared UBSan brings the C++ library along: a start without it costs an eighth less, and tests start programs all the time. Our libraries keep
-# to what they need.
-if(PAWL_SANITIZE STREQUAL "asan" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
-  target_link_options(pawl_flags INTERFACE $<$<NOT:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY>>:-static-libubsan>)
-endif()
 
 if(PAWL_FUZZ)
   if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
