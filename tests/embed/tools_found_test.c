@@ -127,8 +127,7 @@ static void meaning_finds_twice_as_much_of_it_as_words(void **state)
         assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[d] >
                     scores[TOOLS_MEANING][TOOLS_ALL].recall[d] - 0.01);
     }
-    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].mrr >
-                scores[TOOLS_MEANING][TOOLS_ALL].mrr - 0.005);
+    assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].mrr > scores[TOOLS_MEANING][TOOLS_ALL].mrr - 0.005);
     assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[3] >
                 scores[TOOLS_MEANING][TOOLS_ALL].recall[3]);
     assert_true(scores[TOOLS_HYBRID][TOOLS_ALL].recall[2] >
