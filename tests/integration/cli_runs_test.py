@@ -747,6 +747,17 @@ def it_stops_waiting_but_not_the_run_on_interrupt(p):
     equal(p.state("l1")["status"], "running")
 
 
+def it_ends_a_following_when_its_reader_is_gone(p):
+    p.serve()
+    p.ok("start", "asking", "-w", "gone")
+    p.until_waiting("gone", "answer")
+    follower = p.begin("show", "gone", "-f")
+    within(follower.stdout.readline(), "RunStarted")
+    follower.stdout.close()
+    equal(follower.wait(60), -signal.SIGPIPE)
+    equal(p.state("gone")["status"], "running")
+
+
 def it_says_how_to_follow_again_on_interrupt(p):
     """As when a result is waited for: the run goes on, and what to type is said."""
     p.serve()
