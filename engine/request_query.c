@@ -68,8 +68,9 @@ static bool load_for(pw_live *live, pw_request *rq)
         return false;
     }
     if (live->def == NULL) {
-        refuse(live->core, rq, PAWL_NOCODE, "no code is registered for workflow \"%s\" %s",
-               (const char *)live->row.workflow.data, (const char *)live->row.version.data);
+        refuse(live->core, rq, PAWL_NOCODE, "no code is registered for workflow \"%s\"%s%s",
+               (const char *)live->row.workflow.data, live->row.version.size > 0 ? " " : "",
+               (const char *)live->row.version.data);
         return false;
     }
     pawl_error err;

@@ -230,6 +230,23 @@ static const pawl_value *whose(pw_cli *cli, const char *what, pawl_status *ret_s
     return by_id;
 }
 
+/* The budget that a run has of its own is "run:9" in the engine's words, which nobody typed: the run is told by its id. */
+static int refused(pw_cli *cli, const char *what, pawl_status s, pawl_error *err)
+{
+    const char *from = what != NULL ? strstr(err->message, "\"run:") : NULL;
+    const char *to = from != NULL ? strchr(from + 1, '"') : NULL;
+    if (to != NULL && s == PAWL_NOTFOUND) {
+        (void)snprintf(err->message, sizeof err->message, "run \"%.100s\" has no budget", what);
+        cli->way_out = "set gives it its first limit";
+        cli->next = pw_sprintf(cli->scope, "pawl%%d budget set %s usd=5", what);
+    } else if (to != NULL) {
+        const char *message = pw_sprintf(cli->scope, "%.*srun \"%.100s\"%s",
+                                         (int)(from - err->message), err->message, what, to + 1);
+        (void)snprintf(err->message, sizeof err->message, "%s", message);
+    }
+    return pw_cli_fail(cli, s, err, NULL);
+}
+
 static int look(pw_cli *cli, const char *what, bool all)
 {
     pawl_error err = {0};
@@ -239,7 +256,7 @@ static int look(pw_cli *cli, const char *what, bool all)
         what != NULL ? whose(cli, what, &s, &err)
                      : pawl_build(cli->scope, "{all: %p}", pawl_v(pawl_make_bool(cli->scope, all)));
     s = s == PAWL_OK ? read_page(cli, args, &list, &err) : s;
-    return s == PAWL_OK ? print(cli, list) : pw_cli_fail(cli, s, &err, NULL);
+    return s == PAWL_OK ? print(cli, list) : refused(cli, what, s, &err);
 }
 
 /* `usd=2,calls=50`, or the JSON of limits. NULL: neither. */
@@ -314,7 +331,7 @@ static int change(pw_cli *cli, const char *what, const char *text, bool raise)
     }
     s = pw_cli_request(cli, "budget_set", args, -1, &done, &err);
     if (s != PAWL_OK) {
-        return pw_cli_fail(cli, s, &err, NULL);
+        return refused(cli, what, s, &err);
     }
     if (made) {
         say_made(cli, what, limits);

@@ -186,6 +186,7 @@ static int check_not_kept(pw_cli *cli)
     (void)pw_error_set(&err, PAWL_EXISTS, __FILE__, __LINE__,
                        "a start of %s is kept already: it begins with the next engine",
                        cli->run_id);
+    cli->next = "pawl%d list"; /* there is nothing to describe yet */
     return pw_cli_fail(cli, PAWL_EXISTS, &err, NULL);
 }
 

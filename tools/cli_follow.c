@@ -32,8 +32,16 @@ void pw_follow_deinit(pw_follow *f)
 
 bool pw_follow_wait(const pw_follow *f, int fd, int64_t timeout_ms)
 {
-    struct pollfd ready[] = {{.fd = f->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
-    return poll(ready, 2, timeout_ms < 0 ? -1 : (int)timeout_ms) > 0 && ready[0].revents != 0;
+    struct pollfd ready[] = {
+        {.fd = f->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+    if (poll(ready, 3, timeout_ms < 0 ? -1 : (int)timeout_ms) <= 0) {
+        return false;
+    }
+    if ((ready[2].revents & POLLERR) != 0) { /* `| head` has gone: not only when next written to */
+        (void)raise(SIGPIPE);
+        return true;
+    }
+    return ready[0].revents != 0;
 }
 
 int pw_follow_stopped(pw_cli *cli, const char *command)

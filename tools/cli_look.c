@@ -35,10 +35,17 @@ pw_cli_style pw_cli_status_style(const char *status)
 
 /* ---- list ---- */
 
+/* What a run waits for, for people: the journal's word for missing code is told as trace tells it. */
+static const char *waits_for(const pawl_value *run)
+{
+    return pawl_is(run, "waiting", "no-code") ? "its code is not here"
+                                              : pawl_str(run, "waiting", "");
+}
+
 /* "activity build, 3 of 10 files", "NotFound: no such branch" ... */
 static void doing_text(pw_buf *b, const pawl_value *run)
 {
-    const char *waiting = pawl_str(run, "waiting", "");
+    const char *waiting = waits_for(run);
     const char *reason = pawl_str(run, "reason", "");
     const char *text = pawl_str(run, "progress.text", "");
     int64_t total = pawl_int(run, "progress.total", 0);
@@ -310,8 +317,7 @@ static void describe_text(pw_cli *cli, const pawl_value *run)
         (void)pw_out_str(o, pawl_str(run, "version", "?"));
     }
     pw_out_puts(o, "\n");
-    field_str(o, closed == 0 ? "waits for" : "waited for",
-              closed == 0 ? pawl_str(run, "waiting", "") : "");
+    field_str(o, closed == 0 ? "waits for" : "waited for", closed == 0 ? waits_for(run) : "");
     field_str(o, "reason", pawl_str(run, "reason", ""));
     if (pawl_int(run, "progress.total", 0) > 0 || *pawl_str(run, "progress.text", "") != '\0') {
         field(o, "progress");

@@ -104,8 +104,10 @@ static int show(pw_cli *cli, const char *name)
         (void)pw_grid_print(&cli->out, &grid, headings, 0);
     }
     pw_grid_deinit(&grid);
-    if (shown == 0 && name != NULL && cli->out.format == PW_FORMAT_TEXT) {
+    if (shown == 0 && cli->out.format == PW_FORMAT_TEXT && name != NULL) {
         pw_cli_note(cli, "nothing is queued in \"%s\", and it has no limits", name);
+    } else if (shown == 0 && cli->out.format == PW_FORMAT_TEXT) {
+        pw_cli_note(cli, "nothing is queued, and no queue has limits");
     }
     return PW_EXIT_OK;
 }

@@ -155,7 +155,9 @@ show_growth() {
     while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
         seconds=$((seconds + 1))
         if [ $((seconds % 20)) -eq 0 ]; then
-            say "  ... $(tail -n 1 "$1" | cut -c 1-$((columns > 60 ? columns - 34 : 90)))"
+            # of "[131/445] Building C object engine/CMakeFiles/x.dir/turn.c.o" the file is what tells, and the end is what a narrow terminal cuts off
+            say "  ... $(tail -n 1 "$1" | sed -e 's# Building C[A-Z]* object # #' -e 's#CMakeFiles/[^ ]*\.dir/##' |
+                cut -c 1-$((columns > 60 ? columns - 34 : 90)))"
         fi
     done
 }

@@ -33,7 +33,9 @@ def it_keeps_what_is_posted_without_an_engine_and_delivers_it_to_the_next(p):
 
 def it_keeps_one_start_of_an_id_and_no_answer_to_what_has_not_begun(p):
     p.ok("start", "asking", "-w", "ask1", "-i", '{"v": 1}')
-    within(p.run("start", "asking", "-w", "ask1", "-i", '{"v": 2}').exits(9).err, "a start of ask1 is kept already")
+    again = p.run("start", "asking", "-w", "ask1", "-i", '{"v": 2}').exits(9).err
+    within(again, "a start of ask1 is kept already")
+    check(again.endswith("list\n"), again)  # describe knows nothing of it before an engine does
     p.ok("start", "asking", "-w", "ask1", "--id-conflict-policy", "use-existing")
     within(p.run("answer", "ask1", "approve").exits(10).err, "the start of ask1 is kept")
     equal(len([r for r in p.ok("list").out.splitlines() if r.split()[:3] == ["ask1", "asking", "kept"]]), 2)
@@ -71,6 +73,10 @@ def it_works_on_a_journal_that_nobody_owns(p):
     value = p.ok("answer", "ask1", "approve", "--by", "bob", "-o", "json").json()
     equal(value["kept"], True)
     p.serve()
+    within(p.ok("queue").err, "nothing is queued, and no queue has limits")
+    none = p.run("budget", "ask1").exits(4).err
+    within(none, 'run "ask1" has no budget')
+    within(none, "budget set ask1 usd=5")
     p.ok("resume", "ask1")
     equal(p.ok("result", "ask1", "-o", "json").json()["result"]["by"], "bob")
 

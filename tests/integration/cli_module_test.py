@@ -148,7 +148,8 @@ def it_waits_for_code_that_is_not_there_and_goes_on_when_it_is(p):
     p.serve(code=None)
     p.until_waiting("h1", "no-code")
     within(p.ok("stack", "h1").out, "code hello")
-    within(p.ok("trace", "h1").out, "its code is not here")
+    for command in (["trace", "h1"], ["list"], ["describe", "h1"]):
+        within(p.ok(*command).out, "its code is not here")
     p.run("start", "hello", "-w", "h2").exits(10)
     equal(p.stop(), 0)
     p.serve()

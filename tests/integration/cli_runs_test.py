@@ -414,7 +414,7 @@ def it_shows_budgets_as_a_tree_and_sets_their_limits(p):
     equal((rows["goal:x"]["parent"], rows["goal:x"]["limits"]["hard"], len(rows)), ("workspace:acme", {"usd": 0.5}, 3))
     own = next(r for r in rows.values() if "run" in r)
     equal((own["run"]["id"], [h["name"] for h in own["held"]]), ("c1", ["budget"]))
-    within(p.run("budget", "raise", "c1", "usd=0.02").exits(2).err, "raises nothing")
+    within(p.run("budget", "raise", "c1", "usd=0.02").exits(2).err, 'raises nothing: run "c1" has')
     within(p.run("budget", "raise", "c1", "usd=-1").exits(2).err, "0 or more")
     within(p.run("budget", "raise", "c1", "euros=1").exits(2).err, "no unit")
     within(p.run("budget", "raise", "c1", "usd").exits(2).err, "usd=2")
@@ -745,6 +745,17 @@ def it_stops_waiting_but_not_the_run_on_interrupt(p):
     equal((waiter.returncode, out), (130, ""))
     within(err, "the run goes on")
     equal(p.state("l1")["status"], "running")
+
+
+def it_ends_a_following_when_its_reader_is_gone(p):
+    p.serve()
+    p.ok("start", "asking", "-w", "gone")
+    p.until_waiting("gone", "answer")
+    follower = p.begin("show", "gone", "-f")
+    within(follower.stdout.readline(), "RunStarted")
+    follower.stdout.close()
+    equal(follower.wait(60), -signal.SIGPIPE)
+    equal(p.state("gone")["status"], "running")
 
 
 def it_says_how_to_follow_again_on_interrupt(p):
