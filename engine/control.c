@@ -192,10 +192,11 @@ static void begin_stop(pw_control *c)
 static void on_wake(uv_async_t *wake)
 {
     pw_control *c = wake->data;
+    const bool stop = atomic_load(&c->stop); /* first: what was posted before it still goes out */
 
     send_outgoing(c);
     cut_deaf(c);
-    if (atomic_load(&c->stop) && !c->stopping) {
+    if (stop && !c->stopping) {
         begin_stop(c);
     }
 }

@@ -563,9 +563,10 @@ static void answered(pw_core *core, pw_batch *b)
 
 static void handle_deferred(pw_core *core)
 {
-    if (core->recovered || core->shutdown) {
-        LL_CONCAT(core->deferred, core->early);
-        core->early = NULL;
+    while ((core->recovered || core->shutdown) && core->early != NULL) { /* the oldest first */
+        pw_request *rq = core->early;
+        core->early = rq->next;
+        LL_PREPEND(core->deferred, rq);
     }
     pw_request *again = core->deferred;
     core->deferred = NULL;

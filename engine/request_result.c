@@ -204,11 +204,13 @@ void pw_request_unwatch(pw_core *core, pw_request *rq)
 
 void pw_core_client_gone(pw_core *core, uint64_t client)
 {
-    pw_request *early, *enext;
-    LL_FOREACH_SAFE (core->early, early, enext) {
-        if (early->client == client) {
-            LL_DELETE(core->early, early);
-            pw_request_free(early);
+    for (pw_request **at = &core->early; *at != NULL;) {
+        pw_request *rq = *at;
+        if (rq->client == client) {
+            *at = rq->next;
+            pw_request_free(rq);
+        } else {
+            at = &rq->next;
         }
     }
     pw_watcher *w, *wnext;

@@ -499,7 +499,7 @@ void pw_request_handle(pw_core *core, pw_request *rq)
         return;
     }
     if (is_early(core, rq)) {
-        LL_APPEND(core->early, rq);
+        LL_PREPEND(core->early, rq);
         return;
     }
     bool write = pw_req_kind(rq->op) == PW_REQ_WRITE;

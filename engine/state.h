@@ -636,7 +636,8 @@ struct pw_core {
     int64_t turn_ns, sync_ns; /* running means: to build one turn, to wait for one COMMIT */
     bool doomed;              /* groups in flight follow one that did not land */
     pw_request *deferred;     /* looked at again when a group has landed; list by next */
-    pw_request *early; /* of the socket, and need code that may yet be registered; list by next */
+    /* Of the socket, and need code that may yet be registered. List by next, the newest first: there may be very many. */
+    pw_request *early;
     pw_watcher *watchers;
     pw_waiter *waiters[PW_WAITER_LISTS]; /* by run_key; pw_waiters_of */
     bool inbox_dirty;

@@ -10,10 +10,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "sdk/base/clock.h"
 #include "tools/cli_concept.h"
 #include "tools/cli_model.h"
 #include "tools/cli_session.h"
 #include "workflows/workflows.h"
+
+#define OPEN_WAITED_MS 3000 /* no owner: that is told at once */
 
 /* ---- signals ---- */
 
@@ -121,6 +124,32 @@ static int served_already(pw_cli *cli)
     return PW_EXIT_BUSY;
 }
 
+/* Again when the owner that was in the way has gone meanwhile: pawl_open tells of one at once. What it has waited for itself is somebody else, who
+ * is waited for no longer: another program has the file locked, or reads it all the time. BUSY: with a live client, or err says who it is. */
+static pawl_status open_or_meet(pw_cli *cli, const pawl_options *o, pawl_error *err)
+{
+    const int64_t since_ms = pw_mono_ms();
+    for (;;) {
+        pawl_error met;
+        pw_client_close(cli->client);
+        cli->client = NULL;
+        const int64_t from_ms = pw_mono_ms();
+        pawl_status s = pawl_open(cli->db, o, &cli->engine, err);
+        const int64_t now_ms = pw_mono_ms();
+        if (s != PAWL_BUSY) {
+            return s;
+        }
+        if (pw_client_open(cli->db, PW_CLIENT_PATIENCE_MS, &cli->client, &met) != PAWL_OK) {
+            *err = met;
+            return s;
+        }
+        if (pw_cli_live(cli) || now_ms - from_ms >= OPEN_WAITED_MS ||
+            now_ms - since_ms >= PW_CLIENT_PATIENCE_MS) {
+            return s;
+        }
+    }
+}
+
 int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
 {
     pawl_error err = {0};
@@ -141,14 +170,10 @@ int pw_cli_host(pw_cli *cli, const pw_cli_host_options *options)
         return code;
     }
     pw_cli_signals_block();
-    pawl_status s = PAWL_OK;
-    do { /* again when the owner has gone meanwhile */
-        pw_client_close(cli->client);
-        cli->client = NULL;
-        s = pawl_open(cli->db, &o, &cli->engine, &err);
-    } while (s == PAWL_BUSY &&
-             pw_client_open(cli->db, PW_CLIENT_PATIENCE_MS, &cli->client, &err) == PAWL_OK &&
-             !pw_cli_live(cli));
+    pawl_status s = open_or_meet(cli, &o, &err);
+    if (s != PAWL_OK) { /* what an engine of its own would have needed */
+        pw_cli_model_close(cli);
+    }
     if (s == PAWL_BUSY && pw_cli_live(cli)) {
         return options->shared ? PW_EXIT_OK : served_already(cli);
     }

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 
 from cli_rig import check, equal, main, within
 
@@ -123,6 +124,17 @@ def it_says_busy_when_the_owner_does_not_answer(p):
     finally:
         os.kill(engine.pid, signal.SIGCONT)
     p.ok("list")
+
+
+def it_does_not_wait_for_ever_for_a_file_that_another_program_has_locked(p):
+    p.ok("start", "hello", "-w", "h1", "-i", '{"name": "Ada"}')
+    lock = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN IMMEDIATE'); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", lock, p.db], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        within(p.run("serve", "--idle-exit", "1s").exits(3).err, "another process")
+        other.stdin.close()
+    p.serve()
+    p.ok("result", "h1")
 
 
 def it_names_a_file_that_is_no_journal(p):

@@ -468,6 +468,34 @@ static void what_needs_code_waits_until_the_code_is_there(void **state)
     close(unknown);
 }
 
+static void what_waited_for_code_is_done_in_the_order_it_came(void **state)
+{
+    enum { STARTS = 50 };
+    rig *r = *state;
+    const pawl_options o = {.struct_size = sizeof o};
+    PW_CLEANUP(pw_buf_deinit) pw_buf out = PW_BUF_INIT;
+    int64_t number = 0;
+
+    ok(r, pawl_open(r->path, &o, &r->engine, &r->err));
+    int goes = connect_raw(r), fd = connect_raw(r);
+    send_and_be_seen(goes, "start", pawl_build(r->scope, "{workflow: \"hello\"}"));
+    for (int i = 1; i <= STARTS; i++) {
+        put_request(&out, i, "start", pawl_build(r->scope, "{workflow: \"hello\"}"));
+    }
+    put_request(&out, STARTS + 1, "stats", NULL);
+    send_raw(fd, out.data, out.size);
+    assert_int_equal(read_reply(fd, &number), PAWL_OK);
+    assert_int_equal(number, STARTS + 1);
+    close(goes);
+    rig_register(r);
+    ok(r, pawl_resume_all(r->engine, &r->err));
+    for (int i = 1; i <= STARTS; i++) {
+        assert_int_equal(read_reply(fd, &number), PAWL_OK);
+        assert_int_equal(number, i);
+    }
+    close(fd);
+}
+
 static void an_engine_that_closes_before_it_has_code_says_so_to_who_waits(void **state)
 {
     rig *r = *state;
@@ -747,6 +775,7 @@ int main(void)
         T(one_client_too_many_is_told_so),
         T(a_client_starts_signals_and_gets_the_result),
         C(what_needs_code_waits_until_the_code_is_there),
+        C(what_waited_for_code_is_done_in_the_order_it_came),
         C(an_engine_that_closes_before_it_has_code_says_so_to_who_waits),
         T(a_watch_streams_until_unwatch),
         T(what_is_posted_with_no_owner_is_kept_and_acted_on_later),
