@@ -172,11 +172,16 @@ static bool option_take(parser *p, pw_cli_opt id, const char *attached)
     return option_set(p, id, attached);
 }
 
+static bool operand(parser *p, const char *text);
+
 static bool long_option(parser *p, const char *word)
 {
     const char *equals = strchr(word, '=');
     size_t size = equals != NULL ? (size_t)(equals - word) : strlen(word);
     pw_cli_opt id = pw_cli_option_find(word, size);
+    if (p->args->command == NULL && strcmp(word, "version") == 0) { /* as everybody tries it */
+        return operand(p, word);
+    }
     if (id == PW_OPT_NONE) {
         pw_cli_opts among =
             p->args->command != NULL ? p->args->command->options : pw_cli_global_options();

@@ -34,12 +34,17 @@ static const pawl_value *with_option(pw_cli *cli, const pawl_value *map, const c
 }
 
 /* [T4] What is kept is said to be kept, and what makes it happen. */
-void pw_cli_say_kept(pw_cli *cli)
+static void say_kept(pw_cli *cli, const char *code)
 {
     pw_cli_note(
         cli,
-        "no engine runs on %s, so it is kept there; it takes effect when one does: pawl%s serve",
-        cli->db, pw_cli_db_words(cli));
+        "no engine runs on %s, so it is kept there; it takes effect when one does: pawl%s serve%s",
+        cli->db, pw_cli_db_words(cli), code);
+}
+
+void pw_cli_say_kept(pw_cli *cli)
+{
+    say_kept(cli, "");
 }
 
 void pw_cli_say_still(pw_cli *cli)
@@ -230,7 +235,7 @@ int pw_verb_start(pw_cli *cli)
     pw_out_styled(&cli->out, PW_BOLD, cli->run_id);
     pw_out_puts(&cli->out, "\n");
     if (pw_cli_kept(cli)) {
-        pw_cli_say_kept(cli);
+        say_kept(cli, pw_cli_is_builtin(workflow) ? "" : " --module FILE.so");
     }
     return kept_doubt(cli, workflow);
 }

@@ -708,9 +708,9 @@ static const pawl_value *complete_args(const char *op, const pawl_value *args, p
     return args;
 }
 
-static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args,
-                            int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
-                            pawl_error *err)
+/** until_ms < 0 = for ever. */
+static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args, int64_t until_ms,
+                            pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
     int64_t number = 0;
 
@@ -718,8 +718,11 @@ static pawl_status ask_once(pw_client *c, const char *op, const pawl_value *args
         return ask_file(c, op, args, scope, ret_reply, err);
     }
     pawl_status status = pw_client_send(c, op, args, &number, err);
-    return status == PAWL_OK ? pw_client_next(c, number, timeout_ms, scope, ret_reply, err)
-                             : status;
+    if (status != PAWL_OK) {
+        return status;
+    }
+    const int64_t left = until_ms - pw_mono_ms();
+    return pw_client_next(c, number, until_ms < 0 || left > 0 ? left : 0, scope, ret_reply, err);
 }
 
 /** The one who answered has gone, or somebody came since the file was found to be nobody's. */
@@ -730,9 +733,8 @@ static bool is_lost(bool was_live, pawl_status status)
 
 /** Asks again: once of whoever comes after one that has gone, which may be the request's own doing; while one is closing, until the next is there or
  * the file is nobody's. */
-static pawl_status ask_again(pw_client *c, const char *op, const pawl_value *args,
-                             int64_t timeout_ms, pawl_scope *scope, const pawl_value **ret_reply,
-                             pawl_error *err)
+static pawl_status ask_again(pw_client *c, const char *op, const pawl_value *args, int64_t until_ms,
+                             pawl_scope *scope, const pawl_value **ret_reply, pawl_error *err)
 {
     const int64_t since = pw_mono_ms();
     bool was_live = false;
@@ -744,7 +746,7 @@ static pawl_status ask_again(pw_client *c, const char *op, const pawl_value *arg
             return status;
         }
         was_live = c->fd >= 0;
-        status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
+        status = ask_once(c, op, args, until_ms, scope, ret_reply, err);
         again =
             is_lost(was_live, status) && status != PAWL_IO && pw_mono_ms() - since < c->patience_ms;
         if (again) {
@@ -765,10 +767,13 @@ pawl_status pw_client_request(pw_client *c, const char *op, const pawl_value *ar
     }
     c->kept_write = false;
     args = complete_args(op, args, mine);
-    bool was_live = c->fd >= 0;
-    pawl_status status = ask_once(c, op, args, timeout_ms, scope, ret_reply, err);
+    const int64_t until_ms = timeout_ms < 0 ? -1 : pw_mono_after_ms(timeout_ms);
+    const bool was_live = c->fd >= 0;
+    pawl_status status = pw_scope_failed(mine)
+                             ? pw_err(err, PAWL_NOMEM, "no memory for a request")
+                             : ask_once(c, op, args, until_ms, scope, ret_reply, err);
     if (is_lost(was_live, status) && strncmp(op, "task_", 5) != 0) {
-        status = ask_again(c, op, args, timeout_ms, scope, ret_reply, err);
+        status = ask_again(c, op, args, until_ms, scope, ret_reply, err);
     }
     pawl_scope_free(mine);
     return status;

@@ -209,6 +209,7 @@ def it_prints_the_tables_of_the_readme(p):
 
 def it_prints_versions(p):
     text = p.ok("version").out
+    equal(p.ok("--version").out, text)
     check(re.search(r"^pawl +\d+\.\d+\.\d+\nSQLite +3\.\d+\.\d+\nschema +\d+\n$", text), text)
     value = p.ok("version", "-o", "json").json()
     equal(sorted(value), ["pawl", "schema", "sqlite"])
