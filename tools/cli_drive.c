@@ -235,7 +235,7 @@ int pw_verb_start(pw_cli *cli)
     pw_out_styled(&cli->out, PW_BOLD, cli->run_id);
     pw_out_puts(&cli->out, "\n");
     if (pw_cli_kept(cli)) {
-        say_kept(cli, pw_cli_is_builtin(workflow) ? "" : " --module FILE.so");
+        say_kept(cli, pw_cli_is_builtin(cli, workflow) ? "" : " --module FILE.so");
     }
     return kept_doubt(cli, workflow);
 }
@@ -276,7 +276,7 @@ static int execute_host(pw_cli *cli, const char *workflow)
     }
     pw_client_close(cli->client);
     cli->client = NULL;
-    if (cli->args->module_count == 0 && !pw_cli_is_builtin(workflow)) {
+    if (cli->args->module_count == 0 && !pw_cli_is_builtin(cli, workflow)) {
         (void)pw_error_set(&err, PAWL_NOCODE, __FILE__, __LINE__,
                            "no engine runs on %.120s, and %.80s is not built in", cli->db,
                            workflow);
@@ -308,7 +308,7 @@ int pw_verb_execute(pw_cli *cli)
     code = code == PW_EXIT_OK ? execute_host(cli, workflow) : code;
     code = code == PW_EXIT_OK ? pw_cli_connect(cli) : code;
     if (code == PW_EXIT_OK && cli->engine == NULL &&
-        (cli->args->module_count > 0 || pw_cli_is_builtin(workflow))) {
+        (cli->args->module_count > 0 || pw_cli_is_builtin(cli, workflow))) {
         cli->host_again = execute_host_again;
     }
     code = code == PW_EXIT_OK ? start_send(cli, args, workflow, &reply) : code;

@@ -231,30 +231,32 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms)
     pw_cli_model_close(cli);
 }
 
-const pawl_value *pw_cli_builtins(pawl_scope *scope)
+const pawl_value *pw_cli_builtins(pw_cli *cli)
 {
     pawl_error err = {0};
     pawl_engine *e = NULL;
     const pawl_value *tools = NULL;
     pawl_options o = {
         .struct_size = sizeof o, .no_socket = true, .memory = true, .pool_threads = 1};
-    if (pawl_open("", &o, &e, &err) != PAWL_OK || pawl_workflows_register(e, &err) != PAWL_OK ||
-        pw_cli_net_register(e, true, &err) != PAWL_OK ||
-        pawl_request(e, "tools", NULL, 5000, scope, &tools, &err) != PAWL_OK) {
-        tools = NULL;
+    if (cli->builtins != NULL) {
+        return cli->builtins;
+    }
+    if (pawl_open("", &o, &e, &err) == PAWL_OK && pawl_workflows_register(e, &err) == PAWL_OK &&
+        pw_cli_net_register(e, true, &err) == PAWL_OK &&
+        pawl_request(e, "tools", NULL, 5000, cli->scope, &tools, &err) == PAWL_OK) {
+        cli->builtins = pawl_get(tools, "workflows");
     }
     pawl_close(e, 0);
-    return pawl_get(tools, "workflows");
+    return cli->builtins;
 }
 
-bool pw_cli_is_builtin(const char *workflow)
+bool pw_cli_is_builtin(pw_cli *cli, const char *workflow)
 {
-    bool found = false;
-    pawl_scope *scope = pawl_scope_new();
-    const pawl_value *list = scope != NULL ? pw_cli_builtins(scope) : NULL;
+    const pawl_value *list = pw_cli_builtins(cli);
     for (size_t i = 0; i < pawl_len(list); i++) {
-        found = found || pawl_is(pawl_at(list, i), "name", workflow);
+        if (pawl_is(pawl_at(list, i), "name", workflow)) {
+            return true;
+        }
     }
-    pawl_scope_free(scope);
-    return found;
+    return false;
 }

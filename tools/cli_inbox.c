@@ -21,16 +21,25 @@ typedef struct inbox {
     size_t len;
 } inbox;
 
+/* Its column "body", unpacked; nil when it holds nothing that can be. */
+static const pawl_value *body_of(const inbox *in, const pawl_value *row)
+{
+    const pawl_value *value = NULL;
+    size_t size = 0;
+    const void *body = pawl_data(row, "body", &size);
+    return body != NULL && pawl_from_msgpack(in->cli->scope, body, size, &value, NULL) == PAWL_OK
+               ? value
+               : NULL;
+}
+
 /* One row {posted_ms, body}: the body is a request as the control protocol carries it, [1, id, "op", {args}]. */
 static bool row_take(void *ctx, pw_view row_map)
 {
     inbox *in = ctx;
     pawl_scope *scope = in->cli->scope;
     const pawl_value *row = pw_value_copy(scope, row_map.data, row_map.size);
-    const pawl_value *request = NULL;
-    size_t size = 0;
-    const void *body = pawl_data(row, "body", &size);
-    if (body == NULL || pawl_from_msgpack(scope, body, size, &request, NULL) != PAWL_OK) {
+    const pawl_value *request = body_of(in, row);
+    if (request == NULL) {
         return true;
     }
     const pawl_value *args = pawl_at(request, 3);
@@ -113,13 +122,10 @@ static bool refusal_take(void *ctx, pw_view row_map)
     inbox *in = ctx;
     pawl_scope *scope = in->cli->scope;
     const pawl_value *row = pw_value_copy(scope, row_map.data, row_map.size);
-    const pawl_value *body = NULL;
-    size_t size = 0;
-    const void *bytes = pawl_data(row, "body", &size);
-    if (bytes != NULL && pawl_from_msgpack(scope, bytes, size, &body, NULL) == PAWL_OK &&
-        pawl_get(body, "refused") != NULL) {
-        in->items[in->len++] = pawl_with(scope, pawl_get(body, "refused"), "at_ms",
-                                         pawl_make_int(scope, pawl_int(row, "at_ms", 0)));
+    const pawl_value *refused = pawl_get(body_of(in, row), "refused");
+    if (refused != NULL) {
+        in->items[in->len++] =
+            pawl_with(scope, refused, "at_ms", pawl_make_int(scope, pawl_int(row, "at_ms", 0)));
     }
     return in->len < sizeof in->items / sizeof in->items[0];
 }

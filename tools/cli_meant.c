@@ -104,7 +104,7 @@ const char *pw_cli_meant_before(pw_cli *cli, const char *workflow)
         return NULL;
     }
     const pawl_value *builtins =
-        is_among(&b, workflow) ? NULL : pw_cli_builtins(cli->scope); /* (some milliseconds) */
+        is_among(&b, workflow) ? NULL : pw_cli_builtins(cli); /* (some milliseconds) */
     for (size_t i = 0; i < pawl_len(builtins) && b.len < NAMES_MAX; i++) {
         b.names[b.len++] = pawl_str(pawl_at(builtins, i), "name", "");
     }

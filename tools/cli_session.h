@@ -18,10 +18,11 @@ typedef struct pw_cli {
     const char *db;
     bool db_default; /* --db was not given: a command typed next need not give it */
     pw_cli_out out;
-    pw_cli_out complain; /* standard error */
-    pawl_scope *scope;   /* lives as long as the command */
-    pw_client *client;   /* NULL until pw_cli_connect */
-    pawl_engine *engine; /* hosted here; NULL = not */
+    pw_cli_out complain;        /* standard error */
+    pawl_scope *scope;          /* lives as long as the command */
+    pw_client *client;          /* NULL until pw_cli_connect */
+    pawl_engine *engine;        /* hosted here; NULL = not */
+    const pawl_value *builtins; /* as pw_cli_builtins found them; NULL = not asked yet */
     int (*host_again)(
         struct pw_cli
             *cli); /* when the engine of another has gone: 0 or an exit code; NULL = wait */
@@ -143,9 +144,9 @@ void pw_cli_unhost(pw_cli *cli, int64_t drain_ms);
 void pw_cli_log(void *user, pawl_level level, const char *run_id, int64_t command,
                 const char *text);
 /** The workflows that need no module: [{name, ...}]. Nil: out of memory. */
-const pawl_value *pw_cli_builtins(pawl_scope *scope);
+const pawl_value *pw_cli_builtins(pw_cli *cli);
 /** True if the built-in workflows have that name. */
-bool pw_cli_is_builtin(const char *workflow);
+bool pw_cli_is_builtin(pw_cli *cli, const char *workflow);
 void pw_cli_signals_block(void);
 void pw_cli_signals_unblock(void);
 /** The signal that came within timeout_ms, 0 = none. Only after pw_cli_signals_block. */

@@ -19,25 +19,6 @@
 #include "journal/sqlite.h"
 #include "tests/journal/stored.h"
 
-static void close_journal(rig *t)
-{
-    t->r->ops->reader_close(t->r);
-    t->j->ops->close(t->j);
-    t->r = NULL;
-    t->j = NULL;
-}
-
-static pawl_status open_status(const char *path, pawl_error *err)
-{
-    pw_journal *j = NULL;
-    memset(err, 0, sizeof(*err));
-    pawl_status st = pw_sqlite_open(path, "/tmp/x.sock", &j, err);
-    if (st == PAWL_OK) {
-        j->ops->close(j);
-    }
-    return st;
-}
-
 static void write_file(const char *path, const void *data, size_t size)
 {
     FILE *f = fopen(path, "wb");
@@ -99,7 +80,7 @@ static void a_post_without_an_owner_waits_in_the_inbox(void **state)
     pawl_error err;
     assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 5, &id, &err),
                      PAWL_BUSY);
-    close_journal(t);
+    rig_detach(t);
     assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 5, &id, &err), PAWL_OK);
     assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 6, &again, &err),
                      PAWL_OK);
@@ -111,7 +92,7 @@ static void a_post_without_an_owner_waits_in_the_inbox(void **state)
     op->u.take.inbox_id = id;
     op->u.take.dedup = rig_text("k");
     assert_int_equal(rig_commit(t), PAWL_OK);
-    close_journal(t);
+    rig_detach(t);
     assert_int_equal(pw_sqlite_post(t->path, rig_text("k"), rig_text("b"), 7, &again, &err),
                      PAWL_OK);
     assert_int_equal(again, 0);
@@ -132,7 +113,7 @@ static void a_foreign_file_is_named_and_left_alone(void **state)
     snprintf(path, sizeof(path), "%s/notes.txt", t->folder);
     memset(text, 'x', sizeof(text));
     write_file(path, text, sizeof(text));
-    assert_int_equal(open_status(path, &err), PAWL_FOREIGN);
+    assert_int_equal(rig_try(path, &err), PAWL_FOREIGN);
     assert_non_null(strstr(err.message, "notes.txt"));
     assert_int_equal(pw_sqlite_reader_open(path, &r, &err), PAWL_FOREIGN);
     struct stat s;
@@ -146,10 +127,10 @@ static void another_programs_database_is_foreign(void **state)
     (void)state;
     rig *t = rig_open("sqlite");
     pawl_error err;
-    close_journal(t);
+    rig_detach(t);
     snprintf(t->path, sizeof(t->path), "%s/other.db", t->folder);
     rig_tamper(t, "CREATE TABLE mine(a); INSERT INTO mine VALUES(1)");
-    assert_int_equal(open_status(t->path, &err), PAWL_FOREIGN);
+    assert_int_equal(rig_try(t->path, &err), PAWL_FOREIGN);
     assert_non_null(strstr(err.message, "another program"));
     rig_tamper(t, "SELECT a FROM mine");
     rig_close(t);
@@ -161,9 +142,9 @@ static void a_newer_journal_is_refused_with_the_way_out(void **state)
     rig *t = rig_open("sqlite");
     pawl_error err;
     pw_reader *r = NULL;
-    close_journal(t);
+    rig_detach(t);
     rig_tamper(t, "PRAGMA user_version=99");
-    assert_int_equal(open_status(t->path, &err), PAWL_NEWER);
+    assert_int_equal(rig_try(t->path, &err), PAWL_NEWER);
     assert_non_null(strstr(err.message, "99"));
     assert_non_null(strstr(err.message, "backup"));
     assert_int_equal(pw_sqlite_reader_open(t->path, &r, &err), PAWL_NEWER);
@@ -179,9 +160,9 @@ static void an_empty_file_becomes_a_journal_and_a_missing_folder_is_named(void *
     pw_reader *r = NULL;
     snprintf(path, sizeof(path), "%s/empty.db", t->folder);
     write_file(path, "", 0);
-    assert_int_equal(open_status(path, &err), PAWL_OK);
+    assert_int_equal(rig_try(path, &err), PAWL_OK);
     snprintf(path, sizeof(path), "%s/no/such.db", t->folder);
-    assert_int_equal(open_status(path, &err), PAWL_NOTFOUND);
+    assert_int_equal(rig_try(path, &err), PAWL_NOTFOUND);
     snprintf(path, sizeof(path), "%s/none.db", t->folder);
     assert_int_equal(pw_sqlite_reader_open(path, &r, &err), PAWL_NOTFOUND);
     assert_int_not_equal(access(path, F_OK), 0);
@@ -194,7 +175,7 @@ static void a_read_only_file_is_refused_to_owners_and_read_by_readers(void **sta
     rig *t = rig_open("sqlite");
     pawl_error err;
     stored_fill(t);
-    close_journal(t);
+    rig_detach(t);
     bool root = geteuid() == 0; /* root may write anything: be nobody meanwhile */
     assert_int_equal(chmod(t->path, 0400), 0);
     if (root) {
@@ -203,7 +184,7 @@ static void a_read_only_file_is_refused_to_owners_and_read_by_readers(void **sta
         assert_int_equal(system(command), 0);
         assert_int_equal(seteuid(65534), 0);
     }
-    pawl_status owner = open_status(t->path, &err);
+    pawl_status owner = rig_try(t->path, &err);
     pawl_status reader = pw_sqlite_reader_open(t->path, &t->r, &t->err);
     if (reader == PAWL_OK) {
         stored_check(t);
@@ -281,7 +262,7 @@ static void a_long_path_gets_its_socket_elsewhere(void **state)
 static void flip_record(rig *t, int64_t run, int64_t seq)
 {
     char sql[300];
-    close_journal(t);
+    rig_detach(t);
     snprintf(sql, sizeof(sql),
              "UPDATE pawl_log SET bytes = CAST(substr(bytes,1,length(bytes)-1) || "
              "char(unicode(substr(bytes,-1)) + 1) AS BLOB)"
@@ -462,7 +443,7 @@ static void every_seeded_damage_is_found_under_its_number(void **state)
     op->u.items.collection = 1;
     op->u.items.list = (pw_view){(const uint8_t *)one_item, sizeof one_item - 1};
     assert_int_equal(rig_commit(t), PAWL_OK);
-    close_journal(t);
+    rig_detach(t);
     snprintf(sound, sizeof(sound), "%s/sound.db", t->folder);
     copy_file(t->path, sound);
     for (size_t i = 0; i < PW_COUNT(damages); i++) {
@@ -496,7 +477,7 @@ static void a_damaged_page_is_reported_not_crashed_over(void **state)
     (void)state;
     rig *t = rig_open("sqlite-small");
     stored_fill(t);
-    close_journal(t);
+    rig_detach(t);
     FILE *f = fopen(t->path, "r+b");
     assert_non_null(f);
     assert_int_equal(fseek(f, 512 * 5, SEEK_SET), 0);
@@ -518,7 +499,7 @@ static void a_damaged_page_is_reported_not_crashed_over(void **state)
 static void die_suspect(rig *t)
 {
     pw_sqlite_fail(pw_sqlite_of(t->j));
-    close_journal(t);
+    rig_detach(t);
 }
 
 static void a_suspect_journal_is_opened_by_the_rite_and_only_alone(void **state)
@@ -551,7 +532,7 @@ static void a_death_within_a_commit_does_not_keep_readers_out(void **state)
     pw_sqlite *j = pw_sqlite_of(t->j);
     j->failed = true; /* no checkpoint at the end, as after SIGKILL */
     j->mark->state = PW_WAL_COMMITTING;
-    close_journal(t);
+    rig_detach(t);
     rig_restart(t);
     stored_check(t);
     pw_sqlite_reader_close(other);
@@ -625,7 +606,7 @@ static void migrate_stored(int version)
     char backup[PATH_MAX + 10];
     pawl_error err;
     pw_reader *r = NULL;
-    close_journal(t);
+    rig_detach(t);
     snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
     snprintf(name, sizeof(name), "%s/v%d.db", PAWL_TEST_DATA, version);
     copy_file(name, t->path);
@@ -640,7 +621,7 @@ static void migrate_stored(int version)
     assert_int_equal(rig_finish(t, &next), PAWL_OK);
     rig_op(t, PW_OP_RUN_COMPACT)->u.run.key = next.key;
     assert_int_equal(rig_commit(t), PAWL_OK);
-    close_journal(t);
+    rig_detach(t);
     /* the way back: the backup is the old file, whole */
     snprintf(backup, sizeof(backup), "%s.v%d.bak", t->path, version);
     snprintf(t->path, sizeof(t->path), "%s/restored.db", t->folder);
@@ -677,7 +658,7 @@ static void the_items_of_a_version_2_map_move_into_pages(void **state)
     (void)state;
     rig *t = rig_open("sqlite");
     page_sums sums = {0};
-    close_journal(t);
+    rig_detach(t);
     snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
     copy_file(PAWL_TEST_DATA "/v2.db", t->path);
     rig_tamper(
@@ -702,12 +683,12 @@ static void a_migration_that_cannot_back_up_does_not_begin(void **state)
     rig *t = rig_open("sqlite");
     char draft[PATH_MAX + 16];
     pawl_error err;
-    close_journal(t);
+    rig_detach(t);
     snprintf(t->path, sizeof(t->path), "%s/old.db", t->folder);
     copy_file(PAWL_TEST_DATA "/v1.db", t->path);
     snprintf(draft, sizeof(draft), "%s.v1.bak~", t->path);
     assert_int_equal(mkdir(draft, 0700), 0); /* in the way of the backup */
-    assert_int_not_equal(open_status(t->path, &err), PAWL_OK);
+    assert_int_not_equal(rig_try(t->path, &err), PAWL_OK);
     assert_non_null(strstr(err.message, "backup"));
     assert_int_equal(rmdir(draft), 0);
     rig_tamper(t,

@@ -18,25 +18,6 @@
 #include "journal/sqlite.h"
 #include "tests/journal/rig.h"
 
-static void close_journal(rig *t)
-{
-    t->r->ops->reader_close(t->r);
-    t->j->ops->close(t->j);
-    t->r = NULL;
-    t->j = NULL;
-}
-
-static pawl_status open_status(const char *path, pawl_error *err)
-{
-    pw_journal *j = NULL;
-    memset(err, 0, sizeof(*err));
-    pawl_status st = pw_sqlite_open(path, "/tmp/x.sock", &j, err);
-    if (st == PAWL_OK) {
-        j->ops->close(j);
-    }
-    return st;
-}
-
 static void a_second_owner_is_refused_and_told_the_pid(void **state)
 {
     (void)state;
@@ -45,17 +26,17 @@ static void a_second_owner_is_refused_and_told_the_pid(void **state)
     int64_t owner = 0;
     uint64_t epoch = 0;
     pawl_error err;
-    assert_int_equal(open_status(t->path, &err), PAWL_BUSY); /* [J10] */
+    assert_int_equal(rig_try(t->path, &err), PAWL_BUSY); /* [J10] */
     assert_non_null(strstr(err.message, "this process ("));
     assert_non_null(strstr(err.message, "has opened this journal already"));
     assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
     assert_int_equal(owner, getpid());
     assert_true(epoch == t->epoch);
-    close_journal(t);
+    rig_detach(t);
     assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
     assert_int_equal(owner, 0);
     assert_string_equal(socket, "");
-    assert_int_equal(open_status(t->path, &err), PAWL_OK);
+    assert_int_equal(rig_try(t->path, &err), PAWL_OK);
     rig_close(t);
 }
 
@@ -67,7 +48,7 @@ static void a_second_owner_by_another_name_is_refused(void **state)
     pawl_error err;
     snprintf(link, sizeof(link), "%s/alias.db", t->folder);
     assert_int_equal(symlink(t->path, link), 0);
-    assert_int_equal(open_status(link, &err), PAWL_BUSY);
+    assert_int_equal(rig_try(link, &err), PAWL_BUSY);
     rig_close(t);
 }
 
@@ -81,7 +62,7 @@ static void an_owner_in_another_process_is_found_and_its_death_noticed(void **st
     char socket[108];
     char byte = 0;
     pawl_error err;
-    close_journal(t);
+    rig_detach(t);
     assert_int_equal(pipe(ready), 0);
     pid_t child = fork();
     if (child == 0) {
@@ -98,12 +79,12 @@ static void an_owner_in_another_process_is_found_and_its_death_noticed(void **st
     assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
     assert_int_equal(owner, child);
     assert_string_equal(socket, "/run/x.sock");
-    assert_int_equal(open_status(t->path, &err), PAWL_BUSY);
+    assert_int_equal(rig_try(t->path, &err), PAWL_BUSY);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
     assert_int_equal(owner, 0);
-    assert_int_equal(open_status(t->path, &err), PAWL_OK);
+    assert_int_equal(rig_try(t->path, &err), PAWL_OK);
     close(ready[0]);
     close(ready[1]);
     rig_close(t);
@@ -161,13 +142,13 @@ static void an_owner_waits_for_a_guest_to_go(void **state)
     uint64_t epoch = 0;
     char socket[108];
     pawl_error err;
-    close_journal(t);
+    rig_detach(t);
     pid_t guest = guest_begin(t->path, go);
     assert_int_equal(pw_owner_probe(t->path, &owner, &epoch, socket, &err), PAWL_OK);
     assert_int_equal(owner, -1); /* there is nobody to talk to */
     pid_t opener = fork();
     if (opener == 0) {
-        _exit((int)open_status(t->path, &err));
+        _exit((int)rig_try(t->path, &err));
     }
     while (!has_lock_file(opener, t->path) && waitpid(opener, &how, WNOHANG) == 0) {
     }
@@ -188,11 +169,11 @@ static void a_guest_that_is_killed_is_in_nobodys_way(void **state)
     rig *t = rig_open("sqlite");
     int go[2];
     pawl_error err;
-    close_journal(t);
+    rig_detach(t);
     pid_t guest = guest_begin(t->path, go);
     kill(guest, SIGKILL);
     waitpid(guest, NULL, 0);
-    assert_int_equal(open_status(t->path, &err), PAWL_OK);
+    assert_int_equal(rig_try(t->path, &err), PAWL_OK);
     close(go[0]);
     close(go[1]);
     rig_close(t);

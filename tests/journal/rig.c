@@ -34,7 +34,7 @@ static void attach(rig *t)
     }
 }
 
-static void detach(rig *t)
+void rig_detach(rig *t)
 {
     if (t->r != NULL) {
         t->r->ops->reader_close(t->r);
@@ -70,7 +70,7 @@ rig *rig_open(const char *backend)
 void rig_close(rig *t)
 {
     char command[PATH_MAX];
-    detach(t);
+    rig_detach(t);
     pw_memory_store_free(t->store);
     pawl_scope_free(t->scope);
     free(t->ops);
@@ -79,9 +79,20 @@ void rig_close(rig *t)
     free(t);
 }
 
+pawl_status rig_try(const char *path, pawl_error *err)
+{
+    pw_journal *j = NULL;
+    memset(err, 0, sizeof(*err));
+    pawl_status st = pw_sqlite_open(path, "/tmp/x.sock", &j, err);
+    if (st == PAWL_OK) {
+        j->ops->close(j);
+    }
+    return st;
+}
+
 void rig_restart(rig *t)
 {
-    detach(t);
+    rig_detach(t);
     attach(t);
 }
 

@@ -44,6 +44,10 @@ rig *rig_open(const char *backend);
 void rig_close(rig *t);
 /** Closes and opens again, as a restarted process would. The epoch moves on. */
 void rig_restart(rig *t);
+/** Closes journal and reader, and lets the file be. */
+void rig_detach(rig *t);
+/** What opening the file as its owner says; it is closed again. */
+pawl_status rig_try(const char *path, pawl_error *err);
 /** A second journal over the same store or file, past the owner lock. */
 pw_journal *rig_second(rig *t);
 
